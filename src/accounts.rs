@@ -1,0 +1,16 @@
+//! Who may come in: customers, users, memberships, passwords, sessions and the log-in.
+//!
+//! What somebody may then see is [`crate::db::scope`]'s business, and which page needs which role is
+//! `web::auth`'s.
+
+pub mod account;
+pub mod customers;
+pub mod login;
+pub mod passwords;
+pub mod sessions;
+pub mod throttle;
+pub mod users;
+
+pub use customers::Customer;
+pub use sessions::{Company, Viewer};
+pub use users::{Role, User};

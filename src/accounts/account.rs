@@ -1,0 +1,111 @@
+//! What people do with their own account: change the password, end sessions.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::passwords::{self, Unacceptable, Verdict};
+use super::throttle::{Attempt, Pace};
+use super::{Viewer, sessions, users};
+use crate::audit::{self, Action, Event, Origin, Outcome};
+use crate::clock::Clock;
+use crate::db::schema::users as table;
+use crate::db::{Database, DbError, DbResult};
+
+pub struct NewPassword<'a> {
+    pub current: &'a str,
+    pub new: &'a str,
+    pub repeated: &'a str,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    #[error("That isn't your current password.")]
+    Current,
+    #[error("Too many attempts. Wait a few minutes and try again.")]
+    Slowed(Duration),
+    #[error("{0}")]
+    New(#[from] Unacceptable),
+    #[error("That is the password you have now. Choose another.")]
+    Same,
+    #[error("The two don't match. Type the new password again.")]
+    Repeat,
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl From<diesel::result::Error> for ChangeError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+/// Changes the password and ends every other session. The old one is asked, and guessing it is slowed like a log-in.
+pub async fn change_password(
+    db: &Database,
+    clock: &Clock,
+    viewer: &Viewer,
+    origin: &Origin,
+    change: NewPassword<'_>,
+) -> Result<(), ChangeError> {
+    let attempt = Attempt::new(&viewer.email, origin.ip);
+    let mut connection = db.get().await?;
+    if let Pace::Wait(wait) = attempt.begin(&mut connection, clock.now()).await? {
+        return Err(ChangeError::Slowed(wait));
+    }
+    let stored = users::by_email(&mut connection, &viewer.email).await?.and_then(|user| user.password_hash);
+    drop(connection);
+    let verdict = passwords::verify(change.current, stored.as_deref()).await;
+
+    let mut connection = db.get().await?;
+    if verdict == Verdict::Wrong {
+        let event = Event::new(Action::PasswordChanged, Outcome::Denied, viewer.actor(), origin);
+        audit::record(&mut connection, &event).await?;
+        return Err(ChangeError::Current);
+    }
+    attempt.succeeded(&mut connection).await?;
+    passwords::check(change.new, &[&viewer.email, &viewer.name]).await?;
+    if change.new == change.current {
+        return Err(ChangeError::Same);
+    }
+    if change.new != change.repeated {
+        return Err(ChangeError::Repeat);
+    }
+    let Some(hash) = passwords::hash(change.new).await else {
+        return Err(ChangeError::Db(DbError::Unreachable("the password can't be hashed now".into())));
+    };
+    drop(connection);
+    let now = clock.now();
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        diesel::update(table::table.find(viewer.user_id))
+            .set((table::password_hash.eq(hash), table::password_changed_at.eq(now)))
+            .execute(connection)
+            .await?;
+        sessions::end_others(connection, viewer.user_id, viewer.session_id).await?;
+        let event = Event::new(Action::PasswordChanged, Outcome::Success, viewer.actor(), origin);
+        audit::record(connection, &event).await
+    })
+    .await?;
+    Ok(())
+}
+
+pub async fn end_session(db: &Database, viewer: &Viewer, origin: &Origin, session_id: i64) -> DbResult<()> {
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        if sessions::end(connection, viewer.user_id, session_id).await? == 1 {
+            let event = Event::new(Action::SessionRevoked, Outcome::Success, viewer.actor(), origin);
+            audit::record(connection, &event.detail(serde_json::json!({"session": session_id}))).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+pub async fn end_all_sessions(db: &Database, viewer: &Viewer, origin: &Origin) -> DbResult<()> {
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        let ended = sessions::end_all(connection, viewer.user_id).await?;
+        let event = Event::new(Action::SessionRevoked, Outcome::Success, viewer.actor(), origin);
+        audit::record(connection, &event.detail(serde_json::json!({"sessions": ended}))).await
+    })
+    .await
+}

@@ -1,0 +1,42 @@
+//! The companies that buy from the terminal.
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::db::schema::customers;
+
+#[derive(Clone, Debug, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = customers, check_for_backend(diesel::pg::Pg))]
+pub struct Customer {
+    pub id: i64,
+    pub code: String,
+    pub name: String,
+    pub active: bool,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = customers)]
+pub struct NewCustomer<'a> {
+    pub code: &'a str,
+    pub name: &'a str,
+    pub address: &'a str,
+}
+
+impl NewCustomer<'_> {
+    pub async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<Customer> {
+        diesel::insert_into(customers::table)
+            .values(self)
+            .returning(Customer::as_returning())
+            .get_result(connection)
+            .await
+    }
+}
+
+pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Customer>> {
+    customers::table.select(Customer::as_select()).order(customers::code).load(connection).await
+}
+
+/// The ids of these codes, in no particular order; codes that don't exist are simply not among them.
+pub async fn with_codes(connection: &mut AsyncPgConnection, codes: &[String]) -> QueryResult<Vec<Customer>> {
+    customers::table.select(Customer::as_select()).filter(customers::code.eq_any(codes)).load(connection).await
+}

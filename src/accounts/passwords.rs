@@ -1,0 +1,167 @@
+//! Passwords: what is accepted (NIST SP 800-63B-4, section 3.1.1), and argon2id hashing off the async threads.
+
+use std::sync::LazyLock;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+
+/// A password is the only factor here, so 15 characters at least; characters are Unicode code points.
+pub const LEAST_LENGTH: usize = 15;
+pub const MOST_LENGTH: usize = 128;
+
+/// More than `MOST_LENGTH` characters can take; longer input isn't worth hashing.
+const MOST_BYTES: usize = MOST_LENGTH * 4;
+
+/// Each hash takes 19 MiB; more at once than there are cores only makes all of them late.
+static AT_ONCE: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))));
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Unacceptable {
+    #[error("Use at least {LEAST_LENGTH} characters. A few words that only you would put together work well.")]
+    TooShort,
+    #[error("Use at most {MOST_LENGTH} characters.")]
+    TooLong,
+    #[error("This password, or one very much like it, is on lists of common and breached passwords. Choose another.")]
+    Common,
+}
+
+/// Any Unicode and no composition rules, but nothing that is found on lists of common and breached passwords, or
+/// made of such, or of the person's own name or address. `about` holds those words.
+pub async fn check(password: &str, about: &[&str]) -> Result<(), Unacceptable> {
+    let length = password.chars().count();
+    if length < LEAST_LENGTH {
+        return Err(Unacceptable::TooShort);
+    }
+    if length > MOST_LENGTH {
+        return Err(Unacceptable::TooLong);
+    }
+    let password = password.to_owned();
+    let about: Vec<String> = about
+        .iter()
+        .chain(&["primetrade", "pig iron", "bill of lading"])
+        .flat_map(|text| std::iter::once((*text).to_owned()).chain(text.split(['@', '.', ' ']).map(Into::into)))
+        .collect();
+    let weak = tokio::task::spawn_blocking(move || {
+        let about: Vec<&str> = about.iter().map(String::as_str).collect();
+        // Lists of 30,000 leaked passwords, names and words, with repeats, rows of keys and l33t spellings undone.
+        zxcvbn::zxcvbn(&password, &about).guesses() < 100_000_000
+    });
+    match weak.await {
+        Ok(false) => Ok(()),
+        // A check that fell over must not let a password pass.
+        Ok(true) | Err(_) => Err(Unacceptable::Common),
+    }
+}
+
+/// The OWASP cheat sheet's first choice: 19 MiB, 2 passes, 1 lane.
+fn hasher() -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
+}
+
+/// Hashes with today's parameters and a new salt; a PHC string.
+pub async fn hash(password: &str) -> Option<String> {
+    let password = password.as_bytes().to_vec();
+    on_a_hashing_thread(move || hasher().hash_password(&password).ok().map(|hash| hash.to_string())).await.flatten()
+}
+
+/// What came of holding a password against a stored hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Right,
+    /// Right, and here is a hash with today's parameters to store instead.
+    RightButOld(String),
+    Wrong,
+}
+
+/// Holds a password against the stored hash, or, when there is none, against a dummy, which takes as long.
+///
+/// Hashes with other parameters take another time: the log-in hides that, see [`super::login`].
+pub async fn verify(password: &str, stored: Option<&str>) -> Verdict {
+    static DUMMY: LazyLock<Option<String>> =
+        LazyLock::new(|| hasher().hash_password(b"nobody's password").ok().map(|hash| hash.to_string()));
+    let password = password.as_bytes().to_vec();
+    let stored = stored.map(ToOwned::to_owned);
+    let verdict = on_a_hashing_thread(move || {
+        let known = stored.is_some();
+        let Some(stored) = stored.or_else(|| DUMMY.clone()) else { return Verdict::Wrong };
+        let Ok(parsed) = PasswordHash::new(&stored) else { return Verdict::Wrong };
+        let fits = password.len() <= MOST_BYTES;
+        let right = hasher().verify_password(if fits { &password } else { b"" }, &parsed).is_ok();
+        if !(right && known && fits) {
+            Verdict::Wrong
+        } else if is_current(&parsed) {
+            Verdict::Right
+        } else {
+            match hasher().hash_password(&password) {
+                Ok(renewed) => Verdict::RightButOld(renewed.to_string()),
+                Err(_) => Verdict::Right,
+            }
+        }
+    });
+    verdict.await.unwrap_or(Verdict::Wrong)
+}
+
+fn is_current(hash: &PasswordHash) -> bool {
+    hash.algorithm.as_str() == "argon2id"
+        && hash.version == Some(Version::V0x13.into())
+        && Params::try_from(hash).is_ok_and(|params| {
+            let today = Params::DEFAULT;
+            (params.m_cost(), params.t_cost(), params.p_cost()) == (today.m_cost(), today.t_cost(), today.p_cost())
+        })
+}
+
+async fn on_a_hashing_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let _turn = AT_ONCE.acquire().await.ok()?;
+    tokio::task::spawn_blocking(work).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lengths_are_counted_in_characters() {
+        assert_eq!(check("fourteen chars", &[]).await, Err(Unacceptable::TooShort));
+        assert_eq!(check("öüä łódź 漢字 ferry", &[]).await, Ok(()));
+        assert_eq!(check(&"correct horse battery staple ".repeat(5), &[]).await, Err(Unacceptable::TooLong));
+    }
+
+    #[tokio::test]
+    async fn common_passwords_and_their_kin_are_refused() {
+        for common in [
+            "passwordpassword",
+            "123456789012345",
+            "qwertyuiopasdfgh",
+            "aaaaaaaaaaaaaaaaaaaa",
+            "P@ssw0rdP@ssw0rd",
+            "primetrade primetrade",
+            "letmeinletmeinletmein",
+        ] {
+            assert_eq!(check(common, &[]).await, Err(Unacceptable::Common), "{common}");
+        }
+        let about = ["jane.doe@acme-steel.example", "Jane Doe"];
+        assert_eq!(check("jane.doe@acme-steel.example", &about).await, Err(Unacceptable::Common));
+        assert_eq!(check("pig-iron-by-the-river-17", &about).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn hashes_verify_and_old_ones_are_renewed() {
+        let hash = hash("a fine long password").await.expect("hashes");
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert_eq!(verify("a fine long password", Some(&hash)).await, Verdict::Right);
+        assert_eq!(verify("another long password", Some(&hash)).await, Verdict::Wrong);
+        assert_eq!(verify("nobody's password", None).await, Verdict::Wrong);
+        assert_eq!(verify("x", Some("not a hash")).await, Verdict::Wrong);
+
+        let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).expect("valid"));
+        let old = weak.hash_password(b"a fine long password").expect("hashes").to_string();
+        let Verdict::RightButOld(renewed) = verify("a fine long password", Some(&old)).await else {
+            panic!("not renewed")
+        };
+        assert_eq!(verify("a fine long password", Some(&renewed)).await, Verdict::Right);
+        assert_eq!(verify("another", Some(&old)).await, Verdict::Wrong);
+    }
+}

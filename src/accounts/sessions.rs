@@ -1,0 +1,213 @@
+//! Sessions: rows in Postgres, so that ending one takes effect at the next request of every instance.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use ipnet::IpNet;
+use rand::TryRngCore as _;
+use sha2::{Digest, Sha256};
+
+use super::users::Role;
+use crate::audit::{Actor, Origin};
+use crate::db::schema::{customers, memberships, sessions, users};
+use crate::db::scope::Reach;
+
+/// Not seen for this long, a session is over.
+pub const IDLE: TimeDelta = TimeDelta::hours(12);
+/// However busy, a session is over after this long.
+pub const ABSOLUTE: TimeDelta = TimeDelta::days(7);
+/// How exact `last_seen_at` is; a write for each request would make every page wait for a commit.
+const SEEN_AGAIN: TimeDelta = TimeDelta::seconds(60);
+
+/// The secret in the cookie: 256 random bits. Only its hash is stored.
+pub struct Token(String);
+
+impl Token {
+    fn generate() -> Option<Self> {
+        let mut bytes = [0; 32];
+        rand::rngs::OsRng.try_fill_bytes(&mut bytes).ok()?;
+        Some(Self(hex::encode(bytes)))
+    }
+
+    pub fn from_cookie(value: &str) -> Self {
+        Self(value.to_owned())
+    }
+
+    pub fn into_string(self) -> String {
+        self.0
+    }
+
+    fn hash(&self) -> Vec<u8> {
+        Sha256::digest(self.0.as_bytes()).to_vec()
+    }
+}
+
+/// Who a session belongs to, as things stand at this request.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Viewer {
+    pub user_id: i64,
+    pub session_id: i64,
+    pub email: String,
+    pub name: String,
+    pub role: Role,
+    pub companies: Vec<Company>,
+}
+
+/// A company that a login serves.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Company {
+    pub id: i64,
+    pub code: String,
+    pub name: String,
+}
+
+impl Viewer {
+    pub fn reach(&self) -> Reach {
+        match self.role {
+            Role::Customer => Reach::Companies {
+                user_id: self.user_id,
+                ids: self.companies.iter().map(|company| company.id).collect(),
+            },
+            Role::Office | Role::Auditor | Role::Admin => Reach::All,
+        }
+    }
+
+    pub fn actor(&self) -> Actor<'_> {
+        Actor { user_id: Some(self.user_id), email: &self.email, role: Some(self.role.as_str()) }
+    }
+
+    /// "Acme Steel, Beta Foundry"
+    pub fn company_names(&self) -> String {
+        let names: Vec<&str> = self.companies.iter().map(|company| company.name.as_str()).collect();
+        names.join(", ")
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+pub struct Session {
+    pub id: i64,
+    pub created_at: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
+    pub ip: Option<IpNet>,
+    pub user_agent: String,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = sessions)]
+struct NewSession<'a> {
+    token_hash: Vec<u8>,
+    user_id: i64,
+    created_at: DateTime<Utc>,
+    last_seen_at: DateTime<Utc>,
+    ip: Option<IpNet>,
+    user_agent: &'a str,
+}
+
+/// Opens a session; the token goes into the cookie and nowhere else.
+pub async fn open(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    user_id: i64,
+    origin: &Origin,
+) -> QueryResult<Token> {
+    let token = Token::generate().ok_or_else(|| diesel::result::Error::QueryBuilderError("no randomness".into()))?;
+    let row = NewSession {
+        token_hash: token.hash(),
+        user_id,
+        created_at: now,
+        last_seen_at: now,
+        ip: origin.ip.map(Into::into),
+        user_agent: &origin.user_agent,
+    };
+    diesel::insert_into(sessions::table).values(row).execute(connection).await?;
+    Ok(token)
+}
+
+type Found = (Session, i64, String, String, String, Option<(i64, String, String)>);
+
+/// Whose token this is, if its session is still good: not too old, not idle for too long, of an active user.
+pub async fn resume(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    token: &Token,
+) -> QueryResult<Option<Viewer>> {
+    let hash = token.hash();
+    let rows: Vec<Found> = sessions::table
+        .inner_join(users::table.left_join(memberships::table.inner_join(customers::table)))
+        .filter(sessions::token_hash.eq(&hash))
+        .filter(sessions::created_at.gt(now - ABSOLUTE))
+        .filter(sessions::last_seen_at.gt(now - IDLE))
+        .filter(users::active)
+        .select((
+            Session::as_select(),
+            users::id,
+            users::email,
+            users::name,
+            users::role,
+            (customers::id, customers::code, customers::name).nullable(),
+        ))
+        .load(connection)
+        .await?;
+    let Some((session, user_id, email, name, role, _)) = rows.as_slice().first() else { return Ok(None) };
+    let Ok(role) = role.parse() else { return Ok(None) };
+    let viewer = Viewer {
+        user_id: *user_id,
+        session_id: session.id,
+        email: email.clone(),
+        name: name.clone(),
+        role,
+        companies: rows
+            .iter()
+            .filter_map(|row| row.5.clone())
+            .map(|(id, code, name)| Company { id, code, name })
+            .collect(),
+    };
+    if now - session.last_seen_at > SEEN_AGAIN {
+        diesel::update(sessions::table.find(&hash)).set(sessions::last_seen_at.eq(now)).execute(connection).await?;
+    }
+    Ok(Some(viewer))
+}
+
+pub async fn close(connection: &mut AsyncPgConnection, token: &Token) -> QueryResult<usize> {
+    diesel::delete(sessions::table.find(token.hash())).execute(connection).await
+}
+
+/// The user's sessions that still count, latest seen first.
+pub async fn of_user(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    user_id: i64,
+) -> QueryResult<Vec<Session>> {
+    sessions::table
+        .select(Session::as_select())
+        .filter(sessions::user_id.eq(user_id))
+        .filter(sessions::created_at.gt(now - ABSOLUTE))
+        .filter(sessions::last_seen_at.gt(now - IDLE))
+        .order((sessions::last_seen_at.desc(), sessions::id.desc()))
+        .load(connection)
+        .await
+}
+
+/// Ends one session of this user; of somebody else's session it ends nothing.
+pub async fn end(connection: &mut AsyncPgConnection, user_id: i64, session_id: i64) -> QueryResult<usize> {
+    diesel::delete(sessions::table.filter(sessions::user_id.eq(user_id)).filter(sessions::id.eq(session_id)))
+        .execute(connection)
+        .await
+}
+
+pub async fn end_others(connection: &mut AsyncPgConnection, user_id: i64, kept: i64) -> QueryResult<usize> {
+    diesel::delete(sessions::table.filter(sessions::user_id.eq(user_id)).filter(sessions::id.ne(kept)))
+        .execute(connection)
+        .await
+}
+
+pub async fn end_all(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<usize> {
+    diesel::delete(sessions::table.filter(sessions::user_id.eq(user_id))).execute(connection).await
+}
+
+/// Rows of sessions long over; called at each log-in, so that the table stays small without a job.
+pub async fn sweep(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<usize> {
+    let over = sessions::created_at.le(now - ABSOLUTE).or(sessions::last_seen_at.le(now - IDLE));
+    diesel::delete(sessions::table.filter(over)).execute(connection).await
+}

@@ -1,0 +1,134 @@
+//! Logins and their roles.
+
+use std::fmt;
+use std::str::FromStr;
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::db::schema::{memberships, users};
+
+/// What a login is for. Admin is office plus audit plus users of every role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Customer,
+    Office,
+    Auditor,
+    Admin,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Customer, Self::Office, Self::Auditor, Self::Admin];
+
+    /// As the database, the log and the command line write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Office => "office",
+            Self::Auditor => "auditor",
+            Self::Admin => "admin",
+        }
+    }
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Customer => "Customer",
+            Self::Office => "Office",
+            Self::Auditor => "Auditor",
+            Self::Admin => "Administrator",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| format!("no role is called {text:?}"))
+    }
+}
+
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
+pub struct User {
+    pub id: i64,
+    pub email: String,
+    pub name: String,
+    pub role: String,
+    pub password_hash: Option<String>,
+    pub active: bool,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = users)]
+pub struct NewUser<'a> {
+    pub email: &'a str,
+    pub name: &'a str,
+    pub role: &'a str,
+    pub password_hash: Option<String>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = memberships)]
+pub struct NewMembership {
+    pub user_id: i64,
+    pub customer_id: i64,
+    pub is_admin: bool,
+}
+
+diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
+
+/// E-mail addresses are compared without regard to case, as the unique index does.
+pub async fn by_email(connection: &mut AsyncPgConnection, email: &str) -> QueryResult<Option<User>> {
+    users::table
+        .select(User::as_select())
+        .filter(lower(users::email).eq(lower(email)))
+        .first(connection)
+        .await
+        .optional()
+}
+
+impl NewUser<'_> {
+    pub async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<i64> {
+        diesel::insert_into(users::table).values(self).returning(users::id).get_result(connection).await
+    }
+}
+
+pub async fn add_memberships(connection: &mut AsyncPgConnection, new: &[NewMembership]) -> QueryResult<usize> {
+    diesel::insert_into(memberships::table).values(new).execute(connection).await
+}
+
+pub async fn set_active(connection: &mut AsyncPgConnection, id: i64, active: bool) -> QueryResult<usize> {
+    diesel::update(users::table.find(id)).set(users::active.eq(active)).execute(connection).await
+}
+
+pub async fn set_password_hash(connection: &mut AsyncPgConnection, id: i64, hash: &str) -> QueryResult<usize> {
+    diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(connection).await
+}
+
+/// Every user with the codes of its companies, by e-mail.
+pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Vec<(User, Vec<String>)>> {
+    use crate::db::schema::customers;
+    let found: Vec<User> = users::table.select(User::as_select()).order(users::email).load(connection).await?;
+    let codes: Vec<(i64, String)> = memberships::table
+        .inner_join(customers::table)
+        .select((memberships::user_id, customers::code))
+        .order(customers::code)
+        .load(connection)
+        .await?;
+    let of = |id| codes.iter().filter(|(user, _)| *user == id).map(|(_, code)| code.clone()).collect();
+    Ok(found
+        .into_iter()
+        .map(|user| {
+            let codes = of(user.id);
+            (user, codes)
+        })
+        .collect())
+}

@@ -1,0 +1,143 @@
+//! One event, and writing it down.
+
+use std::net::IpAddr;
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use ipnet::IpNet;
+
+use crate::db::schema::audit_events;
+
+/// What was done. The names are those of every export and never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    LoginSucceeded,
+    LoginFailed,
+    LoginBlocked,
+    Logout,
+    PasswordChanged,
+    SessionRevoked,
+    UserInvited,
+    UserDisabled,
+    UserEnabled,
+    CustomerCreated,
+    BolViewed,
+    BolDownloaded,
+    BolPreviewed,
+    AccessDenied,
+}
+
+impl Action {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LoginSucceeded => "LOGIN_SUCCEEDED",
+            Self::LoginFailed => "LOGIN_FAILED",
+            Self::LoginBlocked => "LOGIN_BLOCKED",
+            Self::Logout => "LOGOUT",
+            Self::PasswordChanged => "PASSWORD_CHANGED",
+            Self::SessionRevoked => "SESSION_REVOKED",
+            Self::UserInvited => "USER_INVITED",
+            Self::UserDisabled => "USER_DISABLED",
+            Self::UserEnabled => "USER_ENABLED",
+            Self::CustomerCreated => "CUSTOMER_CREATED",
+            Self::BolViewed => "BOL_VIEWED",
+            Self::BolDownloaded => "BOL_DOWNLOADED",
+            Self::BolPreviewed => "BOL_PREVIEWED",
+            Self::AccessDenied => "ACCESS_DENIED",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Success,
+    /// Refused to this person.
+    Denied,
+    /// Allowed, but it could not be done.
+    Failed,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Who did it, as they were at the time.
+#[derive(Clone, Copy, Debug)]
+pub struct Actor<'a> {
+    pub user_id: Option<i64>,
+    pub email: &'a str,
+    pub role: Option<&'a str>,
+}
+
+/// Where a request came from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    pub ip: Option<IpAddr>,
+    /// Cut to [`Origin::MOST_AGENT`] characters, never refused.
+    pub user_agent: String,
+    pub request_id: String,
+}
+
+impl Origin {
+    pub const MOST_AGENT: usize = 300;
+
+    pub fn new(ip: Option<IpAddr>, user_agent: &str, request_id: String) -> Self {
+        let user_agent = user_agent.chars().filter(|c| *c != '\0').take(Self::MOST_AGENT).collect();
+        Self { ip, user_agent, request_id }
+    }
+
+    /// The command line has no address; its user is whoever has the shell.
+    pub fn command_line() -> Self {
+        Self { ip: None, user_agent: "command line".into(), request_id: String::new() }
+    }
+}
+
+#[derive(Clone, Debug, Insertable)]
+#[diesel(table_name = audit_events)]
+pub struct Event<'a> {
+    pub action: &'static str,
+    pub outcome: &'static str,
+    pub user_id: Option<i64>,
+    pub user_email: &'a str,
+    pub user_role: Option<&'a str>,
+    pub bol_number: Option<&'a str>,
+    pub document_id: Option<i64>,
+    pub ip: Option<IpNet>,
+    pub user_agent: &'a str,
+    pub request_id: &'a str,
+    pub detail: serde_json::Value,
+}
+
+impl<'a> Event<'a> {
+    pub fn new(action: Action, outcome: Outcome, actor: Actor<'a>, origin: &'a Origin) -> Self {
+        Self {
+            action: action.as_str(),
+            outcome: outcome.as_str(),
+            user_id: actor.user_id,
+            user_email: actor.email,
+            user_role: actor.role,
+            bol_number: None,
+            document_id: None,
+            ip: origin.ip.map(Into::into),
+            user_agent: &origin.user_agent,
+            request_id: &origin.request_id,
+            detail: serde_json::json!({}),
+        }
+    }
+
+    pub fn detail(mut self, detail: serde_json::Value) -> Self {
+        self.detail = detail;
+        self
+    }
+}
+
+/// Writes an event. It is on record when the connection's transaction, if there is one, is committed.
+pub async fn record(connection: &mut AsyncPgConnection, event: &Event<'_>) -> QueryResult<()> {
+    diesel::insert_into(audit_events::table).values(event).execute(connection).await.map(drop)
+}

@@ -1,0 +1,165 @@
+//! One BOL, and looking at it, which is recorded.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::future::try_join4;
+
+use super::BolNumber;
+use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::db::schema::{audit_events, bols};
+use crate::db::scope::{self, Reach};
+use crate::db::{Database, DbResult};
+use crate::documents::{self, Document};
+
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = bols, check_for_backend(diesel::pg::Pg))]
+pub struct Bol {
+    pub id: i64,
+    pub number: String,
+    pub customer_name: String,
+    pub bol_date: NaiveDate,
+    pub product: String,
+    pub lot: String,
+    pub chemistry: String,
+    pub customer_po: String,
+    pub release_number: String,
+    pub carrier: String,
+    pub carrier_scac: String,
+    pub truck_number: String,
+    pub trailer_number: String,
+    pub seal_numbers: String,
+    pub driver_name: String,
+    pub ship_from: String,
+    pub care_of: String,
+    pub ship_to: String,
+    pub freight_terms: String,
+    pub pieces: Option<i32>,
+    pub package_type: String,
+    pub gross_lb: Option<i32>,
+    pub tare_lb: Option<i32>,
+    pub net_lb: i32,
+    pub official_weight_lb: Option<i32>,
+    pub scale_ticket: String,
+    pub special_instructions: String,
+    pub trailer_loaded_by: String,
+    pub freight_counted_by: String,
+    pub voided_at: Option<DateTime<Utc>>,
+    pub void_reason: String,
+}
+
+/// A row for the table, as `seed` writes it.
+#[derive(Clone, Debug, Insertable)]
+#[diesel(table_name = bols)]
+pub struct NewBol {
+    pub number: String,
+    pub number_year: i32,
+    pub number_seq: i32,
+    pub customer_id: Option<i64>,
+    pub customer_name: String,
+    pub bol_date: NaiveDate,
+    pub product: String,
+    pub lot: String,
+    pub chemistry: String,
+    pub customer_po: String,
+    pub release_number: String,
+    pub carrier: String,
+    pub carrier_scac: String,
+    pub truck_number: String,
+    pub trailer_number: String,
+    pub seal_numbers: String,
+    pub driver_name: String,
+    pub ship_from: String,
+    pub care_of: String,
+    pub ship_to: String,
+    pub freight_terms: String,
+    pub pieces: Option<i32>,
+    pub package_type: String,
+    pub gross_lb: Option<i32>,
+    pub tare_lb: Option<i32>,
+    pub net_lb: i32,
+    pub official_weight_lb: Option<i32>,
+    pub scale_ticket: String,
+    pub special_instructions: String,
+    pub trailer_loaded_by: String,
+    pub freight_counted_by: String,
+    pub voided_at: Option<DateTime<Utc>>,
+    pub void_reason: String,
+    pub changed_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Somebody was given a link to a document, or was refused one.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
+pub struct Access {
+    pub occurred_at: DateTime<Utc>,
+    pub action: String,
+    pub outcome: String,
+    pub user_email: Option<String>,
+    pub file_name: Option<String>,
+}
+
+/// How many accesses the page of a BOL shows; the whole log is the auditor's.
+const ACCESSES: i64 = 50;
+
+pub struct Viewed {
+    pub bol: Bol,
+    pub documents: Vec<Document>,
+    pub accesses: Vec<Access>,
+}
+
+/// The BOL with its documents and who fetched what, and the view put on record, in one transaction.
+///
+/// `None`: there is no such BOL within reach, and that is on record instead. Nothing in it tells, by answer or by
+/// time, whether somebody else has a BOL of that number.
+pub async fn view(
+    db: &Database,
+    reach: &Reach,
+    actor: Actor<'_>,
+    origin: &Origin,
+    number: &BolNumber,
+) -> DbResult<Option<Viewed>> {
+    scope::record(db, reach, async |connection: &AsyncPgConnection| {
+        let event = Event::new(Action::BolViewed, Outcome::Success, actor, origin);
+        let viewed = try_join4(
+            by_number(connection, reach, number),
+            documents::of_bol(connection, reach, number),
+            accesses(connection, reach, number),
+            audit::Access::to_bol(event, number.as_str(), reach.companies()).record(connection),
+        );
+        match viewed.await? {
+            (Some(bol), documents, accesses, true) => Ok(Some(Viewed { bol, documents, accesses })),
+            _ => {
+                audit::deny(connection, actor, origin, Some(number.as_str()), None).await?;
+                Ok(None)
+            }
+        }
+    })
+    .await
+}
+
+async fn by_number(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumber) -> QueryResult<Option<Bol>> {
+    let mut query = bols::table.filter(bols::number.eq(number.as_str())).select(Bol::as_select()).into_boxed();
+    if let Some(companies) = reach.companies() {
+        query = query.filter(bols::customer_id.eq_any(companies));
+    }
+    query.first(&mut connection).await.optional()
+}
+
+/// Links issued for documents of this BOL, newest first. A customer sees those of its own company's people.
+async fn accesses(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumber) -> QueryResult<Vec<Access>> {
+    let id = bols::table.filter(bols::number.eq(number.as_str())).select(bols::id.nullable()).single_value();
+    let mut query = audit_events::table
+        .filter(audit_events::bol_id.eq(id))
+        .filter(audit_events::action.eq_any([Action::BolDownloaded.as_str(), Action::BolPreviewed.as_str()]))
+        .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
+        .limit(ACCESSES)
+        .select(Access::as_select())
+        .into_boxed();
+    if let Some(companies) = reach.companies() {
+        query =
+            query.filter(audit_events::customer_id.eq_any(companies)).filter(audit_events::user_role.eq("customer"));
+    }
+    query.load(&mut connection).await
+}

@@ -1,0 +1,338 @@
+//! The list: search, filters, orders, and keyset pages that an index serves.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::dsl::{exists, not, sql};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, BoxedSelectStatement, FromClause, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Bool, Date, Integer, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::future::try_join;
+
+use crate::db::schema::{bol_opens, bols};
+use crate::db::scope::{self, Reach};
+use crate::db::{Database, DbResult};
+use crate::documents::Kind;
+
+pub const PAGE: usize = 50;
+/// Counting stops here: "10,000+" says enough, and costs the same on a table of any size.
+pub const COUNTED: i64 = 10_000;
+/// More words than anybody means.
+const WORDS: usize = 8;
+
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    pub text: String,
+    pub from: Option<NaiveDate>,
+    /// Included.
+    pub to: Option<NaiveDate>,
+    pub kind: Option<Kind>,
+    pub status: Option<Status>,
+    pub sort: Sort,
+    pub after: Option<Position>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Issued,
+    Void,
+    Signed,
+    Unsigned,
+    Unassigned,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sort {
+    pub by: SortBy,
+    pub ascending: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortBy {
+    #[default]
+    Date,
+    Number,
+    Product,
+    Weight,
+}
+
+/// The last row of a page, as far as its order goes: where the next page begins.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Position {
+    #[serde(rename = "d")]
+    Date(NaiveDate, i64),
+    #[serde(rename = "n")]
+    Number(i32, i32, i64),
+    #[serde(rename = "p")]
+    Product(String, i64),
+    #[serde(rename = "w")]
+    Weight(i32, i64),
+}
+
+impl Position {
+    pub fn fits(&self, by: SortBy) -> bool {
+        matches!(
+            (self, by),
+            (Self::Date(..), SortBy::Date)
+                | (Self::Number(..), SortBy::Number)
+                | (Self::Product(..), SortBy::Product)
+                | (Self::Weight(..), SortBy::Weight)
+        )
+    }
+}
+
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = bols, check_for_backend(diesel::pg::Pg))]
+pub struct Row {
+    pub id: i64,
+    pub number: String,
+    pub number_year: i32,
+    pub number_seq: i32,
+    pub customer_name: String,
+    pub bol_date: NaiveDate,
+    pub product: String,
+    pub lot: String,
+    pub customer_po: String,
+    pub release_number: String,
+    pub carrier: String,
+    pub truck_number: String,
+    pub trailer_number: String,
+    pub ship_to: String,
+    pub net_lb: i32,
+    pub voided_at: Option<DateTime<Utc>>,
+    pub document_kinds: Vec<String>,
+}
+
+impl Row {
+    pub fn position(&self, by: SortBy) -> Position {
+        match by {
+            SortBy::Date => Position::Date(self.bol_date, self.id),
+            SortBy::Number => Position::Number(self.number_year, self.number_seq, self.id),
+            SortBy::Product => Position::Product(self.product.clone(), self.id),
+            SortBy::Weight => Position::Weight(self.net_lb, self.id),
+        }
+    }
+}
+
+/// One page of the list.
+pub struct Found {
+    /// With a mark on what this user has not opened since it appeared (or last changed).
+    pub rows: Vec<(Row, bool)>,
+    /// Matches on all pages, up to [`COUNTED`] and one.
+    pub count: i64,
+    pub next: Option<Position>,
+}
+
+/// Everything within reach that matches, a page of it.
+pub async fn search(db: &Database, reach: &Reach, search: &Search) -> DbResult<Found> {
+    let (mut rows, count) = scope::read(db, reach, async |connection: &AsyncPgConnection| {
+        let (mut first, mut second) = (connection, connection);
+        let rows = page(reach, search).load::<(Row, bool)>(&mut first);
+        let count = CountUpTo(matching(reach.companies(), search, bols::id)).get_result::<i64>(&mut second);
+        try_join(rows, count).await
+    })
+    .await?;
+    let next = if rows.len() > PAGE { rows.get(PAGE - 1).map(|(row, _)| row.position(search.sort.by)) } else { None };
+    rows.truncate(PAGE);
+    Ok(Found { rows, count, next })
+}
+
+type BolQuery<'a, ST> = BoxedSelectStatement<'a, ST, FromClause<bols::table>, Pg>;
+type RowType = (diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<Row, Pg>>, Bool);
+
+/// One ordered branch a company, merged: a single `customer_id = ANY(…)` would lose the index order.
+fn page<'a>(reach: &'a Reach, search: &'a Search) -> Merged<'a> {
+    let branches = match reach {
+        Reach::All => {
+            let select = (Row::as_select(), false.into_sql::<Bool>());
+            vec![ordered(matching(None, search, select), search)]
+        }
+        Reach::Companies { user_id, ids } => {
+            let branch = |id: &'a i64| {
+                let opened = bol_opens::table
+                    .filter(bol_opens::user_id.eq(user_id))
+                    .filter(bol_opens::bol_id.eq(bols::id))
+                    .filter(bol_opens::opened_at.ge(bols::changed_at));
+                ordered(
+                    matching(Some(std::slice::from_ref(id)), search, (Row::as_select(), not(exists(opened)))),
+                    search,
+                )
+            };
+            // No company, no branch: a query that says so.
+            if ids.is_empty() { vec![branch(&NOBODY)] } else { ids.iter().map(branch).collect() }
+        }
+    };
+    Merged { branches, sort: search.sort, limit: PAGE as i64 + 1 }
+}
+
+/// An id that no company has.
+static NOBODY: i64 = 0;
+
+fn matching<'a, S>(companies: Option<&'a [i64]>, search: &'a Search, select: S) -> BolQuery<'a, S::SqlType>
+where
+    S: Expression + diesel::expression::SelectableExpression<bols::table> + QueryFragment<Pg> + Send + 'a,
+    S: diesel::expression::ValidGrouping<(), IsAggregate = diesel::expression::is_aggregate::No>,
+{
+    let mut query = bols::table.select(select).into_boxed();
+    match companies {
+        Some([one]) => query = query.filter(bols::customer_id.eq(one)),
+        Some(several) => query = query.filter(bols::customer_id.eq_any(several)),
+        None => {}
+    }
+    for word in search.text.split_whitespace().take(WORDS) {
+        query = query.filter(bols::search_text.like(format!("%{}%", escaped(word))));
+    }
+    if let Some(from) = search.from {
+        query = query.filter(bols::bol_date.ge(from));
+    }
+    if let Some(to) = search.to {
+        query = query.filter(bols::bol_date.le(to));
+    }
+    if let Some(kind) = search.kind {
+        query = query.filter(bols::document_kinds.contains(vec![kind.as_str()]));
+    }
+    let signed = || bols::document_kinds.contains(vec![Kind::SignedBol.as_str()]);
+    match search.status {
+        None => query,
+        Some(Status::Issued) => query.filter(bols::voided_at.is_null()),
+        Some(Status::Void) => query.filter(bols::voided_at.is_not_null()),
+        Some(Status::Signed) => query.filter(bols::voided_at.is_null()).filter(signed()),
+        Some(Status::Unsigned) => query.filter(bols::voided_at.is_null()).filter(not(signed())),
+        Some(Status::Unassigned) => query.filter(bols::customer_id.is_null()),
+    }
+}
+
+/// What `LIKE` would take for a wildcard is meant as it stands.
+fn escaped(word: &str) -> String {
+    let mut text = String::with_capacity(word.len());
+    for c in word.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text
+}
+
+fn ordered<'a>(query: BolQuery<'a, RowType>, search: &'a Search) -> BolQuery<'a, RowType> {
+    let ascending = search.sort.ascending;
+    let query = match &search.after {
+        None => query,
+        Some(position) => {
+            let beyond = if ascending { ") > (" } else { ") < (" };
+            match position {
+                Position::Date(date, id) => query.filter(
+                    sql::<Bool>("(bols.bol_date, bols.id")
+                        .sql(beyond)
+                        .bind::<Date, _>(date)
+                        .sql(", ")
+                        .bind::<BigInt, _>(id)
+                        .sql(")"),
+                ),
+                Position::Number(year, seq, id) => query.filter(
+                    sql::<Bool>("(bols.number_year, bols.number_seq, bols.id")
+                        .sql(beyond)
+                        .bind::<Integer, _>(year)
+                        .sql(", ")
+                        .bind::<Integer, _>(seq)
+                        .sql(", ")
+                        .bind::<BigInt, _>(id)
+                        .sql(")"),
+                ),
+                Position::Product(product, id) => query.filter(
+                    sql::<Bool>("(bols.product, bols.id")
+                        .sql(beyond)
+                        .bind::<Text, _>(product)
+                        .sql(", ")
+                        .bind::<BigInt, _>(id)
+                        .sql(")"),
+                ),
+                Position::Weight(pounds, id) => query.filter(
+                    sql::<Bool>("(bols.net_lb, bols.id")
+                        .sql(beyond)
+                        .bind::<Integer, _>(pounds)
+                        .sql(", ")
+                        .bind::<BigInt, _>(id)
+                        .sql(")"),
+                ),
+            }
+        }
+    };
+    let query = match (search.sort.by, ascending) {
+        (SortBy::Date, false) => query.order((bols::bol_date.desc(), bols::id.desc())),
+        (SortBy::Date, true) => query.order((bols::bol_date.asc(), bols::id.asc())),
+        (SortBy::Number, false) => query.order((bols::number_year.desc(), bols::number_seq.desc(), bols::id.desc())),
+        (SortBy::Number, true) => query.order((bols::number_year.asc(), bols::number_seq.asc(), bols::id.asc())),
+        (SortBy::Product, false) => query.order((bols::product.desc(), bols::id.desc())),
+        (SortBy::Product, true) => query.order((bols::product.asc(), bols::id.asc())),
+        (SortBy::Weight, false) => query.order((bols::net_lb.desc(), bols::id.desc())),
+        (SortBy::Weight, true) => query.order((bols::net_lb.asc(), bols::id.asc())),
+    };
+    query.limit(PAGE as i64 + 1)
+}
+
+/// Ordered branches, merged in the same order.
+struct Merged<'a> {
+    branches: Vec<BolQuery<'a, RowType>>,
+    sort: Sort,
+    limit: i64,
+}
+
+impl QueryFragment<Pg> for Merged<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if let [one] = self.branches.as_slice() {
+            return QueryFragment::<Pg>::walk_ast(one, out);
+        }
+        for (index, branch) in self.branches.iter().enumerate() {
+            out.push_sql(if index == 0 { "(" } else { " UNION ALL (" });
+            QueryFragment::<Pg>::walk_ast(branch, out.reborrow())?;
+            out.push_sql(")");
+        }
+        // By the names of the first branch's columns.
+        out.push_sql(match (self.sort.by, self.sort.ascending) {
+            (SortBy::Date, false) => " ORDER BY bol_date DESC, id DESC LIMIT ",
+            (SortBy::Date, true) => " ORDER BY bol_date, id LIMIT ",
+            (SortBy::Number, false) => " ORDER BY number_year DESC, number_seq DESC, id DESC LIMIT ",
+            (SortBy::Number, true) => " ORDER BY number_year, number_seq, id LIMIT ",
+            (SortBy::Product, false) => " ORDER BY product DESC, id DESC LIMIT ",
+            (SortBy::Product, true) => " ORDER BY product, id LIMIT ",
+            (SortBy::Weight, false) => " ORDER BY net_lb DESC, id DESC LIMIT ",
+            (SortBy::Weight, true) => " ORDER BY net_lb, id LIMIT ",
+        });
+        out.push_bind_param::<BigInt, _>(&self.limit)
+    }
+}
+
+impl Query for Merged<'_> {
+    type SqlType = RowType;
+}
+
+/// Its text depends on the search, so the statement cache has to go by the text.
+impl QueryId for Merged<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+/// Counts matches, and stops one beyond [`COUNTED`].
+struct CountUpTo<'a>(BolQuery<'a, BigInt>);
+
+impl QueryFragment<Pg> for CountUpTo<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        const LIMIT: i64 = COUNTED + 1;
+        out.push_sql("SELECT count(*) FROM (");
+        QueryFragment::<Pg>::walk_ast(&self.0, out.reborrow())?;
+        out.push_sql(" LIMIT ");
+        out.push_bind_param::<BigInt, _>(&LIMIT)?;
+        out.push_sql(") AS counted");
+        Ok(())
+    }
+}
+
+impl Query for CountUpTo<'_> {
+    type SqlType = BigInt;
+}
+
+impl QueryId for CountUpTo<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}

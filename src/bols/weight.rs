@@ -1,0 +1,54 @@
+//! Weights: integer pounds, and short tons of 2,000 lb (NIST Handbook 44, appendix C) exact to two decimals.
+
+use std::fmt;
+
+/// A weight in avoirdupois pounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pounds(pub i32);
+
+impl fmt::Display for Pounds {
+    /// `46,900`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&grouped(i64::from(self.0)))
+    }
+}
+
+impl Pounds {
+    /// `23.45`: a hundredth of a short ton is 20 lb, and half of one or more counts as one, away from zero.
+    pub fn short_tons(self) -> String {
+        let hundredths = (i64::from(self.0).abs() + 10) / 20;
+        let sign = if self.0 < 0 && hundredths > 0 { "-" } else { "" };
+        format!("{sign}{}.{:02}", grouped(hundredths / 100), hundredths % 100)
+    }
+}
+
+/// Digits in groups of three: `1,234,567`.
+pub fn grouped(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if number < 0 {
+        text.push('-');
+    }
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tons_are_exact_to_two_decimals() {
+        let tons: Vec<String> =
+            [46_900, 46_910, 46_909, 10, 9, 0, 2_000_000, -46_900].map(|lb| Pounds(lb).short_tons()).into();
+        assert_eq!(tons, ["23.45", "23.46", "23.45", "0.01", "0.00", "0.00", "1,000.00", "-23.45"]);
+        assert_eq!(Pounds(46_900).to_string(), "46,900");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(-123), "-123");
+    }
+}

@@ -1,0 +1,147 @@
+//! The command line. Results on stdout, progress and log on stderr; exit code 0 fine, 1 found a problem, 2 wrong usage
+//! or configuration.
+
+mod customer;
+mod demo;
+mod migrate;
+pub mod seed;
+mod serve;
+mod user;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ConfigErrors, Needs};
+use crate::db::DbError;
+use crate::telemetry;
+
+/// The PrimeTrade BOL portal. Configuration comes from the environment and a .env file; see the README.
+#[derive(Parser)]
+#[command(name = "primetrade", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the portal. Migrations are checked, not applied
+    Serve,
+    /// Private Postgres, local files and sample data, then serve: everything to try it out
+    Demo {
+        /// Where the database, the files and the key are kept
+        #[arg(long, default_value = "data", value_name = "DIR")]
+        data_dir: PathBuf,
+        /// Overrides PORT
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Apply the migrations that the database lacks
+    Migrate,
+    /// Put the sample data into an empty database and the configured storage
+    Seed {
+        #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=200))]
+        customers: u16,
+        #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+        bols: u32,
+        /// Print the sample logins as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Companies
+    #[command(subcommand)]
+    Customer(customer::Command),
+    /// Logins
+    #[command(subcommand)]
+    User(user::Command),
+}
+
+impl Command {
+    fn needs(&self) -> Needs {
+        match self {
+            Self::Serve => Needs::Serving,
+            Self::Demo { .. } => Needs::Nothing,
+            _ => Needs::Database,
+        }
+    }
+}
+
+/// Why a command didn't do what it was asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// Wrong usage or configuration.
+    Usage(String),
+    /// It was asked rightly and could not be done.
+    Problem(String),
+}
+
+impl Failure {
+    fn problem(error: impl fmt::Display) -> Self {
+        Self::Problem(error.to_string())
+    }
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Usage(errors.to_string())
+    }
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        Self::problem(error)
+    }
+}
+
+impl From<diesel::result::Error> for Failure {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::problem(error)
+    }
+}
+
+pub async fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are results; a mistake is one on stderr. If neither can be written, so be it.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match dispatch(arguments.command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => {
+            eprintln!("{message}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Problem(message)) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<(), Failure> {
+    let config = Config::from_environment(command.needs())?;
+    telemetry::start(config.log_format, &config.log_filter);
+    match command {
+        Command::Serve => serve::run(config).await,
+        Command::Demo { data_dir, port } => demo::run(config, &data_dir, port).await,
+        Command::Migrate => migrate::run(&config).await,
+        Command::Seed { customers, bols, json } => {
+            let (sample, _) = seed::run(&config, customers.into(), bols as usize).await?;
+            seed::print(&sample, json);
+            Ok(())
+        }
+        Command::Customer(command) => customer::run(&config, command).await,
+        Command::User(command) => user::run(&config, command).await,
+    }
+}
+
+/// The database that [`Needs`] has made sure of.
+fn database_url(config: &Config) -> Result<&crate::config::DatabaseUrl, Failure> {
+    config.database_url.as_ref().ok_or_else(|| Failure::Usage("DATABASE_URL: not set".into()))
+}

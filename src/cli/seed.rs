@@ -1,0 +1,236 @@
+//! `primetrade seed`: the sample data into an empty database and the configured storage.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{Failure, database_url};
+use crate::accounts::customers::NewCustomer;
+use crate::accounts::passwords;
+use crate::accounts::users::{self, NewMembership, NewUser};
+use crate::bols::{BolNumber, NewBol};
+use crate::config::{Config, SecretKey, StorageConfig};
+use crate::db::Database;
+use crate::db::schema::{bols, documents};
+use crate::documents::{Kind, NewDocument, key_for};
+use crate::samples::{self, SampleBol, SampleDocument, SampleSet, SampleUser};
+use crate::storage::{LocalStore, ObjectKey, S3Store, Storage, StorageError};
+
+/// Rows an INSERT: 33 columns each, and a statement has at most 65,535 parameters.
+const BATCH: usize = 500;
+/// PUTs under way at once.
+const PUTS: usize = 16;
+
+/// Seeds, and gives what was seeded. The storage comes first: a database that has BOLs has their files.
+pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<(SampleSet, usize), Failure> {
+    let db = Database::new(database_url(config)?, 2);
+    let present: Option<i64> = bols::table.select(bols::id).first(&mut *db.get().await?).await.optional()?;
+    if present.is_some() {
+        return Err(Failure::Problem("the database has BOLs already; sample data goes into an empty one only".into()));
+    }
+    let sample = samples::generate(customers, bol_count);
+    let storage = storage(config).await;
+    let papers = store_papers(&config.bol_prefix, &sample.bols, &storage).await?;
+    let hashes = hash_passwords(&sample.users).await?;
+    let rows = Rows { prefix: &config.bol_prefix, sample: &sample, papers: &papers, hashes: &hashes };
+    db.transaction(async |connection: &mut AsyncPgConnection| rows.insert(connection).await).await?;
+    eprintln!(
+        "seeded {} customers, {} users, {} BOLs, {} documents",
+        sample.customers.len(),
+        sample.users.len(),
+        sample.bols.len(),
+        papers.len()
+    );
+    let count = papers.len();
+    Ok((sample, count))
+}
+
+/// The sample logins, for people or as JSON.
+pub fn print(sample: &SampleSet, as_json: bool) {
+    if as_json {
+        let login = |user: &SampleUser| json!({"role": user.role, "email": user.email, "password": user.password, "customers": user.customers});
+        let logins: Vec<_> = sample.users.iter().map(login).collect();
+        println!("{}", json!({ "logins": logins }));
+        return;
+    }
+    for user in &sample.users {
+        println!("{:<9} {:<44} {:<32} {}", user.role, user.email, user.password, user.customers.join(" "));
+    }
+}
+
+/// Signing links isn't needed here, so any key will do.
+async fn storage(config: &Config) -> Storage {
+    match &config.storage {
+        StorageConfig::S3(s3) => Storage::S3(S3Store::new(s3).await),
+        StorageConfig::Local { root } => {
+            Storage::Local(LocalStore::new(root, &SecretKey::from_bytes(Vec::new()), String::new()))
+        }
+    }
+}
+
+/// What is known of a stored paper.
+struct Paper {
+    key: ObjectKey,
+    sha256: [u8; 32],
+    size: i64,
+}
+
+type Papers = HashMap<(usize, usize), Paper>;
+
+async fn store_papers(prefix: &str, sample: &[SampleBol], storage: &Storage) -> Result<Papers, Failure> {
+    let wanted = sample
+        .iter()
+        .enumerate()
+        .flat_map(|(b, bol)| bol.documents.iter().enumerate().map(move |(d, document)| (b, d, bol, document)));
+    stream::iter(wanted)
+        .map(|(b, d, bol, document)| async move {
+            let number = bol.number(prefix);
+            let key = key(&number, document)?;
+            let bytes = samples::paper(bol, document, &number);
+            let (sha256, size): ([u8; 32], _) = (Sha256::digest(&bytes).into(), bytes.len());
+            match storage.put(&key, bytes, sha256).await {
+                Ok(()) => {}
+                // From an attempt that was stopped half way: the same bytes, since the samples are always the same.
+                Err(StorageError::Exists(key)) => {
+                    if !storage.holds(&key, size as u64).await.map_err(Failure::problem)? {
+                        return Err(Failure::Problem(format!(
+                            "the storage has another object under {key}; nothing was changed"
+                        )));
+                    }
+                }
+                Err(error) => return Err(Failure::problem(error)),
+            }
+            Ok(((b, d), Paper { key, sha256, size: size as i64 }))
+        })
+        .buffer_unordered(PUTS)
+        .try_collect()
+        .await
+}
+
+fn key(number: &str, document: &SampleDocument) -> Result<ObjectKey, Failure> {
+    let number: BolNumber = number.parse().map_err(Failure::problem)?;
+    let kind: Kind = document.kind.parse().map_err(|error: String| Failure::Problem(error))?;
+    key_for(&number, kind, document.version).map_err(Failure::problem)
+}
+
+async fn hash_passwords(users: &[SampleUser]) -> Result<Vec<String>, Failure> {
+    stream::iter(users)
+        .map(|user| async {
+            passwords::hash(&user.password).await.ok_or_else(|| Failure::problem("a password can't be hashed"))
+        })
+        .buffered(4)
+        .try_collect()
+        .await
+}
+
+/// Everything that goes into the database, in one transaction.
+struct Rows<'a> {
+    prefix: &'a str,
+    sample: &'a SampleSet,
+    papers: &'a Papers,
+    hashes: &'a [String],
+}
+
+impl Rows<'_> {
+    async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
+        let mut ids = HashMap::new();
+        for customer in &self.sample.customers {
+            let new = NewCustomer { code: &customer.code, name: &customer.name, address: &customer.address };
+            ids.insert(Arc::<str>::from(customer.code.as_str()), new.insert(connection).await?.id);
+        }
+        for (user, hash) in self.sample.users.iter().zip(self.hashes) {
+            let new =
+                NewUser { email: &user.email, name: &user.name, role: user.role, password_hash: Some(hash.clone()) };
+            let user_id = new.insert(connection).await?;
+            let of = |code: &String| {
+                ids.get(code.as_str()).map(|id| NewMembership {
+                    user_id,
+                    customer_id: *id,
+                    is_admin: user.is_company_admin,
+                })
+            };
+            let memberships: Vec<_> = user.customers.iter().filter_map(of).collect();
+            users::add_memberships(connection, &memberships).await?;
+        }
+        for (batch, offset) in self.sample.bols.chunks(BATCH).zip((0..).step_by(BATCH)) {
+            let new: Vec<_> = batch.iter().map(|bol| self.bol(bol, &ids)).collect();
+            let bol_ids: Vec<i64> =
+                diesel::insert_into(bols::table).values(new).returning(bols::id).get_results(connection).await?;
+            let new: Vec<_> = batch
+                .iter()
+                .enumerate()
+                .flat_map(|(index, bol)| self.documents(bol, offset + index, bol_ids[index]))
+                .collect();
+            for part in new.chunks(BATCH) {
+                diesel::insert_into(documents::table).values(part).execute(connection).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn bol(&self, bol: &SampleBol, customers: &HashMap<Arc<str>, i64>) -> NewBol {
+        let bol = bol.clone();
+        NewBol {
+            number: bol.number(self.prefix),
+            number_year: bol.number_year,
+            number_seq: bol.number_seq,
+            customer_id: bol.customer.as_deref().and_then(|code| customers.get(code)).copied(),
+            customer_name: bol.customer_name,
+            bol_date: bol.bol_date,
+            product: bol.product,
+            lot: bol.lot,
+            chemistry: bol.chemistry,
+            customer_po: bol.customer_po,
+            release_number: bol.release_number,
+            carrier: bol.carrier,
+            carrier_scac: bol.carrier_scac,
+            truck_number: bol.truck_number,
+            trailer_number: bol.trailer_number,
+            seal_numbers: bol.seal_numbers,
+            driver_name: bol.driver_name,
+            ship_from: bol.ship_from,
+            care_of: bol.care_of,
+            ship_to: bol.ship_to,
+            freight_terms: bol.freight_terms,
+            pieces: bol.pieces,
+            package_type: bol.package_type,
+            gross_lb: bol.gross_lb,
+            tare_lb: bol.tare_lb,
+            net_lb: bol.net_lb,
+            official_weight_lb: bol.official_weight_lb,
+            scale_ticket: bol.scale_ticket,
+            special_instructions: bol.special_instructions,
+            trailer_loaded_by: bol.trailer_loaded_by,
+            freight_counted_by: bol.freight_counted_by,
+            voided_at: bol.voided.as_ref().map(|(at, _)| *at),
+            void_reason: bol.voided.map(|(_, reason)| reason).unwrap_or_default(),
+            changed_at: bol.issued_at,
+            created_at: bol.issued_at,
+        }
+    }
+
+    fn documents(&self, bol: &SampleBol, index: usize, bol_id: i64) -> Vec<NewDocument> {
+        let number = bol.number(self.prefix);
+        let new = |(position, document): (usize, &SampleDocument)| {
+            let paper = self.papers.get(&(index, position))?;
+            Some(NewDocument {
+                bol_id: Some(bol_id),
+                kind: document.kind,
+                version: document.version,
+                object_key: paper.key.to_string(),
+                file_name: document.file_name(&number),
+                sha256: paper.sha256.to_vec(),
+                size_bytes: paper.size,
+                state: "stored",
+                uploaded_by: None,
+                stored_at: Some(document.stored_at),
+            })
+        };
+        bol.documents.iter().enumerate().filter_map(new).collect()
+    }
+}

@@ -1,0 +1,58 @@
+//! `primetrade serve`
+
+use diesel_async::SimpleAsyncConnection;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, database_url};
+use crate::clock::Clock;
+use crate::config::{Config, DatabaseUrl, SecretKey};
+use crate::db::{self, migrations};
+use crate::web::{Running, Settings};
+
+pub async fn run(config: Config) -> Result<(), Failure> {
+    let url = database_url(&config)?.clone();
+    let Some(secret) = config.secret_key.clone() else { return Err(Failure::Usage("SECRET_KEY: not set".into())) };
+    check_schema(&url).await?;
+    serve(config, url, secret).await?.finished().await.map_err(Failure::problem)
+}
+
+/// An old schema would fail somewhere in the middle of somebody's work; better here.
+pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
+    let connection = db::connect(url).await.map_err(|error| Failure::Problem(format!("DATABASE_URL: {error}")))?;
+    let pending = migrations::pending(connection).await.map_err(Failure::problem)?;
+    if !pending.is_empty() {
+        return Err(Failure::Problem(format!(
+            "the database lacks {} migrations ({}); run: primetrade migrate",
+            pending.len(),
+            pending.join(", ")
+        )));
+    }
+    // Partitions of the access log for the year ahead. Without them events go to the default partition: no reason to
+    // stop, but one to say so.
+    let mut connection = db::connect(url).await.map_err(Failure::problem)?;
+    if let Err(error) = connection.batch_execute("SELECT audit_prepare_months(current_date, 13)").await {
+        tracing::warn!(%error, "partitions of audit_events could not be prepared");
+    }
+    Ok(())
+}
+
+/// Starts, and says where. Stops by SIGTERM or Ctrl-C, after finishing what is under way.
+pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey) -> Result<Running, Failure> {
+    let stop = stop_signal()?;
+    let settings = Settings { config, database_url, secret, clock: Clock::system() };
+    let running = Running::start(settings, stop).await.map_err(|error| Failure::Usage(error.to_string()))?;
+    println!("listening on http://{}", running.address);
+    Ok(running)
+}
+
+fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::problem)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::problem)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping; requests under way are finished first");
+    })
+}

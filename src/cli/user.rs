@@ -1,0 +1,196 @@
+//! `primetrade user …`
+
+use std::io::{IsTerminal, Read};
+
+use clap::Subcommand;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel_async::AsyncPgConnection;
+use serde_json::json;
+
+use super::{Failure, database_url};
+use crate::accounts::users::{self, NewMembership, NewUser};
+use crate::accounts::{Role, User, customers, passwords, sessions};
+use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::config::Config;
+use crate::db::{Database, DbError};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Add a login. Without a password it can't be used until one is set
+    Create {
+        #[arg(long)]
+        email: String,
+        #[arg(long)]
+        name: String,
+        /// customer, office, auditor or admin
+        #[arg(long)]
+        role: Role,
+        /// Code of a company this login serves; may be given several times
+        #[arg(long, value_name = "CODE")]
+        customer: Vec<String>,
+        /// Read the password from standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Every login, by e-mail address
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shut a login out, at once
+    Disable { email: String },
+    /// Let it in again
+    Enable { email: String },
+}
+
+pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
+    let db = Database::new(database_url(config)?, 2);
+    match command {
+        Command::Create { email, name, role, customer, password_stdin } => {
+            let password = if password_stdin { Some(read_password()?) } else { None };
+            create(&db, email.trim(), name.trim(), role, &customer, password.as_deref()).await
+        }
+        Command::List { json } => list(&db, json).await,
+        Command::Disable { email } => set_active(&db, &email, false).await,
+        Command::Enable { email } => set_active(&db, &email, true).await,
+    }
+}
+
+/// One line; what ends it isn't part of it.
+fn read_password() -> Result<String, Failure> {
+    let mut input = std::io::stdin();
+    if input.is_terminal() {
+        eprintln!("type the password, Enter, Ctrl-D (it is shown; better: a pipe)");
+    }
+    let mut text = String::new();
+    input.read_to_string(&mut text).map_err(|_| Failure::Usage("the password must be UTF-8 text".into()))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+}
+
+async fn create(
+    db: &Database,
+    email: &str,
+    name: &str,
+    role: Role,
+    codes: &[String],
+    password: Option<&str>,
+) -> Result<(), Failure> {
+    if role == Role::Customer && codes.is_empty() {
+        return Err(Failure::Usage("--customer: a login with the role customer needs at least one company".into()));
+    }
+    if role != Role::Customer && !codes.is_empty() {
+        return Err(Failure::Usage(format!(
+            "--customer: only logins with the role customer belong to companies, not {role}"
+        )));
+    }
+    let known = customers::with_codes(&mut *db.get().await?, codes).await?;
+    if let Some(unknown) = codes.iter().find(|code| !known.iter().any(|customer| customer.code == **code)) {
+        return Err(Failure::Problem(format!(
+            "--customer: there is no customer with the code {unknown}; see: primetrade customer list"
+        )));
+    }
+    let password_hash = match password {
+        None => None,
+        Some(password) => {
+            passwords::check(password, &[email, name])
+                .await
+                .map_err(|error| Failure::Usage(format!("password: {error}")))?;
+            Some(passwords::hash(password).await.ok_or_else(|| Failure::problem("the password can't be hashed"))?)
+        }
+    };
+    let activated = password_hash.is_some();
+    let origin = Origin::command_line();
+    let created = db
+        .transaction(async |connection: &mut AsyncPgConnection| {
+            let id = NewUser { email, name, role: role.as_str(), password_hash }.insert(connection).await?;
+            let memberships: Vec<_> = known
+                .iter()
+                .map(|customer| NewMembership { user_id: id, customer_id: customer.id, is_admin: false })
+                .collect();
+            users::add_memberships(connection, &memberships).await?;
+            let detail = json!({"email": email, "role": role, "customers": codes, "activated": activated});
+            record(connection, Action::UserInvited, &origin, detail).await
+        })
+        .await;
+    match created {
+        Ok(()) => {
+            println!("created {role} {email}");
+            if !activated {
+                println!("it has no password yet and can't log in");
+            }
+            Ok(())
+        }
+        Err(DbError::Query(Error::DatabaseError(kind, info))) => Err(match (kind, info.constraint_name()) {
+            (DatabaseErrorKind::UniqueViolation, Some("users_email_unique")) => {
+                Failure::Problem(format!("a user with the address {email} exists already"))
+            }
+            (_, Some("users_email_format")) => {
+                Failure::Usage(format!("--email: found {email:?}, allowed is an e-mail address"))
+            }
+            (_, Some("users_name_length")) => Failure::Usage("--name: 1 to 200 characters are allowed".into()),
+            _ => Failure::problem(info.message()),
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn list(db: &Database, json: bool) -> Result<(), Failure> {
+    let all = users::all(&mut *db.get().await?).await?;
+    let state = |user: &User| match (user.active, &user.password_hash) {
+        (false, _) => "disabled",
+        (true, None) => "no password yet",
+        (true, Some(_)) => "active",
+    };
+    if json {
+        let rows: Vec<_> = all
+            .iter()
+            .map(|(user, codes)| {
+                json!({"email": user.email, "name": user.name, "role": user.role, "customers": codes, "state": state(user)})
+            })
+            .collect();
+        println!("{}", serde_json::Value::from(rows));
+        return Ok(());
+    }
+    if all.is_empty() {
+        println!("no users yet; add one with: primetrade user create --email E --name N --role ROLE --password-stdin");
+    }
+    for (user, codes) in &all {
+        println!("{:<40}  {:<9} {:<16} {}  {}", user.email, user.role, state(user), user.name, codes.join(" "));
+    }
+    Ok(())
+}
+
+/// A disabled user's sessions end with it.
+async fn set_active(db: &Database, email: &str, active: bool) -> Result<(), Failure> {
+    let Some(user) = users::by_email(&mut *db.get().await?, email.trim()).await? else {
+        return Err(Failure::Problem(format!("there is no user with the address {email}; see: primetrade user list")));
+    };
+    let word = if active { "enabled" } else { "disabled" };
+    if user.active == active {
+        println!("{} is {word} already", user.email);
+        return Ok(());
+    }
+    let origin = Origin::command_line();
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        users::set_active(connection, user.id, active).await?;
+        if !active {
+            sessions::end_all(connection, user.id).await?;
+        }
+        let action = if active { Action::UserEnabled } else { Action::UserDisabled };
+        record(connection, action, &origin, json!({"email": user.email})).await
+    })
+    .await?;
+    println!("{word} {}", user.email);
+    Ok(())
+}
+
+async fn record(
+    connection: &mut AsyncPgConnection,
+    action: Action,
+    origin: &Origin,
+    detail: serde_json::Value,
+) -> diesel::QueryResult<()> {
+    let actor = Actor { user_id: None, email: "command line", role: None };
+    audit::record(connection, &Event::new(action, Outcome::Success, actor, origin).detail(detail)).await
+}

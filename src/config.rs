@@ -1,0 +1,523 @@
+//! The environment (and a `.env` file) as typed values, checked once at the start.
+//!
+//! Names, defaults and limits are those of the README's configuration table. Every problem is reported, not just
+//! the first, one line each: the variable, what was found, what is allowed. Secrets appear in no message and in no
+//! `Debug` output.
+
+mod secret;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use ipnet::IpNet;
+use url::Url;
+
+pub use secret::{Secret, SecretKey};
+
+/// Everything that can be configured. `None` where the README says "none".
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub database_url: Option<DatabaseUrl>,
+    pub database_pool_size: usize,
+    pub host: String,
+    pub port: u16,
+    pub public_url: Option<PublicUrl>,
+    pub secret_key: Option<SecretKey>,
+    pub storage: StorageConfig,
+    /// Life of a download link.
+    pub link_life: Duration,
+    pub bol_prefix: String,
+    pub time_zone: Tz,
+    pub trusted_proxies: Vec<IpNet>,
+    pub log_format: LogFormat,
+    pub log_filter: String,
+}
+
+#[derive(Clone, Debug)]
+pub enum StorageConfig {
+    Local { root: PathBuf },
+    S3(S3Config),
+}
+
+#[derive(Clone, Debug)]
+pub struct S3Config {
+    pub bucket: String,
+    pub region: String,
+    /// An S3-compatible server; path-style addressing then.
+    pub endpoint: Option<Url>,
+    /// From our variables; without them the SDK's default chain (roles, profiles) finds some.
+    pub credentials: Option<S3Credentials>,
+}
+
+#[derive(Clone, Debug)]
+pub struct S3Credentials {
+    pub access_key_id: String,
+    pub secret_access_key: Secret<String>,
+    pub session_token: Option<Secret<String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// A `postgres://` URL. Never shown: it holds a password. [`crate::db::check_url`] says whether it makes sense.
+#[derive(Clone)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl std::str::FromStr for DatabaseUrl {
+    type Err = &'static str;
+
+    fn from_str(value: &str) -> Result<Self, Self::Err> {
+        match value.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => Ok(Self(value.into())),
+            Some(_) => Err("a URL of another scheme"),
+            None => Err("a value that is not a URL"),
+        }
+    }
+}
+
+/// Where the outside reaches us: scheme, host and port, nothing after them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// `https://portal.example.com`, as a browser writes it in an `Origin` header.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+}
+
+impl std::str::FromStr for PublicUrl {
+    type Err = ();
+
+    fn from_str(value: &str) -> Result<Self, Self::Err> {
+        let url = Url::parse(value).map_err(|_| ())?;
+        let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+        let plain = matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty();
+        if bare && plain && url.password().is_none() { Ok(Self(url)) } else { Err(()) }
+    }
+}
+
+/// What the command at hand can't do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// `serve`: database and secret key.
+    Serving,
+    /// Commands that speak with the database alone.
+    Database,
+    /// `demo` brings its own database and key.
+    Nothing,
+}
+
+/// Every problem found, one line each.
+#[derive(Debug)]
+pub struct ConfigErrors(Vec<String>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl Config {
+    /// From the process environment, and from `.env` in the working folder for what it doesn't set.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn from_environment(needs: Needs) -> Result<Self, ConfigErrors> {
+        let mut values: HashMap<String, String> = HashMap::new();
+        match dotenvy::from_filename_iter(".env") {
+            Ok(lines) => {
+                for (number, line) in lines.enumerate() {
+                    // The error would quote the line, which may hold a secret.
+                    let (name, value) = line.map_err(|_| {
+                        ConfigErrors(vec![format!(".env: entry {} is not of the form NAME=value", number + 1)])
+                    })?;
+                    values.insert(name, value);
+                }
+            }
+            Err(error) if error.not_found() => {}
+            Err(_) => return Err(ConfigErrors(vec![".env: it exists but can't be read".into()])),
+        }
+        for (name, value) in std::env::vars_os() {
+            if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+                values.insert(name.into(), value.into());
+            }
+        }
+        Self::from_values(&values, needs)
+    }
+
+    pub fn from_values(values: &HashMap<String, String>, needs: Needs) -> Result<Self, ConfigErrors> {
+        let mut read = Reader { values, problems: Vec::new() };
+
+        let host = read.text("HOST").unwrap_or_else(|| "127.0.0.1".into());
+        if host.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/') {
+            read.problem("HOST", &host, "an address or a host name");
+        }
+        let config = Self {
+            database_url: read.database_url(needs),
+            database_pool_size: read.number("DATABASE_POOL_SIZE", 16, 2, 500) as usize,
+            port: read.number("PORT", 8080, 0, 65535) as u16,
+            public_url: read.parsed("PUBLIC_URL", "http:// or https:// with a host, without path or query"),
+            secret_key: read.secret_key(needs),
+            storage: read.storage(),
+            link_life: Duration::from_secs(read.number("DOWNLOAD_URL_TTL_SECONDS", 300, 1, 604_800)),
+            bol_prefix: read.bol_prefix(),
+            time_zone: read
+                .parsed("DISPLAY_TIMEZONE", "a name of the IANA time zone database such as America/New_York")
+                .unwrap_or(chrono_tz::America::New_York),
+            trusted_proxies: read.networks("TRUSTED_PROXIES"),
+            log_format: read.log_format(),
+            log_filter: read.text("RUST_LOG").unwrap_or_else(|| "info".into()),
+            host,
+        };
+        read.check_ahead();
+        if read.problems.is_empty() { Ok(config) } else { Err(ConfigErrors(read.problems)) }
+    }
+}
+
+/// The folders of `PATH`, for finding programs.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn search_path() -> Vec<PathBuf> {
+    std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
+}
+
+struct Reader<'a> {
+    values: &'a HashMap<String, String>,
+    problems: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// An empty value counts as not set: dashboards and compose files leave such.
+    fn text(&self, name: &str) -> Option<String> {
+        self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty()).map(Into::into)
+    }
+
+    fn problem(&mut self, name: &str, found: &str, allowed: &str) {
+        let mut found: String = found.chars().take(80).collect();
+        found.retain(|c| !c.is_control());
+        self.problems.push(format!("{name}: found \"{found}\", allowed is {allowed}"));
+    }
+
+    fn missing(&mut self, name: &str, allowed: &str) {
+        self.problems.push(format!("{name}: not set, needed is {allowed}"));
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self, name: &str, allowed: &str) -> Option<T> {
+        let found = self.text(name)?;
+        let parsed = found.parse().ok();
+        if parsed.is_none() {
+            self.problem(name, &found, allowed);
+        }
+        parsed
+    }
+
+    fn number(&mut self, name: &str, default: u64, least: u64, most: u64) -> u64 {
+        let Some(found) = self.text(name) else { return default };
+        match found.parse() {
+            Ok(number) if (least..=most).contains(&number) => number,
+            _ => {
+                self.problem(name, &found, &format!("a whole number from {least} to {most}"));
+                default
+            }
+        }
+    }
+
+    fn flag(&mut self, name: &str, default: bool) -> bool {
+        let Some(found) = self.text(name) else { return default };
+        match found.to_ascii_lowercase().as_str() {
+            "true" | "1" => true,
+            "false" | "0" => false,
+            _ => {
+                self.problem(name, &found, "True or False (in any case), 1 or 0");
+                default
+            }
+        }
+    }
+
+    fn database_url(&mut self, needs: Needs) -> Option<DatabaseUrl> {
+        const ALLOWED: &str = "postgres://USER:PASSWORD@HOST:PORT/DATABASE, with ?sslmode=require for TLS";
+        let Some(found) = self.text("DATABASE_URL") else {
+            if needs != Needs::Nothing {
+                self.missing("DATABASE_URL", ALLOWED);
+            }
+            return None;
+        };
+        match found.parse::<DatabaseUrl>() {
+            Ok(url) => match crate::db::check_url(&url) {
+                Ok(()) => Some(url),
+                Err(what) => {
+                    self.problems.push(format!("DATABASE_URL: {what}; allowed is {ALLOWED}"));
+                    None
+                }
+            },
+            Err(what) => {
+                self.problems.push(format!("DATABASE_URL: found {what}, allowed is {ALLOWED}"));
+                None
+            }
+        }
+    }
+
+    fn secret_key(&mut self, needs: Needs) -> Option<SecretKey> {
+        const ALLOWED: &str =
+            "at least 64 random bytes in hex or base64; make one with: openssl rand -base64 96 | tr -d '\\n'";
+        let Some(found) = self.text("SECRET_KEY") else {
+            if needs == Needs::Serving {
+                self.missing("SECRET_KEY", ALLOWED);
+            }
+            return None;
+        };
+        match SecretKey::decode(&found) {
+            Ok(key) => Some(key),
+            Err(what) => {
+                self.problems.push(format!("SECRET_KEY: found {what}, allowed is {ALLOWED}"));
+                None
+            }
+        }
+    }
+
+    fn storage(&mut self) -> StorageConfig {
+        let root = self.text("MEDIA_ROOT").unwrap_or_else(|| "media".into()).into();
+        let use_s3 = self.flag("USE_S3", false);
+        let s3 = self.s3(use_s3);
+        match s3 {
+            Some(s3) if use_s3 => StorageConfig::S3(s3),
+            _ => StorageConfig::Local { root },
+        }
+    }
+
+    /// Checked even when `USE_S3` is off, so that a typing error shows before the day it is turned on.
+    fn s3(&mut self, needed: bool) -> Option<S3Config> {
+        const BUCKET: &str = "3 to 63 of a-z 0-9 . - , starting and ending with a letter or digit";
+        let bucket = self.text("AWS_STORAGE_BUCKET_NAME");
+        match &bucket {
+            None if needed => self.missing("AWS_STORAGE_BUCKET_NAME", "the name of the bucket, since USE_S3 is True"),
+            Some(name) if !is_bucket_name(name) => self.problem("AWS_STORAGE_BUCKET_NAME", name, BUCKET),
+            _ => {}
+        }
+        let region = self.text("AWS_S3_REGION_NAME").unwrap_or_else(|| "us-east-2".into());
+        if !region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+            self.problem("AWS_S3_REGION_NAME", &region, "a region such as us-east-2");
+        }
+        let endpoint_name =
+            if self.text("AWS_ENDPOINT_URL_S3").is_some() { "AWS_ENDPOINT_URL_S3" } else { "AWS_ENDPOINT_URL" };
+        let endpoint: Option<Url> = self.parsed(endpoint_name, "http://HOST:PORT or https://HOST");
+        if let Some(url) = endpoint.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https")) {
+            self.problem(endpoint_name, url.as_str(), "http://HOST:PORT or https://HOST");
+        }
+        let credentials = match (self.text("AWS_ACCESS_KEY_ID"), self.text("AWS_SECRET_ACCESS_KEY")) {
+            (Some(access_key_id), Some(secret)) => Some(S3Credentials {
+                access_key_id,
+                secret_access_key: Secret(secret),
+                session_token: self.text("AWS_SESSION_TOKEN").map(Secret),
+            }),
+            (Some(_), None) => {
+                self.missing(
+                    "AWS_SECRET_ACCESS_KEY",
+                    "the secret that belongs to AWS_ACCESS_KEY_ID, or neither of them",
+                );
+                None
+            }
+            (None, Some(_)) => {
+                self.missing("AWS_ACCESS_KEY_ID", "the id that belongs to AWS_SECRET_ACCESS_KEY, or neither of them");
+                None
+            }
+            (None, None) => None,
+        };
+        Some(S3Config { bucket: bucket?, region, endpoint, credentials })
+    }
+
+    fn bol_prefix(&mut self) -> String {
+        let prefix = self.text("BOL_PREFIX").unwrap_or_else(|| "PRT".into());
+        let fits = prefix.len() <= 10
+            && prefix.starts_with(|c: char| c.is_ascii_uppercase())
+            && prefix.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+        if !fits {
+            self.problem("BOL_PREFIX", &prefix, "1 to 10 of A-Z 0-9, a letter first");
+        }
+        prefix
+    }
+
+    fn networks(&mut self, name: &str) -> Vec<IpNet> {
+        let mut networks = Vec::new();
+        for found in self.text(name).unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            match found.parse().or_else(|_| found.parse::<IpAddr>().map(IpNet::from)) {
+                Ok(network) => networks.push(network),
+                Err(_) => self.problem(name, found, "CIDRs such as 10.0.0.0/8, with commas between"),
+            }
+        }
+        networks
+    }
+
+    fn log_format(&mut self) -> LogFormat {
+        match self.text("LOG_FORMAT").as_deref() {
+            None | Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            Some(other) => {
+                self.problem("LOG_FORMAT", other, "text or json");
+                LogFormat::Text
+            }
+        }
+    }
+
+    /// Variables that nothing uses yet are checked all the same, so that the day something does is no surprise.
+    fn check_ahead(&mut self) {
+        self.number("MAX_UPLOAD_MB", 50, 1, 5_000);
+        if let Some(url) = self.text("SMTP_URL") {
+            let fits = Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "smtp" | "smtps") && url.has_host());
+            if !fits {
+                // May hold a password: not quoted.
+                self.problems.push("SMTP_URL: allowed is smtp://HOST:PORT or smtps://USER:PASSWORD@HOST:PORT".into());
+            }
+            if self.text("MAIL_FROM").is_none() {
+                self.missing("MAIL_FROM", "the sender's address, since SMTP_URL is set");
+            }
+        }
+        if let Some(from) = self.text("MAIL_FROM").filter(|from| !from.contains('@')) {
+            self.problem("MAIL_FROM", &from, "an e-mail address");
+        }
+    }
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+fn is_bucket_name(name: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    (3..=63).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-')
+        && edge(name.chars().next())
+        && edge(name.chars().last())
+        && !name.contains("..")
+        && name.parse::<IpAddr>().is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)], needs: Needs) -> Result<Config, ConfigErrors> {
+        let values = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        Config::from_values(&values, needs)
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_readme() {
+        let config = config(&[], Needs::Nothing).expect("defaults are valid");
+        assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 8080));
+        assert_eq!(config.link_life, Duration::from_secs(300));
+        assert_eq!(config.bol_prefix, "PRT");
+        assert_eq!(config.time_zone, chrono_tz::America::New_York);
+        assert!(matches!(config.storage, StorageConfig::Local { root } if root == PathBuf::from("media")));
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once_and_no_secret_with_it() {
+        let secret = "hunter2-hunter2";
+        let database_url = format!("mysql://u:{secret}@h/d");
+        let errors = config(
+            &[
+                ("DATABASE_URL", database_url.as_str()),
+                ("SECRET_KEY", secret),
+                ("SMTP_URL", secret),
+                ("PORT", "eighty"),
+                ("USE_S3", "yes"),
+                ("DOWNLOAD_URL_TTL_SECONDS", "0"),
+                ("DISPLAY_TIMEZONE", "Ohio"),
+                ("TRUSTED_PROXIES", "10.0.0.0/8, nonsense"),
+                ("AWS_STORAGE_BUCKET_NAME", "Prime_Trade"),
+                ("AWS_SECRET_ACCESS_KEY", secret),
+                ("BOL_PREFIX", "prt"),
+                ("PUBLIC_URL", "portal.example.com"),
+                ("LOG_FORMAT", "xml"),
+            ],
+            Needs::Serving,
+        )
+        .expect_err("nothing in it is right")
+        .to_string();
+        for name in [
+            "DATABASE_URL",
+            "SECRET_KEY",
+            "SMTP_URL",
+            "MAIL_FROM",
+            "PORT",
+            "USE_S3",
+            "DOWNLOAD_URL_TTL_SECONDS",
+            "DISPLAY_TIMEZONE",
+            "TRUSTED_PROXIES",
+            "AWS_STORAGE_BUCKET_NAME",
+            "AWS_ACCESS_KEY_ID",
+            "BOL_PREFIX",
+            "PUBLIC_URL",
+            "LOG_FORMAT",
+        ] {
+            assert!(errors.lines().any(|line| line.starts_with(&format!("{name}:"))), "{name} missing in\n{errors}");
+        }
+        assert!(!errors.contains(secret), "{errors}");
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret() {
+        let key = "ab12".repeat(40);
+        let config = config(
+            &[
+                ("DATABASE_URL", "postgres://u:pass-word@h/d"),
+                ("SECRET_KEY", &key),
+                ("USE_S3", "TRUE"),
+                ("AWS_STORAGE_BUCKET_NAME", "primetrade-documents"),
+                ("AWS_ACCESS_KEY_ID", "id"),
+                ("AWS_SECRET_ACCESS_KEY", "secret-word"),
+                ("AWS_SESSION_TOKEN", "token-word"),
+            ],
+            Needs::Serving,
+        );
+        // Only four distinct bytes: not random.
+        assert!(config.is_err());
+        let key: String = (0..128u8).map(|n| format!("{:02x}", n.wrapping_mul(37))).collect();
+        let config = self::config(
+            &[
+                ("DATABASE_URL", "postgres://u:pass-word@h/d"),
+                ("SECRET_KEY", &key),
+                ("USE_S3", "TRUE"),
+                ("AWS_STORAGE_BUCKET_NAME", "primetrade-documents"),
+                ("AWS_ACCESS_KEY_ID", "id"),
+                ("AWS_SECRET_ACCESS_KEY", "secret-word"),
+                ("AWS_SESSION_TOKEN", "token-word"),
+            ],
+            Needs::Serving,
+        )
+        .expect("valid");
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("word") && !shown.contains(&key[..16]), "{shown}");
+    }
+
+    #[test]
+    fn bucket_names() {
+        for good in ["primetrade-documents", "a1b", "x.y.z"] {
+            assert!(is_bucket_name(good), "{good}");
+        }
+        for bad in ["ab", "-abc", "abc-", "a..b", "192.168.1.1", "Abc", "a_b", &"a".repeat(64)] {
+            assert!(!is_bucket_name(bad), "{bad}");
+        }
+    }
+}

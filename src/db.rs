@@ -1,0 +1,150 @@
+//! Postgres: the pool, TLS, migrations, and the customer scope.
+//!
+//! No query of the domain lives here; those stand with what they are about. Works through PgBouncer in transaction
+//! mode: roles and settings are set for one transaction only.
+
+pub mod cluster;
+pub mod migrations;
+pub mod schema;
+pub mod scope;
+mod tls;
+
+use std::time::Duration;
+
+use diesel::{ConnectionError, ConnectionResult, QueryResult};
+use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::FutureExt;
+
+use crate::config::DatabaseUrl;
+
+/// How long a request waits for a free connection before it answers 503.
+const WAIT: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// On every connection: a handler whose client has gone keeps running in actix, and must not run for ever.
+const LIMITS: &str =
+    "SET statement_timeout = '15s'; SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '5s'";
+
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// No connection to be had: the database is away, or every connection has been busy for too long.
+    #[error("the database can't be reached: {0}")]
+    Unreachable(String),
+    #[error(transparent)]
+    Query(#[from] diesel::result::Error),
+}
+
+impl DbError {
+    /// Is it the database that is away, rather than a query that is wrong?
+    pub fn is_unreachable(&self) -> bool {
+        use diesel::result::DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Query(diesel::result::Error::DatabaseError(kind, info)) => {
+                matches!(kind, ClosedConnection | UnableToSendCommand)
+                    || ["terminating connection", "the database system is", "connection closed"]
+                        .iter()
+                        .any(|sign| info.message().contains(sign))
+            }
+            Self::Query(_) => false,
+        }
+    }
+}
+
+pub type DbResult<T> = Result<T, DbError>;
+
+/// A pool of connections. Made once a worker thread: a connection is driven by the thread that opened it, so a pool
+/// of its own saves each worker the wake-ups across threads.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool<AsyncPgConnection>,
+}
+
+impl Database {
+    /// Opens nothing yet; connections are made as they are needed.
+    pub fn new(url: &DatabaseUrl, connections: usize) -> Self {
+        let mut manager = ManagerConfig::default();
+        manager.recycling_method = RecyclingMethod::Fast;
+        let target = url.clone();
+        manager.custom_setup = Box::new(move |_| {
+            let target = target.clone();
+            async move { connect(&target).await }.boxed()
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config(url.as_str(), manager);
+        let pool = Pool::builder(manager)
+            .max_size(connections.max(1))
+            .wait_timeout(Some(WAIT))
+            .create_timeout(Some(CONNECT))
+            .runtime(deadpool::Runtime::Tokio1)
+            .build();
+        match pool {
+            Ok(pool) => Self { pool },
+            Err(deadpool::managed::BuildError::NoRuntimeSpecified) => unreachable!("a runtime is specified above"),
+        }
+    }
+
+    /// A connection as the owner: for the office, the log-in and the command line. A customer's request never gets
+    /// one of these in its hands; see [`scope`].
+    pub async fn get(&self) -> DbResult<Object<AsyncPgConnection>> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => DbError::Unreachable(error.to_string()),
+            PoolError::Timeout(kind) => DbError::Unreachable(format!("no connection in time ({kind:?})")),
+            other => DbError::Unreachable(other.to_string()),
+        })
+    }
+
+    /// Several statements of the owner, all or nothing.
+    pub async fn transaction<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> DbResult<T> {
+        let mut lease = Lease::new(self.get().await?);
+        lease.connection()?.batch_execute("BEGIN").await?;
+        let result = work(lease.connection()?).await;
+        lease.finish(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+        Ok(result?)
+    }
+}
+
+/// A connection inside a transaction. Dropped before it is finished (an error, a handler that was cancelled), it is
+/// closed instead of going back to the pool, where the next request would find itself in somebody else's transaction.
+struct Lease(Option<Object<AsyncPgConnection>>);
+
+impl Lease {
+    fn new(connection: Object<AsyncPgConnection>) -> Self {
+        Self(Some(connection))
+    }
+
+    fn connection(&mut self) -> DbResult<&mut AsyncPgConnection> {
+        self.0.as_deref_mut().ok_or_else(|| DbError::Unreachable("the connection is finished".into()))
+    }
+
+    async fn finish(mut self, end: &'static str) -> DbResult<()> {
+        self.connection()?.batch_execute(end).await?;
+        self.0.take(); // back to the pool
+        Ok(())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(unfinished) = self.0.take() {
+            drop(Object::take(unfinished));
+        }
+    }
+}
+
+/// Is it a URL that a connection can be made from? The answer names the part that isn't right, never the password.
+pub fn check_url(url: &DatabaseUrl) -> Result<(), String> {
+    tls::Target::from_url(url).map(drop)
+}
+
+/// One connection outside of any pool.
+pub async fn connect(url: &DatabaseUrl) -> ConnectionResult<AsyncPgConnection> {
+    let target = tls::Target::from_url(url).map_err(ConnectionError::InvalidConnectionUrl)?;
+    let mut connection = target.connect().await?;
+    connection.batch_execute(LIMITS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
+}

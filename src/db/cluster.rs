@@ -1,0 +1,356 @@
+//! A private Postgres cluster, started from installed binaries: for `demo`, tests and benchmarks.
+//!
+//! It listens on a Unix socket inside its own folder only, which nobody else may enter, so it needs no passwords.
+//! Whatever ends this process ends the server too: cleanly by [`Cluster::stop`], and after a crash by a watchdog. What
+//! is in the databases is not this module's business.
+
+mod binaries;
+mod owner;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use diesel_async::SimpleAsyncConnection;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use self::binaries::Binaries;
+use self::owner::Owner;
+use crate::config::DatabaseUrl;
+
+/// Recovery after a crash may take a while.
+const START_WITHIN: Duration = Duration::from_secs(60);
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+const SUPERUSER: &str = "postgres";
+/// Owns the databases and is no superuser, as in production: a superuser would ignore grants and row security.
+const OWNER: &str = "primetrade";
+/// `sun_path` holds 107 bytes, of which the name of the socket needs 15.
+const LONGEST_SOCKET_FOLDER: usize = 92;
+const LARGEST_LOG: u64 = 10_000_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    #[error("{0}")]
+    Missing(String),
+    #[error(
+        "another primetrade (process {pid}) is running on {dir}; stop it, or choose another folder with --data-dir"
+    )]
+    AlreadyRunning { dir: PathBuf, pid: String },
+    #[error("{dir} was made by Postgres {made}, which isn't installed; install it, or choose another folder")]
+    OtherVersion { dir: PathBuf, made: String },
+    #[error("Postgres did not {what}; the end of {log} says:\n{tail}")]
+    Failed { what: &'static str, log: PathBuf, tail: String },
+    #[error("{what} {path}: {error}")]
+    Io { what: &'static str, path: PathBuf, error: io::Error },
+    #[error("Postgres: {0}")]
+    Database(String),
+}
+
+/// How a cluster differs from the one of `demo`.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// For tests: no fsync, and the folder is removed when this process ends.
+    pub scratch: bool,
+    pub settings: Vec<(&'static str, String)>,
+}
+
+/// A running cluster.
+pub struct Cluster {
+    server: Child,
+    watchdog: Child,
+    socket: PathBuf,
+    log: PathBuf,
+    /// Held as long as the cluster runs.
+    _lock: File,
+}
+
+impl Cluster {
+    /// Starts the cluster in `dir`, making it first if there is none, and recovering it after a crash.
+    pub async fn start(dir: &Path, options: &Options) -> Result<Self, ClusterError> {
+        let io = |what, path: &Path| {
+            let path = path.to_owned();
+            move |error| ClusterError::Io { what, path, error }
+        };
+        std::fs::create_dir_all(dir).map_err(io("can't create", dir))?;
+        let dir = dir.canonicalize().map_err(io("can't open", dir))?;
+        let lock = lock(&dir)?;
+        let owner = Owner::find();
+        let home = owner.home(&dir).map_err(io("can't use", &dir))?;
+        let data = home.join("postgres");
+        let log = dir.join("postgres.log");
+
+        let made = std::fs::read_to_string(data.join("PG_VERSION")).ok().map(|version| version.trim().to_owned());
+        let binaries = match &made {
+            Some(made) => Binaries::of_version(made)
+                .ok_or_else(|| ClusterError::OtherVersion { dir: data.clone(), made: made.clone() })?,
+            None => Binaries::newest().ok_or_else(|| ClusterError::Missing(binaries::HOW_TO_INSTALL.into()))?,
+        };
+        let mut log_file = open_log(&log).map_err(io("can't write", &log))?;
+        if made.is_none() {
+            init(&binaries, &owner, &home, &mut log_file, &log)?;
+        }
+        stop_leftover(&data).await?;
+
+        let socket = if data.as_os_str().len() <= LONGEST_SOCKET_FOLDER {
+            data.clone()
+        } else {
+            owner.short_folder(&data).map_err(io("can't make a folder for the socket of", &data))?
+        };
+        let mut command = Command::new(binaries.postgres());
+        command.arg("-D").arg(&data).arg("-k").arg(&socket).args(["-h", ""]);
+        let mut set = |name: &str, value: &str| {
+            command.args(["-c", &format!("{name}={value}")]);
+        };
+        set("max_connections", "200");
+        set("shared_buffers", "128MB");
+        if options.scratch {
+            set("fsync", "off");
+            set("synchronous_commit", "off");
+            set("full_page_writes", "off");
+        }
+        for (name, value) in &options.settings {
+            set(name, value);
+        }
+        owner.run_as(&mut command);
+        let server = command
+            // A group of its own: Ctrl-C in the terminal is for us, and we stop the server when we are done.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(log_file.try_clone().map_err(io("can't write", &log))?)
+            .stderr(log_file)
+            .spawn()
+            .map_err(io("can't start", binaries.postgres().as_path()))?;
+        let watchdog =
+            watchdog(server.id(), options.scratch.then_some(&dir)).map_err(io("can't start", Path::new("sh")))?;
+        let mut cluster = Self { server, watchdog, socket, log, _lock: lock };
+        cluster.wait_until_ready(&data).await?;
+        Ok(cluster)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// The folder of the socket: `psql -h FOLDER`.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The URL of a database, as its owner.
+    pub fn url(&self, database: &str) -> Result<DatabaseUrl, ClusterError> {
+        self.url_as(OWNER, database)
+    }
+
+    fn url_as(&self, user: &str, database: &str) -> Result<DatabaseUrl, ClusterError> {
+        let folder: String = url::form_urlencoded::byte_serialize(self.socket.as_os_str().as_encoded_bytes()).collect();
+        format!("postgres://{user}@/{database}?host={}", folder.replace('+', "%20"))
+            .parse()
+            .map_err(|what| ClusterError::Database(format!("the socket's folder makes {what}")))
+    }
+
+    /// Makes the database and its owner, if they aren't there yet, and gives its URL.
+    pub async fn database(&self, name: &str) -> Result<DatabaseUrl, ClusterError> {
+        let failed = |error: &dyn std::fmt::Display| ClusterError::Database(error.to_string());
+        let url = self.url_as(SUPERUSER, "postgres")?;
+        let mut connection = super::connect(&url).await.map_err(|error| failed(&error))?;
+        let role = format!(
+            "DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEROLE; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        );
+        connection.batch_execute(&role).await.map_err(|error| failed(&error))?;
+        match connection.batch_execute(&format!("CREATE DATABASE \"{name}\" OWNER {OWNER}")).await {
+            Ok(()) => {}
+            Err(error) if error.to_string().contains("already exists") => {}
+            Err(error) => return Err(failed(&error)),
+        }
+        self.url(name)
+    }
+
+    /// Stops the server: open transactions are rolled back, everything committed is on disk.
+    pub async fn stop(mut self) -> Result<(), ClusterError> {
+        signal(self.server.id(), Signal::INT);
+        let stopped = self.wait_for_end(STOP_WITHIN).await;
+        // Before the pid can be somebody else's.
+        self.dismiss_watchdog();
+        if stopped { Ok(()) } else { Err(failed("stop", &self.log)) }
+    }
+
+    async fn wait_for_end(&mut self, within: Duration) -> bool {
+        let started = Instant::now();
+        while started.elapsed() < within {
+            if !matches!(self.server.try_wait(), Ok(None)) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+
+    /// `postmaster.pid` says so in its last line; `pg_ctl` goes by that too.
+    async fn wait_until_ready(&mut self, data: &Path) -> Result<(), ClusterError> {
+        let started = Instant::now();
+        while started.elapsed() < START_WITHIN {
+            if !matches!(self.server.try_wait(), Ok(None)) {
+                break;
+            }
+            let state = std::fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+            let mut lines = state.lines();
+            if lines.next() == Some(&self.server.id().to_string())
+                && lines.nth(6).is_some_and(|line| line.starts_with("ready"))
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err(failed("start", &self.log))
+    }
+
+    fn dismiss_watchdog(&mut self) {
+        // It is our own child and can't have been replaced by another process; it may have gone already.
+        let _ = self.watchdog.kill();
+        let _ = self.watchdog.wait();
+    }
+}
+
+impl Drop for Cluster {
+    /// The last resort, when nobody called [`Cluster::stop`].
+    fn drop(&mut self) {
+        if let Ok(None) = self.server.try_wait() {
+            signal(self.server.id(), Signal::QUIT);
+            let _ = self.server.wait();
+        }
+        self.dismiss_watchdog();
+    }
+}
+
+fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal); // it may have gone already
+    }
+}
+
+fn is_alive(pid: Pid) -> bool {
+    test_kill_process(pid).is_ok()
+}
+
+/// One primetrade a folder. The lock goes with the process, however it ends.
+fn lock(dir: &Path) -> Result<File, ClusterError> {
+    let path = dir.join("primetrade.lock");
+    let io = |error| ClusterError::Io { what: "can't lock", path: path.clone(), error };
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            file.read_to_string(&mut pid).map_err(io)?;
+            return Err(ClusterError::AlreadyRunning { dir: dir.to_owned(), pid: pid.trim().to_owned() });
+        }
+        Err(TryLockError::Error(error)) => return Err(io(error)),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(io)?;
+    Ok(file)
+}
+
+/// Made under another name and renamed when whole: an interrupted attempt is simply made again.
+fn init(binaries: &Binaries, owner: &Owner, home: &Path, log_file: &mut File, log: &Path) -> Result<(), ClusterError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |error| ClusterError::Io { what: "can't make", path, error }
+    };
+    let fresh = home.join("postgres.tmp");
+    match std::fs::remove_dir_all(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(&fresh)(error)),
+        _ => {}
+    }
+    std::fs::create_dir(&fresh).map_err(io(&fresh))?;
+    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o700)).map_err(io(&fresh))?;
+    owner.give(&fresh).map_err(io(&fresh))?;
+    let mut command = Command::new(binaries.initdb());
+    command.arg("-D").arg(&fresh).args([
+        "-U",
+        SUPERUSER,
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "--no-sync",
+    ]);
+    if cfg!(target_os = "macos") {
+        command.arg("--locale=en_US.UTF-8");
+    }
+    owner.run_as(&mut command);
+    let output = command.stdin(Stdio::null()).output().map_err(io(&fresh))?;
+    log_file.write_all(&output.stdout).and_then(|()| log_file.write_all(&output.stderr)).map_err(io(log))?;
+    if !output.status.success() {
+        return Err(failed("make its folder", log));
+    }
+    let data = home.join("postgres");
+    std::fs::rename(&fresh, &data).map_err(io(&data))
+}
+
+/// A server that outlived its program (somebody killed the watchdog too) is stopped before ours starts. A stale pid
+/// file without a server is Postgres's own affair.
+async fn stop_leftover(data: &Path) -> Result<(), ClusterError> {
+    let Ok(state) = std::fs::read_to_string(data.join("postmaster.pid")) else { return Ok(()) };
+    let Some(pid) = state.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw) else {
+        return Ok(());
+    };
+    if !is_alive(pid) || !is_postgres(pid) {
+        return Ok(());
+    }
+    tracing::warn!(pid = pid.as_raw_nonzero().get(), "a Postgres from an earlier run is still up; stopping it");
+    let _ = kill_process(pid, Signal::INT);
+    let started = Instant::now();
+    while is_alive(pid) {
+        if started.elapsed() > STOP_WITHIN {
+            return Err(ClusterError::Database(format!(
+                "an earlier Postgres (process {}) doesn't stop",
+                pid.as_raw_nonzero()
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+/// The pid may belong to somebody else by now.
+fn is_postgres(pid: Pid) -> bool {
+    let pid = pid.as_raw_nonzero().to_string();
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).or_else(|_| {
+        Command::new("ps")
+            .args(["-o", "comm=", "-p", &pid])
+            .output()
+            .map(|ps| String::from_utf8_lossy(&ps.stdout).into_owned())
+    });
+    name.is_ok_and(|name| name.trim().ends_with("postgres"))
+}
+
+/// Waits until our end of its input closes, which happens however this process ends, and then stops the server.
+fn watchdog(server: u32, remove: Option<&PathBuf>) -> io::Result<Child> {
+    let script = "cat >/dev/null; kill -INT \"$1\" 2>/dev/null; \
+                  [ -n \"$2\" ] || exit 0; while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
+    Command::new("sh")
+        .args(["-c", script, "watchdog", &server.to_string()])
+        .arg(remove.map_or(Path::new(""), PathBuf::as_path))
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+fn open_log(path: &Path) -> io::Result<File> {
+    if std::fs::metadata(path).is_ok_and(|log| log.len() > LARGEST_LOG) {
+        std::fs::rename(path, path.with_extension("log.old"))?;
+    }
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+fn failed(what: &'static str, log: &Path) -> ClusterError {
+    let text = std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(8)..].join("\n");
+    ClusterError::Failed { what, log: log.to_owned(), tail }
+}

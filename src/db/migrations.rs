@@ -1,0 +1,42 @@
+//! The embedded migrations, applied by `migrate` and `demo`, and only checked by `serve`.
+
+use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::pg::Pg;
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::connect;
+use crate::config::DatabaseUrl;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+
+/// Any constant of our own: two instances that migrate at once take turns.
+const LOCK: &str = "SELECT pg_advisory_lock(7305891001)";
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Applies what is pending and says what it was. Must run on a multi-threaded tokio runtime.
+pub async fn apply(url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
+    let mut connection = connect(url).await?;
+    // Building an index on a large table takes its time, and so may waiting for the other instance.
+    connection.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
+    connection.batch_execute(LOCK).await?;
+    let mut harness = AsyncMigrationHarness::new(connection);
+    let applied = harness.run_pending_migrations(MIGRATIONS)?;
+    Ok(applied.iter().map(MigrationVersion::to_string).collect())
+}
+
+/// Takes everything back, newest first; for tests of `down.sql`.
+pub async fn revert_all(url: &DatabaseUrl) -> Result<usize, Failure> {
+    let mut harness = AsyncMigrationHarness::new(connect(url).await?);
+    Ok(harness.revert_all_migrations(MIGRATIONS)?.len())
+}
+
+/// The names of migrations that this program knows and the database lacks.
+pub async fn pending(connection: AsyncPgConnection) -> Result<Vec<String>, Failure> {
+    let mut harness = AsyncMigrationHarness::new(connection);
+    let applied = harness.applied_migrations()?;
+    let known = MigrationSource::<Pg>::migrations(&MIGRATIONS)?;
+    let missing = known.iter().map(|migration| migration.name().version().as_owned());
+    Ok(missing.filter(|version| !applied.contains(version)).map(|version| version.to_string()).collect())
+}

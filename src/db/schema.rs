@@ -1,0 +1,166 @@
+// As `diesel print-schema` prints it; tests/it/schema.rs holds it against the migrated database.
+
+diesel::table! {
+    audit_events (id, occurred_at) {
+        id -> Int8,
+        occurred_at -> Timestamptz,
+        action -> Text,
+        outcome -> Text,
+        user_id -> Nullable<Int8>,
+        user_email -> Nullable<Text>,
+        user_role -> Nullable<Text>,
+        customer_id -> Nullable<Int8>,
+        customer_code -> Nullable<Text>,
+        bol_id -> Nullable<Int8>,
+        bol_number -> Nullable<Text>,
+        document_id -> Nullable<Int8>,
+        document_kind -> Nullable<Text>,
+        file_name -> Nullable<Text>,
+        object_key -> Nullable<Text>,
+        sha256 -> Nullable<Bytea>,
+        ip -> Nullable<Inet>,
+        user_agent -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        detail -> Jsonb,
+    }
+}
+
+diesel::table! {
+    bol_opens (user_id, bol_id) {
+        user_id -> Int8,
+        bol_id -> Int8,
+        opened_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    bols (id) {
+        id -> Int8,
+        number -> Text,
+        number_year -> Int4,
+        number_seq -> Int4,
+        customer_id -> Nullable<Int8>,
+        customer_name -> Text,
+        bol_date -> Date,
+        product -> Text,
+        lot -> Text,
+        chemistry -> Text,
+        customer_po -> Text,
+        release_number -> Text,
+        carrier -> Text,
+        carrier_scac -> Text,
+        truck_number -> Text,
+        trailer_number -> Text,
+        seal_numbers -> Text,
+        driver_name -> Text,
+        ship_from -> Text,
+        care_of -> Text,
+        ship_to -> Text,
+        freight_terms -> Text,
+        pieces -> Nullable<Int4>,
+        package_type -> Text,
+        gross_lb -> Nullable<Int4>,
+        tare_lb -> Nullable<Int4>,
+        net_lb -> Int4,
+        official_weight_lb -> Nullable<Int4>,
+        scale_ticket -> Text,
+        special_instructions -> Text,
+        trailer_loaded_by -> Text,
+        freight_counted_by -> Text,
+        voided_at -> Nullable<Timestamptz>,
+        void_reason -> Text,
+        document_kinds -> Array<Text>,
+        changed_at -> Timestamptz,
+        created_at -> Timestamptz,
+        search_text -> Text,
+    }
+}
+
+diesel::table! {
+    customers (id) {
+        id -> Int8,
+        code -> Text,
+        name -> Text,
+        address -> Text,
+        active -> Bool,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    documents (id) {
+        id -> Int8,
+        bol_id -> Nullable<Int8>,
+        customer_id -> Nullable<Int8>,
+        kind -> Text,
+        version -> Int4,
+        object_key -> Text,
+        file_name -> Text,
+        content_type -> Text,
+        sha256 -> Bytea,
+        size_bytes -> Int8,
+        state -> Text,
+        uploaded_by -> Nullable<Int8>,
+        created_at -> Timestamptz,
+        stored_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    login_throttles (scope, key) {
+        scope -> Text,
+        key -> Bytea,
+        failures -> Int4,
+        last_failed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    memberships (user_id, customer_id) {
+        user_id -> Int8,
+        customer_id -> Int8,
+        is_admin -> Bool,
+    }
+}
+
+diesel::table! {
+    sessions (token_hash) {
+        id -> Int8,
+        token_hash -> Bytea,
+        user_id -> Int8,
+        created_at -> Timestamptz,
+        last_seen_at -> Timestamptz,
+        ip -> Nullable<Inet>,
+        user_agent -> Text,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Int8,
+        email -> Text,
+        name -> Text,
+        role -> Text,
+        password_hash -> Nullable<Text>,
+        active -> Bool,
+        created_at -> Timestamptz,
+        password_changed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::joinable!(documents -> bols (bol_id));
+diesel::joinable!(bols -> customers (customer_id));
+diesel::joinable!(memberships -> customers (customer_id));
+diesel::joinable!(memberships -> users (user_id));
+diesel::joinable!(sessions -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    audit_events,
+    bol_opens,
+    bols,
+    customers,
+    documents,
+    login_throttles,
+    memberships,
+    sessions,
+    users,
+);

@@ -1,0 +1,109 @@
+//! Promise 1: a customer's request reaches the database only through here.
+//!
+//! Two locks, both in every query. The query itself says `customer_id = …` ([`Reach::companies`] gives the ids, and
+//! the index order needs it anyway), and it runs as the role `portal_customer`, whose row-level policies compare with
+//! the ids set for this one transaction. With nothing set, no row is visible; that role can change nothing and add
+//! nothing but audit events.
+//!
+//! Office and audit requests go through the same [`read`] and [`record`] with [`Reach::All`], as the owner, which row
+//! security doesn't slow.
+
+use std::pin::pin;
+use std::task::Poll;
+
+use diesel::QueryResult;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::future::try_join;
+use futures_util::poll;
+
+use super::{Database, DbResult, Lease};
+
+/// How far a request may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The BOLs of these companies, for a customer's login.
+    Companies { user_id: i64, ids: Vec<i64> },
+    /// Every BOL, for the terminal's own people.
+    All,
+}
+
+impl Reach {
+    /// The companies to name in the query; `None`: no filter.
+    pub fn companies(&self) -> Option<&[i64]> {
+        match self {
+            Self::Companies { ids, .. } => Some(ids),
+            Self::All => None,
+        }
+    }
+
+    /// Numbers only, so nothing in it needs quoting.
+    fn begin(&self) -> String {
+        match self {
+            Self::Companies { user_id, ids } => {
+                let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+                format!(
+                    "BEGIN; SET LOCAL ROLE portal_customer; SET LOCAL portal.user_id = '{user_id}'; \
+                     SET LOCAL portal.customer_ids = '{}'",
+                    ids.join(",")
+                )
+            }
+            Self::All => "BEGIN".into(),
+        }
+    }
+}
+
+/// Runs `work` within the reach and gives its result; nothing it writes is kept.
+///
+/// The rollback is sent once the result is there, and nobody waits for it.
+pub async fn read<T>(
+    db: &Database,
+    reach: &Reach,
+    work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
+) -> DbResult<T> {
+    let mut lease = Lease::new(db.get().await?);
+    let result = run(lease.connection()?, reach, work).await;
+    tokio::task::spawn(lease.finish("ROLLBACK"));
+    Ok(result?)
+}
+
+/// Runs `work` within the reach and commits what it wrote, all of it or nothing. Only after that is there a result.
+pub async fn record<T>(
+    db: &Database,
+    reach: &Reach,
+    work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
+) -> DbResult<T> {
+    let mut lease = Lease::new(db.get().await?);
+    match run(lease.connection()?, reach, work).await {
+        Ok(result) => {
+            lease.finish("COMMIT").await?;
+            Ok(result)
+        }
+        Err(error) => {
+            tokio::task::spawn(lease.finish("ROLLBACK"));
+            Err(error.into())
+        }
+    }
+}
+
+/// Sends the scope, and behind it, without waiting for an answer, whatever queries `work` starts: one round trip.
+///
+/// The order on the wire is what keeps this safe. The first poll of `batch_execute` hands its message to the
+/// connection before it can wait for anything, and `work` isn't polled before that. The end of the transaction is
+/// sent only when every query has answered, never pipelined: a query that has to be prepared first would arrive
+/// behind it, outside of the scope. Should the scope fail, the transaction is aborted and every query in it too.
+async fn run<T>(
+    mut connection: &AsyncPgConnection,
+    reach: &Reach,
+    work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
+) -> QueryResult<T> {
+    let shared = connection;
+    let scope = reach.begin();
+    let mut begin = pin!(connection.batch_execute(&scope));
+    match poll!(begin.as_mut()) {
+        Poll::Ready(begun) => {
+            begun?;
+            work(shared).await
+        }
+        Poll::Pending => try_join(begin, work(shared)).await.map(|(_, result)| result),
+    }
+}

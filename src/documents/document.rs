@@ -1,0 +1,118 @@
+//! A document's row.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::Kind;
+use crate::bols::BolNumber;
+use crate::db::schema::{bols, documents};
+use crate::db::scope::Reach;
+use crate::storage::{InvalidKey, ObjectKey};
+
+/// One version of one document, its bytes stored and verified.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = documents, check_for_backend(diesel::pg::Pg))]
+pub struct Document {
+    pub id: i64,
+    pub kind: String,
+    pub version: i32,
+    pub object_key: String,
+    pub file_name: String,
+    pub size_bytes: i64,
+    pub stored_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Debug, Insertable)]
+#[diesel(table_name = documents)]
+pub struct NewDocument {
+    pub bol_id: Option<i64>,
+    pub kind: &'static str,
+    pub version: i32,
+    pub object_key: String,
+    pub file_name: String,
+    pub sha256: Vec<u8>,
+    pub size_bytes: i64,
+    pub state: &'static str,
+    pub uploaded_by: Option<i64>,
+    pub stored_at: Option<DateTime<Utc>>,
+}
+
+/// `bols/2025/PRT-2025-0001.pdf`, `bols/2025/PRT-2025-0001.v2.pdf`, `bols/2025/PRT-2025-0001.scale-ticket.v1.pdf`
+pub fn key_for(number: &BolNumber, kind: Kind, version: i32) -> Result<ObjectKey, InvalidKey> {
+    let folder = format!("bols/{}", number.year());
+    match (kind, version) {
+        (Kind::Bol, 1) => format!("{folder}/{number}.pdf"),
+        (Kind::Bol, _) => format!("{folder}/{number}.v{version}.pdf"),
+        _ => format!("{folder}/{number}.{kind}.v{version}.pdf"),
+    }
+    .parse()
+}
+
+/// The stored documents of a BOL, each kind's newest version first.
+pub async fn of_bol(
+    mut connection: &AsyncPgConnection,
+    reach: &Reach,
+    number: &BolNumber,
+) -> QueryResult<Vec<Document>> {
+    let mut query = documents::table
+        .inner_join(bols::table)
+        .filter(bols::number.eq(number.as_str()))
+        .filter(documents::state.eq("stored"))
+        .order((documents::kind, documents::version.desc()))
+        .select(Document::as_select())
+        .into_boxed();
+    if let Some(companies) = reach.companies() {
+        query = query.filter(documents::customer_id.eq_any(companies));
+    }
+    query.load(&mut connection).await
+}
+
+/// Which document is asked for.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// The current PDF of this BOL.
+    PdfOf(&'a BolNumber),
+    /// The same, by the BOL's id.
+    PdfOfId(i64),
+    Document(i64),
+}
+
+/// The stored document that is wanted, with the number of its BOL, if it has one.
+pub(super) async fn find(
+    mut connection: &AsyncPgConnection,
+    reach: &Reach,
+    wanted: Wanted<'_>,
+) -> QueryResult<Option<(Document, Option<String>)>> {
+    let mut query = documents::table
+        .left_join(bols::table)
+        .filter(documents::state.eq("stored"))
+        .order(documents::version.desc())
+        .select((Document::as_select(), bols::number.nullable()))
+        .into_boxed();
+    query = match wanted {
+        Wanted::PdfOf(number) => {
+            query.filter(documents::kind.eq(Kind::Bol.as_str())).filter(bols::number.eq(number.as_str()))
+        }
+        Wanted::PdfOfId(id) => query.filter(documents::kind.eq(Kind::Bol.as_str())).filter(documents::bol_id.eq(id)),
+        Wanted::Document(id) => query.filter(documents::id.eq(id)),
+    };
+    if let Some(companies) = reach.companies() {
+        query = query.filter(documents::customer_id.eq_any(companies));
+    }
+    query.first(&mut connection).await.optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_as_the_guide_lays_them_out() {
+        let number = "PRT-2025-0001".parse().expect("valid");
+        let key = |kind, version| key_for(&number, kind, version).expect("valid").to_string();
+        assert_eq!(key(Kind::Bol, 1), "bols/2025/PRT-2025-0001.pdf");
+        assert_eq!(key(Kind::Bol, 2), "bols/2025/PRT-2025-0001.v2.pdf");
+        assert_eq!(key(Kind::ScaleTicket, 1), "bols/2025/PRT-2025-0001.scale-ticket.v1.pdf");
+    }
+}

@@ -1,0 +1,70 @@
+//! What a document is.
+
+use std::fmt;
+use std::str::FromStr;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Bol,
+    /// Proof of delivery.
+    SignedBol,
+    ScaleTicket,
+    CertificateOfAnalysis,
+    PackingList,
+    Invoice,
+    Other,
+}
+
+impl Kind {
+    pub const ALL: [Self; 7] = [
+        Self::Bol,
+        Self::SignedBol,
+        Self::ScaleTicket,
+        Self::CertificateOfAnalysis,
+        Self::PackingList,
+        Self::Invoice,
+        Self::Other,
+    ];
+
+    /// As in URLs, object keys, the database and the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bol => "bol",
+            Self::SignedBol => "signed-bol",
+            Self::ScaleTicket => "scale-ticket",
+            Self::CertificateOfAnalysis => "certificate-of-analysis",
+            Self::PackingList => "packing-list",
+            Self::Invoice => "invoice",
+            Self::Other => "other",
+        }
+    }
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Bol => "Bill of lading",
+            Self::SignedBol => "Signed BOL (proof of delivery)",
+            Self::ScaleTicket => "Scale ticket",
+            Self::CertificateOfAnalysis => "Certificate of analysis",
+            Self::PackingList => "Packing list",
+            Self::Invoice => "Invoice",
+            Self::Other => "Other document",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| format!("no document kind is called {text:?}"))
+    }
+}

@@ -1,0 +1,34 @@
+//! The PrimeTrade BOL portal.
+//!
+//! Customers find and download their bills of lading; every link that is handed out is on record first.
+//! Calls go one way:
+//!
+//! ```text
+//! main -> cli -> web -> {bols, documents, accounts, audit} -> {db, storage, clock}
+//! ```
+//!
+//! * [`config`] reads the environment, and nothing else does.
+//! * [`clock`] says what time it is, and nothing else does.
+//! * [`telemetry`] sets up the log.
+//! * [`cli`] is the command line: `serve`, `demo`, `migrate`, `seed`, `user`, `customer`.
+//! * [`db`] has the pool, the migrations, the customer scope ([`db::scope`]) and a private cluster for `demo` and tests.
+//! * [`accounts`] has customers, users, memberships, passwords, sessions and the log-in.
+//! * [`bols`] has the bill of lading, its number, and the search.
+//! * [`documents`] has a BOL's files: which there are, and the link to one.
+//! * [`audit`] has the append-only access log.
+//! * [`storage`] keeps the bytes: S3, or a local folder.
+//! * [`web`] turns requests into calls of the above and their results into pages.
+//! * [`samples`] makes up the sample data of `demo` and `seed`.
+
+pub mod accounts;
+pub mod audit;
+pub mod bols;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod documents;
+pub mod samples;
+pub mod storage;
+pub mod telemetry;
+pub mod web;

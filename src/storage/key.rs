@@ -1,0 +1,55 @@
+//! Names of objects.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A key such as `bols/2025/PRT-2025-0001.pdf`: plain segments that can't climb out of anything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey(String);
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("an object key is segments of A-Z a-z 0-9 . _ - with / between, none starting with a dot")]
+pub struct InvalidKey;
+
+impl ObjectKey {
+    /// S3's limit, in bytes of UTF-8; ours are ASCII.
+    const MOST: usize = 1024;
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ObjectKey {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = |segment: &str| {
+            !segment.is_empty()
+                && !segment.starts_with('.')
+                && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        };
+        if text.len() <= Self::MOST && text.split('/').all(plain) { Ok(Self(text.into())) } else { Err(InvalidKey) }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_can_not_climb() {
+        assert!("bols/2025/PRT-2025-0001.scale-ticket.v1.pdf".parse::<ObjectKey>().is_ok());
+        for bad in
+            ["", "/x", "x/", "a//b", "../x", "a/../b", "a/.hidden", "a\\b", "a b", "a\0b", "ä", "%2e%2e/x", "a/b\n"]
+        {
+            assert_eq!(bad.parse::<ObjectKey>(), Err(InvalidKey), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A local folder as the store, with links that we sign ourselves.
+//!
+//! A link says which object, until when, under which name and whether to show or save it, and carries an HMAC-SHA256
+//! over exactly that: changing any byte of it makes it worthless. `web::files` serves what [`LocalStore::open`] gives.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, KeyInit, Mac};
+use rand::TryRngCore as _;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::{ObjectKey, Presentation, StorageError};
+use crate::config::SecretKey;
+
+#[derive(Clone)]
+pub struct LocalStore {
+    root: PathBuf,
+    key: Arc<[u8; 32]>,
+    /// `http://HOST:PORT` in front of every link.
+    origin: String,
+}
+
+/// What a link's query has to say, as it came.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct LinkQuery {
+    expires: i64,
+    name: String,
+    disposition: Disposition,
+    signature: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Disposition {
+    Inline,
+    Attachment,
+}
+
+impl Disposition {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::Attachment => "attachment",
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadLink {
+    #[error("the signature doesn't fit")]
+    Altered,
+    #[error("the link has expired")]
+    Expired,
+}
+
+impl LocalStore {
+    pub fn new(root: &Path, secret: &SecretKey, origin: String) -> Self {
+        Self { root: root.to_owned(), key: Arc::new(secret.derive("primetrade local link v1")), origin }
+    }
+
+    /// The folder as a capability: nothing opened through it can be outside of it, whatever links lie within.
+    fn dir(&self) -> io::Result<Dir> {
+        std::fs::create_dir_all(&self.root)?;
+        Dir::open_ambient_dir(&self.root, ambient_authority())
+    }
+
+    pub(super) async fn put(&self, key: &ObjectKey, bytes: Vec<u8>, sha256: [u8; 32]) -> Result<(), StorageError> {
+        let (store, key) = (self.clone(), key.clone());
+        blocking(move || {
+            if Sha256::digest(&bytes).as_slice() != sha256 {
+                return Err(StorageError::Unavailable(format!("{key} arrived with another checksum")));
+            }
+            store.write_new(&key, &bytes).map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => StorageError::Exists(key),
+                _ => StorageError::Unavailable(error.to_string()),
+            })
+        })
+        .await
+    }
+
+    /// Under another name first, and linked to its own when every byte is on the disk: a crash leaves all or nothing.
+    fn write_new(&self, key: &ObjectKey, bytes: &[u8]) -> io::Result<()> {
+        let dir = self.dir()?;
+        if let Some(parent) = Path::new(key.as_str()).parent() {
+            dir.create_dir_all(parent)?;
+        }
+        let mut random = [0; 8];
+        rand::rngs::OsRng.try_fill_bytes(&mut random).map_err(io::Error::other)?;
+        dir.create_dir_all(".incoming")?;
+        let incoming = format!(".incoming/{}", hex::encode(random));
+        let mut file = dir.open_with(&incoming, OpenOptions::new().write(true).create_new(true))?;
+        let written = file
+            .write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| dir.hard_link(&incoming, &dir, key.as_str()));
+        dir.remove_file(&incoming)?;
+        written
+    }
+
+    pub(super) async fn size(&self, key: &ObjectKey) -> Result<Option<u64>, StorageError> {
+        let (store, key) = (self.clone(), key.clone());
+        blocking(move || match store.dir().and_then(|dir| dir.metadata(key.as_str())) {
+            Ok(found) => Ok(found.is_file().then_some(found.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StorageError::Unavailable(error.to_string())),
+        })
+        .await
+    }
+
+    pub(super) async fn ready(&self) -> Result<(), StorageError> {
+        let store = self.clone();
+        blocking(move || {
+            let listed = store.dir().and_then(|dir| dir.entries().map(drop));
+            listed.map_err(|error| StorageError::Unavailable(error.to_string()))
+        })
+        .await
+    }
+
+    pub(super) fn link(
+        &self,
+        key: &ObjectKey,
+        presentation: &Presentation,
+        now: DateTime<Utc>,
+        life: Duration,
+    ) -> Result<Url, StorageError> {
+        let disposition = if presentation.inline { Disposition::Inline } else { Disposition::Attachment };
+        let expires = now.timestamp().saturating_add_unsigned(life.as_secs());
+        let mac = self.mac(key.as_str(), expires, disposition, &presentation.file_name);
+        let mut url = Url::parse(&format!("{}/files/{key}", self.origin))
+            .map_err(|error| StorageError::Unavailable(error.to_string()))?;
+        url.query_pairs_mut()
+            .append_pair("expires", &expires.to_string())
+            .append_pair("disposition", disposition.as_str())
+            .append_pair("name", &presentation.file_name)
+            .append_pair("signature", &hex::encode(mac.finalize().into_bytes()));
+        Ok(url)
+    }
+
+    /// Is this a link of ours, unaltered and still good? Then this is the object and how to present it.
+    pub fn check(
+        &self,
+        path: &str,
+        query: &LinkQuery,
+        now: DateTime<Utc>,
+    ) -> Result<(ObjectKey, Presentation), BadLink> {
+        let signature = hex::decode(&query.signature).map_err(|_| BadLink::Altered)?;
+        // The hex digits must be the very ones we wrote: upper case would be a changed byte that still passes.
+        if hex::encode(&signature) != query.signature {
+            return Err(BadLink::Altered);
+        }
+        let mac = self.mac(path, query.expires, query.disposition, &query.name);
+        mac.verify_slice(&signature).map_err(|_| BadLink::Altered)?;
+        if now.timestamp() >= query.expires {
+            return Err(BadLink::Expired);
+        }
+        let key = path.parse().map_err(|_| BadLink::Altered)?;
+        Ok((key, Presentation { file_name: query.name.clone(), inline: query.disposition == Disposition::Inline }))
+    }
+
+    /// Opens an object for reading; `None` when there is none.
+    pub async fn open(&self, key: &ObjectKey) -> Result<Option<File>, StorageError> {
+        let (store, key) = (self.clone(), key.clone());
+        blocking(move || match store.dir().and_then(|dir| dir.open(key.as_str())) {
+            Ok(file) => match file.metadata() {
+                Ok(found) if found.is_file() => Ok(Some(file.into_std())),
+                Ok(_) => Ok(None),
+                Err(error) => Err(StorageError::Unavailable(error.to_string())),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StorageError::Unavailable(error.to_string())),
+        })
+        .await
+    }
+
+    /// Over every part, each with its length, so that no two links have the same text.
+    fn mac(&self, key: &str, expires: i64, disposition: Disposition, name: &str) -> Hmac<Sha256> {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.key) else {
+            unreachable!("HMAC takes keys of any length")
+        };
+        for part in [key, &expires.to_string(), disposition.as_str(), name] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(StorageError::Unavailable(error.to_string())),
+    }
+}

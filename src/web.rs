@@ -1,0 +1,26 @@
+//! The portal over HTTP: requests in, domain calls, pages and redirects out.
+//!
+//! * [`routes`] lists every URL; [`auth`] says who may call what, in the handlers' signatures.
+//! * [`error`] alone knows status codes; [`page`] and [`forms`] hold what pages share. Sibling page modules never
+//!   import each other.
+
+pub mod account;
+pub mod api;
+pub mod assets;
+pub mod auth;
+pub mod cross_site;
+pub mod error;
+pub mod files;
+pub mod forms;
+pub mod headers;
+pub mod health;
+pub mod page;
+pub mod portal;
+pub mod request;
+pub mod routes;
+pub mod server;
+pub mod session;
+pub mod session_store;
+
+pub use error::Error;
+pub use server::{Running, Settings, Site};

@@ -1,0 +1,142 @@
+//! Who may call a handler stands in its signature: `Visitor<Readers>` can't be had by an auditor.
+//!
+//! A role says which pages; which BOLs is another question, and [`Viewer::reach`] answers it for the database.
+
+use std::marker::PhantomData;
+
+use actix_session::SessionExt;
+use actix_web::dev::Payload;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures_util::future::LocalBoxFuture;
+use url::form_urlencoded;
+
+use super::Error;
+use super::request::Origin;
+use super::session_store::{UNAVAILABLE, VIEWER};
+use crate::accounts::{Role, Viewer};
+use crate::audit::{self, Action, Event, Outcome};
+use crate::db::Database;
+
+/// Some of the roles.
+pub trait Audience {
+    const ROLES: &'static [Role];
+}
+
+/// Everybody with a login.
+pub struct Everybody;
+/// Those who may see the list of BOLs.
+pub struct Listers;
+/// Those who may open a BOL and its documents.
+pub struct Readers;
+
+impl Audience for Everybody {
+    const ROLES: &'static [Role] = &Role::ALL;
+}
+
+impl Audience for Listers {
+    const ROLES: &'static [Role] = &Role::ALL;
+}
+
+impl Audience for Readers {
+    const ROLES: &'static [Role] = &[Role::Customer, Role::Office, Role::Admin];
+}
+
+/// A logged-in user whose role is among the audience's.
+pub struct Visitor<A: Audience> {
+    pub viewer: Viewer,
+    audience: PhantomData<A>,
+}
+
+impl<A: Audience> std::ops::Deref for Visitor<A> {
+    type Target = Viewer;
+
+    fn deref(&self) -> &Viewer {
+        &self.viewer
+    }
+}
+
+impl<A: Audience> FromRequest for Visitor<A> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let viewer = current(&request)?.ok_or(Error::LoginRequired)?;
+            request.extensions_mut().insert(viewer.clone());
+            if A::ROLES.contains(&viewer.role) {
+                return Ok(Self { viewer, audience: PhantomData });
+            }
+            record_refusal(&request, &viewer).await?;
+            Err(Error::Forbidden)
+        })
+    }
+}
+
+/// Whoever is logged in, if anybody.
+pub fn current(request: &HttpRequest) -> Result<Option<Viewer>, Error> {
+    let session = request.get_session();
+    if matches!(session.get::<bool>(UNAVAILABLE), Ok(Some(true))) {
+        return Err(Error::Unavailable("the session can't be looked up".into()));
+    }
+    session.get::<Viewer>(VIEWER).map_err(|error| Error::Internal(error.to_string()))
+}
+
+async fn record_refusal(request: &HttpRequest, viewer: &Viewer) -> Result<(), Error> {
+    let (Some(db), Some(origin)) =
+        (request.app_data::<Data<Database>>(), request.extensions().get::<Origin>().cloned())
+    else {
+        return Err(Error::Internal("no database at hand".into()));
+    };
+    let path: String = request.path().chars().take(300).collect();
+    let event = Event::new(Action::AccessDenied, Outcome::Denied, viewer.actor(), &origin.0)
+        .detail(serde_json::json!({"path": path.replace('\0', ""), "method": request.method().as_str()}));
+    let mut connection = db.get().await?;
+    audit::record(&mut connection, &event).await?;
+    Ok(())
+}
+
+/// `/login?next=…`, back to where the visitor wanted to go, if that was something to look at.
+pub fn login_path(request: &HttpRequest) -> String {
+    let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
+    if !request.method().is_safe() || wanted == "/" {
+        return "/login".into();
+    }
+    let next: String = form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+    format!("/login?next={next}")
+}
+
+/// A path of ours, or the first page. Never another host: `//host`, `/\host` and control characters, which browsers
+/// drop before they look, are refused.
+pub fn local_path(next: &str) -> &str {
+    let local = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.chars().any(|c| c.is_control() || c == '\\')
+        && !next.starts_with("/login")
+        && next.len() <= 2000;
+    if local { next } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local_path;
+
+    #[test]
+    fn next_stays_here() {
+        assert_eq!(local_path("/bols?q=1"), "/bols?q=1");
+        for bad in [
+            "",
+            "bols",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "/a\r\nb",
+            "/login?next=/",
+            "javascript:1",
+        ] {
+            assert_eq!(local_path(bad), "/", "{bad:?}");
+        }
+    }
+}

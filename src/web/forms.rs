@@ -1,0 +1,225 @@
+//! What people put into forms and addresses: parsed, with a message beside each field that isn't right, and what was
+//! typed kept.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::NaiveDate;
+use url::form_urlencoded;
+
+use crate::accounts::Role;
+use crate::bols::search::{Position, Search, Sort, SortBy, Status};
+
+/// The filter of the list of BOLs, as it stands in the address.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct BolFilter {
+    pub q: String,
+    pub from: String,
+    pub to: String,
+    pub kind: String,
+    pub status: String,
+    pub sort: String,
+    pub after: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilterErrors {
+    pub from: &'static str,
+    pub to: &'static str,
+    pub other: &'static str,
+}
+
+impl FilterErrors {
+    pub fn any(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// For the API, which has no fields to put messages beside.
+    pub fn summary(&self) -> String {
+        let named = [("from: ", self.from), ("to: ", self.to), ("", self.other)];
+        let lines: Vec<String> =
+            named.iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name}{text}")).collect();
+        lines.join(" ")
+    }
+}
+
+const MOST_TEXT: usize = 200;
+const A_DATE: &str = "Use a date such as 2025-11-30.";
+
+impl BolFilter {
+    pub fn parse(&self) -> (Search, FilterErrors) {
+        let mut errors = FilterErrors::default();
+        let (from, to) = (day(&self.from, &mut errors.from), day(&self.to, &mut errors.to));
+        if matches!((from, to), (Some(from), Some(to)) if from > to) {
+            errors.to = "This is before the first date.";
+        }
+        let kind =
+            choice(&self.kind, "That kind of document isn't known.", &mut errors.other, |text| text.parse().ok());
+        let status = choice(&self.status, "That status isn't known.", &mut errors.other, status_named);
+        let sort =
+            choice(&self.sort, "The list can't be sorted by that.", &mut errors.other, sort_named).unwrap_or_default();
+        let after =
+            choice(&self.after, "That page isn't there. Start from the first one.", &mut errors.other, |token| {
+                decode(token).filter(|position| position.fits(sort.by))
+            });
+        // What no field of a BOL contains can't match; Postgres would refuse NUL outright.
+        let text = self.q.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_TEXT).collect();
+        (Search { text, from, to, kind, status, sort, after }, errors)
+    }
+
+    pub fn is_filtered(&self) -> bool {
+        [&self.q, &self.from, &self.to, &self.kind, &self.status].iter().any(|field| !field.trim().is_empty())
+    }
+
+    /// The address of this list, sorted by something, from the first page.
+    pub fn sorted(&self, sort: Sort) -> String {
+        let sort = if sort == Sort::default() { String::new() } else { sort_name(sort) };
+        Self { sort, after: String::new(), ..self.clone() }.href()
+    }
+
+    pub fn at(&self, position: Option<&Position>) -> String {
+        Self { after: position.map(encode).unwrap_or_default(), ..self.clone() }.href()
+    }
+
+    fn href(&self) -> String {
+        let fields = [
+            ("q", &self.q),
+            ("from", &self.from),
+            ("to", &self.to),
+            ("kind", &self.kind),
+            ("status", &self.status),
+            ("sort", &self.sort),
+            ("after", &self.after),
+        ];
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
+            query.append_pair(name, value);
+        }
+        let query = query.finish();
+        if query.is_empty() { "/bols".into() } else { format!("/bols?{query}") }
+    }
+}
+
+fn day(text: &str, error: &mut &'static str) -> Option<NaiveDate> {
+    choice(text, A_DATE, error, |text| {
+        // Years beyond four digits are typing errors that Postgres can't even store.
+        NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10)
+    })
+}
+
+fn choice<T>(
+    text: &str,
+    message: &'static str,
+    error: &mut &'static str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Option<T> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let found = read(text);
+    if found.is_none() {
+        *error = message;
+    }
+    found
+}
+
+pub fn status_named(name: &str) -> Option<Status> {
+    STATUSES.iter().find(|(_, known, _)| *known == name).map(|(status, ..)| *status)
+}
+
+const STATUSES: [(Status, &str, &str); 5] = [
+    (Status::Issued, "issued", "Issued"),
+    (Status::Signed, "signed", "Signed copy on file"),
+    (Status::Unsigned, "unsigned", "No signed copy yet"),
+    (Status::Void, "void", "Void"),
+    (Status::Unassigned, "unassigned", "Not assigned to a customer"),
+];
+
+/// Value and label of each status that is worth a choice to this role.
+pub fn statuses(role: Role) -> impl Iterator<Item = (&'static str, &'static str)> {
+    STATUSES
+        .iter()
+        .filter(move |(status, ..)| *status != Status::Unassigned || role != Role::Customer)
+        .map(|(_, name, label)| (*name, *label))
+}
+
+const SORTS: [(SortBy, &str); 4] =
+    [(SortBy::Date, "date"), (SortBy::Number, "number"), (SortBy::Product, "product"), (SortBy::Weight, "tons")];
+
+/// `tons` upwards, `-tons` downwards.
+fn sort_named(name: &str) -> Option<Sort> {
+    let (ascending, name) = match name.strip_prefix('-') {
+        Some(name) => (false, name),
+        None => (true, name),
+    };
+    SORTS.iter().find(|(_, known)| *known == name).map(|(by, _)| Sort { by: *by, ascending })
+}
+
+fn sort_name(sort: Sort) -> String {
+    let name = SORTS.iter().find(|(by, _)| *by == sort.by).map_or("date", |(_, name)| name);
+    if sort.ascending { name.into() } else { format!("-{name}") }
+}
+
+pub fn encode(position: &Position) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).unwrap_or_default())
+}
+
+/// It says only where to go on, so it needs no signature; anything that isn't one is an error.
+fn decode(token: &str) -> Option<Position> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok().filter(|bytes| bytes.len() < 2000)?;
+    serde_json::from_slice(&bytes)
+        .ok()
+        .filter(|position| !matches!(position, Position::Product(text, _) if text.contains('\0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(field: &str, value: &str) -> BolFilter {
+        serde_json::from_value(serde_json::json!({ field: value })).expect("a filter")
+    }
+
+    #[test]
+    fn mistakes_get_a_message_each() {
+        for (field, value) in [
+            ("from", "yesterday"),
+            ("to", "2025-02-30"),
+            ("from", "+12025-01-01"),
+            ("kind", "photo"),
+            ("status", "lost"),
+            ("sort", "colour"),
+            ("after", "x"),
+            ("after", "bnVsbA"),
+        ] {
+            assert!(filter(field, value).parse().1.any(), "{field}={value}");
+        }
+        for (field, value) in [
+            ("from", "2025-02-28"),
+            ("kind", "signed-bol"),
+            ("status", "void"),
+            ("sort", "-tons"),
+            ("q", "\0%_\\"),
+            ("after", ""),
+        ] {
+            assert!(!filter(field, value).parse().1.any(), "{field}={value}");
+        }
+        let backwards = BolFilter { from: "2025-02-02".into(), to: "2025-02-01".into(), ..BolFilter::default() };
+        assert_ne!(backwards.parse().1.to, "");
+    }
+
+    #[test]
+    fn positions_survive_the_address() {
+        for position in [
+            Position::Date(NaiveDate::from_ymd_opt(2025, 1, 2).expect("a day"), 7),
+            Position::Number(2025, 12, 7),
+            Position::Product("Roheisen & Ü".into(), 7),
+            Position::Weight(46_900, 7),
+        ] {
+            assert_eq!(decode(&encode(&position)), Some(position));
+        }
+        let dated = encode(&Position::Weight(1, 1));
+        assert!(filter("after", &dated).parse().1.any(), "a position of another order");
+    }
+}

@@ -1,0 +1,56 @@
+//! For load balancers: alive, and ready.
+
+use std::time::Duration;
+
+use actix_web::web::{Data, ServiceConfig, get, resource, route};
+use actix_web::{HttpResponse, guard};
+use diesel_async::SimpleAsyncConnection;
+use futures_util::future::join;
+use tokio::time::timeout;
+
+use super::{Site, assets};
+use crate::db::Database;
+
+const WITHIN: Duration = Duration::from_secs(3);
+
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(resource("/healthz").route(get().to(alive)))
+        .service(resource("/readyz").route(get().to(ready)))
+        .service(
+            resource("/static/{path:.*}")
+                .route(route().guard(guard::Any(guard::Get()).or(guard::Head())).to(assets::serve)),
+        );
+}
+
+/// The process answers; says nothing about what it depends on, so that a database that is away restarts nobody.
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+async fn ready(site: Data<Site>, db: Data<Database>) -> HttpResponse {
+    let database =
+        timeout(WITHIN, async { db.get().await?.batch_execute("SELECT 1").await.map_err(crate::db::DbError::from) });
+    let storage = timeout(WITHIN, site.storage.ready());
+    let (database, storage) = join(database, storage).await;
+    let mut problems = Vec::new();
+    match &database {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => problems.push(("database", error.to_string())),
+        Err(_) => problems.push(("database", "no answer in time".into())),
+    }
+    match &storage {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => problems.push(("storage", error.to_string())),
+        Err(_) => problems.push(("storage", "no answer in time".into())),
+    }
+    for (part, cause) in &problems {
+        tracing::warn!(part, %cause, "not ready");
+    }
+    let state = |part: &str| if problems.iter().any(|(bad, _)| *bad == part) { "unavailable" } else { "ok" };
+    let body = serde_json::json!({"database": state("database"), "storage": state("storage")});
+    if problems.is_empty() {
+        HttpResponse::Ok().json(body)
+    } else {
+        HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).json(body)
+    }
+}

@@ -1,0 +1,99 @@
+//! What every page shares: its frame, times, and small formats.
+
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono_tz::Tz;
+
+use super::Site;
+use crate::accounts::Viewer;
+
+/// The frame of a page: `base.html`.
+#[derive(Default)]
+pub struct Chrome {
+    pub css: String,
+    pub icon: String,
+    pub signed_in: bool,
+    pub user_name: String,
+    pub user_email: String,
+    pub role_label: &'static str,
+    pub companies: String,
+    pub nav: Vec<NavItem>,
+    /// Something went well.
+    pub notice: &'static str,
+    /// Something needs attention.
+    pub alert: String,
+}
+
+pub struct NavItem {
+    pub label: &'static str,
+    pub href: &'static str,
+    pub current: bool,
+}
+
+impl Chrome {
+    /// `here` is the path of the navigation entry this page belongs to, or nothing.
+    pub fn new(site: &Site, viewer: Option<&Viewer>, here: &str) -> Self {
+        let (css, icon) = (site.assets.href("app.css"), site.assets.href("icon.svg"));
+        let Some(viewer) = viewer else { return Self { css, icon, ..Self::default() } };
+        let nav = [("Bills of lading", "/bols")];
+        Self {
+            css,
+            icon,
+            signed_in: true,
+            user_name: viewer.name.clone(),
+            user_email: viewer.email.clone(),
+            role_label: viewer.role.label(),
+            companies: viewer.company_names(),
+            nav: nav.map(|(label, href)| NavItem { label, href, current: href == here }).into(),
+            ..Self::default()
+        }
+    }
+
+    pub fn notice(mut self, notice: &'static str) -> Self {
+        self.notice = notice;
+        self
+    }
+}
+
+/// A moment as people read it, and as machines do.
+pub struct Moment {
+    /// `Nov 12, 2025, 3:04 PM`
+    pub text: String,
+    /// RFC 3339 in UTC
+    pub iso: String,
+}
+
+pub fn moment(at: DateTime<Utc>, zone: Tz) -> Moment {
+    Moment {
+        text: at.with_timezone(&zone).format("%b %-d, %Y, %-I:%M %p").to_string(),
+        iso: at.to_rfc3339_opts(SecondsFormat::Secs, true),
+    }
+}
+
+/// `Nov 12, 2025`
+pub fn date(day: NaiveDate) -> String {
+    day.format("%b %-d, %Y").to_string()
+}
+
+/// Bytes in the units file managers show: `640 bytes`, `184 KB`, `1.2 MB` (1 KB = 1,000 bytes).
+pub fn size(bytes: i64) -> String {
+    match bytes {
+        ..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} KB", (bytes + 500) / 1_000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats() {
+        let at: DateTime<Utc> = "2025-11-12T20:04:59Z".parse().expect("a time");
+        let shown = moment(at, chrono_tz::America::New_York);
+        assert_eq!((shown.text.as_str(), shown.iso.as_str()), ("Nov 12, 2025, 3:04 PM", "2025-11-12T20:04:59Z"));
+        assert_eq!(size(640), "640 bytes");
+        assert_eq!(size(183_700), "184 KB");
+        assert_eq!(size(1_250_000), "1.2 MB");
+    }
+}

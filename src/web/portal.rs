@@ -1,0 +1,5 @@
+//! What customers come for, and the office too: the list, a BOL, a document.
+
+pub mod bol;
+pub mod bols;
+pub mod download;

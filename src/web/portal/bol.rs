@@ -1,0 +1,240 @@
+//! `GET /bols/{number}`: everything about one BOL. Looking at it is recorded.
+
+use actix_web::web::{Data, Path};
+use askama::Template;
+use askama_web::WebTemplate;
+use chrono_tz::Tz;
+
+use crate::bols::weight::{Pounds, grouped};
+use crate::bols::{self, Access, Bol, BolNumber, Viewed};
+use crate::db::Database;
+use crate::documents::{Document, Kind};
+use crate::web::auth::{Readers, Visitor};
+use crate::web::page::{self, Chrome, moment};
+use crate::web::request::Origin;
+use crate::web::{Error, Site};
+
+#[derive(Template, WebTemplate)]
+#[template(path = "portal/bol.html")]
+pub struct BolPage {
+    chrome: Chrome,
+    number: String,
+    date: String,
+    date_iso: String,
+    is_void: bool,
+    void_reason: String,
+    customer: String,
+    headline: String,
+    sections: Vec<Section>,
+    documents: Vec<Doc>,
+    can_download: bool,
+    download_href: String,
+    preview_href: String,
+    history: Vec<Line>,
+    history_title: &'static str,
+}
+
+struct Section {
+    title: &'static str,
+    rows: Vec<Fact>,
+}
+
+struct Fact {
+    label: &'static str,
+    value: String,
+    numeric: bool,
+}
+
+struct Doc {
+    kind_label: String,
+    file_name: String,
+    version: i32,
+    size: String,
+    stored: String,
+    stored_iso: String,
+    uploaded_by: &'static str,
+    download_href: String,
+    preview_href: String,
+    older: Vec<Doc>,
+}
+
+struct Line {
+    when: String,
+    when_iso: String,
+    who: String,
+    what: &'static str,
+    file: String,
+}
+
+pub async fn page(
+    visitor: Visitor<Readers>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    number: Path<String>,
+) -> Result<BolPage, Error> {
+    let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
+    let viewed = bols::view(&db, &visitor.reach(), visitor.actor(), &origin.0, &number).await?;
+    Ok(BolPage::new(Chrome::new(&site, Some(&visitor), "/bols"), site.time_zone, viewed.ok_or(Error::NotFound)?))
+}
+
+impl BolPage {
+    fn new(chrome: Chrome, zone: Tz, viewed: Viewed) -> Self {
+        let Viewed { bol, documents, accesses } = viewed;
+        let has_pdf = documents.iter().any(|document| document.kind == Kind::Bol.as_str());
+        let href = |inline| if has_pdf { format!("/bols/{}/download{inline}", bol.number) } else { String::new() };
+        Self {
+            chrome,
+            date: page::date(bol.bol_date),
+            date_iso: bol.bol_date.to_string(),
+            is_void: bol.voided_at.is_some(),
+            headline: headline(&bol),
+            sections: sections(&bol),
+            documents: grouped_by_kind(documents, zone),
+            can_download: true,
+            download_href: href(""),
+            preview_href: href("?inline=1"),
+            history: accesses.into_iter().map(|access| Line::new(access, zone)).collect(),
+            history_title: "Who fetched what",
+            number: bol.number,
+            void_reason: bol.void_reason,
+            customer: bol.customer_name,
+        }
+    }
+}
+
+/// "Basic pig iron · 23.45 net tons to Acme Steel"
+fn headline(bol: &Bol) -> String {
+    let tons = Pounds(bol.net_lb).short_tons();
+    match bol.ship_to.lines().next() {
+        Some(consignee) => format!("{} · {tons} net tons to {consignee}", bol.product),
+        None => format!("{} · {tons} net tons", bol.product),
+    }
+}
+
+fn sections(bol: &Bol) -> Vec<Section> {
+    let text = |label, value: &str| Fact { label, value: value.into(), numeric: false };
+    let pounds = |label, lb: Option<i32>| Fact {
+        label,
+        value: lb.map(|lb| format!("{} lb", Pounds(lb))).unwrap_or_default(),
+        numeric: true,
+    };
+    let pieces = match bol.pieces {
+        Some(pieces) => format!("{} {}", grouped(pieces.into()), bol.package_type),
+        None => bol.package_type.clone(),
+    };
+    let carrier = match bol.carrier_scac.as_str() {
+        "" => bol.carrier.clone(),
+        scac => format!("{} ({scac})", bol.carrier),
+    };
+    let by = |who: &str| if who == "driver" { "By driver" } else { "By shipper" };
+    let terms = match bol.freight_terms.as_str() {
+        "collect" => "Collect",
+        "third-party" => "Third party",
+        _ => "Prepaid",
+    };
+    let sections = [
+        Section {
+            title: "Load",
+            rows: vec![
+                text("Product", &bol.product),
+                text("Lot", &bol.lot),
+                text("Chemistry", &bol.chemistry),
+                text("Packages", pieces.trim()),
+                text("Customer PO", &bol.customer_po),
+                text("Release", &bol.release_number),
+            ],
+        },
+        Section {
+            title: "Weight",
+            rows: vec![
+                pounds("Gross", bol.gross_lb),
+                pounds("Tare", bol.tare_lb),
+                pounds("Net", Some(bol.net_lb)),
+                Fact { label: "Net short tons", value: Pounds(bol.net_lb).short_tons(), numeric: true },
+                pounds("Official weight", bol.official_weight_lb),
+                text("Scale ticket", &bol.scale_ticket),
+            ],
+        },
+        Section {
+            title: "Transport",
+            rows: vec![
+                text("Carrier", &carrier),
+                text("Truck", &bol.truck_number),
+                text("Trailer", &bol.trailer_number),
+                text("Seals", &bol.seal_numbers),
+                text("Driver", &bol.driver_name),
+                text("Freight terms", terms),
+                text("Trailer loaded", by(&bol.trailer_loaded_by)),
+                text("Freight counted", by(&bol.freight_counted_by)),
+            ],
+        },
+        Section {
+            title: "From and to",
+            rows: vec![
+                text("Ship from", &bol.ship_from),
+                text("Care of", &bol.care_of),
+                text("Ship to", &bol.ship_to),
+                text("Special instructions", &bol.special_instructions),
+            ],
+        },
+    ];
+    let filled = |section: Section| Section {
+        rows: section.rows.into_iter().filter(|fact| !fact.value.is_empty()).collect(),
+        ..section
+    };
+    sections.into_iter().map(filled).filter(|section| !section.rows.is_empty()).collect()
+}
+
+/// They come by kind, newest version first; kinds are shown in the order people look for them.
+fn grouped_by_kind(documents: Vec<Document>, zone: Tz) -> Vec<Doc> {
+    let mut shown = Vec::new();
+    for kind in Kind::ALL {
+        let mut versions = documents
+            .iter()
+            .filter(|document| document.kind == kind.as_str())
+            .map(|document| Doc::new(document, kind, zone));
+        if let Some(mut newest) = versions.next() {
+            newest.older = versions.collect();
+            shown.push(newest);
+        }
+    }
+    shown
+}
+
+impl Doc {
+    fn new(document: &Document, kind: Kind, zone: Tz) -> Self {
+        let stored = document.stored_at.map(|at| moment(at, zone));
+        let (stored, stored_iso) = stored.map(|at| (at.text, at.iso)).unwrap_or_default();
+        Self {
+            kind_label: kind.label().into(),
+            file_name: document.file_name.clone(),
+            version: document.version,
+            size: page::size(document.size_bytes),
+            stored,
+            stored_iso,
+            uploaded_by: "Terminal office",
+            download_href: format!("/documents/{}/download", document.id),
+            preview_href: format!("/documents/{}/download?inline=1", document.id),
+            older: Vec::new(),
+        }
+    }
+}
+
+impl Line {
+    fn new(access: Access, zone: Tz) -> Self {
+        let when = moment(access.occurred_at, zone);
+        let what = match (access.action.as_str(), access.outcome.as_str()) {
+            (_, "failed") => "File missing; no link issued",
+            ("BOL_PREVIEWED", _) => "Link issued for preview",
+            _ => "Link issued for download",
+        };
+        Self {
+            when: when.text,
+            when_iso: when.iso,
+            who: access.user_email.unwrap_or_default(),
+            what,
+            file: access.file_name.unwrap_or_default(),
+        }
+    }
+}

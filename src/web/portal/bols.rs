@@ -1,0 +1,193 @@
+//! `GET /bols`: the list.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Query};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use askama::Template;
+use askama_web::WebTemplate;
+
+use crate::accounts::{Role, Viewer};
+use crate::bols::search::{self, COUNTED, Found, Row, Search, Sort, SortBy};
+use crate::bols::weight::{Pounds, grouped};
+use crate::db::Database;
+use crate::documents::Kind;
+use crate::web::auth::{Listers, Visitor};
+use crate::web::forms::{BolFilter, FilterErrors, statuses};
+use crate::web::page::{self, Chrome};
+use crate::web::{Error, Site};
+
+#[derive(Template, WebTemplate)]
+#[template(path = "portal/bols.html")]
+struct BolsPage {
+    chrome: Chrome,
+    heading: &'static str,
+    filter: BolFilter,
+    kinds: Vec<Choice>,
+    statuses: Vec<Choice>,
+    errors: FilterErrors,
+    count_label: String,
+    is_filtered: bool,
+    columns: Columns,
+    show_customer: bool,
+    rows: Vec<BolRow>,
+    first_href: String,
+    next_href: String,
+    clear_href: &'static str,
+}
+
+struct Choice {
+    value: &'static str,
+    label: &'static str,
+    selected: bool,
+}
+
+struct Columns {
+    number: Column,
+    date: Column,
+    product: Column,
+    tons: Column,
+}
+
+struct Column {
+    label: &'static str,
+    href: String,
+    aria: &'static str,
+}
+
+struct BolRow {
+    href: String,
+    download_href: String,
+    number: String,
+    date: String,
+    date_iso: String,
+    product: String,
+    customer: String,
+    po: String,
+    release: String,
+    carrier: String,
+    truck: String,
+    trailer: String,
+    ship_to: String,
+    lot: String,
+    net_tons: String,
+    net_lb: String,
+    is_new: bool,
+    is_void: bool,
+    is_signed: bool,
+    has_pdf: bool,
+}
+
+pub async fn page(
+    request: HttpRequest,
+    visitor: Visitor<Listers>,
+    site: Data<Site>,
+    db: Data<Database>,
+    filter: Query<BolFilter>,
+) -> Result<HttpResponse, Error> {
+    let filter = filter.into_inner();
+    let (search, errors) = filter.parse();
+    let found = if errors.any() { None } else { Some(search::search(&db, &visitor.reach(), &search).await?) };
+    let status = if found.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let page = BolsPage::new(&site, &visitor, filter, &search, errors, found);
+    let mut response = page.respond_to(&request);
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+impl BolsPage {
+    fn new(
+        site: &Site,
+        viewer: &Viewer,
+        filter: BolFilter,
+        search: &Search,
+        errors: FilterErrors,
+        found: Option<Found>,
+    ) -> Self {
+        let column = |label, by, first_ascending| {
+            let current = search.sort.by == by;
+            // A click on the current column turns it round; on another one it starts with what people want first.
+            let ascending = if current { !search.sort.ascending } else { first_ascending };
+            let aria = match (current, search.sort.ascending) {
+                (false, _) => "none",
+                (true, true) => "ascending",
+                (true, false) => "descending",
+            };
+            Column { label, href: filter.sorted(Sort { by, ascending }), aria }
+        };
+        let columns = Columns {
+            number: column("BOL", SortBy::Number, false),
+            date: column("Date", SortBy::Date, false),
+            product: column("Product", SortBy::Product, true),
+            tons: column("Net tons", SortBy::Weight, false),
+        };
+        let may_download = viewer.role != Role::Auditor;
+        let (rows, count, next) = found.map_or((Vec::new(), 0, None), |found| (found.rows, found.count, found.next));
+        Self {
+            chrome: Chrome::new(site, Some(viewer), "/bols"),
+            heading: "Bills of lading",
+            kinds: choices("Any document", Kind::ALL.iter().map(|kind| (kind.as_str(), kind.label())), &filter.kind),
+            statuses: choices("Any status", statuses(viewer.role), &filter.status),
+            count_label: if errors.any() { String::new() } else { count_label(count, filter.is_filtered()) },
+            is_filtered: filter.is_filtered(),
+            columns,
+            show_customer: viewer.role != Role::Customer || viewer.companies.len() > 1,
+            rows: rows.into_iter().map(|(row, is_new)| BolRow::new(row, is_new, may_download)).collect(),
+            first_href: if filter.after.is_empty() { String::new() } else { filter.at(None) },
+            next_href: next.map(|position| filter.at(Some(&position))).unwrap_or_default(),
+            clear_href: "/bols",
+            errors,
+            filter,
+        }
+    }
+}
+
+fn choices(
+    any: &'static str,
+    known: impl Iterator<Item = (&'static str, &'static str)>,
+    selected: &str,
+) -> Vec<Choice> {
+    std::iter::once(("", any))
+        .chain(known)
+        .map(|(value, label)| Choice { value, label, selected: value == selected })
+        .collect()
+}
+
+fn count_label(count: i64, is_filtered: bool) -> String {
+    let number = if count > COUNTED { format!("More than {}", grouped(COUNTED)) } else { grouped(count) };
+    match (count, is_filtered) {
+        (1, true) => "1 BOL matches".into(),
+        (1, false) => "1 BOL".into(),
+        (_, true) => format!("{number} BOLs match"),
+        (_, false) => format!("{number} BOLs"),
+    }
+}
+
+impl BolRow {
+    fn new(row: Row, is_new: bool, may_download: bool) -> Self {
+        let has = |kind: Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
+        let weight = Pounds(row.net_lb);
+        Self {
+            href: format!("/bols/{}", row.number),
+            download_href: format!("/bols/{}/download", row.number),
+            date: page::date(row.bol_date),
+            date_iso: row.bol_date.to_string(),
+            net_tons: weight.short_tons(),
+            net_lb: weight.to_string(),
+            is_new,
+            is_void: row.voided_at.is_some(),
+            is_signed: has(Kind::SignedBol),
+            has_pdf: may_download && has(Kind::Bol),
+            // The list has room for the consignee's name; the address is on the page of the BOL.
+            ship_to: row.ship_to.lines().next().unwrap_or_default().into(),
+            number: row.number,
+            product: row.product,
+            customer: row.customer_name,
+            po: row.customer_po,
+            release: row.release_number,
+            carrier: row.carrier,
+            truck: row.truck_number,
+            trailer: row.trailer_number,
+            lot: row.lot,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Every URL that a browser or a customer's system can ask for, in one table.
+//!
+//! Who may call what stands in the handlers' signatures ([`super::auth`]). Health, static and signed files are outside
+//! of the session and stand in [`super::health`] and [`super::files`].
+
+use actix_web::guard::{Any, Get, Head};
+use actix_web::web::{ServiceConfig, get, post, resource, route};
+
+use super::error::Error;
+use super::{account, api, portal, session};
+
+/// A page that may be asked for by GET and by HEAD: one that records nothing.
+macro_rules! page {
+    ($handler:path) => {
+        route().guard(Any(Get()).or(Head())).to($handler)
+    };
+}
+
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(resource("/").route(page!(session::home)))
+        .service(resource("/login").route(page!(session::login_page)).route(post().to(session::log_in)))
+        .service(resource("/logout").route(post().to(session::log_out)))
+        .service(resource("/account").route(page!(account::page)))
+        .service(resource("/account/password").route(post().to(account::change_password)))
+        .service(resource("/account/sessions/end").route(post().to(account::end_session)))
+        .service(resource("/account/sessions/end-all").route(post().to(account::end_all_sessions)))
+        .service(resource("/bols").route(page!(portal::bols::page)))
+        .service(resource("/bols/{number}").route(get().to(portal::bol::page)))
+        .service(resource("/bols/{number}/download").route(get().to(portal::download::bol)))
+        .service(resource("/documents/{id}/download").route(get().to(portal::download::document)))
+        .service(resource("/api/bols").route(page!(api::bols)))
+        .service(resource(["/api/bol/{id}/download/", "/api/bol/{id}/download"]).route(get().to(api::download)))
+        .default_service(route().to(nothing_here));
+}
+
+async fn nothing_here() -> Result<&'static str, Error> {
+    Err(Error::NotFound)
+}

@@ -1,0 +1,156 @@
+//! Assembly and life of the server.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_session::SessionMiddleware;
+use actix_session::config::{BrowserSession, CookieContentSecurity};
+use actix_web::cookie::{Key, SameSite};
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::web::{Data, FormConfig, PathConfig, PayloadConfig, QueryConfig, scope};
+use actix_web::{App, HttpServer};
+use chrono_tz::Tz;
+use ipnet::IpNet;
+
+use super::assets::Assets;
+use super::session_store::PostgresSessions;
+use super::{Error, cross_site, error, files, headers, health, request, routes};
+use crate::accounts::sessions;
+use crate::clock::Clock;
+use crate::config::{Config, DatabaseUrl, PublicUrl, SecretKey, StorageConfig};
+use crate::db::Database;
+use crate::storage::{LocalStore, S3Store, Storage};
+
+/// Largest form or JSON body; uploads have a limit of their own.
+const MOST_FORM: usize = 64 * 1024;
+/// A client that dawdles over its headers is let go.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long requests under way may take to finish when the server stops.
+const FINISH_WITHIN: u64 = 30;
+
+/// What `serve` and `demo` start a server with.
+pub struct Settings {
+    pub config: Config,
+    pub database_url: DatabaseUrl,
+    pub secret: SecretKey,
+    pub clock: Clock,
+}
+
+/// What every handler may need; the same in all workers.
+pub struct Site {
+    pub public_url: PublicUrl,
+    pub storage: Storage,
+    pub clock: Clock,
+    pub link_life: Duration,
+    pub time_zone: Tz,
+    pub trusted_proxies: Vec<IpNet>,
+    pub assets: Assets,
+}
+
+/// A server that accepts connections.
+pub struct Running {
+    pub address: SocketAddr,
+    handle: ServerHandle,
+    task: tokio::task::JoinHandle<io::Result<()>>,
+}
+
+impl Running {
+    /// Binds, and serves until [`Running::stop`], or until `signal` is there.
+    pub async fn start(settings: Settings, signal: impl Future<Output = ()> + Send + 'static) -> io::Result<Self> {
+        let Settings { config, database_url, secret, clock } = settings;
+        let listener = TcpListener::bind((config.host.as_str(), config.port)).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("HOST, PORT: can't listen on {}:{}: {error}", config.host, config.port),
+            )
+        })?;
+        let address = listener.local_addr()?;
+        let public_url = match config.public_url {
+            Some(url) => url,
+            None => format!("http://{}", SocketAddr::new(address.ip(), address.port()))
+                .parse()
+                .map_err(|()| io::Error::other("the address makes no URL"))?,
+        };
+        let storage = match &config.storage {
+            StorageConfig::S3(s3) => Storage::S3(S3Store::new(s3).await),
+            StorageConfig::Local { root } => Storage::Local(LocalStore::new(root, &secret, public_url.origin())),
+        };
+        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let connections = (config.database_pool_size / workers).max(2);
+        let cookie_key = Key::from(&secret.derive::<64>("primetrade session cookie v1"));
+        let site = Data::from(Arc::new(Site {
+            public_url,
+            storage,
+            clock,
+            link_life: config.link_life,
+            time_zone: config.time_zone,
+            trusted_proxies: config.trusted_proxies,
+            assets: Assets::load(),
+        }));
+
+        let server = HttpServer::new(move || {
+            let db = Database::new(&database_url, connections);
+            let https = site.public_url.is_https();
+            let sessions = PostgresSessions::new(db.clone(), site.clock.clone());
+            let session_cookie = SessionMiddleware::builder(sessions, cookie_key.clone())
+                .cookie_name(if https { "__Host-sessionid" } else { "sessionid" }.into())
+                .cookie_secure(https)
+                .cookie_http_only(true)
+                .cookie_same_site(SameSite::Lax)
+                .cookie_path("/".into())
+                .cookie_content_security(CookieContentSecurity::Signed)
+                // The database decides when a session is over; the cookie goes with the browser.
+                .session_lifecycle(
+                    BrowserSession::default()
+                        .state_ttl(actix_web::cookie::time::Duration::seconds(sessions::ABSOLUTE.num_seconds())),
+                )
+                .build();
+            App::new()
+                .app_data(site.clone())
+                .app_data(Data::new(db))
+                .app_data(FormConfig::default().limit(MOST_FORM).error_handler(|e, _| Error::from(e).into()))
+                .app_data(PayloadConfig::new(MOST_FORM))
+                .app_data(QueryConfig::default().error_handler(|_, _| Error::BadRequest.into()))
+                .app_data(PathConfig::default().error_handler(|_, _| Error::NotFound.into()))
+                .wrap(from_fn(headers::add))
+                .wrap(from_fn(error::render))
+                .wrap(from_fn(request::describe))
+                .configure(health::routes)
+                .configure(files::routes)
+                .service(
+                    scope("")
+                        .wrap(session_cookie)
+                        .wrap(from_fn(cross_site::refuse))
+                        .wrap(Compress::default())
+                        .configure(routes::routes),
+                )
+        })
+        .workers(workers)
+        .backlog(1024)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEADERS_WITHIN)
+        .client_disconnect_timeout(Duration::from_secs(5))
+        .shutdown_timeout(FINISH_WITHIN)
+        .shutdown_signal(signal)
+        .listen(listener)?
+        .run();
+        let handle = server.handle();
+        Ok(Self { address, handle, task: tokio::spawn(server) })
+    }
+
+    /// Waits until the server has stopped by its signal.
+    pub async fn finished(self) -> io::Result<()> {
+        self.task.await.map_err(io::Error::other)?
+    }
+
+    /// Takes no new requests, finishes those under way, and stops.
+    pub async fn stop(self) -> io::Result<()> {
+        self.handle.stop(true).await;
+        self.finished().await
+    }
+}

@@ -1,0 +1,147 @@
+//! Logging in and out.
+
+use std::time::Duration;
+
+use actix_session::Session;
+use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::web::{Data, Form, Query};
+use actix_web::{HttpRequest, HttpResponse, Responder, http::StatusCode};
+use askama::Template;
+use askama_web::WebTemplate;
+
+use super::page::Chrome;
+use super::request::Origin;
+use super::session_store::{ADDRESS, AGENT, USER};
+use super::{Error, Site, auth};
+use crate::accounts::login::{self, LoginError};
+use crate::audit::{self, Action, Event, Outcome};
+use crate::db::Database;
+
+#[derive(Template, WebTemplate)]
+#[template(path = "session/login.html")]
+struct LoginPage {
+    chrome: Chrome,
+    email: String,
+    next: String,
+    error: String,
+}
+
+#[derive(serde::Deserialize)]
+pub struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(serde::Deserialize)]
+pub struct LoginForm {
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// `GET /`: the first page of one's role.
+pub async fn home(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let target = if auth::current(&request)?.is_some() { "/bols" } else { "/login" };
+    Ok(see_other(target))
+}
+
+pub async fn login_page(request: HttpRequest, site: Data<Site>, query: Query<Next>) -> Result<HttpResponse, Error> {
+    let next = auth::local_path(&query.next);
+    if auth::current(&request)?.is_some() {
+        return Ok(see_other(next));
+    }
+    let page = LoginPage {
+        chrome: Chrome::new(&site, None, ""),
+        email: String::new(),
+        next: next.into(),
+        error: String::new(),
+    };
+    Ok(page.respond_to(&request))
+}
+
+pub async fn log_in(
+    request: HttpRequest,
+    site: Data<Site>,
+    db: Data<Database>,
+    session: Session,
+    origin: Origin,
+    form: Form<LoginForm>,
+) -> Result<HttpResponse, Error> {
+    let Form(LoginForm { email, password, next }) = form;
+    let next = auth::local_path(&next).to_owned();
+    match login::log_in(&db, &site.clock, &origin.0, &email, &password).await {
+        Ok(user) => {
+            // A new token: one that was known before the log-in is worth nothing after it.
+            session.renew();
+            let put = |name, value| session.insert::<serde_json::Value>(name, value);
+            put(USER, user.into())
+                .and_then(|()| put(ADDRESS, serde_json::json!(origin.0.ip)))
+                .and_then(|()| put(AGENT, origin.0.user_agent.clone().into()))
+                .map_err(|error| Error::Internal(error.to_string()))?;
+            Ok(see_other(&next))
+        }
+        Err(error) => {
+            let (status, message, retry) = match error {
+                LoginError::Wrong => (
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "The e-mail address and the password don't match. Check both and try again.".into(),
+                    None,
+                ),
+                LoginError::Slowed(wait) => (
+                    StatusCode::TOO_MANY_REQUESTS,
+                    format!("Too many attempts. Try again in {}.", in_words(wait)),
+                    Some(wait),
+                ),
+                LoginError::Db(error) => return Err(error.into()),
+            };
+            let page = LoginPage { chrome: Chrome::new(&site, None, ""), email, next, error: message };
+            let mut response = page.respond_to(&request);
+            *response.status_mut() = status;
+            if let Some(wait) = retry {
+                response.headers_mut().insert(RETRY_AFTER, whole_seconds(wait).into());
+            }
+            Ok(response)
+        }
+    }
+}
+
+/// Ends the session on every instance, and says so in the log. Without a session there is nothing to end.
+pub async fn log_out(
+    request: HttpRequest,
+    db: Data<Database>,
+    session: Session,
+    origin: Origin,
+) -> Result<HttpResponse, Error> {
+    if let Some(viewer) = auth::current(&request)? {
+        let mut connection = db.get().await?;
+        audit::record(&mut connection, &Event::new(Action::Logout, Outcome::Success, viewer.actor(), &origin.0))
+            .await?;
+    }
+    session.purge();
+    let mut response = see_other("/login");
+    // So that "Back" shows nothing: cached pages of this site are dropped.
+    response.headers_mut().insert(
+        actix_web::http::header::HeaderName::from_static("clear-site-data"),
+        actix_web::http::header::HeaderValue::from_static("\"cache\""),
+    );
+    Ok(response)
+}
+
+fn see_other(target: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, target)).finish()
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+fn in_words(wait: Duration) -> String {
+    match whole_seconds(wait) {
+        1 => "a second".into(),
+        seconds @ 2..=90 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds.div_ceil(60)),
+    }
+}
