@@ -5,12 +5,17 @@
 
 pub mod account;
 pub mod customers;
+mod device;
+pub mod invitation;
 pub mod login;
 pub mod passwords;
 pub mod sessions;
 pub mod throttle;
+mod token;
 pub mod users;
 
 pub use customers::Customer;
+pub use device::{Device, DeviceKey};
 pub use sessions::{Company, Viewer};
+pub use token::Token;
 pub use users::{Role, User};

@@ -196,6 +196,15 @@ impl Config {
         read.check_ahead();
         if read.problems.is_empty() { Ok(config) } else { Err(ConfigErrors(read.problems)) }
     }
+
+    /// What links begin with: `PUBLIC_URL`, or the address where `serve` listens.
+    pub fn public_origin(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.origin(),
+            None if self.host.contains(':') => format!("http://[{}]:{}", self.host, self.port),
+            None => format!("http://{}:{}", self.host, self.port),
+        }
+    }
 }
 
 /// The folders of `PATH`, for finding programs.
@@ -428,7 +437,7 @@ mod tests {
         assert_eq!(config.link_life, Duration::from_secs(300));
         assert_eq!(config.bol_prefix, "PRT");
         assert_eq!(config.time_zone, chrono_tz::America::New_York);
-        assert!(matches!(config.storage, StorageConfig::Local { root } if root == PathBuf::from("media")));
+        assert!(matches!(config.storage, StorageConfig::Local { root } if root.as_os_str() == "media"));
     }
 
     #[test]

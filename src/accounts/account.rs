@@ -49,7 +49,7 @@ pub async fn change_password(
     origin: &Origin,
     change: NewPassword<'_>,
 ) -> Result<(), ChangeError> {
-    let attempt = Attempt::new(&viewer.email, origin.ip);
+    let attempt = Attempt::new(&viewer.email, origin.ip, None);
     let mut connection = db.get().await?;
     if let Pace::Wait(wait) = attempt.begin(&mut connection, clock.now()).await? {
         return Err(ChangeError::Slowed(wait));
@@ -88,6 +88,15 @@ pub async fn change_password(
     })
     .await?;
     Ok(())
+}
+
+/// Ends the session at hand.
+pub async fn log_out(db: &Database, viewer: &Viewer, origin: &Origin) -> DbResult<()> {
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        sessions::end(connection, viewer.user_id, viewer.session_id).await?;
+        audit::record(connection, &Event::new(Action::Logout, Outcome::Success, viewer.actor(), origin)).await
+    })
+    .await
 }
 
 pub async fn end_session(db: &Database, viewer: &Viewer, origin: &Origin, session_id: i64) -> DbResult<()> {

@@ -1,21 +1,33 @@
-//! The log-in: e-mail and password in, a user out, and every attempt on record.
+//! The log-in: e-mail and password in, a session out, and every attempt on record.
 //!
 //! An unknown address, a disabled user, one who never set a password and a wrong password all take one argon2id
 //! verification and get the same answer. Stored hashes with other parameters would still show in the time, so failed
-//! answers leave on a grid of half seconds.
+//! answers leave on a grid of whole seconds.
 
 use std::time::Duration;
 
+use diesel_async::AsyncPgConnection;
 use tokio::time::Instant;
 
 use super::passwords::{self, Verdict};
 use super::throttle::{Attempt, Pace};
-use super::{sessions, users};
+use super::{Device, Token, User, Viewer, sessions, users};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
-use crate::db::{Database, DbError};
+use crate::db::{Database, DbError, DbResult};
 
-const GRID: Duration = Duration::from_millis(500);
+/// Hides the cost of hashes that take up to some 40 times as long as today's.
+const GRID: Duration = Duration::from_secs(1);
+
+/// What was typed, and in which browser.
+pub struct Credentials<'a> {
+    pub email: &'a str,
+    pub password: &'a str,
+    /// The browser, if this account has logged in with it before.
+    pub device: Option<Device>,
+    /// Whoever is logged in there now; that session ends.
+    pub replaces: Option<&'a Viewer>,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
@@ -33,17 +45,16 @@ impl From<diesel::result::Error> for LoginError {
     }
 }
 
-/// Checks the password and records the outcome. The id is the user's; opening the session is the caller's part.
+/// Checks the password, records the outcome, and opens a session.
 pub async fn log_in(
     db: &Database,
     clock: &Clock,
     origin: &Origin,
-    email: &str,
-    password: &str,
-) -> Result<i64, LoginError> {
+    credentials: &Credentials<'_>,
+) -> Result<Token, LoginError> {
     let started = Instant::now();
-    let attempt = Attempt::new(email, origin.ip);
-    let mut typed: String = email.trim().chars().filter(|c| !c.is_control()).take(254).collect();
+    let attempt = Attempt::new(credentials.email, origin.ip, credentials.device.as_ref());
+    let mut typed: String = credentials.email.trim().chars().filter(|c| !c.is_control()).take(254).collect();
     if typed.is_empty() {
         typed.push('-');
     }
@@ -63,33 +74,53 @@ pub async fn log_in(
     drop(connection);
     tokio::time::sleep(delay).await;
     let usable = user.as_ref().filter(|user| user.active).and_then(|user| user.password_hash.as_deref());
-    let verdict = passwords::verify(password, usable).await;
+    let verdict = passwords::verify(credentials.password, usable).await;
 
-    let mut connection = db.get().await?;
-    match user {
-        Some(user) if verdict != Verdict::Wrong => {
-            let actor = Actor { user_id: Some(user.id), email: &user.email, role: Some(&user.role) };
-            audit::record(&mut connection, &Event::new(Action::LoginSucceeded, Outcome::Success, actor, origin))
-                .await?;
-            attempt.succeeded(&mut connection).await?;
-            if let Verdict::RightButOld(hash) = verdict {
-                users::set_password_hash(&mut connection, user.id, &hash).await?;
-            }
-            sessions::sweep(&mut connection, clock.now()).await?;
-            Ok(user.id)
-        }
-        user => {
-            let actor = Actor {
-                user_id: user.as_ref().map(|user| user.id),
-                email: user.as_ref().map_or(&typed, |user| &user.email),
-                role: user.as_ref().map(|user| user.role.as_str()),
-            };
-            audit::record(&mut connection, &Event::new(Action::LoginFailed, Outcome::Denied, actor, origin)).await?;
-            drop(connection);
-            tokio::time::sleep_until(next_on_grid(started, Instant::now())).await;
-            Err(LoginError::Wrong)
-        }
+    if let Some(user) = user.as_ref().filter(|_| verdict != Verdict::Wrong)
+        && let Some(token) = open(db, clock, origin, user, &verdict, &attempt, credentials).await?
+    {
+        return Ok(token);
     }
+    let actor = Actor {
+        user_id: user.as_ref().map(|user| user.id),
+        email: user.as_ref().map_or(&typed, |user| &user.email),
+        role: user.as_ref().map(|user| user.role.as_str()),
+    };
+    let event = Event::new(Action::LoginFailed, Outcome::Denied, actor, origin);
+    audit::record(&mut *db.get().await?, &event).await?;
+    tokio::time::sleep_until(next_on_grid(started, Instant::now())).await;
+    Err(LoginError::Wrong)
+}
+
+/// The session and its record, or neither. `None`: the user was disabled, or the password changed, while we were looking
+/// at the old one.
+async fn open(
+    db: &Database,
+    clock: &Clock,
+    origin: &Origin,
+    user: &User,
+    verdict: &Verdict,
+    attempt: &Attempt,
+    credentials: &Credentials<'_>,
+) -> DbResult<Option<Token>> {
+    let now = clock.now();
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        if !users::lock_unchanged(connection, user).await? {
+            return Ok(None);
+        }
+        let actor = Actor { user_id: Some(user.id), email: &user.email, role: Some(&user.role) };
+        audit::record(connection, &Event::new(Action::LoginSucceeded, Outcome::Success, actor, origin)).await?;
+        attempt.succeeded(connection).await?;
+        if let Verdict::RightButOld(hash) = verdict {
+            users::set_password_hash(connection, user.id, hash).await?;
+        }
+        sessions::sweep(connection, now).await?;
+        if let Some(viewer) = credentials.replaces {
+            sessions::end(connection, viewer.user_id, viewer.session_id).await?;
+        }
+        sessions::open(connection, now, user.id, origin).await.map(Some)
+    })
+    .await
 }
 
 fn next_on_grid(started: Instant, now: Instant) -> Instant {

@@ -14,6 +14,37 @@ pub const MOST_LENGTH: usize = 128;
 /// More than `MOST_LENGTH` characters can take; longer input isn't worth hashing.
 const MOST_BYTES: usize = MOST_LENGTH * 4;
 
+/// zxcvbn's own line for a password that can't be guessed even offline, against a slow hash.
+const LEAST_GUESSES: u64 = 10_000_000_000;
+
+/// Long passwords that every breach list has and that look better than they are.
+const FAMOUS: [&str; 24] = [
+    "correcthorsebatterystaple",
+    "correct horse battery staple",
+    "thequickbrownfox",
+    "the quick brown fox jumps over the lazy dog",
+    "tobeornottobethatisthequestion",
+    "maytheforcebewithyou",
+    "thisismypassword",
+    "thisisapassword",
+    "mysecretpassword",
+    "ihatepasswords",
+    "ihavenopassword",
+    "nopasswordneeded",
+    "letmeinplease",
+    "opensesame",
+    "changeme",
+    "manchesterunited",
+    "unitedstatesofamerica",
+    "jesuschrist",
+    "jesuslovesme",
+    "godisgoodallthetime",
+    "thelordismyshepherd",
+    "iloveyousomuch",
+    "ilovemyhusband",
+    "ilovemyfamily",
+];
+
 /// Each hash takes 19 MiB; more at once than there are cores only makes all of them late.
 static AT_ONCE: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))));
@@ -42,12 +73,13 @@ pub async fn check(password: &str, about: &[&str]) -> Result<(), Unacceptable> {
     let about: Vec<String> = about
         .iter()
         .chain(&["primetrade", "pig iron", "bill of lading"])
+        .chain(&FAMOUS)
         .flat_map(|text| std::iter::once((*text).to_owned()).chain(text.split(['@', '.', ' ']).map(Into::into)))
         .collect();
     let weak = tokio::task::spawn_blocking(move || {
         let about: Vec<&str> = about.iter().map(String::as_str).collect();
         // Lists of 30,000 leaked passwords, names and words, with repeats, rows of keys and l33t spellings undone.
-        zxcvbn::zxcvbn(&password, &about).guesses() < 100_000_000
+        zxcvbn::zxcvbn(&password, &about).guesses() < LEAST_GUESSES
     });
     match weak.await {
         Ok(false) => Ok(()),
@@ -139,6 +171,10 @@ mod tests {
             "P@ssw0rdP@ssw0rd",
             "primetrade primetrade",
             "letmeinletmeinletmein",
+            "Password1234567!",
+            "1q2w3e4r5t6y7u8i9o",
+            "correcthorsebatterystaple",
+            "ilovemyhusband2026",
         ] {
             assert_eq!(check(common, &[]).await, Err(Unacceptable::Common), "{common}");
         }

@@ -4,9 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use ipnet::IpNet;
-use rand::TryRngCore as _;
-use sha2::{Digest, Sha256};
 
+use super::Token;
 use super::users::Role;
 use crate::audit::{Actor, Origin};
 use crate::db::schema::{customers, memberships, sessions, users};
@@ -18,29 +17,6 @@ pub const IDLE: TimeDelta = TimeDelta::hours(12);
 pub const ABSOLUTE: TimeDelta = TimeDelta::days(7);
 /// How exact `last_seen_at` is; a write for each request would make every page wait for a commit.
 const SEEN_AGAIN: TimeDelta = TimeDelta::seconds(60);
-
-/// The secret in the cookie: 256 random bits. Only its hash is stored.
-pub struct Token(String);
-
-impl Token {
-    fn generate() -> Option<Self> {
-        let mut bytes = [0; 32];
-        rand::rngs::OsRng.try_fill_bytes(&mut bytes).ok()?;
-        Some(Self(hex::encode(bytes)))
-    }
-
-    pub fn from_cookie(value: &str) -> Self {
-        Self(value.to_owned())
-    }
-
-    pub fn into_string(self) -> String {
-        self.0
-    }
-
-    fn hash(&self) -> Vec<u8> {
-        Sha256::digest(self.0.as_bytes()).to_vec()
-    }
-}
 
 /// Who a session belongs to, as things stand at this request.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -111,7 +87,7 @@ pub async fn open(
     user_id: i64,
     origin: &Origin,
 ) -> QueryResult<Token> {
-    let token = Token::generate().ok_or_else(|| diesel::result::Error::QueryBuilderError("no randomness".into()))?;
+    let token = Token::generate()?;
     let row = NewSession {
         token_hash: token.hash(),
         user_id,
@@ -167,10 +143,6 @@ pub async fn resume(
         diesel::update(sessions::table.find(&hash)).set(sessions::last_seen_at.eq(now)).execute(connection).await?;
     }
     Ok(Some(viewer))
-}
-
-pub async fn close(connection: &mut AsyncPgConnection, token: &Token) -> QueryResult<usize> {
-    diesel::delete(sessions::table.find(token.hash())).execute(connection).await
 }
 
 /// The user's sessions that still count, latest seen first.

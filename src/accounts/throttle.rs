@@ -2,12 +2,14 @@
 //!
 //! Failures are counted in Postgres (every instance counts together) by three keys:
 //!
-//! * account and address together: after 5 failures this address waits for this account, 2 s, 4 s, … 15 min;
+//! * account and address together: after 5 failures this address waits for this account, 2 s, 4 s, … 30 s;
 //! * address: after 30 failures over all accounts this address waits, likewise;
 //! * account, from wherever: after 10 failures answers come up to 3 s late. Nobody is refused for what strangers
-//!   elsewhere have typed, so nobody can be locked out.
+//!   elsewhere have typed.
 //!
-//! Fifteen quiet minutes forget everything. An unknown account is counted like a known one.
+//! A browser in which the account has logged in before ([`super::device`]) is counted by itself alone, so that not even
+//! a stranger at the same address can make its owner wait. At 30 s a guess, 15 characters that are on no list are out
+//! of reach. Fifteen quiet minutes forget everything. An unknown account is counted like a known one.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -20,20 +22,33 @@ use diesel::upsert::excluded;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use sha2::{Digest, Sha256};
 
+use super::Device;
 use crate::db::schema::login_throttles;
 
 const MEMORY: TimeDelta = TimeDelta::minutes(15);
 const FREE_FOR_ACCOUNT_AT_ADDRESS: i32 = 5;
+const FREE_FOR_DEVICE: i32 = 5;
 const FREE_FOR_ADDRESS: i32 = 30;
 const FREE_FOR_ACCOUNT: i32 = 10;
-const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(15);
+const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(30);
 const LONGEST_DELAY: Duration = Duration::from_secs(3);
 
-/// One attempt, as the keys it is counted under.
-pub struct Attempt {
-    account: Vec<u8>,
-    address: Vec<u8>,
-    account_at_address: Vec<u8>,
+/// One attempt, as what it is counted under.
+pub struct Attempt(Vec<Counted>);
+
+struct Counted {
+    scope: &'static str,
+    key: Vec<u8>,
+    rule: Rule,
+    /// A success clears what this person has mistyped, and takes back only its own count where others count too.
+    cleared: bool,
+}
+
+/// What happens after so many failures.
+#[derive(Clone, Copy)]
+enum Rule {
+    WaitAfter(i32),
+    DelayAfter(i32),
 }
 
 /// What an attempt has to put up with.
@@ -45,7 +60,7 @@ pub enum Pace {
     Wait(Duration),
 }
 
-#[derive(Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = login_throttles, check_for_backend(diesel::pg::Pg))]
 struct Count {
     key: Vec<u8>,
@@ -54,78 +69,90 @@ struct Count {
 }
 
 impl Attempt {
-    pub fn new(email: &str, address: Option<IpAddr>) -> Self {
+    pub fn new(email: &str, address: Option<IpAddr>, device: Option<&Device>) -> Self {
         let email = email.trim().to_lowercase();
         let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
-        let key = |parts: &[&str]| Sha256::digest(parts.join("\0").as_bytes()).to_vec();
-        Self {
-            account: key(&["account", &email]),
-            address: key(&["address", &address]),
-            account_at_address: key(&["both", &email, &address]),
-        }
+        let counted = |scope, parts: &[&str], rule, cleared| Counted {
+            scope,
+            key: Sha256::digest([&[scope], parts].concat().join("\0").as_bytes()).to_vec(),
+            rule,
+            cleared,
+        };
+        // In the order of the primary key, so that two attempts never wait for each other crosswise.
+        Self(match device {
+            Some(device) => {
+                vec![counted("device", &[&email, device.as_str()], Rule::WaitAfter(FREE_FOR_DEVICE), true)]
+            }
+            None => vec![
+                counted("account", &[&email], Rule::DelayAfter(FREE_FOR_ACCOUNT), false),
+                counted("account+address", &[&email, &address], Rule::WaitAfter(FREE_FOR_ACCOUNT_AT_ADDRESS), true),
+                counted("address", &[&address], Rule::WaitAfter(FREE_FOR_ADDRESS), false),
+            ],
+        })
     }
 
     /// Counts the attempt as failed before its password is looked at, so that a hundred at once are counted as a
     /// hundred; [`Attempt::succeeded`] takes it back. A refused attempt isn't counted.
     pub async fn begin(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Pace> {
         let before = self.counts(connection, now).await?;
-        let wait = wait(before[0], FREE_FOR_ACCOUNT_AT_ADDRESS, now).max(wait(before[1], FREE_FOR_ADDRESS, now));
-        if let Some(wait) = wait {
-            return Ok(Pace::Wait(wait));
+        let waits = self.0.iter().zip(&before).filter_map(|(counted, before)| match counted.rule {
+            Rule::WaitAfter(free) => wait(before.as_ref()?, free, now),
+            Rule::DelayAfter(_) => None,
+        });
+        if let Some(longest) = waits.max() {
+            return Ok(Pace::Wait(longest));
         }
         self.count(connection, now).await?;
         let after = self.counts(connection, now).await?;
-        let crowded = |index: usize, free: i32| {
-            let failures =
-                |counts: &[Option<(i32, DateTime<Utc>)>; 3]| counts[index].map_or(0, |(failures, _)| failures);
-            failures(&after) > free && failures(&after) > failures(&before) + 1
-        };
-        if crowded(0, FREE_FOR_ACCOUNT_AT_ADDRESS) || crowded(1, FREE_FOR_ADDRESS) {
-            return Ok(Pace::Wait(Duration::from_secs(1)));
+        let failures = |count: &Option<Count>| count.as_ref().map_or(0, |count| count.failures);
+        let mut delay = Duration::ZERO;
+        for (counted, (before, after)) in self.0.iter().zip(before.iter().zip(&after)) {
+            let (before, after) = (failures(before), failures(after));
+            match counted.rule {
+                // Others have come in between, and together they are too many.
+                Rule::WaitAfter(free) if after > free && after > before + 1 => {
+                    return Ok(Pace::Wait(Duration::from_secs(1)));
+                }
+                Rule::WaitAfter(_) => {}
+                Rule::DelayAfter(free) => delay = Duration::from_millis(250) * (after - free).max(0).unsigned_abs(),
+            }
         }
-        let over = after[2].map_or(0, |(failures, _)| failures - FREE_FOR_ACCOUNT).max(0);
-        Ok(Pace::Go((Duration::from_millis(250) * over.unsigned_abs()).min(LONGEST_DELAY)))
+        Ok(Pace::Go(delay.min(LONGEST_DELAY)))
     }
 
     pub async fn succeeded(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
         use login_throttles::{failures, key, table};
-        diesel::delete(table.filter(key.eq(&self.account_at_address))).execute(connection).await?;
-        diesel::update(table.filter(key.eq_any([&self.account, &self.address])).filter(failures.gt(0)))
+        let keys = |cleared| {
+            let of_that_sort = self.0.iter().filter(move |counted| counted.cleared == cleared);
+            of_that_sort.map(|counted| counted.key.as_slice()).collect::<Vec<_>>()
+        };
+        diesel::delete(table.filter(key.eq_any(keys(true)))).execute(connection).await?;
+        diesel::update(table.filter(key.eq_any(keys(false))).filter(failures.gt(0)))
             .set(failures.eq(failures - 1))
             .execute(connection)
             .await?;
         Ok(())
     }
 
-    /// Failures and the time of the last, by (account at address, address, account); `None` once forgotten.
-    async fn counts(
-        &self,
-        connection: &mut AsyncPgConnection,
-        now: DateTime<Utc>,
-    ) -> QueryResult<[Option<(i32, DateTime<Utc>)>; 3]> {
-        let keys = [&self.account_at_address, &self.address, &self.account];
+    /// Failures and the time of the last, in the order of what is counted; `None` once forgotten.
+    async fn counts(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Vec<Option<Count>>> {
+        let keys: Vec<&[u8]> = self.0.iter().map(|counted| counted.key.as_slice()).collect();
         let counts: Vec<Count> = login_throttles::table
             .select(Count::as_select())
             .filter(login_throttles::key.eq_any(keys))
             .filter(login_throttles::last_failed_at.gt(now - MEMORY))
             .load(connection)
             .await?;
-        Ok(keys.map(|key| {
-            counts.iter().find(|count| count.key == **key).map(|count| (count.failures, count.last_failed_at))
-        }))
+        Ok(self.0.iter().map(|counted| counts.iter().find(|count| count.key == counted.key).cloned()).collect())
     }
 
     async fn count(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<()> {
         use login_throttles::{failures, key, last_failed_at, scope, table};
-        let row = |name: &'static str, hash: &Vec<u8>| {
-            (scope.eq(name), key.eq(hash.clone()), failures.eq(1), last_failed_at.eq(now))
+        let row = |counted: &Counted| {
+            (scope.eq(counted.scope), key.eq(counted.key.clone()), failures.eq(1), last_failed_at.eq(now))
         };
         diesel::insert_into(table)
-            .values(vec![
-                row("account", &self.account),
-                row("account+address", &self.account_at_address),
-                row("address", &self.address),
-            ])
+            .values(self.0.iter().map(row).collect::<Vec<_>>())
             .on_conflict((scope, key))
             .do_update()
             .set((
@@ -150,9 +177,8 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-fn wait(count: Option<(i32, DateTime<Utc>)>, free: i32, now: DateTime<Utc>) -> Option<Duration> {
-    let (failures, last) = count?;
-    let over = u32::try_from(failures - free).ok()?;
-    let wait = TimeDelta::seconds(1 << over.min(10)).min(LONGEST_WAIT);
-    (last + wait - now).to_std().ok().filter(|left| !left.is_zero()).filter(|_| over > 0 || failures >= free)
+fn wait(count: &Count, free: i32, now: DateTime<Utc>) -> Option<Duration> {
+    let over = u32::try_from(count.failures - free).ok()?;
+    let wait = TimeDelta::seconds(2 << over.min(10)).min(LONGEST_WAIT);
+    (count.last_failed_at + wait - now).to_std().ok().filter(|left| !left.is_zero())
 }

@@ -109,6 +109,20 @@ pub async fn set_active(connection: &mut AsyncPgConnection, id: i64, active: boo
     diesel::update(users::table.find(id)).set(users::active.eq(active)).execute(connection).await
 }
 
+/// Holds the user's row as it was when it was read, until the transaction ends; `false`: it has changed since.
+pub async fn lock_unchanged(connection: &mut AsyncPgConnection, user: &User) -> QueryResult<bool> {
+    let unchanged: Option<i64> = users::table
+        .find(user.id)
+        .filter(users::active)
+        .filter(users::password_hash.is_not_distinct_from(&user.password_hash))
+        .select(users::id)
+        .for_update()
+        .first(connection)
+        .await
+        .optional()?;
+    Ok(unchanged.is_some())
+}
+
 pub async fn set_password_hash(connection: &mut AsyncPgConnection, id: i64, hash: &str) -> QueryResult<usize> {
     diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(connection).await
 }

@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::{Failure, database_url};
 use crate::accounts::users::{self, NewMembership, NewUser};
-use crate::accounts::{Role, User, customers, passwords, sessions};
+use crate::accounts::{Role, User, customers, invitation, passwords, sessions};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Database, DbError};
 
@@ -41,6 +42,8 @@ pub enum Command {
     Disable { email: String },
     /// Let it in again
     Enable { email: String },
+    /// Print a link with which its person sets a password: good once, for a week, and the only one at a time
+    Invite { email: String },
 }
 
 pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
@@ -53,6 +56,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::List { json } => list(&db, json).await,
         Command::Disable { email } => set_active(&db, &email, false).await,
         Command::Enable { email } => set_active(&db, &email, true).await,
+        Command::Invite { email } => invite(config, &db, &email).await,
     }
 }
 
@@ -117,7 +121,7 @@ async fn create(
         Ok(()) => {
             println!("created {role} {email}");
             if !activated {
-                println!("it has no password yet and can't log in");
+                println!("it has no password yet; make a link to set one with: primetrade user invite {email}");
             }
             Ok(())
         }
@@ -161,11 +165,43 @@ async fn list(db: &Database, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn known(db: &Database, email: &str) -> Result<User, Failure> {
+    let user = users::by_email(&mut *db.get().await?, email.trim()).await?;
+    user.ok_or_else(|| {
+        Failure::Problem(format!("there is no user with the address {email}; see: primetrade user list"))
+    })
+}
+
+/// The link is the only thing on stdout, so that a script can take it from there.
+async fn invite(config: &Config, db: &Database, email: &str) -> Result<(), Failure> {
+    let user = known(db, email).await?;
+    if !user.active {
+        return Err(Failure::Problem(format!(
+            "{} is disabled; let it in first with: primetrade user enable {}",
+            user.email, user.email
+        )));
+    }
+    let origin = Origin::command_line();
+    let token = db
+        .transaction(async |connection: &mut AsyncPgConnection| {
+            let token = invitation::invite(connection, Clock::system().now(), user.id).await?;
+            record(connection, Action::UserInvited, &origin, json!({"email": user.email, "link": true})).await?;
+            Ok(token)
+        })
+        .await?;
+    eprintln!(
+        "send this link to {} <{}>; it works once, until it is replaced, for {} days:",
+        user.name,
+        user.email,
+        invitation::LIFE.num_days()
+    );
+    println!("{}/invitation?token={}", config.public_origin(), token.as_str());
+    Ok(())
+}
+
 /// A disabled user's sessions end with it.
 async fn set_active(db: &Database, email: &str, active: bool) -> Result<(), Failure> {
-    let Some(user) = users::by_email(&mut *db.get().await?, email.trim()).await? else {
-        return Err(Failure::Problem(format!("there is no user with the address {email}; see: primetrade user list")));
-    };
+    let user = known(db, email).await?;
     let word = if active { "enabled" } else { "disabled" };
     if user.active == active {
         println!("{} is {word} already", user.email);

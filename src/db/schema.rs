@@ -136,6 +136,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    tokens (token_hash) {
+        token_hash -> Bytea,
+        purpose -> Text,
+        user_id -> Int8,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> Int8,
         email -> Text,
@@ -153,6 +163,7 @@ diesel::joinable!(bols -> customers (customer_id));
 diesel::joinable!(memberships -> customers (customer_id));
 diesel::joinable!(memberships -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(tokens -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     audit_events,
     bol_opens,
@@ -162,5 +173,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     login_throttles,
     memberships,
     sessions,
+    tokens,
     users,
 );

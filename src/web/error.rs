@@ -15,9 +15,8 @@ use askama::Template;
 
 use super::page::Chrome;
 use super::request::Origin;
-use super::{Site, auth};
+use super::{Site, auth, limits};
 use crate::accounts::Viewer;
-use crate::accounts::login::LoginError;
 use crate::db::DbError;
 use crate::documents::LinkError;
 use crate::storage::StorageError;
@@ -40,8 +39,12 @@ pub enum Error {
     BadLink,
     #[error("a link past its time")]
     LinkExpired,
+    #[error("an invitation that was used, replaced, or is past its time")]
+    InvitationGone,
     #[error("body too large")]
     TooLarge,
+    #[error("body too slow")]
+    TooSlow,
     /// The object of a document that the database has; the text is for the log.
     #[error("{0}")]
     FileMissing(String),
@@ -81,19 +84,11 @@ impl From<LinkError> for Error {
     }
 }
 
-impl From<LoginError> for Error {
-    fn from(error: LoginError) -> Self {
-        match error {
-            LoginError::Db(error) => error.into(),
-            LoginError::Wrong | LoginError::Slowed(_) => Self::Internal("a log-in error without its page".into()),
-        }
-    }
-}
-
 impl From<UrlencodedError> for Error {
     fn from(error: UrlencodedError) -> Self {
         match error {
             UrlencodedError::Overflow { .. } => Self::TooLarge,
+            UrlencodedError::Payload(error) if limits::is_too_slow(&error) => Self::TooSlow,
             _ => Self::BadRequest,
         }
     }
@@ -106,8 +101,10 @@ impl ResponseError for Error {
             Self::LoginRequired => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::CrossSite | Self::BadLink | Self::LinkExpired => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::InvitationGone => StatusCode::GONE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::FileMissing(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -143,6 +140,11 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
             "This link has expired",
             "Links to documents work for a short time only. Open the bill of lading in the portal and download it again.",
         ),
+        (_, Some(Error::InvitationGone)) => (
+            "This link doesn't work any more",
+            "It was used already, a newer one has replaced it, or it is more than a week old. \
+             If you have set your password, log in with it; otherwise ask the terminal office for a new link.",
+        ),
         (_, Some(Error::Invalid(what))) => {
             return Telling { title: "Please correct the request", message: what.clone() };
         }
@@ -157,6 +159,10 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
             "There is no such page, or it isn't among your bills of lading. Check the number and try the search.",
         ),
         (StatusCode::METHOD_NOT_ALLOWED, _) => ("That doesn't work here", "Go back and use the buttons of the page."),
+        (StatusCode::REQUEST_TIMEOUT, _) => (
+            "That took too long",
+            "The connection was too slow to send the form. Nothing was changed; please try again.",
+        ),
         (StatusCode::PAYLOAD_TOO_LARGE, _) => {
             ("That is too large", "Less fits into this form. Shorten it and try again.")
         }

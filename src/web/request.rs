@@ -62,11 +62,10 @@ pub async fn describe(
 /// The client's address: the peer, or, when that is a trusted proxy, the last address in `X-Forwarded-For` that isn't
 /// one. Whatever stands before it may have been made up by the client.
 fn client<'a>(peer: Option<IpAddr>, forwarded: impl Iterator<Item = &'a str>, trusted: &[IpNet]) -> Option<IpAddr> {
-    let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(&ip.to_canonical()));
     let mut client = peer?.to_canonical();
     let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
     for hop in hops.iter().rev() {
-        if !is_trusted(client) {
+        if !is_trusted(client, trusted) {
             break;
         }
         match hop.parse::<IpAddr>() {
@@ -75,6 +74,10 @@ fn client<'a>(peer: Option<IpAddr>, forwarded: impl Iterator<Item = &'a str>, tr
         }
     }
     Some(client)
+}
+
+pub fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&peer.to_canonical()))
 }
 
 #[cfg(test)]

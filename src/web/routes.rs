@@ -7,7 +7,7 @@ use actix_web::guard::{Any, Get, Head};
 use actix_web::web::{ServiceConfig, get, post, resource, route};
 
 use super::error::Error;
-use super::{account, api, portal, session};
+use super::{account, api, invitation, portal, session};
 
 /// A page that may be asked for by GET and by HEAD: one that records nothing.
 macro_rules! page {
@@ -20,6 +20,7 @@ pub fn routes(app: &mut ServiceConfig) {
     app.service(resource("/").route(page!(session::home)))
         .service(resource("/login").route(page!(session::login_page)).route(post().to(session::log_in)))
         .service(resource("/logout").route(post().to(session::log_out)))
+        .service(resource("/invitation").route(page!(invitation::page)).route(post().to(invitation::accept)))
         .service(resource("/account").route(page!(account::page)))
         .service(resource("/account/password").route(post().to(account::change_password)))
         .service(resource("/account/sessions/end").route(post().to(account::end_session)))

@@ -17,21 +17,14 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 
 use super::assets::Assets;
+use super::limits::{FINISH_WITHIN, HEADERS_WITHIN, KEEP_ALIVE, MOST_FORM};
 use super::session_store::PostgresSessions;
-use super::{Error, cross_site, error, files, headers, health, request, routes};
-use crate::accounts::sessions;
+use super::{Error, cross_site, error, files, headers, health, https, limits, request, routes};
+use crate::accounts::{DeviceKey, sessions};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, PublicUrl, SecretKey, StorageConfig};
 use crate::db::Database;
 use crate::storage::{LocalStore, S3Store, Storage};
-
-/// Largest form or JSON body; uploads have a limit of their own.
-const MOST_FORM: usize = 64 * 1024;
-/// A client that dawdles over its headers is let go.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long requests under way may take to finish when the server stops.
-const FINISH_WITHIN: u64 = 30;
 
 /// What `serve` and `demo` start a server with.
 pub struct Settings {
@@ -46,6 +39,7 @@ pub struct Site {
     pub public_url: PublicUrl,
     pub storage: Storage,
     pub clock: Clock,
+    pub devices: DeviceKey,
     pub link_life: Duration,
     pub time_zone: Tz,
     pub trusted_proxies: Vec<IpNet>,
@@ -87,6 +81,7 @@ impl Running {
             public_url,
             storage,
             clock,
+            devices: DeviceKey::new(&secret),
             link_life: config.link_life,
             time_zone: config.time_zone,
             trusted_proxies: config.trusted_proxies,
@@ -117,8 +112,10 @@ impl Running {
                 .app_data(PayloadConfig::new(MOST_FORM))
                 .app_data(QueryConfig::default().error_handler(|_, _| Error::BadRequest.into()))
                 .app_data(PathConfig::default().error_handler(|_, _| Error::NotFound.into()))
-                .wrap(from_fn(headers::add))
+                // From the inside out: what goes wrong becomes a page, every page gets its headers, every request its
+                // id and its line in the log.
                 .wrap(from_fn(error::render))
+                .wrap(from_fn(headers::add))
                 .wrap(from_fn(request::describe))
                 .configure(health::routes)
                 .configure(files::routes)
@@ -126,6 +123,8 @@ impl Running {
                     scope("")
                         .wrap(session_cookie)
                         .wrap(from_fn(cross_site::refuse))
+                        .wrap(from_fn(https::insist))
+                        .wrap(from_fn(limits::hurry))
                         .wrap(Compress::default())
                         .configure(routes::routes),
                 )
@@ -135,7 +134,7 @@ impl Running {
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEADERS_WITHIN)
         .client_disconnect_timeout(Duration::from_secs(5))
-        .shutdown_timeout(FINISH_WITHIN)
+        .shutdown_timeout(FINISH_WITHIN.as_secs())
         .shutdown_signal(signal)
         .listen(listener)?
         .run();

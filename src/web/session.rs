@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_session::Session;
+use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
 use actix_web::web::{Data, Form, Query};
 use actix_web::{HttpRequest, HttpResponse, Responder, http::StatusCode};
@@ -11,11 +12,14 @@ use askama_web::WebTemplate;
 
 use super::page::Chrome;
 use super::request::Origin;
-use super::session_store::{ADDRESS, AGENT, USER};
+use super::session_store::TOKEN;
 use super::{Error, Site, auth};
-use crate::accounts::login::{self, LoginError};
-use crate::audit::{self, Action, Event, Outcome};
+use crate::accounts::login::{self, Credentials, LoginError};
+use crate::accounts::{Device, account};
 use crate::db::Database;
+
+/// A browser that nobody has logged in with for a year is forgotten.
+const DEVICE_LIFE: actix_web::cookie::time::Duration = actix_web::cookie::time::Duration::days(365);
 
 #[derive(Template, WebTemplate)]
 #[template(path = "session/login.html")]
@@ -30,6 +34,9 @@ struct LoginPage {
 pub struct Next {
     #[serde(default)]
     next: String,
+    /// A known word, after something was done that leads here.
+    #[serde(default)]
+    done: String,
 }
 
 #[derive(serde::Deserialize)]
@@ -53,8 +60,9 @@ pub async fn login_page(request: HttpRequest, site: Data<Site>, query: Query<Nex
     if auth::current(&request)?.is_some() {
         return Ok(see_other(next));
     }
+    let notice = if query.done == "password" { "Your password is set. Log in with it." } else { "" };
     let page = LoginPage {
-        chrome: Chrome::new(&site, None, ""),
+        chrome: Chrome::new(&site, None, "").notice(notice),
         email: String::new(),
         next: next.into(),
         error: String::new(),
@@ -72,40 +80,63 @@ pub async fn log_in(
 ) -> Result<HttpResponse, Error> {
     let Form(LoginForm { email, password, next }) = form;
     let next = auth::local_path(&next).to_owned();
-    match login::log_in(&db, &site.clock, &origin.0, &email, &password).await {
-        Ok(user) => {
+    let device = known_device(&request, &site, &email);
+    let is_known = device.is_some();
+    let viewer = auth::current(&request)?;
+    let credentials = Credentials { email: &email, password: &password, device, replaces: viewer.as_ref() };
+    match login::log_in(&db, &site.clock, &origin.0, &credentials).await {
+        Ok(token) => {
             // A new token: one that was known before the log-in is worth nothing after it.
             session.renew();
-            let put = |name, value| session.insert::<serde_json::Value>(name, value);
-            put(USER, user.into())
-                .and_then(|()| put(ADDRESS, serde_json::json!(origin.0.ip)))
-                .and_then(|()| put(AGENT, origin.0.user_agent.clone().into()))
-                .map_err(|error| Error::Internal(error.to_string()))?;
-            Ok(see_other(&next))
-        }
-        Err(error) => {
-            let (status, message, retry) = match error {
-                LoginError::Wrong => (
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    "The e-mail address and the password don't match. Check both and try again.".into(),
-                    None,
-                ),
-                LoginError::Slowed(wait) => (
-                    StatusCode::TOO_MANY_REQUESTS,
-                    format!("Too many attempts. Try again in {}.", in_words(wait)),
-                    Some(wait),
-                ),
-                LoginError::Db(error) => return Err(error.into()),
-            };
-            let page = LoginPage { chrome: Chrome::new(&site, None, ""), email, next, error: message };
-            let mut response = page.respond_to(&request);
-            *response.status_mut() = status;
-            if let Some(wait) = retry {
-                response.headers_mut().insert(RETRY_AFTER, whole_seconds(wait).into());
+            session.insert(TOKEN, token.as_str()).map_err(|error| Error::Internal(error.to_string()))?;
+            let mut response = see_other(&next);
+            if !is_known && let Some(cookie) = device_cookie(&site, &email) {
+                response.add_cookie(&cookie).map_err(|error| Error::Internal(error.to_string()))?;
             }
             Ok(response)
         }
+        Err(LoginError::Db(error)) => Err(error.into()),
+        Err(error) => Ok(refused(&request, &site, email, next, &error)),
     }
+}
+
+/// The form again, with the reason and the address that was typed.
+fn refused(request: &HttpRequest, site: &Site, email: String, next: String, error: &LoginError) -> HttpResponse {
+    let (status, message) = match error {
+        LoginError::Slowed(wait) => {
+            (StatusCode::TOO_MANY_REQUESTS, format!("Too many attempts. Try again in {}.", in_words(*wait)))
+        }
+        _ => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "The e-mail address and the password don't match. Check both and try again.".into(),
+        ),
+    };
+    let page = LoginPage { chrome: Chrome::new(site, None, ""), email, next, error: message };
+    let mut response = page.respond_to(request);
+    *response.status_mut() = status;
+    if let LoginError::Slowed(wait) = error {
+        response.headers_mut().insert(RETRY_AFTER, whole_seconds(*wait).into());
+    }
+    response
+}
+
+fn device_cookie_name(site: &Site) -> &'static str {
+    if site.public_url.is_https() { "__Host-device" } else { "device" }
+}
+
+fn known_device(request: &HttpRequest, site: &Site, email: &str) -> Option<Device> {
+    let cookie = request.cookie(device_cookie_name(site))?;
+    site.devices.recognise(email, cookie.value())
+}
+
+fn device_cookie(site: &Site, email: &str) -> Option<Cookie<'static>> {
+    let cookie = Cookie::build(device_cookie_name(site), site.devices.issue(email)?)
+        .path("/")
+        .http_only(true)
+        .secure(site.public_url.is_https())
+        .same_site(SameSite::Lax)
+        .max_age(DEVICE_LIFE);
+    Some(cookie.finish())
 }
 
 /// Ends the session on every instance, and says so in the log. Without a session there is nothing to end.
@@ -116,9 +147,7 @@ pub async fn log_out(
     origin: Origin,
 ) -> Result<HttpResponse, Error> {
     if let Some(viewer) = auth::current(&request)? {
-        let mut connection = db.get().await?;
-        audit::record(&mut connection, &Event::new(Action::Logout, Outcome::Success, viewer.actor(), &origin.0))
-            .await?;
+        account::log_out(&db, &viewer, &origin.0).await?;
     }
     session.purge();
     let mut response = see_other("/login");

@@ -1,0 +1,102 @@
+//! `/invitation?token=…`: setting the first password, or a forgotten one anew.
+//!
+//! The token is in the query, which no log line holds, and no other site is told the address.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION, REFERRER_POLICY};
+use actix_web::web::{Data, Form, Query};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use askama::Template;
+use askama_web::WebTemplate;
+
+use super::page::Chrome;
+use super::request::Origin;
+use super::{Error, Site};
+use crate::accounts::Token;
+use crate::accounts::invitation::{self, AcceptError};
+use crate::db::Database;
+
+#[derive(Template, WebTemplate)]
+#[template(path = "session/invitation.html")]
+struct InvitationPage {
+    chrome: Chrome,
+    token: String,
+    email: String,
+    name: String,
+    error_new: String,
+    error_repeat: String,
+}
+
+#[derive(serde::Deserialize)]
+pub struct Link {
+    #[serde(default)]
+    token: String,
+}
+
+#[derive(serde::Deserialize)]
+pub struct PasswordForm {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    new_password: String,
+    #[serde(default)]
+    repeat_password: String,
+}
+
+/// Uses nothing up.
+pub async fn page(
+    request: HttpRequest,
+    site: Data<Site>,
+    db: Data<Database>,
+    link: Query<Link>,
+) -> Result<HttpResponse, Error> {
+    let page = InvitationPage::find(&site, &db, link.into_inner().token).await?;
+    Ok(page.answer(&request, StatusCode::OK))
+}
+
+pub async fn accept(
+    request: HttpRequest,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    form: Form<PasswordForm>,
+) -> Result<HttpResponse, Error> {
+    let Form(PasswordForm { token, new_password, repeat_password }) = form;
+    let presented = Token::presented(&token);
+    let accepted = invitation::accept(&db, &site.clock, &origin.0, &presented, &new_password, &repeat_password).await;
+    let error = match accepted {
+        Ok(()) => return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/login?done=password")).finish()),
+        Err(error) => error,
+    };
+    let mut page = InvitationPage::find(&site, &db, token).await?;
+    match error {
+        AcceptError::Gone => return Err(Error::InvitationGone),
+        AcceptError::New(_) => page.error_new = error.to_string(),
+        AcceptError::Repeat => page.error_repeat = error.to_string(),
+        AcceptError::Db(error) => return Err(error.into()),
+    }
+    Ok(page.answer(&request, StatusCode::UNPROCESSABLE_ENTITY))
+}
+
+impl InvitationPage {
+    async fn find(site: &Site, db: &Database, token: String) -> Result<Self, Error> {
+        let presented = Token::presented(&token);
+        let user = invitation::find(&mut *db.get().await?, site.clock.now(), &presented).await?;
+        let user = user.ok_or(Error::InvitationGone)?;
+        Ok(Self {
+            chrome: Chrome::new(site, None, ""),
+            token,
+            email: user.email,
+            name: user.name,
+            error_new: String::new(),
+            error_repeat: String::new(),
+        })
+    }
+
+    fn answer(self, request: &HttpRequest, status: StatusCode) -> HttpResponse {
+        let mut response = self.respond_to(request);
+        *response.status_mut() = status;
+        response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        response
+    }
+}

@@ -1,0 +1,51 @@
+//! How much a request may bring, and how long it may take over it.
+//!
+//! What an answer may take is bounded where it waits: for a connection and for a statement in [`crate::db`], for the
+//! bucket in [`crate::storage`].
+
+use std::io;
+use std::time::Duration;
+
+use actix_web::HttpMessage;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::error::PayloadError;
+use actix_web::middleware::Next;
+use futures_util::stream::{self, StreamExt};
+use tokio::time::{Instant, timeout_at};
+
+/// Largest form or JSON body; uploads have a limit of their own.
+pub const MOST_FORM: usize = 64 * 1024;
+/// A client that dawdles over its headers is let go.
+pub const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// A form is a few kilobytes at the most.
+const BODY_WITHIN: Duration = Duration::from_secs(20);
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long requests under way may take to finish when the server stops.
+pub const FINISH_WITHIN: Duration = Duration::from_secs(30);
+
+/// Ends a body that doesn't arrive in time, so that nobody can hold handlers open by sending a byte a minute.
+pub async fn hurry(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let deadline = Instant::now() + BODY_WITHIN;
+    let body = request.take_payload();
+    request.set_payload(Payload::Stream { payload: Box::pin(until(body, deadline)) });
+    next.call(request).await
+}
+
+fn until(body: Payload, deadline: Instant) -> impl stream::Stream<Item = Result<actix_web::web::Bytes, PayloadError>> {
+    stream::unfold(Some(body), move |body| async move {
+        let mut body = body?;
+        match timeout_at(deadline, body.next()).await {
+            Ok(chunk) => Some((chunk?, Some(body))),
+            Err(_) => Some((Err(PayloadError::Io(io::ErrorKind::TimedOut.into())), None)),
+        }
+    })
+}
+
+/// Did this body end because it took too long?
+pub fn is_too_slow(error: &PayloadError) -> bool {
+    matches!(error, PayloadError::Io(error) if error.kind() == io::ErrorKind::TimedOut)
+}
