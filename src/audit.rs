@@ -6,5 +6,5 @@
 mod access;
 mod event;
 
-pub use access::{Access, deny};
+pub use access::{Access, Asked, deny};
 pub use event::{Action, Actor, Event, Origin, Outcome, record};

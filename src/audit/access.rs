@@ -93,16 +93,26 @@ impl QueryId for Access<'_> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
+/// What somebody asked for in vain, as they named it.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked<'a> {
+    Number(&'a str),
+    BolId(i64),
+    Document(i64),
+}
+
 /// Records that something was asked for that isn't there, or isn't this person's: the log can't tell either.
 pub async fn deny(
     mut connection: &AsyncPgConnection,
     actor: Actor<'_>,
     origin: &Origin,
-    number: Option<&str>,
-    document_id: Option<i64>,
+    asked: Asked<'_>,
 ) -> QueryResult<()> {
     let mut event = Event::new(Action::AccessDenied, Outcome::Denied, actor, origin);
-    event.bol_number = number;
-    event.document_id = document_id;
+    match asked {
+        Asked::Number(number) => event.bol_number = Some(number),
+        Asked::BolId(id) => event.detail = serde_json::json!({"bol_id": id}),
+        Asked::Document(id) => event.document_id = Some(id),
+    }
     diesel::insert_into(audit_events::table).values(&event).execute(&mut connection).await.map(drop)
 }

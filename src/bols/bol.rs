@@ -131,7 +131,7 @@ pub async fn view(
         match viewed.await? {
             (Some(bol), documents, accesses, true) => Ok(Some(Viewed { bol, documents, accesses })),
             _ => {
-                audit::deny(connection, actor, origin, Some(number.as_str()), None).await?;
+                audit::deny(connection, actor, origin, audit::Asked::Number(number.as_str())).await?;
                 Ok(None)
             }
         }

@@ -107,14 +107,13 @@ impl Desk<'_> {
     }
 
     async fn deny(&self, reach: &Reach, actor: Actor<'_>, origin: &Origin, wanted: Wanted<'_>) -> Result<(), DbError> {
-        let (number, document) = match wanted {
-            Wanted::PdfOf(number) => (Some(number.as_str()), None),
-            // The log has no column for a BOL's id alone.
-            Wanted::PdfOfId(_) => (None, None),
-            Wanted::Document(id) => (None, Some(id)),
+        let asked = match wanted {
+            Wanted::PdfOf(number) => audit::Asked::Number(number.as_str()),
+            Wanted::PdfOfId(id) => audit::Asked::BolId(id),
+            Wanted::Document(id) => audit::Asked::Document(id),
         };
         scope::record(self.db, reach, async |connection: &AsyncPgConnection| {
-            audit::deny(connection, actor, origin, number, document).await
+            audit::deny(connection, actor, origin, asked).await
         })
         .await
     }

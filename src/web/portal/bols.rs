@@ -120,7 +120,7 @@ impl BolsPage {
             product: column("Product", SortBy::Product, true),
             tons: column("Net tons", SortBy::Weight, false),
         };
-        let may_download = viewer.role != Role::Auditor;
+        let may_open = viewer.role != Role::Auditor;
         let (rows, count, next) = found.map_or((Vec::new(), 0, None), |found| (found.rows, found.count, found.next));
         Self {
             chrome: Chrome::new(site, Some(viewer), "/bols"),
@@ -131,7 +131,7 @@ impl BolsPage {
             is_filtered: filter.is_filtered(),
             columns,
             show_customer: viewer.role != Role::Customer || viewer.companies.len() > 1,
-            rows: rows.into_iter().map(|(row, is_new)| BolRow::new(row, is_new, may_download)).collect(),
+            rows: rows.into_iter().map(|(row, is_new)| BolRow::new(row, is_new, may_open)).collect(),
             first_href: if filter.after.is_empty() { String::new() } else { filter.at(None) },
             next_href: next.map(|position| filter.at(Some(&position))).unwrap_or_default(),
             clear_href: "/bols",
@@ -163,11 +163,11 @@ fn count_label(count: i64, is_filtered: bool) -> String {
 }
 
 impl BolRow {
-    fn new(row: Row, is_new: bool, may_download: bool) -> Self {
+    fn new(row: Row, is_new: bool, may_open: bool) -> Self {
         let has = |kind: Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
         let weight = Pounds(row.net_lb);
         Self {
-            href: format!("/bols/{}", row.number),
+            href: if may_open { format!("/bols/{}", row.number) } else { String::new() },
             download_href: format!("/bols/{}/download", row.number),
             date: page::date(row.bol_date),
             date_iso: row.bol_date.to_string(),
@@ -176,7 +176,7 @@ impl BolRow {
             is_new,
             is_void: row.voided_at.is_some(),
             is_signed: has(Kind::SignedBol),
-            has_pdf: may_download && has(Kind::Bol),
+            has_pdf: may_open && has(Kind::Bol),
             // The list has room for the consignee's name; the address is on the page of the BOL.
             ship_to: row.ship_to.lines().next().unwrap_or_default().into(),
             number: row.number,
