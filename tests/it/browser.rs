@@ -1,0 +1,69 @@
+//! In Chromium, as people do it: no script of ours, no mouse where the keyboard does.
+
+use fantoccini::Locator;
+
+use crate::support::{App, Browser, PASSWORD, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_the_log_in_to_the_file() {
+    let app = App::start().await;
+    let browser = Browser::start(1280, 900).await;
+    browser.open(&format!("{}/bols/{}", app.url, World::ACME_BOL)).await;
+    assert!(browser.text().await.contains("Log in"));
+    browser.type_into("#email", World::ACME).await;
+    browser.type_into("#password", PASSWORD).await;
+    browser.click(".login button").await;
+    assert!(browser.current_url().await.unwrap().path().ends_with(World::ACME_BOL), "back to what was asked for");
+
+    browser.open(&format!("{}/bols", app.url)).await;
+    browser.type_into("#q", "ruck-sesame-1\n").await;
+    browser.wait().for_element(Locator::Css(".ledger tbody tr")).await.unwrap();
+    assert!(browser.text().await.contains("1 BOL matches"));
+    browser.click(".ledger td.get a").await;
+    let file = browser.downloaded("PRT-2025-0001.v2.pdf").await;
+    assert!(file.starts_with(b"%PDF"));
+    browser.click(".ledger .number").await;
+    browser.wait().for_element(Locator::Css("#documents")).await.unwrap();
+    assert!(browser.text().await.contains("Link issued for download"));
+
+    browser.click(".logout button").await;
+    browser.wait().for_element(Locator::Css(".login")).await.unwrap();
+    browser.back().await.unwrap();
+    let text = browser.text().await;
+    assert!(text.contains("Log in") && !text.contains("sesame"), "Back shows nothing: {text}");
+    browser.close().await;
+}
+
+/// On a phone: nothing is wider than the window, and everything can still be reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_fit_a_phone() {
+    let app = App::start().await;
+    let browser = Browser::start(500, 800).await;
+    browser.log_in(&app.url, World::ACME, PASSWORD).await;
+    for path in ["/bols", "/bols?from=x", "/bols/PRT-2025-0001", "/account", "/bols/PRT-2025-0999"] {
+        browser.open(&format!("{}{path}", app.url)).await;
+        let script = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]";
+        let widths = browser.execute(script, vec![]).await.unwrap();
+        assert!(widths[0].as_i64() <= widths[1].as_i64(), "{path}: {widths}");
+    }
+    browser.close().await;
+}
+
+/// By keyboard alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keyboard_is_enough() {
+    use fantoccini::key::Key;
+    let app = App::start().await;
+    let browser = Browser::start(1280, 900).await;
+    browser.open(&format!("{}/login", app.url)).await;
+    // The cursor is in the first field already.
+    let keys = format!("{}{}{PASSWORD}{}", World::ACME, char::from(Key::Tab), char::from(Key::Enter));
+    browser.active_element().await.unwrap().send_keys(&keys).await.unwrap();
+    browser.wait().for_element(Locator::Css(".ledger")).await.unwrap();
+    let tab = char::from(Key::Tab).to_string();
+    browser.find(Locator::Css("body")).await.unwrap().send_keys(&tab).await.unwrap();
+    let skip = browser.active_element().await.unwrap();
+    assert_eq!(skip.text().await.unwrap(), "Skip to content");
+    assert!(skip.is_displayed().await.unwrap());
+    browser.close().await;
+}

@@ -1,0 +1,98 @@
+//! Migrations, constraints and triggers.
+
+use diesel_async::SimpleAsyncConnection;
+use primetrade::db::{self, migrations};
+
+use crate::support::{App, World, execute, fresh_database, migrated_database, rows};
+
+/// Everything there is: tables, columns, indexes, constraints, functions, triggers, policies, grants.
+const INVENTORY: &str = "
+    SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type || ' ' || coalesce(column_default, '') AS it
+        FROM information_schema.columns WHERE table_schema = 'public' AND table_name !~ '^audit_events_[0-9]'
+    UNION ALL SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename !~ '^audit_events_[0-9]'
+    UNION ALL SELECT 'constraint ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text !~ '^audit_events_[0-9]'
+    UNION ALL SELECT 'function ' || proname || ' ' || md5(prosrc) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    UNION ALL SELECT 'trigger ' || tgname || ' ' || tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal
+        AND tgrelid::regclass::text !~ '^audit_events_[0-9]'
+    UNION ALL SELECT 'policy ' || policyname || ' ' || coalesce(qual, '') FROM pg_policies
+    UNION ALL SELECT 'grant ' || grantee || ' ' || table_name || ' ' || privilege_type FROM information_schema.role_table_grants
+        WHERE table_schema = 'public' AND grantee = 'portal_customer'
+    ORDER BY 1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_go_down_and_up_again_to_the_same_schema() {
+    let url = fresh_database().await;
+    let names = migrations::apply(&url).await.unwrap();
+    assert!(names.len() >= 5, "{names:?}");
+    assert!(migrations::apply(&url).await.unwrap().is_empty(), "twice does nothing");
+    let before = rows(&url, INVENTORY).await;
+    assert!(before.len() > 100, "{}", before.len());
+    assert_eq!(migrations::revert_all(&url).await.unwrap(), names.len());
+    let left = rows(&url, &format!("SELECT it FROM ({INVENTORY}) i WHERE it NOT LIKE '%diesel%'")).await;
+    assert!(left.is_empty(), "{left:?}");
+    migrations::apply(&url).await.unwrap();
+    assert_eq!(rows(&url, INVENTORY).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_migrate_at_once_take_turns() {
+    let url = fresh_database().await;
+    let at_once = (0..4).map(|_| {
+        let url = url.clone();
+        tokio::spawn(async move { migrations::apply(&url).await.map_err(|error| error.to_string()) })
+    });
+    let applied: usize =
+        futures_util::future::join_all(at_once).await.into_iter().map(|done| done.unwrap().unwrap().len()).sum();
+    assert_eq!(applied, rows(&url, "SELECT version FROM __diesel_schema_migrations").await.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tables_refuse_what_can_not_be() {
+    let url = migrated_database().await;
+    execute(&url, "INSERT INTO customers (code, name) VALUES ('ACME', 'Acme')").await;
+    let bol = |columns: &str, values: &str| {
+        format!(
+            "INSERT INTO bols (number, number_year, number_seq, bol_date, product, {columns}) VALUES ('PRT-2025-0001', 2025, 1, '2025-01-01', 'x', {values})"
+        )
+    };
+    for (sql, constraint) in [
+        (bol("net_lb", "0"), "bols_net_positive"),
+        (bol("net_lb, gross_lb, tare_lb", "10, 30, 21"), "bols_net_is_gross_less_tare"),
+        (bol("net_lb, gross_lb", "10, 30"), "bols_net_is_gross_less_tare"),
+        (bol("net_lb, tare_lb", "10, 30"), "bols_net_is_gross_less_tare"),
+        (bol("net_lb, carrier_scac", "10, 'abcd'"), "bols_scac_format"),
+        (bol("net_lb, freight_terms", "10, 'free'"), "bols_freight_terms_known"),
+        (bol("net_lb, voided_at", "10, now()"), "bols_void_has_reason"),
+        ("INSERT INTO customers (code, name) VALUES ('acme', 'Acme')".into(), "customers_code_format"),
+        ("INSERT INTO customers (code, name) VALUES ('ACME', 'Acme')".into(), "customers_code_unique"),
+        ("INSERT INTO users (email, name, role) VALUES ('a b', 'x', 'office')".into(), "users_email_format"),
+        ("INSERT INTO users (email, name, role) VALUES ('a@b', 'x', 'root')".into(), "users_role_known"),
+        (
+            "INSERT INTO users (email, name, role) VALUES ('a@b', 'x', 'office'), ('A@B', 'x', 'office')".into(),
+            "users_email_unique",
+        ),
+    ] {
+        let mut connection = db::connect(&url).await.unwrap();
+        let error = connection.batch_execute(&sql).await.expect_err(&sql).to_string();
+        assert!(error.contains(constraint), "{sql}: {error}");
+    }
+}
+
+/// Assigning a BOL can't forget its documents, and the old customer loses both at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_follow_their_bol() {
+    let app = App::start().await;
+    let (acme, rival) = (app.acme().await, app.rival().await);
+    let document = format!("/documents/{}/download", app.world.acme_documents[2]);
+    assert_eq!((acme.get(&document).await.status, rival.get(&document).await.status), (303, 404));
+    app.sql(&format!("UPDATE bols SET customer_id = {} WHERE number = '{}'", app.world.rival, World::ACME_BOL)).await;
+    assert_eq!((acme.get(&document).await.status, rival.get(&document).await.status), (404, 303));
+    assert_eq!(acme.get(&format!("/bols/{}", World::ACME_BOL)).await.status, 404);
+    app.sql(&format!("UPDATE bols SET customer_id = NULL WHERE number = '{}'", World::ACME_BOL)).await;
+    assert_eq!((acme.get(&document).await.status, rival.get(&document).await.status), (404, 404));
+    // A document can't be given a customer of its own either.
+    app.sql(&format!("UPDATE documents SET customer_id = {} WHERE kind = 'signed-bol'", app.world.rival)).await;
+    assert_eq!(app.rows("SELECT customer_id FROM documents WHERE kind = 'signed-bol'").await, [""]);
+}

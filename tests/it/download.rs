@@ -1,0 +1,190 @@
+//! Promise 2: no link without a record; and what a link of the local store is good for.
+
+use chrono::TimeDelta;
+
+use crate::support::{Actor, Answer, App, World, raw};
+
+async fn link(actor: &Actor, path: &str) -> String {
+    let answer = actor.get(path).await;
+    assert_eq!(answer.status, 303, "{path}: {}", answer.text());
+    answer.header("location").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_is_recorded_and_redirected() {
+    let app = App::start().await;
+    let acme = app.acme().await;
+    let stranger = app.stranger();
+    let url = link(&acme, &format!("/bols/{}/download", World::ACME_BOL)).await;
+    // The link needs no session: it is the permission.
+    let file = stranger.get(&url).await;
+    assert_eq!(file.status, 200);
+    assert!(file.text().contains("bols/2025/PRT-2025-0001.v2.pdf sesame"), "the current version");
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"PRT-2025-0001.v2.pdf\"");
+    for (name, value) in [
+        ("content-type", "application/pdf"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "sandbox; default-src 'none'; frame-ancestors 'none'"),
+        ("cache-control", "private, no-store"),
+    ] {
+        assert_eq!(file.header(name), value);
+    }
+    let preview = link(&acme, &format!("/documents/{}/download?inline=1", app.world.acme_documents[0])).await;
+    let shown = stranger.get(&preview).await;
+    assert_eq!(shown.header("content-disposition"), "inline; filename=\"PRT-2025-0001.pdf\"");
+    let events = app
+        .rows("SELECT action, outcome, user_email, user_role, customer_code, bol_number, document_id, document_kind, file_name, object_key, length(sha256), host(ip) FROM audit_events WHERE action LIKE 'BOL_%' ORDER BY id")
+        .await;
+    let first = app.world.acme_documents[0];
+    assert_eq!(
+        events,
+        [
+            format!(
+                "BOL_DOWNLOADED|success|buyer@acme.example|customer|ACME|PRT-2025-0001|{}|bol|PRT-2025-0001.v2.pdf|bols/2025/PRT-2025-0001.v2.pdf|32|127.0.0.1",
+                first + 1
+            ),
+            format!(
+                "BOL_PREVIEWED|success|buyer@acme.example|customer|ACME|PRT-2025-0001|{first}|bol|PRT-2025-0001.pdf|bols/2025/PRT-2025-0001.pdf|32|127.0.0.1"
+            ),
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_gives_the_link_as_json() {
+    let app = App::start().await;
+    for path in ["/api/bol/1/download/", "/api/bol/1/download"] {
+        let answer = app.acme().await.get(path).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+        let json = answer.json();
+        assert_eq!((json["bolNumber"].as_str(), json["expiresIn"].as_i64()), (Some("PRT-2025-0001"), Some(300)));
+        assert_eq!(json["fileName"], "PRT-2025-0001.v2.pdf");
+        assert_eq!(app.stranger().get(json["downloadUrl"].as_str().unwrap()).await.status, 200);
+    }
+    assert_eq!(app.acme().await.get("/api/bol/5/download/").await.status, 404, "a BOL without a PDF");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ranges_are_served() {
+    let app = App::start().await;
+    let url = link(&app.acme().await, &format!("/bols/{}/download", World::ACME_BOL)).await;
+    let part = Answer::of(app.stranger().request(reqwest::Method::GET, &url).header("range", "bytes=0-7")).await;
+    assert_eq!((part.status, part.text().as_str()), (206, "%PDF-1.4"));
+    let beyond = Answer::of(app.stranger().request(reqwest::Method::GET, &url).header("range", "bytes=9999-")).await;
+    assert_eq!(beyond.status, 416);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_expires_when_it_says() {
+    let app = App::start_with(&[("DOWNLOAD_URL_TTL_SECONDS", "60")]).await;
+    let url = link(&app.acme().await, &format!("/bols/{}/download", World::ACME_BOL)).await;
+    app.clock.advance(TimeDelta::seconds(58));
+    assert_eq!(app.stranger().get(&url).await.status, 200);
+    app.clock.advance(TimeDelta::seconds(3));
+    let late = app.stranger().get(&url).await;
+    assert_eq!((late.status, late.one("h1")), (403, "This link has expired".into()));
+}
+
+/// Every byte of the link, changed one at a time; and what others might make up.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_altered_link_is_refused() {
+    let app = App::start().await;
+    let url = link(&app.acme().await, &format!("/bols/{}/download", World::ACME_BOL)).await;
+    let start = url.find("/files/").unwrap();
+    let stranger = app.stranger();
+    for at in start + "/files/".len()..url.len() {
+        let mut bytes = url.clone().into_bytes();
+        bytes[at] = match bytes[at] {
+            b'a' => b'b',
+            b'0' => b'1',
+            b'&' | b'=' | b'?' | b'/' | b'%' => continue,
+            b if b.is_ascii_digit() => b - 1,
+            b if b.is_ascii_lowercase() => b.to_ascii_uppercase(),
+            b if b.is_ascii_uppercase() => b.to_ascii_lowercase(),
+            _ => b'x',
+        };
+        let altered = String::from_utf8(bytes).unwrap();
+        // The names of the parameters themselves: without one of them there is no link.
+        assert_eq!(stranger.get(&altered).await.status, 403, "{altered}");
+    }
+    for (from, to) in [
+        ("disposition=attachment", "disposition=inline"),
+        ("PRT-2025-0001.v2.pdf?", "PRT-2025-0003.pdf?"),
+        ("PRT-2025-0001.v2.pdf?", "..%2f2025%2fPRT-2025-0001.v2.pdf?"),
+        ("PRT-2025-0001.v2.pdf?", "PRT-2025-0001.v2.pdf%00?"),
+        ("name=PRT-2025-0001.v2.pdf", "name=evil.html"),
+        ("&signature=", "&signature=00"),
+        ("&signature=", "&x="),
+    ] {
+        assert!(url.contains(from), "{url}");
+        let altered = url.replace(from, to);
+        let status = stranger.get(&altered).await.status;
+        assert!([403, 404].contains(&status), "{altered}: {status}");
+    }
+    let twice = format!("{url}&expires=99999999999");
+    assert_ne!(stranger.get(&twice).await.status, 200);
+    assert_eq!(stranger.get("/files/bols/2025/PRT-2025-0001.pdf").await.status, 403);
+    assert_eq!(stranger.get("/files/").await.status, 403);
+    // A client that sends the dots as they are.
+    let (_, query) = url.split_once('?').unwrap();
+    for path in
+        ["bols/2025/../2025/PRT-2025-0001.v2.pdf", "../../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "/etc/passwd"]
+    {
+        let line = raw(&app, format!("GET /files/{path}?{query} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await;
+        assert!(line.starts_with("HTTP/1.1 403") || line.starts_with("HTTP/1.1 404"), "{path}: {line}");
+    }
+}
+
+/// A link that leads out of the folder is not followed, whoever put it there.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_outside_of_the_folder_is_served() {
+    let app = App::start().await;
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(outside.path(), "outside").unwrap();
+    let inside = app.media("bols/2025/PRT-2025-0001.v2.pdf");
+    let size = std::fs::metadata(&inside).unwrap().len();
+    std::fs::remove_file(&inside).unwrap();
+    std::fs::write(outside.path(), vec![b'x'; size as usize]).unwrap();
+    std::os::unix::fs::symlink(outside.path(), &inside).unwrap();
+    let answer = app.acme().await.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.header("location").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_record_there_is_no_link() {
+    let app = App::start().await;
+    let (acme, office) = (app.acme().await, app.office().await);
+    app.sql("REVOKE INSERT ON audit_events FROM portal_customer; REVOKE ALL (action, outcome, user_id, user_email, user_role, customer_id, customer_code, bol_id, bol_number, document_id, document_kind, file_name, object_key, sha256, ip, user_agent, request_id, detail) ON audit_events FROM portal_customer").await;
+    app.sql("REVOKE INSERT ON audit_events FROM primetrade").await;
+    let download = format!("/bols/{}/download", World::ACME_BOL);
+    let document = format!("/documents/{}/download", app.world.acme_documents[2]);
+    for actor in [&acme, &office] {
+        for path in [download.as_str(), &document, "/api/bol/1/download/"] {
+            let answer = actor.get(path).await;
+            assert_eq!(answer.status, 503, "{path}: {}", answer.text());
+            assert_ne!(answer.header("retry-after"), "");
+            let whole = format!("{:?}{}", answer.headers, answer.text());
+            assert!(!whole.contains("/files/") && !whole.contains("permission denied"), "{whole}");
+        }
+    }
+    app.sql("GRANT INSERT ON audit_events TO portal_customer").await;
+    assert_eq!(acme.get(&download).await.status, 303, "and it comes back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_file_is_said_and_recorded_and_gets_no_link() {
+    let app = App::start().await;
+    std::fs::remove_file(app.media("bols/2025/PRT-2025-0001.v2.pdf")).unwrap();
+    let acme = app.acme().await;
+    let answer = acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    assert_eq!((answer.status, answer.one("h1")), (503, "The file can't be found".into()));
+    assert!(answer.header("location").is_empty());
+    // Another size under the key is no better.
+    std::fs::write(app.media("bols/2025/PRT-2025-0001.v2.pdf"), "%PDF").unwrap();
+    assert_eq!(acme.get("/api/bol/1/download/").await.status, 503);
+    let events = app.rows("SELECT action, outcome, detail->>'reason' FROM audit_events WHERE outcome = 'failed'").await;
+    assert_eq!(events, ["BOL_DOWNLOADED|failed|object missing in storage"; 2]);
+    let history = acme.get(&format!("/bols/{}", World::ACME_BOL)).await.all("table[aria-labelledby=history] tbody tr");
+    assert!(history[0].contains("File missing; no link issued"), "{history:?}");
+}

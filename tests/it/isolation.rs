@@ -1,0 +1,273 @@
+//! Promise 1: a customer sees its own BOLs and nothing else. Each of the two locks is tried alone, then every route.
+
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use primetrade::db::Database;
+use primetrade::db::scope::{self, Reach};
+
+use crate::support::{Actor, Answer, App, World};
+
+#[derive(QueryableByName)]
+struct Owned {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    customer_id: Option<i64>,
+}
+
+#[derive(QueryableByName, Debug)]
+struct Word {
+    #[diesel(sql_type = Text)]
+    word: String,
+}
+
+async fn owners(db: &Database, reach: &Reach, table: &str) -> Vec<Option<i64>> {
+    let sql = format!("SELECT * FROM {table}");
+    let found = scope::read(db, reach, async |mut connection: &AsyncPgConnection| {
+        sql_query(&sql).load::<Owned>(&mut connection).await
+    });
+    found.await.unwrap().into_iter().map(|row| row.customer_id).collect()
+}
+
+fn companies(ids: &[i64]) -> Reach {
+    Reach::Companies { user_id: 1, ids: ids.to_vec() }
+}
+
+/// The database's lock, with no filter in the query at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unfiltered_select_gives_only_ones_own_rows() {
+    let app = App::start().await;
+    let db = Database::new(&app.database, 2);
+    let (acme, rival) = (app.world.acme, app.world.rival);
+    for (table, of_acme, of_rival) in [("bols", 3, 1), ("documents", 5, 1)] {
+        let only = |id, count| vec![Some(id); count];
+        assert_eq!(owners(&db, &companies(&[acme]), table).await, only(acme, of_acme), "{table}");
+        assert_eq!(owners(&db, &companies(&[rival]), table).await, only(rival, of_rival), "{table}");
+        assert_eq!(owners(&db, &companies(&[acme, rival]), table).await.len(), of_acme + of_rival, "{table}");
+        assert!(owners(&db, &companies(&[]), table).await.is_empty(), "{table}");
+        assert!(owners(&db, &companies(&[0, -1, i64::MAX]), table).await.is_empty(), "{table}");
+    }
+    // Documents that aren't stored yet belong to nobody's view.
+    app.sql("UPDATE documents SET state = 'pending', stored_at = NULL WHERE kind = 'scale-ticket'").await;
+    assert_eq!(owners(&db, &companies(&[acme]), "documents").await.len(), 4);
+}
+
+/// What else that role can see or do.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_customers_role_can_read_little_and_change_nothing() {
+    let app = App::start().await;
+    app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    app.rival().await.get(&format!("/bols/{}", World::RIVAL_BOL)).await;
+    let db = Database::new(&app.database, 2);
+    let reach = companies(&[app.world.rival]);
+    let run = async |sql: &str| {
+        scope::record(&db, &reach, async |mut connection: &AsyncPgConnection| {
+            sql_query(sql).execute(&mut connection).await
+        })
+        .await
+        .map_err(|error| error.to_string())
+    };
+    for sql in [
+        "UPDATE bols SET product = 'x'",
+        "DELETE FROM bols",
+        "INSERT INTO bols (number) VALUES ('x')",
+        "UPDATE documents SET customer_id = 1",
+        "DELETE FROM documents",
+        "UPDATE audit_events SET action = 'X'",
+        "DELETE FROM audit_events",
+        "TRUNCATE audit_events",
+        "SELECT * FROM users",
+        "SELECT * FROM sessions",
+        "SELECT * FROM memberships",
+        "SELECT * FROM tokens",
+        "SELECT * FROM login_throttles",
+        "SELECT address FROM customers",
+        "SELECT ip FROM audit_events",
+        "SELECT * FROM audit_events_other",
+        "INSERT INTO audit_events (id, action, outcome) VALUES (1, 'X', 'success')",
+        "CREATE TABLE mine (a int)",
+    ] {
+        let error = run(sql).await.expect_err(sql);
+        assert!(error.contains("permission denied"), "{sql}: {error}");
+    }
+    // Nor can it write down what somebody else did, or something about somebody else's BOL.
+    for (user, role, customer) in
+        [(2, "customer", app.world.rival), (1, "office", app.world.rival), (1, "customer", app.world.acme)]
+    {
+        let sql = format!(
+            "INSERT INTO audit_events (action, outcome, user_id, user_role, customer_id) VALUES ('X', 'success', {user}, '{role}', {customer})"
+        );
+        let error = run(&sql).await.expect_err(&sql);
+        assert!(error.contains("row-level security"), "{error}");
+    }
+    let words = async |sql: &str| {
+        let found = scope::read(&db, &reach, async |mut connection: &AsyncPgConnection| {
+            sql_query(sql).load::<Word>(&mut connection).await
+        });
+        found.await.unwrap().into_iter().map(|row| row.word).collect::<Vec<_>>()
+    };
+    assert_eq!(words("SELECT code AS word FROM customers").await, ["RIVAL"]);
+    assert_eq!(words("SELECT DISTINCT user_email AS word FROM audit_events").await, [World::RIVAL]);
+    // And a transaction is over when it is over: the next one on the same connection is the owner's again.
+    let owner = owners(&Database::new(&app.database, 1), &Reach::All, "bols").await;
+    assert_eq!(owner.len(), 5);
+}
+
+/// The code's lock, with the database's taken away.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queries_filter_by_themselves() {
+    let app = App::start().await;
+    app.sql(
+        "ALTER TABLE bols DISABLE ROW LEVEL SECURITY; ALTER TABLE documents DISABLE ROW LEVEL SECURITY;
+         ALTER TABLE audit_events DISABLE ROW LEVEL SECURITY; ALTER TABLE bol_opens DISABLE ROW LEVEL SECURITY;
+         ALTER TABLE customers DISABLE ROW LEVEL SECURITY",
+    )
+    .await;
+    let rival = app.rival().await;
+    sees_nothing(&app, &rival, 404).await;
+    assert_eq!(rival.get(&format!("/bols/{}", World::RIVAL_BOL)).await.status, 200);
+}
+
+/// Every path of the routing table with every id of the victim's.
+fn paths(app: &App) -> Vec<String> {
+    let routes = include_str!("../../src/web/routes.rs");
+    let table: Vec<&str> = routes.split('"').skip(1).step_by(2).filter(|path| path.starts_with('/')).collect();
+    assert!(table.contains(&"/bols/{number}/download") && table.contains(&"/documents/{id}/download"), "{table:?}");
+    let mut paths = Vec::new();
+    for template in table {
+        let Some((before, rest)) = template.split_once('{') else {
+            paths.push(template.to_owned());
+            continue;
+        };
+        let (parameter, after) = rest.split_once('}').unwrap();
+        let values: Vec<String> = match (parameter, before) {
+            ("number", _) => {
+                [World::ACME_BOL, World::ACME_VOID, World::ACME_BARE, World::LOOSE_BOL].map(Into::into).into()
+            }
+            ("id", "/documents/") => {
+                app.world.acme_documents.iter().chain([&app.world.loose_document]).map(ToString::to_string).collect()
+            }
+            ("id", "/api/bol/") => ["1", "2", "4", "5"].map(Into::into).into(),
+            other => panic!("a new kind of route: say which ids of the victim's it takes: {other:?}"),
+        };
+        paths.extend(values.iter().map(|value| format!("{before}{value}{after}")));
+    }
+    let searches =
+        ["q=sesame", "q=PRT-2025-0001", "status=void", "status=unassigned", "kind=signed-bol", "sort=number"];
+    paths.extend(searches.iter().flat_map(|query| [format!("/bols?{query}"), format!("/api/bols?{query}")]));
+    paths.push("/documents/1/download?inline=1".into());
+    paths
+}
+
+/// Nothing of ACME's in any answer, and `status` where an object was named.
+async fn sees_nothing(app: &App, actor: &Actor, status: u16) {
+    for path in paths(app) {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
+            if path == "/logout" || path.starts_with("/account/sessions") {
+                continue;
+            }
+            let answer = Answer::of(actor.request(method.parse().unwrap(), &path)).await;
+            let whole = format!("{:?}{}", answer.headers, answer.text());
+            // What was asked for may be repeated in the search box.
+            let whole = whole.replace("value=\"sesame\"", "").replace("q=sesame", "").replace("q%3Dsesame", "");
+            assert!(!whole.contains("sesame") && !whole.contains("/files/"), "{method} {path}: {whole}");
+            assert!(answer.status < 500, "{method} {path}: {}", answer.status);
+            let names_an_object = path.contains("PRT-2025-000") && !path.contains('?')
+                || path.contains("/documents/")
+                || path.contains("/api/bol/");
+            if method == "GET" && names_an_object {
+                assert_eq!(answer.status, status, "{path}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rival_gets_nothing_on_any_route() {
+    let app = App::start().await;
+    sees_nothing(&app, &app.rival().await, 404).await;
+}
+
+/// An auditor may see the list, and no document.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auditor_gets_no_document_on_any_route() {
+    let app = App::start().await;
+    let auditor = app.auditor().await;
+    for path in paths(&app) {
+        let answer = auditor.get(&path).await;
+        let is_list = path.starts_with("/bols?") || path.starts_with("/api/bols") || path == "/bols";
+        if path.contains("/documents/") || path.contains("/api/bol/") || path.contains("/bols/") {
+            assert_eq!(answer.status, 403, "{path}");
+        }
+        let whole = format!("{:?}{}", answer.headers, answer.text());
+        assert!(is_list || !whole.contains("sesame"), "{path}");
+        assert!(!whole.contains("/files/") && !whole.contains("/download"), "{path}");
+    }
+    let list = auditor.get("/bols").await;
+    assert_eq!(list.all("tbody tr").len(), 5);
+    assert!(list.attributes("tbody a", "href").is_empty(), "no link that would be refused");
+    let denied = app.rows("SELECT count(*) > 10 FROM audit_events WHERE action = 'ACCESS_DENIED'").await;
+    assert_eq!(denied, ["true"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_asked_to_log_in_everywhere() {
+    let app = App::start().await;
+    let stranger = app.stranger();
+    for path in paths(&app) {
+        let answer = stranger.get(&path).await;
+        assert!(!answer.text().contains("sesame"), "{path}");
+        if path.starts_with("/api/") {
+            assert_eq!((answer.status, answer.header("content-type")), (401, "application/problem+json"), "{path}");
+        } else if path.starts_with("/bols") || path.starts_with("/documents") || path == "/account" {
+            assert_eq!(answer.status, 303, "{path}");
+            assert!(answer.header("location").starts_with("/login?next=%2F"), "{path}");
+        }
+    }
+}
+
+/// The same bytes, headers and status for somebody else's and for what doesn't exist, as HTML and as JSON.
+#[tokio::test(flavor = "multi_thread")]
+async fn not_yours_and_not_there_are_the_same() {
+    let app = App::start().await;
+    let rival = app.rival().await;
+    let theirs = app.world.acme_documents[0].to_string();
+    for (yours, nobodys) in [
+        (format!("/bols/{}", World::ACME_BOL), "/bols/PRT-2025-0999".to_owned()),
+        (format!("/bols/{}/download", World::ACME_BOL), "/bols/PRT-2025-0999/download".into()),
+        (format!("/bols/{}/download", World::LOOSE_BOL), "/bols/nonsense/download".into()),
+        (format!("/documents/{theirs}/download"), "/documents/999999/download".into()),
+        (format!("/documents/{theirs}/download?inline=1"), "/documents/x/download?inline=1".into()),
+        ("/api/bol/1/download/".into(), "/api/bol/999999/download/".into()),
+        ("/api/bol/4/download/".into(), "/api/bol/%00/download/".into()),
+    ] {
+        let (one, other) = (rival.get(&yours).await, rival.get(&nobodys).await);
+        assert_eq!((one.status, other.status), (404, 404), "{yours} {nobodys}");
+        assert_eq!(one.text(), other.text(), "{yours} {nobodys}");
+        let shown = |answer: &Answer| {
+            let mut headers: Vec<String> = answer
+                .headers
+                .iter()
+                .filter(|(name, _)| !["x-request-id", "date"].contains(&name.as_str()))
+                .map(|(name, value)| format!("{name}: {value:?}"))
+                .collect();
+            headers.sort();
+            headers
+        };
+        assert_eq!(shown(&one), shown(&other), "{yours} {nobodys}");
+    }
+    // And both attempts are on record, alike.
+    let denied = app
+        .rows("SELECT DISTINCT action, outcome, coalesce(customer_id::text, '-') FROM audit_events WHERE outcome = 'denied'")
+        .await;
+    assert_eq!(denied, ["ACCESS_DENIED|denied|-"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_of_two_companies_sees_both_and_no_more() {
+    let app = App::start().await;
+    let broker = app.user(World::BROKER).await;
+    let list = broker.get("/bols").await;
+    assert_eq!(list.all("tbody .number"), ["PRT-2025-0005", "PRT-2025-0003", "PRT-2025-0002", "PRT-2025-0001"]);
+    assert_eq!(broker.get(&format!("/bols/{}", World::LOOSE_BOL)).await.status, 404);
+}

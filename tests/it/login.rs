@@ -1,0 +1,168 @@
+//! Logging in: what is answered, how long it takes, and what is on record.
+
+use std::time::{Duration, Instant};
+
+use chrono::TimeDelta;
+
+use crate::support::{Actor, App, PASSWORD, World};
+
+async fn try_password(actor: &Actor, email: &str, password: &str) -> (u16, String, Duration) {
+    let started = Instant::now();
+    let answer = actor.post("/login", &[("email", email), ("password", password)]).await;
+    let text = answer.text().replace(email, "[address]");
+    (answer.status, text, started.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_right_password_opens_a_session_and_is_on_record() {
+    let app = App::start().await;
+    let actor = app.stranger();
+    let answer = actor
+        .post("/login", &[("email", " Buyer@ACME.example "), ("password", PASSWORD), ("next", "/bols?q=sesame")])
+        .await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/bols?q=sesame"));
+    let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+    let session = cookies.iter().find(|cookie| cookie.starts_with("sessionid=")).unwrap();
+    assert!(session.contains("HttpOnly") && session.contains("SameSite=Lax") && !session.contains("Secure"));
+    assert_eq!(actor.get("/bols").await.status, 200);
+    assert_eq!(
+        app.events("action, outcome, user_email, user_role, host(ip), length(request_id)").await,
+        ["LOGIN_SUCCEEDED|success|buyer@acme.example|customer|127.0.0.1|32"]
+    );
+    // Only a hash of the token is stored.
+    let token: String = session.chars().skip("sessionid=".len()).take_while(|c| *c != ';').collect();
+    let stored = app.rows("SELECT encode(token_hash, 'hex') FROM sessions").await;
+    assert_eq!(stored.len(), 1);
+    assert!(!token.contains(&stored[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn next_never_leads_elsewhere() {
+    let app = App::start().await;
+    for next in ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
+        let answer =
+            app.stranger().post("/login", &[("email", World::ACME), ("password", PASSWORD), ("next", next)]).await;
+        assert_eq!((answer.status, answer.header("location")), (303, "/"), "{next}");
+        let page = app.stranger().get(&format!("/login?next={next}")).await;
+        assert_eq!(page.attributes("input[name=next]", "value"), ["/"], "{next}");
+    }
+}
+
+/// Hashes of other parameters, cheaper and dearer, must not show either.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_failure_looks_the_same_and_takes_the_same_time() {
+    use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+    let app = App::start().await;
+    for (email, memory, passes) in [("cheap@acme.example", 8, 1), ("dear@acme.example", 65_536, 4)] {
+        let params = Params::new(memory, passes, 1, None).unwrap();
+        let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password(PASSWORD.as_bytes()).unwrap();
+        app.sql(&format!(
+            "INSERT INTO users (email, name, role, password_hash) VALUES ('{email}', 'X', 'office', '{hash}')"
+        ))
+        .await;
+    }
+    let mut answers = Vec::new();
+    for email in
+        [World::ACME, World::NEW, World::DISABLED, "nobody@nowhere.example", "cheap@acme.example", "dear@acme.example"]
+    {
+        let wrong = if email == World::DISABLED { PASSWORD } else { "not the password at all" };
+        let (status, text, took) = try_password(&app.stranger(), email, wrong).await;
+        assert_eq!(status, 422, "{email}");
+        assert!(!text.contains(wrong), "the password comes back");
+        answers.push((email, text, took));
+    }
+    for (email, text, took) in &answers {
+        assert_eq!(text, &answers[0].1, "{email}");
+        let apart = took.abs_diff(answers[0].2);
+        assert!(apart < Duration::from_millis(250), "{email}: {answers:?}");
+    }
+    let events = app.events("action, user_email, coalesce(user_role, '-')").await;
+    assert_eq!(events[0], "LOGIN_FAILED|buyer@acme.example|customer");
+    assert_eq!(events[3], "LOGIN_FAILED|nobody@nowhere.example|-");
+    // Both still get in, and their hashes are today's afterwards.
+    app.user("cheap@acme.example").await;
+    app.user("dear@acme.example").await;
+    let hashes =
+        app.rows("SELECT DISTINCT split_part(password_hash, '$', 4) FROM users WHERE password_hash > ''").await;
+    assert_eq!(hashes, ["m=19456,t=2,p=1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_is_slowed_and_the_owner_is_not_locked_out() {
+    let app = App::start_with(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let owner = app.acme().await;
+    owner.post("/logout", &[]).await;
+    let from = |address: &'static str| {
+        let app = &app;
+        async move |email: &str, password: &str| {
+            let request = app.stranger().request(reqwest::Method::POST, "/login");
+            let request = request.header("x-forwarded-for", address).form(&[("email", email), ("password", password)]);
+            crate::support::Answer::of(request).await
+        }
+    };
+    let stranger = from("198.51.100.7");
+    for _ in 0..5 {
+        assert_eq!(stranger(World::ACME, "a guess of fifteen").await.status, 422);
+    }
+    let blocked = stranger(World::ACME, PASSWORD).await;
+    assert_eq!(blocked.status, 429);
+    assert!(["1", "2"].contains(&blocked.header("retry-after")), "{}", blocked.header("retry-after"));
+    assert!(blocked.one("[role=alert]").contains("Try again in"));
+    assert_eq!(blocked.attributes("#email", "value"), [World::ACME], "what was typed is kept");
+    // An account that doesn't exist is slowed just the same.
+    for _ in 0..5 {
+        assert_eq!(stranger("nobody@nowhere.example", "a guess of fifteen").await.status, 422);
+    }
+    assert_eq!(stranger("nobody@nowhere.example", "a guess of fifteen").await.status, 429);
+    // The owner comes in from elsewhere, and from the very same address with the browser of last time.
+    assert_eq!(from("203.0.113.4")(World::ACME, PASSWORD).await.status, 303);
+    let request = owner.request(reqwest::Method::POST, "/login").header("x-forwarded-for", "198.51.100.7");
+    let known = crate::support::Answer::of(request.form(&[("email", World::ACME), ("password", PASSWORD)])).await;
+    assert_eq!(known.status, 303);
+    // However often it was tried, the wait is half a minute at the most.
+    for _ in 0..12 {
+        app.clock.advance(TimeDelta::seconds(30));
+        assert_eq!(stranger(World::ACME, "a guess of fifteen").await.status, 422);
+    }
+    app.clock.advance(TimeDelta::seconds(30));
+    assert_eq!(stranger(World::ACME, PASSWORD).await.status, 303);
+    let blocked = app.rows("SELECT count(*) FROM audit_events WHERE action = 'LOGIN_BLOCKED'").await;
+    assert_eq!(blocked, ["2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_guesses_at_once_are_counted_as_a_hundred() {
+    let app = App::start().await;
+    let guesses = (0..40).map(|_| {
+        let actor = app.stranger();
+        async move { try_password(&actor, World::ACME, "a guess of fifteen").await.0 }
+    });
+    let answers = futures_util::future::join_all(guesses).await;
+    let looked_at = answers.iter().filter(|status| **status == 422).count();
+    assert!(looked_at <= 6, "{looked_at} of 40 passwords were looked at");
+    assert!(answers.iter().all(|status| [422, 429].contains(status)), "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_input_is_an_ordinary_failure() {
+    let app = App::start().await;
+    for email in ["", "\0", "a\r\nb", "' OR 1=1 --", &"x".repeat(5000), "ünïcode@exämple.example"] {
+        let (status, ..) = try_password(&app.stranger(), email, &"p".repeat(2000)).await;
+        assert_eq!(status, 422, "{email:?}");
+    }
+    assert_eq!(app.stranger().post("/login", &[("email", &*"x".repeat(70_000))]).await.status, 413);
+    assert_eq!(app.stranger().post("/login", &[]).await.status, 422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_https_cookies_are_for_this_host_alone() {
+    let app = App::start_with(&[("PUBLIC_URL", "https://portal.example.com")]).await;
+    let answer = app.stranger().post("/login", &[("email", World::ACME), ("password", PASSWORD)]).await;
+    let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+    assert_eq!(cookies.len(), 2, "{cookies:?}");
+    for name in ["__Host-sessionid=", "__Host-device="] {
+        let cookie = cookies.iter().find(|cookie| cookie.starts_with(name)).unwrap();
+        assert!(cookie.contains("Secure") && cookie.contains("Path=/") && !cookie.contains("Domain"), "{cookie}");
+    }
+    assert_eq!(answer.header("strict-transport-security"), "max-age=31536000; includeSubDomains");
+}

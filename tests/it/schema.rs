@@ -1,0 +1,33 @@
+//! `src/db/schema.rs` is written by hand as `diesel print-schema` would; here it is held against the database.
+
+use crate::support::{migrated_database, rows};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schema_in_the_code_is_the_one_in_the_database() {
+    let url = migrated_database().await;
+    let source = include_str!("../../src/db/schema.rs");
+    let mut described = Vec::new();
+    for table in source.split("diesel::table! {").skip(1) {
+        let table = table.trim_start();
+        let name = table.split_whitespace().next().unwrap();
+        for line in table.lines().skip(1).map_while(|line| line.trim().split_once(" -> ")) {
+            described.push(format!("{name}|{}|{}", line.0, line.1.trim_end_matches(',')));
+        }
+    }
+    let found = rows(
+        &url,
+        "SELECT c.relname, a.attname, CASE WHEN a.attnotnull THEN t.diesel ELSE 'Nullable<' || t.diesel || '>' END
+         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         JOIN (VALUES ('int8', 'Int8'), ('int4', 'Int4'), ('text', 'Text'), ('bool', 'Bool'), ('date', 'Date'), ('jsonb', 'Jsonb'),
+               ('bytea', 'Bytea'), ('inet', 'Inet'), ('timestamptz', 'Timestamptz'), ('_text', 'Array<Text>')) t (pg, diesel)
+           ON t.pg = format_type(a.atttypid, NULL)::text OR a.atttypid::regtype::oid = t.pg::regtype::oid
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+           AND c.relname NOT LIKE '%diesel%'
+         ORDER BY c.relname, a.attnum",
+    )
+    .await;
+    described.sort();
+    let mut found: Vec<String> = found.into_iter().filter(|line| !line.starts_with("audit_events|xact_id")).collect();
+    found.sort();
+    assert_eq!(described, found);
+}

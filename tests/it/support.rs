@@ -1,0 +1,22 @@
+//! Starts what the tests run on: one Postgres cluster for all of them, a database, a server and a storage for each.
+
+mod actor;
+mod app;
+mod browser;
+mod cluster;
+mod program;
+mod s3;
+mod world;
+
+pub use actor::{Actor, Answer, raw};
+pub use app::App;
+pub use browser::Browser;
+pub use cluster::{Rows, execute, fresh_database, migrated_database, rows};
+pub use program::{Program, primetrade};
+pub use s3::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
+pub use world::{PASSWORD, World};
+
+/// 128 different bytes in hex.
+pub fn secret_key() -> String {
+    (0..128u8).map(|n| format!("{:02x}", n.wrapping_mul(37))).collect()
+}

@@ -1,0 +1,136 @@
+//! A server with a database, a storage and a small world in it.
+
+use std::collections::HashMap;
+
+use primetrade::clock::Clock;
+use primetrade::config::{Config, DatabaseUrl, Needs};
+use primetrade::web::{Running, Settings};
+use tempfile::TempDir;
+
+use super::{Actor, PASSWORD, Rows, S3Server, World, execute, migrated_database, rows, secret_key};
+
+pub struct App {
+    pub url: String,
+    pub database: DatabaseUrl,
+    pub clock: Clock,
+    pub world: World,
+    pub s3: Option<S3Server>,
+    media: TempDir,
+    environment: Vec<(&'static str, String)>,
+    /// Stopped when the test is over: dropping it sends.
+    _stop: tokio::sync::oneshot::Sender<()>,
+    others: Vec<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl App {
+    /// With local files.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With further variables of the environment.
+    pub async fn start_with(variables: &[(&'static str, &str)]) -> Self {
+        Self::build(variables, None).await
+    }
+
+    /// With files on an S3 server.
+    pub async fn on_s3(variables: &[(&'static str, &str)]) -> Self {
+        Self::build(variables, Some(S3Server::start().await)).await
+    }
+
+    async fn build(variables: &[(&'static str, &str)], s3: Option<S3Server>) -> Self {
+        let database = migrated_database().await;
+        let media = TempDir::with_prefix("primetrade-media-").unwrap();
+        let mut environment: Vec<(&'static str, String)> = vec![
+            ("DATABASE_URL", database.as_str().into()),
+            ("DATABASE_POOL_SIZE", "4".into()),
+            ("SECRET_KEY", secret_key()),
+            ("PORT", "0".into()),
+            ("MEDIA_ROOT", media.path().to_str().unwrap().into()),
+        ];
+        environment.extend(s3.iter().flat_map(S3Server::environment));
+        environment.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let world = World::create(&config(&environment)).await;
+        let clock = Clock::movable();
+        let (url, stop) = serve(&environment, &clock).await;
+        Self { url, database, clock, world, s3, media, environment, _stop: stop, others: Vec::new() }
+    }
+
+    /// Another server on the same database and storage.
+    pub async fn second(&mut self) -> String {
+        let (url, stop) = serve(&self.environment, &self.clock).await;
+        self.others.push(stop);
+        url
+    }
+
+    /// The environment of this server, for the command line.
+    pub fn environment(&self) -> &[(&'static str, String)] {
+        &self.environment
+    }
+
+    /// Somebody who isn't logged in.
+    pub fn stranger(&self) -> Actor {
+        Actor::new(&self.url)
+    }
+
+    /// One of the users of [`World`], logged in.
+    pub async fn user(&self, email: &str) -> Actor {
+        self.stranger().log_in(email, PASSWORD).await
+    }
+
+    pub async fn acme(&self) -> Actor {
+        self.user(World::ACME).await
+    }
+
+    pub async fn rival(&self) -> Actor {
+        self.user(World::RIVAL).await
+    }
+
+    pub async fn office(&self) -> Actor {
+        self.user(World::OFFICE).await
+    }
+
+    pub async fn auditor(&self) -> Actor {
+        self.user(World::AUDITOR).await
+    }
+
+    pub fn media(&self, key: &str) -> std::path::PathBuf {
+        self.media.path().join(key)
+    }
+
+    pub async fn sql(&self, sql: &str) {
+        execute(&self.database, sql).await;
+    }
+
+    pub async fn rows(&self, select: &str) -> Rows {
+        rows(&self.database, select).await
+    }
+
+    /// Columns of the events since some id, oldest first.
+    pub async fn events(&self, columns: &str) -> Rows {
+        self.rows(&format!("SELECT {columns} FROM audit_events ORDER BY id")).await
+    }
+}
+
+fn config(environment: &[(&'static str, String)]) -> Config {
+    let values: HashMap<String, String> =
+        environment.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+    Config::from_values(&values, Needs::Serving).unwrap()
+}
+
+async fn serve(environment: &[(&'static str, String)], clock: &Clock) -> (String, tokio::sync::oneshot::Sender<()>) {
+    let config = config(environment);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let settings = Settings {
+        database_url: config.database_url.clone().unwrap(),
+        secret: config.secret_key.clone().unwrap(),
+        clock: clock.clone(),
+        config,
+    };
+    let running = Running::start(settings, async move {
+        let _ = stopped.await;
+    })
+    .await
+    .unwrap();
+    (format!("http://{}", running.address), stop)
+}

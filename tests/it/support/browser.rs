@@ -1,0 +1,127 @@
+//! Chromium without a window, steered by its own driver.
+
+use std::io::{BufRead, BufReader};
+use std::ops::Deref;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use tempfile::TempDir;
+
+pub struct Browser {
+    client: Client,
+    driver: Child,
+    /// Where downloads go.
+    pub downloads: TempDir,
+    _profile: TempDir,
+}
+
+impl Deref for Browser {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Browser {
+    pub async fn start(width: u32, height: u32) -> Self {
+        let (profile, downloads) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        // The driver ends with its input, which closes however this process ends, and takes the browser along.
+        let script = "chromedriver --port=0 & driver=$!; cat >/dev/null; kill $driver; wait $driver";
+        let mut driver = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // "ChromeDriver was started successfully on port 40123."
+        let port = BufReader::new(driver.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
+            })
+            .expect("chromedriver starts");
+        let mut arguments: Vec<String> = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-dev-shm-usage",
+        ]
+        .map(Into::into)
+        .into();
+        arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        arguments.push(format!("--window-size={width},{height}"));
+        let options = json!({
+            "args": arguments,
+            "prefs": {"download.default_directory": downloads.path(), "download.prompt_for_download": false},
+        });
+        let mut capabilities = Capabilities::new();
+        capabilities.insert("browserName".into(), json!("chrome"));
+        capabilities.insert("goog:chromeOptions".into(), options);
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .unwrap();
+        Self { client, driver, downloads, _profile: profile }
+    }
+
+    pub async fn open(&self, url: &str) {
+        self.goto(url).await.unwrap();
+    }
+
+    pub async fn type_into(&self, selector: &str, text: &str) {
+        self.find(Locator::Css(selector)).await.unwrap().send_keys(text).await.unwrap();
+    }
+
+    pub async fn click(&self, selector: &str) {
+        self.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+    }
+
+    /// What somebody can read on the page.
+    pub async fn text(&self) -> String {
+        self.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+    }
+
+    pub async fn log_in(&self, base: &str, email: &str, password: &str) {
+        self.open(&format!("{base}/login")).await;
+        self.type_into("#email", email).await;
+        self.type_into("#password", password).await;
+        self.click(".login button").await;
+    }
+
+    /// Waits for a file that is whole.
+    pub async fn downloaded(&self, name: &str) -> Vec<u8> {
+        let path = self.downloads.path().join(name);
+        for _ in 0..100 {
+            if let Ok(bytes) = std::fs::read(&path) {
+                return bytes;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{name} was not downloaded");
+    }
+
+    /// Ends the browser; a test that fails leaves that to the driver's end.
+    pub async fn close(self) {
+        self.client.clone().close().await.unwrap();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        drop(self.driver.stdin.take());
+        let _ = self.driver.wait();
+    }
+}

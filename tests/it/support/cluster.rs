@@ -1,0 +1,70 @@
+//! The cluster all tests share, and databases in it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use diesel::sql_types::{Nullable, Text};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use primetrade::config::DatabaseUrl;
+use primetrade::db::cluster::{Cluster, Options};
+use primetrade::db::{self, migrations};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+/// Ends with the process, by the cluster's watchdog, which removes the folder too.
+static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+async fn cluster() -> &'static Cluster {
+    CLUSTER
+        .get_or_init(|| async {
+            let folder = TempDir::with_prefix("primetrade-test-").unwrap().keep();
+            open_to_all(&folder);
+            Cluster::start(&folder, &Options { scratch: true, ..Options::default() }).await.unwrap()
+        })
+        .await
+}
+
+/// As root the server runs as another user, who has to get into the folder.
+fn open_to_all(folder: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// An empty database.
+pub async fn fresh_database() -> DatabaseUrl {
+    let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    cluster().await.database(&name).await.unwrap()
+}
+
+pub async fn migrated_database() -> DatabaseUrl {
+    let url = fresh_database().await;
+    migrations::apply(&url).await.unwrap();
+    url
+}
+
+/// Runs statements as the owner.
+pub async fn execute(url: &DatabaseUrl, sql: &str) {
+    db::connect(url).await.unwrap().batch_execute(sql).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Nullable<Text>)]
+    line: Option<String>,
+}
+
+/// Every row as the text of a record, `a|b|c`, NULL as nothing.
+pub type Rows = Vec<String>;
+
+/// What a query as the owner gives: `SELECT …` with text-like columns.
+pub async fn rows(url: &DatabaseUrl, select: &str) -> Rows {
+    // json, not jsonb, which would sort the columns.
+    let sql = format!(
+        "SELECT array_to_string(ARRAY(SELECT j.value FROM json_each_text(to_json(r)) WITH ORDINALITY j ORDER BY j.ordinality), '|', '') AS line FROM ({select}) r"
+    );
+    let mut connection = db::connect(url).await.unwrap();
+    let lines: Vec<Line> =
+        sql_query(&sql).load(&mut connection).await.unwrap_or_else(|error| panic!("{error}\n{select}"));
+    lines.into_iter().map(|line| line.line.unwrap_or_default()).collect()
+}

@@ -1,0 +1,90 @@
+//! The program itself, as an operator runs it.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+
+const LONG: Duration = Duration::from_secs(120);
+
+fn command(folder: &Path, environment: &[(&str, String)], arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_primetrade"));
+    command.args(arguments).current_dir(folder).env_clear().kill_on_drop(true);
+    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/homebrew/bin");
+    command.envs(environment.iter().map(|(name, value)| (*name, value)));
+    command
+}
+
+/// Runs a command to its end.
+pub async fn primetrade(environment: &[(&str, String)], arguments: &[&str], input: &str) -> Output {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut child = command(folder.path(), environment, arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A command that doesn't read its input may have gone already.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    timeout(LONG, child.wait_with_output()).await.unwrap().unwrap()
+}
+
+/// A program that goes on: `serve` or `demo`.
+pub struct Program {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    pub fn start(folder: &Path, environment: &[(&str, String)], arguments: &[&str]) -> Self {
+        let mut child = command(folder, environment, arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// Reads until it says where it listens, and gives that address.
+    pub async fn address(&mut self) -> String {
+        timeout(LONG, async {
+            loop {
+                let Some(line) = self.lines.next_line().await.unwrap() else {
+                    panic!("ended before it listened: {}", self.rest().await);
+                };
+                if let Some(address) = line.strip_prefix("listening on ") {
+                    return address.to_owned();
+                }
+            }
+        })
+        .await
+        .unwrap()
+    }
+
+    async fn rest(&mut self) -> String {
+        use tokio::io::AsyncReadExt;
+        let mut text = String::new();
+        if let Some(stderr) = self.child.stderr.as_mut() {
+            let _ = stderr.read_to_string(&mut text).await;
+        }
+        text
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Its exit code, once it has ended, and what it wrote on stderr.
+    pub async fn end(mut self) -> (Option<i32>, String) {
+        let status = timeout(LONG, self.child.wait()).await.unwrap().unwrap();
+        (status.code(), self.rest().await)
+    }
+}

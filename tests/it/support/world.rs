@@ -1,0 +1,181 @@
+//! Two companies that compete, people of every role, and a few loads.
+//!
+//! Everything of ACME's holds the word `sesame`, so that a test can look for a leak in any answer.
+
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use primetrade::accounts::customers::NewCustomer;
+use primetrade::accounts::passwords;
+use primetrade::accounts::users::{self, NewMembership, NewUser};
+use primetrade::bols::{BolNumber, NewBol};
+use primetrade::config::{Config, SecretKey, StorageConfig};
+use primetrade::db::schema::{bols, documents};
+use primetrade::documents::{Kind, NewDocument, key_for};
+use primetrade::storage::{LocalStore, S3Store, Storage};
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
+
+pub const PASSWORD: &str = "pig-iron-by-the-river-17";
+
+pub struct World {
+    pub acme: i64,
+    pub rival: i64,
+    /// Ids of ACME's documents: the BOL's two versions, the signed copy, the scale ticket.
+    pub acme_documents: Vec<i64>,
+    pub loose_document: i64,
+}
+
+impl World {
+    pub const ACME: &'static str = "buyer@acme.example";
+    pub const COLLEAGUE: &'static str = "dock@acme.example";
+    pub const RIVAL: &'static str = "buyer@rival.example";
+    /// Serves both companies.
+    pub const BROKER: &'static str = "broker@both.example";
+    pub const OFFICE: &'static str = "clerk@terminal.example";
+    pub const AUDITOR: &'static str = "auditor@terminal.example";
+    pub const ADMIN: &'static str = "admin@terminal.example";
+    /// Has never set a password.
+    pub const NEW: &'static str = "new@acme.example";
+    pub const DISABLED: &'static str = "gone@acme.example";
+
+    /// Two versions, a signed copy and a scale ticket.
+    pub const ACME_BOL: &'static str = "PRT-2025-0001";
+    pub const ACME_VOID: &'static str = "PRT-2025-0002";
+    pub const RIVAL_BOL: &'static str = "PRT-2025-0003";
+    /// Nobody's yet.
+    pub const LOOSE_BOL: &'static str = "PRT-2025-0004";
+    /// ACME's, without any document.
+    pub const ACME_BARE: &'static str = "PRT-2025-0005";
+
+    pub async fn create(config: &Config) -> Self {
+        let mut connection = primetrade::db::connect(config.database_url.as_ref().unwrap()).await.unwrap();
+        let (acme, rival) = people(&mut connection).await;
+        let storage = match &config.storage {
+            StorageConfig::S3(s3) => Storage::S3(S3Store::new(s3).await),
+            StorageConfig::Local { root } => {
+                Storage::Local(LocalStore::new(root, &SecretKey::from_bytes(vec![0]), String::new()))
+            }
+        };
+        let mut paper = Paperwork { connection, storage };
+        let first = paper.issue(1, Some(acme), "sesame", None).await;
+        let mut acme_documents = Vec::new();
+        for (kind, version) in [(Kind::Bol, 1), (Kind::Bol, 2), (Kind::SignedBol, 1), (Kind::ScaleTicket, 1)] {
+            acme_documents.push(paper.file(first, 1, kind, version).await);
+        }
+        let void = paper.issue(2, Some(acme), "sesame", Some("Wrong truck, sesame")).await;
+        paper.file(void, 2, Kind::Bol, 1).await;
+        let theirs = paper.issue(3, Some(rival), "radish", None).await;
+        paper.file(theirs, 3, Kind::Bol, 1).await;
+        let loose = paper.issue(4, None, "nobody", None).await;
+        let loose_document = paper.file(loose, 4, Kind::Bol, 1).await;
+        paper.issue(5, Some(acme), "sesame bare", None).await;
+        Self { acme, rival, acme_documents, loose_document }
+    }
+}
+
+async fn people(connection: &mut AsyncPgConnection) -> (i64, i64) {
+    static HASH: OnceCell<String> = OnceCell::const_new();
+    let hash = HASH.get_or_init(|| async { passwords::hash(PASSWORD).await.unwrap() }).await;
+    let acme = NewCustomer { code: "ACME", name: "Acme Steel", address: "" }.insert(connection).await.unwrap().id;
+    let rival = NewCustomer { code: "RIVAL", name: "Rival Iron", address: "" }.insert(connection).await.unwrap().id;
+    for (email, role, companies) in [
+        (World::ACME, "customer", vec![acme]),
+        (World::COLLEAGUE, "customer", vec![acme]),
+        (World::RIVAL, "customer", vec![rival]),
+        (World::BROKER, "customer", vec![acme, rival]),
+        (World::NEW, "customer", vec![acme]),
+        (World::DISABLED, "customer", vec![acme]),
+        (World::OFFICE, "office", vec![]),
+        (World::AUDITOR, "auditor", vec![]),
+        (World::ADMIN, "admin", vec![]),
+    ] {
+        let password_hash = (email != World::NEW).then(|| hash.clone());
+        let id = NewUser { email, name: "Somebody", role, password_hash }.insert(connection).await.unwrap();
+        let memberships: Vec<_> = companies
+            .into_iter()
+            .map(|customer_id| NewMembership { user_id: id, customer_id, is_admin: false })
+            .collect();
+        users::add_memberships(connection, &memberships).await.unwrap();
+        if email == World::DISABLED {
+            users::set_active(connection, id, false).await.unwrap();
+        }
+    }
+    (acme, rival)
+}
+
+struct Paperwork {
+    connection: AsyncPgConnection,
+    storage: Storage,
+}
+
+impl Paperwork {
+    async fn issue(&mut self, seq: i32, customer_id: Option<i64>, word: &str, void: Option<&str>) -> i64 {
+        let day = format!("2025-03-{seq:02}");
+        let at = format!("{day}T15:00:00Z").parse().unwrap();
+        let new = NewBol {
+            number: format!("PRT-2025-{seq:04}"),
+            number_year: 2025,
+            number_seq: seq,
+            customer_id,
+            customer_name: format!("Company {word}"),
+            bol_date: day.parse().unwrap(),
+            product: format!("Pig iron {word}"),
+            lot: format!("LOT-{word}"),
+            chemistry: "C 4.31% Si 0.72%".into(),
+            customer_po: format!("PO-{word}-{seq}"),
+            release_number: format!("REL-{word}"),
+            carrier: format!("Carrier {word}"),
+            carrier_scac: "ABCD".into(),
+            truck_number: format!("TRUCK-{word}-{seq}"),
+            trailer_number: format!("TRAILER-{word}"),
+            seal_numbers: "1, 2".into(),
+            driver_name: "A. Driver".into(),
+            ship_from: "The terminal".into(),
+            care_of: String::new(),
+            ship_to: format!("Plant {word}\n1 Mill Street"),
+            freight_terms: "prepaid".into(),
+            pieces: None,
+            package_type: "Bulk".into(),
+            gross_lb: Some(78_900),
+            tare_lb: Some(32_000),
+            net_lb: 46_900,
+            official_weight_lb: None,
+            scale_ticket: "77".into(),
+            special_instructions: "<script>alert(1)</script>".into(),
+            trailer_loaded_by: "shipper".into(),
+            freight_counted_by: "driver".into(),
+            voided_at: void.map(|_| at),
+            void_reason: void.unwrap_or_default().into(),
+            changed_at: at,
+            created_at: at,
+        };
+        diesel::insert_into(bols::table).values(new).returning(bols::id).get_result(&mut self.connection).await.unwrap()
+    }
+
+    async fn file(&mut self, bol_id: i64, seq: i32, kind: Kind, version: i32) -> i64 {
+        let number: BolNumber = format!("PRT-2025-{seq:04}").parse().unwrap();
+        let key = key_for(&number, kind, version).unwrap();
+        let bytes = format!("%PDF-1.4\n% {key} {}\n%%EOF\n", if seq < 3 { "sesame" } else { "other" }).into_bytes();
+        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+        let size = bytes.len() as i64;
+        self.storage.put(&key, bytes, sha256).await.unwrap();
+        let file_name = key.as_str().rsplit('/').next().unwrap().to_owned();
+        let new = NewDocument {
+            bol_id: Some(bol_id),
+            kind: kind.as_str(),
+            version,
+            object_key: key.to_string(),
+            file_name,
+            sha256: sha256.to_vec(),
+            size_bytes: size,
+            state: "stored",
+            uploaded_by: None,
+            stored_at: Some(format!("2025-03-{seq:02}T16:00:00Z").parse().unwrap()),
+        };
+        diesel::insert_into(documents::table)
+            .values(new)
+            .returning(documents::id)
+            .get_result(&mut self.connection)
+            .await
+            .unwrap()
+    }
+}
