@@ -112,6 +112,7 @@ diesel::table! {
         key -> Bytea,
         failures -> Int4,
         last_failed_at -> Timestamptz,
+        refused_at -> Nullable<Timestamptz>,
     }
 }
 

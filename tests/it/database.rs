@@ -80,6 +80,47 @@ async fn the_tables_refuse_what_can_not_be() {
     }
 }
 
+/// Two transactions at once: one assigns the BOL, the other stores a document of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_stored_while_its_bol_is_assigned_gets_the_new_customer() {
+    let app = App::start().await;
+    let bol = app.rows(&format!("SELECT id FROM bols WHERE number = '{}'", World::ACME_BARE)).await.remove(0);
+    let insert = |kind: &str| {
+        format!(
+            "INSERT INTO documents (bol_id, kind, version, object_key, file_name, sha256, size_bytes, state, stored_at)
+             VALUES ({bol}, '{kind}', 1, 'x/{kind}', 'x.pdf', sha256('x'), 1, 'stored', now())"
+        )
+    };
+    let mut one = db::connect(&app.database).await.unwrap();
+    let assign = format!("BEGIN; UPDATE bols SET customer_id = {} WHERE id = {bol}", app.world.rival);
+    one.batch_execute(&assign).await.unwrap();
+    let (url, sql) = (app.database.clone(), insert("invoice"));
+    let other = tokio::spawn(async move { db::connect(&url).await.unwrap().batch_execute(&sql).await });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    one.batch_execute("COMMIT").await.unwrap();
+    other.await.unwrap().unwrap();
+    let customer = app.rows("SELECT customer_id FROM documents WHERE kind = 'invoice'").await;
+    assert_eq!(customer, [app.world.rival.to_string()]);
+
+    // And of two documents stored at once neither forgets the other's kind.
+    one.batch_execute(&format!("BEGIN; {}", insert("packing-list"))).await.unwrap();
+    let (url, sql) = (app.database.clone(), insert("signed-bol"));
+    let other = tokio::spawn(async move { db::connect(&url).await.unwrap().batch_execute(&sql).await });
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    one.batch_execute("COMMIT").await.unwrap();
+    other.await.unwrap().unwrap();
+    let kinds = app.rows(&format!("SELECT array_to_string(document_kinds, ',') FROM bols WHERE id = {bol}")).await;
+    assert_eq!(kinds, ["invoice,packing-list,signed-bol"]);
+}
+
+/// A statement that runs for ever is ended, on every connection of the role, without any setting of the connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_are_bounded_by_the_role() {
+    let url = migrated_database().await;
+    let limits = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')";
+    assert_eq!(rows(&url, limits).await, ["15s|5s|30s"]);
+}
+
 /// Assigning a BOL can't forget its documents, and the old customer loses both at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_follow_their_bol() {
