@@ -9,23 +9,22 @@ pub mod schema;
 pub mod scope;
 mod tls;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::{ConnectionError, ConnectionResult, QueryResult};
+use diesel::{ConnectionResult, QueryResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::config::DatabaseUrl;
 
 /// How long a request waits for a free connection before it answers 503.
 const WAIT: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(5);
-
-/// On every connection: a handler whose client has gone keeps running in actix, and must not run for ever.
-const LIMITS: &str =
-    "SET statement_timeout = '15s'; SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '5s'";
 
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
@@ -60,6 +59,8 @@ pub type DbResult<T> = Result<T, DbError>;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
+    /// Turns for transactions that wait for something outside of the database.
+    outside: Arc<Semaphore>,
 }
 
 impl Database {
@@ -80,7 +81,7 @@ impl Database {
             .runtime(deadpool::Runtime::Tokio1)
             .build();
         match pool {
-            Ok(pool) => Self { pool },
+            Ok(pool) => Self { pool, outside: Arc::new(Semaphore::new((connections / 2).max(1))) },
             Err(deadpool::managed::BuildError::NoRuntimeSpecified) => unreachable!("a runtime is specified above"),
         }
     }
@@ -93,6 +94,13 @@ impl Database {
             PoolError::Timeout(kind) => DbError::Unreachable(format!("no connection in time ({kind:?})")),
             other => DbError::Unreachable(other.to_string()),
         })
+    }
+
+    async fn turn_outside(&self) -> DbResult<OwnedSemaphorePermit> {
+        match timeout(WAIT, self.outside.clone().acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(DbError::Unreachable("too many requests wait for the storage".into())),
+        }
     }
 
     /// Several statements of the owner, all or nothing.
@@ -136,15 +144,10 @@ impl Drop for Lease {
     }
 }
 
-/// Is it a URL that a connection can be made from? The answer names the part that isn't right, never the password.
-pub fn check_url(url: &DatabaseUrl) -> Result<(), String> {
-    tls::Target::from_url(url).map(drop)
-}
-
 /// One connection outside of any pool.
+///
+/// What bounds a statement, a lock and an idle transaction are settings of the role in this database (see the
+/// migrations), not of the connection: behind PgBouncer they would end up with somebody else.
 pub async fn connect(url: &DatabaseUrl) -> ConnectionResult<AsyncPgConnection> {
-    let target = tls::Target::from_url(url).map_err(ConnectionError::InvalidConnectionUrl)?;
-    let mut connection = target.connect().await?;
-    connection.batch_execute(LIMITS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
-    Ok(connection)
+    tls::connect(url).await
 }

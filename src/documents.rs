@@ -6,6 +6,6 @@ mod document;
 mod kind;
 mod link;
 
-pub use document::{Document, NewDocument, Wanted, key_for, of_bol};
+pub use document::{Document, NewDocument, key_for, of_bol};
 pub use kind::Kind;
 pub use link::{Desk, Issued, LinkError, Purpose};

@@ -11,6 +11,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use url::Url;
 
+use crate::config::{SecretKey, StorageConfig};
+
 pub use key::{InvalidKey, ObjectKey};
 pub use local::LocalStore;
 pub use s3::S3Store;
@@ -63,6 +65,22 @@ impl Presentation {
 }
 
 impl Storage {
+    /// `origin` is what links to local files begin with. Asks nobody yet.
+    pub async fn new(config: &StorageConfig, secret: &SecretKey, origin: String) -> Self {
+        match config {
+            StorageConfig::S3(s3) => Self::S3(S3Store::new(s3).await),
+            StorageConfig::Local { root } => Self::Local(LocalStore::new(root, secret, origin)),
+        }
+    }
+
+    /// The origins that links may lead to, other than the portal's own: for the content security policy.
+    pub fn link_origins(&self) -> Vec<String> {
+        match self {
+            Self::S3(store) => store.link_origins(),
+            Self::Local(_) => Vec::new(),
+        }
+    }
+
     /// Stores an object under a key that must be new, and has the store check the SHA-256.
     pub async fn put(&self, key: &ObjectKey, bytes: Vec<u8>, sha256: [u8; 32]) -> Result<(), StorageError> {
         match self {

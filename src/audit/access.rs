@@ -1,104 +1,51 @@
-//! An event about a BOL or a document: selected and inserted in one statement, so that what the log says is what the
-//! same transaction saw.
+//! An event about a BOL or a document: its subject is selected and the event inserted in one statement, so that what the
+//! log says is what the same transaction saw.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Inet, Jsonb, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::event::{Action, Actor, Event, Origin, Outcome};
 use crate::db::schema::audit_events;
 
-/// An event whose subject is looked up as it is written.
-pub struct Access<'a> {
-    event: Event<'a>,
-    subject: Subject<'a>,
-    companies: Option<&'a [i64]>,
-}
-
-enum Subject<'a> {
-    Bol(&'a str),
-    Document(i64),
-}
-
-impl<'a> Access<'a> {
-    pub fn to_bol(event: Event<'a>, number: &'a str, companies: Option<&'a [i64]>) -> Self {
-        Self { event, subject: Subject::Bol(number), companies }
-    }
-
-    pub fn to_document(event: Event<'a>, id: i64, companies: Option<&'a [i64]>) -> Self {
-        Self { event, subject: Subject::Document(id), companies }
-    }
-
-    /// Writes the event; `false`: the subject isn't there or not within reach, and nothing was written.
-    pub async fn record(self, mut connection: &AsyncPgConnection) -> QueryResult<bool> {
-        self.execute(&mut connection).await.map(|written| written == 1)
-    }
-}
-
-impl QueryFragment<Pg> for Access<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let event = &self.event;
-        out.push_sql(
-            "INSERT INTO audit_events (action, outcome, user_id, user_email, user_role, ip, user_agent, request_id, detail, \
-             customer_id, customer_code, bol_id, bol_number, document_id, document_kind, file_name, object_key, sha256) SELECT ",
-        );
-        out.push_bind_param::<Text, _>(event.action)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Text, _>(event.outcome)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Nullable<BigInt>, _>(&event.user_id)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Text, _>(event.user_email)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Nullable<Text>, _>(&event.user_role)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Nullable<Inet>, _>(&event.ip)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Text, _>(event.user_agent)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Text, _>(event.request_id)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Jsonb, _>(&event.detail)?;
-        match &self.subject {
-            Subject::Bol(number) => {
-                out.push_sql(
-                    ", s.customer_id, c.code, s.id, s.number, NULL, NULL, NULL, NULL, NULL \
-                     FROM bols s LEFT JOIN customers c ON c.id = s.customer_id WHERE s.number = ",
-                );
-                out.push_bind_param::<Text, _>(*number)?;
-            }
-            Subject::Document(id) => {
-                out.push_sql(
-                    ", s.customer_id, c.code, b.id, b.number, s.id, s.kind, s.file_name, s.object_key, s.sha256 \
-                     FROM documents s LEFT JOIN bols b ON b.id = s.bol_id LEFT JOIN customers c ON c.id = s.customer_id \
-                     WHERE s.state = 'stored' AND s.id = ",
-                );
-                out.push_bind_param::<BigInt, _>(id)?;
-            }
-        }
-        if let Some(companies) = &self.companies {
-            out.push_sql(" AND s.customer_id = ANY(");
-            out.push_bind_param::<Array<BigInt>, _>(companies)?;
-            out.push_sql(")");
-        }
-        Ok(())
-    }
-}
-
-/// Its text depends on the subject, so the statement cache has to go by the text.
-impl QueryId for Access<'_> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-/// What somebody asked for in vain, as they named it.
+/// What somebody asks for, as they name it: the current PDF of a BOL, by its number or its id, or a document.
 #[derive(Clone, Copy, Debug)]
 pub enum Asked<'a> {
     Number(&'a str),
     BolId(i64),
     Document(i64),
+}
+
+/// Records that a BOL was looked at; `false`: it isn't there or not within reach, and nothing was written.
+pub async fn record_view(
+    event: &Event<'_>,
+    number: &str,
+    companies: Option<&[i64]>,
+    mut connection: &AsyncPgConnection,
+) -> QueryResult<bool> {
+    View { event, number, companies }.execute(&mut connection).await.map(|written| written == 1)
+}
+
+/// The document of which a link is to be issued.
+#[derive(Clone, Debug, Queryable)]
+pub struct Recorded {
+    pub object_key: String,
+    pub file_name: String,
+    pub size_bytes: i64,
+    pub bol_number: Option<String>,
+}
+
+/// Records that a link to a stored document is issued, and gives the document; `None`: it isn't there or not within
+/// reach, and nothing was written.
+pub async fn record_link(
+    event: &Event<'_>,
+    asked: Asked<'_>,
+    companies: Option<&[i64]>,
+    mut connection: &AsyncPgConnection,
+) -> QueryResult<Option<Recorded>> {
+    Link { event, asked, companies }.get_result(&mut connection).await.optional()
 }
 
 /// Records that something was asked for that isn't there, or isn't this person's: the log can't tell either.
@@ -115,4 +62,110 @@ pub async fn deny(
         Asked::Document(id) => event.document_id = Some(id),
     }
     diesel::insert_into(audit_events::table).values(&event).execute(&mut connection).await.map(drop)
+}
+
+const COLUMNS: &str = "INSERT INTO audit_events (action, outcome, user_id, user_email, user_role, ip, user_agent, request_id, \
+    detail, customer_id, customer_code, bol_id, bol_number, document_id, document_kind, file_name, object_key, sha256) SELECT ";
+
+/// The values of the event itself, in the order of [`COLUMNS`].
+fn push_event<'b>(out: &mut AstPass<'_, 'b, Pg>, event: &'b Event<'_>) -> QueryResult<()> {
+    out.push_bind_param::<Text, _>(event.action)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Text, _>(event.outcome)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Nullable<BigInt>, _>(&event.user_id)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Text, _>(event.user_email)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Nullable<Text>, _>(&event.user_role)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Nullable<Inet>, _>(&event.ip)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Text, _>(event.user_agent)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Text, _>(event.request_id)?;
+    out.push_sql(", ");
+    out.push_bind_param::<Jsonb, _>(&event.detail)
+}
+
+fn push_companies<'b>(out: &mut AstPass<'_, 'b, Pg>, companies: &'b Option<&[i64]>) -> QueryResult<()> {
+    if let Some(companies) = companies {
+        out.push_sql(" AND s.customer_id = ANY(");
+        out.push_bind_param::<Array<BigInt>, _>(companies)?;
+        out.push_sql(")");
+    }
+    Ok(())
+}
+
+struct View<'a> {
+    event: &'a Event<'a>,
+    number: &'a str,
+    companies: Option<&'a [i64]>,
+}
+
+impl QueryFragment<Pg> for View<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(COLUMNS);
+        push_event(&mut out, self.event)?;
+        out.push_sql(
+            ", s.customer_id, c.code, s.id, s.number, NULL, NULL, NULL, NULL, NULL \
+             FROM bols s LEFT JOIN customers c ON c.id = s.customer_id WHERE s.number = ",
+        );
+        out.push_bind_param::<Text, _>(self.number)?;
+        push_companies(&mut out, &self.companies)
+    }
+}
+
+struct Link<'a> {
+    event: &'a Event<'a>,
+    asked: Asked<'a>,
+    companies: Option<&'a [i64]>,
+}
+
+impl QueryFragment<Pg> for Link<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "WITH subject AS (SELECT s.customer_id, c.code, s.bol_id, b.number, s.id, s.kind, s.file_name, s.object_key, s.sha256, \
+             s.size_bytes FROM documents s LEFT JOIN bols b ON b.id = s.bol_id LEFT JOIN customers c ON c.id = s.customer_id \
+             WHERE s.state = 'stored' AND ",
+        );
+        match &self.asked {
+            Asked::Number(number) => {
+                out.push_sql("s.kind = 'bol' AND b.number = ");
+                out.push_bind_param::<Text, _>(*number)?;
+            }
+            Asked::BolId(id) => {
+                out.push_sql("s.kind = 'bol' AND s.bol_id = ");
+                out.push_bind_param::<BigInt, _>(id)?;
+            }
+            Asked::Document(id) => {
+                out.push_sql("s.id = ");
+                out.push_bind_param::<BigInt, _>(id)?;
+            }
+        }
+        push_companies(&mut out, &self.companies)?;
+        out.push_sql(" ORDER BY s.version DESC LIMIT 1), written AS (");
+        out.push_sql(COLUMNS);
+        push_event(&mut out, self.event)?;
+        out.push_sql(
+            ", customer_id, code, bol_id, number, id, kind, file_name, object_key, sha256 FROM subject) \
+             SELECT object_key, file_name, size_bytes, number FROM subject",
+        );
+        Ok(())
+    }
+}
+
+impl Query for Link<'_> {
+    type SqlType = (Text, Text, BigInt, Nullable<Text>);
+}
+
+/// Their text depends on what is asked for, so the statement cache has to go by the text.
+impl QueryId for View<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl QueryId for Link<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
 }

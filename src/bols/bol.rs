@@ -126,7 +126,7 @@ pub async fn view(
             by_number(connection, reach, number),
             documents::of_bol(connection, reach, number),
             accesses(connection, reach, number),
-            audit::Access::to_bol(event, number.as_str(), reach.companies()).record(connection),
+            audit::record_view(&event, number.as_str(), reach.companies(), connection),
         );
         match viewed.await? {
             (Some(bol), documents, accesses, true) => Ok(Some(Viewed { bol, documents, accesses })),

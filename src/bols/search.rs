@@ -103,6 +103,19 @@ pub struct Row {
     pub document_kinds: Vec<String>,
 }
 
+impl Search {
+    /// The list as it opens, and its next pages. Everything else comes in thousands of texts, which are not worth a
+    /// prepared statement each on every connection, and whose best plan depends on what is searched for.
+    fn is_common(&self) -> bool {
+        self.text.trim().is_empty()
+            && self.from.is_none()
+            && self.to.is_none()
+            && self.kind.is_none()
+            && self.status.is_none()
+            && self.sort == Sort::default()
+    }
+}
+
 impl Row {
     pub fn position(&self, by: SortBy) -> Position {
         match by {
@@ -128,7 +141,9 @@ pub async fn search(db: &Database, reach: &Reach, search: &Search) -> DbResult<F
     let (mut rows, count) = scope::read(db, reach, async |connection: &AsyncPgConnection| {
         let (mut first, mut second) = (connection, connection);
         let rows = page(reach, search).load::<(Row, bool)>(&mut first);
-        let count = CountUpTo(matching(reach.companies(), search, bols::id)).get_result::<i64>(&mut second);
+        let count =
+            CountUpTo { matching: matching(reach.companies(), search, bols::id), is_common: search.is_common() }
+                .get_result::<i64>(&mut second);
         try_join(rows, count).await
     })
     .await?;
@@ -162,7 +177,7 @@ fn page<'a>(reach: &'a Reach, search: &'a Search) -> Merged<'a> {
             if ids.is_empty() { vec![branch(&NOBODY)] } else { ids.iter().map(branch).collect() }
         }
     };
-    Merged { branches, sort: search.sort, limit: PAGE as i64 + 1 }
+    Merged { branches, sort: search.sort, limit: PAGE as i64 + 1, is_common: search.is_common() }
 }
 
 /// An id that no company has.
@@ -276,10 +291,14 @@ struct Merged<'a> {
     branches: Vec<BolQuery<'a, RowType>>,
     sort: Sort,
     limit: i64,
+    is_common: bool,
 }
 
 impl QueryFragment<Pg> for Merged<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if !self.is_common {
+            out.unsafe_to_cache_prepared();
+        }
         if let [one] = self.branches.as_slice() {
             return QueryFragment::<Pg>::walk_ast(one, out);
         }
@@ -314,13 +333,19 @@ impl QueryId for Merged<'_> {
 }
 
 /// Counts matches, and stops one beyond [`COUNTED`].
-struct CountUpTo<'a>(BolQuery<'a, BigInt>);
+struct CountUpTo<'a> {
+    matching: BolQuery<'a, BigInt>,
+    is_common: bool,
+}
 
 impl QueryFragment<Pg> for CountUpTo<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         const LIMIT: i64 = COUNTED + 1;
+        if !self.is_common {
+            out.unsafe_to_cache_prepared();
+        }
         out.push_sql("SELECT count(*) FROM (");
-        QueryFragment::<Pg>::walk_ast(&self.0, out.reborrow())?;
+        QueryFragment::<Pg>::walk_ast(&self.matching, out.reborrow())?;
         out.push_sql(" LIMIT ");
         out.push_bind_param::<BigInt, _>(&LIMIT)?;
         out.push_sql(") AS counted");

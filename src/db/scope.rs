@@ -15,6 +15,7 @@ use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::future::try_join;
 use futures_util::poll;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Database, DbResult, Lease};
 
@@ -60,10 +61,9 @@ pub async fn read<T>(
     reach: &Reach,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<T> {
-    let mut lease = Lease::new(db.get().await?);
-    let result = run(lease.connection()?, reach, work).await;
-    tokio::task::spawn(lease.finish("ROLLBACK"));
-    Ok(result?)
+    let (result, lease) = begin(db, reach, work).await?;
+    roll_back(lease);
+    Ok(result)
 }
 
 /// Runs `work` within the reach and commits what it wrote, all of it or nothing. Only after that is there a result.
@@ -72,17 +72,64 @@ pub async fn record<T>(
     reach: &Reach,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<T> {
+    let (result, lease) = begin(db, reach, work).await?;
+    lease.finish("COMMIT").await?;
+    Ok(result)
+}
+
+/// A transaction that has done its work and waits for a word from outside of the database. Dropped, it is rolled back.
+pub struct Open<T> {
+    value: T,
+    lease: Lease,
+    turn: OwnedSemaphorePermit,
+}
+
+impl<T> Open<T> {
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
+    pub async fn commit(self) -> DbResult<T> {
+        // The waiting is over; others may begin theirs while this is written to disk.
+        drop(self.turn);
+        self.lease.finish("COMMIT").await?;
+        Ok(self.value)
+    }
+
+    pub fn roll_back(self) {
+        roll_back(self.lease);
+    }
+}
+
+/// Runs `work` within the reach and leaves the transaction open. Half of the pool's connections at the most are held
+/// like that at once, so that whatever is waited for can't take all of them.
+pub async fn open<T>(
+    db: &Database,
+    reach: &Reach,
+    work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
+) -> DbResult<Open<T>> {
+    let turn = db.turn_outside().await?;
+    let (value, lease) = begin(db, reach, work).await?;
+    Ok(Open { value, lease, turn })
+}
+
+async fn begin<T>(
+    db: &Database,
+    reach: &Reach,
+    work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
+) -> DbResult<(T, Lease)> {
     let mut lease = Lease::new(db.get().await?);
     match run(lease.connection()?, reach, work).await {
-        Ok(result) => {
-            lease.finish("COMMIT").await?;
-            Ok(result)
-        }
+        Ok(result) => Ok((result, lease)),
         Err(error) => {
-            tokio::task::spawn(lease.finish("ROLLBACK"));
+            roll_back(lease);
             Err(error.into())
         }
     }
+}
+
+fn roll_back(lease: Lease) {
+    tokio::task::spawn(lease.finish("ROLLBACK"));
 }
 
 /// Sends the scope, and behind it, without waiting for an answer, whatever queries `work` starts: one round trip.

@@ -68,41 +68,6 @@ pub async fn of_bol(
     query.load(&mut connection).await
 }
 
-/// Which document is asked for.
-#[derive(Clone, Copy, Debug)]
-pub enum Wanted<'a> {
-    /// The current PDF of this BOL.
-    PdfOf(&'a BolNumber),
-    /// The same, by the BOL's id.
-    PdfOfId(i64),
-    Document(i64),
-}
-
-/// The stored document that is wanted, with the number of its BOL, if it has one.
-pub(super) async fn find(
-    mut connection: &AsyncPgConnection,
-    reach: &Reach,
-    wanted: Wanted<'_>,
-) -> QueryResult<Option<(Document, Option<String>)>> {
-    let mut query = documents::table
-        .left_join(bols::table)
-        .filter(documents::state.eq("stored"))
-        .order(documents::version.desc())
-        .select((Document::as_select(), bols::number.nullable()))
-        .into_boxed();
-    query = match wanted {
-        Wanted::PdfOf(number) => {
-            query.filter(documents::kind.eq(Kind::Bol.as_str())).filter(bols::number.eq(number.as_str()))
-        }
-        Wanted::PdfOfId(id) => query.filter(documents::kind.eq(Kind::Bol.as_str())).filter(documents::bol_id.eq(id)),
-        Wanted::Document(id) => query.filter(documents::id.eq(id)),
-    };
-    if let Some(companies) = reach.companies() {
-        query = query.filter(documents::customer_id.eq_any(companies));
-    }
-    query.first(&mut connection).await.optional()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

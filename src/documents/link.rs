@@ -1,9 +1,10 @@
 //! Promise 2: no link without a record.
 //!
-//! 1. Find the document within reach (scoped, read only).
-//! 2. Ask the storage whether the object is there: one stat, or one HEAD of some 10 ms and $0.0000004. Outside of any
-//!    transaction, so that a slow bucket doesn't hold database connections.
-//! 3. In one transaction and one statement, select the document again within reach and insert the event. Commit.
+//! 1. In one statement, select the document within reach and insert the event. Not committed yet.
+//! 2. Ask the storage whether the object is there, with the size on record: one stat, or one HEAD of some 10 ms and
+//!    $0.0000004. If not, the event is taken back and another one says so. Only so many may wait for the storage at
+//!    once ([`scope::open`]), so that a slow bucket can't hold every database connection.
+//! 3. Commit.
 //! 4. Only now sign the link. If any of this fails, there is none.
 
 use std::time::Duration;
@@ -11,11 +12,10 @@ use std::time::Duration;
 use diesel_async::AsyncPgConnection;
 use url::Url;
 
-use super::document::{self, Document, Wanted};
-use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::audit::{self, Action, Actor, Asked, Event, Origin, Outcome, Recorded};
 use crate::clock::Clock;
 use crate::db::scope::{self, Reach};
-use crate::db::{Database, DbError};
+use crate::db::{Database, DbError, DbResult};
 use crate::storage::{ObjectKey, Presentation, Storage, StorageError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,52 +69,74 @@ impl Desk<'_> {
         reach: &Reach,
         actor: Actor<'_>,
         origin: &Origin,
-        wanted: Wanted<'_>,
+        asked: Asked<'_>,
         purpose: Purpose,
     ) -> Result<Issued, LinkError> {
-        let found = scope::read(self.db, reach, async |connection: &AsyncPgConnection| {
-            document::find(connection, reach, wanted).await
-        });
-        let Some((found, bol_number)) = found.await? else {
-            self.deny(reach, actor, origin, wanted).await?;
+        let event = Event::new(purpose.action(), Outcome::Success, actor, origin);
+        let open = scope::open(self.db, reach, async |connection: &AsyncPgConnection| {
+            audit::record_link(&event, asked, reach.companies(), connection).await
+        })
+        .await?;
+        let Some(found) = open.value().clone() else {
+            open.roll_back();
+            self.deny(reach, actor, origin, asked).await?;
             return Err(LinkError::NotFound);
         };
-        let key: ObjectKey =
-            found.object_key.parse().map_err(|_| LinkError::ObjectMissing(found.object_key.clone()))?;
-        let there = self.storage.holds(&key, found.size_bytes.unsigned_abs()).await?;
-        let outcome = if there { Outcome::Success } else { Outcome::Failed };
-        let mut event = Event::new(purpose.action(), outcome, actor, origin);
-        if !there {
-            event = event.detail(serde_json::json!({"reason": "object missing in storage"}));
-        }
-        if !self.record(reach, event, &found).await? {
-            // Taken away from under us: reassigned since the first look.
-            self.deny(reach, actor, origin, wanted).await?;
-            return Err(LinkError::NotFound);
-        }
-        if !there {
+        let Some(key) = self.key_of_held(&found).await? else {
+            open.roll_back();
+            self.record_failure(reach, event, asked, "object missing in storage").await?;
             return Err(LinkError::ObjectMissing(found.object_key));
-        }
-        let presentation = Presentation { file_name: found.file_name, inline: purpose == Purpose::Preview };
-        let url = self.storage.link(&key, &presentation, self.clock.now(), self.life).await?;
-        Ok(Issued { url, file_name: presentation.file_name, bol_number, life: self.life })
-    }
-
-    /// Commits the event, if the document is still within reach.
-    async fn record(&self, reach: &Reach, event: Event<'_>, document: &Document) -> Result<bool, DbError> {
-        let access = audit::Access::to_document(event, document.id, reach.companies());
-        scope::record(self.db, reach, async |connection: &AsyncPgConnection| access.record(connection).await).await
-    }
-
-    async fn deny(&self, reach: &Reach, actor: Actor<'_>, origin: &Origin, wanted: Wanted<'_>) -> Result<(), DbError> {
-        let asked = match wanted {
-            Wanted::PdfOf(number) => audit::Asked::Number(number.as_str()),
-            Wanted::PdfOfId(id) => audit::Asked::BolId(id),
-            Wanted::Document(id) => audit::Asked::Document(id),
         };
+        open.commit().await?;
+        let file_name = name_for(asked, &found);
+        let presentation = Presentation { file_name, inline: purpose == Purpose::Preview };
+        match self.storage.link(&key, &presentation, self.clock.now(), self.life).await {
+            Ok(url) => {
+                let file_name = presentation.file_name;
+                Ok(Issued { url, file_name, bol_number: found.bol_number, life: self.life })
+            }
+            Err(error) => {
+                self.record_failure(reach, event, asked, "the link could not be signed").await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The key, if the storage has an object of that size under it.
+    async fn key_of_held(&self, found: &Recorded) -> Result<Option<ObjectKey>, StorageError> {
+        let Ok(key) = found.object_key.parse() else { return Ok(None) };
+        let there = self.storage.holds(&key, found.size_bytes.unsigned_abs()).await?;
+        Ok(there.then_some(key))
+    }
+
+    async fn record_failure(
+        &self,
+        reach: &Reach,
+        mut event: Event<'_>,
+        asked: Asked<'_>,
+        reason: &str,
+    ) -> DbResult<()> {
+        event.outcome = Outcome::Failed.as_str();
+        event.detail = serde_json::json!({"reason": reason});
+        scope::record(self.db, reach, async |connection: &AsyncPgConnection| {
+            audit::record_link(&event, asked, reach.companies(), connection).await.map(drop)
+        })
+        .await
+    }
+
+    async fn deny(&self, reach: &Reach, actor: Actor<'_>, origin: &Origin, asked: Asked<'_>) -> DbResult<()> {
         scope::record(self.db, reach, async |connection: &AsyncPgConnection| {
             audit::deny(connection, actor, origin, asked).await
         })
         .await
+    }
+}
+
+/// Whoever asks for the BOL gets it under its number, whichever version is the current one; whoever asks for a certain
+/// document gets that document's name.
+fn name_for(asked: Asked<'_>, found: &Recorded) -> String {
+    match (asked, &found.bol_number) {
+        (Asked::Number(_) | Asked::BolId(_), Some(number)) => format!("{number}.pdf"),
+        _ => found.file_name.clone(),
     }
 }

@@ -66,9 +66,13 @@ impl LocalStore {
         Self { root: root.to_owned(), key: Arc::new(secret.derive("primetrade local link v1")), origin }
     }
 
+    /// Makes the folder, once, at the start: a file system that is not mounted later must not look like an empty store.
+    pub fn prepare(&self) -> io::Result<()> {
+        std::fs::create_dir_all(&self.root)
+    }
+
     /// The folder as a capability: nothing opened through it can be outside of it, whatever links lie within.
     fn dir(&self) -> io::Result<Dir> {
-        std::fs::create_dir_all(&self.root)?;
         Dir::open_ambient_dir(&self.root, ambient_authority())
     }
 
@@ -88,8 +92,10 @@ impl LocalStore {
 
     /// Under another name first, and linked to its own when every byte is on the disk: a crash leaves all or nothing.
     fn write_new(&self, key: &ObjectKey, bytes: &[u8]) -> io::Result<()> {
+        self.prepare()?;
         let dir = self.dir()?;
-        if let Some(parent) = Path::new(key.as_str()).parent() {
+        let parent = Path::new(key.as_str()).parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = parent {
             dir.create_dir_all(parent)?;
         }
         let mut random = [0; 8];
@@ -102,7 +108,12 @@ impl LocalStore {
             .and_then(|()| file.sync_all())
             .and_then(|()| dir.hard_link(&incoming, &dir, key.as_str()));
         dir.remove_file(&incoming)?;
-        written
+        written?;
+        // The new name too has to survive a power cut.
+        match parent {
+            Some(parent) => dir.open(parent)?.sync_all(),
+            None => dir.open(".")?.sync_all(),
+        }
     }
 
     pub(super) async fn size(&self, key: &ObjectKey) -> Result<Option<u64>, StorageError> {
@@ -131,8 +142,11 @@ impl LocalStore {
         now: DateTime<Utc>,
         life: Duration,
     ) -> Result<Url, StorageError> {
+        self.write_link(key, presentation, now.timestamp().saturating_add_unsigned(life.as_secs()))
+    }
+
+    fn write_link(&self, key: &ObjectKey, presentation: &Presentation, expires: i64) -> Result<Url, StorageError> {
         let disposition = if presentation.inline { Disposition::Inline } else { Disposition::Attachment };
-        let expires = now.timestamp().saturating_add_unsigned(life.as_secs());
         let mac = self.mac(key.as_str(), expires, disposition, &presentation.file_name);
         let mut url = Url::parse(&format!("{}/files/{key}", self.origin))
             .map_err(|error| StorageError::Unavailable(error.to_string()))?;
@@ -144,25 +158,29 @@ impl LocalStore {
         Ok(url)
     }
 
-    /// Is this a link of ours, unaltered and still good? Then this is the object and how to present it.
+    /// Is this a link of ours, unaltered and still good? Then this is the object and how to present it. `asked` is path
+    /// and query as they came: a link works as it was written, not as something that means the same.
     pub fn check(
         &self,
         path: &str,
         query: &LinkQuery,
+        asked: &str,
         now: DateTime<Utc>,
     ) -> Result<(ObjectKey, Presentation), BadLink> {
         let signature = hex::decode(&query.signature).map_err(|_| BadLink::Altered)?;
-        // The hex digits must be the very ones we wrote: upper case would be a changed byte that still passes.
-        if hex::encode(&signature) != query.signature {
-            return Err(BadLink::Altered);
-        }
         let mac = self.mac(path, query.expires, query.disposition, &query.name);
         mac.verify_slice(&signature).map_err(|_| BadLink::Altered)?;
+        let key = path.parse().map_err(|_| BadLink::Altered)?;
+        let presentation =
+            Presentation { file_name: query.name.clone(), inline: query.disposition == Disposition::Inline };
+        let written = self.write_link(&key, &presentation, query.expires).map_err(|_| BadLink::Altered)?;
+        if written[url::Position::BeforePath..] != *asked {
+            return Err(BadLink::Altered);
+        }
         if now.timestamp() >= query.expires {
             return Err(BadLink::Expired);
         }
-        let key = path.parse().map_err(|_| BadLink::Altered)?;
-        Ok((key, Presentation { file_name: query.name.clone(), inline: query.disposition == Disposition::Inline }))
+        Ok((key, presentation))
     }
 
     /// Opens an object for reading; `None` when there is none.

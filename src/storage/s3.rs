@@ -28,6 +28,8 @@ const UPLOAD: Duration = Duration::from_secs(120);
 pub struct S3Store {
     client: Client,
     bucket: String,
+    region: String,
+    endpoint: Option<Url>,
 }
 
 impl S3Store {
@@ -52,7 +54,23 @@ impl S3Store {
         if let Some(endpoint) = &config.endpoint {
             builder = builder.endpoint_url(endpoint.as_str().trim_end_matches('/')).force_path_style(true);
         }
-        Self { client: Client::from_conf(builder.build()), bucket: config.bucket.clone() }
+        Self {
+            client: Client::from_conf(builder.build()),
+            bucket: config.bucket.clone(),
+            region: config.region.clone(),
+            endpoint: config.endpoint.clone(),
+        }
+    }
+
+    /// With the bucket in the host name, or, when its name has dots, in the path.
+    pub(super) fn link_origins(&self) -> Vec<String> {
+        match &self.endpoint {
+            Some(endpoint) => vec![endpoint.origin().ascii_serialization()],
+            None => {
+                let regional = format!("s3.{}.amazonaws.com", self.region);
+                vec![format!("https://{}.{regional}", self.bucket), format!("https://{regional}")]
+            }
+        }
     }
 
     pub(super) async fn put(&self, key: &ObjectKey, bytes: Vec<u8>, sha256: [u8; 32]) -> Result<(), StorageError> {

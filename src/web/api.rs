@@ -8,10 +8,11 @@ use super::auth::{Listers, Readers, Visitor};
 use super::forms::{BolFilter, encode};
 use super::request::Origin;
 use super::{Error, Site};
+use crate::audit::Asked;
 use crate::bols::search::{self, Row};
 use crate::bols::weight::Pounds;
 use crate::db::Database;
-use crate::documents::{Desk, Purpose, Wanted};
+use crate::documents::{Desk, Purpose};
 
 /// `GET /api/bols`: the list with the filters of the page. `next` goes into `after` for the next page.
 pub async fn bols(
@@ -60,8 +61,8 @@ pub async fn download(
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
     let desk = Desk { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
-    let wanted = Wanted::PdfOfId(id);
-    let issued = desk.issue(&visitor.reach(), visitor.actor(), &origin.0, wanted, Purpose::Download).await?;
+    let asked = Asked::BolId(id);
+    let issued = desk.issue(&visitor.reach(), visitor.actor(), &origin.0, asked, Purpose::Download).await?;
     Ok(HttpResponse::Ok().json(json!({
         "downloadUrl": issued.url.as_str(),
         "expiresIn": issued.life.as_secs(),

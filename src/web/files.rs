@@ -26,7 +26,8 @@ async fn serve(
 ) -> Result<HttpResponse, Error> {
     let Storage::Local(store) = &site.storage else { return Err(Error::NotFound) };
     let query = query.ok_or(Error::BadLink)?;
-    let (key, presentation) = store.check(&key, &query, site.clock.now()).map_err(|error| match error {
+    let asked = request.uri().path_and_query().map_or("", |asked| asked.as_str());
+    let (key, presentation) = store.check(&key, &query, asked, site.clock.now()).map_err(|error| match error {
         BadLink::Altered => Error::BadLink,
         BadLink::Expired => Error::LinkExpired,
     })?;

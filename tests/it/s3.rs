@@ -20,7 +20,7 @@ async fn the_link_of_the_redirect_is_presigned_and_works() {
     assert!(!url.contains(SECRET_KEY));
     let file = app.stranger().get(url).await;
     assert_eq!((file.status, file.header("content-type")), (200, "application/pdf"));
-    assert_eq!(file.header("content-disposition"), "attachment; filename=\"PRT-2025-0001.v2.pdf\"");
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"PRT-2025-0001.pdf\"");
     let kept = std::fs::read(app.s3.as_ref().unwrap().path_of("bols/2025/PRT-2025-0001.v2.pdf")).unwrap();
     assert_eq!(file.body, kept);
     let preview = app.acme().await.get(&format!("/documents/{}/download?inline=1", app.world.acme_documents[2])).await;

@@ -27,11 +27,9 @@ pub struct BolPage {
     headline: String,
     sections: Vec<Section>,
     documents: Vec<Doc>,
-    can_download: bool,
     download_href: String,
     preview_href: String,
     history: Vec<Line>,
-    history_title: &'static str,
 }
 
 struct Section {
@@ -90,11 +88,9 @@ impl BolPage {
             headline: headline(&bol),
             sections: sections(&bol),
             documents: grouped_by_kind(documents, zone),
-            can_download: true,
             download_href: href(""),
             preview_href: href("?inline=1"),
             history: accesses.into_iter().map(|access| Line::new(access, zone)).collect(),
-            history_title: "Who fetched what",
             number: bol.number,
             void_reason: bol.void_reason,
             customer: bol.customer_name,
@@ -152,7 +148,7 @@ fn sections(bol: &Bol) -> Vec<Section> {
                 pounds("Net", Some(bol.net_lb)),
                 Fact { label: "Net short tons", value: Pounds(bol.net_lb).short_tons(), numeric: true },
                 pounds("Official weight", bol.official_weight_lb),
-                text("Scale ticket", &bol.scale_ticket),
+                Fact { label: "Scale ticket", value: bol.scale_ticket.clone(), numeric: true },
             ],
         },
         Section {

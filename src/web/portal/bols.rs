@@ -20,7 +20,6 @@ use crate::web::{Error, Site};
 #[template(path = "portal/bols.html")]
 struct BolsPage {
     chrome: Chrome,
-    heading: &'static str,
     filter: BolFilter,
     kinds: Vec<Choice>,
     statuses: Vec<Choice>,
@@ -32,7 +31,6 @@ struct BolsPage {
     rows: Vec<BolRow>,
     first_href: String,
     next_href: String,
-    clear_href: &'static str,
 }
 
 struct Choice {
@@ -124,7 +122,6 @@ impl BolsPage {
         let (rows, count, next) = found.map_or((Vec::new(), 0, None), |found| (found.rows, found.count, found.next));
         Self {
             chrome: Chrome::new(site, Some(viewer), "/bols"),
-            heading: "Bills of lading",
             kinds: choices("Any document", Kind::ALL.iter().map(|kind| (kind.as_str(), kind.label())), &filter.kind),
             statuses: choices("Any status", statuses(viewer.role), &filter.status),
             count_label: if errors.any() { String::new() } else { count_label(count, filter.is_filtered()) },
@@ -134,7 +131,6 @@ impl BolsPage {
             rows: rows.into_iter().map(|(row, is_new)| BolRow::new(row, is_new, may_open)).collect(),
             first_href: if filter.after.is_empty() { String::new() } else { filter.at(None) },
             next_href: next.map(|position| filter.at(Some(&position))).unwrap_or_default(),
-            clear_href: "/bols",
             errors,
             filter,
         }
