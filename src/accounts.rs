@@ -15,7 +15,7 @@ mod token;
 pub mod users;
 
 pub use customers::Customer;
-pub use device::{Device, DeviceKey};
+pub use device::DeviceKey;
 pub use sessions::{Company, Viewer};
 pub use token::Token;
 pub use users::{Role, User};

@@ -49,22 +49,26 @@ pub async fn change_password(
     origin: &Origin,
     change: NewPassword<'_>,
 ) -> Result<(), ChangeError> {
-    let attempt = Attempt::new(&viewer.email, origin.ip, None);
+    let mut attempt = Attempt::of_user(viewer.user_id);
     let mut connection = db.get().await?;
     if let Pace::Wait(wait) = attempt.begin(&mut connection, clock.now()).await? {
+        if attempt.is_first_refusal(&mut connection, clock.now()).await? {
+            let event = Event::new(Action::PasswordChanged, Outcome::Denied, viewer.actor(), origin);
+            audit::record(&mut connection, &event.detail(serde_json::json!({"reason": "too many attempts"}))).await?;
+        }
         return Err(ChangeError::Slowed(wait));
     }
-    let stored = users::by_email(&mut connection, &viewer.email).await?.and_then(|user| user.password_hash);
+    let user = users::by_email(&mut connection, &viewer.email).await?;
+    // Hashing may have to wait for its turn, and no connection with it.
     drop(connection);
-    let verdict = passwords::verify(change.current, stored.as_deref()).await;
-
-    let mut connection = db.get().await?;
-    if verdict == Verdict::Wrong {
+    let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
+    let verdict = passwords::verify(change.current, stored).await;
+    let Some(user) = user.filter(|_| verdict != Verdict::Wrong) else {
         let event = Event::new(Action::PasswordChanged, Outcome::Denied, viewer.actor(), origin);
-        audit::record(&mut connection, &event).await?;
+        audit::record(&mut *db.get().await?, &event).await?;
         return Err(ChangeError::Current);
-    }
-    attempt.succeeded(&mut connection).await?;
+    };
+    attempt.succeeded(&mut *db.get().await?).await?;
     passwords::check(change.new, &[&viewer.email, &viewer.name]).await?;
     if change.new == change.current {
         return Err(ChangeError::Same);
@@ -75,19 +79,21 @@ pub async fn change_password(
     let Some(hash) = passwords::hash(change.new).await else {
         return Err(ChangeError::Db(DbError::Unreachable("the password can't be hashed now".into())));
     };
-    drop(connection);
     let now = clock.now();
-    db.transaction(async |connection: &mut AsyncPgConnection| {
+    let changed = db.transaction(async |connection: &mut AsyncPgConnection| {
+        if !users::lock_unchanged(connection, &user).await? {
+            return Ok(false);
+        }
         diesel::update(table::table.find(viewer.user_id))
             .set((table::password_hash.eq(hash), table::password_changed_at.eq(now)))
             .execute(connection)
             .await?;
         sessions::end_others(connection, viewer.user_id, viewer.session_id).await?;
         let event = Event::new(Action::PasswordChanged, Outcome::Success, viewer.actor(), origin);
-        audit::record(connection, &event).await
-    })
-    .await?;
-    Ok(())
+        audit::record(connection, &event).await.map(|()| true)
+    });
+    // Somebody else has set another password meanwhile, by a link for instance.
+    if changed.await? { Ok(()) } else { Err(ChangeError::Current) }
 }
 
 /// Ends the session at hand.

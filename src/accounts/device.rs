@@ -1,13 +1,16 @@
 //! Browsers in which somebody has logged in before, so that guessing elsewhere never makes their owner wait.
 //!
-//! A log-in leaves a second cookie that says for which account it was and carries an HMAC over that. Attempts with
-//! such a cookie are counted by themselves ([`super::throttle`]). It opens nothing without the password. The idea is
-//! OWASP's ("Slow Down Online Guessing Attacks with Device Cookies").
+//! A log-in leaves a second cookie that says for which account it was and carries an HMAC over that, the day, and the
+//! password's hash: a new password makes all of them worthless. Attempts with such a cookie are counted by themselves
+//! ([`super::throttle`]). It opens nothing without the password. The idea is OWASP's ("Slow Down Online Guessing Attacks
+//! with Device Cookies").
 
+use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use rand::TryRngCore as _;
 use sha2::Sha256;
 
+use super::users;
 use crate::config::SecretKey;
 
 #[derive(Clone)]
@@ -24,32 +27,45 @@ impl Device {
 }
 
 impl DeviceKey {
+    /// A browser that nobody has logged in with for so long is forgotten.
+    pub const LIFE: TimeDelta = TimeDelta::days(365);
+
     pub fn new(secret: &SecretKey) -> Self {
         Self(secret.derive("primetrade device cookie v1"))
     }
 
     /// The cookie for a device on which this account has just logged in; `None` without randomness.
-    pub fn issue(&self, email: &str) -> Option<String> {
+    pub(super) fn issue(&self, email: &str, password_hash: &str, now: DateTime<Utc>) -> Option<String> {
         let mut bytes = [0; 16];
         rand::rngs::OsRng.try_fill_bytes(&mut bytes).ok()?;
-        let id = hex::encode(bytes);
-        let mac = hex::encode(self.mac(email, &id).finalize().into_bytes());
+        let id = format!("{}.{}", hex::encode(bytes), now.timestamp());
+        let mac = hex::encode(self.mac(email, password_hash, &id).finalize().into_bytes());
         Some(format!("{id}.{mac}"))
     }
 
-    /// The device, if this cookie was issued for this very account.
-    pub fn recognise(&self, email: &str, cookie: &str) -> Option<Device> {
-        let (id, mac) = cookie.split_once('.').filter(|(id, _)| id.len() == 32)?;
-        self.mac(email, id).verify_slice(&hex::decode(mac).ok()?).ok()?;
-        Some(Device(id.into()))
+    /// The device, if this cookie was issued for this very account with this very password, and not too long ago.
+    pub(super) fn recognise(
+        &self,
+        cookie: &str,
+        email: &str,
+        password_hash: &str,
+        now: DateTime<Utc>,
+    ) -> Option<Device> {
+        let (id, mac) = cookie.rsplit_once('.')?;
+        self.mac(email, password_hash, id).verify_slice(&hex::decode(mac).ok()?).ok()?;
+        let (_, issued) = id.split_once('.')?;
+        let age = now.timestamp() - issued.parse::<i64>().ok()?;
+        (age < Self::LIFE.num_seconds()).then(|| Device(id.into()))
     }
 
-    fn mac(&self, email: &str, id: &str) -> Hmac<Sha256> {
+    fn mac(&self, email: &str, password_hash: &str, id: &str) -> Hmac<Sha256> {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
             unreachable!("HMAC takes keys of any length")
         };
-        mac.update(id.as_bytes());
-        mac.update(email.trim().to_lowercase().as_bytes());
+        for part in [id, &users::one_spelling(email), password_hash] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
         mac
     }
 }
@@ -59,15 +75,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_is_known_for_its_account_alone() {
+    fn a_device_is_known_for_its_account_and_password_and_for_a_year() {
+        let now: DateTime<Utc> = "2026-11-25T12:00:00Z".parse().expect("a time");
         let key = DeviceKey::new(&SecretKey::from_bytes(vec![7; 64]));
-        let cookie = key.issue("Jane@Example.com").expect("randomness");
-        assert!(key.recognise(" jane@example.com", &cookie).is_some());
-        assert_eq!(key.recognise("joe@example.com", &cookie), None);
+        let cookie = key.issue("Jane@Example.com", "hash", now).expect("randomness");
+        assert!(key.recognise(&cookie, " jane@example.com", "hash", now).is_some());
+        assert_eq!(key.recognise(&cookie, "joe@example.com", "hash", now), None);
+        assert_eq!(key.recognise(&cookie, "jane@example.com", "new hash", now), None);
+        assert_eq!(key.recognise(&cookie, "jane@example.com", "hash", now + DeviceKey::LIFE), None);
         let other = DeviceKey::new(&SecretKey::from_bytes(vec![8; 64]));
-        assert_eq!(other.recognise("jane@example.com", &cookie), None);
-        for bad in ["", ".", "x.y", &cookie[1..], &cookie.replace('.', "")] {
-            assert_eq!(key.recognise("jane@example.com", bad), None, "{bad:?}");
+        assert_eq!(other.recognise(&cookie, "jane@example.com", "hash", now), None);
+        for bad in ["", ".", "..", "x.y.z", &cookie[1..], &cookie.replace('.', "")] {
+            assert_eq!(key.recognise(bad, "jane@example.com", "hash", now), None, "{bad:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::passwords::{self, Verdict};
 use super::throttle::{Attempt, Pace};
-use super::{Device, Token, User, Viewer, sessions, users};
+use super::{DeviceKey, Token, User, Viewer, sessions, users};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::{Database, DbError, DbResult};
@@ -23,10 +23,17 @@ const GRID: Duration = Duration::from_secs(1);
 pub struct Credentials<'a> {
     pub email: &'a str,
     pub password: &'a str,
-    /// The browser, if this account has logged in with it before.
-    pub device: Option<Device>,
+    /// The cookie of a browser that this account may have logged in with before.
+    pub device: Option<&'a str>,
     /// Whoever is logged in there now; that session ends.
     pub replaces: Option<&'a Viewer>,
+}
+
+/// What the browser gets.
+pub struct LoggedIn {
+    pub session: Token,
+    /// The cookie by which it is known from now on, unless it is already.
+    pub device: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -49,47 +56,59 @@ impl From<diesel::result::Error> for LoginError {
 pub async fn log_in(
     db: &Database,
     clock: &Clock,
+    devices: &DeviceKey,
     origin: &Origin,
     credentials: &Credentials<'_>,
-) -> Result<Token, LoginError> {
+) -> Result<LoggedIn, LoginError> {
     let started = Instant::now();
-    let attempt = Attempt::new(credentials.email, origin.ip, credentials.device.as_ref());
-    let mut typed: String = credentials.email.trim().chars().filter(|c| !c.is_control()).take(254).collect();
+    let mut typed = users::one_spelling(credentials.email);
     if typed.is_empty() {
         typed.push('-');
     }
 
     let mut connection = db.get().await?;
+    let user = users::by_email(&mut connection, &typed).await?;
+    let device = user
+        .as_ref()
+        .and_then(|user| user.password_hash.as_deref())
+        .and_then(|hash| credentials.device.and_then(|cookie| devices.recognise(cookie, &typed, hash, clock.now())));
+    let mut attempt = Attempt::new(&typed, origin.ip, device.as_ref());
     let delay = match attempt.begin(&mut connection, clock.now()).await? {
         Pace::Go(delay) => delay,
         Pace::Wait(wait) => {
-            let actor = Actor { user_id: None, email: &typed, role: None };
-            let event = Event::new(Action::LoginBlocked, Outcome::Denied, actor, origin);
-            audit::record(&mut connection, &event).await?;
+            if attempt.is_first_refusal(&mut connection, clock.now()).await? {
+                let event = Event::new(Action::LoginBlocked, Outcome::Denied, actor(user.as_ref(), &typed), origin);
+                audit::record(&mut connection, &event).await?;
+            }
             return Err(LoginError::Slowed(wait));
         }
     };
-    let user = users::by_email(&mut connection, &typed).await?;
     // Neither a hash nor a delay may keep a connection from others.
     drop(connection);
     tokio::time::sleep(delay).await;
     let usable = user.as_ref().filter(|user| user.active).and_then(|user| user.password_hash.as_deref());
     let verdict = passwords::verify(credentials.password, usable).await;
 
-    if let Some(user) = user.as_ref().filter(|_| verdict != Verdict::Wrong)
-        && let Some(token) = open(db, clock, origin, user, &verdict, &attempt, credentials).await?
+    if let (Some(user), Some(hash), false) = (&user, usable, verdict == Verdict::Wrong)
+        && let Some(session) = open(db, clock, origin, user, &verdict, &attempt, credentials).await?
     {
-        return Ok(token);
+        let hash = if let Verdict::RightButOld(renewed) = &verdict { renewed } else { hash };
+        let device = if device.is_none() { devices.issue(&typed, hash, clock.now()) } else { None };
+        return Ok(LoggedIn { session, device });
     }
-    let actor = Actor {
-        user_id: user.as_ref().map(|user| user.id),
-        email: user.as_ref().map_or(&typed, |user| &user.email),
-        role: user.as_ref().map(|user| user.role.as_str()),
-    };
-    let event = Event::new(Action::LoginFailed, Outcome::Denied, actor, origin);
+    let event = Event::new(Action::LoginFailed, Outcome::Denied, actor(user.as_ref(), &typed), origin);
     audit::record(&mut *db.get().await?, &event).await?;
     tokio::time::sleep_until(next_on_grid(started, Instant::now())).await;
     Err(LoginError::Wrong)
+}
+
+/// The user, or whatever was typed.
+fn actor<'a>(user: Option<&'a User>, typed: &'a str) -> Actor<'a> {
+    Actor {
+        user_id: user.map(|user| user.id),
+        email: user.map_or(typed, |user| &user.email),
+        role: user.map(|user| user.role.as_str()),
+    }
 }
 
 /// The session and its record, or neither. `None`: the user was disabled, or the password changed, while we were looking
@@ -108,8 +127,8 @@ async fn open(
         if !users::lock_unchanged(connection, user).await? {
             return Ok(None);
         }
-        let actor = Actor { user_id: Some(user.id), email: &user.email, role: Some(&user.role) };
-        audit::record(connection, &Event::new(Action::LoginSucceeded, Outcome::Success, actor, origin)).await?;
+        let event = Event::new(Action::LoginSucceeded, Outcome::Success, actor(Some(user), ""), origin);
+        audit::record(connection, &event).await?;
         attempt.succeeded(connection).await?;
         if let Verdict::RightButOld(hash) = verdict {
             users::set_password_hash(connection, user.id, hash).await?;

@@ -146,7 +146,13 @@ fn is_current(hash: &PasswordHash) -> bool {
 }
 
 async fn on_a_hashing_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let _turn = AT_ONCE.acquire().await.ok()?;
+    let turn = AT_ONCE.acquire().await.ok()?;
+    // The turn goes along: a handler that is dropped leaves its hash running.
+    let work = move || {
+        let result = work();
+        drop(turn);
+        result
+    };
     tokio::task::spawn_blocking(work).await.ok()
 }
 

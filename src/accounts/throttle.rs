@@ -14,7 +14,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use diesel::dsl::{case_when, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
@@ -22,7 +22,7 @@ use diesel::upsert::excluded;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use sha2::{Digest, Sha256};
 
-use super::Device;
+use super::device::Device;
 use crate::db::schema::login_throttles;
 
 const MEMORY: TimeDelta = TimeDelta::minutes(15);
@@ -33,8 +33,11 @@ const FREE_FOR_ACCOUNT: i32 = 10;
 const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(30);
 const LONGEST_DELAY: Duration = Duration::from_secs(3);
 
-/// One attempt, as what it is counted under.
-pub struct Attempt(Vec<Counted>);
+/// One attempt: what it is counted under, and since when.
+pub struct Attempt {
+    counted: Vec<Counted>,
+    begun: Option<DateTime<Utc>>,
+}
 
 struct Counted {
     scope: &'static str,
@@ -42,6 +45,8 @@ struct Counted {
     rule: Rule,
     /// A success clears what this person has mistyped, and takes back only its own count where others count too.
     cleared: bool,
+    /// When the failure before this attempt was.
+    last_failed_at: Option<DateTime<Utc>>,
 }
 
 /// What happens after so many failures.
@@ -68,45 +73,60 @@ struct Count {
     last_failed_at: DateTime<Utc>,
 }
 
+impl Counted {
+    fn new(scope: &'static str, parts: &[&str], rule: Rule, cleared: bool) -> Self {
+        let key = Sha256::digest([&[scope], parts].concat().join("\0").as_bytes()).to_vec();
+        Self { scope, key, rule, cleared, last_failed_at: None }
+    }
+}
+
 impl Attempt {
+    /// `email` in its one spelling.
     pub fn new(email: &str, address: Option<IpAddr>, device: Option<&Device>) -> Self {
-        let email = email.trim().to_lowercase();
         let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
-        let counted = |scope, parts: &[&str], rule, cleared| Counted {
-            scope,
-            key: Sha256::digest([&[scope], parts].concat().join("\0").as_bytes()).to_vec(),
-            rule,
-            cleared,
-        };
         // In the order of the primary key, so that two attempts never wait for each other crosswise.
-        Self(match device {
+        let counted = match device {
             Some(device) => {
-                vec![counted("device", &[&email, device.as_str()], Rule::WaitAfter(FREE_FOR_DEVICE), true)]
+                vec![Counted::new("device", &[email, device.as_str()], Rule::WaitAfter(FREE_FOR_DEVICE), true)]
             }
             None => vec![
-                counted("account", &[&email], Rule::DelayAfter(FREE_FOR_ACCOUNT), false),
-                counted("account+address", &[&email, &address], Rule::WaitAfter(FREE_FOR_ACCOUNT_AT_ADDRESS), true),
-                counted("address", &[&address], Rule::WaitAfter(FREE_FOR_ADDRESS), false),
+                Counted::new("account", &[email], Rule::DelayAfter(FREE_FOR_ACCOUNT), false),
+                Counted::new("account+address", &[email, &address], Rule::WaitAfter(FREE_FOR_ACCOUNT_AT_ADDRESS), true),
+                Counted::new("address", &[&address], Rule::WaitAfter(FREE_FOR_ADDRESS), false),
             ],
-        })
+        };
+        Self { counted, begun: None }
+    }
+
+    /// By somebody who is logged in and is asked for the password again: no stranger's business.
+    pub fn of_user(user_id: i64) -> Self {
+        let parts = ["user", &user_id.to_string()];
+        let counted = vec![Counted::new("device", &parts, Rule::WaitAfter(FREE_FOR_DEVICE), true)];
+        Self { counted, begun: None }
     }
 
     /// Counts the attempt as failed before its password is looked at, so that a hundred at once are counted as a
     /// hundred; [`Attempt::succeeded`] takes it back. A refused attempt isn't counted.
-    pub async fn begin(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Pace> {
+    pub async fn begin(&mut self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Pace> {
+        // As exact as the database stores it, to be recognised later.
+        let now = now.trunc_subsecs(6);
         let before = self.counts(connection, now).await?;
-        let waits = self.0.iter().zip(&before).filter_map(|(counted, before)| match counted.rule {
+        let waits = self.counted.iter().zip(&before).filter_map(|(counted, before)| match counted.rule {
             Rule::WaitAfter(free) => wait(before.as_ref()?, free, now),
             Rule::DelayAfter(_) => None,
         });
         if let Some(longest) = waits.max() {
             return Ok(Pace::Wait(longest));
         }
+        self.begun = Some(now);
+        for (counted, before) in self.counted.iter_mut().zip(&before) {
+            counted.last_failed_at = before.as_ref().map(|count| count.last_failed_at);
+        }
         self.count(connection, now).await?;
         let after = self.counts(connection, now).await?;
         let failures = |count: &Option<Count>| count.as_ref().map_or(0, |count| count.failures);
         let mut delay = Duration::ZERO;
-        for (counted, (before, after)) in self.0.iter().zip(before.iter().zip(&after)) {
+        for (counted, (before, after)) in self.counted.iter().zip(before.iter().zip(&after)) {
             let (before, after) = (failures(before), failures(after));
             match counted.rule {
                 // Others have come in between, and together they are too many.
@@ -120,30 +140,50 @@ impl Attempt {
         Ok(Pace::Go(delay.min(LONGEST_DELAY)))
     }
 
+    /// Is this the first refusal since a password was last looked at? The others aren't worth a record each: anybody can
+    /// ask for as many as the line carries.
+    pub async fn is_first_refusal(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<bool> {
+        use login_throttles::{key, last_failed_at, refused_at, scope, table};
+        let waiting = || self.counted.iter().filter(|counted| matches!(counted.rule, Rule::WaitAfter(_)));
+        let unmarked = table
+            .filter(scope.eq_any(waiting().map(|counted| counted.scope)))
+            .filter(key.eq_any(waiting().map(|counted| counted.key.as_slice())))
+            .filter(refused_at.is_null().or(refused_at.assume_not_null().lt(last_failed_at)));
+        let marked = diesel::update(unmarked).set(refused_at.eq(now)).execute(connection).await?;
+        Ok(marked > 0)
+    }
+
+    /// Takes the count back, and the time with it: a log-in is no reason to remember somebody's mistypes for longer.
     pub async fn succeeded(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
-        use login_throttles::{failures, key, table};
-        let keys = |cleared| {
-            let of_that_sort = self.0.iter().filter(move |counted| counted.cleared == cleared);
-            of_that_sort.map(|counted| counted.key.as_slice()).collect::<Vec<_>>()
-        };
-        diesel::delete(table.filter(key.eq_any(keys(true)))).execute(connection).await?;
-        diesel::update(table.filter(key.eq_any(keys(false))).filter(failures.gt(0)))
-            .set(failures.eq(failures - 1))
-            .execute(connection)
-            .await?;
+        use login_throttles::{failures, key, last_failed_at, scope, table};
+        // One by one in the order of the primary key, as they were counted.
+        for counted in &self.counted {
+            let row = table.filter(scope.eq(counted.scope)).filter(key.eq(&counted.key));
+            if counted.cleared {
+                diesel::delete(row).execute(connection).await?;
+                continue;
+            }
+            diesel::update(row.filter(failures.gt(0))).set(failures.eq(failures - 1)).execute(connection).await?;
+            if let (Some(begun), Some(before)) = (self.begun, counted.last_failed_at) {
+                // Unless another attempt has failed since.
+                let ours = row.filter(last_failed_at.eq(begun));
+                diesel::update(ours).set(last_failed_at.eq(before)).execute(connection).await?;
+            }
+        }
         Ok(())
     }
 
     /// Failures and the time of the last, in the order of what is counted; `None` once forgotten.
     async fn counts(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Vec<Option<Count>>> {
-        let keys: Vec<&[u8]> = self.0.iter().map(|counted| counted.key.as_slice()).collect();
+        let keys: Vec<&[u8]> = self.counted.iter().map(|counted| counted.key.as_slice()).collect();
         let counts: Vec<Count> = login_throttles::table
             .select(Count::as_select())
+            .filter(login_throttles::scope.eq_any(self.counted.iter().map(|counted| counted.scope)))
             .filter(login_throttles::key.eq_any(keys))
             .filter(login_throttles::last_failed_at.gt(now - MEMORY))
             .load(connection)
             .await?;
-        Ok(self.0.iter().map(|counted| counts.iter().find(|count| count.key == counted.key).cloned()).collect())
+        Ok(self.counted.iter().map(|counted| counts.iter().find(|count| count.key == counted.key).cloned()).collect())
     }
 
     async fn count(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<()> {
@@ -152,7 +192,7 @@ impl Attempt {
             (scope.eq(counted.scope), key.eq(counted.key.clone()), failures.eq(1), last_failed_at.eq(now))
         };
         diesel::insert_into(table)
-            .values(self.0.iter().map(row).collect::<Vec<_>>())
+            .values(self.counted.iter().map(row).collect::<Vec<_>>())
             .on_conflict((scope, key))
             .do_update()
             .set((

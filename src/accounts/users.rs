@@ -85,11 +85,18 @@ pub struct NewMembership {
 
 diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
 
+/// An e-mail address in the one spelling that everything goes by which compares addresses: the search for the user, what
+/// failed log-ins are counted under, and the cookie of a known device.
+pub fn one_spelling(email: &str) -> String {
+    let kept: String = email.trim().chars().filter(|c| !c.is_control()).take(254).collect();
+    kept.to_lowercase()
+}
+
 /// E-mail addresses are compared without regard to case, as the unique index does.
 pub async fn by_email(connection: &mut AsyncPgConnection, email: &str) -> QueryResult<Option<User>> {
     users::table
         .select(User::as_select())
-        .filter(lower(users::email).eq(lower(email)))
+        .filter(lower(users::email).eq(one_spelling(email)))
         .first(connection)
         .await
         .optional()

@@ -13,7 +13,7 @@ use url::form_urlencoded;
 
 use super::Error;
 use super::request::Origin;
-use super::session_store::{UNAVAILABLE, VIEWER};
+use super::session_store::{BROKEN, UNAVAILABLE, VIEWER};
 use crate::accounts::{Role, Viewer};
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::Database;
@@ -77,8 +77,12 @@ impl<A: Audience> FromRequest for Visitor<A> {
 /// Whoever is logged in, if anybody.
 pub fn current(request: &HttpRequest) -> Result<Option<Viewer>, Error> {
     let session = request.get_session();
-    if matches!(session.get::<bool>(UNAVAILABLE), Ok(Some(true))) {
+    let is_set = |mark| matches!(session.get::<bool>(mark), Ok(Some(true)));
+    if is_set(UNAVAILABLE) {
         return Err(Error::Unavailable("the session can't be looked up".into()));
+    }
+    if is_set(BROKEN) {
+        return Err(Error::Internal("the session's query failed".into()));
     }
     session.get::<Viewer>(VIEWER).map_err(|error| Error::Internal(error.to_string()))
 }
@@ -112,7 +116,8 @@ pub fn login_path(request: &HttpRequest) -> String {
 pub fn local_path(next: &str) -> &str {
     let local = next.starts_with('/')
         && !next.starts_with("//")
-        && !next.chars().any(|c| c.is_control() || c == '\\')
+        // As browsers write addresses; everything else is percent-encoded, and no header could hold it.
+        && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
         && !next.starts_with("/login")
         && next.len() <= 2000;
     if local { next } else { "/" }
@@ -135,6 +140,8 @@ mod tests {
             "/a\r\nb",
             "/login?next=/",
             "javascript:1",
+            "/Ä",
+            "/a b",
         ] {
             assert_eq!(local_path(bad), "/", "{bad:?}");
         }

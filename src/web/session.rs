@@ -14,12 +14,9 @@ use super::page::Chrome;
 use super::request::Origin;
 use super::session_store::TOKEN;
 use super::{Error, Site, auth};
-use crate::accounts::login::{self, Credentials, LoginError};
-use crate::accounts::{Device, account};
+use crate::accounts::login::{self, Credentials, LoggedIn, LoginError};
+use crate::accounts::{DeviceKey, account};
 use crate::db::Database;
-
-/// A browser that nobody has logged in with for a year is forgotten.
-const DEVICE_LIFE: actix_web::cookie::time::Duration = actix_web::cookie::time::Duration::days(365);
 
 #[derive(Template, WebTemplate)]
 #[template(path = "session/login.html")]
@@ -80,18 +77,19 @@ pub async fn log_in(
 ) -> Result<HttpResponse, Error> {
     let Form(LoginForm { email, password, next }) = form;
     let next = auth::local_path(&next).to_owned();
-    let device = known_device(&request, &site, &email);
-    let is_known = device.is_some();
+    let device = request.cookie(device_cookie_name(&site));
+    let device = device.as_ref().map(Cookie::value);
     let viewer = auth::current(&request)?;
     let credentials = Credentials { email: &email, password: &password, device, replaces: viewer.as_ref() };
-    match login::log_in(&db, &site.clock, &origin.0, &credentials).await {
-        Ok(token) => {
+    match login::log_in(&db, &site.clock, &site.devices, &origin.0, &credentials).await {
+        Ok(LoggedIn { session: token, device }) => {
             // A new token: one that was known before the log-in is worth nothing after it.
             session.renew();
             session.insert(TOKEN, token.as_str()).map_err(|error| Error::Internal(error.to_string()))?;
             let mut response = see_other(&next);
-            if !is_known && let Some(cookie) = device_cookie(&site, &email) {
-                response.add_cookie(&cookie).map_err(|error| Error::Internal(error.to_string()))?;
+            if let Some(device) = device {
+                let added = response.add_cookie(&device_cookie(&site, device));
+                added.map_err(|error| Error::Internal(error.to_string()))?;
             }
             Ok(response)
         }
@@ -124,19 +122,14 @@ fn device_cookie_name(site: &Site) -> &'static str {
     if site.public_url.is_https() { "__Host-device" } else { "device" }
 }
 
-fn known_device(request: &HttpRequest, site: &Site, email: &str) -> Option<Device> {
-    let cookie = request.cookie(device_cookie_name(site))?;
-    site.devices.recognise(email, cookie.value())
-}
-
-fn device_cookie(site: &Site, email: &str) -> Option<Cookie<'static>> {
-    let cookie = Cookie::build(device_cookie_name(site), site.devices.issue(email)?)
+fn device_cookie(site: &Site, value: String) -> Cookie<'static> {
+    Cookie::build(device_cookie_name(site), value)
         .path("/")
         .http_only(true)
         .secure(site.public_url.is_https())
         .same_site(SameSite::Lax)
-        .max_age(DEVICE_LIFE);
-    Some(cookie.finish())
+        .max_age(actix_web::cookie::time::Duration::seconds(DeviceKey::LIFE.num_seconds()))
+        .finish()
 }
 
 /// Ends the session on every instance, and says so in the log. Without a session there is nothing to end.

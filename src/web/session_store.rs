@@ -20,6 +20,8 @@ pub const VIEWER: &str = "viewer";
 pub const TOKEN: &str = "token";
 /// Set when the database could not be asked, so that a page answers 503 and nobody is thrown out.
 pub const UNAVAILABLE: &str = "unavailable";
+/// Set when the database was asked and the query failed: our fault, and no reason to throw anybody out either.
+pub const BROKEN: &str = "broken";
 
 type State = HashMap<String, String>;
 
@@ -55,7 +57,8 @@ impl SessionStore for PostgresSessions {
             Ok(None) => Ok(None),
             Err(error) => {
                 tracing::warn!(%error, "a session could not be looked up");
-                Ok(Some(State::from([(UNAVAILABLE.into(), "true".into())])))
+                let what = if error.is_unreachable() { UNAVAILABLE } else { BROKEN };
+                Ok(Some(State::from([(what.into(), "true".into())])))
             }
         }
     }

@@ -86,6 +86,7 @@ async fn the_customers_role_can_read_little_and_change_nothing() {
         "SELECT * FROM audit_events_other",
         "INSERT INTO audit_events (id, action, outcome) VALUES (1, 'X', 'success')",
         "CREATE TABLE mine (a int)",
+        "CREATE TEMP TABLE bol_opens (user_id bigint)",
     ] {
         let error = run(sql).await.expect_err(sql);
         assert!(error.contains("permission denied"), "{sql}: {error}");

@@ -130,6 +130,44 @@ async fn guessing_is_slowed_and_the_owner_is_not_locked_out() {
     assert_eq!(blocked, ["2"]);
 }
 
+/// However the address is spelled: what finds the user is what is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_spellings_of_the_address_are_the_same_account() {
+    let app = App::start().await;
+    for email in [
+        "buyer@acme.example",
+        " BUYER@acme.example",
+        "buyer\u{1}@acme.example",
+        "\0buyer@acme.example",
+        "Buyer@ACME.example\t",
+    ] {
+        assert_eq!(try_password(&app.stranger(), email, "a guess of fifteen").await.0, 422, "{email:?}");
+    }
+    for email in ["buyer@acme.example", "\u{2}buyer@acme.example", "buyer@acme.exampl\u{7f}e"] {
+        assert_eq!(try_password(&app.stranger(), email, PASSWORD).await.0, 429, "{email:?}");
+    }
+    assert_eq!(try_password(&app.stranger(), "buyer@acme.examplİe", PASSWORD).await.0, 422, "another address");
+    // One refusal is on record, not as many as somebody cares to ask for.
+    let blocked = app.rows("SELECT user_email, user_role FROM audit_events WHERE action = 'LOGIN_BLOCKED'").await;
+    assert_eq!(blocked, ["buyer@acme.example|customer"]);
+}
+
+/// A new password makes the cookies of known devices worthless, however many somebody has collected.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_device_is_known_with_that_password_only() {
+    let app = App::start().await;
+    let known = app.acme().await;
+    for _ in 0..5 {
+        assert_eq!(try_password(&app.stranger(), World::ACME, "a guess of fifteen").await.0, 422);
+    }
+    app.clock.advance(TimeDelta::seconds(5));
+    assert_eq!(try_password(&app.stranger(), World::ACME, "a guess of fifteen").await.0, 422);
+    assert_eq!(try_password(&known, World::ACME, "a guess of fifteen").await.0, 422, "counted by itself");
+    let other = primetrade::accounts::passwords::hash("another fine long password").await.unwrap();
+    app.sql(&format!("UPDATE users SET password_hash = '{other}' WHERE email = '{}'", World::ACME)).await;
+    assert_eq!(try_password(&known, World::ACME, "a guess of fifteen").await.0, 429, "counted with everybody");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_guesses_at_once_are_counted_as_a_hundred() {
     let app = App::start().await;
