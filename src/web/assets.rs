@@ -3,16 +3,22 @@
 use std::collections::HashMap;
 use std::io::Write;
 
+use actix_web::guard::{Any, Get, Head};
 use actix_web::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
 };
-use actix_web::web::{Bytes, Data};
+use actix_web::web::{Bytes, Data, Path, ServiceConfig, resource, route};
 use actix_web::{HttpRequest, HttpResponse};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
+use sha2::{Digest, Sha256};
 
 use super::{Error, Site};
+
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(resource("/static/{path:.*}").route(route().guard(Any(Get()).or(Head())).to(serve)));
+}
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
@@ -36,20 +42,37 @@ struct Asset {
 
 impl Assets {
     pub fn load() -> Self {
-        let (mut files, mut hashed) = (HashMap::new(), HashMap::new());
-        for path in Embedded::iter() {
+        let mut assets = Self { files: HashMap::new(), hashed: HashMap::new() };
+        // Stylesheets last: they name the others.
+        let (styles, others): (Vec<_>, Vec<_>) = Embedded::iter().partition(|path| path.ends_with(".css"));
+        for path in others.into_iter().chain(styles) {
             let Some(file) = Embedded::get(&path) else { continue };
-            let hash = hex::encode(&file.metadata.sha256_hash()[..8]);
-            let asset = Asset::new(&path, &file.data, &hash);
-            let name = match path.rsplit_once('.') {
-                Some((stem, ending)) => format!("{stem}.{hash}.{ending}"),
-                None => format!("{path}.{hash}"),
-            };
-            files.insert(path.to_string(), asset.clone());
-            files.insert(name.clone(), asset);
-            hashed.insert(path.to_string(), format!("/static/{name}"));
+            let data =
+                if path.ends_with(".css") { assets.with_hashed_urls(&file.data) } else { file.data.into_owned() };
+            assets.add(&path, &data);
         }
-        Self { files, hashed }
+        assets
+    }
+
+    fn add(&mut self, path: &str, data: &[u8]) {
+        let hash = hex::encode(&Sha256::digest(data)[..8]);
+        let asset = Asset::new(path, data, &hash);
+        let name = match path.rsplit_once('.') {
+            Some((stem, ending)) => format!("{stem}.{hash}.{ending}"),
+            None => format!("{path}.{hash}"),
+        };
+        self.files.insert(path.to_owned(), asset.clone());
+        self.files.insert(name.clone(), asset);
+        self.hashed.insert(path.to_owned(), format!("/static/{name}"));
+    }
+
+    /// `url("fonts/x.woff2")` becomes the address with the hash.
+    fn with_hashed_urls(&self, css: &[u8]) -> Vec<u8> {
+        let mut css = String::from_utf8_lossy(css).into_owned();
+        for (path, href) in &self.hashed {
+            css = css.replace(&format!("url(\"{path}\")"), &format!("url(\"{href}\")"));
+        }
+        css.into_bytes()
     }
 
     /// The address of an asset, with its hash.
@@ -75,12 +98,8 @@ impl Asset {
     }
 }
 
-/// `GET /static/…`: for ever under a hashed name; under the plain one (fonts, as the stylesheet names them) for a day.
-pub async fn serve(
-    request: HttpRequest,
-    site: Data<Site>,
-    path: actix_web::web::Path<String>,
-) -> Result<HttpResponse, Error> {
+/// For ever under a hashed name; under the plain one for a day.
+async fn serve(request: HttpRequest, site: Data<Site>, path: Path<String>) -> Result<HttpResponse, Error> {
     let asset = site.assets.files.get(path.as_str()).ok_or(Error::NotFound)?;
     let plain = site.assets.hashed.contains_key(path.as_str());
     let mut response = HttpResponse::Ok();

@@ -43,6 +43,8 @@ pub enum Error {
     InvitationGone,
     #[error("body too large")]
     TooLarge,
+    #[error("compressed body")]
+    Encoded,
     #[error("body too slow")]
     TooSlow,
     /// The object of a document that the database has; the text is for the log.
@@ -104,6 +106,7 @@ impl ResponseError for Error {
             Self::InvitationGone => StatusCode::GONE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::FileMissing(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -159,6 +162,7 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
             "There is no such page, or it isn't among your bills of lading. Check the number and try the search.",
         ),
         (StatusCode::METHOD_NOT_ALLOWED, _) => ("That doesn't work here", "Go back and use the buttons of the page."),
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, _) => ("That can't be read", "Send the request without compressing it."),
         (StatusCode::REQUEST_TIMEOUT, _) => (
             "That took too long",
             "The connection was too slow to send the form. Nothing was changed; please try again.",
@@ -187,7 +191,6 @@ struct ErrorPage {
     title: &'static str,
     message: String,
     request_id: String,
-    home_href: &'static str,
 }
 
 /// Turns every error answer without a page of its own into one: HTML, or `application/problem+json` under `/api`.
@@ -249,7 +252,6 @@ fn answer(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> H
         title,
         message,
         request_id: shown_id,
-        home_href: "/",
     };
     match page.render() {
         Ok(html) => response.content_type("text/html; charset=utf-8").body(html),

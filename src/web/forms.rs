@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use url::form_urlencoded;
 
 use crate::accounts::Role;
@@ -102,8 +102,9 @@ impl BolFilter {
 
 fn day(text: &str, error: &mut &'static str) -> Option<NaiveDate> {
     choice(text, A_DATE, error, |text| {
-        // Years beyond four digits are typing errors that Postgres can't even store.
-        NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10)
+        // Years before the first or beyond four digits are typing errors, some of which Postgres can't even store.
+        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+        (text.len() == 10 && (1..=9999).contains(&day.year())).then_some(day)
     })
 }
 
@@ -168,9 +169,11 @@ pub fn encode(position: &Position) -> String {
 /// It says only where to go on, so it needs no signature; anything that isn't one is an error.
 fn decode(token: &str) -> Option<Position> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok().filter(|bytes| bytes.len() < 2000)?;
-    serde_json::from_slice(&bytes)
-        .ok()
-        .filter(|position| !matches!(position, Position::Product(text, _) if text.contains('\0')))
+    serde_json::from_slice(&bytes).ok().filter(|position| match position {
+        Position::Date(day, _) => (1..=9999).contains(&day.year()),
+        Position::Product(text, _) => !text.contains('\0'),
+        Position::Number(..) | Position::Weight(..) => true,
+    })
 }
 
 #[cfg(test)]
@@ -187,6 +190,8 @@ mod tests {
             ("from", "yesterday"),
             ("to", "2025-02-30"),
             ("from", "+12025-01-01"),
+            ("from", "-9999-1-01"),
+            ("to", "0000-01-01"),
             ("kind", "photo"),
             ("status", "lost"),
             ("sort", "colour"),
@@ -219,6 +224,8 @@ mod tests {
         ] {
             assert_eq!(decode(&encode(&position)), Some(position));
         }
+        let ancient = NaiveDate::from_ymd_opt(-200_000, 1, 1).expect("a day");
+        assert_eq!(decode(&encode(&Position::Date(ancient, 1))), None, "Postgres has no such day");
         let dated = encode(&Position::Weight(1, 1));
         assert!(filter("after", &dated).parse().1.any(), "a position of another order");
     }

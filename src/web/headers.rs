@@ -10,20 +10,30 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 
 use super::Site;
+use crate::config::PublicUrl;
+use crate::storage::Storage;
 
-/// Everything from our own origin, nothing inline, no framing. The link that `/download` redirects to is followed as a
-/// navigation, which `form-action` and the fetch directives don't touch.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; script-src 'self'; connect-src 'self'; \
-     form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-);
+/// Everything from our own origin, nothing inline, no framing.
+///
+/// A link to a document is followed as a navigation, which no fetch directive touches. But browsers hold `form-action`
+/// against every redirect that follows a form, and behind a log-in may come a download and the link's own origin.
+pub fn policy(public_url: &PublicUrl, storage: &Storage) -> HeaderValue {
+    const BASE: &str = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; script-src 'self'; \
+                        connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+    let mut policy = format!("{BASE} {}", public_url.origin());
+    for origin in storage.link_origins() {
+        policy.push(' ');
+        policy.push_str(&origin);
+    }
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(BASE))
+}
 
 /// Adds what the handler hasn't set itself.
 pub async fn add(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let https = request.app_data::<Data<Site>>().is_some_and(|site| site.public_url.is_https());
+    let site = request.app_data::<Data<Site>>().cloned();
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
     let mut default = |name: HeaderName, value: HeaderValue| {
@@ -31,14 +41,16 @@ pub async fn add(
             headers.insert(name, value);
         }
     };
-    default(CONTENT_SECURITY_POLICY, POLICY);
+    if let Some(site) = &site {
+        default(CONTENT_SECURITY_POLICY, site.policy.clone());
+    }
     default(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     default(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     default(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     default(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
     // Pages, redirects and errors alike; static assets and files say something else themselves.
     default(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if https {
+    if site.is_some_and(|site| site.public_url.is_https()) {
         default(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
     }
     Ok(response)

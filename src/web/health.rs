@@ -2,24 +2,19 @@
 
 use std::time::Duration;
 
-use actix_web::web::{Data, ServiceConfig, get, resource, route};
-use actix_web::{HttpResponse, guard};
+use actix_web::HttpResponse;
+use actix_web::web::{Data, ServiceConfig, get, resource};
 use diesel_async::SimpleAsyncConnection;
 use futures_util::future::join;
 use tokio::time::timeout;
 
-use super::{Site, assets};
+use super::Site;
 use crate::db::Database;
 
 const WITHIN: Duration = Duration::from_secs(3);
 
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/healthz").route(get().to(alive)))
-        .service(resource("/readyz").route(get().to(ready)))
-        .service(
-            resource("/static/{path:.*}")
-                .route(route().guard(guard::Any(guard::Get()).or(guard::Head())).to(assets::serve)),
-        );
+    app.service(resource("/healthz").route(get().to(alive))).service(resource("/readyz").route(get().to(ready)));
 }
 
 /// The process answers; says nothing about what it depends on, so that a database that is away restarts nobody.

@@ -19,8 +19,6 @@ pub struct Chrome {
     pub nav: Vec<NavItem>,
     /// Something went well.
     pub notice: &'static str,
-    /// Something needs attention.
-    pub alert: String,
 }
 
 pub struct NavItem {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue, USER_AGENT};
 use actix_web::middleware::Next;
@@ -12,7 +12,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use ipnet::IpNet;
 use uuid::Uuid;
 
-use super::Site;
+use super::{Error, Site};
 use crate::audit;
 
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -22,12 +22,12 @@ pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Origin(pub audit::Origin);
 
 impl FromRequest for Origin {
-    type Error = super::Error;
+    type Error = Error;
     type Future = std::future::Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let found = request.extensions().get::<Self>().cloned();
-        std::future::ready(found.ok_or_else(|| super::Error::Internal("request::describe isn't installed".into())))
+        std::future::ready(found.ok_or_else(|| Error::Internal("request::describe isn't installed".into())))
     }
 }
 
@@ -37,6 +37,10 @@ pub async fn describe(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    // The client has reset the connection. What it wanted done without an answer would be on record without an address.
+    if request.peer_addr().is_none() {
+        return Ok(request.error_response(Error::BadRequest).map_body(|_, body| EitherBody::right(body)));
+    }
     let started = Instant::now();
     let id = Uuid::now_v7().simple().to_string();
     let trusted = request.app_data::<Data<Site>>().map_or(&[][..], |site| &site.trusted_proxies);
@@ -56,7 +60,7 @@ pub async fn describe(
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
-    Ok(response)
+    Ok(response.map_into_left_body())
 }
 
 /// The client's address: the peer, or, when that is a trusted proxy, the last address in `X-Forwarded-For` that isn't

@@ -5,9 +5,10 @@
 
 use actix_web::guard::{Any, Get, Head};
 use actix_web::web::{ServiceConfig, get, post, resource, route};
+use actix_web::{HttpMessage, HttpRequest};
 
 use super::error::Error;
-use super::{account, api, invitation, portal, session};
+use super::{account, api, auth, invitation, portal, session};
 
 /// A page that may be asked for by GET and by HEAD: one that records nothing.
 macro_rules! page {
@@ -34,6 +35,10 @@ pub fn routes(app: &mut ServiceConfig) {
         .default_service(route().to(nothing_here));
 }
 
-async fn nothing_here() -> Result<&'static str, Error> {
+/// In the frame of whoever is logged in, so that the error page is the same as that of a BOL that isn't there.
+async fn nothing_here(request: HttpRequest) -> Result<&'static str, Error> {
+    if let Some(viewer) = auth::current(&request)? {
+        request.extensions_mut().insert(viewer);
+    }
     Err(Error::NotFound)
 }

@@ -10,21 +10,22 @@ use actix_session::SessionMiddleware;
 use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_web::cookie::{Key, SameSite};
 use actix_web::dev::ServerHandle;
+use actix_web::http::header::HeaderValue;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::{Data, FormConfig, PathConfig, PayloadConfig, QueryConfig, scope};
 use actix_web::{App, HttpServer};
 use chrono_tz::Tz;
 use ipnet::IpNet;
 
-use super::assets::Assets;
+use super::assets::{self, Assets};
 use super::limits::{FINISH_WITHIN, HEADERS_WITHIN, KEEP_ALIVE, MOST_FORM};
 use super::session_store::PostgresSessions;
 use super::{Error, cross_site, error, files, headers, health, https, limits, request, routes};
 use crate::accounts::{DeviceKey, sessions};
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseUrl, PublicUrl, SecretKey, StorageConfig};
+use crate::config::{Config, DatabaseUrl, PublicUrl, SecretKey};
 use crate::db::Database;
-use crate::storage::{LocalStore, S3Store, Storage};
+use crate::storage::Storage;
 
 /// What `serve` and `demo` start a server with.
 pub struct Settings {
@@ -37,6 +38,8 @@ pub struct Settings {
 /// What every handler may need; the same in all workers.
 pub struct Site {
     pub public_url: PublicUrl,
+    /// The content security policy of pages.
+    pub policy: HeaderValue,
     pub storage: Storage,
     pub clock: Clock,
     pub devices: DeviceKey,
@@ -70,14 +73,19 @@ impl Running {
                 .parse()
                 .map_err(|()| io::Error::other("the address makes no URL"))?,
         };
-        let storage = match &config.storage {
-            StorageConfig::S3(s3) => Storage::S3(S3Store::new(s3).await),
-            StorageConfig::Local { root } => Storage::Local(LocalStore::new(root, &secret, public_url.origin())),
-        };
-        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let connections = (config.database_pool_size / workers).max(2);
+        let storage = Storage::new(&config.storage, &secret, public_url.origin()).await;
+        if let Storage::Local(store) = &storage {
+            let problem =
+                |error: io::Error| io::Error::new(error.kind(), format!("MEDIA_ROOT: can't be made: {error}"));
+            store.prepare().map_err(problem)?;
+        }
+        // Each worker has connections of its own, two at the least.
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let workers = cores.min(config.database_pool_size / 2).max(1);
+        let connections = config.database_pool_size / workers;
         let cookie_key = Key::from(&secret.derive::<64>("primetrade session cookie v1"));
         let site = Data::from(Arc::new(Site {
+            policy: headers::policy(&public_url, &storage),
             public_url,
             storage,
             clock,
@@ -118,6 +126,7 @@ impl Running {
                 .wrap(from_fn(headers::add))
                 .wrap(from_fn(request::describe))
                 .configure(health::routes)
+                .configure(assets::routes)
                 .configure(files::routes)
                 .service(
                     scope("")

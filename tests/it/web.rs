@@ -165,6 +165,28 @@ async fn malformed_oversized_and_slow_requests_are_refused() {
     assert_eq!(Answer::of(json).await.status, 400);
 }
 
+/// Who sends something and resets the connection can't have it done without an address on record.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_whose_client_is_gone_does_nothing_untraceable() {
+    let app = App::start().await;
+    let address = app.url.strip_prefix("http://").unwrap().to_owned();
+    for _ in 0..40 {
+        let address = address.clone();
+        tokio::task::spawn_blocking(move || {
+            use std::io::Write;
+            let socket = std::net::TcpStream::connect(address).unwrap();
+            rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).unwrap();
+            let body = "email=buyer%40acme.example&password=a+guess+of+fifteen";
+            let request = format!("POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+            (&socket).write_all(request.as_bytes()).unwrap();
+        })
+        .await
+        .unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE ip IS NULL").await, ["0"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_proxy_plain_http_leads_to_https() {
     let app = App::start_with(&[("PUBLIC_URL", "https://portal.example.com"), ("TRUSTED_PROXIES", "127.0.0.1")]).await;

@@ -89,9 +89,19 @@ impl Browser {
         self.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
     }
 
-    /// What somebody can read on the page.
-    pub async fn text(&self) -> String {
-        self.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+    /// What somebody can read on the page, once this is among it.
+    pub async fn text_with(&self, expected: &str) -> String {
+        let mut text = String::new();
+        for _ in 0..100 {
+            // In the middle of a navigation there may be no page to ask.
+            let read = self.execute("return document.body ? document.body.innerText : ''", vec![]).await;
+            text = read.ok().and_then(|read| read.as_str().map(Into::into)).unwrap_or_default();
+            if text.contains(expected) {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("no {expected:?} in\n{text}");
     }
 
     pub async fn log_in(&self, base: &str, email: &str, password: &str) {
