@@ -4,6 +4,7 @@
 //! the first, one line each: the variable, what was found, what is allowed. Secrets appear in no message and in no
 //! `Debug` output.
 
+mod database_url;
 mod secret;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use url::Url;
 
+pub use database_url::DatabaseUrl;
 pub use secret::{Secret, SecretKey};
 
 /// Everything that can be configured. `None` where the README says "none".
@@ -64,34 +66,6 @@ pub struct S3Credentials {
 pub enum LogFormat {
     Text,
     Json,
-}
-
-/// A `postgres://` URL. Never shown: it holds a password. [`crate::db::check_url`] says whether it makes sense.
-#[derive(Clone)]
-pub struct DatabaseUrl(String);
-
-impl DatabaseUrl {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-impl std::str::FromStr for DatabaseUrl {
-    type Err = &'static str;
-
-    fn from_str(value: &str) -> Result<Self, Self::Err> {
-        match value.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => Ok(Self(value.into())),
-            Some(_) => Err("a URL of another scheme"),
-            None => Err("a value that is not a URL"),
-        }
-    }
 }
 
 /// Where the outside reaches us: scheme, host and port, nothing after them.
@@ -148,7 +122,7 @@ impl Config {
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn from_environment(needs: Needs) -> Result<Self, ConfigErrors> {
         let mut values: HashMap<String, String> = HashMap::new();
-        match dotenvy::from_filename_iter(".env") {
+        match dotenvy::from_path_iter(".env") {
             Ok(lines) => {
                 for (number, line) in lines.enumerate() {
                     // The error would quote the line, which may hold a secret.
@@ -162,8 +136,9 @@ impl Config {
             Err(_) => return Err(ConfigErrors(vec![".env: it exists but can't be read".into()])),
         }
         for (name, value) in std::env::vars_os() {
-            if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
-                values.insert(name.into(), value.into());
+            // What is not UTF-8 is reported when somebody asks for it, see `Reader::text`.
+            if let Some(name) = name.to_str() {
+                values.insert(name.into(), value.to_string_lossy().into_owned());
             }
         }
         Self::from_values(&values, needs)
@@ -190,7 +165,7 @@ impl Config {
                 .unwrap_or(chrono_tz::America::New_York),
             trusted_proxies: read.networks("TRUSTED_PROXIES"),
             log_format: read.log_format(),
-            log_filter: read.text("RUST_LOG").unwrap_or_else(|| "info".into()),
+            log_filter: read.log_filter(),
             host,
         };
         read.check_ahead();
@@ -220,8 +195,16 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// An empty value counts as not set: dashboards and compose files leave such.
-    fn text(&self, name: &str) -> Option<String> {
-        self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty()).map(Into::into)
+    fn text(&mut self, name: &str) -> Option<String> {
+        let value = self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())?;
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            let problem = format!("{name}: found a value that is not UTF-8 text");
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+            return None;
+        }
+        Some(value.into())
     }
 
     fn problem(&mut self, name: &str, found: &str, allowed: &str) {
@@ -274,14 +257,8 @@ impl Reader<'_> {
             }
             return None;
         };
-        match found.parse::<DatabaseUrl>() {
-            Ok(url) => match crate::db::check_url(&url) {
-                Ok(()) => Some(url),
-                Err(what) => {
-                    self.problems.push(format!("DATABASE_URL: {what}; allowed is {ALLOWED}"));
-                    None
-                }
-            },
+        match found.parse() {
+            Ok(url) => Some(url),
             Err(what) => {
                 self.problems.push(format!("DATABASE_URL: found {what}, allowed is {ALLOWED}"));
                 None
@@ -391,6 +368,14 @@ impl Reader<'_> {
         }
     }
 
+    fn log_filter(&mut self) -> String {
+        let filter = self.text("RUST_LOG").unwrap_or_else(|| "info".into());
+        if tracing_subscriber::EnvFilter::builder().parse(&filter).is_err() {
+            self.problem("RUST_LOG", &filter, "a level such as info, or directives such as warn,primetrade=debug");
+        }
+        filter
+    }
+
     /// Variables that nothing uses yet are checked all the same, so that the day something does is no surprise.
     fn check_ahead(&mut self) {
         self.number("MAX_UPLOAD_MB", 50, 1, 5_000);
@@ -459,6 +444,7 @@ mod tests {
                 ("BOL_PREFIX", "prt"),
                 ("PUBLIC_URL", "portal.example.com"),
                 ("LOG_FORMAT", "xml"),
+                ("RUST_LOG", "primetrade=loud"),
             ],
             Needs::Serving,
         )
@@ -479,6 +465,7 @@ mod tests {
             "BOL_PREFIX",
             "PUBLIC_URL",
             "LOG_FORMAT",
+            "RUST_LOG",
         ] {
             assert!(errors.lines().any(|line| line.starts_with(&format!("{name}:"))), "{name} missing in\n{errors}");
         }

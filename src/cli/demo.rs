@@ -4,8 +4,6 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 use rand::TryRngCore as _;
 
 use super::{Failure, seed, serve};
@@ -13,7 +11,6 @@ use crate::config::{Config, SecretKey, StorageConfig};
 use crate::db::Database;
 use crate::db::cluster::{Cluster, ClusterError, Options};
 use crate::db::migrations;
-use crate::db::schema::bols;
 use crate::samples;
 
 const CUSTOMERS: usize = 6;
@@ -57,9 +54,7 @@ async fn with_database(mut config: Config, data_dir: &Path, cluster: Option<&Clu
         Some(secret) => secret.clone(),
         None => kept_secret(data_dir).map_err(|error| Failure::Problem(format!("{}: {error}", data_dir.display())))?,
     };
-    let any: Option<i64> =
-        bols::table.select(bols::id).first(&mut *Database::new(&url, 1).get().await?).await.optional()?;
-    if any.is_none() {
+    if seed::present(&Database::new(&url, 1)).await?.is_none() {
         eprintln!("putting in the sample data …");
         seed::run(&config, CUSTOMERS, BOLS).await?;
     }

@@ -14,12 +14,12 @@ use crate::accounts::customers::NewCustomer;
 use crate::accounts::passwords;
 use crate::accounts::users::{self, NewMembership, NewUser};
 use crate::bols::{BolNumber, NewBol};
-use crate::config::{Config, SecretKey, StorageConfig};
+use crate::config::{Config, SecretKey};
 use crate::db::Database;
-use crate::db::schema::{bols, documents};
+use crate::db::schema::{bols, customers, documents, users as users_table};
 use crate::documents::{Kind, NewDocument, key_for};
 use crate::samples::{self, SampleBol, SampleDocument, SampleSet, SampleUser};
-use crate::storage::{LocalStore, ObjectKey, S3Store, Storage, StorageError};
+use crate::storage::{ObjectKey, Storage, StorageError};
 
 /// Rows an INSERT: 33 columns each, and a statement has at most 65,535 parameters.
 const BATCH: usize = 500;
@@ -29,12 +29,14 @@ const PUTS: usize = 16;
 /// Seeds, and gives what was seeded. The storage comes first: a database that has BOLs has their files.
 pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<(SampleSet, usize), Failure> {
     let db = Database::new(database_url(config)?, 2);
-    let present: Option<i64> = bols::table.select(bols::id).first(&mut *db.get().await?).await.optional()?;
-    if present.is_some() {
-        return Err(Failure::Problem("the database has BOLs already; sample data goes into an empty one only".into()));
+    if let Some(what) = present(&db).await? {
+        return Err(Failure::Problem(format!(
+            "the database has {what} already; sample data, with passwords that everybody knows, goes into an empty one only"
+        )));
     }
     let sample = samples::generate(customers, bol_count);
-    let storage = storage(config).await;
+    // Signing links isn't needed here, so any key will do.
+    let storage = Storage::new(&config.storage, &SecretKey::from_bytes(Vec::new()), String::new()).await;
     let papers = store_papers(&config.bol_prefix, &sample.bols, &storage).await?;
     let hashes = hash_passwords(&sample.users).await?;
     let rows = Rows { prefix: &config.bol_prefix, sample: &sample, papers: &papers, hashes: &hashes };
@@ -50,6 +52,16 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
     Ok((sample, count))
 }
 
+/// What a database has that isn't empty.
+pub async fn present(db: &Database) -> Result<Option<&'static str>, Failure> {
+    let mut connection = db.get().await?;
+    let any_bol: Option<i64> = bols::table.select(bols::id).first(&mut connection).await.optional()?;
+    let any_user: Option<i64> = users_table::table.select(users_table::id).first(&mut connection).await.optional()?;
+    let any_customer: Option<i64> = customers::table.select(customers::id).first(&mut connection).await.optional()?;
+    let found = [("BOLs", any_bol), ("users", any_user), ("customers", any_customer)];
+    Ok(found.into_iter().find_map(|(what, any)| any.map(|_| what)))
+}
+
 /// The sample logins, for people or as JSON.
 pub fn print(sample: &SampleSet, as_json: bool) {
     if as_json {
@@ -60,16 +72,6 @@ pub fn print(sample: &SampleSet, as_json: bool) {
     }
     for user in &sample.users {
         println!("{:<9} {:<44} {:<32} {}", user.role, user.email, user.password, user.customers.join(" "));
-    }
-}
-
-/// Signing links isn't needed here, so any key will do.
-async fn storage(config: &Config) -> Storage {
-    match &config.storage {
-        StorageConfig::S3(s3) => Storage::S3(S3Store::new(s3).await),
-        StorageConfig::Local { root } => {
-            Storage::Local(LocalStore::new(root, &SecretKey::from_bytes(Vec::new()), String::new()))
-        }
     }
 }
 

@@ -30,7 +30,9 @@ pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
     // Partitions of the access log for the year ahead. Without them events go to the default partition: no reason to
     // stop, but one to say so.
     let mut connection = db::connect(url).await.map_err(Failure::problem)?;
-    if let Err(error) = connection.batch_execute("SELECT audit_prepare_months(current_date, 13)").await {
+    // A new partition locks out everybody for a moment, who would queue behind us if we had to wait for that lock.
+    let prepare = "SET lock_timeout = '300ms'; SELECT audit_prepare_months(current_date, 13)";
+    if let Err(error) = connection.batch_execute(prepare).await {
         tracing::warn!(%error, "partitions of audit_events could not be prepared");
     }
     Ok(())
@@ -39,9 +41,16 @@ pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
 /// Starts, and says where. Stops by SIGTERM or Ctrl-C, after finishing what is under way.
 pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey) -> Result<Running, Failure> {
     let stop = stop_signal()?;
+    let unreachable_links = config.public_url.is_none() && matches!(config.host.as_str(), "0.0.0.0" | "::" | "[::]");
     let settings = Settings { config, database_url, secret, clock: Clock::system() };
     let running = Running::start(settings, stop).await.map_err(|error| Failure::Usage(error.to_string()))?;
     println!("listening on http://{}", running.address);
+    if unreachable_links {
+        tracing::warn!(
+            "PUBLIC_URL is not set: links will begin with http://{}, which leads nowhere from another machine",
+            running.address
+        );
+    }
     Ok(running)
 }
 

@@ -5,6 +5,7 @@
 //! is in the databases is not this module's business.
 
 mod binaries;
+mod leftover;
 mod owner;
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -16,7 +17,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use diesel_async::SimpleAsyncConnection;
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use self::binaries::Binaries;
 use self::owner::Owner;
@@ -25,11 +26,12 @@ use crate::config::DatabaseUrl;
 /// Recovery after a crash may take a while.
 const START_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
 const SUPERUSER: &str = "postgres";
 /// Owns the databases and is no superuser, as in production: a superuser would ignore grants and row security.
 const OWNER: &str = "primetrade";
-/// `sun_path` holds 107 bytes, of which the name of the socket needs 15.
-const LONGEST_SOCKET_FOLDER: usize = 92;
+/// `sun_path` holds 107 bytes, 103 on macOS, of which the name of the socket needs 15.
+const LONGEST_SOCKET_FOLDER: usize = 88;
 const LARGEST_LOG: u64 = 10_000_000;
 
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +95,7 @@ impl Cluster {
         if made.is_none() {
             init(&binaries, &owner, &home, &mut log_file, &log)?;
         }
-        stop_leftover(&data).await?;
+        leftover::clear(&data).await?;
 
         let socket = if data.as_os_str().len() <= LONGEST_SOCKET_FOLDER {
             data.clone()
@@ -149,7 +151,7 @@ impl Cluster {
         let folder: String = url::form_urlencoded::byte_serialize(self.socket.as_os_str().as_encoded_bytes()).collect();
         format!("postgres://{user}@/{database}?host={}", folder.replace('+', "%20"))
             .parse()
-            .map_err(|what| ClusterError::Database(format!("the socket's folder makes {what}")))
+            .map_err(|what: String| ClusterError::Database(format!("the socket's folder makes {what}")))
     }
 
     /// Makes the database and its owner, if they aren't there yet, and gives its URL.
@@ -184,7 +186,7 @@ impl Cluster {
             if !matches!(self.server.try_wait(), Ok(None)) {
                 return true;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(POLL).await;
         }
         false
     }
@@ -203,7 +205,7 @@ impl Cluster {
             {
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(POLL).await;
         }
         Err(failed("start", &self.log))
     }
@@ -230,10 +232,6 @@ fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal); // it may have gone already
     }
-}
-
-fn is_alive(pid: Pid) -> bool {
-    test_kill_process(pid).is_ok()
 }
 
 /// One primetrade a folder. The lock goes with the process, however it ends.
@@ -288,43 +286,6 @@ fn init(binaries: &Binaries, owner: &Owner, home: &Path, log_file: &mut File, lo
     }
     let data = home.join("postgres");
     std::fs::rename(&fresh, &data).map_err(io(&data))
-}
-
-/// A server that outlived its program (somebody killed the watchdog too) is stopped before ours starts. A stale pid
-/// file without a server is Postgres's own affair.
-async fn stop_leftover(data: &Path) -> Result<(), ClusterError> {
-    let Ok(state) = std::fs::read_to_string(data.join("postmaster.pid")) else { return Ok(()) };
-    let Some(pid) = state.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw) else {
-        return Ok(());
-    };
-    if !is_alive(pid) || !is_postgres(pid) {
-        return Ok(());
-    }
-    tracing::warn!(pid = pid.as_raw_nonzero().get(), "a Postgres from an earlier run is still up; stopping it");
-    let _ = kill_process(pid, Signal::INT);
-    let started = Instant::now();
-    while is_alive(pid) {
-        if started.elapsed() > STOP_WITHIN {
-            return Err(ClusterError::Database(format!(
-                "an earlier Postgres (process {}) doesn't stop",
-                pid.as_raw_nonzero()
-            )));
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
-}
-
-/// The pid may belong to somebody else by now.
-fn is_postgres(pid: Pid) -> bool {
-    let pid = pid.as_raw_nonzero().to_string();
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).or_else(|_| {
-        Command::new("ps")
-            .args(["-o", "comm=", "-p", &pid])
-            .output()
-            .map(|ps| String::from_utf8_lossy(&ps.stdout).into_owned())
-    });
-    name.is_ok_and(|name| name.trim().ends_with("postgres"))
 }
 
 /// Waits until our end of its input closes, which happens however this process ends, and then stops the server.

@@ -173,6 +173,9 @@ async fn seed_is_the_same_every_time_and_goes_into_an_empty_database_only() {
         ));
         let again = primetrade(&environment, &["seed"], "").await;
         assert_eq!((again.status.code(), text(&again.stderr).contains("has BOLs already")), (Some(1), true));
+        crate::support::execute(&url, "TRUNCATE bols CASCADE").await;
+        let again = primetrade(&environment, &["seed"], "").await;
+        assert_eq!((again.status.code(), text(&again.stderr).contains("has users already")), (Some(1), true));
     }
     assert_eq!(seen[0], seen[1]);
 }

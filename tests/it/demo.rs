@@ -54,10 +54,19 @@ async fn demo_serves_stops_cleanly_and_comes_back_with_the_same_data() {
     program.signal(Signal::KILL);
     assert_eq!(program.end().await.0, None);
     kill(postgres);
+    // By now its number is somebody else's, who must not be harmed.
+    let mut bystander = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let pid_file = folder.path().join("data/postgres/postmaster.pid");
+    if let Ok(state) = std::fs::read_to_string(&pid_file) {
+        std::fs::write(&pid_file, state.replacen(&postgres.to_string(), &bystander.id().to_string(), 1)).unwrap();
+    }
     let mut program = Program::start(folder.path(), &[], &DEMO);
     assert_eq!(again.at(&program.address().await).get("/bols").await.status, 200);
     program.signal(Signal::TERM);
     assert_eq!(program.end().await.0, Some(0));
+    assert!(bystander.try_wait().unwrap().is_none(), "a bystander was stopped");
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
 }
 
 fn is_alive(pid: i32) -> bool {

@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub const HOW_TO_INSTALL: &str = "Postgres is not installed (initdb and postgres were not found on PATH nor in the usual folders); \
+pub const HOW_TO_INSTALL: &str = "Postgres 14 or newer is not installed (its initdb and postgres were not found on PATH nor in the usual folders); \
      install it with: sudo apt-get install postgresql   (macOS: brew install postgresql@17)";
+
+/// What the migrations need: SQL functions with a body of their own.
+const OLDEST: u32 = 14;
 
 /// A folder with both programs.
 pub struct Binaries {
@@ -15,8 +18,9 @@ pub struct Binaries {
 impl Binaries {
     /// The first on PATH, or the newest of the usual folders.
     pub fn newest() -> Option<Self> {
-        let on_path = crate::config::search_path().into_iter().find_map(|folder| Self::in_folder(&folder));
-        on_path.or_else(|| Self::usual().into_iter().max_by_key(|found| found.major))
+        let on_path = crate::config::search_path().into_iter().filter_map(|folder| Self::in_folder(&folder));
+        let usual = || Self::usual().into_iter().max_by_key(|found| found.major);
+        on_path.take(1).find(|found| found.major >= OLDEST).or_else(usual).filter(|found| found.major >= OLDEST)
     }
 
     /// Those that can open a cluster made by this major version.

@@ -1,0 +1,87 @@
+//! `DATABASE_URL`, read once and never shown: it holds a password.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tokio_postgres::config::Host;
+
+/// A server that doesn't answer is given up; so is one that vanishes in the middle of a query.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const PROBE_AFTER: Duration = Duration::from_secs(30);
+const SILENT_FOR: Duration = Duration::from_secs(20);
+
+/// A `postgres://` URL that a connection can be made from.
+#[derive(Clone)]
+pub struct DatabaseUrl {
+    text: String,
+    options: tokio_postgres::Config,
+    verifies: bool,
+}
+
+impl DatabaseUrl {
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub fn options(&self) -> &tokio_postgres::Config {
+        &self.options
+    }
+
+    /// `verify-ca` and `verify-full`, which both check the name too, against the system's roots.
+    pub fn verifies_certificate(&self) -> bool {
+        self.verifies
+    }
+
+    /// A Unix socket needs no TLS, and Postgres offers none on it.
+    pub fn is_local(&self) -> bool {
+        self.options.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    /// What was found, without the password.
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => {}
+            Some(_) => return Err("a URL of another scheme".into()),
+            None => return Err("a value that is not a URL".into()),
+        }
+        let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        let mut verifies = false;
+        // tokio-postgres knows disable, prefer and require only.
+        let known = |parameter| match parameter {
+            "sslmode=verify-ca" | "sslmode=verify-full" => {
+                verifies = true;
+                "sslmode=require"
+            }
+            "sslmode=allow" => "sslmode=prefer",
+            other => other,
+        };
+        let query: Vec<&str> = query.split('&').filter(|parameter| !parameter.is_empty()).map(known).collect();
+        let mut options: tokio_postgres::Config =
+            format!("{base}?{}", query.join("&")).parse().map_err(|error: tokio_postgres::Error| {
+                // The source names the option; neither quotes the password.
+                match std::error::Error::source(&error) {
+                    Some(source) => format!("a URL with {source}"),
+                    None => "a URL that can't be read".into(),
+                }
+            })?;
+        if options.get_hosts().is_empty() {
+            return Err("a URL without a host".into());
+        }
+        if options.get_connect_timeout().is_none() {
+            options.connect_timeout(CONNECT_WITHIN);
+        }
+        options.application_name("primetrade").keepalives_idle(PROBE_AFTER).tcp_user_timeout(SILENT_FOR);
+        Ok(Self { text: text.into(), options, verifies })
+    }
+}
