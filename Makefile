@@ -3,10 +3,14 @@
 # Serves http://127.0.0.1:8080 with a private Postgres, local files and sample data in data/.
 run:
 	@scripts/need postgres
-	cargo build --locked --release
-	@exec target/release/primetrade demo
+	@exec cargo run --locked --release -- demo
 
 # Every test, on real parts: Postgres, an S3 server, Chromium.
 test:
 	@scripts/need postgres chromium
 	@scripts/test
+
+# Pages and downloads a second, beside pgbench with the same statements. Takes some two minutes after the build.
+bench:
+	@scripts/need postgres wrk
+	cargo bench --locked --bench portal

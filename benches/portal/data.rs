@@ -1,0 +1,81 @@
+//! What the benchmark runs on: rows made by the database itself, and one file for every BOL that is downloaded.
+
+use std::path::Path;
+
+use diesel::QueryableByName;
+use diesel::sql_types::Text;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use primetrade::accounts::passwords;
+use primetrade::config::DatabaseUrl;
+use primetrade::db;
+
+pub const CUSTOMERS: usize = 200;
+pub const BOLS: usize = 100_000;
+pub const PASSWORD: &str = "pig-iron-by-the-river-17";
+const FILE: &[u8] = b"%PDF-1.7\n% a bill of lading\n%%EOF\n";
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// The e-mail address of a customer's login, from 1.
+pub fn email(customer: usize) -> String {
+    format!("buyer{customer}@example.com")
+}
+
+pub async fn load(url: &DatabaseUrl, media: &Path) {
+    let hash = passwords::hash(PASSWORD).await.unwrap();
+    let mut connection = db::connect(url).await.unwrap();
+    let size = FILE.len();
+    connection
+        .batch_execute(&format!(
+            "SET statement_timeout = 0;
+             INSERT INTO customers (code, name) SELECT 'C' || n, 'Foundry number ' || n FROM generate_series(1, {CUSTOMERS}) n;
+             INSERT INTO users (email, name, role, password_hash)
+                 SELECT 'buyer' || n || '@example.com', 'Buyer ' || n, 'customer', '{hash}' FROM generate_series(1, {CUSTOMERS}) n;
+             INSERT INTO memberships (user_id, customer_id)
+                 SELECT u.id, c.id FROM users u JOIN customers c ON u.email = 'buyer' || substr(c.code, 2) || '@example.com';
+             INSERT INTO bols (number, number_year, number_seq, customer_id, customer_name, bol_date, product, lot, customer_po,
+                               release_number, carrier, carrier_scac, truck_number, trailer_number, ship_to, net_lb, changed_at)
+                 SELECT 'PRT-' || y || '-' || lpad(s::text, 5, '0'), y, s, 1 + n % {CUSTOMERS}, 'Foundry number ' || 1 + n % {CUSTOMERS},
+                        make_date(y, 1 + s / 2400, 1 + s % 28), 'Basic pig iron grade ' || n % 7, 'BPI-' || n % 500, '4500' || n % 9000,
+                        'R-' || n % 90, 'Buckeye Hopper Lines', 'BKHP', (n % 900)::text, 'ED-' || n % 3000,
+                        E'Miami Valley Ductile Castings\\n1480 Troy Street\\nDayton, OH 45404', 42000 + n % 7000, now()
+                 FROM (SELECT n, 2023 + n / 28000 AS y, 1 + n % 28000 AS s FROM generate_series(0, {BOLS} - 1) n) g;
+             INSERT INTO documents (bol_id, kind, version, object_key, file_name, sha256, size_bytes, state, stored_at)
+                 SELECT id, 'bol', 1, 'bols/' || number_year || '/' || number || '.pdf', number || '.pdf', sha256('x'), {size}, 'stored', now()
+                 FROM bols"
+        ))
+        .await
+        .unwrap();
+    connection.batch_execute("VACUUM ANALYZE").await.unwrap();
+    for line in lines(
+        url,
+        "SELECT object_key AS line FROM documents d JOIN bols b ON b.id = d.bol_id WHERE b.number_year = 2026",
+    )
+    .await
+    {
+        let path = media.join(line);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, FILE).unwrap();
+    }
+}
+
+/// The newest BOL of each of the first customers.
+pub async fn newest(url: &DatabaseUrl, customers: usize) -> Vec<String> {
+    let sql = format!(
+        "SELECT DISTINCT ON (u.id) b.number AS line FROM users u JOIN memberships m ON m.user_id = u.id
+         JOIN bols b ON b.customer_id = m.customer_id
+         WHERE u.email = ANY(SELECT 'buyer' || n || '@example.com' FROM generate_series(1, {customers}) n)
+         ORDER BY u.id, b.bol_date DESC, b.id DESC"
+    );
+    lines(url, &sql).await
+}
+
+async fn lines(url: &DatabaseUrl, sql: &str) -> Vec<String> {
+    let mut connection = db::connect(url).await.unwrap();
+    let found: Vec<Line> = diesel::sql_query(sql).load(&mut connection).await.unwrap();
+    found.into_iter().map(|row| row.line).collect()
+}

@@ -1,0 +1,118 @@
+//! `make bench`: how many pages and downloads a second, beside what Postgres alone does with the very same statements.
+//!
+//! 100,000 BOLs over 200 customers, 64 connections that each belong to another user, on one machine: server, Postgres
+//! and load share its cores. The statements that pgbench replays are taken from the server's own log of one request,
+//! parameters and all, so that nothing is compared with something simpler.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a benchmark may fall over")]
+
+mod data;
+mod http;
+mod pgbench;
+mod statements;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use primetrade::db::cluster::{Cluster, Options};
+use primetrade::db::migrations;
+
+/// Connections of the load, and users: one each.
+const CONNECTIONS: usize = 64;
+const SECONDS: u32 = 10;
+
+#[tokio::main]
+async fn main() {
+    let folder = tempfile::Builder::new().prefix("primetrade-bench-").tempdir().unwrap();
+    let path = folder.path();
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let settings = vec![("shared_buffers", "512MB".into()), ("max_wal_size", "4GB".into())];
+    let cluster = Cluster::start(path, &Options { scratch: false, settings }).await.unwrap();
+    let url = cluster.database("bench").await.unwrap();
+    migrations::apply(&url).await.unwrap();
+    eprintln!("loading {} BOLs of {} customers …", data::BOLS, data::CUSTOMERS);
+    let media = path.join("media");
+    data::load(&url, &media).await;
+
+    let server = Server::start(path, url.as_str(), &media);
+    let cookies = http::log_in(&server.url, CONNECTIONS).await;
+    let numbers = data::newest(&url, CONNECTIONS).await;
+    let page = statements::capture(&cluster, path, &server.url, "/bols", &cookies).await;
+    let downloads: Vec<String> = numbers.iter().map(|number| format!("/bols/{number}/download")).collect();
+
+    println!("\n{CONNECTIONS} connections, {SECONDS} s each; server, Postgres and load on {} cores", cores());
+    println!("{:<44} {:>10} {:>9} {:>9} {:>8}", "", "per second", "p50 ms", "p99 ms", "ratio");
+    let database = pgbench::replay(&cluster, path, &page, SECONDS);
+    report("pgbench: the statements of the list page", &database, None);
+    let pages = vec!["/bols".to_owned(); CONNECTIONS];
+    let list = http::load(path, &server.url, &pages, &cookies, 200, SECONDS);
+    report("the list page", &list, Some(&database));
+    let insert = pgbench::replay(&cluster, path, &[vec![vec![statements::AUDIT_INSERT.into()]]], SECONDS);
+    report("pgbench: a plain insert of an audit event", &insert, None);
+    let redirect = http::load(path, &server.url, &downloads, &cookies, 303, SECONDS);
+    report("the download redirect", &redirect, Some(&insert));
+    println!("{:<44} {:>10}", "memory of the server after that, MB", server.resident_mb());
+    drop(server);
+    cluster.stop().await.unwrap();
+}
+
+/// What a run came to.
+pub struct Figures {
+    pub per_second: f64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+}
+
+fn report(what: &str, figures: &Figures, beside: Option<&Figures>) {
+    let ratio = beside.map(|other| format!("{:.2}", figures.per_second / other.per_second)).unwrap_or_default();
+    let Figures { per_second, p50_ms, p99_ms } = figures;
+    println!("{what:<44} {per_second:>10.0} {p50_ms:>9.1} {p99_ms:>9.1} {ratio:>8}");
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// `primetrade serve` as a process of its own, so that its memory is its own.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(folder: &Path, database: &str, media: &Path) -> Self {
+        use std::io::{BufRead, BufReader};
+        let secret: String = (0..128u8).map(|n| format!("{:02x}", n.wrapping_mul(37))).collect();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_primetrade"))
+            .arg("serve")
+            .current_dir(folder)
+            .env("DATABASE_URL", database)
+            .env("SECRET_KEY", secret)
+            .env("MEDIA_ROOT", media)
+            .env("PORT", "0")
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let url = lines.find_map(|line| line.strip_prefix("listening on ").map(Into::into)).unwrap();
+        Self { child, url }
+    }
+
+    fn resident_mb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default() / 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
