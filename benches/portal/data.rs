@@ -46,7 +46,9 @@ pub async fn load(url: &DatabaseUrl, media: &Path) {
                  FROM (SELECT n, 2023 + n / 28000 AS y, 1 + n % 28000 AS s FROM generate_series(0, {BOLS} - 1) n) g;
              INSERT INTO documents (bol_id, kind, version, object_key, file_name, sha256, size_bytes, state, stored_at)
                  SELECT id, 'bol', 1, 'bols/' || number_year || '/' || number || '.pdf', number || '.pdf', sha256('x'), {size}, 'stored', now()
-                 FROM bols"
+                 FROM bols;
+             INSERT INTO bol_opens (user_id, bol_id, opened_at)
+                 SELECT m.user_id, b.id, now() FROM memberships m JOIN bols b ON b.customer_id = m.customer_id WHERE b.id % 2 = 0"
         ))
         .await
         .unwrap();

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -30,10 +31,11 @@ impl Deref for Browser {
 impl Browser {
     pub async fn start(width: u32, height: u32) -> Self {
         let (profile, downloads) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        // The driver ends with its input, which closes however this process ends, and takes the browser along.
-        let script = "chromedriver --port=0 & driver=$!; cat >/dev/null; kill $driver; wait $driver";
+        // Driver and browser are a process group that ends with its input, which closes however this process ends.
+        let script = "trap : TERM; chromedriver --port=0 & cat >/dev/null; kill -TERM 0; sleep 0.5; kill -KILL 0";
         let mut driver = Command::new("sh")
             .args(["-c", script])
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -123,7 +125,7 @@ impl Browser {
         panic!("{name} was not downloaded");
     }
 
-    /// Ends the browser; a test that fails leaves that to the driver's end.
+    /// Ends the browser as a person would; a test that fails leaves that to [`Browser::drop`].
     pub async fn close(self) {
         self.client.clone().close().await.unwrap();
     }
