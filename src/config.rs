@@ -5,6 +5,7 @@
 //! `Debug` output.
 
 mod database_url;
+mod reader;
 mod secret;
 
 use std::collections::HashMap;
@@ -16,6 +17,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use ipnet::IpNet;
 use url::Url;
+
+use self::reader::Reader;
 
 pub use database_url::DatabaseUrl;
 pub use secret::{Secret, SecretKey};
@@ -145,7 +148,7 @@ impl Config {
     }
 
     pub fn from_values(values: &HashMap<String, String>, needs: Needs) -> Result<Self, ConfigErrors> {
-        let mut read = Reader { values, problems: Vec::new() };
+        let mut read = Reader::new(values);
 
         let host = read.text("HOST").unwrap_or_else(|| "127.0.0.1".into());
         if host.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/') {
@@ -188,67 +191,7 @@ pub fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }
 
-struct Reader<'a> {
-    values: &'a HashMap<String, String>,
-    problems: Vec<String>,
-}
-
 impl Reader<'_> {
-    /// An empty value counts as not set: dashboards and compose files leave such.
-    fn text(&mut self, name: &str) -> Option<String> {
-        let value = self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())?;
-        if value.contains(char::REPLACEMENT_CHARACTER) {
-            let problem = format!("{name}: found a value that is not UTF-8 text");
-            if !self.problems.contains(&problem) {
-                self.problems.push(problem);
-            }
-            return None;
-        }
-        Some(value.into())
-    }
-
-    fn problem(&mut self, name: &str, found: &str, allowed: &str) {
-        let mut found: String = found.chars().take(80).collect();
-        found.retain(|c| !c.is_control());
-        self.problems.push(format!("{name}: found \"{found}\", allowed is {allowed}"));
-    }
-
-    fn missing(&mut self, name: &str, allowed: &str) {
-        self.problems.push(format!("{name}: not set, needed is {allowed}"));
-    }
-
-    fn parsed<T: std::str::FromStr>(&mut self, name: &str, allowed: &str) -> Option<T> {
-        let found = self.text(name)?;
-        let parsed = found.parse().ok();
-        if parsed.is_none() {
-            self.problem(name, &found, allowed);
-        }
-        parsed
-    }
-
-    fn number(&mut self, name: &str, default: u64, least: u64, most: u64) -> u64 {
-        let Some(found) = self.text(name) else { return default };
-        match found.parse() {
-            Ok(number) if (least..=most).contains(&number) => number,
-            _ => {
-                self.problem(name, &found, &format!("a whole number from {least} to {most}"));
-                default
-            }
-        }
-    }
-
-    fn flag(&mut self, name: &str, default: bool) -> bool {
-        let Some(found) = self.text(name) else { return default };
-        match found.to_ascii_lowercase().as_str() {
-            "true" | "1" => true,
-            "false" | "0" => false,
-            _ => {
-                self.problem(name, &found, "True or False (in any case), 1 or 0");
-                default
-            }
-        }
-    }
-
     fn database_url(&mut self, needs: Needs) -> Option<DatabaseUrl> {
         const ALLOWED: &str = "postgres://USER:PASSWORD@HOST:PORT/DATABASE, with ?sslmode=require for TLS";
         let Some(found) = self.text("DATABASE_URL") else {
@@ -344,17 +287,6 @@ impl Reader<'_> {
             self.problem("BOL_PREFIX", &prefix, "1 to 10 of A-Z 0-9, a letter first");
         }
         prefix
-    }
-
-    fn networks(&mut self, name: &str) -> Vec<IpNet> {
-        let mut networks = Vec::new();
-        for found in self.text(name).unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            match found.parse().or_else(|_| found.parse::<IpAddr>().map(IpNet::from)) {
-                Ok(network) => networks.push(network),
-                Err(_) => self.problem(name, found, "CIDRs such as 10.0.0.0/8, with commas between"),
-            }
-        }
-        networks
     }
 
     fn log_format(&mut self) -> LogFormat {
