@@ -1,6 +1,8 @@
 //! `primetrade serve`
 
-use diesel_async::SimpleAsyncConnection;
+use diesel::dsl::{select, sql};
+use diesel::sql_types::Text;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, database_url};
@@ -30,6 +32,13 @@ pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
     // Partitions of the access log for the year ahead. Without them events go to the default partition: no reason to
     // stop, but one to say so.
     let mut connection = db::connect(url).await.map_err(Failure::problem)?;
+    // `migrate` gives the limits to the role it runs as.
+    let timeout = select(sql::<Text>("current_setting('statement_timeout')"));
+    if timeout.get_result::<String>(&mut connection).await.map_err(Failure::problem)? == "0" {
+        tracing::warn!(
+            "this database role has no statement_timeout: run primetrade migrate as the role that serves, or set it"
+        );
+    }
     // A new partition locks out everybody for a moment, who would queue behind us if we had to wait for that lock.
     let prepare = "SET lock_timeout = '300ms'; SELECT audit_prepare_months(current_date, 13)";
     if let Err(error) = connection.batch_execute(prepare).await {

@@ -82,10 +82,18 @@ impl Desk<'_> {
             self.deny(reach, actor, origin, asked).await?;
             return Err(LinkError::NotFound);
         };
-        let Some(key) = self.key_of_held(&found).await? else {
-            open.roll_back();
-            self.record_failure(reach, event, asked, "object missing in storage").await?;
-            return Err(LinkError::ObjectMissing(found.object_key));
+        let key = match self.key_of_held(&found).await {
+            Ok(Some(key)) => key,
+            Ok(None) => {
+                open.roll_back();
+                self.record_failure(reach, event, asked, "object missing in storage").await?;
+                return Err(LinkError::ObjectMissing(found.object_key));
+            }
+            Err(error) => {
+                // Dropped without a word, the connection would be closed: one less at every try while the bucket is away.
+                open.roll_back();
+                return Err(error.into());
+            }
         };
         open.commit().await?;
         let file_name = name_for(asked, &found);

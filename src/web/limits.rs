@@ -27,7 +27,8 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long requests under way may take to finish when the server stops.
 pub const FINISH_WITHIN: Duration = Duration::from_secs(30);
 
-/// Refuses a compressed body, and ends one that doesn't arrive in time, so that nobody can hold handlers open by sending a byte a minute.
+/// Refuses a compressed body, and ends one that doesn't arrive in time, so that nobody can hold handlers open by sending
+/// a byte a minute.
 pub async fn hurry(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

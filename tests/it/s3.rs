@@ -67,11 +67,21 @@ async fn a_bucket_that_is_away_is_a_503_in_bounded_time() {
     assert_eq!(app.stranger().get("/readyz").await.status, 200);
     drop(app.s3.take());
     tokio::time::sleep(Duration::from_millis(200)).await;
+    let connections = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'primetrade' ORDER BY 1";
+    for _ in 0..4 {
+        acme.get("/bols").await;
+    }
+    let before = app.rows(connections).await;
     let started = std::time::Instant::now();
     let answer = acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
     assert_eq!((answer.status, answer.one("h1")), (503, "Not available right now".into()));
     assert!(started.elapsed() < Duration::from_secs(8));
     assert!(answer.header("location").is_empty());
+    let after = app.rows(connections).await;
+    assert!(
+        before.iter().all(|pid| after.contains(pid)),
+        "no database connection is lost over it: {before:?} {after:?}"
+    );
     let ready = app.stranger().get("/readyz").await;
     assert_eq!((ready.status, ready.json()["storage"].as_str()), (503, Some("unavailable")));
     assert_eq!(ready.json()["database"], "ok");
