@@ -2,8 +2,9 @@
 
 mod bol;
 mod number;
+pub mod print;
 pub mod search;
 pub mod weight;
 
-pub use bol::{Access, Bol, NewBol, Viewed, view};
+pub use bol::{Access, Bol, Kin, NewBol, Printed, Viewed, view};
 pub use number::BolNumber;

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures_util::future::try_join4;
+use futures_util::future::try_join5;
 
 use super::BolNumber;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
@@ -12,11 +13,11 @@ use crate::db::scope::{self, Reach};
 use crate::db::{Database, DbResult};
 use crate::documents::{self, Document};
 
-#[derive(Clone, Debug, Queryable, Selectable)]
+/// What a BOL prints. Copied onto it when it is issued, and never changed afterwards.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = bols, check_for_backend(diesel::pg::Pg))]
-pub struct Bol {
-    pub id: i64,
-    pub number: String,
+pub struct Printed {
+    /// Of the customer, as it was.
     pub customer_name: String,
     pub bol_date: NaiveDate,
     pub product: String,
@@ -33,58 +34,68 @@ pub struct Bol {
     pub ship_from: String,
     pub care_of: String,
     pub ship_to: String,
+    pub bill_to: String,
     pub freight_terms: String,
     pub pieces: Option<i32>,
     pub package_type: String,
     pub gross_lb: Option<i32>,
     pub tare_lb: Option<i32>,
     pub net_lb: i32,
-    pub official_weight_lb: Option<i32>,
     pub scale_ticket: String,
     pub special_instructions: String,
     pub trailer_loaded_by: String,
     pub freight_counted_by: String,
-    pub voided_at: Option<DateTime<Utc>>,
-    pub void_reason: String,
+    /// The consignor; empty on BOLs from before the portal.
+    pub company_name: String,
+    pub company_address: String,
+    pub company_phone: String,
+    pub company_email: String,
 }
 
-/// A row for the table, as `seed` writes it.
-#[derive(Clone, Debug, Insertable)]
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = bols, check_for_backend(diesel::pg::Pg))]
+pub struct Bol {
+    pub id: i64,
+    pub number: String,
+    pub customer_id: Option<i64>,
+    #[diesel(embed)]
+    pub printed: Printed,
+    pub issued_by: String,
+    pub official_weight_lb: Option<i32>,
+    pub weighed_at: Option<DateTime<Utc>>,
+    pub weighed_by: String,
+    pub voided_at: Option<DateTime<Utc>>,
+    pub voided_by: String,
+    pub void_reason: String,
+    pub reissue_of: Option<i64>,
+}
+
+impl std::ops::Deref for Bol {
+    type Target = Printed;
+
+    fn deref(&self) -> &Printed {
+        &self.printed
+    }
+}
+
+/// A row for the table.
+#[derive(Clone, Debug, Default, Insertable)]
 #[diesel(table_name = bols)]
 pub struct NewBol {
     pub number: String,
     pub number_year: i32,
     pub number_seq: i32,
     pub customer_id: Option<i64>,
-    pub customer_name: String,
-    pub bol_date: NaiveDate,
-    pub product: String,
-    pub lot: String,
-    pub chemistry: String,
-    pub customer_po: String,
-    pub release_number: String,
-    pub carrier: String,
-    pub carrier_scac: String,
-    pub truck_number: String,
-    pub trailer_number: String,
-    pub seal_numbers: String,
-    pub driver_name: String,
-    pub ship_from: String,
-    pub care_of: String,
-    pub ship_to: String,
-    pub freight_terms: String,
-    pub pieces: Option<i32>,
-    pub package_type: String,
-    pub gross_lb: Option<i32>,
-    pub tare_lb: Option<i32>,
-    pub net_lb: i32,
+    #[diesel(embed)]
+    pub printed: Printed,
+    pub issued_by: String,
     pub official_weight_lb: Option<i32>,
-    pub scale_ticket: String,
-    pub special_instructions: String,
-    pub trailer_loaded_by: String,
-    pub freight_counted_by: String,
+    pub weighed_at: Option<DateTime<Utc>>,
+    pub weighed_by: String,
     pub voided_at: Option<DateTime<Utc>>,
+    pub voided_by: String,
     pub void_reason: String,
+    pub reissue_of: Option<i64>,
     pub changed_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
 }
@@ -107,6 +118,16 @@ pub struct Viewed {
     pub bol: Bol,
     pub documents: Vec<Document>,
     pub accesses: Vec<Access>,
+    pub kin: Kin,
+}
+
+/// The BOLs that a reissue ties this one to, as far as they are within reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kin {
+    /// The void BOL whose place this one takes.
+    pub before: Option<String>,
+    /// The newest of those that take the place of this one.
+    pub after: Option<String>,
 }
 
 /// The BOL with its documents and who fetched what, and the view put on record, in one transaction.
@@ -122,14 +143,15 @@ pub async fn view(
 ) -> DbResult<Option<Viewed>> {
     scope::record(db, reach, async |connection: &AsyncPgConnection| {
         let event = Event::new(Action::BolViewed, Outcome::Success, actor, origin);
-        let viewed = try_join4(
+        let viewed = try_join5(
             by_number(connection, reach, number),
             documents::of_bol(connection, reach, number),
             accesses(connection, reach, number),
+            kin(connection, reach, number),
             audit::record_view(&event, number.as_str(), reach.companies(), connection),
         );
         match viewed.await? {
-            (Some(bol), documents, accesses, true) => Ok(Some(Viewed { bol, documents, accesses })),
+            (Some(bol), documents, accesses, kin, true) => Ok(Some(Viewed { bol, documents, accesses, kin })),
             _ => {
                 audit::deny(connection, actor, origin, audit::Asked::Number(number.as_str())).await?;
                 Ok(None)
@@ -145,6 +167,32 @@ async fn by_number(mut connection: &AsyncPgConnection, reach: &Reach, number: &B
         query = query.filter(bols::customer_id.eq_any(companies));
     }
     query.first(&mut connection).await.optional()
+}
+
+#[derive(QueryableByName)]
+struct Relative {
+    #[diesel(sql_type = Text)]
+    number: String,
+    #[diesel(sql_type = Bool)]
+    is_before: bool,
+}
+
+async fn kin(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumber) -> QueryResult<Kin> {
+    let rows: Vec<Relative> = diesel::sql_query(
+        "SELECT other.number, other.id < this.id AS is_before \
+         FROM bols this JOIN bols other ON other.id = this.reissue_of OR other.reissue_of = this.id \
+         WHERE this.number = $1 AND ($2::bigint[] IS NULL OR this.customer_id = ANY ($2) AND other.customer_id = ANY ($2)) \
+         ORDER BY other.id",
+    )
+    .bind::<Text, _>(number.as_str())
+    .bind::<Nullable<Array<BigInt>>, _>(reach.companies())
+    .load(&mut connection)
+    .await?;
+    let mut kin = Kin::default();
+    for Relative { number, is_before } in rows {
+        *(if is_before { &mut kin.before } else { &mut kin.after }) = Some(number);
+    }
+    Ok(kin)
 }
 
 /// Links issued for documents of this BOL, newest first. A customer sees those of its own company's people.

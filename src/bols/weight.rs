@@ -22,6 +22,42 @@ impl Pounds {
     }
 }
 
+/// By how much the certified weight differs from the net weight that was shipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variance {
+    difference: i64,
+    net: i64,
+}
+
+impl Variance {
+    /// `net` is never 0: the database sees to it.
+    pub fn new(official_lb: i32, net_lb: i32) -> Self {
+        Self { difference: i64::from(official_lb) - i64::from(net_lb), net: i64::from(net_lb).max(1) }
+    }
+
+    /// `+120`, `-1,040`, `0`
+    pub fn pounds(self) -> String {
+        signed(self.difference, grouped(self.difference.abs()))
+    }
+
+    /// Of the net weight, two decimals, half away from zero: `+0.26`.
+    pub fn percent(self) -> String {
+        let hundredths = (self.difference.abs() * 20_000 + self.net) / (2 * self.net);
+        signed(
+            if hundredths == 0 { 0 } else { self.difference },
+            format!("{}.{:02}", grouped(hundredths / 100), hundredths % 100),
+        )
+    }
+}
+
+fn signed(number: i64, digits: String) -> String {
+    match number.signum() {
+        1 => format!("+{digits}"),
+        -1 => format!("-{digits}"),
+        _ => digits,
+    }
+}
+
 /// Digits in groups of three: `1,234,567`.
 pub fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
@@ -50,5 +86,15 @@ mod tests {
         assert_eq!(Pounds(46_900).to_string(), "46,900");
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(grouped(-123), "-123");
+    }
+
+    #[test]
+    fn variance_in_pounds_and_percent() {
+        let of = |official, net| (Variance::new(official, net).pounds(), Variance::new(official, net).percent());
+        assert_eq!(of(46_180, 46_060), ("+120".into(), "+0.26".into()));
+        assert_eq!(of(45_000, 46_040), ("-1,040".into(), "-2.26".into()));
+        assert_eq!(of(46_060, 46_060), ("0".into(), "0.00".into()));
+        assert_eq!(of(1_000_001, 1_000_000), ("+1".into(), "0.00".into()));
+        assert_eq!(of(i32::MAX, 1), ("+2,147,483,646".into(), "+214,748,364,600.00".into()));
     }
 }

@@ -13,7 +13,7 @@ use super::{Failure, database_url};
 use crate::accounts::customers::NewCustomer;
 use crate::accounts::passwords;
 use crate::accounts::users::{self, NewMembership, NewUser};
-use crate::bols::{BolNumber, NewBol};
+use crate::bols::{BolNumber, NewBol, Printed};
 use crate::config::{Config, SecretKey};
 use crate::db::Database;
 use crate::db::schema::{bols, customers, documents, users as users_table};
@@ -182,37 +182,41 @@ impl Rows<'_> {
             number_year: bol.number_year,
             number_seq: bol.number_seq,
             customer_id: bol.customer.as_deref().and_then(|code| customers.get(code)).copied(),
-            customer_name: bol.customer_name,
-            bol_date: bol.bol_date,
-            product: bol.product,
-            lot: bol.lot,
-            chemistry: bol.chemistry,
-            customer_po: bol.customer_po,
-            release_number: bol.release_number,
-            carrier: bol.carrier,
-            carrier_scac: bol.carrier_scac,
-            truck_number: bol.truck_number,
-            trailer_number: bol.trailer_number,
-            seal_numbers: bol.seal_numbers,
-            driver_name: bol.driver_name,
-            ship_from: bol.ship_from,
-            care_of: bol.care_of,
-            ship_to: bol.ship_to,
-            freight_terms: bol.freight_terms,
-            pieces: bol.pieces,
-            package_type: bol.package_type,
-            gross_lb: bol.gross_lb,
-            tare_lb: bol.tare_lb,
-            net_lb: bol.net_lb,
+            printed: Printed {
+                customer_name: bol.customer_name,
+                bol_date: bol.bol_date,
+                product: bol.product,
+                lot: bol.lot,
+                chemistry: bol.chemistry,
+                customer_po: bol.customer_po,
+                release_number: bol.release_number,
+                carrier: bol.carrier,
+                carrier_scac: bol.carrier_scac,
+                truck_number: bol.truck_number,
+                trailer_number: bol.trailer_number,
+                seal_numbers: bol.seal_numbers,
+                driver_name: bol.driver_name,
+                ship_from: bol.ship_from,
+                care_of: bol.care_of,
+                ship_to: bol.ship_to,
+                freight_terms: bol.freight_terms,
+                pieces: bol.pieces,
+                package_type: bol.package_type,
+                gross_lb: bol.gross_lb,
+                tare_lb: bol.tare_lb,
+                net_lb: bol.net_lb,
+                scale_ticket: bol.scale_ticket,
+                special_instructions: bol.special_instructions,
+                trailer_loaded_by: bol.trailer_loaded_by,
+                freight_counted_by: bol.freight_counted_by,
+                ..Printed::default()
+            },
             official_weight_lb: bol.official_weight_lb,
-            scale_ticket: bol.scale_ticket,
-            special_instructions: bol.special_instructions,
-            trailer_loaded_by: bol.trailer_loaded_by,
-            freight_counted_by: bol.freight_counted_by,
             voided_at: bol.voided.as_ref().map(|(at, _)| *at),
             void_reason: bol.voided.map(|(_, reason)| reason).unwrap_or_default(),
             changed_at: bol.issued_at,
             created_at: bol.issued_at,
+            ..NewBol::default()
         }
     }
 

@@ -34,6 +34,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    bol_counters (year) {
+        year -> Int4,
+        last_seq -> Int4,
+    }
+}
+
+diesel::table! {
+    bol_requests (user_id, key) {
+        user_id -> Int8,
+        key -> Text,
+        digest -> Bytea,
+        bol_id -> Nullable<Int8>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     bols (id) {
         id -> Int8,
         number -> Text,
@@ -73,6 +90,25 @@ diesel::table! {
         changed_at -> Timestamptz,
         created_at -> Timestamptz,
         search_text -> Text,
+        company_name -> Text,
+        company_address -> Text,
+        company_phone -> Text,
+        company_email -> Text,
+        bill_to -> Text,
+        issued_by -> Text,
+        voided_by -> Text,
+        weighed_at -> Nullable<Timestamptz>,
+        weighed_by -> Text,
+        reissue_of -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
+    carriers (id) {
+        id -> Int8,
+        name -> Text,
+        scac -> Text,
+        active -> Bool,
     }
 }
 
@@ -117,10 +153,28 @@ diesel::table! {
 }
 
 diesel::table! {
+    lots (id) {
+        id -> Int8,
+        number -> Text,
+        product_id -> Nullable<Int8>,
+        chemistry -> Text,
+        active -> Bool,
+    }
+}
+
+diesel::table! {
     memberships (user_id, customer_id) {
         user_id -> Int8,
         customer_id -> Int8,
         is_admin -> Bool,
+    }
+}
+
+diesel::table! {
+    products (id) {
+        id -> Int8,
+        name -> Text,
+        active -> Bool,
     }
 }
 
@@ -137,12 +191,41 @@ diesel::table! {
 }
 
 diesel::table! {
+    settings (only_one) {
+        only_one -> Bool,
+        company_name -> Text,
+        company_address -> Text,
+        company_phone -> Text,
+        company_email -> Text,
+    }
+}
+
+diesel::table! {
+    ship_tos (id) {
+        id -> Int8,
+        customer_id -> Int8,
+        address -> Text,
+        active -> Bool,
+    }
+}
+
+diesel::table! {
     tokens (token_hash) {
         token_hash -> Bytea,
         purpose -> Text,
         user_id -> Int8,
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    trucks (id) {
+        id -> Int8,
+        carrier_id -> Int8,
+        truck_number -> Text,
+        trailer_number -> Text,
+        active -> Bool,
     }
 }
 
@@ -161,19 +244,30 @@ diesel::table! {
 
 diesel::joinable!(documents -> bols (bol_id));
 diesel::joinable!(bols -> customers (customer_id));
+diesel::joinable!(lots -> products (product_id));
+diesel::joinable!(trucks -> carriers (carrier_id));
+diesel::joinable!(ship_tos -> customers (customer_id));
 diesel::joinable!(memberships -> customers (customer_id));
 diesel::joinable!(memberships -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     audit_events,
+    bol_counters,
     bol_opens,
+    bol_requests,
     bols,
+    carriers,
     customers,
     documents,
     login_throttles,
+    lots,
     memberships,
+    products,
     sessions,
+    settings,
+    ship_tos,
     tokens,
+    trucks,
     users,
 );

@@ -1,11 +1,12 @@
 //! `GET /bols/{number}`: everything about one BOL. Looking at it is recorded.
 
-use actix_web::web::{Data, Path};
+use actix_web::web::{Data, Path, Query};
 use askama::Template;
 use askama_web::WebTemplate;
 use chrono_tz::Tz;
 
-use crate::bols::weight::{Pounds, grouped};
+use crate::accounts::Role;
+use crate::bols::weight::{Pounds, Variance, grouped};
 use crate::bols::{self, Access, Bol, BolNumber, Viewed};
 use crate::db::Database;
 use crate::documents::{Document, Kind};
@@ -22,7 +23,13 @@ pub struct BolPage {
     date: String,
     date_iso: String,
     is_void: bool,
+    /// Who voided it when.
+    voided: String,
     void_reason: String,
+    reissue_of: String,
+    reissued_as: String,
+    /// Void, weigh, reissue: for the office.
+    is_office: bool,
     customer: String,
     headline: String,
     sections: Vec<Section>,
@@ -63,21 +70,43 @@ struct Line {
     file: String,
 }
 
+#[derive(serde::Deserialize)]
+pub struct Notice {
+    #[serde(default)]
+    done: String,
+}
+
+impl Notice {
+    /// Known words only: nothing of the address is shown.
+    fn text(&self) -> &'static str {
+        match self.done.as_str() {
+            "issued" => "Issued. The PDF is stored, and the customer sees this BOL from now on.",
+            "void" => "Void. The stamped copy is the current version.",
+            "weight" => "The official weight is entered. The stamped copy is the current version.",
+            _ => "",
+        }
+    }
+}
+
 pub async fn page(
     visitor: Visitor<Readers>,
     site: Data<Site>,
     db: Data<Database>,
     origin: Origin,
     number: Path<String>,
+    notice: Query<Notice>,
 ) -> Result<BolPage, Error> {
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
     let viewed = bols::view(&db, &visitor.reach(), visitor.actor(), &origin.0, &number).await?;
-    Ok(BolPage::new(Chrome::new(&site, Some(&visitor), "/bols"), site.time_zone, viewed.ok_or(Error::NotFound)?))
+    let viewed = viewed.ok_or(Error::NotFound)?;
+    let chrome = Chrome::new(&site, Some(&visitor), "/bols").notice(notice.text());
+    let is_office = matches!(visitor.role, Role::Office | Role::Admin);
+    Ok(BolPage { is_office, ..BolPage::new(chrome, site.time_zone, viewed) })
 }
 
 impl BolPage {
     fn new(chrome: Chrome, zone: Tz, viewed: Viewed) -> Self {
-        let Viewed { bol, documents, accesses } = viewed;
+        let Viewed { bol, documents, accesses, kin } = viewed;
         let has_pdf = documents.iter().any(|document| document.kind == Kind::Bol.as_str());
         let href = |inline| if has_pdf { format!("/bols/{}/download{inline}", bol.number) } else { String::new() };
         Self {
@@ -85,15 +114,19 @@ impl BolPage {
             date: page::date(bol.bol_date),
             date_iso: bol.bol_date.to_string(),
             is_void: bol.voided_at.is_some(),
+            voided: bol.voided_at.map(|at| by(&moment(at, zone).text, &bol.voided_by)).unwrap_or_default(),
+            reissue_of: kin.before.unwrap_or_default(),
+            reissued_as: kin.after.unwrap_or_default(),
+            is_office: false,
             headline: headline(&bol),
-            sections: sections(&bol),
+            sections: sections(&bol, zone),
             documents: grouped_by_kind(documents, zone),
             download_href: href(""),
             preview_href: href("?inline=1"),
             history: accesses.into_iter().map(|access| Line::new(access, zone)).collect(),
             number: bol.number,
             void_reason: bol.void_reason,
-            customer: bol.customer_name,
+            customer: bol.printed.customer_name,
         }
     }
 }
@@ -107,7 +140,20 @@ fn headline(bol: &Bol) -> String {
     }
 }
 
-fn sections(bol: &Bol) -> Vec<Section> {
+fn by(what: &str, who: &str) -> String {
+    if who.is_empty() { what.into() } else { format!("{what} by {who}") }
+}
+
+/// "46,180 lb (+120 lb, +0.26 %), Nov 12, 2025, 3:04 PM by D. Kowalczyk"
+fn official_weight(bol: &Bol, zone: Tz) -> String {
+    let Some(lb) = bol.official_weight_lb else { return String::new() };
+    let variance = Variance::new(lb, bol.net_lb);
+    let entered = bol.weighed_at.map(|at| format!("\n{}", by(&moment(at, zone).text, &bol.weighed_by)));
+    let (pounds, percent) = (variance.pounds(), variance.percent());
+    format!("{} lb\nVariance {pounds} lb, {percent} %{}", Pounds(lb), entered.unwrap_or_default())
+}
+
+fn sections(bol: &Bol, zone: Tz) -> Vec<Section> {
     let text = |label, value: &str| Fact { label, value: value.into(), numeric: false };
     let pounds = |label, lb: Option<i32>| Fact {
         label,
@@ -122,7 +168,7 @@ fn sections(bol: &Bol) -> Vec<Section> {
         "" => bol.carrier.clone(),
         scac => format!("{} ({scac})", bol.carrier),
     };
-    let by = |who: &str| if who == "driver" { "By driver" } else { "By shipper" };
+    let done_by = |who: &str| if who == "driver" { "By driver" } else { "By shipper" };
     let terms = match bol.freight_terms.as_str() {
         "collect" => "Collect",
         "third-party" => "Third party",
@@ -147,7 +193,7 @@ fn sections(bol: &Bol) -> Vec<Section> {
                 pounds("Tare", bol.tare_lb),
                 pounds("Net", Some(bol.net_lb)),
                 Fact { label: "Net short tons", value: Pounds(bol.net_lb).short_tons(), numeric: true },
-                pounds("Official weight", bol.official_weight_lb),
+                Fact { label: "Official weight", value: official_weight(bol, zone), numeric: true },
                 Fact { label: "Scale ticket", value: bol.scale_ticket.clone(), numeric: true },
             ],
         },
@@ -160,8 +206,8 @@ fn sections(bol: &Bol) -> Vec<Section> {
                 text("Seals", &bol.seal_numbers),
                 text("Driver", &bol.driver_name),
                 text("Freight terms", terms),
-                text("Trailer loaded", by(&bol.trailer_loaded_by)),
-                text("Freight counted", by(&bol.freight_counted_by)),
+                text("Trailer loaded", done_by(&bol.trailer_loaded_by)),
+                text("Freight counted", done_by(&bol.freight_counted_by)),
             ],
         },
         Section {
@@ -170,7 +216,9 @@ fn sections(bol: &Bol) -> Vec<Section> {
                 text("Ship from", &bol.ship_from),
                 text("Care of", &bol.care_of),
                 text("Ship to", &bol.ship_to),
+                text("Bill freight to", &bol.bill_to),
                 text("Special instructions", &bol.special_instructions),
+                text("Issued by", &bol.issued_by),
             ],
         },
     ];

@@ -6,7 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use primetrade::accounts::customers::NewCustomer;
 use primetrade::accounts::passwords;
 use primetrade::accounts::users::{self, NewMembership, NewUser};
-use primetrade::bols::{BolNumber, NewBol};
+use primetrade::bols::{BolNumber, NewBol, Printed};
 use primetrade::config::{Config, SecretKey, StorageConfig};
 use primetrade::db::schema::{bols, documents};
 use primetrade::documents::{Kind, NewDocument, key_for};
@@ -116,37 +116,41 @@ impl Paperwork {
             number_year: 2025,
             number_seq: seq,
             customer_id,
-            customer_name: format!("Company {word}"),
-            bol_date: day.parse().unwrap(),
-            product: format!("Pig iron {word}"),
-            lot: format!("LOT-{word}"),
-            chemistry: "C 4.31% Si 0.72%".into(),
-            customer_po: format!("PO-{word}-{seq}"),
-            release_number: format!("REL-{word}"),
-            carrier: format!("Carrier {word}"),
-            carrier_scac: "ABCD".into(),
-            truck_number: format!("TRUCK-{word}-{seq}"),
-            trailer_number: format!("TRAILER-{word}"),
-            seal_numbers: "1, 2".into(),
-            driver_name: "A. Driver".into(),
-            ship_from: "The terminal".into(),
-            care_of: String::new(),
-            ship_to: format!("Plant {word}\n1 Mill Street"),
-            freight_terms: "prepaid".into(),
-            pieces: None,
-            package_type: "Bulk".into(),
-            gross_lb: Some(78_900),
-            tare_lb: Some(32_000),
-            net_lb: 46_900,
+            printed: Printed {
+                customer_name: format!("Company {word}"),
+                bol_date: day.parse().unwrap(),
+                product: format!("Pig iron {word}"),
+                lot: format!("LOT-{word}"),
+                chemistry: "C 4.31% Si 0.72%".into(),
+                customer_po: format!("PO-{word}-{seq}"),
+                release_number: format!("REL-{word}"),
+                carrier: format!("Carrier {word}"),
+                carrier_scac: "ABCD".into(),
+                truck_number: format!("TRUCK-{word}-{seq}"),
+                trailer_number: format!("TRAILER-{word}"),
+                seal_numbers: "1, 2".into(),
+                driver_name: "A. Driver".into(),
+                ship_from: "The terminal".into(),
+                care_of: String::new(),
+                ship_to: format!("Plant {word}\n1 Mill Street"),
+                freight_terms: "prepaid".into(),
+                pieces: None,
+                package_type: "Bulk".into(),
+                gross_lb: Some(78_900),
+                tare_lb: Some(32_000),
+                net_lb: 46_900,
+                scale_ticket: "77".into(),
+                special_instructions: "<script>alert(1)</script>".into(),
+                trailer_loaded_by: "shipper".into(),
+                freight_counted_by: "driver".into(),
+                ..Printed::default()
+            },
             official_weight_lb: None,
-            scale_ticket: "77".into(),
-            special_instructions: "<script>alert(1)</script>".into(),
-            trailer_loaded_by: "shipper".into(),
-            freight_counted_by: "driver".into(),
             voided_at: void.map(|_| at),
             void_reason: void.unwrap_or_default().into(),
             changed_at: at,
             created_at: at,
+            ..NewBol::default()
         };
         diesel::insert_into(bols::table).values(new).returning(bols::id).get_result(&mut self.connection).await.unwrap()
     }
