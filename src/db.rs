@@ -24,6 +24,8 @@ use crate::config::DatabaseUrl;
 
 /// How long a request waits for a free connection before it answers 503.
 const WAIT: Duration = Duration::from_secs(5);
+/// How long a change that ends in the storage waits for the ones before it: fifty clerks at once are served in turn.
+const IN_LINE: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
@@ -96,8 +98,30 @@ impl Database {
         })
     }
 
-    async fn turn_outside(&self) -> DbResult<OwnedSemaphorePermit> {
-        match timeout(WAIT, self.outside.clone().acquire_owned()).await {
+    /// The same, for work that waits for something outside of the database while it holds locks. Half of the pool's
+    /// connections at the most do that at once. An error of any kind rolls back.
+    pub async fn transaction_outside<T, E: From<DbError>>(
+        &self,
+        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _turn = self.turn_outside(IN_LINE).await?;
+        let mut lease = Lease::new(self.get().await?);
+        lease.connection()?.batch_execute("BEGIN").await.map_err(DbError::from)?;
+        let result = work(lease.connection()?).await;
+        match result {
+            Ok(value) => lease.finish("COMMIT").await.map(|()| value).map_err(E::from),
+            Err(error) => {
+                // What went wrong matters more than whether the rollback did; if it didn't, the connection is closed.
+                if let Err(rollback) = lease.finish("ROLLBACK").await {
+                    tracing::warn!(%rollback, "a transaction could not be rolled back");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn turn_outside(&self, within: Duration) -> DbResult<OwnedSemaphorePermit> {
+        match timeout(within, self.outside.clone().acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(DbError::Unreachable("too many requests wait for the storage".into())),
         }

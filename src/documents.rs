@@ -5,7 +5,9 @@
 mod document;
 mod kind;
 mod link;
+mod store;
 
 pub use document::{Document, NewDocument, key_for, of_bol};
 pub use kind::Kind;
 pub use link::{Desk, Issued, LinkError, Purpose};
+pub use store::{StoreError, Stored, store_next_version};

@@ -98,6 +98,14 @@ impl Storage {
         Ok(found == Some(size))
     }
 
+    /// Is exactly this already under the key? The store's own word for its checksum counts (S3), or the file is read.
+    pub async fn has_same(&self, key: &ObjectKey, size: u64, sha256: [u8; 32]) -> Result<bool, StorageError> {
+        match self {
+            Self::S3(store) => store.has_same(key, size, sha256).await,
+            Self::Local(store) => store.has_same(key, size, sha256).await,
+        }
+    }
+
     /// A link to this one object, good from now for `life`. Signs, and asks nobody.
     pub async fn link(
         &self,

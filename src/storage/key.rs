@@ -18,6 +18,19 @@ impl ObjectKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The last segment.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Another key for the same thing, when something else lies under its own: `bols/2025/PRT-2025-0001.again-2.pdf`.
+    pub fn again(&self, attempt: u32) -> Self {
+        Self(match self.0.rsplit_once('.') {
+            Some((stem, extension)) => format!("{stem}.again-{attempt}.{extension}"),
+            None => format!("{}.again-{attempt}", self.0),
+        })
+    }
 }
 
 impl FromStr for ObjectKey {
@@ -42,6 +55,14 @@ impl fmt::Display for ObjectKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_key_is_a_key_too() {
+        let key: ObjectKey = "bols/2025/PRT-2025-0001.v2.pdf".parse().expect("a key");
+        assert_eq!(key.file_name(), "PRT-2025-0001.v2.pdf");
+        assert_eq!(key.again(2).as_str(), "bols/2025/PRT-2025-0001.v2.again-2.pdf");
+        assert!(key.again(2).as_str().parse::<ObjectKey>().is_ok());
+    }
 
     #[test]
     fn keys_can_not_climb() {

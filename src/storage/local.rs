@@ -4,7 +4,7 @@
 //! over exactly that: changing any byte of it makes it worthless. `web::files` serves what [`LocalStore::open`] gives.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +126,20 @@ impl LocalStore {
         .await
     }
 
+    pub(super) async fn has_same(&self, key: &ObjectKey, size: u64, sha256: [u8; 32]) -> Result<bool, StorageError> {
+        let Some(mut file) = self.open(key).await? else { return Ok(false) };
+        blocking(move || {
+            let hashed = file
+                .metadata()
+                .and_then(|found| if found.len() == size { hash(&mut file).map(Some) } else { Ok(None) });
+            match hashed {
+                Ok(found) => Ok(found == Some(sha256)),
+                Err(error) => Err(StorageError::Unavailable(error.to_string())),
+            }
+        })
+        .await
+    }
+
     pub(super) async fn ready(&self) -> Result<(), StorageError> {
         let store = self.clone();
         blocking(move || {
@@ -208,6 +222,16 @@ impl LocalStore {
             mac.update(part.as_bytes());
         }
         mac
+    }
+}
+
+fn hash(file: &mut File) -> io::Result<[u8; 32]> {
+    let (mut hash, mut part) = (Sha256::new(), [0; 64 * 1024]);
+    loop {
+        match file.read(&mut part)? {
+            0 => return Ok(hash.finalize().into()),
+            read => hash.update(&part[..read]),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumMode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
@@ -99,6 +100,16 @@ impl S3Store {
         match self.client.head_object().bucket(&self.bucket).key(key.as_str()).send().await {
             Ok(found) => Ok(found.content_length().and_then(|length| length.try_into().ok())),
             Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    pub(super) async fn has_same(&self, key: &ObjectKey, size: u64, sha256: [u8; 32]) -> Result<bool, StorageError> {
+        let head = self.client.head_object().bucket(&self.bucket).key(key.as_str());
+        match head.checksum_mode(ChecksumMode::Enabled).send().await {
+            Ok(found) => Ok(found.content_length().and_then(|length| length.try_into().ok()) == Some(size)
+                && found.checksum_sha256() == Some(STANDARD.encode(sha256).as_str())),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(false),
             Err(error) => Err(unavailable(error)),
         }
     }

@@ -1,0 +1,103 @@
+//! A new version of a document, inside the transaction of whoever makes it: the bytes first, then the row.
+//!
+//! If the transaction fails after that, an object without a row is left behind. It is never served (links come from
+//! rows), never overwritten and never deleted: the next attempt takes it as its own when the bytes are the same, and
+//! goes to another key when they aren't.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+
+use super::document::{Document, NewDocument, key_for};
+use super::kind::Kind;
+use crate::bols::BolNumber;
+use crate::db::schema::documents;
+use crate::storage::{ObjectKey, Storage, StorageError};
+
+/// Well below the time after which Postgres ends a transaction that is idle, so that no lock is lost meanwhile.
+const WITHIN: Duration = Duration::from_secs(20);
+/// Keys to try: the proper one, and then others.
+const KEYS: u32 = 9;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Query(#[from] diesel::result::Error),
+}
+
+/// What was stored.
+pub struct Stored {
+    pub document: Document,
+    pub sha256: [u8; 32],
+    /// Objects that were in the way, if any.
+    pub strays: Vec<String>,
+}
+
+/// The next version of a BOL's document of this kind. The caller holds the BOL's row, or has just inserted it: two
+/// versions at once would be one too many.
+pub async fn store_next_version(
+    connection: &mut AsyncPgConnection,
+    storage: &Storage,
+    bol: (i64, &BolNumber),
+    kind: Kind,
+    bytes: Vec<u8>,
+    by: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<Stored, StoreError> {
+    let (bol_id, number) = bol;
+    let last: Option<i32> = documents::table
+        .filter(documents::bol_id.eq(bol_id))
+        .filter(documents::kind.eq(kind.as_str()))
+        .select(diesel::dsl::max(documents::version))
+        .first(connection)
+        .await?;
+    let version = last.unwrap_or(0) + 1;
+    let proper = key_for(number, kind, version).map_err(|error| StorageError::Unavailable(error.to_string()))?;
+    let (sha256, size): ([u8; 32], _) = (Sha256::digest(&bytes).into(), bytes.len() as i64);
+    let placed = timeout(WITHIN, place(storage, &proper, bytes, sha256)).await;
+    let (key, strays) = placed.map_err(|_| StorageError::Unavailable("the storage took too long".into()))??;
+    let new = NewDocument {
+        bol_id: Some(bol_id),
+        kind: kind.as_str(),
+        version,
+        object_key: key.to_string(),
+        file_name: proper.file_name().to_owned(),
+        sha256: sha256.to_vec(),
+        size_bytes: size,
+        state: "stored",
+        uploaded_by: by,
+        stored_at: Some(now),
+    };
+    let insert = diesel::insert_into(documents::table).values(new).returning(Document::as_returning());
+    Ok(Stored { document: insert.get_result(connection).await?, sha256, strays })
+}
+
+async fn place(
+    storage: &Storage,
+    proper: &ObjectKey,
+    bytes: Vec<u8>,
+    sha256: [u8; 32],
+) -> Result<(ObjectKey, Vec<String>), StorageError> {
+    let mut strays = Vec::new();
+    for attempt in 1..=KEYS {
+        let key = if attempt == 1 { proper.clone() } else { proper.again(attempt) };
+        match storage.put(&key, bytes.clone(), sha256).await {
+            Ok(()) => return Ok((key, strays)),
+            Err(StorageError::Exists(_)) => {
+                if storage.has_same(&key, bytes.len() as u64, sha256).await? {
+                    return Ok((key, strays));
+                }
+                tracing::warn!(%key, "an object without a document is in the way; it stays as it is");
+                strays.push(key.to_string());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(StorageError::Exists(proper.clone()))
+}
