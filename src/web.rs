@@ -17,6 +17,7 @@ pub mod health;
 pub mod https;
 pub mod invitation;
 pub mod limits;
+pub mod office;
 pub mod page;
 pub mod portal;
 pub mod request;

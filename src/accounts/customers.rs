@@ -40,3 +40,7 @@ pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Customer
 pub async fn with_codes(connection: &mut AsyncPgConnection, codes: &[String]) -> QueryResult<Vec<Customer>> {
     customers::table.select(Customer::as_select()).filter(customers::code.eq_any(codes)).load(connection).await
 }
+
+pub async fn code_of(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<String>> {
+    customers::table.find(id).select(customers::code).first(connection).await.optional()
+}

@@ -1,16 +1,20 @@
 //! The same for customers' systems: JSON, and problems as `application/problem+json` (RFC 9457).
 
-use actix_web::HttpResponse;
-use actix_web::web::{Data, Path, Query};
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Bytes, Data, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
+use uuid::Uuid;
 
-use super::auth::{Listers, Readers, Visitor};
+use super::auth::{Listers, OfficeStaff, Readers, Visitor};
 use super::forms::{BolFilter, encode};
 use super::request::Origin;
 use super::{Error, Site};
 use crate::audit::Asked;
 use crate::bols::search::{self, Row};
 use crate::bols::weight::Pounds;
+use crate::bols::{DispatchError, Draft, Problem};
 use crate::db::Database;
 use crate::documents::{Desk, Purpose};
 
@@ -69,4 +73,96 @@ pub async fn download(
         "bolNumber": issued.bol_number,
         "fileName": issued.file_name,
     })))
+}
+
+/// `POST /api/bol/`: what the form of the office does, for another system. `Idempotency-Key` names the request: the same
+/// key and load again give the same BOL.
+pub async fn create(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    body: Bytes,
+) -> Result<HttpResponse, Error> {
+    let draft = match draft(&body) {
+        Ok(draft) => draft,
+        Err(problems) => return Ok(unprocessable("Please correct the BOL", json!({ "errors": problems }))),
+    };
+    let key = match request.headers().get("idempotency-key").map(|key| key.to_str().unwrap_or_default()) {
+        None => Uuid::now_v7().to_string(),
+        Some(key) if (1..=MOST_KEY).contains(&key.len()) => key.to_owned(),
+        Some(_) => return Err(Error::Invalid(format!("Idempotency-Key: 1 to {MOST_KEY} visible ASCII characters."))),
+    };
+    let issued = match site.dispatch(&db).issue(&draft, &format!("api:{key}"), &visitor, &origin.0).await {
+        Ok(issued) => issued,
+        Err(DispatchError::Invalid(problems)) => {
+            return Ok(unprocessable("Please correct the BOL", json!({ "errors": problems })));
+        }
+        Err(DispatchError::Doubtful(doubts)) => {
+            let title = "Please check the BOL, and send it again with these codes in confirm";
+            return Ok(unprocessable(title, json!({ "warnings": doubts })));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let desk = Desk { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
+    let asked = Asked::BolId(issued.id);
+    let link = desk.issue(&visitor.reach(), visitor.actor(), &origin.0, asked, Purpose::Download).await;
+    // The BOL is there whether or not a link to it can be had at this moment.
+    let pdf_url = match link {
+        Ok(link) => Some(link.url),
+        Err(cause) => {
+            tracing::warn!(%cause, number = issued.number, "issued, but without a link");
+            None
+        }
+    };
+    let url = format!("{}/bols/{}", site.public_url.origin(), issued.number);
+    let status = if issued.repeated { StatusCode::OK } else { StatusCode::CREATED };
+    Ok(HttpResponse::build(status)
+        .insert_header((LOCATION, url.as_str()))
+        .json(json!({"id": issued.id, "bolNumber": issued.number, "pdf_url": pdf_url, "url": url})))
+}
+
+/// Longest `Idempotency-Key`.
+const MOST_KEY: usize = 150;
+
+/// A JSON object of the form's fields. Weights and pieces may be numbers, seals and confirmations lists.
+fn draft(body: &[u8]) -> Result<Draft, Vec<Problem>> {
+    let Ok(serde_json::Value::Object(fields)) = serde_json::from_slice(body) else {
+        return Err(vec![Problem::new("", "The body has to be a JSON object of the form's fields.")]);
+    };
+    let (mut draft, mut problems) = (Draft::default(), Vec::new());
+    for name in fields.keys().filter(|name| !Draft::names().any(|known| known == name.as_str())) {
+        let shown: String = name.chars().take(60).collect();
+        problems.push(Problem::new("", format!("There is no field called {shown}.")));
+    }
+    for name in Draft::names() {
+        match fields.get(name).map(text) {
+            None => {}
+            Some(Some(text)) => drop(draft.set(name, text)),
+            Some(None) => problems.push(Problem::new(name, "This has to be a text, a number, or a list of texts.")),
+        }
+    }
+    if problems.is_empty() { Ok(draft) } else { Err(problems) }
+}
+
+fn text(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::Null => Some(String::new()),
+        serde_json::Value::String(text) => Some(text.replace("\r\n", "\n")),
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        serde_json::Value::Array(list) => {
+            let texts: Option<Vec<&str>> = list.iter().map(serde_json::Value::as_str).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        serde_json::Value::Bool(_) | serde_json::Value::Object(_) => None,
+    }
+}
+
+fn unprocessable(title: &str, more: serde_json::Value) -> HttpResponse {
+    let mut problem = json!({"type": "about:blank", "title": title, "status": 422, "detail": "Nothing was issued."});
+    if let (Some(problem), serde_json::Value::Object(more)) = (problem.as_object_mut(), more) {
+        problem.extend(more);
+    }
+    HttpResponse::UnprocessableEntity().content_type("application/problem+json").body(problem.to_string())
 }

@@ -30,6 +30,9 @@ pub struct Listers;
 /// Those who may open a BOL and its documents.
 pub struct Readers;
 
+/// The terminal's office: those who may change things.
+pub struct OfficeStaff;
+
 impl Audience for Everybody {
     const ROLES: &'static [Role] = &Role::ALL;
 }
@@ -40,6 +43,10 @@ impl Audience for Listers {
 
 impl Audience for Readers {
     const ROLES: &'static [Role] = &[Role::Customer, Role::Office, Role::Admin];
+}
+
+impl Audience for OfficeStaff {
+    const ROLES: &'static [Role] = &[Role::Office, Role::Admin];
 }
 
 /// A logged-in user whose role is among the audience's.

@@ -17,6 +17,7 @@ use super::page::Chrome;
 use super::request::Origin;
 use super::{Site, auth, limits};
 use crate::accounts::Viewer;
+use crate::bols::DispatchError;
 use crate::db::DbError;
 use crate::documents::LinkError;
 use crate::storage::StorageError;
@@ -35,6 +36,8 @@ pub enum Error {
     NotFound,
     #[error("invalid: {0}")]
     Invalid(String),
+    #[error("conflict: {0}")]
+    Conflict(String),
     #[error("a link that isn't ours, or was altered")]
     BadLink,
     #[error("a link past its time")]
@@ -86,6 +89,19 @@ impl From<LinkError> for Error {
     }
 }
 
+impl From<DispatchError> for Error {
+    fn from(error: DispatchError) -> Self {
+        match error {
+            DispatchError::NotFound => Self::NotFound,
+            DispatchError::Invalid(_) | DispatchError::Doubtful(_) => Self::Invalid(error.to_string()),
+            DispatchError::KeyReused | DispatchError::Refused(_) => Self::Conflict(error.to_string()),
+            DispatchError::Storage(error) => error.into(),
+            DispatchError::Print(error) => Self::Internal(error.to_string()),
+            DispatchError::Db(error) => error.into(),
+        }
+    }
+}
+
 impl From<UrlencodedError> for Error {
     fn from(error: UrlencodedError) -> Self {
         match error {
@@ -105,6 +121,7 @@ impl ResponseError for Error {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::InvitationGone => StatusCode::GONE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -150,6 +167,9 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
         ),
         (_, Some(Error::Invalid(what))) => {
             return Telling { title: "Please correct the request", message: what.clone() };
+        }
+        (_, Some(Error::Conflict(what))) => {
+            return Telling { title: "That doesn't fit what is there", message: what.clone() };
         }
         (StatusCode::BAD_REQUEST, _) => ("The request could not be read", "Go back and try again."),
         (StatusCode::UNAUTHORIZED, _) => ("Please log in", "You are not logged in, or your session has ended."),

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
 
 use super::Site;
-use crate::accounts::Viewer;
+use crate::accounts::{Role, Viewer};
 
 /// The frame of a page: `base.html`.
 #[derive(Default)]
@@ -32,7 +32,15 @@ impl Chrome {
     pub fn new(site: &Site, viewer: Option<&Viewer>, here: &str) -> Self {
         let (css, icon) = (site.assets.href("app.css"), site.assets.href("icon.svg"));
         let Some(viewer) = viewer else { return Self { css, icon, ..Self::default() } };
-        let nav = [("Bills of lading", "/bols")];
+        let mut nav = vec![("Bills of lading", "/bols")];
+        if matches!(viewer.role, Role::Office | Role::Admin) {
+            nav.extend([
+                ("New BOL", "/office/bols/new"),
+                ("Products", "/office/products"),
+                ("Carriers", "/office/carriers"),
+                ("Settings", "/office/settings"),
+            ]);
+        }
         Self {
             css,
             icon,
@@ -41,7 +49,7 @@ impl Chrome {
             user_email: viewer.email.clone(),
             role_label: viewer.role.label(),
             companies: viewer.company_names(),
-            nav: nav.map(|(label, href)| NavItem { label, href, current: href == here }).into(),
+            nav: nav.into_iter().map(|(label, href)| NavItem { label, href, current: href == here }).collect(),
             ..Self::default()
         }
     }

@@ -8,7 +8,7 @@ use actix_web::web::{ServiceConfig, get, post, resource, route};
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::error::Error;
-use super::{account, api, auth, invitation, portal, session};
+use super::{account, api, auth, invitation, office, portal, session};
 
 /// A page that may be asked for by GET and by HEAD: one that records nothing.
 macro_rules! page {
@@ -32,6 +32,35 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/documents/{id}/download").route(get().to(portal::download::document)))
         .service(resource("/api/bols").route(page!(api::bols)))
         .service(resource(["/api/bol/{id}/download/", "/api/bol/{id}/download"]).route(get().to(api::download)))
+        .service(resource(["/api/bol/", "/api/bol"]).route(post().to(api::create)))
+        .service(resource("/office/bols").route(post().to(office::new_bol::issue)))
+        .service(resource("/office/bols/new").route(page!(office::new_bol::page)))
+        .service(resource("/office/bols/preview").route(post().to(office::new_bol::preview)))
+        .service(
+            resource("/office/bols/{number}/void")
+                .route(page!(office::stamp::void_page))
+                .route(post().to(office::stamp::void)),
+        )
+        .service(
+            resource("/office/bols/{number}/weight")
+                .route(page!(office::stamp::weight_page))
+                .route(post().to(office::stamp::weigh)),
+        )
+        .service(
+            resource("/office/products").route(page!(office::products::page)).route(post().to(office::products::add)),
+        )
+        .service(resource("/office/products/{id}").route(post().to(office::products::change)))
+        .service(resource("/office/lots").route(post().to(office::products::add_lot)))
+        .service(resource("/office/lots/{id}").route(post().to(office::products::change_lot)))
+        .service(
+            resource("/office/carriers").route(page!(office::carriers::page)).route(post().to(office::carriers::add)),
+        )
+        .service(resource("/office/carriers/{id}").route(post().to(office::carriers::change)))
+        .service(resource("/office/trucks").route(post().to(office::carriers::add_truck)))
+        .service(resource("/office/trucks/{id}").route(post().to(office::carriers::change_truck)))
+        .service(
+            resource("/office/settings").route(page!(office::settings::page)).route(post().to(office::settings::save)),
+        )
         .default_service(route().to(nothing_here));
 }
 

@@ -22,6 +22,7 @@ use super::limits::{FINISH_WITHIN, HEADERS_WITHIN, KEEP_ALIVE, MOST_FORM};
 use super::session_store::PostgresSessions;
 use super::{Error, cross_site, error, files, headers, health, https, limits, request, routes};
 use crate::accounts::{DeviceKey, sessions};
+use crate::bols::Dispatch;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, PublicUrl, SecretKey};
 use crate::db::Database;
@@ -44,9 +45,24 @@ pub struct Site {
     pub clock: Clock,
     pub devices: DeviceKey,
     pub link_life: Duration,
+    pub bol_prefix: String,
     pub time_zone: Tz,
     pub trusted_proxies: Vec<IpNet>,
     pub assets: Assets,
+}
+
+impl Site {
+    /// Where BOLs are issued and stamped.
+    pub fn dispatch<'a>(&'a self, db: &'a Database) -> Dispatch<'a> {
+        Dispatch {
+            db,
+            storage: &self.storage,
+            clock: &self.clock,
+            zone: self.time_zone,
+            prefix: &self.bol_prefix,
+            public_url: &self.public_url,
+        }
+    }
 }
 
 /// A server that accepts connections.
@@ -91,6 +107,7 @@ impl Running {
             clock,
             devices: DeviceKey::new(&secret),
             link_life: config.link_life,
+            bol_prefix: config.bol_prefix,
             time_zone: config.time_zone,
             trusted_proxies: config.trusted_proxies,
             assets: Assets::load(),

@@ -1,0 +1,150 @@
+//! What the form of a new BOL offers, and how it learns: what a BOL names for the first time is offered from then on.
+//!
+//! Keeping the lists in order is [`super::lists`].
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::future::{try_join3, try_join5};
+
+use super::BolNumber;
+use super::bol::{Bol, Printed};
+use super::settings::Company;
+use crate::accounts::customers::Customer;
+use crate::db::schema::{bols, carriers, customers, lots, products, settings, ship_tos, trucks};
+use crate::db::scope::{self, Reach};
+use crate::db::{Database, DbResult};
+
+/// A list longer than this is no help in a form.
+const MOST: i64 = 500;
+
+pub struct Choices {
+    pub customers: Vec<Customer>,
+    pub products: Vec<String>,
+    /// Number and chemistry.
+    pub lots: Vec<(String, String)>,
+    /// Name and SCAC.
+    pub carriers: Vec<(String, String)>,
+    /// Truck, its trailer, and the carrier.
+    pub trucks: Vec<(String, String, String)>,
+    /// Addresses of the chosen customer.
+    pub ship_tos: Vec<String>,
+    /// The chosen customer's newest load.
+    pub last: Option<Printed>,
+    pub company: Company,
+}
+
+/// For this customer's code, if one is chosen.
+pub async fn choices(db: &Database, customer: &str) -> DbResult<Choices> {
+    scope::read(db, &Reach::All, async |connection: &AsyncPgConnection| {
+        let (mut a, mut b, mut c, mut d, mut e) = (connection, connection, connection, connection, connection);
+        let lists = try_join5(
+            customers::table
+                .filter(customers::active)
+                .order(customers::name)
+                .limit(MOST)
+                .select(Customer::as_select())
+                .load(&mut a),
+            products::table
+                .filter(products::active)
+                .order(products::name)
+                .limit(MOST)
+                .select(products::name)
+                .load(&mut b),
+            lots::table
+                .filter(lots::active)
+                .order(lots::id.desc())
+                .limit(MOST)
+                .select((lots::number, lots::chemistry))
+                .load(&mut c),
+            carriers::table
+                .filter(carriers::active)
+                .order(carriers::name)
+                .limit(MOST)
+                .select((carriers::name, carriers::scac))
+                .load(&mut d),
+            trucks::table
+                .inner_join(carriers::table)
+                .filter(trucks::active)
+                .order(trucks::id.desc())
+                .limit(MOST)
+                .select((trucks::truck_number, trucks::trailer_number, carriers::name))
+                .load(&mut e),
+        );
+        let (mut f, mut g, mut h) = (connection, connection, connection);
+        let of_customer = try_join3(
+            ship_tos::table
+                .inner_join(customers::table)
+                .filter(customers::code.eq(customer))
+                .filter(ship_tos::active)
+                .order(ship_tos::address)
+                .limit(MOST)
+                .select(ship_tos::address)
+                .load(&mut f),
+            last_load(&mut g, customer),
+            settings::table.select(Company::as_select()).first(&mut h),
+        );
+        let ((customers, products, lots, carriers, trucks), (ship_tos, last, company)) =
+            futures_util::future::try_join(lists, of_customer).await?;
+        Ok(Choices { customers, products, lots, carriers, trucks, ship_tos, last, company })
+    })
+    .await
+}
+
+async fn last_load(connection: &mut &AsyncPgConnection, customer: &str) -> QueryResult<Option<Printed>> {
+    let id = customers::table.filter(customers::code.eq(customer)).select(customers::id.nullable()).single_value();
+    bols::table
+        .filter(bols::customer_id.eq(id))
+        .order(bols::created_at.desc())
+        .select(Printed::as_select())
+        .first(connection)
+        .await
+        .optional()
+}
+
+/// Any BOL, for the office.
+pub async fn bol(db: &Database, number: &BolNumber) -> DbResult<Option<Bol>> {
+    let mut connection = db.get().await?;
+    let query = bols::table.filter(bols::number.eq(number.as_str())).select(Bol::as_select());
+    Ok(query.first(&mut connection).await.optional()?)
+}
+
+/// Adds what a new BOL names for the first time. What is in a list already stays as it is, save for the trailer that a
+/// truck comes with, and a SCAC that was missing.
+pub async fn remember(connection: &mut AsyncPgConnection, customer_id: i64, load: &Printed) -> QueryResult<()> {
+    diesel::sql_query(
+        "WITH product AS (
+             INSERT INTO products (name) VALUES ($1) ON CONFLICT (lower(name)) DO NOTHING RETURNING id),
+         carrier AS (
+             INSERT INTO carriers (name, scac) VALUES ($2, $3) ON CONFLICT (lower(name))
+             DO UPDATE SET scac = CASE WHEN carriers.scac = '' THEN excluded.scac ELSE carriers.scac END RETURNING id),
+         lot AS (
+             INSERT INTO lots (number, product_id, chemistry)
+             SELECT $4, coalesce((SELECT id FROM product), (SELECT id FROM products WHERE lower(name) = lower($1))), $5
+             WHERE $4 <> '' ON CONFLICT (lower(number)) DO NOTHING),
+         truck AS (
+             INSERT INTO trucks (carrier_id, truck_number, trailer_number) SELECT id, $6, $7 FROM carrier WHERE $6 <> ''
+             ON CONFLICT (carrier_id, lower(truck_number)) DO UPDATE SET trailer_number = excluded.trailer_number
+             WHERE excluded.trailer_number NOT IN ('', trucks.trailer_number))
+         INSERT INTO ship_tos (customer_id, address) VALUES ($8, $9) ON CONFLICT (customer_id, md5(address)) DO NOTHING",
+    )
+    .bind::<Text, _>(&load.product)
+    .bind::<Text, _>(&load.carrier)
+    .bind::<Text, _>(&load.carrier_scac)
+    .bind::<Text, _>(&load.lot)
+    .bind::<Text, _>(&load.chemistry)
+    .bind::<Text, _>(&load.truck_number)
+    .bind::<Text, _>(&load.trailer_number)
+    .bind::<BigInt, _>(customer_id)
+    .bind::<Text, _>(&load.ship_to)
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// The code of the customer whose BOL it is, for the form.
+pub async fn customer_of(db: &Database, bol: &Bol) -> DbResult<Option<String>> {
+    let Some(id) = bol.customer_id else { return Ok(None) };
+    let mut connection = db.get().await?;
+    Ok(crate::accounts::customers::code_of(&mut connection, id).await?)
+}

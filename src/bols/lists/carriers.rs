@@ -1,0 +1,130 @@
+//! Carriers, and their trucks with the trailers they come with.
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::{Clerk, Listed, Messages, ONE_MORE, SaveError};
+use crate::db::schema::{carriers, trucks};
+
+pub(super) const NO_CARRIER: &str = "Choose a carrier of the list.";
+
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, serde::Serialize)]
+#[diesel(table_name = carriers, check_for_backend(diesel::pg::Pg))]
+pub struct Carrier {
+    pub name: String,
+    /// Standard Carrier Alpha Code, or nothing.
+    pub scac: String,
+    /// Offered on the form of a new BOL.
+    pub active: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, serde::Serialize)]
+#[diesel(table_name = trucks, check_for_backend(diesel::pg::Pg))]
+pub struct Truck {
+    pub carrier_id: i64,
+    pub truck_number: String,
+    pub trailer_number: String,
+    pub active: bool,
+}
+
+/// A truck as it was typed.
+pub struct TruckText<'a> {
+    /// An id.
+    pub carrier: &'a str,
+    pub truck_number: &'a str,
+    pub trailer_number: &'a str,
+}
+
+impl Carrier {
+    fn read(name: &str, scac: &str, active: bool) -> Result<Self, SaveError> {
+        let mut messages = Messages::default();
+        let name = messages.line("name", name, 200, "Give the carrier a name.");
+        let scac = scac.trim().to_ascii_uppercase();
+        let is_code = (2..=4).contains(&scac.len()) && scac.bytes().all(|b| b.is_ascii_uppercase());
+        if !scac.is_empty() && !is_code {
+            messages.add("scac", "A SCAC has 2 to 4 letters, such as ABCD.");
+        }
+        messages.none().map(|()| Self { name, scac, active })
+    }
+}
+
+impl Truck {
+    fn read(typed: &TruckText<'_>, active: bool) -> Result<Self, SaveError> {
+        let mut messages = Messages::default();
+        let carrier_id = messages.choice("carrier", typed.carrier, NO_CARRIER);
+        let truck_number = messages.line("truck_number", typed.truck_number, 60, "Give the number of the truck.");
+        let trailer_number = messages.line("trailer_number", typed.trailer_number, 60, "");
+        let Some(carrier_id) = carrier_id else { return Err(SaveError::Fields(messages)) };
+        messages.none().map(|()| Self { carrier_id, truck_number, trailer_number, active })
+    }
+}
+
+/// With their ids, those that are offered first.
+pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64, Carrier)>> {
+    let rows = carriers::table
+        .select((carriers::id, Carrier::as_select()))
+        .order((carriers::active.desc(), carriers::name))
+        .limit(ONE_MORE)
+        .load(connection)
+        .await?;
+    Ok(Listed::new(rows))
+}
+
+/// With their ids and the names of their carriers, those that are offered first.
+pub async fn trucks(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64, Truck, String)>> {
+    let rows = trucks::table
+        .inner_join(carriers::table)
+        .select((trucks::id, Truck::as_select(), carriers::name))
+        .order((trucks::active.desc(), carriers::name, trucks::truck_number))
+        .limit(ONE_MORE)
+        .load(connection)
+        .await?;
+    Ok(Listed::new(rows))
+}
+
+pub async fn add(clerk: &Clerk<'_>, name: &str, scac: &str) -> Result<(), SaveError> {
+    let after = Carrier::read(name, scac, true)?;
+    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let new = diesel::insert_into(carriers::table).values(&after).returning(carriers::id);
+        let id: i64 = new.get_result(connection).await?;
+        clerk.record(connection, "carriers", id, None, &after).await
+    });
+    added.await.map_err(SaveError::from)
+}
+
+pub async fn change(clerk: &Clerk<'_>, id: i64, name: &str, scac: &str, active: bool) -> Result<(), SaveError> {
+    let after = Carrier::read(name, scac, active)?;
+    let changed = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let before: Carrier =
+            carriers::table.find(id).select(Carrier::as_select()).for_update().first(connection).await?;
+        if before == after {
+            return Ok(());
+        }
+        diesel::update(carriers::table.find(id)).set(&after).execute(connection).await?;
+        clerk.record(connection, "carriers", id, Some(&before), &after).await
+    });
+    changed.await.map_err(SaveError::from)
+}
+
+pub async fn add_truck(clerk: &Clerk<'_>, typed: &TruckText<'_>) -> Result<(), SaveError> {
+    let after = Truck::read(typed, true)?;
+    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let new = diesel::insert_into(trucks::table).values(&after).returning(trucks::id);
+        let id: i64 = new.get_result(connection).await?;
+        clerk.record(connection, "trucks", id, None, &after).await
+    });
+    added.await.map_err(SaveError::from)
+}
+
+pub async fn change_truck(clerk: &Clerk<'_>, id: i64, typed: &TruckText<'_>, active: bool) -> Result<(), SaveError> {
+    let after = Truck::read(typed, active)?;
+    let changed = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let before: Truck = trucks::table.find(id).select(Truck::as_select()).for_update().first(connection).await?;
+        if before == after {
+            return Ok(());
+        }
+        diesel::update(trucks::table.find(id)).set(&after).execute(connection).await?;
+        clerk.record(connection, "trucks", id, Some(&before), &after).await
+    });
+    changed.await.map_err(SaveError::from)
+}

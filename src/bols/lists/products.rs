@@ -1,0 +1,123 @@
+//! Products, and the lots of them with their chemistry.
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::{Clerk, Listed, Messages, ONE_MORE, SaveError};
+use crate::db::schema::{lots, products};
+
+pub(super) const NO_PRODUCT: &str = "Choose a product of the list, or none.";
+
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, serde::Serialize)]
+#[diesel(table_name = products, check_for_backend(diesel::pg::Pg))]
+pub struct Product {
+    pub name: String,
+    /// Offered on the form of a new BOL.
+    pub active: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, serde::Serialize)]
+#[diesel(table_name = lots, treat_none_as_null = true, check_for_backend(diesel::pg::Pg))]
+pub struct Lot {
+    pub number: String,
+    pub product_id: Option<i64>,
+    pub chemistry: String,
+    pub active: bool,
+}
+
+/// A lot as it was typed.
+pub struct LotText<'a> {
+    pub number: &'a str,
+    /// An id, or nothing.
+    pub product: &'a str,
+    pub chemistry: &'a str,
+}
+
+impl Product {
+    fn read(name: &str, active: bool) -> Result<Self, SaveError> {
+        let mut messages = Messages::default();
+        let name = messages.line("name", name, 200, "Give the product a name.");
+        messages.none().map(|()| Self { name, active })
+    }
+}
+
+impl Lot {
+    fn read(typed: &LotText<'_>, active: bool) -> Result<Self, SaveError> {
+        let mut messages = Messages::default();
+        let number = messages.line("number", typed.number, 100, "Give the number of the lot.");
+        let product_id =
+            if typed.product.trim().is_empty() { None } else { messages.choice("product", typed.product, NO_PRODUCT) };
+        let chemistry = messages.line("chemistry", typed.chemistry, 300, "");
+        messages.none().map(|()| Self { number, product_id, chemistry, active })
+    }
+}
+
+/// With their ids, those that are offered first.
+pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64, Product)>> {
+    let rows = products::table
+        .select((products::id, Product::as_select()))
+        .order((products::active.desc(), products::name))
+        .limit(ONE_MORE)
+        .load(connection)
+        .await?;
+    Ok(Listed::new(rows))
+}
+
+/// With their ids and the names of their products, those that are offered first.
+pub async fn lots(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64, Lot, Option<String>)>> {
+    let rows = lots::table
+        .left_join(products::table)
+        .select((lots::id, Lot::as_select(), products::name.nullable()))
+        .order((lots::active.desc(), lots::number))
+        .limit(ONE_MORE)
+        .load(connection)
+        .await?;
+    Ok(Listed::new(rows))
+}
+
+pub async fn add(clerk: &Clerk<'_>, name: &str) -> Result<(), SaveError> {
+    let after = Product::read(name, true)?;
+    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let new = diesel::insert_into(products::table).values(&after).returning(products::id);
+        let id: i64 = new.get_result(connection).await?;
+        clerk.record(connection, "products", id, None, &after).await
+    });
+    added.await.map_err(SaveError::from)
+}
+
+pub async fn change(clerk: &Clerk<'_>, id: i64, name: &str, active: bool) -> Result<(), SaveError> {
+    let after = Product::read(name, active)?;
+    let changed = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let before: Product =
+            products::table.find(id).select(Product::as_select()).for_update().first(connection).await?;
+        if before == after {
+            return Ok(());
+        }
+        diesel::update(products::table.find(id)).set(&after).execute(connection).await?;
+        clerk.record(connection, "products", id, Some(&before), &after).await
+    });
+    changed.await.map_err(SaveError::from)
+}
+
+pub async fn add_lot(clerk: &Clerk<'_>, typed: &LotText<'_>) -> Result<(), SaveError> {
+    let after = Lot::read(typed, true)?;
+    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let new = diesel::insert_into(lots::table).values(&after).returning(lots::id);
+        let id: i64 = new.get_result(connection).await?;
+        clerk.record(connection, "lots", id, None, &after).await
+    });
+    added.await.map_err(SaveError::from)
+}
+
+pub async fn change_lot(clerk: &Clerk<'_>, id: i64, typed: &LotText<'_>, active: bool) -> Result<(), SaveError> {
+    let after = Lot::read(typed, active)?;
+    let changed = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let before: Lot = lots::table.find(id).select(Lot::as_select()).for_update().first(connection).await?;
+        if before == after {
+            return Ok(());
+        }
+        diesel::update(lots::table.find(id)).set(&after).execute(connection).await?;
+        clerk.record(connection, "lots", id, Some(&before), &after).await
+    });
+    changed.await.map_err(SaveError::from)
+}

@@ -1,0 +1,306 @@
+//! `/office/carriers`: the carriers and their trucks, as the form of a new BOL offers them.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Data, Form, Path, Query};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use askama::Template;
+use askama_web::WebTemplate;
+
+use crate::accounts::Viewer;
+use crate::bols::lists::carriers::{self, Carrier, Truck, TruckText};
+use crate::bols::lists::{Clerk, MOST, Messages, SaveError};
+use crate::db::Database;
+use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::page::Chrome;
+use crate::web::request::Origin;
+use crate::web::{Error, Site};
+
+#[derive(Template, WebTemplate)]
+#[template(path = "office/carriers.html")]
+struct CarriersPage {
+    chrome: Chrome,
+    /// Something was typed that can't be saved.
+    problem: bool,
+    most: usize,
+    new_carrier: CarrierEntry,
+    carriers: Vec<CarrierEntry>,
+    more_carriers: bool,
+    choices: Vec<Choice>,
+    new_truck: TruckEntry,
+    trucks: Vec<TruckEntry>,
+    more_trucks: bool,
+}
+
+/// A row of the table and its form, or the form for a new entry.
+#[derive(Default)]
+struct CarrierEntry {
+    id: Option<i64>,
+    /// What the ids of its fields begin with.
+    key: String,
+    action: String,
+    /// As the list has it; what the form has may differ.
+    shown_name: String,
+    shown_scac: String,
+    shown_active: bool,
+    name: String,
+    scac: String,
+    active: bool,
+    name_error: String,
+    scac_error: String,
+    open: bool,
+}
+
+#[derive(Default)]
+struct TruckEntry {
+    id: Option<i64>,
+    key: String,
+    action: String,
+    shown_carrier: String,
+    shown_truck: String,
+    shown_trailer: String,
+    shown_active: bool,
+    carrier: String,
+    truck_number: String,
+    trailer_number: String,
+    active: bool,
+    carrier_error: String,
+    truck_error: String,
+    trailer_error: String,
+    open: bool,
+}
+
+/// A carrier that a new truck can be of.
+struct Choice {
+    value: String,
+    label: String,
+}
+
+#[derive(serde::Deserialize)]
+pub struct Notice {
+    #[serde(default)]
+    done: String,
+}
+
+impl Notice {
+    /// Known words only: nothing of the address is shown.
+    fn text(&self) -> &'static str {
+        match self.done.as_str() {
+            "carrier-added" => "The carrier is on the list.",
+            "carrier-saved" => "The carrier is saved. BOLs that were issued stay as they are.",
+            "truck-added" => "The truck is on the list.",
+            "truck-saved" => "The truck is saved. BOLs that were issued stay as they are.",
+            _ => "",
+        }
+    }
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct CarrierForm {
+    name: String,
+    scac: String,
+    active: String,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct TruckForm {
+    carrier: String,
+    truck_number: String,
+    trailer_number: String,
+    active: String,
+}
+
+impl TruckForm {
+    fn text(&self) -> TruckText<'_> {
+        TruckText { carrier: &self.carrier, truck_number: &self.truck_number, trailer_number: &self.trailer_number }
+    }
+}
+
+pub async fn page(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    notice: Query<Notice>,
+) -> Result<HttpResponse, Error> {
+    let mut page = CarriersPage::load(&site, &visitor, &db).await?;
+    page.chrome.notice = notice.text();
+    Ok(page.respond_to(&request))
+}
+
+pub async fn add(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    form: Form<CarrierForm>,
+) -> Result<HttpResponse, Error> {
+    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let Err(error) = carriers::add(&clerk, &form.name, &form.scac).await else { return Ok(done("carrier-added")) };
+    let messages = refusal(error)?;
+    let mut page = CarriersPage::load(&site, &visitor, &db).await?;
+    page.new_carrier.refuse(form.into_inner(), &messages);
+    Ok(page.refused(&request))
+}
+
+pub async fn change(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    id: Path<String>,
+    form: Form<CarrierForm>,
+) -> Result<HttpResponse, Error> {
+    let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
+    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let changed = carriers::change(&clerk, id, &form.name, &form.scac, form.active == "true").await;
+    let Err(error) = changed else { return Ok(done("carrier-saved")) };
+    let messages = refusal(error)?;
+    let mut page = CarriersPage::load(&site, &visitor, &db).await?;
+    let entry = page.carriers.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
+    entry.refuse(form.into_inner(), &messages);
+    Ok(page.refused(&request))
+}
+
+pub async fn add_truck(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    form: Form<TruckForm>,
+) -> Result<HttpResponse, Error> {
+    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let Err(error) = carriers::add_truck(&clerk, &form.text()).await else { return Ok(done("truck-added")) };
+    let messages = refusal(error)?;
+    let mut page = CarriersPage::load(&site, &visitor, &db).await?;
+    page.new_truck.refuse(form.into_inner(), &messages);
+    Ok(page.refused(&request))
+}
+
+pub async fn change_truck(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    id: Path<String>,
+    form: Form<TruckForm>,
+) -> Result<HttpResponse, Error> {
+    let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
+    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let changed = carriers::change_truck(&clerk, id, &form.text(), form.active == "true").await;
+    let Err(error) = changed else { return Ok(done("truck-saved")) };
+    let messages = refusal(error)?;
+    let mut page = CarriersPage::load(&site, &visitor, &db).await?;
+    let entry = page.trucks.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
+    entry.refuse(form.into_inner(), &messages);
+    Ok(page.refused(&request))
+}
+
+fn done(word: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, format!("/office/carriers?done={word}"))).finish()
+}
+
+/// What the form is shown again with, if that helps.
+fn refusal(error: SaveError) -> Result<Messages, Error> {
+    match error {
+        SaveError::Fields(messages) => Ok(messages),
+        SaveError::Gone => Err(Error::NotFound),
+        SaveError::Db(error) => Err(error.into()),
+    }
+}
+
+impl CarriersPage {
+    async fn load(site: &Site, viewer: &Viewer, db: &Database) -> Result<Self, Error> {
+        let mut connection = db.get().await?;
+        let carriers = carriers::all(&mut connection).await?;
+        let trucks = carriers::trucks(&mut connection).await?;
+        let offered = carriers.rows.iter().filter(|(_, carrier)| carrier.active);
+        Ok(Self {
+            chrome: Chrome::new(site, Some(viewer), "/office/carriers"),
+            problem: false,
+            most: MOST,
+            new_carrier: CarrierEntry {
+                key: "carrier-new".into(),
+                action: "/office/carriers".into(),
+                ..CarrierEntry::default()
+            },
+            choices: offered
+                .map(|(id, carrier)| Choice { value: id.to_string(), label: carrier.name.clone() })
+                .collect(),
+            carriers: carriers.rows.into_iter().map(|(id, carrier)| CarrierEntry::new(id, carrier)).collect(),
+            more_carriers: carriers.more,
+            new_truck: TruckEntry { key: "truck-new".into(), action: "/office/trucks".into(), ..TruckEntry::default() },
+            trucks: trucks.rows.into_iter().map(|(id, truck, carrier)| TruckEntry::new(id, truck, carrier)).collect(),
+            more_trucks: trucks.more,
+        })
+    }
+
+    fn refused(mut self, request: &HttpRequest) -> HttpResponse {
+        self.problem = true;
+        let mut response = self.respond_to(request);
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+        response
+    }
+}
+
+impl CarrierEntry {
+    fn new(id: i64, carrier: Carrier) -> Self {
+        Self {
+            id: Some(id),
+            key: format!("carrier-{id}"),
+            action: format!("/office/carriers/{id}"),
+            shown_name: carrier.name.clone(),
+            shown_scac: carrier.scac.clone(),
+            shown_active: carrier.active,
+            name: carrier.name,
+            scac: carrier.scac,
+            active: carrier.active,
+            ..Self::default()
+        }
+    }
+
+    fn refuse(&mut self, form: CarrierForm, messages: &Messages) {
+        self.name = form.name;
+        self.scac = form.scac;
+        self.active = form.active == "true";
+        self.name_error = messages.of("name").into();
+        self.scac_error = messages.of("scac").into();
+        self.open = true;
+    }
+}
+
+impl TruckEntry {
+    fn new(id: i64, truck: Truck, carrier: String) -> Self {
+        Self {
+            id: Some(id),
+            key: format!("truck-{id}"),
+            action: format!("/office/trucks/{id}"),
+            shown_carrier: carrier,
+            shown_truck: truck.truck_number.clone(),
+            shown_trailer: truck.trailer_number.clone(),
+            shown_active: truck.active,
+            carrier: truck.carrier_id.to_string(),
+            truck_number: truck.truck_number,
+            trailer_number: truck.trailer_number,
+            active: truck.active,
+            ..Self::default()
+        }
+    }
+
+    fn refuse(&mut self, form: TruckForm, messages: &Messages) {
+        self.carrier = form.carrier;
+        self.truck_number = form.truck_number;
+        self.trailer_number = form.trailer_number;
+        self.active = form.active == "true";
+        self.carrier_error = messages.of("carrier").into();
+        self.truck_error = messages.of("truck_number").into();
+        self.trailer_error = messages.of("trailer_number").into();
+        self.open = true;
+    }
+}

@@ -1,0 +1,228 @@
+//! `/office/bols/new`: the form of a new BOL, its preview, and issuing it.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_DISPOSITION, LOCATION};
+use actix_web::web::{Data, Form, Query};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use askama::Template;
+use askama_web::WebTemplate;
+use uuid::Uuid;
+
+use crate::bols::choices::{self, Choices};
+use crate::bols::{BolNumber, DispatchError, Doubt, Draft, Problem};
+use crate::db::Database;
+use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::page::Chrome;
+use crate::web::request::Origin;
+use crate::web::{Error, Site};
+
+const HERE: &str = "/office/bols/new";
+
+/// Fields as they were sent, in their order.
+type Pairs = Vec<(String, String)>;
+
+#[derive(Template, WebTemplate)]
+#[template(path = "office/new_bol.html")]
+struct NewBolPage {
+    chrome: Chrome,
+    script: String,
+    draft: Draft,
+    problems: Vec<Problem>,
+    doubts: Vec<Doubt>,
+    choices: Choices,
+    /// Names this form, so that sending it twice issues one BOL.
+    key: String,
+    /// Something else than the input went wrong.
+    trouble: &'static str,
+}
+
+impl NewBolPage {
+    fn value(&self, name: &str) -> &str {
+        self.draft.get(name)
+    }
+
+    fn error(&self, name: &str) -> &str {
+        self.problems.iter().find(|problem| problem.field == name).map_or("", |problem| problem.message.as_str())
+    }
+
+    fn is(&self, name: &str, value: &str) -> bool {
+        self.draft.get(name).trim() == value
+    }
+
+    /// What was confirmed before, and what the button confirms now.
+    fn confirm(&self) -> String {
+        let before = self.draft.get("confirm").split([',', ' ']).filter(|code| !code.is_empty());
+        let mut codes: Vec<&str> = before.chain(self.doubts.iter().map(|doubt| doubt.code)).collect();
+        codes.dedup();
+        codes.join(",")
+    }
+}
+
+fn read(pairs: &[(String, String)]) -> (Draft, String) {
+    let (mut draft, mut key) = (Draft::default(), String::new());
+    for (name, value) in pairs {
+        match name.as_str() {
+            "key" => key.clone_from(value),
+            // Browsers send line breaks as CR LF.
+            _ => drop(draft.set(name, value.replace("\r\n", "\n"))),
+        }
+    }
+    (draft, key)
+}
+
+/// `GET /office/bols/new?customer=&from=&…`: blank fields are filled with the defaults, with the customer's last load, or
+/// with the void BOL `from` that is to be reissued.
+pub async fn page(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    query: Query<Pairs>,
+) -> Result<HttpResponse, Error> {
+    let value = |name| query.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let (mut draft, _) = read(&query);
+    let mut problems = Vec::new();
+    if let Some(from) = value("from").filter(|from| !from.is_empty()) {
+        let number: BolNumber = from.parse().map_err(|_| Error::NotFound)?;
+        let bol = choices::bol(&db, &number).await?.ok_or(Error::NotFound)?;
+        if bol.voided_at.is_some() {
+            draft.fill("reissue_of", &bol.number);
+        } else {
+            problems.push(Problem::new("reissue_of", "That BOL isn't void. Void it first, then reissue it."));
+        }
+        if let Some(code) = choices::customer_of(&db, &bol).await? {
+            draft.fill("customer", &code);
+        }
+        draft.fill_from_load(&bol.printed);
+    }
+    let choices = choices::choices(&db, draft.get("customer")).await?;
+    if let Some(address) = value("pick").filter(|address| !address.is_empty()) {
+        draft.set("ship_to", address.replace("\r\n", "\n"));
+    }
+    if let Some(last) = &choices.last {
+        draft.fill_from_last(last);
+    }
+    if let Some((_, chemistry)) = choices.lots.iter().find(|(number, _)| number == draft.get("lot")) {
+        draft.fill("chemistry", chemistry);
+    }
+    if let Some((_, scac)) = choices.carriers.iter().find(|(name, _)| name == draft.get("carrier")) {
+        draft.fill("carrier_scac", scac);
+    }
+    draft.fill_defaults(site.dispatch(&db).today(), &choices.company);
+    let key = Uuid::now_v7().to_string();
+    Ok(show(&request, &site, &visitor, StatusCode::OK, Filled { draft, key, problems, ..Filled::default() }, choices))
+}
+
+/// `POST /office/bols/preview`: the PDF as it would be.
+pub async fn preview(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    form: Form<Pairs>,
+) -> Result<HttpResponse, Error> {
+    let (draft, key) = read(&form);
+    match site.dispatch(&db).preview(&draft).await {
+        Ok(pdf) => Ok(HttpResponse::Ok()
+            .content_type("application/pdf")
+            .insert_header((CONTENT_DISPOSITION, "inline; filename=\"preview.pdf\""))
+            .body(pdf)),
+        Err(error) => again(&request, &site, &db, &visitor, draft, key, error).await,
+    }
+}
+
+/// `POST /office/bols`: issues.
+pub async fn issue(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    form: Form<Pairs>,
+) -> Result<HttpResponse, Error> {
+    let (draft, key) = read(&form);
+    // Without a key, as scripts send the form, every request is a new one.
+    let key = match key.parse::<Uuid>() {
+        Ok(key) => key,
+        Err(_) => Uuid::now_v7(),
+    };
+    match site.dispatch(&db).issue(&draft, &format!("form:{key}"), &visitor, &origin.0).await {
+        Ok(issued) => Ok(HttpResponse::SeeOther()
+            .insert_header((LOCATION, format!("/bols/{}?done=issued", issued.number)))
+            .finish()),
+        Err(error) => again(&request, &site, &db, &visitor, draft, key.to_string(), error).await,
+    }
+}
+
+/// The form with what is wrong, and with everything that was typed.
+async fn again(
+    request: &HttpRequest,
+    site: &Site,
+    db: &Database,
+    visitor: &Visitor<OfficeStaff>,
+    draft: Draft,
+    key: String,
+    error: DispatchError,
+) -> Result<HttpResponse, Error> {
+    let mut filled = Filled { draft, key, ..Filled::default() };
+    let status = match error {
+        DispatchError::Invalid(problems) => {
+            filled.problems = problems;
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        DispatchError::Doubtful(doubts) => {
+            filled.doubts = doubts;
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        DispatchError::KeyReused => {
+            // Issued, gone back, changed something, sent again: that is another load.
+            filled.key = Uuid::now_v7().to_string();
+            filled.trouble = "This form was issued already, with other values. Check the list of BOLs; if this is another \
+                              load, issue it again.";
+            StatusCode::CONFLICT
+        }
+        DispatchError::Storage(cause) => {
+            tracing::warn!(%cause, "no BOL was issued");
+            filled.trouble = "The PDF could not be stored, so no BOL was issued and no number was used. Everything you \
+                              typed is still here: try again in a minute.";
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        error => return Err(error.into()),
+    };
+    let choices = choices::choices(db, filled.draft.get("customer")).await?;
+    let mut response = show(request, site, visitor, status, filled, choices);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response
+            .headers_mut()
+            .insert(actix_web::http::header::RETRY_AFTER, actix_web::http::header::HeaderValue::from_static("30"));
+    }
+    Ok(response)
+}
+
+#[derive(Default)]
+struct Filled {
+    draft: Draft,
+    key: String,
+    problems: Vec<Problem>,
+    doubts: Vec<Doubt>,
+    trouble: &'static str,
+}
+
+fn show(
+    request: &HttpRequest,
+    site: &Site,
+    visitor: &Visitor<OfficeStaff>,
+    status: StatusCode,
+    filled: Filled,
+    choices: Choices,
+) -> HttpResponse {
+    let Filled { draft, key, problems, doubts, trouble } = filled;
+    let (chrome, script) = (Chrome::new(site, Some(visitor), HERE), site.assets.href("new-bol.js"));
+    let page = NewBolPage { chrome, script, draft, problems, doubts, choices, key, trouble };
+    let mut response = page.respond_to(request);
+    // A template that can't be rendered has answered 500 already.
+    if response.status().is_success() {
+        *response.status_mut() = status;
+    }
+    response
+}

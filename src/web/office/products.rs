@@ -1,0 +1,317 @@
+//! `/office/products`: the products and their lots, as the form of a new BOL offers them.
+
+use std::collections::HashSet;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Data, Form, Path, Query};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use askama::Template;
+use askama_web::WebTemplate;
+
+use crate::accounts::Viewer;
+use crate::bols::lists::products::{self, Lot, LotText, Product};
+use crate::bols::lists::{Clerk, MOST, Messages, SaveError};
+use crate::db::Database;
+use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::page::Chrome;
+use crate::web::request::Origin;
+use crate::web::{Error, Site};
+
+#[derive(Template, WebTemplate)]
+#[template(path = "office/products.html")]
+struct ProductsPage {
+    chrome: Chrome,
+    /// Something was typed that can't be saved.
+    problem: bool,
+    most: usize,
+    new_product: ProductEntry,
+    products: Vec<ProductEntry>,
+    more_products: bool,
+    choices: Vec<Choice>,
+    new_lot: LotEntry,
+    lots: Vec<LotEntry>,
+    more_lots: bool,
+}
+
+/// A row of the table and its form, or the form for a new entry.
+#[derive(Default)]
+struct ProductEntry {
+    id: Option<i64>,
+    /// What the ids of its fields begin with.
+    key: String,
+    action: String,
+    /// As the list has it; what the form has may differ.
+    shown_name: String,
+    shown_active: bool,
+    name: String,
+    active: bool,
+    name_error: String,
+    open: bool,
+}
+
+#[derive(Default)]
+struct LotEntry {
+    id: Option<i64>,
+    key: String,
+    action: String,
+    shown_number: String,
+    shown_product: String,
+    shown_chemistry: String,
+    shown_active: bool,
+    number: String,
+    product: String,
+    chemistry: String,
+    active: bool,
+    number_error: String,
+    product_error: String,
+    chemistry_error: String,
+    open: bool,
+}
+
+/// A product that a lot can be of. One that is retired is offered to the lots that have it, and to no other.
+struct Choice {
+    value: String,
+    label: String,
+    active: bool,
+}
+
+#[derive(serde::Deserialize)]
+pub struct Notice {
+    #[serde(default)]
+    done: String,
+}
+
+impl Notice {
+    /// Known words only: nothing of the address is shown.
+    fn text(&self) -> &'static str {
+        match self.done.as_str() {
+            "product-added" => "The product is on the list.",
+            "product-saved" => "The product is saved. BOLs that were issued stay as they are.",
+            "lot-added" => "The lot is on the list.",
+            "lot-saved" => "The lot is saved. BOLs that were issued stay as they are.",
+            _ => "",
+        }
+    }
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct ProductForm {
+    name: String,
+    active: String,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct LotForm {
+    number: String,
+    product: String,
+    chemistry: String,
+    active: String,
+}
+
+impl LotForm {
+    fn text(&self) -> LotText<'_> {
+        LotText { number: &self.number, product: &self.product, chemistry: &self.chemistry }
+    }
+}
+
+pub async fn page(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    notice: Query<Notice>,
+) -> Result<HttpResponse, Error> {
+    let mut page = ProductsPage::load(&site, &visitor, &db).await?;
+    page.chrome.notice = notice.text();
+    Ok(page.respond_to(&request))
+}
+
+pub async fn add(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    form: Form<ProductForm>,
+) -> Result<HttpResponse, Error> {
+    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let Err(error) = products::add(&clerk, &form.name).await else { return Ok(done("product-added")) };
+    let messages = refusal(error)?;
+    let mut page = ProductsPage::load(&site, &visitor, &db).await?;
+    page.new_product.refuse(form.into_inner(), &messages);
+    Ok(page.refused(&request))
+}
+
+pub async fn change(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    id: Path<String>,
+    form: Form<ProductForm>,
+) -> Result<HttpResponse, Error> {
+    let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
+    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let changed = products::change(&clerk, id, &form.name, form.active == "true").await;
+    let Err(error) = changed else { return Ok(done("product-saved")) };
+    let messages = refusal(error)?;
+    let mut page = ProductsPage::load(&site, &visitor, &db).await?;
+    let entry = page.products.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
+    entry.refuse(form.into_inner(), &messages);
+    Ok(page.refused(&request))
+}
+
+pub async fn add_lot(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    form: Form<LotForm>,
+) -> Result<HttpResponse, Error> {
+    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let Err(error) = products::add_lot(&clerk, &form.text()).await else { return Ok(done("lot-added")) };
+    let messages = refusal(error)?;
+    let mut page = ProductsPage::load(&site, &visitor, &db).await?;
+    page.new_lot.refuse(form.into_inner(), &messages);
+    Ok(page.refused(&request))
+}
+
+pub async fn change_lot(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    id: Path<String>,
+    form: Form<LotForm>,
+) -> Result<HttpResponse, Error> {
+    let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
+    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let changed = products::change_lot(&clerk, id, &form.text(), form.active == "true").await;
+    let Err(error) = changed else { return Ok(done("lot-saved")) };
+    let messages = refusal(error)?;
+    let mut page = ProductsPage::load(&site, &visitor, &db).await?;
+    let entry = page.lots.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
+    entry.refuse(form.into_inner(), &messages);
+    Ok(page.refused(&request))
+}
+
+fn done(word: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, format!("/office/products?done={word}"))).finish()
+}
+
+/// What the form is shown again with, if that helps.
+fn refusal(error: SaveError) -> Result<Messages, Error> {
+    match error {
+        SaveError::Fields(messages) => Ok(messages),
+        SaveError::Gone => Err(Error::NotFound),
+        SaveError::Db(error) => Err(error.into()),
+    }
+}
+
+impl ProductsPage {
+    async fn load(site: &Site, viewer: &Viewer, db: &Database) -> Result<Self, Error> {
+        let mut connection = db.get().await?;
+        let products = products::all(&mut connection).await?;
+        let lots = products::lots(&mut connection).await?;
+        Ok(Self {
+            chrome: Chrome::new(site, Some(viewer), "/office/products"),
+            problem: false,
+            most: MOST,
+            new_product: ProductEntry {
+                key: "product-new".into(),
+                action: "/office/products".into(),
+                ..ProductEntry::default()
+            },
+            choices: choices(&products.rows, &lots.rows),
+            products: products.rows.into_iter().map(|(id, product)| ProductEntry::new(id, product)).collect(),
+            more_products: products.more,
+            new_lot: LotEntry { key: "lot-new".into(), action: "/office/lots".into(), ..LotEntry::default() },
+            lots: lots.rows.into_iter().map(|(id, lot, product)| LotEntry::new(id, lot, product)).collect(),
+            more_lots: lots.more,
+        })
+    }
+
+    fn refused(mut self, request: &HttpRequest) -> HttpResponse {
+        self.problem = true;
+        let mut response = self.respond_to(request);
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+        response
+    }
+}
+
+/// Every product of the page, and those beyond it that a lot of the page has: saving that lot must not lose it.
+fn choices(products: &[(i64, Product)], lots: &[(i64, Lot, Option<String>)]) -> Vec<Choice> {
+    let choice = |id: i64, name: &str, active| {
+        let label = if active { name.to_owned() } else { format!("{name} (retired)") };
+        Choice { value: id.to_string(), label, active }
+    };
+    let mut known: HashSet<i64> = products.iter().map(|(id, _)| *id).collect();
+    let mut choices: Vec<Choice> =
+        products.iter().map(|(id, product)| choice(*id, &product.name, product.active)).collect();
+    for (_, lot, name) in lots {
+        if let (Some(id), Some(name)) = (lot.product_id, name)
+            && known.insert(id)
+        {
+            choices.push(Choice { value: id.to_string(), label: name.clone(), active: false });
+        }
+    }
+    choices
+}
+
+impl ProductEntry {
+    fn new(id: i64, product: Product) -> Self {
+        Self {
+            id: Some(id),
+            key: format!("product-{id}"),
+            action: format!("/office/products/{id}"),
+            shown_name: product.name.clone(),
+            shown_active: product.active,
+            name: product.name,
+            active: product.active,
+            ..Self::default()
+        }
+    }
+
+    fn refuse(&mut self, form: ProductForm, messages: &Messages) {
+        self.name = form.name;
+        self.active = form.active == "true";
+        self.name_error = messages.of("name").into();
+        self.open = true;
+    }
+}
+
+impl LotEntry {
+    fn new(id: i64, lot: Lot, product: Option<String>) -> Self {
+        Self {
+            id: Some(id),
+            key: format!("lot-{id}"),
+            action: format!("/office/lots/{id}"),
+            shown_number: lot.number.clone(),
+            shown_product: product.unwrap_or_default(),
+            shown_chemistry: lot.chemistry.clone(),
+            shown_active: lot.active,
+            number: lot.number,
+            product: lot.product_id.map(|id| id.to_string()).unwrap_or_default(),
+            chemistry: lot.chemistry,
+            active: lot.active,
+            ..Self::default()
+        }
+    }
+
+    fn refuse(&mut self, form: LotForm, messages: &Messages) {
+        self.number = form.number;
+        self.product = form.product;
+        self.chemistry = form.chemistry;
+        self.active = form.active == "true";
+        self.number_error = messages.of("number").into();
+        self.product_error = messages.of("product").into();
+        self.chemistry_error = messages.of("chemistry").into();
+        self.open = true;
+    }
+}

@@ -1,0 +1,75 @@
+// The form of a new BOL works without this. It saves keystrokes: fills in what follows from a choice, and shows tons.
+
+const form = document.getElementById("bolform");
+const field = (name) => form.elements.namedItem(name);
+let sending = false;
+let changed = false;
+
+// ---- What follows from a choice ----
+
+/** Puts a value where nothing stands, or where the last choice had put something. */
+const followed = new Map();
+function follow(name, value) {
+  const target = field(name);
+  if (value && (target.value === "" || target.value === followed.get(name))) {
+    target.value = value;
+    followed.set(name, value);
+  }
+}
+
+function chosen(input) {
+  return [...input.list.options].find((option) => option.value === input.value);
+}
+
+field("lot").addEventListener("change", (event) => follow("chemistry", chosen(event.target)?.dataset.chemistry));
+field("carrier").addEventListener("change", (event) => follow("carrier_scac", chosen(event.target)?.dataset.scac));
+field("truck_number").addEventListener("change", (event) => {
+  const truck = chosen(event.target);
+  follow("trailer_number", truck?.dataset.trailer);
+  follow("carrier", truck?.dataset.carrier);
+  follow("carrier_scac", chosen(field("carrier"))?.dataset.scac);
+});
+field("pick")?.addEventListener("change", (event) => {
+  if (event.target.value) field("ship_to").value = event.target.value;
+});
+// Another customer has another last load and other addresses.
+field("customer").addEventListener("change", (event) => {
+  if (event.target.value) form.requestSubmit(document.getElementById("fill"));
+});
+
+// ---- Tons, as the program computes them: a hundredth of a short ton is 20 lb, half of one counts as one ----
+
+const grouped = new Intl.NumberFormat("en-US");
+
+function pounds(name) {
+  const text = field(name).value.trim();
+  return /^(\d{1,9}|\d{1,3}(,\d{3})+)$/.test(text) ? Number(text.replaceAll(",", "")) : null;
+}
+
+function showTons() {
+  const [gross, tare] = [pounds("gross_lb"), pounds("tare_lb")];
+  const net = gross !== null && tare !== null ? gross - tare : pounds("net_lb");
+  const output = document.getElementById("tons");
+  if (net === null || net <= 0) {
+    output.value = "";
+    return;
+  }
+  const hundredths = Math.floor((net + 10) / 20);
+  const tons = `${grouped.format(Math.floor(hundredths / 100))}.${String(hundredths % 100).padStart(2, "0")}`;
+  output.value = `${grouped.format(net)} lb net = ${tons} net tons`;
+}
+
+for (const name of ["gross_lb", "tare_lb", "net_lb"]) field(name).addEventListener("input", showTons);
+showTons();
+
+// ---- Nothing typed is lost by accident ----
+
+form.addEventListener("input", () => { changed = true; });
+form.addEventListener("submit", (event) => {
+  if (event.submitter?.formTarget !== "_blank") sending = true;
+});
+// Back from the next page, the form is live again.
+addEventListener("pageshow", () => { sending = false; });
+addEventListener("beforeunload", (event) => {
+  if (changed && !sending) event.preventDefault();
+});

@@ -1,0 +1,430 @@
+//! Issuing a BOL: from the form and from another system, one number after the other, each with its file.
+
+use std::collections::HashSet;
+
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use reqwest::Method;
+
+use crate::support::{Actor, Answer, App, Load, text_of, with_settings};
+
+async fn app() -> App {
+    let app = App::start().await;
+    with_settings(&app).await;
+    app
+}
+
+/// The PDF that a download gives.
+pub async fn download(actor: &Actor, path: &str) -> Vec<u8> {
+    let link = actor.get(path).await;
+    assert_eq!(link.status, 303, "{path}: {}", link.text());
+    let file = actor.get(link.header("location")).await;
+    assert_eq!(file.status, 200);
+    file.body
+}
+
+fn year(app: &App) -> i32 {
+    chrono::Datelike::year(&app.clock.now().with_timezone(&chrono_tz::America::New_York))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_is_printed_stored_and_recorded() {
+    let app = app().await;
+    let office = app.office().await;
+    let load = Load::today(&app).await.with("seal_numbers", "0048213 0048214").with("trailer_number", "DT-2208");
+    let number = load.issue(&office).await;
+    assert_eq!(number, format!("PRT-{}-0001", year(&app)));
+
+    // The customer finds it at once, new, and downloads what was typed.
+    let acme = app.acme().await;
+    assert!(acme.get("/bols").await.all("tbody .number").contains(&number));
+    let pdf = download(&acme, &format!("/bols/{number}/download")).await;
+    let text = text_of(&pdf).split_whitespace().collect::<Vec<_>>().join(" ");
+    for (name, value) in &load.0 {
+        let radio = ["customer", "bol_date", "freight_terms", "trailer_loaded_by", "freight_counted_by"]
+            .contains(&name.as_str());
+        let shown = if name == "seal_numbers" { "0048213, 0048214" } else { value };
+        assert!(radio || text.contains(&shown.replace('\n', " ")), "{name} in {text}");
+    }
+    for part in [
+        number.as_str(),
+        "Acme Steel",
+        "River Terminal LLC",
+        "(513) 555-0142",
+        "46,060",
+        "23.03",
+        "not negotiable",
+        "49 U.S.C. 14706(c)(1)(A) and (B)",
+        "regulations of the DOT",
+        "Page 1 of 1",
+        &format!("{}/bols/{number}", app.url),
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+
+    let row = app.rows(&format!("SELECT company_name, net_lb, issued_by FROM bols WHERE number = '{number}'")).await;
+    assert_eq!(row, ["River Terminal LLC|46060|Somebody"]);
+    let event = app
+        .rows(&format!(
+            "SELECT e.user_email, e.customer_code, e.document_kind, e.object_key, e.sha256 = d.sha256, e.document_id = d.id \
+             FROM audit_events e JOIN documents d ON d.bol_id = e.bol_id WHERE action = 'BOL_CREATED' AND bol_number = '{number}'"
+        ))
+        .await;
+    let key = format!("bols/{}/{number}.pdf", year(&app));
+    assert_eq!(event, [format!("clerk@terminal.example|ACME|bol|{key}|true|true")]);
+    assert_eq!(std::fs::read(app.media(&key)).unwrap(), pdf);
+
+    // The form has learned.
+    let form = office.get("/office/bols/new?customer=ACME").await;
+    for value in ["Basic pig iron", "PI-25-1107", "Heartland Bulk Carriers, Inc.", "4417"] {
+        assert!(form.attributes("datalist option", "value").iter().any(|known| known == value), "{value}");
+    }
+    assert_eq!(form.attributes("#customer_po", "value"), ["4500178823"], "from the last load");
+    assert_eq!(form.attributes("#truck_number", "value"), [""], "but not what changes from load to load");
+    assert_eq!(form.all("#pick option").len(), 2);
+}
+
+/// Impossible input: 422, each message beside its field, nothing lost, no number used; the same as JSON.
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_input_keeps_everything_and_names_each_field() {
+    let app = app().await;
+    let office = app.office().await;
+    app.sql("INSERT INTO customers (code, name, active) VALUES ('GONE', 'Gone Inc', false)").await;
+    let good = Load::today(&app).await;
+    for (field, value) in [
+        ("tare_lb", "80,000"),
+        ("ship_to", ""),
+        ("net_lb", "-46060"),
+        ("bol_date", "2026-02-31"),
+        ("customer", "GONE"),
+        ("customer", "NOBODY"),
+        ("customer", ""),
+        ("product", "x\u{202e}y"),
+        ("driver_name", "😀"),
+        ("carrier", ""),
+        ("special_instructions", &"a".repeat(3001)),
+    ] {
+        let load = good.clone().with(field, value);
+        for path in ["/office/bols", "/office/bols/preview"] {
+            let answer = load.post(&office, path).await;
+            assert_eq!(answer.status, 422, "{field}={value} {path}");
+            assert_eq!(answer.attributes("[aria-invalid]", "id"), [field], "{field}={value}");
+            assert!(!answer.one(&format!("#{field}-error")).is_empty());
+            assert_eq!(answer.attributes("#truck_number", "value"), ["4417"]);
+            assert_eq!(answer.all("#ship_from"), ["River Terminal, Dock 2 1 Quay Street Cincinnati, OH 45202"]);
+            if field == "tare_lb" {
+                assert_eq!(answer.attributes("#tare_lb", "value"), [value]);
+            }
+        }
+        let answer = Answer::of(office.request(Method::POST, "/api/bol/").json(&load.json())).await;
+        assert_eq!((answer.status, answer.header("content-type")), (422, "application/problem+json"));
+        assert_eq!(answer.json()["errors"][0]["field"], field);
+    }
+    assert_eq!(app.rows("SELECT count(*) FROM bols").await, ["5"]);
+    assert_eq!(good.issue(&office).await, format!("PRT-{}-0001", year(&app)), "no number was used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_terminal_nothing_is_issued() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let answer = Load::today(&app).await.post(&office, "/office/bols").await;
+    assert_eq!(answer.status, 422);
+    assert!(answer.text().contains("under Settings first"));
+}
+
+/// Plausibility is asked about, and what is confirmed goes through.
+#[tokio::test(flavor = "multi_thread")]
+async fn doubts_are_confirmed_not_walls() {
+    let app = app().await;
+    let office = app.office().await;
+    let load = Load::today(&app).await.with("seal_numbers", "77,78").with("trailer_number", "DT-1");
+    let first = load.issue(&office).await;
+    app.clock.advance(TimeDelta::minutes(50));
+    let heavy = load.clone().with("gross_lb", "80,020").with("seal_numbers", "78 99").with("trailer_number", "dt-1");
+    let heavy = heavy.with("bol_date", "2025-01-02");
+    let answer = heavy.post(&office, "/office/bols").await;
+    assert_eq!(answer.status, 422);
+    let doubts = answer.all(".message li");
+    assert_eq!(doubts.len(), 4, "{doubts:?}");
+    assert!(doubts[0].contains("80,020 lb") && doubts[1].contains("days back"), "{doubts:?}");
+    assert!(doubts[2].contains(&first) && doubts[3].contains("Seal 78"), "{doubts:?}");
+    let confirm = answer.attributes("button[name=confirm]", "value");
+    assert_eq!(confirm, ["overweight,date,trailer,seal"]);
+    assert_eq!(answer.all("button[name=confirm]"), ["Issue BOL as it is"]);
+    // Half of it is not enough.
+    assert_eq!(
+        heavy.clone().with("confirm", "overweight,date").post(&office, "/office/bols").await.all(".message li").len(),
+        2
+    );
+    let json = Answer::of(office.request(Method::POST, "/api/bol/").json(&heavy.json())).await;
+    assert_eq!((json.status, json.json()["warnings"].as_array().unwrap().len()), (422, 4));
+    assert_eq!(heavy.with("confirm", &confirm[0]).issue(&office).await, format!("PRT-{}-0002", year(&app)));
+    // An hour later the trailer may be back.
+    app.clock.advance(TimeDelta::minutes(120));
+    load.with("seal_numbers", "").issue(&office).await;
+}
+
+/// A double click, and a call that is repeated, issue one BOL; the same key for another load is a mistake.
+#[tokio::test(flavor = "multi_thread")]
+async fn sent_twice_is_issued_once() {
+    let app = app().await;
+    let office = app.office().await;
+    let key = office.get("/office/bols/new").await.attributes("input[name=key]", "value").remove(0);
+    let load = Load::today(&app).await.with("key", &key);
+    let answers = join_all((0..6).map(|_| load.post(&office, "/office/bols"))).await;
+    let places: HashSet<&str> = answers.iter().map(|answer| answer.header("location")).collect();
+    assert_eq!((places.len(), answers[0].status), (1, 303));
+    let other = load.clone().with("lot", "another").post(&office, "/office/bols").await;
+    assert_eq!((other.status, other.attributes("#lot", "value")), (409, vec!["another".to_owned()]));
+    assert_ne!(other.attributes("input[name=key]", "value"), [key.as_str()], "a form of its own now");
+
+    let json = Load::today(&app).await.json();
+    let call = || office.request(Method::POST, "/api/bol/").header("Idempotency-Key", "order-17").json(&json);
+    let (first, second) = (Answer::of(call()).await, Answer::of(call()).await);
+    assert_eq!((first.status, second.status), (201, 200));
+    assert_eq!((&first.json()["id"], &first.json()["bolNumber"]), (&second.json()["id"], &second.json()["bolNumber"]));
+    let mut other = json.clone();
+    other["lot"] = "another".into();
+    let other = office.request(Method::POST, "/api/bol/").header("Idempotency-Key", "order-17").json(&other);
+    assert_eq!(Answer::of(other).await.status, 409);
+    assert_eq!(app.rows("SELECT count(*) FROM bols").await, ["7"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_system_issues_too() {
+    let app = app().await;
+    let office = app.office().await;
+    let mut load = Load::today(&app).await.json();
+    (load["gross_lb"], load["tare_lb"]) = (serde_json::Value::Null, serde_json::Value::Null);
+    (load["net_lb"], load["pieces"]) = (46_060.into(), 1.into());
+    load["seal_numbers"] = serde_json::json!(["1001", "1002"]);
+    let answer = Answer::of(office.request(Method::POST, "/api/bol/").json(&load)).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let created = answer.json();
+    let number = created["bolNumber"].as_str().unwrap();
+    assert_eq!(answer.header("location"), format!("{}/bols/{number}", app.url));
+    let pdf = office.get(created["pdf_url"].as_str().unwrap()).await;
+    assert!(text_of(&pdf.body).contains("1001, 1002"));
+    let recorded =
+        app.rows(&format!("SELECT action FROM audit_events WHERE bol_number = '{number}' ORDER BY id")).await;
+    assert_eq!(recorded, ["BOL_CREATED", "BOL_DOWNLOADED"], "no link without a record");
+    let link = office.get(&format!("/api/bol/{}/download/", created["id"])).await;
+    assert_eq!(link.json()["bolNumber"], number);
+    for (body, part) in [
+        ("", "JSON object"),
+        ("[]", "JSON object"),
+        ("{\"custmer\": 1}", "no field called custmer"),
+        ("{\"lot\": true}", "a text, a number"),
+        ("{\"lot\": {\"a\": 1}}", "a text, a number"),
+    ] {
+        let answer = Answer::of(office.request(Method::POST, "/api/bol/").body(body)).await;
+        assert_eq!(answer.status, 422, "{body}");
+        assert!(answer.json()["errors"][0]["message"].as_str().unwrap().contains(part), "{body}: {}", answer.text());
+    }
+}
+
+/// Fifty clerks at once while the storage fails in between: no gap, no double, no BOL without its file.
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_at_once_with_a_failing_storage() {
+    let app = app().await;
+    let office = app.office().await;
+    let load = Load::today(&app).await;
+    let folder = app.media("bols").join(year(&app).to_string());
+    let away = app.media("bols").join("away");
+    std::fs::create_dir_all(&folder).unwrap();
+    let all = join_all((0..50).map(|_| load.post(&office, "/office/bols")));
+    let break_it = async {
+        // A file where the folder was: every PUT fails meanwhile.
+        for _ in 0..3 {
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+            if std::fs::rename(&folder, &away).is_ok() && std::fs::write(&folder, "in the way").is_ok() {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                std::fs::remove_file(&folder).unwrap();
+                std::fs::rename(&away, &folder).unwrap();
+            }
+        }
+    };
+    let (answers, ()) = tokio::join!(all, break_it);
+    let issued = answers.iter().filter(|answer| answer.status == 303).count();
+    let failed: Vec<&Answer> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert_eq!(issued + failed.len(), 50);
+    assert!(issued > 0 && !failed.is_empty(), "{issued} issued");
+    for answer in &failed {
+        assert!(answer.text().contains("no number was used"));
+        assert_eq!(
+            (answer.header("retry-after"), answer.attributes("#lot", "value")),
+            ("30", vec!["PI-25-1107".to_owned()])
+        );
+    }
+    for _ in failed {
+        load.issue(&office).await;
+    }
+    let numbers =
+        app.rows("SELECT count(*), min(number_seq), max(number_seq) FROM bols WHERE number_year > 2025").await;
+    assert_eq!(numbers, ["50|1|50"]);
+    let files = app
+        .rows("SELECT d.object_key, encode(d.sha256, 'hex') FROM bols b JOIN documents d ON d.bol_id = b.id WHERE number_year > 2025")
+        .await;
+    assert_eq!(files.len(), 50);
+    for line in files {
+        let (key, sha256) = line.split_once('|').unwrap();
+        let bytes = std::fs::read(app.media(key)).unwrap();
+        assert_eq!(hex::encode(<sha2::Sha256 as sha2::Digest>::digest(bytes)), sha256, "{key}");
+    }
+}
+
+/// A crash between PUT and COMMIT leaves an object under the next number's key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stray_object_is_neither_lost_nor_served() {
+    for app in [App::start().await, App::on_s3(&[]).await] {
+        with_settings(&app).await;
+        let office = app.office().await;
+        let key = format!("bols/{0}/PRT-{0}-0001.pdf", year(&app));
+        let stray = app.s3.as_ref().map_or_else(|| app.media(&key), |s3| s3.path_of(&key));
+        std::fs::create_dir_all(stray.parent().unwrap()).unwrap();
+        std::fs::write(&stray, "%PDF-1.4 somebody else's load").unwrap();
+        let load = Load::today(&app).await;
+        let number = load.issue(&office).await;
+        assert_eq!(number, format!("PRT-{}-0001", year(&app)));
+        let pdf = download(&office, &format!("/bols/{number}/download")).await;
+        assert!(text_of(&pdf).contains(&number));
+        assert_eq!(std::fs::read(&stray).unwrap(), b"%PDF-1.4 somebody else's load");
+        let detail = app.rows("SELECT detail->'stray_objects' FROM audit_events WHERE action = 'BOL_CREATED'").await;
+        assert_eq!(detail, [format!("[\"{key}\"]")]);
+        assert!(load.issue(&office).await.ends_with("-0002"));
+    }
+}
+
+/// The same load again after such a crash: the same bytes, so the object becomes the BOL's.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_the_same_bytes_is_taken_over() {
+    for app in [App::start().await, App::on_s3(&[]).await] {
+        with_settings(&app).await;
+        let office = app.office().await;
+        let load = Load::today(&app).await;
+        let number = load.issue(&office).await;
+        // As if the commit had never come.
+        app.sql(
+            "ALTER TABLE audit_events DISABLE TRIGGER USER; DELETE FROM bol_requests; DELETE FROM documents WHERE bol_id > 5; \
+             DELETE FROM bol_opens; DELETE FROM bols WHERE id > 5; DELETE FROM bol_counters WHERE year > 2025",
+        )
+        .await;
+        assert_eq!(load.issue(&office).await, number);
+        let keys = app.rows("SELECT object_key FROM documents WHERE bol_id > 5").await;
+        assert_eq!(keys, [format!("bols/{}/{number}.pdf", year(&app))]);
+    }
+}
+
+/// The year is that of the terminal's own clock, not of UTC.
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_start_anew_with_the_terminals_year() {
+    let app = app().await;
+    let office = app.office().await;
+    let eve = format!("{}-01-01T04:59:00Z", year(&app) + 1).parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    app.clock.advance(eve - app.clock.now());
+    let before = year(&app);
+    let office = {
+        let _ = office;
+        app.office().await
+    };
+    assert!(Load::today(&app).await.issue(&office).await.ends_with(&format!("{before}-0001")));
+    app.clock.advance(TimeDelta::minutes(2));
+    assert!(Load::today(&app).await.issue(&office).await.ends_with(&format!("{}-0001", before + 1)));
+    assert!(Load::today(&app).await.issue(&office).await.ends_with(&format!("{}-0002", before + 1)));
+}
+
+/// What was issued stays, whatever happens to customer, product, carrier, lot and settings.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issued_bol_never_drifts() {
+    let app = app().await;
+    let (office, acme) = (app.office().await, app.acme().await);
+    let number = Load::today(&app).await.issue(&office).await;
+    let before = download(&acme, &format!("/bols/{number}/download")).await;
+    let page = acme.get(&format!("/bols/{number}")).await.all(".facts dd");
+    app.sql(
+        "UPDATE customers SET name = 'Renamed Steel'; UPDATE products SET name = 'Renamed iron'; \
+         UPDATE carriers SET name = 'Renamed carrier', scac = 'NEWC'; UPDATE lots SET number = 'NEW', chemistry = 'C 1%'; \
+         UPDATE ship_tos SET address = E'Elsewhere\nTown'; UPDATE settings SET company_name = 'Renamed Terminal'",
+    )
+    .await;
+    assert_eq!(download(&acme, &format!("/bols/{number}/download")).await, before);
+    assert_eq!(acme.get(&format!("/bols/{number}")).await.all(".facts dd"), page);
+    // The stamped copy too prints what was issued.
+    let weighed = office.post(&format!("/office/bols/{number}/weight"), &[("official_weight_lb", "46,180")]).await;
+    assert_eq!(weighed.status, 303);
+    let text = text_of(&download(&acme, &format!("/bols/{number}/download")).await);
+    assert!(!text.contains("Renamed") && text.contains("Acme Steel") && text.contains("River Terminal LLC"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_office_issues() {
+    let app = app().await;
+    let load = Load::today(&app).await;
+    for actor in [app.acme().await, app.auditor().await] {
+        for path in [
+            "/office/bols",
+            "/office/bols/preview",
+            "/api/bol/",
+            "/office/bols/PRT-2025-0001/void",
+            "/office/bols/PRT-2025-0001/weight",
+        ] {
+            assert_eq!(load.post(&actor, path).await.status, 403, "{path}");
+        }
+        assert_eq!(actor.get("/office/bols/new").await.status, 403);
+    }
+    let stranger = load.post(&app.stranger(), "/office/bols").await;
+    assert_eq!((stranger.status, stranger.header("location")), (303, "/login"));
+    assert_eq!(
+        app.rows("SELECT count(*) FROM bols WHERE number_year > 2025 OR voided_at > now() - interval '1 day'").await,
+        ["0"]
+    );
+}
+
+/// Values that break forms: what is typed comes out of the PDF again, whole, over as many pages as it needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_values_are_printed_whole() {
+    let app = app().await;
+    let office = app.office().await;
+    let name = |word: &str| {
+        format!("{} {}", word.repeat(3), "Société Łódź Übergroß 漢字 & <b>Söhne</b> ")
+            .repeat(9)
+            .chars()
+            .take(190)
+            .collect::<String>()
+            .trim()
+            .to_owned()
+    };
+    let seals = (1..=40).map(|n| format!("SEAL{n:05}")).collect::<Vec<_>>().join(", ");
+    let instructions = "Tarp the load — #let x = 1; *bold* _it_ $x$ \\ @ref \"quotes\" … Straße. ".repeat(41);
+    let load = Load::today(&app)
+        .await
+        .with("product", &name("Iron"))
+        .with("carrier", &name("Carrier"))
+        .with("driver_name", &name("Driver"))
+        .with("ship_to", &format!("{}\n1 Mill Road", name("Foundry")))
+        .with("bill_to", &format!("{}\n1 Audit Road", name("Bill")))
+        .with("care_of", &"W".repeat(200))
+        .with("seal_numbers", &seals)
+        .with("special_instructions", instructions.trim())
+        .with("lot", "")
+        .with("chemistry", "")
+        .with("release_number", "")
+        .with("scale_ticket", "");
+    let preview = load.post(&office, "/office/bols/preview").await;
+    assert_eq!((preview.status, preview.header("content-type")), (200, "application/pdf"));
+    assert!(text_of(&preview.body).contains("PREVIEW"));
+    let number = load.issue(&office).await;
+    let pdf = download(&office, &format!("/bols/{number}/download")).await;
+    let squeezed = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let text = squeezed(&text_of(&pdf));
+    for field in ["product", "carrier", "driver_name", "ship_to", "bill_to", "care_of", "seal_numbers"] {
+        let value = &load.0.iter().find(|(name, _)| name == field).unwrap().1;
+        assert!(text.contains(&squeezed(value)), "{field}: {value} in {text}");
+    }
+    for part in instructions.split('.') {
+        assert!(text.contains(&squeezed(part)), "{part}");
+    }
+    assert!(text.contains("Page2of"), "{text}");
+    assert!(!text.contains("null") && !text.contains("none"), "{text}");
+}

@@ -1,0 +1,412 @@
+//! The office's lists (products, lots, carriers, trucks) and the settings.
+
+use crate::support::{Actor, Answer, App, World};
+
+const HOSTILE: &str = "\"><script>alert(1)</script>";
+
+/// What was recorded: by whom, of which list, before and after.
+const EVENTS: &str = "SELECT user_email, detail->>'list', detail->'before', detail->'after' FROM audit_events WHERE action = 'LIST_CHANGED' ORDER BY id";
+
+async fn saved(actor: &Actor, path: &str, form: &[(&str, &str)], target: &str) -> Answer {
+    let answer = actor.post(path, form).await;
+    assert_eq!((answer.status, answer.header("location")), (303, target), "{path} {form:?}\n{}", answer.text());
+    let page = actor.get(target).await;
+    assert_eq!(page.status, 200);
+    assert_ne!(page.one("[role=status]"), "");
+    page
+}
+
+/// Refused with a message beside the field, which is marked, and with what was typed still in it.
+async fn refused(actor: &Actor, path: &str, form: &[(&str, &str)], field: &str, message: &str) -> Answer {
+    let answer = actor.post(path, form).await;
+    assert_eq!(answer.status, 422, "{path} {form:?}");
+    assert_eq!(answer.all(".error"), [message], "{path} {form:?}");
+    assert_eq!(answer.attributes("[aria-invalid=true]", "id"), [field], "{path} {form:?}");
+    let described = answer.attributes("[aria-invalid=true]", "aria-describedby").remove(0);
+    let message_id = answer.attributes(".error", "id").remove(0);
+    assert!(described.split(' ').any(|id| id == message_id), "{described}");
+    assert_eq!(answer.all("[role=alert]").len(), 1);
+    answer
+}
+
+fn value(page: &Answer, id: &str) -> String {
+    page.attributes(&format!("#{id}"), "value").remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_is_added_renamed_retired_and_taken_back() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let empty = office.get("/office/products").await;
+    assert_eq!(empty.status, 200);
+    assert_eq!(empty.all(".empty").len(), 2, "says what to do");
+    assert!(empty.one("main").contains("never changes a BOL that was issued"));
+
+    let form = [("name", "  Basic \t pig iron ")];
+    let page = saved(&office, "/office/products", &form, "/office/products?done=product-added").await;
+    assert_eq!(page.all("table[aria-labelledby=products] td:not(.edit)"), ["Basic pig iron", "Offered"]);
+    let id = app.rows("SELECT id::text FROM products").await.remove(0);
+    let path = format!("/office/products/{id}");
+    let target = "/office/products?done=product-saved";
+    let page = saved(&office, &path, &[("name", "Foundry pig iron"), ("active", "true")], target).await;
+    assert_eq!(page.all("table[aria-labelledby=products] .lead"), ["Foundry pig iron"]);
+    let page = saved(&office, &path, &[("name", "Foundry pig iron")], target).await;
+    assert_eq!(page.all("table[aria-labelledby=products] .mark"), ["Retired"]);
+    assert_eq!(app.rows("SELECT name, active FROM products").await, ["Foundry pig iron|false"]);
+    saved(&office, &path, &[("name", "Foundry pig iron"), ("active", "true")], target).await;
+    // The same once more changes nothing and is no event.
+    saved(&office, &path, &[("name", "Foundry  pig iron"), ("active", "true")], target).await;
+    assert_eq!(
+        app.rows("SELECT user_email, detail->>'list', detail->>'id', coalesce(detail->'before'->>'name', '-'), detail->'after'->>'name', detail->'after'->>'active' FROM audit_events WHERE action = 'LIST_CHANGED' ORDER BY id").await,
+        [
+            format!("{}|products|{id}|-|Basic pig iron|true", World::OFFICE),
+            format!("{}|products|{id}|Basic pig iron|Foundry pig iron|true", World::OFFICE),
+            format!("{}|products|{id}|Foundry pig iron|Foundry pig iron|false", World::OFFICE),
+            format!("{}|products|{id}|Foundry pig iron|Foundry pig iron|true", World::OFFICE),
+        ]
+    );
+    // What was issued stays as it was.
+    assert_eq!(app.rows("SELECT count(*) FROM bols WHERE product = 'Foundry pig iron'").await, ["0"]);
+    let admin = app.user(World::ADMIN).await;
+    saved(&admin, "/office/products", &[("name", "Scrap")], "/office/products?done=product-added").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lot_has_a_product_and_a_chemistry() {
+    let app = App::start().await;
+    let office = app.office().await;
+    app.sql("INSERT INTO products (id, name, active) VALUES (1001, 'Basic pig iron', true), (1002, 'Old iron', false)")
+        .await;
+    let form = [("number", " L-17 "), ("product", "1001"), ("chemistry", "C 4.31%,  Si 0.72%")];
+    let page = saved(&office, "/office/lots", &form, "/office/products?done=lot-added").await;
+    assert_eq!(
+        page.all("table[aria-labelledby=lots] td:not(.edit)"),
+        ["L-17", "Basic pig iron", "C 4.31%, Si 0.72%", "Offered"]
+    );
+    assert_eq!(page.all("#lot-new-product option"), ["Any product", "Basic pig iron"], "a retired one isn't offered");
+    let id = app.rows("SELECT id::text FROM lots").await.remove(0);
+    let path = format!("/office/lots/{id}");
+    assert_eq!(page.attributes(&format!("#lot-{id}-product option[selected]"), "value"), ["1001"]);
+    let target = "/office/products?done=lot-saved";
+    // A retired product stays with the lots that have it.
+    app.sql("UPDATE lots SET product_id = 1002").await;
+    let page = office.get("/office/products").await;
+    assert_eq!(page.one(&format!("#lot-{id}-product option[selected]")), "Old iron (retired)");
+    let page = saved(&office, &path, &[("number", "L-18"), ("product", ""), ("chemistry", "")], target).await;
+    assert_eq!(page.all("table[aria-labelledby=lots] .mark"), ["Retired"]);
+    assert_eq!(
+        app.rows("SELECT number, product_id IS NULL, chemistry, active FROM lots").await,
+        ["L-18|true||false"],
+        "the product is taken off, not left"
+    );
+    let events = app.rows(EVENTS).await;
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert!(events[1].contains("|lots|") && events[1].contains("L-17") && events[1].contains("L-18"), "{events:?}");
+
+    let bad = [("number", "L-19"), ("product", "99999"), ("chemistry", "C 4%")];
+    let message = "Choose a product of the list, or none.";
+    let page = refused(&office, "/office/lots", &bad, "lot-new-product", message).await;
+    assert_eq!((value(&page, "lot-new-number"), value(&page, "lot-new-chemistry")), ("L-19".into(), "C 4%".into()));
+    refused(&office, "/office/lots", &[("number", "L-19"), ("product", "x")], "lot-new-product", message).await;
+    let again = [("number", "l-18")];
+    refused(&office, "/office/lots", &again, "lot-new-number", "There is a lot of that number already.").await;
+    refused(&office, "/office/lots", &[], "lot-new-number", "Give the number of the lot.").await;
+    let long = "x".repeat(301);
+    let long = [("number", "L-20"), ("chemistry", &*long)];
+    refused(&office, "/office/lots", &long, "lot-new-chemistry", "Use at most 300 characters.").await;
+    assert_eq!(app.rows("SELECT count(*) FROM lots").await, ["1"]);
+    assert_eq!(app.rows(EVENTS).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn carriers_and_their_trucks() {
+    let app = App::start().await;
+    let office = app.office().await;
+    assert_eq!(office.get("/office/carriers").await.all(".empty").len(), 2);
+    let form = [("name", "River Trucking"), ("scac", " rvtk ")];
+    let page = saved(&office, "/office/carriers", &form, "/office/carriers?done=carrier-added").await;
+    assert_eq!(page.all("table[aria-labelledby=carriers] td:not(.edit)"), ["River Trucking", "RVTK", "Offered"]);
+    let carrier = app.rows("SELECT id::text FROM carriers").await.remove(0);
+    let form = [("carrier", &*carrier), ("truck_number", "T 9"), ("trailer_number", "53-117")];
+    let page = saved(&office, "/office/trucks", &form, "/office/carriers?done=truck-added").await;
+    assert_eq!(
+        page.all("table[aria-labelledby=trucks] td:not(.edit)"),
+        ["T 9", "Trailer 53-117", "River Trucking", "Offered"]
+    );
+    let truck = app.rows("SELECT id::text FROM trucks").await.remove(0);
+    let target = "/office/carriers?done=truck-saved";
+    let form = [("carrier", &*carrier), ("truck_number", "T 10"), ("trailer_number", "")];
+    let page = saved(&office, &format!("/office/trucks/{truck}"), &form, target).await;
+    assert_eq!(page.all("table[aria-labelledby=trucks] .mark"), ["Retired"]);
+    assert_eq!(app.rows("SELECT truck_number, trailer_number, active FROM trucks").await, ["T 10||false"]);
+    let form = [("name", "River & Rail"), ("scac", "")];
+    let target = "/office/carriers?done=carrier-saved";
+    let page = saved(&office, &format!("/office/carriers/{carrier}"), &form, target).await;
+    assert_eq!(page.all("#truck-new-carrier option"), ["Choose a carrier"], "a retired one isn't offered");
+    assert_eq!(app.rows("SELECT name, scac, active FROM carriers").await, ["River & Rail||false"]);
+    let events = app.rows(EVENTS).await;
+    let lists: Vec<_> = events.iter().filter_map(|event| event.split('|').nth(1)).collect();
+    assert_eq!(lists, ["carriers", "trucks", "trucks", "carriers"]);
+
+    for scac in ["A", "ABCDE", "AB1", "ÄB", "A B", "😀😀"] {
+        let form = [("name", "Another"), ("scac", scac)];
+        let message = "A SCAC has 2 to 4 letters, such as ABCD.";
+        let page = refused(&office, "/office/carriers", &form, "carrier-new-scac", message).await;
+        assert_eq!(
+            (value(&page, "carrier-new-name"), value(&page, "carrier-new-scac")),
+            ("Another".into(), scac.into())
+        );
+    }
+    let message = "There is a carrier of that name already.";
+    refused(&office, "/office/carriers", &[("name", "RIVER & RAIL")], "carrier-new-name", message).await;
+    let form = [("carrier", &*carrier), ("truck_number", "t 10")];
+    let message = "This carrier has a truck of that number already.";
+    refused(&office, "/office/trucks", &form, "truck-new-truck_number", message).await;
+    for unknown in ["", "99999", "x"] {
+        let form = [("carrier", unknown), ("truck_number", "T 11")];
+        let page =
+            refused(&office, "/office/trucks", &form, "truck-new-carrier", "Choose a carrier of the list.").await;
+        assert_eq!(value(&page, "truck-new-truck_number"), "T 11");
+    }
+    assert_eq!(app.rows(EVENTS).await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_said_in_the_form_where_it_was_typed() {
+    let app = App::start().await;
+    let office = app.office().await;
+    app.sql("INSERT INTO products (id, name) VALUES (1001, 'Basic pig iron'), (1002, 'Foundry pig iron')").await;
+    let taken = "There is a product of that name already.";
+    let page = refused(&office, "/office/products", &[("name", "BASIC pig iron")], "product-new-name", taken).await;
+    assert_eq!(value(&page, "product-new-name"), "BASIC pig iron");
+    assert!(page.all("details[open]").is_empty());
+    let form = [("name", "Basic  pig iron")];
+    let page = refused(&office, "/office/products/1002", &form, "product-1002-name", taken).await;
+    assert_eq!(value(&page, "product-1002-name"), "Basic  pig iron");
+    assert_eq!(page.all("details[open]").len(), 1);
+    assert_eq!(page.attributes("details[open] form", "action"), ["/office/products/1002"]);
+    assert!(page.attributes("#product-1002-active", "checked").is_empty(), "the box is as it was left");
+    assert_eq!(
+        page.all("table[aria-labelledby=products] .lead"),
+        ["Basic pig iron", "Foundry pig iron"],
+        "the table shows what is stored"
+    );
+    assert!(page.attributes("#product-new-name", "value")[0].is_empty());
+    let long = "x".repeat(201);
+    for (name, message) in [
+        ("", "Give the product a name."),
+        (" \t\r\n ", "Give the product a name."),
+        (&*long, "Use at most 200 characters."),
+        ("Iron 😀", "“😀” can't be printed. Leave it out."),
+        ("Iron\u{202e}", "There is an invisible character (U+202E), which can't be printed. Leave it out."),
+        ("Iron\0", "There is an invisible character (U+0000), which can't be printed. Leave it out."),
+    ] {
+        refused(&office, "/office/products", &[("name", name)], "product-new-name", message).await;
+        refused(&office, "/office/products/1001", &[("name", name)], "product-1001-name", message).await;
+    }
+    let page = office.post("/office/products", &[("name", "Iron 😀")]).await;
+    assert_eq!(value(&page, "product-new-name"), "Iron 😀");
+    for path in ["products", "lots", "carriers", "trucks"] {
+        for id in ["999999", "0", "-1", "x", "99999999999999999999"] {
+            for name in ["Something", ""] {
+                let form = [("name", name), ("number", name), ("carrier", "1"), ("truck_number", name)];
+                let answer = office.post(&format!("/office/{path}/{id}"), &form).await;
+                assert_eq!(answer.status, 404, "{path} {id} {name}");
+            }
+        }
+    }
+    assert_eq!(app.rows("SELECT count(*) FROM products WHERE active").await, ["2"]);
+    assert_eq!(app.rows(EVENTS).await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_clerks_at_once_one_is_told() {
+    let app = App::start().await;
+    let (one, other) = (app.office().await, app.user(World::ADMIN).await);
+    for round in 0..5 {
+        let name = format!("Product {round}");
+        let form = [("name", name.as_str())];
+        let (first, second) = tokio::join!(one.post("/office/products", &form), other.post("/office/products", &form));
+        let mut statuses = [first.status, second.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [303, 422]);
+    }
+    assert_eq!(app.rows("SELECT count(*) FROM products").await, ["5"]);
+    assert_eq!(app.rows(EVENTS).await.len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_says_that_there_is_more() {
+    let app = App::start().await;
+    let office = app.office().await;
+    app.sql("INSERT INTO products (name, active) SELECT 'Product ' || n, n > 1 FROM generate_series(1, 500) n").await;
+    let page = office.get("/office/products").await;
+    assert_eq!(page.all("table[aria-labelledby=products] tbody tr").len(), 500);
+    assert!(!page.one("main").contains("There are more."));
+    assert_eq!(page.all("table[aria-labelledby=products] .lead").last().map(String::as_str), Some("Product 1"));
+    app.sql("INSERT INTO products (id, name, active) VALUES (9001, 'Z last', false); INSERT INTO lots (number, product_id) VALUES ('L', 9001)").await;
+    let page = office.get("/office/products").await;
+    assert_eq!(page.all("table[aria-labelledby=products] tbody tr").len(), 500);
+    assert!(page.one("main").contains("There are more. The first 500 are shown"));
+    assert_eq!(page.one("table[aria-labelledby=lots] option[selected]"), "Z last", "saving the lot must not lose it");
+}
+
+fn company<'a>(name: &'a str, address: &'a str, phone: &'a str, email: &'a str) -> [(&'static str, &'a str); 4] {
+    [("company_name", name), ("company_address", address), ("company_phone", phone), ("company_email", email)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_are_saved_as_the_next_bol_prints_them() {
+    let app = App::start().await;
+    let office = app.office().await;
+    assert!(office.get("/office/settings").await.one("main").contains("Nothing is set yet."));
+    let good = company(
+        " Prime  Trade ",
+        " 1 River Road \r\n\r\nMobile,  AL 36602\r\n",
+        "251 555 0100",
+        "office@terminal.example",
+    );
+    let page = saved(&office, "/office/settings", &good, "/office/settings?done=saved").await;
+    assert_eq!(value(&page, "company_name"), "Prime Trade");
+    assert_eq!(page.one("#company_address"), "1 River Road Mobile, AL 36602");
+    assert_eq!(
+        (value(&page, "company_phone"), value(&page, "company_email")),
+        ("251 555 0100".into(), "office@terminal.example".into())
+    );
+    assert_eq!(
+        app.rows(
+            "SELECT company_name, replace(company_address, chr(10), '/'), company_phone, company_email FROM settings"
+        )
+        .await,
+        ["Prime Trade|1 River Road/Mobile, AL 36602|251 555 0100|office@terminal.example"]
+    );
+    // Nothing changed, nothing recorded.
+    saved(&office, "/office/settings", &good, "/office/settings?done=saved").await;
+    let events = "SELECT user_email, detail->'before'->>'company_name', detail->'after'->>'company_name' FROM audit_events WHERE action = 'SETTINGS_CHANGED'";
+    assert_eq!(app.rows(events).await, [format!("{}||Prime Trade", World::OFFICE)]);
+
+    let (long_name, long_address) = ("x".repeat(201), "x".repeat(601));
+    let (long_phone, long_email) = ("1".repeat(61), "x".repeat(255));
+    for (form, field, message) in [
+        (company("", "1 Road", "", ""), "company_name", "Give the name of the company."),
+        (company(&long_name, "1 Road", "", ""), "company_name", "Use at most 200 characters."),
+        (company("Prime", " \r\n ", "", ""), "company_address", "Give the address: street and city."),
+        (company("Prime", "1\n2\n3\n4\n5\n6\n7", "", ""), "company_address", "Use at most 6 lines."),
+        (company("Prime", &long_address, "", ""), "company_address", "Use at most 600 characters."),
+        (company("Prime", "1 Road 😀", "", ""), "company_address", "“😀” can't be printed. Leave it out."),
+        (company("Prime", "1 Road", &long_phone, ""), "company_phone", "Use at most 60 characters."),
+        (company("Prime", "1 Road", "", &long_email), "company_email", "Use at most 254 characters."),
+    ] {
+        let page = refused(&office, "/office/settings", &form, field, message).await;
+        for (name, typed) in form {
+            let shown = if name == "company_address" { page.one("#company_address") } else { value(&page, name) };
+            assert_eq!(shown, typed.split_whitespace().collect::<Vec<_>>().join(" "), "{name}");
+        }
+    }
+    assert_eq!(app.rows("SELECT company_name FROM settings").await, ["Prime Trade"]);
+    assert_eq!(app.rows(events).await.len(), 1);
+    let six = company("Prime", "1\r\n2\r\n3\r\n4\r\n5\r\n6", "", "");
+    saved(&office, "/office/settings", &six, "/office/settings?done=saved").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_gets_in_and_nothing_is_changed() {
+    let app = App::start().await;
+    app.sql(
+        "INSERT INTO products (id, name) VALUES (1, 'Iron');
+         INSERT INTO lots (id, number, product_id) VALUES (1, 'L-1', 1);
+         INSERT INTO carriers (id, name) VALUES (1, 'River');
+         INSERT INTO trucks (id, carrier_id, truck_number) VALUES (1, 1, 'T-1')",
+    )
+    .await;
+    let state = async || {
+        let mut rows = Vec::new();
+        for table in ["products", "lots", "carriers", "trucks", "settings"] {
+            rows.extend(app.rows(&format!("SELECT '{table}', t.* FROM {table} t")).await);
+        }
+        rows
+    };
+    let before = state().await;
+    let form = [
+        ("name", "Mine"),
+        ("number", "Mine"),
+        ("scac", "MINE"),
+        ("carrier", "1"),
+        ("truck_number", "Mine"),
+        ("company_name", "Mine"),
+        ("company_address", "Mine"),
+    ];
+    let posts = [
+        "/office/products",
+        "/office/products/1",
+        "/office/lots",
+        "/office/lots/1",
+        "/office/carriers",
+        "/office/carriers/1",
+        "/office/trucks",
+        "/office/trucks/1",
+        "/office/settings",
+    ];
+    let pages = ["/office/products", "/office/carriers", "/office/settings"];
+    for actor in [app.acme().await, app.auditor().await] {
+        for path in pages {
+            assert_eq!(actor.get(path).await.status, 403, "{path}");
+        }
+        for path in posts {
+            assert_eq!(actor.post(path, &form).await.status, 403, "{path}");
+        }
+    }
+    let stranger = app.stranger();
+    for path in pages {
+        let answer = stranger.get(path).await;
+        assert_eq!(answer.status, 303, "{path}");
+        assert!(answer.header("location").starts_with("/login"), "{path}");
+    }
+    for path in posts {
+        let answer = stranger.post(path, &form).await;
+        assert_eq!((answer.status, answer.header("location")), (303, "/login"), "{path}");
+    }
+    assert_eq!(state().await, before);
+    let changes = "SELECT count(*) FROM audit_events WHERE action IN ('LIST_CHANGED', 'SETTINGS_CHANGED')";
+    assert_eq!(app.rows(changes).await, ["0"]);
+    // The same form does it for the office.
+    let office = app.office().await;
+    for path in posts.iter().filter(|path| path.ends_with("/1") || **path == "/office/settings") {
+        assert_eq!(office.post(path, &form).await.status, 303, "{path}");
+    }
+    assert_eq!(app.rows(changes).await, ["5"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_typed_is_text() {
+    let app = App::start().await;
+    let office = app.office().await;
+    office.post("/office/products", &[("name", HOSTILE)]).await;
+    office.post("/office/lots", &[("number", HOSTILE), ("chemistry", HOSTILE)]).await;
+    office.post("/office/carriers", &[("name", HOSTILE)]).await;
+    let carrier = app.rows("SELECT id::text FROM carriers").await.remove(0);
+    let truck = [("carrier", &*carrier), ("truck_number", HOSTILE), ("trailer_number", HOSTILE)];
+    office.post("/office/trucks", &truck).await;
+    let settings = [
+        ("company_name", HOSTILE),
+        ("company_address", "</textarea><script>alert(1)</script>"),
+        ("company_phone", HOSTILE),
+        ("company_email", HOSTILE),
+    ];
+    office.post("/office/settings", &settings).await;
+    let sum = "SELECT (SELECT count(*) FROM products), (SELECT count(*) FROM lots), (SELECT count(*) FROM trucks)";
+    assert_eq!(app.rows(sum).await, ["1|1|1"]);
+    for path in ["/office/products", "/office/carriers", "/office/settings", "/office/settings?done=%3Cscript%3E"] {
+        let page = office.get(path).await;
+        assert_eq!(page.status, 200);
+        assert!(!page.text().contains("<script"), "{path}");
+        assert!(page.text().contains("&#60;script&#62;alert(1)"), "{path}");
+        assert!(page.all("[role=status]").is_empty(), "{path}");
+    }
+    // In the forms that are shown again too.
+    for path in ["/office/products", "/office/carriers"] {
+        let page = office.post(path, &[("name", HOSTILE)]).await;
+        assert_eq!(page.status, 422);
+        assert!(!page.text().contains("<script"), "{path}");
+    }
+}

@@ -1,0 +1,92 @@
+//! A load as the office fills in the form of a new BOL.
+
+use reqwest::Method;
+
+use super::{Actor, Answer, App};
+
+/// Fields of the form, ready to be changed.
+#[derive(Clone)]
+pub struct Load(pub Vec<(String, String)>);
+
+impl Load {
+    /// Good in every field.
+    pub fn new() -> Self {
+        let fields = [
+            ("customer", "ACME"),
+            ("bol_date", ""),
+            ("ship_from", "River Terminal, Dock 2\n1 Quay Street\nCincinnati, OH 45202"),
+            ("ship_to", "Acme Foundry No. 2\n14 Mill Road\nDayton, OH 45404"),
+            ("product", "Basic pig iron"),
+            ("lot", "PI-25-1107"),
+            ("chemistry", "C 4.21%, Si 1.08%"),
+            ("customer_po", "4500178823"),
+            ("release_number", "R-0092"),
+            ("carrier", "Heartland Bulk Carriers, Inc."),
+            ("carrier_scac", "HBLK"),
+            ("truck_number", "4417"),
+            ("trailer_number", "DT-2208"),
+            ("seal_numbers", "0048213 0048214"),
+            ("driver_name", "Terrence Oyelaran"),
+            ("freight_terms", "prepaid"),
+            ("pieces", "1"),
+            ("package_type", "load, bulk"),
+            ("gross_lb", "79,480"),
+            ("tare_lb", "33,420"),
+            ("scale_ticket", "88123"),
+            ("special_instructions", "Call receiving one hour before arrival."),
+            ("trailer_loaded_by", "shipper"),
+            ("freight_counted_by", "driver"),
+        ];
+        Self(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+    }
+
+    /// Of today, and without what is used once.
+    pub async fn today(app: &App) -> Self {
+        let today = app.clock.now().with_timezone(&chrono_tz::America::New_York).date_naive();
+        Self::new().with("bol_date", &today.to_string()).with("trailer_number", "").with("seal_numbers", "")
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.retain(|(known, _)| known != name);
+        self.0.push((name.into(), value.into()));
+        self
+    }
+
+    pub async fn post(&self, actor: &Actor, path: &str) -> Answer {
+        Answer::of(actor.request(Method::POST, path).form(&self.0)).await
+    }
+
+    /// Issues it and gives the number.
+    pub async fn issue(&self, office: &Actor) -> String {
+        let answer = self.post(office, "/office/bols").await;
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        let number = answer.header("location").strip_prefix("/bols/").unwrap();
+        number.strip_suffix("?done=issued").unwrap().to_owned()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+}
+
+/// Without a terminal nothing can be issued.
+pub async fn with_settings(app: &App) {
+    app.sql(
+        "UPDATE settings SET company_name = 'River Terminal LLC', company_address = E'1 Quay Street\nCincinnati, OH 45202', \
+         company_phone = '(513) 555-0142', company_email = 'shipping@terminal.example'",
+    )
+    .await;
+}
+
+/// What a PDF says, as a reader copies it: through poppler's pdftotext.
+pub fn text_of(pdf: &[u8]) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), pdf).unwrap();
+    let output = std::process::Command::new("pdftotext").arg(file.path()).arg("-").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
