@@ -1,4 +1,5 @@
-//! `make bench`: how many pages and downloads a second, beside what Postgres alone does with the very same statements.
+//! `make bench`: how long a BOL takes to print, and how many pages and downloads a second, beside what Postgres alone does
+//! with the very same statements. `cargo bench --bench portal -- print` prints only.
 //!
 //! 100,000 BOLs over 200 customers, 64 connections that each belong to another user, on one machine: server, Postgres
 //! and load share its cores. The statements that pgbench replays are taken from the server's own log of one request,
@@ -10,6 +11,7 @@
 mod data;
 mod http;
 mod pgbench;
+mod print;
 mod statements;
 
 use std::path::Path;
@@ -18,12 +20,20 @@ use std::process::{Child, Command, Stdio};
 use primetrade::db::cluster::{Cluster, Options};
 use primetrade::db::migrations;
 
+// As in the program itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Connections of the load, and users: one each.
 const CONNECTIONS: usize = 64;
 const SECONDS: u32 = 10;
 
 #[tokio::main]
 async fn main() {
+    print::report();
+    if std::env::args().any(|argument| argument == "print") {
+        return;
+    }
     let folder = tempfile::Builder::new().prefix("primetrade-bench-").tempdir().unwrap();
     let path = folder.path();
     {

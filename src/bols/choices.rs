@@ -102,6 +102,12 @@ async fn last_load(connection: &mut &AsyncPgConnection, customer: &str) -> Query
         .optional()
 }
 
+/// The newest load of the customer with this code.
+pub async fn last_of(db: &Database, customer: &str) -> DbResult<Option<Printed>> {
+    scope::read(db, &Reach::All, async |mut connection: &AsyncPgConnection| last_load(&mut connection, customer).await)
+        .await
+}
+
 /// Any BOL, for the office.
 pub async fn bol(db: &Database, number: &BolNumber) -> DbResult<Option<Bol>> {
     let mut connection = db.get().await?;

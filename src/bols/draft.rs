@@ -122,27 +122,18 @@ impl Draft {
 
     /// What tends to stay the same from one load of a customer to the next.
     pub fn fill_from_last(&mut self, last: &Printed) {
-        for (name, value) in [
-            ("product", &last.product),
-            ("lot", &last.lot),
-            ("chemistry", &last.chemistry),
-            ("customer_po", &last.customer_po),
-            ("release_number", &last.release_number),
-            ("carrier", &last.carrier),
-            ("carrier_scac", &last.carrier_scac),
-            ("ship_from", &last.ship_from),
-            ("care_of", &last.care_of),
-            ("ship_to", &last.ship_to),
-            ("bill_to", &last.bill_to),
-            ("freight_terms", &last.freight_terms),
-            ("package_type", &last.package_type),
-            ("special_instructions", &last.special_instructions),
-            ("trailer_loaded_by", &last.trailer_loaded_by),
-            ("freight_counted_by", &last.freight_counted_by),
-        ] {
-            self.fill(name, value);
+        for (name, value) in lasting(last) {
+            self.fill(name, &value);
         }
-        self.fill("pieces", &last.pieces.map(|pieces| pieces.to_string()).unwrap_or_default());
+    }
+
+    /// The opposite, before another customer's last load is filled in: what was changed by hand stays.
+    pub fn take_back(&mut self, last: &Printed) {
+        for (name, value) in lasting(last) {
+            if self.get(name).trim() == value.trim() {
+                self.set(name, "");
+            }
+        }
     }
 
     /// Everything of a load, for the BOL that takes its place.
@@ -186,6 +177,29 @@ impl Draft {
         let printed = check.printed(customer, company);
         if check.problems.is_empty() { Ok(printed) } else { Err(check.problems) }
     }
+}
+
+/// Fields that tend to stay the same from load to load.
+fn lasting(load: &Printed) -> [(&'static str, String); 17] {
+    [
+        ("product", load.product.clone()),
+        ("lot", load.lot.clone()),
+        ("chemistry", load.chemistry.clone()),
+        ("customer_po", load.customer_po.clone()),
+        ("release_number", load.release_number.clone()),
+        ("carrier", load.carrier.clone()),
+        ("carrier_scac", load.carrier_scac.clone()),
+        ("ship_from", load.ship_from.clone()),
+        ("care_of", load.care_of.clone()),
+        ("ship_to", load.ship_to.clone()),
+        ("bill_to", load.bill_to.clone()),
+        ("freight_terms", load.freight_terms.clone()),
+        ("pieces", load.pieces.map(|pieces| pieces.to_string()).unwrap_or_default()),
+        ("package_type", load.package_type.clone()),
+        ("special_instructions", load.special_instructions.clone()),
+        ("trailer_loaded_by", load.trailer_loaded_by.clone()),
+        ("freight_counted_by", load.freight_counted_by.clone()),
+    ]
 }
 
 struct Check<'a> {

@@ -219,3 +219,55 @@ fn modules(url: &str) -> Vec<String> {
     let digit = |color: &Color| if *color == Color::Dark { '1' } else { '0' };
     code.to_colors().chunks(code.width()).map(|row| row.iter().map(digit).collect()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bol() -> Bol {
+        let printed = Printed {
+            bol_date: chrono::NaiveDate::from_ymd_opt(2025, 11, 24).expect("a date"),
+            product: "Basic pig iron".into(),
+            ship_to: "Foundry\nTown".into(),
+            net_lb: 46_060,
+            company_name: "Terminal".into(),
+            ..Printed::default()
+        };
+        Bol {
+            id: 1,
+            number: "PRT-2025-0001".into(),
+            customer_id: None,
+            printed,
+            issued_by: String::new(),
+            official_weight_lb: None,
+            weighed_at: None,
+            weighed_by: String::new(),
+            voided_at: None,
+            voided_by: String::new(),
+            void_reason: String::new(),
+            reissue_of: None,
+        }
+    }
+
+    #[test]
+    fn the_same_data_gives_the_same_bytes() {
+        let render = |bol: &Bol| Sheet::of(bol, "https://portal.example/x".into(), Tz::UTC).render().expect("a PDF");
+        let (first, mut other) = (render(&bol()), bol());
+        other.printed.lot = "7".into();
+        assert!(first.starts_with(b"%PDF-1.7"));
+        assert_ne!(render(&other), first);
+        assert_eq!(render(&bol()), first);
+    }
+
+    #[test]
+    fn the_code_has_its_three_corners() {
+        let modules = modules("https://portal.example.com/bols/PRT-2025-0001");
+        let size = modules.len();
+        assert!(size >= 25 && modules.iter().all(|row| row.len() == size));
+        assert!(
+            modules[0].starts_with("1111111")
+                && modules[0].ends_with("1111111")
+                && modules[size - 1].starts_with("1111111")
+        );
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -13,10 +14,12 @@ use super::{Failure, database_url};
 use crate::accounts::customers::NewCustomer;
 use crate::accounts::passwords;
 use crate::accounts::users::{self, NewMembership, NewUser};
-use crate::bols::{BolNumber, NewBol, Printed};
+use crate::bols::print::{self, Sheet};
+use crate::bols::settings::Company;
+use crate::bols::{Bol, BolNumber, NewBol, Printed};
 use crate::config::{Config, SecretKey};
 use crate::db::Database;
-use crate::db::schema::{bols, customers, documents, users as users_table};
+use crate::db::schema::{bols, customers, documents, settings, users as users_table};
 use crate::documents::{Kind, NewDocument, key_for};
 use crate::samples::{self, SampleBol, SampleDocument, SampleSet, SampleUser};
 use crate::storage::{ObjectKey, Storage, StorageError};
@@ -37,7 +40,12 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
     let sample = samples::generate(customers, bol_count);
     // Signing links isn't needed here, so any key will do.
     let storage = Storage::new(&config.storage, &SecretKey::from_bytes(Vec::new()), String::new()).await;
-    let papers = store_papers(&config.bol_prefix, &sample.bols, &storage).await?;
+    let origin = match &config.public_url {
+        Some(url) => url.origin(),
+        None => format!("http://{}:{}", config.host, config.port),
+    };
+    let press = Press { prefix: &config.bol_prefix, origin: &origin, zone: config.time_zone };
+    let papers = store_papers(&press, &sample.bols, &storage).await?;
     let hashes = hash_passwords(&sample.users).await?;
     let rows = Rows { prefix: &config.bol_prefix, sample: &sample, papers: &papers, hashes: &hashes };
     db.transaction(async |connection: &mut AsyncPgConnection| rows.insert(connection).await).await?;
@@ -84,16 +92,49 @@ struct Paper {
 
 type Papers = HashMap<(usize, usize), Paper>;
 
-async fn store_papers(prefix: &str, sample: &[SampleBol], storage: &Storage) -> Result<Papers, Failure> {
+/// How the BOLs of the samples are printed.
+struct Press<'a> {
+    prefix: &'a str,
+    origin: &'a str,
+    zone: Tz,
+}
+
+impl Press<'_> {
+    /// The BOL as the program prints it; every other paper is a stand-in for what others hand in.
+    async fn paper(&self, bol: &SampleBol, document: &SampleDocument, number: &str) -> Result<Vec<u8>, Failure> {
+        if document.kind != Kind::Bol.as_str() {
+            return Ok(samples::paper(bol, document, number));
+        }
+        let new = row(&bol.as_printed(document.version), self.prefix, None);
+        let bol = Bol {
+            id: 0,
+            number: new.number,
+            customer_id: None,
+            printed: new.printed,
+            issued_by: new.issued_by,
+            official_weight_lb: None,
+            weighed_at: None,
+            weighed_by: String::new(),
+            voided_at: new.voided_at,
+            voided_by: new.voided_by,
+            void_reason: new.void_reason,
+            reissue_of: None,
+        };
+        let sheet = Sheet::of(&bol, format!("{}/bols/{number}", self.origin), self.zone);
+        print::print(&sheet).await.map_err(Failure::problem)
+    }
+}
+
+async fn store_papers(press: &Press<'_>, sample: &[SampleBol], storage: &Storage) -> Result<Papers, Failure> {
     let wanted = sample
         .iter()
         .enumerate()
         .flat_map(|(b, bol)| bol.documents.iter().enumerate().map(move |(d, document)| (b, d, bol, document)));
     stream::iter(wanted)
         .map(|(b, d, bol, document)| async move {
-            let number = bol.number(prefix);
+            let number = bol.number(press.prefix);
             let key = key(&number, document)?;
-            let bytes = samples::paper(bol, document, &number);
+            let bytes = press.paper(bol, document, &number).await?;
             let (sha256, size): ([u8; 32], _) = (Sha256::digest(&bytes).into(), bytes.len());
             match storage.put(&key, bytes, sha256).await {
                 Ok(()) => {}
@@ -130,6 +171,23 @@ async fn hash_passwords(users: &[SampleUser]) -> Result<Vec<String>, Failure> {
         .await
 }
 
+/// What the office chooses from: what the BOLs name, the newest word of each.
+const LISTS: &str = "WITH product AS (
+        INSERT INTO products (name) SELECT DISTINCT product FROM bols ORDER BY product RETURNING id, name),
+    lot AS (
+        INSERT INTO lots (number, product_id, chemistry)
+        SELECT DISTINCT ON (lower(lot)) lot, product.id, chemistry FROM bols JOIN product ON name = product
+        WHERE lot <> '' ORDER BY lower(lot), bols.id DESC),
+    ship_to AS (
+        INSERT INTO ship_tos (customer_id, address)
+        SELECT DISTINCT customer_id, ship_to FROM bols WHERE customer_id IS NOT NULL AND ship_to <> '')
+    INSERT INTO carriers (name, scac)
+    SELECT DISTINCT ON (lower(carrier)) carrier, carrier_scac FROM bols WHERE carrier <> '' ORDER BY lower(carrier), id DESC";
+const TRUCKS: &str = "INSERT INTO trucks (carrier_id, truck_number, trailer_number)
+    SELECT DISTINCT ON (c.id, lower(truck_number)) c.id, truck_number, trailer_number
+    FROM bols JOIN carriers c ON lower(c.name) = lower(carrier) WHERE truck_number <> ''
+    ORDER BY c.id, lower(truck_number), bols.id DESC";
+
 /// Everything that goes into the database, in one transaction.
 struct Rows<'a> {
     prefix: &'a str,
@@ -160,7 +218,8 @@ impl Rows<'_> {
             users::add_memberships(connection, &memberships).await?;
         }
         for (batch, offset) in self.sample.bols.chunks(BATCH).zip((0..).step_by(BATCH)) {
-            let new: Vec<_> = batch.iter().map(|bol| self.bol(bol, &ids)).collect();
+            let id = |bol: &SampleBol| bol.customer.as_deref().and_then(|code| ids.get(code)).copied();
+            let new: Vec<_> = batch.iter().map(|bol| row(bol, self.prefix, id(bol))).collect();
             let bol_ids: Vec<i64> =
                 diesel::insert_into(bols::table).values(new).returning(bols::id).get_results(connection).await?;
             let new: Vec<_> = batch
@@ -172,52 +231,12 @@ impl Rows<'_> {
                 diesel::insert_into(documents::table).values(part).execute(connection).await?;
             }
         }
+        let [company_name, company_address, company_phone, company_email] = samples::TERMINAL.map(String::from);
+        let company = Company { company_name, company_address, company_phone, company_email };
+        diesel::update(settings::table).set(company).execute(connection).await?;
+        diesel::sql_query(LISTS).execute(connection).await?;
+        diesel::sql_query(TRUCKS).execute(connection).await?;
         Ok(())
-    }
-
-    fn bol(&self, bol: &SampleBol, customers: &HashMap<Arc<str>, i64>) -> NewBol {
-        let bol = bol.clone();
-        NewBol {
-            number: bol.number(self.prefix),
-            number_year: bol.number_year,
-            number_seq: bol.number_seq,
-            customer_id: bol.customer.as_deref().and_then(|code| customers.get(code)).copied(),
-            printed: Printed {
-                customer_name: bol.customer_name,
-                bol_date: bol.bol_date,
-                product: bol.product,
-                lot: bol.lot,
-                chemistry: bol.chemistry,
-                customer_po: bol.customer_po,
-                release_number: bol.release_number,
-                carrier: bol.carrier,
-                carrier_scac: bol.carrier_scac,
-                truck_number: bol.truck_number,
-                trailer_number: bol.trailer_number,
-                seal_numbers: bol.seal_numbers,
-                driver_name: bol.driver_name,
-                ship_from: bol.ship_from,
-                care_of: bol.care_of,
-                ship_to: bol.ship_to,
-                freight_terms: bol.freight_terms,
-                pieces: bol.pieces,
-                package_type: bol.package_type,
-                gross_lb: bol.gross_lb,
-                tare_lb: bol.tare_lb,
-                net_lb: bol.net_lb,
-                scale_ticket: bol.scale_ticket,
-                special_instructions: bol.special_instructions,
-                trailer_loaded_by: bol.trailer_loaded_by,
-                freight_counted_by: bol.freight_counted_by,
-                ..Printed::default()
-            },
-            official_weight_lb: bol.official_weight_lb,
-            voided_at: bol.voided.as_ref().map(|(at, _)| *at),
-            void_reason: bol.voided.map(|(_, reason)| reason).unwrap_or_default(),
-            changed_at: bol.issued_at,
-            created_at: bol.issued_at,
-            ..NewBol::default()
-        }
     }
 
     fn documents(&self, bol: &SampleBol, index: usize, bol_id: i64) -> Vec<NewDocument> {
@@ -238,5 +257,60 @@ impl Rows<'_> {
             })
         };
         bol.documents.iter().enumerate().filter_map(new).collect()
+    }
+}
+
+/// Who did all the writing.
+const CLERK: &str = "Sample data";
+
+fn row(bol: &SampleBol, prefix: &str, customer_id: Option<i64>) -> NewBol {
+    let bol = bol.clone();
+    let [name, address, phone, email] = samples::TERMINAL.map(String::from);
+    NewBol {
+        number: bol.number(prefix),
+        number_year: bol.number_year,
+        number_seq: bol.number_seq,
+        customer_id,
+        printed: Printed {
+            customer_name: bol.customer_name,
+            bol_date: bol.bol_date,
+            product: bol.product,
+            lot: bol.lot,
+            chemistry: bol.chemistry,
+            customer_po: bol.customer_po,
+            release_number: bol.release_number,
+            carrier: bol.carrier,
+            carrier_scac: bol.carrier_scac,
+            truck_number: bol.truck_number,
+            trailer_number: bol.trailer_number,
+            seal_numbers: bol.seal_numbers,
+            driver_name: bol.driver_name,
+            ship_from: bol.ship_from,
+            care_of: bol.care_of,
+            ship_to: bol.ship_to,
+            freight_terms: bol.freight_terms,
+            pieces: bol.pieces,
+            package_type: bol.package_type,
+            gross_lb: bol.gross_lb,
+            tare_lb: bol.tare_lb,
+            net_lb: bol.net_lb,
+            scale_ticket: bol.scale_ticket,
+            special_instructions: bol.special_instructions,
+            trailer_loaded_by: bol.trailer_loaded_by,
+            freight_counted_by: bol.freight_counted_by,
+            bill_to: String::new(),
+            company_name: name,
+            company_address: address,
+            company_phone: phone,
+            company_email: email,
+        },
+        official_weight_lb: bol.official_weight_lb,
+        issued_by: CLERK.into(),
+        voided_by: if bol.voided.is_some() { CLERK.into() } else { String::new() },
+        voided_at: bol.voided.as_ref().map(|(at, _)| *at),
+        void_reason: bol.voided.map(|(_, reason)| reason).unwrap_or_default(),
+        changed_at: bol.issued_at,
+        created_at: bol.issued_at,
+        ..NewBol::default()
     }
 }

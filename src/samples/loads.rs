@@ -11,6 +11,13 @@ pub const FIRST_DAY: NaiveDate = day(2024, 1, 2);
 pub const LAST_DAY: NaiveDate = day(2026, 11, 20);
 
 const SHIP_FROM: &str = "PrimeTrade Terminal, Cincinnati\n3480 Southside Avenue\nCincinnati, OH 45204";
+/// The terminal as its BOLs print it: name, address, telephone, e-mail.
+pub const TERMINAL: [&str; 4] = [
+    "PrimeTrade Terminal, Cincinnati",
+    "3480 Southside Avenue\nCincinnati, OH 45204",
+    "(513) 555-0142",
+    "shipping@primetrade.example",
+];
 /// What a truck may weigh on the road without a permit (23 U.S.C. 127).
 const LEGAL_GROSS_LB: i32 = 80_000;
 

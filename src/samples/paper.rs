@@ -184,7 +184,7 @@ fn truck(pen: &mut Pen, bol: &SampleBol) {
     pen.row(&[carrier, scac, truck, trailer, (1.4, "DRIVER", &bol.driver_name)]);
 }
 
-fn lading(pen: &mut Pen, bol: &SampleBol, document: &SampleDocument) {
+fn lading(pen: &mut Pen, bol: &SampleBol) {
     if !bol.care_of.is_empty() {
         pen.row(&[(1.0, "CARE OF (BLIND SHIPMENT)", &bol.care_of)]);
     }
@@ -192,9 +192,7 @@ fn lading(pen: &mut Pen, bol: &SampleBol, document: &SampleDocument) {
     let by =
         [(1.0, "TRAILER LOADED BY", &*bol.trailer_loaded_by), (1.0, "FREIGHT COUNTED BY", &bol.freight_counted_by)];
     pen.row(&[(1.0, "FREIGHT TERMS", &bol.freight_terms), (1.6, "SEALS", &bol.seal_numbers), by[0], by[1]]);
-    let first_of_many = (document.kind, document.version) == ("bol", 1) && bol.printings() > 1;
-    let missed = if first_of_many { bol.missed_lb() } else { 0 };
-    let (gross, net) = (pounds(bol.gross_lb.map(|gross| gross - missed)), bol.net_lb - missed);
+    let (gross, net) = (pounds(bol.gross_lb), bol.net_lb);
     let pieces = bol.pieces.map_or_else(String::new, |pieces| pieces.to_string());
     let titles = ["Product", "Package", "Pieces", "Gross lb", "Tare lb", "Net lb", "Net tons"];
     let (tare, net, tons) = (pounds(bol.tare_lb), pounds(Some(net)), tons(net));
@@ -203,14 +201,11 @@ fn lading(pen: &mut Pen, bol: &SampleBol, document: &SampleDocument) {
     pen.row(&[(3.0, "CHEMISTRY", &bol.chemistry), (1.0, "SCALE TICKET", &bol.scale_ticket)]);
     pen.row(&[(1.0, "SPECIAL INSTRUCTIONS", &bol.special_instructions)]);
     pen.say(7.0, CERTIFIED);
-    let signed = document.kind == "signed-bol";
-    pen.signatures(&[("SHIPPER, DATE", signed), ("CARRIER, DATE", signed), ("CONSIGNEE, DATE", signed)]);
-    if signed {
-        let by = Rng::of(&[21, bol.number_year as u64, bol.number_seq as u64]).below(RECEIVERS.len());
-        let at = local(bol.issued_at + TimeDelta::minutes(150 + 37 * by as i64));
-        let received = format!("In good order, {at}, by {}", RECEIVERS[by]);
-        pen.row(&[(3.0, "RECEIVED", &received), (1.0, "RECEIVER'S SCALE, LB", &pounds(bol.official_weight_lb))]);
-    }
+    pen.signatures(&[("SHIPPER, DATE", true), ("CARRIER, DATE", true), ("CONSIGNEE, DATE", true)]);
+    let by = Rng::of(&[21, bol.number_year as u64, bol.number_seq as u64]).below(RECEIVERS.len());
+    let at = local(bol.issued_at + TimeDelta::minutes(150 + 37 * by as i64));
+    let received = format!("In good order, {at}, by {}", RECEIVERS[by]);
+    pen.row(&[(3.0, "RECEIVED", &received), (1.0, "RECEIVER'S SCALE, LB", &pounds(bol.official_weight_lb))]);
 }
 
 fn scale_ticket(pen: &mut Pen, bol: &SampleBol) {
@@ -282,7 +277,7 @@ fn fill_in(pen: &mut Pen, bol: &SampleBol, document: &SampleDocument, number: &s
     let (order, release) = ((1.0, "CUSTOMER PO", &*bol.customer_po), (1.0, "RELEASE", &*bol.release_number));
     pen.row(&[(2.0, "CUSTOMER", &bol.customer_name), order, release, (1.0, "LOT", &bol.lot)]);
     match document.kind {
-        "bol" | "signed-bol" => lading(pen, bol, document),
+        "signed-bol" => lading(pen, bol),
         "scale-ticket" => scale_ticket(pen, bol),
         "certificate-of-analysis" => certificate(pen, bol),
         "packing-list" => packing_list(pen, bol),
@@ -291,12 +286,11 @@ fn fill_in(pen: &mut Pen, bol: &SampleBol, document: &SampleDocument, number: &s
     }
 }
 
-/// Draws the paper `document` of this BOL, printed with this number: a PDF of one letter page, below 6 KB, and
+/// Draws the paper `document` of this BOL, any but the BOL itself, printed with this number: a PDF of one letter page, below 6 KB, and
 /// different from every other.
 pub fn paper(bol: &SampleBol, document: &SampleDocument, number: &str) -> Vec<u8> {
     let (kind, version) = (document.kind, document.version);
     let title = match kind {
-        "bol" => "Straight bill of lading — not negotiable",
         "signed-bol" => "Signed bill of lading — proof of delivery",
         "scale-ticket" => "Scale ticket",
         "certificate-of-analysis" => "Certificate of analysis",
@@ -305,22 +299,15 @@ pub fn paper(bol: &SampleBol, document: &SampleDocument, number: &str) -> Vec<u8
         _ => "Receiving report",
     };
     let is_latest = !bol.documents.iter().any(|other| other.kind == kind && other.version > version);
-    let void = bol.voided.as_ref().filter(|_| kind == "bol" && version > 1 && is_latest);
-    let note = match (void, kind, version) {
-        (Some((at, reason)), ..) => format!("Version {version}, void since {}: {reason}", local(*at)),
-        (_, "bol", 2..) => format!("Version {version}: gross weight corrected by {} lb.", bol.missed_lb()),
-        (_, "signed-bol", 2..) => format!("Version {version}: a better scan of the same paper."),
+    let note = match (kind, version) {
+        ("signed-bol", 2..) => format!("Version {version}: a better scan of the same paper."),
         _ => format!("Version {version}"),
     };
     let seed = [22, bol.number_year as u64, bol.number_seq as u64, kind.len() as u64];
     let settings = Settings { pretty: false };
     let content = Content::with_settings(settings);
     let mut pen = Pen { content, font: (false, 0.0), y: 0.0, rng: Rng::of(&seed) };
-    if void.is_some() {
-        let slanted = [0.707, 0.707, -0.707, 0.707, 190.0, 170.0];
-        pen.content.save_state().set_fill_rgb(1.0, 0.8, 0.8).begin_text().set_font(Name(b"B"), 190.0);
-        pen.content.set_text_matrix(slanted).show(Str(b"VOID")).end_text().restore_state();
-    } else if kind == "signed-bol" && !is_latest {
+    if kind == "signed-bol" && !is_latest {
         // Faint and crooked.
         pen.content.transform([1.0, 0.014, -0.014, 1.0, 4.0, -6.0]).set_fill_gray(0.55).set_stroke_gray(0.7);
     }

@@ -82,6 +82,14 @@ async fn what_is_typed_is_printed_stored_and_recorded() {
     assert_eq!(form.attributes("#customer_po", "value"), ["4500178823"], "from the last load");
     assert_eq!(form.attributes("#truck_number", "value"), [""], "but not what changes from load to load");
     assert_eq!(form.all("#pick option").len(), 2);
+
+    // Choosing another customer takes back what came from this one, and leaves what was changed by hand.
+    let other = office.get("/office/bols/new?customer=RIVAL&filled_for=ACME&customer_po=4500178823&lot=mine&ship_to=Acme+Foundry+No.+2%0D%0A14+Mill+Road%0D%0ADayton%2C+OH+45404").await;
+    assert_eq!(
+        (other.attributes("#customer_po", "value"), other.attributes("#lot", "value")),
+        (vec!["PO-radish-3".to_owned()], vec!["mine".to_owned()])
+    );
+    assert_eq!(other.all("#ship_to"), ["Plant radish 1 Mill Street"]);
 }
 
 /// Impossible input: 422, each message beside its field, nothing lost, no number used; the same as JSON.
@@ -379,6 +387,42 @@ async fn only_the_office_issues() {
         app.rows("SELECT count(*) FROM bols WHERE number_year > 2025 OR voided_at > now() - interval '1 day'").await,
         ["0"]
     );
+}
+
+fn tool(name: &str, arguments: &[&str], pdf: &[u8]) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), pdf).unwrap();
+    let output = std::process::Command::new(name).args(arguments).arg(file.path()).output().unwrap();
+    assert!(output.status.success(), "{name}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What PDF/UA asks for, as far as poppler and qpdf can see it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pdf_is_tagged_titled_and_clean() {
+    let app = app().await;
+    let office = app.office().await;
+    let number = Load::today(&app).await.issue(&office).await;
+    office.post(&format!("/office/bols/{number}/void"), &[("reason", "Wrong truck")]).await;
+    let pdf = download(&office, &format!("/bols/{number}/download")).await;
+    assert!(tool("qpdf", &["--check"], &pdf).contains("No syntax or stream encoding errors"));
+    let info = tool("pdfinfo", &[], &pdf);
+    for part in [&format!("Bill of lading {number}"), "River Terminal LLC", "yes", "letter"] {
+        assert!(info.contains(part), "{part} in {info}");
+    }
+    assert!(info.lines().any(|line| line.starts_with("Tagged:") && line.ends_with("yes")), "{info}");
+    let tags = tool("pdfinfo", &["-struct"], &pdf);
+    for tag in ["Document", "H1", "H2", "Table", "TH", "TD", "Figure", "Link"] {
+        assert!(
+            tags.lines().any(|line| line.split_whitespace().next().map(|word| word.trim_end_matches(':')) == Some(tag)),
+            "{tag} in {tags}"
+        );
+    }
+    let catalog = tool("qpdf", &["--json"], &pdf);
+    assert!(catalog.contains("\"/Lang\": \"u:en-US\"") || catalog.contains("\"/Lang\": \"en-US\""), "the language");
+    let fonts = tool("pdffonts", &[], &pdf);
+    let embedded: Vec<bool> = fonts.lines().skip(2).map(|line| line.contains(" yes yes yes ")).collect();
+    assert!(embedded.len() >= 2 && embedded.iter().all(|yes| *yes), "{fonts}");
 }
 
 /// Values that break forms: what is typed comes out of the PDF again, whole, over as many pages as it needs.

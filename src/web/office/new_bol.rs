@@ -32,6 +32,8 @@ struct NewBolPage {
     choices: Choices,
     /// Names this form, so that sending it twice issues one BOL.
     key: String,
+    /// The customer whose last load filled blank fields.
+    filled_for: String,
     /// Something else than the input went wrong.
     trouble: &'static str,
 }
@@ -58,16 +60,17 @@ impl NewBolPage {
     }
 }
 
-fn read(pairs: &[(String, String)]) -> (Draft, String) {
-    let (mut draft, mut key) = (Draft::default(), String::new());
+fn read(pairs: &[(String, String)]) -> Filled {
+    let Filled { mut draft, mut key, mut filled_for, .. } = Filled::default();
     for (name, value) in pairs {
         match name.as_str() {
             "key" => key.clone_from(value),
+            "filled_for" => filled_for.clone_from(value),
             // Browsers send line breaks as CR LF.
             _ => drop(draft.set(name, value.replace("\r\n", "\n"))),
         }
     }
-    (draft, key)
+    Filled { draft, key, filled_for, ..Filled::default() }
 }
 
 /// `GET /office/bols/new?customer=&from=&…`: blank fields are filled with the defaults, with the customer's last load, or
@@ -80,7 +83,13 @@ pub async fn page(
     query: Query<Pairs>,
 ) -> Result<HttpResponse, Error> {
     let value = |name| query.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    let (mut draft, _) = read(&query);
+    let Filled { mut draft, filled_for, .. } = read(&query);
+    if !filled_for.is_empty() && filled_for != draft.get("customer") {
+        // Another customer: what came from the last load of the one before must not stay, least of all its addresses.
+        if let Some(last) = choices::last_of(&db, &filled_for).await? {
+            draft.take_back(&last);
+        }
+    }
     let mut problems = Vec::new();
     if let Some(from) = value("from").filter(|from| !from.is_empty()) {
         let number: BolNumber = from.parse().map_err(|_| Error::NotFound)?;
@@ -110,7 +119,9 @@ pub async fn page(
     }
     draft.fill_defaults(site.dispatch(&db).today(), &choices.company);
     let key = Uuid::now_v7().to_string();
-    Ok(show(&request, &site, &visitor, StatusCode::OK, Filled { draft, key, problems, ..Filled::default() }, choices))
+    let filled_for = draft.get("customer").to_owned();
+    let filled = Filled { draft, key, filled_for, problems, ..Filled::default() };
+    Ok(show(&request, &site, &visitor, StatusCode::OK, filled, choices))
 }
 
 /// `POST /office/bols/preview`: the PDF as it would be.
@@ -121,13 +132,13 @@ pub async fn preview(
     db: Data<Database>,
     form: Form<Pairs>,
 ) -> Result<HttpResponse, Error> {
-    let (draft, key) = read(&form);
-    match site.dispatch(&db).preview(&draft).await {
+    let filled = read(&form);
+    match site.dispatch(&db).preview(&filled.draft).await {
         Ok(pdf) => Ok(HttpResponse::Ok()
             .content_type("application/pdf")
             .insert_header((CONTENT_DISPOSITION, "inline; filename=\"preview.pdf\""))
             .body(pdf)),
-        Err(error) => again(&request, &site, &db, &visitor, draft, key, error).await,
+        Err(error) => again(&request, &site, &db, &visitor, filled, error).await,
     }
 }
 
@@ -140,17 +151,15 @@ pub async fn issue(
     origin: Origin,
     form: Form<Pairs>,
 ) -> Result<HttpResponse, Error> {
-    let (draft, key) = read(&form);
+    let mut filled = read(&form);
     // Without a key, as scripts send the form, every request is a new one.
-    let key = match key.parse::<Uuid>() {
-        Ok(key) => key,
-        Err(_) => Uuid::now_v7(),
-    };
-    match site.dispatch(&db).issue(&draft, &format!("form:{key}"), &visitor, &origin.0).await {
+    let key = filled.key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7());
+    filled.key = key.to_string();
+    match site.dispatch(&db).issue(&filled.draft, &format!("form:{key}"), &visitor, &origin.0).await {
         Ok(issued) => Ok(HttpResponse::SeeOther()
             .insert_header((LOCATION, format!("/bols/{}?done=issued", issued.number)))
             .finish()),
-        Err(error) => again(&request, &site, &db, &visitor, draft, key.to_string(), error).await,
+        Err(error) => again(&request, &site, &db, &visitor, filled, error).await,
     }
 }
 
@@ -160,11 +169,9 @@ async fn again(
     site: &Site,
     db: &Database,
     visitor: &Visitor<OfficeStaff>,
-    draft: Draft,
-    key: String,
+    mut filled: Filled,
     error: DispatchError,
 ) -> Result<HttpResponse, Error> {
-    let mut filled = Filled { draft, key, ..Filled::default() };
     let status = match error {
         DispatchError::Invalid(problems) => {
             filled.problems = problems;
@@ -199,10 +206,12 @@ async fn again(
     Ok(response)
 }
 
+/// The form as it was sent, or is to be shown.
 #[derive(Default)]
 struct Filled {
     draft: Draft,
     key: String,
+    filled_for: String,
     problems: Vec<Problem>,
     doubts: Vec<Doubt>,
     trouble: &'static str,
@@ -216,9 +225,9 @@ fn show(
     filled: Filled,
     choices: Choices,
 ) -> HttpResponse {
-    let Filled { draft, key, problems, doubts, trouble } = filled;
+    let Filled { draft, key, filled_for, problems, doubts, trouble } = filled;
     let (chrome, script) = (Chrome::new(site, Some(visitor), HERE), site.assets.href("new-bol.js"));
-    let page = NewBolPage { chrome, script, draft, problems, doubts, choices, key, trouble };
+    let page = NewBolPage { chrome, script, draft, problems, doubts, choices, key, filled_for, trouble };
     let mut response = page.respond_to(request);
     // A template that can't be rendered has answered 500 already.
     if response.status().is_success() {
