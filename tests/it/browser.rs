@@ -1,8 +1,8 @@
-//! In Chromium, as people do it: no script of ours, no mouse where the keyboard does.
+//! In Chromium, as people do it: no mouse where the keyboard does.
 
 use fantoccini::Locator;
 
-use crate::support::{App, Browser, PASSWORD, World};
+use crate::support::{App, Browser, Load, PASSWORD, World, text_of, with_settings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_the_log_in_to_the_file() {
@@ -78,5 +78,77 @@ async fn the_keyboard_is_enough() {
     let skip = browser.active_element().await.unwrap();
     assert_eq!(skip.text().await.unwrap(), "Skip to content");
     assert!(skip.is_displayed().await.unwrap());
+    browser.close().await;
+}
+
+/// From the choice of the customer to the stamped copy, with our script; then what the customer sees.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_office_issues_weighs_voids_and_reissues() {
+    let app = App::start().await;
+    with_settings(&app).await;
+    let earlier = Load::today(&app).await.issue(&app.office().await).await;
+    let browser = Browser::start(1280, 900).await;
+    browser.log_in(&app.url, World::OFFICE, PASSWORD).await;
+    browser.open(&format!("{}/office/bols/new", app.url)).await;
+    browser.type_into("#customer", "Acme").await;
+    // The script asks for the last load of the customer.
+    browser.wait().for_element(Locator::Css("#customer_po[value='4500178823']")).await.unwrap();
+    // Truck and lot are known: what belongs to them follows.
+    browser.type_into("#truck_number", "4417").await;
+    browser.type_into("#gross_lb", "81,480").await;
+    browser.type_into("#tare_lb", "33,420").await;
+    browser.text_with("48,060 lb net = 24.03 net tons").await;
+    browser.click("button[name=confirm]").await;
+    browser.text_with("81,480 lb is more than the 80,000 lb").await;
+    browser.click("button[name=confirm]").await;
+    browser.text_with("the customer sees this BOL from now on").await;
+    let path = browser.current_url().await.unwrap().path().to_owned();
+    assert_ne!(path, format!("/bols/{earlier}"));
+    let number = path.rsplit('/').next().unwrap().to_owned();
+
+    browser.open(&format!("{}/office/bols/{number}/weight", app.url)).await;
+    browser.type_into("#official_weight_lb", "48,180\n").await;
+    browser.text_with("Variance +120 lb, +0.25 %").await;
+    browser.open(&format!("{}/office/bols/{number}/void", app.url)).await;
+    browser.type_into("#reason", "Wrong trailer").await;
+    browser.click(".ask button").await;
+    browser.text_with("The stamped copy is the current version").await;
+    browser.find(Locator::LinkText("Reissue")).await.unwrap().click().await.unwrap();
+    browser.text_with(&format!("Reissue {number}")).await;
+    browser.click("button[name=confirm]").await;
+    browser.text_with("81,480 lb is more than").await;
+    browser.click("button[name=confirm]").await;
+    browser.text_with(&format!("Takes the place of {number}")).await;
+
+    browser.click(".logout button").await;
+    browser.text_with("Forgotten password?").await;
+    browser.log_in(&app.url, World::ACME, PASSWORD).await;
+    browser.open(&format!("{}/bols/{number}", app.url)).await;
+    let text = browser.text_with("This bill of lading is void.").await;
+    assert!(text.contains("Reason: Wrong trailer") && text.contains("Older versions (2)"), "{text}");
+    assert!(!text.contains("Official weight\nVoid"), "no button of the office");
+    browser.click(".actions .primary").await;
+    let file = browser.downloaded(&format!("{number}.pdf")).await;
+    assert!(text_of(&file).contains("VOID"));
+    browser.close().await;
+}
+
+/// The form on a phone, without and with mistakes; and the office's other pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_offices_pages_fit_a_phone() {
+    let app = App::start().await;
+    with_settings(&app).await;
+    let number = Load::today(&app).await.with("carrier", &"W".repeat(200)).issue(&app.office().await).await;
+    let browser = Browser::start(500, 800).await;
+    browser.log_in(&app.url, World::OFFICE, PASSWORD).await;
+    let paths = ["/office/bols/new?customer=ACME", "/office/products", "/office/carriers", "/office/settings"]
+        .map(String::from);
+    let stamps = ["void", "weight"].map(|what| format!("/office/bols/{number}/{what}"));
+    for path in paths.into_iter().chain(stamps).chain([format!("/bols/{number}")]) {
+        browser.open(&format!("{}{path}", app.url)).await;
+        let script = "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]";
+        let widths = browser.execute(script, vec![]).await.unwrap();
+        assert!(widths[0].as_i64() <= widths[1].as_i64(), "{path}: {widths}");
+    }
     browser.close().await;
 }
