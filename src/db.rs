@@ -38,14 +38,14 @@ pub enum DbError {
 }
 
 impl DbError {
-    /// Is it the database that is away, rather than a query that is wrong?
+    /// Is it the database that is away or busy, rather than a query that is wrong?
     pub fn is_unreachable(&self) -> bool {
         use diesel::result::DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
         match self {
             Self::Unreachable(_) => true,
             Self::Query(diesel::result::Error::DatabaseError(kind, info)) => {
                 matches!(kind, ClosedConnection | UnableToSendCommand)
-                    || ["terminating connection", "the database system is", "connection closed"]
+                    || ["terminating connection", "the database system is", "connection closed", "due to lock timeout"]
                         .iter()
                         .any(|sign| info.message().contains(sign))
             }

@@ -282,6 +282,25 @@ async fn fifty_at_once_with_a_failing_storage() {
     }
 }
 
+/// Somebody holds the counter for too long, as when the bucket hangs: a clear "try again", and nothing lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counter_that_stays_locked_is_no_fault_of_the_form() {
+    use diesel_async::SimpleAsyncConnection;
+    let app = app().await;
+    let office = app.office().await;
+    let load = Load::today(&app).await;
+    load.issue(&office).await;
+    let mut holder = primetrade::db::connect(&app.database).await.unwrap();
+    holder.batch_execute("BEGIN; UPDATE bol_counters SET last_seq = last_seq").await.unwrap();
+    let answer = load.post(&office, "/office/bols").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "30"));
+    assert_eq!(answer.attributes("#lot", "value"), ["PI-25-1107"]);
+    let json = Answer::of(office.request(Method::POST, "/api/bol/").json(&load.json())).await;
+    assert_eq!((json.status, json.header("content-type")), (503, "application/problem+json"));
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    assert!(load.issue(&office).await.ends_with("-0002"));
+}
+
 /// A crash between PUT and COMMIT leaves an object under the next number's key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stray_object_is_neither_lost_nor_served() {

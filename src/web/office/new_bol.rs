@@ -194,6 +194,12 @@ async fn again(
                               typed is still here: try again in a minute.";
             StatusCode::SERVICE_UNAVAILABLE
         }
+        DispatchError::Db(cause) if cause.is_unreachable() => {
+            tracing::warn!(%cause, "no BOL was issued");
+            filled.trouble = "Too many BOLs are being issued at this moment, or the database is away. Everything you typed is \
+                              still here: try again in a minute. Nothing is issued twice.";
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         error => return Err(error.into()),
     };
     let choices = choices::choices(db, filled.draft.get("customer")).await?;
