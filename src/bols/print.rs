@@ -188,17 +188,37 @@ impl<'a> Sheet<'a> {
         typesetter::pdf(self)
     }
 
+    /// What can't be printed (in a name of today's user, on a BOL from before the portal) is a question mark: a form's
+    /// own fields have been checked, and a BOL that can't be voided would be worse.
     fn json(&self) -> Result<Vec<u8>, PrintError> {
-        serde_json::to_vec(self).map_err(|error| PrintError(error.to_string()))
+        let mut sheet = serde_json::to_value(self).map_err(|error| PrintError(error.to_string()))?;
+        make_printable(&mut sheet);
+        serde_json::to_vec(&sheet).map_err(|error| PrintError(error.to_string()))
     }
 }
 
-/// The PDF, off the async threads. At most one a core at once.
+fn make_printable(value: &mut serde_json::Value) {
+    use serde_json::Value::{Array, Object, String};
+    match value {
+        String(text) if unprintable(text).is_some() => {
+            *text =
+                text.chars().map(|c| if unprintable(c.encode_utf8(&mut [0; 4])).is_some() { '?' } else { c }).collect();
+        }
+        Array(values) => values.iter_mut().for_each(make_printable),
+        Object(values) => values.values_mut().for_each(make_printable),
+        _ => {}
+    }
+}
+
+/// The PDF, off the async threads. At most one a core at once, and one preview: whoever issues holds the counter and
+/// must not stand in line behind those who only look.
 pub async fn print(sheet: &Sheet<'_>) -> Result<Vec<u8>, PrintError> {
     static AT_ONCE: LazyLock<Semaphore> =
         LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get)));
+    static PREVIEWS: Semaphore = Semaphore::const_new(1);
     let (json, number) = (sheet.json()?, sheet.number.to_owned());
-    let _turn = AT_ONCE.acquire().await.map_err(|error| PrintError(error.to_string()))?;
+    let turns = if sheet.draft { &PREVIEWS } else { &*AT_ONCE };
+    let _turn = turns.acquire().await.map_err(|error| PrintError(error.to_string()))?;
     match tokio::task::spawn_blocking(move || typesetter::typeset(json, number)).await {
         Ok(result) => result,
         Err(error) => Err(PrintError(error.to_string())),
@@ -257,6 +277,13 @@ mod tests {
         assert!(first.starts_with(b"%PDF-1.7"));
         assert_ne!(render(&other), first);
         assert_eq!(render(&bol()), first);
+    }
+
+    #[test]
+    fn what_can_not_be_printed_is_a_question_mark() {
+        let mut value = serde_json::json!({"a": ["José 😀\t", "fine\nline"], "b": {"c": "\u{202e}"}});
+        make_printable(&mut value);
+        assert_eq!(value, serde_json::json!({"a": ["José ??", "fine\nline"], "b": {"c": "?"}}));
     }
 
     #[test]
