@@ -45,9 +45,15 @@ impl DbError {
             Self::Unreachable(_) => true,
             Self::Query(diesel::result::Error::DatabaseError(kind, info)) => {
                 matches!(kind, ClosedConnection | UnableToSendCommand)
-                    || ["terminating connection", "the database system is", "connection closed", "due to lock timeout"]
-                        .iter()
-                        .any(|sign| info.message().contains(sign))
+                    || [
+                        "terminating connection",
+                        "the database system is",
+                        "connection closed",
+                        "due to lock timeout",
+                        "due to statement timeout",
+                    ]
+                    .iter()
+                    .any(|sign| info.message().contains(sign))
             }
             Self::Query(_) => false,
         }
@@ -61,8 +67,10 @@ pub type DbResult<T> = Result<T, DbError>;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
-    /// Turns for transactions that wait for something outside of the database.
+    /// Turns for transactions that wait for something outside of the database: those of downloads, and those that
+    /// change something and hold locks meanwhile.
     outside: Arc<Semaphore>,
+    changes: Arc<Semaphore>,
 }
 
 impl Database {
@@ -83,7 +91,10 @@ impl Database {
             .runtime(deadpool::Runtime::Tokio1)
             .build();
         match pool {
-            Ok(pool) => Self { pool, outside: Arc::new(Semaphore::new((connections / 2).max(1))) },
+            Ok(pool) => {
+                let turns = |part: usize| Arc::new(Semaphore::new((connections / part).max(1)));
+                Self { pool, outside: turns(2), changes: turns(4) }
+            }
             Err(deadpool::managed::BuildError::NoRuntimeSpecified) => unreachable!("a runtime is specified above"),
         }
     }
@@ -98,13 +109,14 @@ impl Database {
         })
     }
 
-    /// The same, for work that waits for something outside of the database while it holds locks. Half of the pool's
-    /// connections at the most do that at once. An error of any kind rolls back.
+    /// The same, for work that waits for something outside of the database while it holds locks. A quarter of the pool's
+    /// connections at the most do that at once, and none of those that downloads wait with. An error of any kind rolls
+    /// back.
     pub async fn transaction_outside<T, E: From<DbError>>(
         &self,
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let _turn = self.turn_outside(IN_LINE).await?;
+        let _turn = turn(&self.changes, IN_LINE).await?;
         let mut lease = Lease::new(self.get().await?);
         lease.connection()?.batch_execute("BEGIN").await.map_err(DbError::from)?;
         let result = work(lease.connection()?).await;
@@ -120,11 +132,8 @@ impl Database {
         }
     }
 
-    async fn turn_outside(&self, within: Duration) -> DbResult<OwnedSemaphorePermit> {
-        match timeout(within, self.outside.clone().acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => Err(DbError::Unreachable("too many requests wait for the storage".into())),
-        }
+    async fn turn_outside(&self) -> DbResult<OwnedSemaphorePermit> {
+        turn(&self.outside, WAIT).await
     }
 
     /// Several statements of the owner, all or nothing.
@@ -137,6 +146,13 @@ impl Database {
         let result = work(lease.connection()?).await;
         lease.finish(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
         Ok(result?)
+    }
+}
+
+async fn turn(turns: &Arc<Semaphore>, within: Duration) -> DbResult<OwnedSemaphorePermit> {
+    match timeout(within, turns.clone().acquire_owned()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        _ => Err(DbError::Unreachable("too many requests wait for the storage".into())),
     }
 }
 

@@ -108,7 +108,7 @@ pub async fn open<T>(
     reach: &Reach,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<Open<T>> {
-    let turn = db.turn_outside(super::WAIT).await?;
+    let turn = db.turn_outside().await?;
     let (value, lease) = begin(db, reach, work).await?;
     Ok(Open { value, lease, turn })
 }
