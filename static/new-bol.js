@@ -7,27 +7,36 @@ let changed = false;
 
 // ---- What follows from a choice ----
 
-/** Puts a value where nothing stands, or where the last choice had put something. */
+/**
+ * Puts a value where nothing stands, or what came by itself: from the program with the page, or with the last choice.
+ * Without a value, what came by itself goes: the chemistry of another lot would be wrong.
+ */
 const followed = new Map();
-function follow(name, value) {
+function follow(name, value = "") {
   const target = field(name);
-  if (value && (target.value === "" || target.value === followed.get(name))) {
+  if (target.value === "" || target.value === (followed.get(name) ?? target.defaultValue)) {
     target.value = value;
     followed.set(name, value);
   }
 }
 
-function chosen(input) {
-  return [...input.list.options].find((option) => option.value === input.value);
+function known(input) {
+  const wanted = input.value.trim().toLowerCase();
+  return [...input.list.options].filter((option) => option.value.toLowerCase() === wanted);
 }
 
-field("lot").addEventListener("change", (event) => follow("chemistry", chosen(event.target)?.dataset.chemistry));
-field("carrier").addEventListener("change", (event) => follow("carrier_scac", chosen(event.target)?.dataset.scac));
+field("lot").addEventListener("change", (event) => follow("chemistry", known(event.target)[0]?.dataset.chemistry));
+field("carrier").addEventListener("change", (event) => follow("carrier_scac", known(event.target)[0]?.dataset.scac));
 field("truck_number").addEventListener("change", (event) => {
-  const truck = chosen(event.target);
+  // Carriers number their trucks as they like: the carrier on the form decides, if there is one.
+  const carrier = field("carrier").value.trim().toLowerCase();
+  const trucks = known(event.target).filter((truck) => carrier === "" || truck.dataset.carrier.toLowerCase() === carrier);
+  const truck = trucks.length === 1 ? trucks[0] : undefined;
   follow("trailer_number", truck?.dataset.trailer);
-  follow("carrier", truck?.dataset.carrier);
-  follow("carrier_scac", chosen(field("carrier"))?.dataset.scac);
+  if (truck && carrier === "") {
+    follow("carrier", truck.dataset.carrier);
+    follow("carrier_scac", known(field("carrier"))[0]?.dataset.scac);
+  }
 });
 field("pick")?.addEventListener("change", (event) => {
   if (event.target.value) field("ship_to").value = event.target.value;

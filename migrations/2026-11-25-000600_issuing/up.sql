@@ -93,6 +93,7 @@ CREATE TABLE ship_tos (
     active      boolean NOT NULL DEFAULT true
 );
 CREATE UNIQUE INDEX ship_tos_address_unique ON ship_tos (customer_id, md5(address));
+CREATE INDEX ship_tos_address ON ship_tos (md5(address));
 COMMENT ON COLUMN ship_tos.address IS 'Name of the consignee, then street and city, a line each, as printed.';
 
 INSERT INTO products (name) SELECT DISTINCT ON (lower(product)) left(product, 200) FROM bols WHERE product <> '' ORDER BY lower(product), id DESC ON CONFLICT DO NOTHING;

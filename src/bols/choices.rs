@@ -102,10 +102,13 @@ async fn last_load(connection: &mut &AsyncPgConnection, customer: &str) -> Query
         .optional()
 }
 
-/// The newest load of the customer with this code.
-pub async fn last_of(db: &Database, customer: &str) -> DbResult<Option<Printed>> {
-    scope::read(db, &Reach::All, async |mut connection: &AsyncPgConnection| last_load(&mut connection, customer).await)
-        .await
+/// The newest loads of the customer with this code: one of them filled in the form.
+pub async fn recent(db: &Database, customer: &str) -> DbResult<Vec<Printed>> {
+    const RECENT: i64 = 20;
+    let mut connection = db.get().await?;
+    let id = customers::table.filter(customers::code.eq(customer)).select(customers::id.nullable()).single_value();
+    let query = bols::table.filter(bols::customer_id.eq(id)).order(bols::created_at.desc()).limit(RECENT);
+    Ok(query.select(Printed::as_select()).load(&mut connection).await?)
 }
 
 /// Any BOL, for the office.

@@ -82,10 +82,10 @@ pub struct Issued {
 }
 
 /// A load that nothing is wrong with.
-struct Load {
-    customer: Customer,
-    printed: Printed,
-    reissue_of: Option<i64>,
+pub(super) struct Load {
+    pub customer: Customer,
+    pub printed: Printed,
+    pub reissue_of: Option<i64>,
 }
 
 impl Dispatch<'_> {
@@ -120,8 +120,8 @@ impl Dispatch<'_> {
                 let year = now.with_timezone(&self.zone).year();
                 let number = self.next_number(connection, year).await?;
                 // Behind the counter's lock, so that of two at once the second sees the first.
-                let doubts = doubts::about(connection, &load.printed, now, self.today()).await?;
-                let open: Vec<Doubt> = doubts.into_iter().filter(|doubt| !draft.has_confirmed(doubt.code)).collect();
+                let doubts = doubts::about(connection, &load, now, self.today()).await?;
+                let open: Vec<Doubt> = doubts.into_iter().filter(|doubt| !draft.has_confirmed(&doubt.code)).collect();
                 if !open.is_empty() {
                     return Err(DispatchError::Doubtful(open));
                 }
@@ -141,7 +141,7 @@ impl Dispatch<'_> {
                 let bol = insert.get_result(connection).await?;
                 settle(connection, viewer.user_id, key, bol.id).await?;
                 choices::remember(connection, load.customer.id, &bol.printed).await?;
-                let detail = serde_json::json!({"reissue_of": draft.get("reissue_of"), "net_lb": bol.net_lb});
+                let detail = serde_json::json!({"reissue_of": draft.get("reissue_of").trim(), "net_lb": bol.net_lb});
                 self.file(connection, &bol, Action::BolCreated, detail, viewer, origin).await?;
                 Ok(Issued { id: bol.id, number: bol.number, repeated: false })
             })
@@ -274,7 +274,7 @@ impl Dispatch<'_> {
 /// Looks up what the draft names, and checks the rest.
 async fn prepare(connection: &mut AsyncPgConnection, draft: &Draft) -> Result<Load, DispatchError> {
     let company = settings::company(connection).await?;
-    let code = [draft.get("customer").trim().to_ascii_uppercase()];
+    let code = [draft.customer_code()];
     let customer = customers::with_codes(connection, &code).await?.pop();
     let checked = draft.check(customer.as_ref().map(|customer| (customer.name.as_str(), customer.active)), &company);
     let reissue_of = reissued(connection, draft.get("reissue_of").trim()).await?;
@@ -291,8 +291,10 @@ async fn reissued(connection: &mut AsyncPgConnection, number: &str) -> QueryResu
     if number.is_empty() {
         return Ok(Ok(None));
     }
+    let missing = || Problem::new("reissue_of", "There is no BOL of that number to take the place of.");
+    let Ok(number) = number.parse::<BolNumber>() else { return Ok(Err(missing())) };
     let found: Option<(i64, Option<DateTime<Utc>>)> = bols::table
-        .filter(bols::number.eq(number.replace('\0', "")))
+        .filter(bols::number.eq(number.as_str()))
         .select((bols::id, bols::voided_at))
         .first(connection)
         .await
@@ -300,7 +302,7 @@ async fn reissued(connection: &mut AsyncPgConnection, number: &str) -> QueryResu
     Ok(match found {
         Some((id, Some(_))) => Ok(Some(id)),
         Some(_) => Err(Problem::new("reissue_of", "That BOL isn't void. Void it first, then reissue it.")),
-        None => Err(Problem::new("reissue_of", "There is no BOL of that number to take the place of.")),
+        None => Err(missing()),
     })
 }
 

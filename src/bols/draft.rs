@@ -59,8 +59,18 @@ const FIELDS: [(&str, Shape); 29] = [
     ("confirm", Shape::Line(100)),
 ];
 
+/// What a form starts with.
+const DEFAULTS: [(&str, &str); 5] = [
+    ("pieces", "1"),
+    ("package_type", "load, bulk"),
+    ("freight_terms", "prepaid"),
+    ("trailer_loaded_by", "shipper"),
+    ("freight_counted_by", "shipper"),
+];
+
 /// Far above any truck, and far below what an integer holds.
 pub const MOST_POUNDS: i32 = 1_000_000;
+const MOST_SEAL: usize = 60;
 const MOST_PIECES: i32 = 100_000;
 
 /// What was typed, by the name of its field.
@@ -109,21 +119,41 @@ impl Draft {
         if !company.company_name.is_empty() {
             self.fill("ship_from", &format!("{}\n{}", company.company_name, company.company_address));
         }
-        for (name, value) in [
-            ("pieces", "1"),
-            ("package_type", "load, bulk"),
-            ("freight_terms", "prepaid"),
-            ("trailer_loaded_by", "shipper"),
-            ("freight_counted_by", "shipper"),
-        ] {
+        for (name, value) in DEFAULTS {
             self.fill(name, value);
         }
     }
 
-    /// What tends to stay the same from one load of a customer to the next.
+    /// What tends to stay the same from one load of a customer to the next. What belongs together stays together: the
+    /// chemistry of another lot would be wrong, and so would a bill-to beside other freight terms.
     pub fn fill_from_last(&mut self, last: &Printed) {
+        let is_other = |draft: &Self, name, value: &str| {
+            let typed = draft.get(name).trim();
+            !typed.is_empty() && !typed.eq_ignore_ascii_case(value.trim())
+        };
+        let skipped = [
+            ("chemistry", is_other(self, "lot", &last.lot)),
+            ("carrier_scac", is_other(self, "carrier", &last.carrier)),
+            ("bill_to", is_other(self, "freight_terms", &last.freight_terms)),
+        ];
         for (name, value) in lasting(last) {
-            self.fill(name, &value);
+            if !skipped.contains(&(name, true)) {
+                self.fill(name, &value);
+            }
+        }
+    }
+
+    /// The code of the customer, as it is looked up.
+    pub fn customer_code(&self) -> String {
+        self.get("customer").replace('\0', "").trim().to_ascii_uppercase()
+    }
+
+    /// What is there only because the form started with it.
+    pub fn take_back_defaults(&mut self) {
+        for (name, value) in DEFAULTS {
+            if self.get(name).trim() == value {
+                self.set(name, "");
+            }
         }
     }
 
@@ -221,6 +251,8 @@ impl Check<'_> {
         let bill_to = self.text("bill_to");
         if freight_terms == "third-party" && bill_to.is_empty() {
             self.problem("bill_to", "Freight is billed to a third party: to whom? Name and address.");
+        } else if !freight_terms.is_empty() && freight_terms != "third-party" && !bill_to.is_empty() {
+            self.problem("bill_to", "Only a third party is billed here. Choose third party, or leave this blank.");
         }
         let (gross_lb, tare_lb, net_lb) = self.weights();
         Printed {
@@ -235,7 +267,7 @@ impl Check<'_> {
             carrier_scac: self.scac(),
             truck_number: self.text("truck_number"),
             trailer_number: self.text("trailer_number"),
-            seal_numbers: seals(&self.text("seal_numbers")).join(", "),
+            seal_numbers: self.seals(),
             driver_name: self.text("driver_name"),
             ship_from,
             care_of: self.text("care_of"),
@@ -267,7 +299,8 @@ impl Check<'_> {
     /// As it will be printed: without white space at the ends, and without anything that can't be printed.
     fn text(&mut self, name: &'static str) -> String {
         let shape = FIELDS.iter().find(|(known, _)| *known == name).map_or(Shape::Choice, |(_, shape)| *shape);
-        let typed = self.draft.get(name);
+        // What comes along from spreadsheets and web pages, and looks like a space.
+        let typed = &self.draft.get(name).replace(['\u{a0}', '\u{2007}', '\u{202f}'], " ");
         let (text, most) = match shape {
             Shape::Line(most) => {
                 (typed.split([' ', '\t']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "), most)
@@ -324,6 +357,17 @@ impl Check<'_> {
                 NaiveDate::default()
             }
         }
+    }
+
+    fn seals(&mut self) -> String {
+        let seals = seals(&self.text("seal_numbers"));
+        if seals.iter().any(|seal| seal.chars().count() > MOST_SEAL) {
+            self.problem(
+                "seal_numbers",
+                format!("A seal has up to {MOST_SEAL} characters. Separate seals by commas or spaces."),
+            );
+        }
+        seals.join(", ")
     }
 
     /// Consignee and destination: a name alone doesn't say where.
@@ -504,6 +548,10 @@ mod tests {
             (&[("package_type", "")], &["package_type"]),
             (&[("freight_terms", "free")], &["freight_terms"]),
             (&[("freight_terms", "third-party")], &["bill_to"]),
+            (&[("bill_to", "Audit Inc\nTown")], &["bill_to"]),
+            (&[("freight_terms", "third-party"), ("bill_to", "Audit Inc\nTown")], &[]),
+            (&[("seal_numbers", &"7".repeat(61))], &["seal_numbers"]),
+            (&[("seal_numbers", &"7".repeat(60))], &[]),
             (&[("trailer_loaded_by", "")], &["trailer_loaded_by"]),
             (&[("lot", "\0")], &["lot"]),
         ] {
@@ -514,6 +562,34 @@ mod tests {
             problems(&[("special_instructions", &long), ("driver_name", &long)]),
             ["driver_name", "special_instructions"]
         );
+    }
+
+    #[test]
+    fn what_belongs_together_is_filled_in_together() {
+        let last = Printed {
+            lot: "L-1".into(),
+            chemistry: "C 4%".into(),
+            carrier: "Kessler".into(),
+            carrier_scac: "KSNS".into(),
+            freight_terms: "third-party".into(),
+            bill_to: "Audit Inc".into(),
+            package_type: "Bales".into(),
+            ..Printed::default()
+        };
+        let mut draft = Draft::default();
+        for (name, value) in [("lot", "L-2"), ("carrier", "kessler"), ("freight_terms", "prepaid")] {
+            draft.set(name, value);
+        }
+        draft.fill_from_last(&last);
+        let shown = |draft: &Draft| ["chemistry", "carrier_scac", "bill_to"].map(|name| draft.get(name).to_owned());
+        assert_eq!(shown(&draft), ["", "KSNS", ""]);
+        let mut fresh = Draft::default();
+        fresh.fill_defaults("2025-11-24".parse().expect("a date"), &company());
+        fresh.take_back_defaults();
+        fresh.fill_from_last(&last);
+        assert_eq!((fresh.get("freight_terms"), fresh.get("package_type")), ("third-party", "Bales"));
+        fresh.take_back(&last);
+        assert_eq!(shown(&fresh), ["", "", ""]);
     }
 
     #[test]

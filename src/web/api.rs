@@ -140,7 +140,9 @@ fn draft(body: &[u8]) -> Result<Draft, Vec<Problem>> {
         match fields.get(name).map(text) {
             None => {}
             Some(Some(text)) => drop(draft.set(name, text)),
-            Some(None) => problems.push(Problem::new(name, "This has to be a text, a number, or a list of texts.")),
+            Some(None) => {
+                problems.push(Problem::new(name, "This has to be a text, a whole number, or a list of texts."))
+            }
         }
     }
     if problems.is_empty() { Ok(draft) } else { Err(problems) }
@@ -150,12 +152,13 @@ fn text(value: &serde_json::Value) -> Option<String> {
     match value {
         serde_json::Value::Null => Some(String::new()),
         serde_json::Value::String(text) => Some(text.replace("\r\n", "\n")),
-        serde_json::Value::Number(number) => Some(number.to_string()),
+        // Others would come back in another notation than they were sent.
+        serde_json::Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         serde_json::Value::Array(list) => {
             let texts: Option<Vec<&str>> = list.iter().map(serde_json::Value::as_str).collect();
             texts.map(|texts| texts.join(","))
         }
-        serde_json::Value::Bool(_) | serde_json::Value::Object(_) => None,
+        serde_json::Value::Number(_) | serde_json::Value::Bool(_) | serde_json::Value::Object(_) => None,
     }
 }
 

@@ -17,8 +17,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Error;
 
-/// Largest form or JSON body; uploads have a limit of their own.
-pub const MOST_FORM: usize = 64 * 1024;
+/// Largest form or JSON body: a BOL with every field full of Chinese, percent-encoded, fits. Uploads have a limit of
+/// their own.
+pub const MOST_FORM: usize = 128 * 1024;
 /// A client that dawdles over its headers is let go.
 pub const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// A form is a few kilobytes at the most.

@@ -23,6 +23,12 @@ pub async fn download(actor: &Actor, path: &str) -> Vec<u8> {
     file.body
 }
 
+/// What the form asks to be confirmed, without what exactly it is about.
+pub fn kinds(answer: &Answer) -> Vec<String> {
+    let codes = answer.attributes("button[name=confirm]", "value").concat();
+    codes.split(',').map(|code| code.rsplit_once('-').unwrap().0.to_owned()).collect()
+}
+
 fn year(app: &App) -> i32 {
     chrono::Datelike::year(&app.clock.now().with_timezone(&chrono_tz::America::New_York))
 }
@@ -157,20 +163,60 @@ async fn doubts_are_confirmed_not_walls() {
     assert_eq!(doubts.len(), 4, "{doubts:?}");
     assert!(doubts[0].contains("80,020 lb") && doubts[1].contains("days back"), "{doubts:?}");
     assert!(doubts[2].contains(&first) && doubts[3].contains("Seal 78"), "{doubts:?}");
-    let confirm = answer.attributes("button[name=confirm]", "value");
-    assert_eq!(confirm, ["overweight,date,trailer,seal"]);
+    let confirm = answer.attributes("button[name=confirm]", "value").remove(0);
+    assert_eq!(kinds(&answer), ["overweight", "date", "trailer", "seal"]);
     assert_eq!(answer.all("button[name=confirm]"), ["Issue BOL as it is"]);
-    // Half of it is not enough.
-    assert_eq!(
-        heavy.clone().with("confirm", "overweight,date").post(&office, "/office/bols").await.all(".message li").len(),
-        2
-    );
+    // Half of it is not enough, and what was confirmed is this, not something else of its kind.
+    let half = confirm.split(',').take(2).collect::<Vec<_>>().join(",");
+    assert_eq!(heavy.clone().with("confirm", &half).post(&office, "/office/bols").await.all(".message li").len(), 2);
+    let heavier =
+        heavy.clone().with("confirm", &confirm).with("gross_lb", "99,000").post(&office, "/office/bols").await;
+    assert!(heavier.one(".message li").contains("99,000 lb"));
     let json = Answer::of(office.request(Method::POST, "/api/bol/").json(&heavy.json())).await;
     assert_eq!((json.status, json.json()["warnings"].as_array().unwrap().len()), (422, 4));
-    assert_eq!(heavy.with("confirm", &confirm[0]).issue(&office).await, format!("PRT-{}-0002", year(&app)));
+    assert_eq!(heavy.with("confirm", &confirm).issue(&office).await, format!("PRT-{}-0002", year(&app)));
     // An hour later the trailer may be back.
     app.clock.advance(TimeDelta::minutes(120));
     load.with("seal_numbers", "").issue(&office).await;
+}
+
+/// What the form puts in by itself belongs to what was chosen.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_form_fills_in_what_belongs_together() {
+    let app = app().await;
+    let office = app.office().await;
+    app.sql(
+        "INSERT INTO lots (number, chemistry) VALUES ('L-9', 'C 9%'); INSERT INTO carriers (name, scac) VALUES ('Buckeye Lines', 'BKHP')",
+    )
+    .await;
+    let load = Load::today(&app).await.with("freight_terms", "third-party").with("bill_to", "Audit Inc\nTown");
+    load.issue(&office).await;
+    let value = |form: &Answer, name: &str| form.attributes(&format!("#{name}"), "value").concat();
+    let form = office
+        .get("/office/bols/new?customer=acme&lot=l-9&carrier=buckeye+lines&filled_for=&freight_terms=prepaid")
+        .await;
+    assert_eq!((value(&form, "chemistry"), value(&form, "carrier_scac")), ("C 9%".into(), "BKHP".into()));
+    assert_eq!(form.attributes("option[selected]", "value"), ["ACME"]);
+    assert_eq!(
+        form.attributes("input[name=freight_terms][checked]", "value"),
+        ["third-party"],
+        "no default in the way"
+    );
+    assert_eq!(form.all("#bill_to"), ["Audit Inc Town"]);
+    let chosen = office.get("/office/bols/new?customer=ACME&filled_for=ACME&freight_terms=collect&lot=other").await;
+    assert_eq!((value(&chosen, "chemistry"), chosen.all("#bill_to").concat()), (String::new(), String::new()));
+    // An address that belongs to somebody else is asked about.
+    let other = load.with("customer", "RIVAL").post(&office, "/office/bols").await;
+    assert_eq!((other.status, kinds(&other)), (422, vec!["ship_to".to_owned()]));
+    assert!(other.all(".message li")[0].contains("an address of Acme Steel"));
+    for path in [
+        "/office/bols/new?customer=A%00B&filled_for=%00&lot=%00",
+        "/office/bols/new?from=%00",
+        "/office/bols/new?from=PRT-2025-0999",
+    ] {
+        assert!(office.get(path).await.status < 500, "{path}");
+    }
+    assert_eq!(Load::new().with("customer", "A\0B").post(&office, "/office/bols").await.status, 422);
 }
 
 /// A double click, and a call that is repeated, issue one BOL; the same key for another load is a mistake.
@@ -223,8 +269,10 @@ async fn another_system_issues_too() {
         ("", "JSON object"),
         ("[]", "JSON object"),
         ("{\"custmer\": 1}", "no field called custmer"),
-        ("{\"lot\": true}", "a text, a number"),
-        ("{\"lot\": {\"a\": 1}}", "a text, a number"),
+        ("{\"lot\": true}", "a text, a whole number"),
+        ("{\"lot\": {\"a\": 1}}", "a text, a whole number"),
+        ("{\"customer_po\": 123456789012345678901234}", "a text, a whole number"),
+        ("{\"net_lb\": 46060.5}", "a text, a whole number"),
     ] {
         let answer = Answer::of(office.request(Method::POST, "/api/bol/").body(body)).await;
         assert_eq!(answer.status, 422, "{body}");
@@ -467,6 +515,7 @@ async fn hostile_values_are_printed_whole() {
         .with("driver_name", &name("Driver"))
         .with("ship_to", &format!("{}\n1 Mill Road", name("Foundry")))
         .with("bill_to", &format!("{}\n1 Audit Road", name("Bill")))
+        .with("freight_terms", "third-party")
         .with("care_of", &"W".repeat(200))
         .with("seal_numbers", &seals)
         .with("special_instructions", instructions.trim())

@@ -1,6 +1,6 @@
 //! What is stamped on a BOL: void, reissue, official weight.
 
-use crate::issue::download;
+use crate::issue::{download, kinds};
 use crate::support::{App, Load, text_of, with_settings};
 
 /// Weigh, void, reissue; and what the customer sees, downloads, and what is recorded.
@@ -9,7 +9,9 @@ async fn weigh_void_and_reissue() {
     let app = App::start().await;
     with_settings(&app).await;
     let (office, acme) = (app.office().await, app.acme().await);
-    let number = Load::today(&app).await.issue(&office).await;
+    let number = Load::today(&app).await.with("customer_po", "").issue(&office).await;
+    // A later load of the same customer: nothing of it may get into the reissue.
+    Load::today(&app).await.with("care_of", "Somebody else").issue(&office).await;
     let original = download(&acme, &format!("/bols/{number}/download")).await;
 
     let weight = format!("/office/bols/{number}/weight");
@@ -54,6 +56,7 @@ async fn weigh_void_and_reissue() {
         (form.one("h1"), form.attributes("#gross_lb", "value")),
         (format!("Reissue {number}"), vec!["79480".to_owned()])
     );
+    assert_eq!((form.attributes("#customer_po", "value"), form.one("#care_of")), (vec![String::new()], String::new()));
     let again = Load::today(&app).await.with("reissue_of", &number).issue(&office).await;
     assert_ne!(again, number);
     assert!(
@@ -62,6 +65,9 @@ async fn weigh_void_and_reissue() {
     assert!(
         acme.get(&format!("/bols/{again}")).await.attributes(".message a", "href").contains(&format!("/bols/{number}"))
     );
+    // A second time is asked about.
+    let twice = Load::today(&app).await.with("reissue_of", &number).post(&office, "/office/bols").await;
+    assert_eq!((twice.status, kinds(&twice)), (422, vec!["reissued".to_owned()]));
     // Only a void BOL can be replaced.
     assert_eq!(Load::today(&app).await.with("reissue_of", &again).post(&office, "/office/bols").await.status, 422);
     assert_eq!(
@@ -74,6 +80,7 @@ async fn weigh_void_and_reissue() {
         .await;
     let expected = [
         format!("BOL_CREATED|ACME|{number}.pdf||"),
+        format!("BOL_CREATED|ACME|{}2.pdf||", number.strip_suffix('1').unwrap()),
         format!("BOL_WEIGHED|ACME|{number}.v2.pdf||46180"),
         format!("BOL_VOIDED|ACME|{number}.v3.pdf|Wrong trailer|"),
         format!("BOL_CREATED|ACME|{again}.pdf||"),

@@ -48,13 +48,13 @@ impl NewBolPage {
     }
 
     fn is(&self, name: &str, value: &str) -> bool {
-        self.draft.get(name).trim() == value
+        self.draft.get(name).trim().eq_ignore_ascii_case(value)
     }
 
     /// What was confirmed before, and what the button confirms now.
     fn confirm(&self) -> String {
         let before = self.draft.get("confirm").split([',', ' ']).filter(|code| !code.is_empty());
-        let mut codes: Vec<&str> = before.chain(self.doubts.iter().map(|doubt| doubt.code)).collect();
+        let mut codes: Vec<&str> = before.chain(self.doubts.iter().map(|doubt| doubt.code.as_str())).collect();
         codes.dedup();
         codes.join(",")
     }
@@ -65,7 +65,7 @@ fn read(pairs: &[(String, String)]) -> Filled {
     for (name, value) in pairs {
         match name.as_str() {
             "key" => key.clone_from(value),
-            "filled_for" => filled_for.clone_from(value),
+            "filled_for" => filled_for = value.replace('\0', ""),
             // Browsers send line breaks as CR LF.
             _ => drop(draft.set(name, value.replace("\r\n", "\n"))),
         }
@@ -83,43 +83,43 @@ pub async fn page(
     query: Query<Pairs>,
 ) -> Result<HttpResponse, Error> {
     let value = |name| query.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    let Filled { mut draft, filled_for, .. } = read(&query);
-    if !filled_for.is_empty() && filled_for != draft.get("customer") {
-        // Another customer: what came from the last load of the one before must not stay, least of all its addresses.
-        if let Some(last) = choices::last_of(&db, &filled_for).await? {
-            draft.take_back(&last);
-        }
+    let Filled { mut draft, filled_for, key, .. } = read(&query);
+    let has_changed = filled_for != draft.customer_code();
+    if has_changed {
+        // A customer is chosen, or another one: what the form had put in by itself must not stay, least of all the
+        // addresses of the one before.
+        draft.take_back_defaults();
+        choices::recent(&db, &filled_for).await?.iter().for_each(|load| draft.take_back(load));
     }
     let mut problems = Vec::new();
     if let Some(from) = value("from").filter(|from| !from.is_empty()) {
         let number: BolNumber = from.parse().map_err(|_| Error::NotFound)?;
         let bol = choices::bol(&db, &number).await?.ok_or(Error::NotFound)?;
-        if bol.voided_at.is_some() {
-            draft.fill("reissue_of", &bol.number);
-        } else {
+        if bol.voided_at.is_none() {
             problems.push(Problem::new("reissue_of", "That BOL isn't void. Void it first, then reissue it."));
         }
-        if let Some(code) = choices::customer_of(&db, &bol).await? {
-            draft.fill("customer", &code);
-        }
+        draft.fill("reissue_of", &bol.number);
+        draft.fill("customer", &choices::customer_of(&db, &bol).await?.unwrap_or_default());
         draft.fill_from_load(&bol.printed);
     }
-    let choices = choices::choices(&db, draft.get("customer")).await?;
-    if let Some(address) = value("pick").filter(|address| !address.is_empty()) {
+    let choices = choices::choices(&db, &draft.customer_code()).await?;
+    // The addresses that were offered were those of the customer before.
+    if let Some(address) = value("pick").filter(|address| !address.is_empty() && !has_changed) {
         draft.set("ship_to", address.replace("\r\n", "\n"));
     }
-    if let Some(last) = &choices.last {
+    let same = |known: &str, name| known.eq_ignore_ascii_case(draft.get(name).trim());
+    let chemistry = choices.lots.iter().find(|(number, _)| same(number, "lot")).map(|(_, chemistry)| chemistry);
+    let scac = choices.carriers.iter().find(|(name, _)| same(name, "carrier")).map(|(_, scac)| scac);
+    draft.fill("chemistry", chemistry.map_or("", String::as_str));
+    draft.fill("carrier_scac", scac.map_or("", String::as_str));
+    // What takes the place of another load is that load and no other.
+    if let Some(last) = choices.last.as_ref().filter(|_| draft.get("reissue_of").is_empty()) {
         draft.fill_from_last(last);
     }
-    if let Some((_, chemistry)) = choices.lots.iter().find(|(number, _)| number == draft.get("lot")) {
-        draft.fill("chemistry", chemistry);
-    }
-    if let Some((_, scac)) = choices.carriers.iter().find(|(name, _)| name == draft.get("carrier")) {
-        draft.fill("carrier_scac", scac);
-    }
     draft.fill_defaults(site.dispatch(&db).today(), &choices.company);
-    let key = Uuid::now_v7().to_string();
-    let filled_for = draft.get("customer").to_owned();
+    // The same form goes on, whose BOL may even have been issued without an answer.
+    let key = key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7()).to_string();
+    let filled_for = draft.customer_code();
     let filled = Filled { draft, key, filled_for, problems, ..Filled::default() };
     Ok(show(&request, &site, &visitor, StatusCode::OK, filled, choices))
 }
@@ -202,7 +202,7 @@ async fn again(
         }
         error => return Err(error.into()),
     };
-    let choices = choices::choices(db, filled.draft.get("customer")).await?;
+    let choices = choices::choices(db, &filled.draft.customer_code()).await?;
     let mut response = show(request, site, visitor, status, filled, choices);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response

@@ -167,6 +167,13 @@ fn beside_field(error: DispatchError) -> Result<(StatusCode, String), Error> {
                 "The stamped copy could not be stored, so nothing was changed. Try again in a minute.".into(),
             ))
         }
+        DispatchError::Db(cause) if cause.is_unreachable() => {
+            tracing::warn!(%cause, "nothing was stamped");
+            Ok((
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The database is busy or away, so nothing was changed. Try again in a minute.".into(),
+            ))
+        }
         error => Err(error.into()),
     }
 }
