@@ -33,6 +33,23 @@ impl<T> Listed<T> {
     }
 }
 
+/// Which part of a list that grows by itself is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// A fragment of what the row shows; empty: all of it.
+    pub fragment: &'a str,
+    /// This one first, wherever it would stand: its form is shown again.
+    pub first: Option<i64>,
+}
+
+impl Wanted<'_> {
+    /// For ILIKE, with its own signs taken literally.
+    fn pattern(&self) -> String {
+        let fragment: String = self.fragment.trim().chars().filter(|c| *c != '\0').take(100).collect();
+        format!("%{}%", fragment.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+    }
+}
+
 /// Whoever changes something, and from where.
 pub struct Clerk<'a> {
     pub db: &'a Database,

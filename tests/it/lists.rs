@@ -251,6 +251,38 @@ async fn a_long_list_says_that_there_is_more() {
     assert_eq!(page.one("table[aria-labelledby=lots] option[selected]"), "Z last", "saving the lot must not lose it");
 }
 
+/// Trucks and lots grow with every BOL: any of them can be found, and changed, wherever it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_can_be_searched() {
+    let app = App::start().await;
+    let office = app.office().await;
+    app.sql(
+        "INSERT INTO carriers (id, name) VALUES (9000, 'Zeta Lines');
+         INSERT INTO trucks (id, carrier_id, truck_number, trailer_number) SELECT 9000 + n, 9000, 'T-' || lpad(n::text, 4, '0'), '' FROM generate_series(1, 520) n;
+         INSERT INTO lots (number, chemistry) SELECT 'L-' || lpad(n::text, 4, '0'), 'C_' || n || '%' FROM generate_series(1, 520) n",
+    )
+    .await;
+    let leads = |page: &Answer, list: &str| page.all(&format!("table[aria-labelledby={list}] .lead"));
+    assert_eq!(leads(&office.get("/office/carriers").await, "trucks").len(), 500);
+    for (find, found) in [("t-0519", vec!["T-0519"]), ("zeta%25", vec![]), ("T_0519", vec![]), ("%00", vec![])] {
+        let page = office.get(&format!("/office/carriers?find={find}")).await;
+        let leads = leads(&page, "trucks");
+        assert!(if find == "%00" { leads.len() == 500 } else { leads == found }, "{find}: {leads:?}");
+    }
+    let page = office.get("/office/products?find=c_519%25").await;
+    assert_eq!(
+        (leads(&page, "lots"), page.attributes("#find", "value")),
+        (vec!["L-0519".to_owned()], vec!["c_519%".to_owned()])
+    );
+    let typed = "😀";
+    let refused =
+        office.post("/office/trucks/9520", &[("carrier", "9000"), ("truck_number", typed), ("active", "true")]).await;
+    assert_eq!(
+        (refused.status, refused.attributes("#truck-9520-truck_number", "value")),
+        (422, vec![typed.to_owned()])
+    );
+}
+
 fn company<'a>(name: &'a str, address: &'a str, phone: &'a str, email: &'a str) -> [(&'static str, &'a str); 4] {
     [("company_name", name), ("company_address", address), ("company_phone", phone), ("company_email", email)]
 }

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Clerk, Listed, Messages, ONE_MORE, SaveError};
+use super::{Clerk, Listed, Messages, ONE_MORE, SaveError, Wanted};
 use crate::db::schema::{carriers, trucks};
 
 pub(super) const NO_CARRIER: &str = "Choose a carrier of the list.";
@@ -71,11 +71,19 @@ pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64,
 }
 
 /// With their ids and the names of their carriers, those that are offered first.
-pub async fn trucks(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64, Truck, String)>> {
+pub async fn trucks(
+    connection: &mut AsyncPgConnection,
+    wanted: Wanted<'_>,
+) -> QueryResult<Listed<(i64, Truck, String)>> {
+    let like = wanted.pattern();
+    let shown =
+        trucks::truck_number.ilike(&like).or(trucks::trailer_number.ilike(&like)).or(carriers::name.ilike(&like));
+    let first = trucks::id.eq(wanted.first.unwrap_or_default());
     let rows = trucks::table
         .inner_join(carriers::table)
         .select((trucks::id, Truck::as_select(), carriers::name))
-        .order((trucks::active.desc(), carriers::name, trucks::truck_number))
+        .filter(shown)
+        .order((first.desc(), trucks::active.desc(), carriers::name, trucks::truck_number))
         .limit(ONE_MORE)
         .load(connection)
         .await?;

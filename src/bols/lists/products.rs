@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Clerk, Listed, Messages, ONE_MORE, SaveError};
+use super::{Clerk, Listed, Messages, ONE_MORE, SaveError, Wanted};
 use crate::db::schema::{lots, products};
 
 pub(super) const NO_PRODUCT: &str = "Choose a product of the list, or none.";
@@ -64,11 +64,19 @@ pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64,
 }
 
 /// With their ids and the names of their products, those that are offered first.
-pub async fn lots(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64, Lot, Option<String>)>> {
+pub async fn lots(
+    connection: &mut AsyncPgConnection,
+    wanted: Wanted<'_>,
+) -> QueryResult<Listed<(i64, Lot, Option<String>)>> {
+    let like = wanted.pattern();
+    let product = products::name.nullable().ilike(&like).assume_not_null();
+    let shown = lots::number.ilike(&like).or(lots::chemistry.ilike(&like)).or(product);
+    let first = lots::id.eq(wanted.first.unwrap_or_default());
     let rows = lots::table
         .left_join(products::table)
         .select((lots::id, Lot::as_select(), products::name.nullable()))
-        .order((lots::active.desc(), lots::number))
+        .filter(shown)
+        .order((first.desc(), lots::active.desc(), lots::number))
         .limit(ONE_MORE)
         .load(connection)
         .await?;

@@ -9,7 +9,7 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::carriers::{self, Carrier, Truck, TruckText};
-use crate::bols::lists::{Clerk, MOST, Messages, SaveError};
+use crate::bols::lists::{Clerk, MOST, Messages, SaveError, Wanted};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::page::Chrome;
@@ -30,6 +30,7 @@ struct CarriersPage {
     new_truck: TruckEntry,
     trucks: Vec<TruckEntry>,
     more_trucks: bool,
+    find: String,
 }
 
 /// A row of the table and its form, or the form for a new entry.
@@ -80,6 +81,9 @@ struct Choice {
 pub struct Notice {
     #[serde(default)]
     done: String,
+    /// A fragment of what the longer list shows.
+    #[serde(default)]
+    find: String,
 }
 
 impl Notice {
@@ -125,7 +129,7 @@ pub async fn page(
     db: Data<Database>,
     notice: Query<Notice>,
 ) -> Result<HttpResponse, Error> {
-    let mut page = CarriersPage::load(&site, &visitor, &db).await?;
+    let mut page = CarriersPage::load(&site, &visitor, &db, Wanted { fragment: &notice.find, first: None }).await?;
     page.chrome.notice = notice.text();
     Ok(page.respond_to(&request))
 }
@@ -141,7 +145,7 @@ pub async fn add(
     let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
     let Err(error) = carriers::add(&clerk, &form.name, &form.scac).await else { return Ok(done("carrier-added")) };
     let messages = refusal(error)?;
-    let mut page = CarriersPage::load(&site, &visitor, &db).await?;
+    let mut page = CarriersPage::load(&site, &visitor, &db, Wanted::default()).await?;
     page.new_carrier.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
 }
@@ -160,7 +164,7 @@ pub async fn change(
     let changed = carriers::change(&clerk, id, &form.name, &form.scac, form.active == "true").await;
     let Err(error) = changed else { return Ok(done("carrier-saved")) };
     let messages = refusal(error)?;
-    let mut page = CarriersPage::load(&site, &visitor, &db).await?;
+    let mut page = CarriersPage::load(&site, &visitor, &db, Wanted::default()).await?;
     let entry = page.carriers.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
     entry.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
@@ -177,7 +181,7 @@ pub async fn add_truck(
     let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
     let Err(error) = carriers::add_truck(&clerk, &form.text()).await else { return Ok(done("truck-added")) };
     let messages = refusal(error)?;
-    let mut page = CarriersPage::load(&site, &visitor, &db).await?;
+    let mut page = CarriersPage::load(&site, &visitor, &db, Wanted::default()).await?;
     page.new_truck.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
 }
@@ -196,7 +200,7 @@ pub async fn change_truck(
     let changed = carriers::change_truck(&clerk, id, &form.text(), form.active == "true").await;
     let Err(error) = changed else { return Ok(done("truck-saved")) };
     let messages = refusal(error)?;
-    let mut page = CarriersPage::load(&site, &visitor, &db).await?;
+    let mut page = CarriersPage::load(&site, &visitor, &db, Wanted { first: Some(id), ..Wanted::default() }).await?;
     let entry = page.trucks.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
     entry.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
@@ -216,10 +220,10 @@ fn refusal(error: SaveError) -> Result<Messages, Error> {
 }
 
 impl CarriersPage {
-    async fn load(site: &Site, viewer: &Viewer, db: &Database) -> Result<Self, Error> {
+    async fn load(site: &Site, viewer: &Viewer, db: &Database, wanted: Wanted<'_>) -> Result<Self, Error> {
         let mut connection = db.get().await?;
         let carriers = carriers::all(&mut connection).await?;
-        let trucks = carriers::trucks(&mut connection).await?;
+        let trucks = carriers::trucks(&mut connection, wanted).await?;
         let offered = carriers.rows.iter().filter(|(_, carrier)| carrier.active);
         Ok(Self {
             chrome: Chrome::new(site, Some(viewer), "/office/carriers"),
@@ -238,6 +242,7 @@ impl CarriersPage {
             new_truck: TruckEntry { key: "truck-new".into(), action: "/office/trucks".into(), ..TruckEntry::default() },
             trucks: trucks.rows.into_iter().map(|(id, truck, carrier)| TruckEntry::new(id, truck, carrier)).collect(),
             more_trucks: trucks.more,
+            find: wanted.fragment.into(),
         })
     }
 

@@ -11,7 +11,7 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::products::{self, Lot, LotText, Product};
-use crate::bols::lists::{Clerk, MOST, Messages, SaveError};
+use crate::bols::lists::{Clerk, MOST, Messages, SaveError, Wanted};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::page::Chrome;
@@ -32,6 +32,7 @@ struct ProductsPage {
     new_lot: LotEntry,
     lots: Vec<LotEntry>,
     more_lots: bool,
+    find: String,
 }
 
 /// A row of the table and its form, or the form for a new entry.
@@ -80,6 +81,9 @@ struct Choice {
 pub struct Notice {
     #[serde(default)]
     done: String,
+    /// A fragment of what the longer list shows.
+    #[serde(default)]
+    find: String,
 }
 
 impl Notice {
@@ -124,7 +128,7 @@ pub async fn page(
     db: Data<Database>,
     notice: Query<Notice>,
 ) -> Result<HttpResponse, Error> {
-    let mut page = ProductsPage::load(&site, &visitor, &db).await?;
+    let mut page = ProductsPage::load(&site, &visitor, &db, Wanted { fragment: &notice.find, first: None }).await?;
     page.chrome.notice = notice.text();
     Ok(page.respond_to(&request))
 }
@@ -140,7 +144,7 @@ pub async fn add(
     let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
     let Err(error) = products::add(&clerk, &form.name).await else { return Ok(done("product-added")) };
     let messages = refusal(error)?;
-    let mut page = ProductsPage::load(&site, &visitor, &db).await?;
+    let mut page = ProductsPage::load(&site, &visitor, &db, Wanted::default()).await?;
     page.new_product.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
 }
@@ -159,7 +163,7 @@ pub async fn change(
     let changed = products::change(&clerk, id, &form.name, form.active == "true").await;
     let Err(error) = changed else { return Ok(done("product-saved")) };
     let messages = refusal(error)?;
-    let mut page = ProductsPage::load(&site, &visitor, &db).await?;
+    let mut page = ProductsPage::load(&site, &visitor, &db, Wanted::default()).await?;
     let entry = page.products.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
     entry.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
@@ -176,7 +180,7 @@ pub async fn add_lot(
     let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
     let Err(error) = products::add_lot(&clerk, &form.text()).await else { return Ok(done("lot-added")) };
     let messages = refusal(error)?;
-    let mut page = ProductsPage::load(&site, &visitor, &db).await?;
+    let mut page = ProductsPage::load(&site, &visitor, &db, Wanted::default()).await?;
     page.new_lot.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
 }
@@ -195,7 +199,7 @@ pub async fn change_lot(
     let changed = products::change_lot(&clerk, id, &form.text(), form.active == "true").await;
     let Err(error) = changed else { return Ok(done("lot-saved")) };
     let messages = refusal(error)?;
-    let mut page = ProductsPage::load(&site, &visitor, &db).await?;
+    let mut page = ProductsPage::load(&site, &visitor, &db, Wanted { first: Some(id), ..Wanted::default() }).await?;
     let entry = page.lots.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
     entry.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
@@ -215,10 +219,10 @@ fn refusal(error: SaveError) -> Result<Messages, Error> {
 }
 
 impl ProductsPage {
-    async fn load(site: &Site, viewer: &Viewer, db: &Database) -> Result<Self, Error> {
+    async fn load(site: &Site, viewer: &Viewer, db: &Database, wanted: Wanted<'_>) -> Result<Self, Error> {
         let mut connection = db.get().await?;
         let products = products::all(&mut connection).await?;
-        let lots = products::lots(&mut connection).await?;
+        let lots = products::lots(&mut connection, wanted).await?;
         Ok(Self {
             chrome: Chrome::new(site, Some(viewer), "/office/products"),
             problem: false,
@@ -234,6 +238,7 @@ impl ProductsPage {
             new_lot: LotEntry { key: "lot-new".into(), action: "/office/lots".into(), ..LotEntry::default() },
             lots: lots.rows.into_iter().map(|(id, lot, product)| LotEntry::new(id, lot, product)).collect(),
             more_lots: lots.more,
+            find: wanted.fragment.into(),
         })
     }
 
