@@ -126,6 +126,9 @@ async fn wrong_input_keeps_everything_and_names_each_field() {
             assert!(!answer.one(&format!("#{field}-error")).is_empty());
             assert_eq!(answer.attributes("#truck_number", "value"), ["4417"]);
             assert_eq!(answer.all("#ship_from"), ["River Terminal, Dock 2 1 Quay Street Cincinnati, OH 45202"]);
+            if field == "customer" && !value.is_empty() {
+                assert_eq!(answer.attributes("#customer option[selected]", "value"), [value]);
+            }
             if field == "tare_lb" {
                 assert_eq!(answer.attributes("#tare_lb", "value"), [value]);
             }

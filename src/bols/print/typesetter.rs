@@ -22,7 +22,7 @@ const FONTS: [&[u8]; 4] = [
     include_bytes!("../../../fonts/DroidSansFallback.ttf"),
 ];
 /// Results that were not used in this many further printings are forgotten; without that the memory would grow for ever.
-const REMEMBERED: usize = 4;
+const REMEMBERED: usize = 1;
 
 /// What all printings share.
 struct Ground {

@@ -51,6 +51,13 @@ impl NewBolPage {
         self.draft.get(name).trim().eq_ignore_ascii_case(value)
     }
 
+    /// A code that was sent and isn't offered: it stays in sight beside its message.
+    fn unknown_customer(&self) -> Option<&str> {
+        let code = self.draft.get("customer").trim();
+        let is_known = self.choices.customers.iter().any(|customer| self.is("customer", &customer.code));
+        (!code.is_empty() && !is_known).then_some(code)
+    }
+
     /// What was confirmed before, and what the button confirms now.
     fn confirm(&self) -> String {
         let before = self.draft.get("confirm").split([',', ' ']).filter(|code| !code.is_empty());

@@ -106,11 +106,13 @@ impl Browser {
         panic!("no {expected:?} in\n{text}");
     }
 
+    /// Logs in, and is there: what is opened next must not be overtaken by the page behind the log-in.
     pub async fn log_in(&self, base: &str, email: &str, password: &str) {
         self.open(&format!("{base}/login")).await;
         self.type_into("#email", email).await;
         self.type_into("#password", password).await;
         self.click(".login button").await;
+        self.wait().for_element(Locator::Css(".logout")).await.unwrap();
     }
 
     /// Waits for a file that is whole.
