@@ -15,5 +15,5 @@ pub mod weight;
 pub use bol::{Access, Bol, Kin, NewBol, Printed, Viewed, view};
 pub use dispatch::{Dispatch, DispatchError, Issued};
 pub use doubts::Doubt;
-pub use draft::{Draft, Problem};
+pub use draft::{Draft, Filling, Problem, fill_in};
 pub use number::BolNumber;

@@ -57,6 +57,12 @@ async fn weigh_void_and_reissue() {
         (format!("Reissue {number}"), vec!["79480".to_owned()])
     );
     assert_eq!((form.attributes("#customer_po", "value"), form.one("#care_of")), (vec![String::new()], String::new()));
+    // It was the wrong customer: the load stays, what was the customer's goes.
+    let other = office.get(&format!("/office/bols/new?reissue_of={number}&customer=RIVAL&filled_for=ACME&lot=PI-25-1107&ship_to=Acme+Foundry+No.+2%0D%0A14+Mill+Road%0D%0ADayton%2C+OH+45404")).await;
+    assert_eq!(
+        (other.attributes("#lot", "value"), other.one("#ship_to")),
+        (vec!["PI-25-1107".to_owned()], "Plant radish 1 Mill Street".to_owned())
+    );
     let again = Load::today(&app).await.with("reissue_of", &number).issue(&office).await;
     assert_ne!(again, number);
     assert!(

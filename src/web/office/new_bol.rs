@@ -9,7 +9,7 @@ use askama_web::WebTemplate;
 use uuid::Uuid;
 
 use crate::bols::choices::{self, Choices};
-use crate::bols::{BolNumber, DispatchError, Doubt, Draft, Problem};
+use crate::bols::{BolNumber, DispatchError, Doubt, Draft, Filling, Problem, fill_in};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::page::Chrome;
@@ -89,41 +89,16 @@ pub async fn page(
     db: Data<Database>,
     query: Query<Pairs>,
 ) -> Result<HttpResponse, Error> {
-    let value = |name| query.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let value = |name| query.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
     let Filled { mut draft, filled_for, key, .. } = read(&query);
-    let has_changed = filled_for != draft.customer_code();
-    if has_changed {
-        // A customer is chosen, or another one: what the form had put in by itself must not stay, least of all the
-        // addresses of the one before.
-        draft.take_back_defaults();
-        choices::recent(&db, &filled_for).await?.iter().for_each(|load| draft.take_back(load));
-    }
-    let mut problems = Vec::new();
-    if let Some(from) = value("from").filter(|from| !from.is_empty()) {
-        let number: BolNumber = from.parse().map_err(|_| Error::NotFound)?;
-        let bol = choices::bol(&db, &number).await?.ok_or(Error::NotFound)?;
-        if bol.voided_at.is_none() {
-            problems.push(Problem::new("reissue_of", "That BOL isn't void. Void it first, then reissue it."));
-        }
-        draft.fill("reissue_of", &bol.number);
-        draft.fill("customer", &choices::customer_of(&db, &bol).await?.unwrap_or_default());
-        draft.fill_from_load(&bol.printed);
-    }
-    let choices = choices::choices(&db, &draft.customer_code()).await?;
-    // The addresses that were offered were those of the customer before.
-    if let Some(address) = value("pick").filter(|address| !address.is_empty() && !has_changed) {
-        draft.set("ship_to", address.replace("\r\n", "\n"));
-    }
-    let same = |known: &str, name| known.eq_ignore_ascii_case(draft.get(name).trim());
-    let chemistry = choices.lots.iter().find(|(number, _)| same(number, "lot")).map(|(_, chemistry)| chemistry);
-    let scac = choices.carriers.iter().find(|(name, _)| same(name, "carrier")).map(|(_, scac)| scac);
-    draft.fill("chemistry", chemistry.map_or("", String::as_str));
-    draft.fill("carrier_scac", scac.map_or("", String::as_str));
-    // What takes the place of another load is that load and no other.
-    if let Some(last) = choices.last.as_ref().filter(|_| draft.get("reissue_of").is_empty()) {
-        draft.fill_from_last(last);
-    }
-    draft.fill_defaults(site.dispatch(&db).today(), &choices.company);
+    let from: Option<BolNumber> = match value("from") {
+        "" => None,
+        from => Some(from.parse().map_err(|_| Error::NotFound)?),
+    };
+    let pick = value("pick").replace("\r\n", "\n");
+    let filling = Filling { filled_for: &filled_for, from: from.as_ref(), pick: &pick };
+    let filled = fill_in(&db, &mut draft, filling, site.dispatch(&db).today()).await?;
+    let (choices, problems) = filled.ok_or(Error::NotFound)?;
     // The same form goes on, whose BOL may even have been issued without an answer.
     let key = key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7()).to_string();
     let filled_for = draft.customer_code();

@@ -115,12 +115,13 @@ impl Browser {
         self.wait().for_element(Locator::Css(".logout")).await.unwrap();
     }
 
-    /// Waits for a file that is whole.
+    /// Waits for a file that is whole: Chromium takes the name with an empty file first, and moves the whole one there.
     pub async fn downloaded(&self, name: &str) -> Vec<u8> {
         let path = self.downloads.path().join(name);
         for _ in 0..100 {
-            if let Ok(bytes) = std::fs::read(&path) {
-                return bytes;
+            match std::fs::read(&path) {
+                Ok(bytes) if !bytes.is_empty() => return bytes,
+                _ => {}
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
