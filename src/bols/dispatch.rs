@@ -359,7 +359,7 @@ fn checked_reason(reason: &str) -> Result<String, DispatchError> {
         return Err(invalid("reason", format!("Up to {MOST_REASON} characters fit here.")));
     }
     match super::print::unprintable(&reason) {
-        Some(c) => Err(invalid("reason", super::draft::unprintable_message(c))),
+        Some(c) => Err(invalid("reason", super::print::unprintable_message(c))),
         None => Ok(reason),
     }
 }

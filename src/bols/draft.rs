@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-pub use check::{MOST_POUNDS, seals, unprintable_message, whole};
+pub use check::{MOST_POUNDS, seals, whole};
 pub use fill::{Filling, fill_in};
 
 /// How a field is written and how much fits.

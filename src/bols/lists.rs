@@ -11,7 +11,7 @@ use diesel::QueryResult;
 use diesel::result::Error as QueryError;
 use diesel_async::AsyncPgConnection;
 
-use super::print::unprintable;
+use super::print::{unprintable, unprintable_message};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::{Database, DbError};
 
@@ -139,7 +139,7 @@ impl Messages {
         } else if text.chars().count() > most {
             self.add(field, format!("Use at most {most} characters."));
         } else if let Some(c) = unprintable(text) {
-            self.add(field, cant_be_printed(c));
+            self.add(field, unprintable_message(c));
         }
     }
 
@@ -160,19 +160,6 @@ impl Messages {
 /// Without the white space around it, and with single spaces inside.
 pub(super) fn collapsed(typed: &str) -> String {
     typed.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn cant_be_printed(c: char) -> String {
-    let unseen = c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}');
-    if unseen {
-        return format!(
-            "There is an invisible character (U+{:04X}), which can't be printed. Leave it out.",
-            u32::from(c)
-        );
-    }
-    format!("“{c}” can't be printed. Leave it out.")
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::Bol;
 use super::bol::Printed;
 use super::weight::{Pounds, Variance, grouped};
 
-pub use typesetter::unprintable;
+pub use typesetter::{unprintable, unprintable_message};
 
 /// The fault is the program's or the template's, never the visitor's: what a form may contain is checked before.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{Datelike, NaiveDate};
 use url::form_urlencoded;
 
+use super::Error;
 use crate::accounts::Role;
+use crate::bols::lists::{Messages, SaveError};
 use crate::bols::search::{Position, Search, Sort, SortBy, Status};
 
 /// The filter of the list of BOLs, as it stands in the address.
@@ -97,6 +99,15 @@ impl BolFilter {
         }
         let query = query.finish();
         if query.is_empty() { "/bols".into() } else { format!("/bols?{query}") }
+    }
+}
+
+/// What the form of a list is shown again with, if that helps.
+pub fn refusal(error: SaveError) -> Result<Messages, Error> {
+    match error {
+        SaveError::Fields(messages) => Ok(messages),
+        SaveError::Gone => Err(Error::NotFound),
+        SaveError::Db(error) => Err(error.into()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What every page shares: its frame, times, and small formats.
 
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
 
@@ -58,6 +60,14 @@ impl Chrome {
         self.notice = notice;
         self
     }
+}
+
+/// A page that isn't an answer to all is well: a form shown again. One that could not be rendered has its 500 already.
+pub fn with_status(mut page: HttpResponse, status: StatusCode) -> HttpResponse {
+    if page.status().is_success() {
+        *page.status_mut() = status;
+    }
+    page
 }
 
 /// A moment as people read it, and as machines do.

@@ -20,6 +20,7 @@ mod issue;
 mod list;
 mod lists;
 mod login;
+mod print;
 mod s3;
 mod schema;
 mod sessions;

@@ -5,7 +5,7 @@ use chrono::{Datelike, NaiveDate};
 
 use super::{Draft, FIELDS, Problem, Shape};
 use crate::bols::bol::Printed;
-use crate::bols::print::unprintable;
+use crate::bols::print::{unprintable, unprintable_message};
 use crate::bols::settings::Company;
 use crate::bols::weight::{Pounds, grouped};
 
@@ -236,16 +236,6 @@ impl Check<'_> {
         }
         pounds
     }
-}
-
-pub fn unprintable_message(c: char) -> String {
-    if c.is_control() || c.is_whitespace() || ('\u{200b}'..='\u{206f}').contains(&c) || c == '\u{feff}' {
-        return format!(
-            "This contains an invisible character (U+{:04X}) that can't be printed. Type it anew.",
-            u32::from(c)
-        );
-    }
-    format!("“{c}” can't be printed. Leave it out or write it in another way.")
 }
 
 /// Digits, with or without commas between the thousands: `46060`, `46,060`.

@@ -111,11 +111,23 @@ pub fn unprintable(text: &str) -> Option<char> {
     text.chars().find(|c| *c != '\n' && !is_printable(*c))
 }
 
+/// What to tell whoever typed it.
+pub fn unprintable_message(c: char) -> String {
+    if is_unseen(c) {
+        let code = u32::from(c);
+        return format!("There is an invisible character (U+{code:04X}), which can't be printed. Leave it out.");
+    }
+    format!("“{c}” can't be printed. Leave it out.")
+}
+
 fn is_printable(c: char) -> bool {
-    let unseen = c.is_control()
+    !is_unseen(c) && GROUND.fonts.iter().any(|font| font.info().coverage.contains(c.into()))
+}
+
+fn is_unseen(c: char) -> bool {
+    c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff0}'..='\u{ffff}' | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{10ffff}');
-    !unseen && GROUND.fonts.iter().any(|font| font.info().coverage.contains(c.into()))
+            | '\u{fff0}'..='\u{ffff}' | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{10ffff}')
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::carriers::{self, Carrier, Truck, TruckText};
-use crate::bols::lists::{Clerk, MOST, Messages, SaveError, Wanted};
+use crate::bols::lists::{Clerk, MOST, Messages, Wanted};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
-use crate::web::page::Chrome;
+use crate::web::forms::refusal;
+use crate::web::page::{Chrome, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
@@ -210,15 +211,6 @@ fn done(word: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, format!("/office/carriers?done={word}"))).finish()
 }
 
-/// What the form is shown again with, if that helps.
-fn refusal(error: SaveError) -> Result<Messages, Error> {
-    match error {
-        SaveError::Fields(messages) => Ok(messages),
-        SaveError::Gone => Err(Error::NotFound),
-        SaveError::Db(error) => Err(error.into()),
-    }
-}
-
 impl CarriersPage {
     async fn load(site: &Site, viewer: &Viewer, db: &Database, wanted: Wanted<'_>) -> Result<Self, Error> {
         let mut connection = db.get().await?;
@@ -248,9 +240,7 @@ impl CarriersPage {
 
     fn refused(mut self, request: &HttpRequest) -> HttpResponse {
         self.problem = true;
-        let mut response = self.respond_to(request);
-        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-        response
+        with_status(self.respond_to(request), StatusCode::UNPROCESSABLE_ENTITY)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::bols::choices::{self, Choices};
 use crate::bols::{BolNumber, DispatchError, Doubt, Draft, Filling, Problem, fill_in};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
-use crate::web::page::Chrome;
+use crate::web::page::{Chrome, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
@@ -216,10 +216,5 @@ fn show(
     let Filled { draft, key, filled_for, problems, doubts, trouble } = filled;
     let (chrome, script) = (Chrome::new(site, Some(visitor), HERE), site.assets.href("new-bol.js"));
     let page = NewBolPage { chrome, script, draft, problems, doubts, choices, key, filled_for, trouble };
-    let mut response = page.respond_to(request);
-    // A template that can't be rendered has answered 500 already.
-    if response.status().is_success() {
-        *response.status_mut() = status;
-    }
-    response
+    with_status(page.respond_to(request), status)
 }

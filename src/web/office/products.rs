@@ -11,10 +11,11 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::products::{self, Lot, LotText, Product};
-use crate::bols::lists::{Clerk, MOST, Messages, SaveError, Wanted};
+use crate::bols::lists::{Clerk, MOST, Messages, Wanted};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
-use crate::web::page::Chrome;
+use crate::web::forms::refusal;
+use crate::web::page::{Chrome, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
@@ -209,15 +210,6 @@ fn done(word: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, format!("/office/products?done={word}"))).finish()
 }
 
-/// What the form is shown again with, if that helps.
-fn refusal(error: SaveError) -> Result<Messages, Error> {
-    match error {
-        SaveError::Fields(messages) => Ok(messages),
-        SaveError::Gone => Err(Error::NotFound),
-        SaveError::Db(error) => Err(error.into()),
-    }
-}
-
 impl ProductsPage {
     async fn load(site: &Site, viewer: &Viewer, db: &Database, wanted: Wanted<'_>) -> Result<Self, Error> {
         let mut connection = db.get().await?;
@@ -244,9 +236,7 @@ impl ProductsPage {
 
     fn refused(mut self, request: &HttpRequest) -> HttpResponse {
         self.problem = true;
-        let mut response = self.respond_to(request);
-        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-        response
+        with_status(self.respond_to(request), StatusCode::UNPROCESSABLE_ENTITY)
     }
 }
 

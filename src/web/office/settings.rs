@@ -8,11 +8,12 @@ use askama::Template;
 use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
-use crate::bols::lists::{Clerk, Messages, SaveError};
+use crate::bols::lists::{Clerk, Messages};
 use crate::bols::settings::{self, Company};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
-use crate::web::page::Chrome;
+use crate::web::forms::refusal;
+use crate::web::page::{Chrome, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
@@ -67,18 +68,12 @@ pub async fn save(
     form: Form<Company>,
 ) -> Result<HttpResponse, Error> {
     let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let messages = match settings::save(&clerk, &form).await {
-        Ok(()) => {
-            return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/office/settings?done=saved")).finish());
-        }
-        Err(SaveError::Fields(messages)) => messages,
-        Err(SaveError::Gone) => return Err(Error::Internal("the row of the settings is missing".into())),
-        Err(SaveError::Db(error)) => return Err(error.into()),
+    let Err(error) = settings::save(&clerk, &form).await else {
+        return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/office/settings?done=saved")).finish());
     };
+    let messages = refusal(error)?;
     let page = SettingsPage::new(&site, &visitor, form.into_inner(), Some(&messages));
-    let mut response = page.respond_to(&request);
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    Ok(response)
+    Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY))
 }
 
 impl SettingsPage {

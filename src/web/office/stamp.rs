@@ -11,7 +11,7 @@ use crate::bols::weight::Pounds;
 use crate::bols::{Bol, BolNumber, DispatchError, choices};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
-use crate::web::page::Chrome;
+use crate::web::page::{Chrome, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
@@ -176,11 +176,4 @@ fn beside_field(error: DispatchError) -> Result<(StatusCode, String), Error> {
         }
         error => Err(error.into()),
     }
-}
-
-fn with_status(mut response: HttpResponse, status: StatusCode) -> HttpResponse {
-    if response.status().is_success() {
-        *response.status_mut() = status;
-    }
-    response
 }
