@@ -110,3 +110,37 @@ async fn hostile_values_are_printed_whole() {
     assert!(text.contains("Page2of"), "{text}");
     assert!(!text.contains("null") && !text.contains("none"), "{text}");
 }
+
+/// Where each word stands: nothing leaves its box, not even what has no place to break.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_runs_out_of_its_box() {
+    let app = app().await;
+    let office = app.office().await;
+    let load = Load::today(&app)
+        .await
+        .with("ship_to", &format!("Foundry\n{}", "(".repeat(300)))
+        .with("freight_terms", "third-party")
+        .with("bill_to", &format!("Audit\n{}", "!".repeat(80)))
+        .with("special_instructions", &format!("{}\n{}", "/".repeat(300), "12345\u{202f}".repeat(60)));
+    let preview = load.post(&office, "/office/bols/preview").await;
+    assert_eq!(preview.status, 200);
+    let boxes = tool("sh", &["-c", "pdftotext -bbox \"$0\" -"], &preview.body);
+    let edge = |line: &str, name: &str| -> f64 {
+        line.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+    };
+    let (mut ship_to, mut bill_to) = (0, 0);
+    for line in boxes.lines().filter(|line| line.trim_start().starts_with("<word")) {
+        let (left, right) = (edge(line, "xMin"), edge(line, "xMax"));
+        // The letters of the mark across the page stand where they like.
+        let is_of_mark = edge(line, "yMax") - edge(line, "yMin") > 30.0;
+        assert!(is_of_mark || left >= 35.5 && right <= 576.5, "{line}");
+        if line.contains("((((") {
+            assert!(left >= 216.0 && right <= 426.5, "{line}");
+            ship_to += 1;
+        } else if line.contains("!!!!") {
+            assert!(left >= 426.0, "{line}");
+            bill_to += 1;
+        }
+    }
+    assert!(ship_to > 1 && bill_to > 1, "{boxes}");
+}
