@@ -1,5 +1,6 @@
 //! The bill of lading: its number, its fields, finding it, and looking at one.
 
+pub mod assign;
 mod bol;
 pub mod choices;
 mod dispatch;

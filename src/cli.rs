@@ -3,6 +3,7 @@
 
 mod customer;
 mod demo;
+mod examine;
 mod migrate;
 pub mod seed;
 mod serve;
@@ -57,6 +58,15 @@ enum Command {
     /// Logins
     #[command(subcommand)]
     User(user::Command),
+    /// What the portal sees in a PDF on standard input: faults, and the BOL numbers it shows. It runs itself like this for
+    /// every upload, with limits on memory and time
+    Examine {
+        #[arg(long, default_value = "PRT")]
+        prefix: String,
+        /// Draw the first page instead (PNG)
+        #[arg(long)]
+        preview: bool,
+    },
 }
 
 impl Command {
@@ -125,6 +135,9 @@ pub async fn run() -> ExitCode {
 }
 
 async fn dispatch(command: Command) -> Result<(), Failure> {
+    if let Command::Examine { prefix, preview } = command {
+        return examine::run(&prefix, preview);
+    }
     let config = Config::from_environment(command.needs())?;
     telemetry::start(config.log_format, &config.log_filter);
     match command {
@@ -138,6 +151,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::Customer(command) => customer::run(&config, command).await,
         Command::User(command) => user::run(&config, command).await,
+        Command::Examine { .. } => unreachable!("needs no configuration, and was done above"),
     }
 }
 

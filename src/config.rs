@@ -4,6 +4,7 @@
 //! the first, one line each: the variable, what was found, what is allowed. Secrets appear in no message and in no
 //! `Debug` output.
 
+mod clamd_address;
 mod database_url;
 mod reader;
 mod secret;
@@ -20,6 +21,7 @@ use url::Url;
 
 use self::reader::Reader;
 
+pub use clamd_address::ClamdAddress;
 pub use database_url::DatabaseUrl;
 pub use secret::{Secret, SecretKey};
 
@@ -35,6 +37,11 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Life of a download link.
     pub link_life: Duration,
+    /// Largest file that is taken, in bytes.
+    pub most_upload: u64,
+    /// Where uploads lie while they arrive.
+    pub spool: PathBuf,
+    pub clamd: Option<ClamdAddress>,
     pub bol_prefix: String,
     pub time_zone: Tz,
     pub trusted_proxies: Vec<IpNet>,
@@ -162,6 +169,9 @@ impl Config {
             secret_key: read.secret_key(needs),
             storage: read.storage(),
             link_life: Duration::from_secs(read.number("DOWNLOAD_URL_TTL_SECONDS", 300, 1, 604_800)),
+            most_upload: read.number("MAX_UPLOAD_MB", 50, 1, 500) * 1_000_000,
+            spool: read.text("SPOOL_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
+            clamd: read.parsed("CLAMD_ADDRESS", "HOST:PORT of clamd, or the path of its Unix socket"),
             bol_prefix: read.bol_prefix(),
             time_zone: read
                 .parsed("DISPLAY_TIMEZONE", "a name of the IANA time zone database such as America/New_York")
@@ -310,7 +320,6 @@ impl Reader<'_> {
 
     /// Variables that nothing uses yet are checked all the same, so that the day something does is no surprise.
     fn check_ahead(&mut self) {
-        self.number("MAX_UPLOAD_MB", 50, 1, 5_000);
         if let Some(url) = self.text("SMTP_URL") {
             let fits = Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "smtp" | "smtps") && url.has_host());
             if !fits {

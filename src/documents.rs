@@ -1,10 +1,19 @@
-//! The files of a BOL: which there are, and the link to one.
+//! The files of a BOL: how they come in, which there are, and the link to one.
+//!
+//! What is uploaded is received ([`spool`]), looked into ([`examine`]), matched with its BOL ([`intake`]) and stored
+//! (`pending`); what can't be matched waits in the [`inbox`].
 //!
 //! Bytes are [`crate::storage`]'s; that a link was issued is on record ([`crate::audit`]) before it exists.
 
+mod clamd;
 mod document;
+pub mod examine;
+pub mod inbox;
+pub mod intake;
 mod kind;
 mod link;
+pub mod pending;
+pub mod spool;
 mod store;
 
 pub use document::{Document, NewDocument, key_for, of_bol};

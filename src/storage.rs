@@ -2,10 +2,12 @@
 //!
 //! Objects are written once and never overwritten or deleted. Who may see one is decided before anybody asks here.
 
+mod content;
 mod key;
 pub mod local;
 mod s3;
 
+use std::fs::File;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -13,6 +15,7 @@ use url::Url;
 
 use crate::config::{SecretKey, StorageConfig};
 
+pub use content::Content;
 pub use key::{InvalidKey, ObjectKey};
 pub use local::LocalStore;
 pub use s3::S3Store;
@@ -29,6 +32,8 @@ pub enum StorageError {
     /// Something is there under this key already; it was left as it is.
     #[error("an object with the key {0} exists already")]
     Exists(ObjectKey),
+    #[error("there is no object with the key {0}")]
+    Missing(ObjectKey),
     /// The store doesn't answer, or refuses; the cause is for the log.
     #[error("the storage can't be used: {0}")]
     Unavailable(String),
@@ -82,10 +87,23 @@ impl Storage {
     }
 
     /// Stores an object under a key that must be new, and has the store check the SHA-256.
-    pub async fn put(&self, key: &ObjectKey, bytes: Vec<u8>, sha256: [u8; 32]) -> Result<(), StorageError> {
+    pub async fn put(
+        &self,
+        key: &ObjectKey,
+        content: impl Into<Content>,
+        sha256: [u8; 32],
+    ) -> Result<(), StorageError> {
         match self {
-            Self::S3(store) => store.put(key, bytes, sha256).await,
-            Self::Local(store) => store.put(key, bytes, sha256).await,
+            Self::S3(store) => store.put(key, content.into(), sha256).await,
+            Self::Local(store) => store.put(key, content.into(), sha256).await,
+        }
+    }
+
+    /// Copies an object to the end of a file; [`StorageError::Missing`]: there is none.
+    pub async fn fetch(&self, key: &ObjectKey, into: File) -> Result<(), StorageError> {
+        match self {
+            Self::S3(store) => store.fetch(key, into).await,
+            Self::Local(store) => store.fetch(key, into).await,
         }
     }
 

@@ -31,6 +31,7 @@ pub async fn record_view(
 /// The document of which a link is to be issued.
 #[derive(Clone, Debug, Queryable)]
 pub struct Recorded {
+    pub document_id: i64,
     pub object_key: String,
     pub file_name: String,
     pub size_bytes: i64,
@@ -149,14 +150,14 @@ impl QueryFragment<Pg> for Link<'_> {
         push_event(&mut out, self.event)?;
         out.push_sql(
             ", customer_id, code, bol_id, number, id, kind, file_name, object_key, sha256 FROM subject) \
-             SELECT object_key, file_name, size_bytes, number FROM subject",
+             SELECT id, object_key, file_name, size_bytes, number FROM subject",
         );
         Ok(())
     }
 }
 
 impl Query for Link<'_> {
-    type SqlType = (Text, Text, BigInt, Nullable<Text>);
+    type SqlType = (BigInt, Text, Text, BigInt, Nullable<Text>);
 }
 
 /// Their text depends on what is asked for, so the statement cache has to go by the text.

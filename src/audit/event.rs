@@ -25,11 +25,20 @@ pub enum Action {
     ListChanged,
     SettingsChanged,
     BolCreated,
+    BolAssigned,
     BolVoided,
     BolWeighed,
     BolViewed,
     BolDownloaded,
     BolPreviewed,
+    /// Stored: with a BOL, or in the inbox (the detail says why).
+    DocumentUploaded,
+    DocumentRejected,
+    /// Out of the inbox, to a BOL.
+    DocumentFiled,
+    DocumentDiscarded,
+    /// Out of the bin, into the inbox.
+    DocumentRestored,
     AccessDenied,
 }
 
@@ -49,11 +58,17 @@ impl Action {
             Self::ListChanged => "LIST_CHANGED",
             Self::SettingsChanged => "SETTINGS_CHANGED",
             Self::BolCreated => "BOL_CREATED",
+            Self::BolAssigned => "BOL_ASSIGNED",
             Self::BolVoided => "BOL_VOIDED",
             Self::BolWeighed => "BOL_WEIGHED",
             Self::BolViewed => "BOL_VIEWED",
             Self::BolDownloaded => "BOL_DOWNLOADED",
             Self::BolPreviewed => "BOL_PREVIEWED",
+            Self::DocumentUploaded => "DOCUMENT_UPLOADED",
+            Self::DocumentRejected => "DOCUMENT_REJECTED",
+            Self::DocumentFiled => "DOCUMENT_FILED",
+            Self::DocumentDiscarded => "DOCUMENT_DISCARDED",
+            Self::DocumentRestored => "DOCUMENT_RESTORED",
             Self::AccessDenied => "ACCESS_DENIED",
         }
     }

@@ -8,7 +8,7 @@ use futures_util::future::try_join5;
 
 use super::BolNumber;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
-use crate::db::schema::{audit_events, bols};
+use crate::db::schema::{audit_events, bols, customers};
 use crate::db::scope::{self, Reach};
 use crate::db::{Database, DbResult};
 use crate::documents::{self, Document};
@@ -119,6 +119,8 @@ pub struct Viewed {
     pub documents: Vec<Document>,
     pub accesses: Vec<Access>,
     pub kin: Kin,
+    /// The name of the customer whose it is now.
+    pub owner: Option<String>,
 }
 
 /// The BOLs that a reissue ties this one to, as far as they are within reach.
@@ -151,7 +153,9 @@ pub async fn view(
             audit::record_view(&event, number.as_str(), reach.companies(), connection),
         );
         match viewed.await? {
-            (Some(bol), documents, accesses, kin, true) => Ok(Some(Viewed { bol, documents, accesses, kin })),
+            (Some((bol, owner)), documents, accesses, kin, true) => {
+                Ok(Some(Viewed { bol, documents, accesses, kin, owner }))
+            }
             _ => {
                 audit::deny(connection, actor, origin, audit::Asked::Number(number.as_str())).await?;
                 Ok(None)
@@ -161,8 +165,16 @@ pub async fn view(
     .await
 }
 
-async fn by_number(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumber) -> QueryResult<Option<Bol>> {
-    let mut query = bols::table.filter(bols::number.eq(number.as_str())).select(Bol::as_select()).into_boxed();
+async fn by_number(
+    mut connection: &AsyncPgConnection,
+    reach: &Reach,
+    number: &BolNumber,
+) -> QueryResult<Option<(Bol, Option<String>)>> {
+    let mut query = bols::table
+        .left_join(customers::table)
+        .filter(bols::number.eq(number.as_str()))
+        .select((Bol::as_select(), customers::name.nullable()))
+        .into_boxed();
     if let Some(companies) = reach.companies() {
         query = query.filter(bols::customer_id.eq_any(companies));
     }

@@ -224,9 +224,8 @@ impl Dispatch<'_> {
             bol.number.parse().map_err(|_| DbError::Unreachable(format!("{} is no BOL number", bol.number)))?;
         let url = format!("{}/bols/{number}", self.public_url.origin());
         let bytes = print(&Sheet::of(bol, url, self.zone)).await?;
-        let by = Some(viewer.user_id);
         let Stored { document, sha256, strays } =
-            store_next_version(connection, self.storage, (bol.id, &number), Kind::Bol, bytes, by, self.clock.now())
+            store_next_version(connection, self.storage, (bol.id, &number), Kind::Bol, bytes, viewer, self.clock.now())
                 .await?;
         if !strays.is_empty() {
             detail["stray_objects"] = strays.into();

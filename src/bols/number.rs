@@ -1,10 +1,11 @@
 //! `PRT-2025-0001`: prefix, year, and the running number of that year.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 /// A BOL number as printed. At least four digits for the running number, without a leading zero beyond those.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BolNumber {
     text: String,
     year: i32,
@@ -20,8 +21,53 @@ impl BolNumber {
         format!("{prefix}-{year}-{seq:04}").parse()
     }
 
+    /// Every number with this prefix that stands by itself in the text: in any case, with any kind of hyphen. A number
+    /// that is part of a longer word (`PRT-2025-0002-1`, `XPRT-2025-0002`) isn't one: that is something else's name.
+    pub fn find_all(text: &str, prefix: &str) -> BTreeSet<Self> {
+        let plain = |c: char| match c {
+            '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => '-',
+            c => c.to_ascii_uppercase(),
+        };
+        let text: String = text.chars().map(plain).collect();
+        let words = text.split(|c: char| !(c.is_alphanumeric() || c == '-')).map(|word| word.trim_matches('-'));
+        let number = |word: &str| {
+            // What somebody added to a file's name: PRT-2025-0002-signed.
+            let end = word.match_indices('-').nth(2).map_or(word.len(), |(end, _)| end);
+            let (number, rest) = word.split_at(end);
+            let added = rest.chars().all(|c| c == '-' || c.is_alphabetic());
+            number.parse().ok().filter(|number: &Self| added && number.prefix() == prefix)
+        };
+        words.filter_map(number).collect()
+    }
+
+    /// As people in the office say it: the whole number, `25-4` and `2025-4`, or `4` for this year's.
+    pub fn from_short(text: &str, prefix: &str, this_year: i32) -> Result<Self, InvalidNumber> {
+        let text = text.trim().to_ascii_uppercase();
+        if let Ok(number) = text.parse() {
+            return Ok(number);
+        }
+        let text = text.strip_prefix(prefix).map_or(text.as_str(), |rest| rest.trim_start_matches('-'));
+        let digits = |text: &str, most| text.len() <= most && text.bytes().all(|b| b.is_ascii_digit());
+        let (year, seq) = match text.split_once('-') {
+            None => (this_year, text),
+            Some((year, seq)) if year.len() == 2 && digits(year, 2) => {
+                (this_year / 100 * 100 + year.parse::<i32>().map_err(|_| InvalidNumber)?, seq)
+            }
+            Some((year, seq)) if digits(year, 4) => (year.parse().map_err(|_| InvalidNumber)?, seq),
+            Some(_) => return Err(InvalidNumber),
+        };
+        if !digits(seq, 9) {
+            return Err(InvalidNumber);
+        }
+        Self::new(prefix, year, seq.parse().map_err(|_| InvalidNumber)?)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    pub fn prefix(&self) -> &str {
+        self.text.split('-').next().unwrap_or_default()
     }
 
     pub fn year(&self) -> i32 {
@@ -64,6 +110,50 @@ impl fmt::Display for BolNumber {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_found_where_they_stand_by_themselves() {
+        let found = |text: &str| BolNumber::find_all(text, "PRT").iter().map(ToString::to_string).collect::<Vec<_>>();
+        for text in [
+            "PRT-2025-0002",
+            "BOL Number:\nprt-2025-0002, page 1",
+            "PRT-2025-0002_signed.pdf",
+            "PRT-2025-0002-signed.pdf",
+            "PRT-2025-0002 (1).pdf",
+            "scan of PRT\u{2011}2025\u{2013}0002.",
+            "PRT-2025-0002 and again PRT-2025-0002",
+        ] {
+            assert_eq!(found(text), ["PRT-2025-0002"], "{text:?}");
+        }
+        for text in [
+            "",
+            "bol 2025-2.pdf",
+            "PRT-2025-00021x",
+            "PRT-2025-002",
+            "XPRT-2025-0002",
+            "PRT-2025-0002-1",
+            "ÄPRT-2025-0002",
+            "PRT-2025-0002\u{661}",
+            "PRT 2025 0002",
+            "ABC-2025-0002",
+        ] {
+            assert!(found(text).is_empty(), "{text:?}");
+        }
+        assert_eq!(found("PRT-2025-0002.PRT-2025-0003"), ["PRT-2025-0002", "PRT-2025-0003"]);
+    }
+
+    #[test]
+    fn short_numbers_are_of_this_year() {
+        let short = |text: &str| BolNumber::from_short(text, "PRT", 2026).map(|number| number.to_string());
+        for text in ["4", "0004", " 26-4 ", "2026-4", "prt-2026-0004", "PRT-2026-4", "PRT4"] {
+            assert_eq!(short(text).as_deref(), Ok("PRT-2026-0004"), "{text:?}");
+        }
+        assert_eq!(short("25-12345").as_deref(), Ok("PRT-2025-12345"));
+        assert_eq!(short("ABC-2025-0001").as_deref(), Ok("ABC-2025-0001"));
+        for text in ["", "0", "-4", "x", "4-", "1-2-3", "20256-1", "1234567890", "+4", "٤"] {
+            assert_eq!(short(text), Err(InvalidNumber), "{text:?}");
+        }
+    }
 
     #[test]
     fn numbers_parse_and_print() {

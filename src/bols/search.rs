@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::dsl::{exists, not, sql};
+use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, BoxedSelectStatement, FromClause, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Date, Integer, Text};
+use diesel::sql_types::{BigInt, Bool, Date, Integer, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 
@@ -88,7 +89,9 @@ pub struct Row {
     pub number: String,
     pub number_year: i32,
     pub number_seq: i32,
-    pub customer_name: String,
+    /// Whose it is now, by name; the paper may name somebody else.
+    #[diesel(select_expression = owner(), select_expression_type = SqlLiteral<Nullable<Text>>)]
+    pub owner: Option<String>,
     pub bol_date: NaiveDate,
     pub product: String,
     pub lot: String,
@@ -101,6 +104,11 @@ pub struct Row {
     pub net_lb: i32,
     pub voided_at: Option<DateTime<Utc>>,
     pub document_kinds: Vec<String>,
+}
+
+/// Looked up for the rows of the page alone, after the index has given their order.
+fn owner() -> SqlLiteral<Nullable<Text>> {
+    sql("(SELECT c.name FROM customers c WHERE c.id = bols.customer_id)")
 }
 
 impl Search {

@@ -254,6 +254,7 @@ impl Rows<'_> {
                 state: "stored",
                 uploaded_by: None,
                 stored_at: Some(document.stored_at),
+                ..NewDocument::default()
             })
         };
         bol.documents.iter().enumerate().filter_map(new).collect()

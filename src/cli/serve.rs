@@ -1,5 +1,7 @@
 //! `primetrade serve`
 
+use std::path::{Path, PathBuf};
+
 use diesel::dsl::{select, sql};
 use diesel::sql_types::Text;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
@@ -51,7 +53,8 @@ pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
 pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey) -> Result<Running, Failure> {
     let stop = stop_signal()?;
     let unreachable_links = config.public_url.is_none() && matches!(config.host.as_str(), "0.0.0.0" | "::" | "[::]");
-    let settings = Settings { config, database_url, secret, clock: Clock::system() };
+    let settings = Settings { config, database_url, secret, clock: Clock::system(), program: this_program()? };
+    allow_many_files();
     let running = Running::start(settings, stop).await.map_err(|error| Failure::Usage(error.to_string()))?;
     println!("listening on http://{}", running.address);
     if unreachable_links {
@@ -61,6 +64,21 @@ pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey)
         );
     }
     Ok(running)
+}
+
+/// As it runs, even if its file has been replaced since by a newer one.
+fn this_program() -> Result<PathBuf, Failure> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(running.into()) } else { std::env::current_exe().map_err(Failure::problem) }
+}
+
+/// Every upload under way is an open file; the usual soft limit of 1,024 is soft for such programs.
+fn allow_many_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, rustix::process::Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files can't be raised");
+    }
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {

@@ -139,6 +139,15 @@ diesel::table! {
         uploaded_by -> Nullable<Int8>,
         created_at -> Timestamptz,
         stored_at -> Nullable<Timestamptz>,
+        arrived_as -> Text,
+        arrived_key -> Nullable<Text>,
+        pages -> Nullable<Int4>,
+        found -> Jsonb,
+        waits_for -> Text,
+        stored_by -> Text,
+        pending_at -> Nullable<Timestamptz>,
+        discarded_at -> Nullable<Timestamptz>,
+        discarded_by -> Text,
     }
 }
 
@@ -230,6 +239,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    uploads (id) {
+        id -> Int8,
+        batch -> Text,
+        user_id -> Int8,
+        file_name -> Text,
+        size_bytes -> Int8,
+        outcome -> Text,
+        reason -> Text,
+        bol_number -> Text,
+        document_id -> Nullable<Int8>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> Int8,
         email -> Text,
@@ -269,5 +293,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     ship_tos,
     tokens,
     trucks,
+    uploads,
     users,
 );

@@ -89,6 +89,11 @@ impl<T> Open<T> {
         &self.value
     }
 
+    /// Another look, in the same transaction, at what has been committed since.
+    pub async fn look<U>(&mut self, work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<U>) -> DbResult<U> {
+        Ok(work(self.lease.connection()?).await?)
+    }
+
     pub async fn commit(self) -> DbResult<T> {
         // The waiting is over; others may begin theirs while this is written to disk.
         drop(self.turn);

@@ -21,9 +21,11 @@ pub struct Document {
     pub file_name: String,
     pub size_bytes: i64,
     pub stored_at: Option<DateTime<Utc>>,
+    /// Who stored it, by the name of then; empty on documents from before the portal.
+    pub stored_by: String,
 }
 
-#[derive(Clone, Debug, Insertable)]
+#[derive(Clone, Debug, Default, Insertable)]
 #[diesel(table_name = documents)]
 pub struct NewDocument {
     pub bol_id: Option<i64>,
@@ -36,6 +38,18 @@ pub struct NewDocument {
     pub state: &'static str,
     pub uploaded_by: Option<i64>,
     pub stored_at: Option<DateTime<Utc>>,
+    pub stored_by: String,
+    pub arrived_as: String,
+    pub pages: Option<i32>,
+    pub found: Option<serde_json::Value>,
+    pub waits_for: String,
+    pub pending_at: Option<DateTime<Utc>>,
+}
+
+impl NewDocument {
+    pub async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<i64> {
+        diesel::insert_into(documents::table).values(self).returning(documents::id).get_result(connection).await
+    }
 }
 
 /// `bols/2025/PRT-2025-0001.pdf`, `bols/2025/PRT-2025-0001.v2.pdf`, `bols/2025/PRT-2025-0001.scale-ticket.v1.pdf`

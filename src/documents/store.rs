@@ -14,9 +14,11 @@ use tokio::time::timeout;
 
 use super::document::{Document, NewDocument, key_for};
 use super::kind::Kind;
+use super::pending::next_version;
+use crate::accounts::Viewer;
 use crate::bols::BolNumber;
 use crate::db::schema::documents;
-use crate::storage::{ObjectKey, Storage, StorageError};
+use crate::storage::{Content, ObjectKey, Storage, StorageError};
 
 /// Well below the time after which Postgres ends a transaction that is idle, so that no lock is lost meanwhile.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -47,20 +49,15 @@ pub async fn store_next_version(
     bol: (i64, &BolNumber),
     kind: Kind,
     bytes: Vec<u8>,
-    by: Option<i64>,
+    by: &Viewer,
     now: DateTime<Utc>,
 ) -> Result<Stored, StoreError> {
     let (bol_id, number) = bol;
-    let last: Option<i32> = documents::table
-        .filter(documents::bol_id.eq(bol_id))
-        .filter(documents::kind.eq(kind.as_str()))
-        .select(diesel::dsl::max(documents::version))
-        .first(connection)
-        .await?;
-    let version = last.unwrap_or(0) + 1;
+    let version = next_version(connection, bol_id, kind).await?;
     let proper = key_for(number, kind, version).map_err(|error| StorageError::Unavailable(error.to_string()))?;
     let (sha256, size): ([u8; 32], _) = (Sha256::digest(&bytes).into(), bytes.len() as i64);
-    let placed = timeout(WITHIN, place(storage, &proper, bytes, sha256)).await;
+    let content = Content::from(bytes);
+    let placed = timeout(WITHIN, place(storage, &proper, &content, sha256)).await;
     let (key, strays) = placed.map_err(|_| StorageError::Unavailable("the storage took too long".into()))??;
     let new = NewDocument {
         bol_id: Some(bol_id),
@@ -71,26 +68,30 @@ pub async fn store_next_version(
         sha256: sha256.to_vec(),
         size_bytes: size,
         state: "stored",
-        uploaded_by: by,
+        uploaded_by: Some(by.user_id),
+        stored_by: by.name.clone(),
         stored_at: Some(now),
+        ..NewDocument::default()
     };
     let insert = diesel::insert_into(documents::table).values(new).returning(Document::as_returning());
     Ok(Stored { document: insert.get_result(connection).await?, sha256, strays })
 }
 
-async fn place(
+/// Puts an object under its proper key, or under another when something else is in the way. The same bytes from an
+/// attempt that was interrupted are taken as they are.
+pub(super) async fn place(
     storage: &Storage,
     proper: &ObjectKey,
-    bytes: Vec<u8>,
+    content: &Content,
     sha256: [u8; 32],
 ) -> Result<(ObjectKey, Vec<String>), StorageError> {
     let mut strays = Vec::new();
     for attempt in 1..=KEYS {
         let key = if attempt == 1 { proper.clone() } else { proper.again(attempt) };
-        match storage.put(&key, bytes.clone(), sha256).await {
+        match storage.put(&key, content.clone(), sha256).await {
             Ok(()) => return Ok((key, strays)),
             Err(StorageError::Exists(_)) => {
-                if storage.has_same(&key, bytes.len() as u64, sha256).await? {
+                if storage.has_same(&key, content.size(), sha256).await? {
                     return Ok((key, strays));
                 }
                 tracing::warn!(%key, "an object without a document is in the way; it stays as it is");

@@ -17,7 +17,7 @@ use rand::TryRngCore as _;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::{ObjectKey, Presentation, StorageError};
+use super::{Content, ObjectKey, Presentation, StorageError};
 use crate::config::SecretKey;
 
 #[derive(Clone)]
@@ -76,13 +76,10 @@ impl LocalStore {
         Dir::open_ambient_dir(&self.root, ambient_authority())
     }
 
-    pub(super) async fn put(&self, key: &ObjectKey, bytes: Vec<u8>, sha256: [u8; 32]) -> Result<(), StorageError> {
+    pub(super) async fn put(&self, key: &ObjectKey, content: Content, sha256: [u8; 32]) -> Result<(), StorageError> {
         let (store, key) = (self.clone(), key.clone());
         blocking(move || {
-            if Sha256::digest(&bytes).as_slice() != sha256 {
-                return Err(StorageError::Unavailable(format!("{key} arrived with another checksum")));
-            }
-            store.write_new(&key, &bytes).map_err(|error| match error.kind() {
+            store.write_new(&key, &content, sha256).map_err(|error| match error.kind() {
                 io::ErrorKind::AlreadyExists => StorageError::Exists(key),
                 _ => StorageError::Unavailable(error.to_string()),
             })
@@ -91,7 +88,7 @@ impl LocalStore {
     }
 
     /// Under another name first, and linked to its own when every byte is on the disk: a crash leaves all or nothing.
-    fn write_new(&self, key: &ObjectKey, bytes: &[u8]) -> io::Result<()> {
+    fn write_new(&self, key: &ObjectKey, content: &Content, sha256: [u8; 32]) -> io::Result<()> {
         self.prepare()?;
         let dir = self.dir()?;
         let parent = Path::new(key.as_str()).parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -103,8 +100,10 @@ impl LocalStore {
         dir.create_dir_all(".incoming")?;
         let incoming = format!(".incoming/{}", hex::encode(random));
         let mut file = dir.open_with(&incoming, OpenOptions::new().write(true).create_new(true))?;
-        let written = file
-            .write_all(bytes)
+        let written = content
+            .reader()
+            .and_then(|reader| copy(reader, &mut file))
+            .and_then(|written| if written == sha256 { Ok(()) } else { Err(io::Error::other("another checksum")) })
             .and_then(|()| file.sync_all())
             .and_then(|()| dir.hard_link(&incoming, &dir, key.as_str()));
         dir.remove_file(&incoming)?;
@@ -114,6 +113,15 @@ impl LocalStore {
             Some(parent) => dir.open(parent)?.sync_all(),
             None => dir.open(".")?.sync_all(),
         }
+    }
+
+    pub(super) async fn fetch(&self, key: &ObjectKey, mut into: File) -> Result<(), StorageError> {
+        let mut file = self.open(key).await?.ok_or_else(|| StorageError::Missing(key.clone()))?;
+        blocking(move || match io::copy(&mut file, &mut into) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(StorageError::Unavailable(error.to_string())),
+        })
+        .await
     }
 
     pub(super) async fn size(&self, key: &ObjectKey) -> Result<Option<u64>, StorageError> {
@@ -131,7 +139,7 @@ impl LocalStore {
         blocking(move || {
             let hashed = file
                 .metadata()
-                .and_then(|found| if found.len() == size { hash(&mut file).map(Some) } else { Ok(None) });
+                .and_then(|found| if found.len() == size { copy(&mut file, io::sink()).map(Some) } else { Ok(None) });
             match hashed {
                 Ok(found) => Ok(found == Some(sha256)),
                 Err(error) => Err(StorageError::Unavailable(error.to_string())),
@@ -225,12 +233,16 @@ impl LocalStore {
     }
 }
 
-fn hash(file: &mut File) -> io::Result<[u8; 32]> {
+/// Copies, and gives the SHA-256 of what was copied.
+fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<[u8; 32]> {
     let (mut hash, mut part) = (Sha256::new(), [0; 64 * 1024]);
     loop {
-        match file.read(&mut part)? {
+        match from.read(&mut part)? {
             0 => return Ok(hash.finalize().into()),
-            read => hash.update(&part[..read]),
+            read => {
+                hash.update(&part[..read]);
+                to.write_all(&part[..read])?;
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! An S3 bucket as the store. Nothing outside of this file knows the AWS SDK.
 
+use std::fs::File;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -9,13 +10,16 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, Length};
 use aws_sdk_s3::types::ChecksumMode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 use url::Url;
 
-use super::{ObjectKey, Presentation, StorageError};
+use super::content::rewound;
+use super::{Content, ObjectKey, Presentation, StorageError};
 use crate::config::S3Config;
 
 /// A person waits for the page: three tries, each of two seconds, and then a clear "try again".
@@ -74,7 +78,7 @@ impl S3Store {
         }
     }
 
-    pub(super) async fn put(&self, key: &ObjectKey, bytes: Vec<u8>, sha256: [u8; 32]) -> Result<(), StorageError> {
+    pub(super) async fn put(&self, key: &ObjectKey, content: Content, sha256: [u8; 32]) -> Result<(), StorageError> {
         let upload = TimeoutConfig::builder().operation_attempt_timeout(UPLOAD).operation_timeout(UPLOAD).build();
         let put = self
             .client
@@ -84,7 +88,7 @@ impl S3Store {
             .content_type("application/pdf")
             .checksum_sha256(STANDARD.encode(sha256))
             .if_none_match("*")
-            .body(ByteStream::from(bytes))
+            .body(body(&content).await?)
             .customize()
             .config_override(aws_sdk_s3::config::Config::builder().timeout_config(upload))
             .send()
@@ -93,6 +97,33 @@ impl S3Store {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("PreconditionFailed") => Err(StorageError::Exists(key.clone())),
             Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    pub(super) async fn fetch(&self, key: &ObjectKey, into: File) -> Result<(), StorageError> {
+        let slow = TimeoutConfig::builder().operation_attempt_timeout(UPLOAD).operation_timeout(UPLOAD).build();
+        let get = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key.as_str())
+            .customize()
+            .config_override(aws_sdk_s3::config::Config::builder().timeout_config(slow))
+            .send()
+            .await;
+        let found = match get {
+            Ok(found) => found,
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
+                return Err(StorageError::Missing(key.clone()));
+            }
+            Err(error) => return Err(unavailable(error)),
+        };
+        let broken = |error: std::io::Error| StorageError::Unavailable(error.to_string());
+        let (mut body, mut into) = (found.body.into_async_read(), tokio::fs::File::from_std(into));
+        let copied = async { tokio::io::copy(&mut body, &mut into).await.and(into.flush().await) };
+        match timeout(UPLOAD, copied).await {
+            Ok(copied) => copied.map_err(broken),
+            Err(_) => Err(StorageError::Unavailable(format!("{key} didn't arrive in time"))),
         }
     }
 
@@ -137,6 +168,16 @@ impl S3Store {
             .map_err(unavailable)?;
         Url::parse(request.uri()).map_err(|error| StorageError::Unavailable(error.to_string()))
     }
+}
+
+async fn body(content: &Content) -> Result<ByteStream, StorageError> {
+    let (file, size) = match content {
+        Content::Bytes(bytes) => return Ok(ByteStream::from(bytes.to_vec())),
+        Content::File { file, size } => (rewound(file), *size),
+    };
+    let file = file.map_err(|error| StorageError::Unavailable(error.to_string()))?;
+    let reading = ByteStream::read_from().file(tokio::fs::File::from_std(file)).length(Length::Exact(size)).build();
+    reading.await.map_err(|error| StorageError::Unavailable(error.to_string()))
 }
 
 fn unavailable<E, R>(error: SdkError<E, R>) -> StorageError

@@ -38,7 +38,7 @@ fn bol(row: &Row, is_new: bool) -> serde_json::Value {
         "id": row.id,
         "number": row.number,
         "date": row.bol_date,
-        "customer": row.customer_name,
+        "customer": row.owner,
         "product": row.product,
         "lot": row.lot,
         "customerPo": row.customer_po,

@@ -15,7 +15,7 @@ use askama::Template;
 
 use super::page::Chrome;
 use super::request::Origin;
-use super::{Site, auth, limits};
+use super::{Site, auth, limits, request};
 use crate::accounts::Viewer;
 use crate::bols::DispatchError;
 use crate::db::DbError;
@@ -50,6 +50,8 @@ pub enum Error {
     Encoded,
     #[error("body too slow")]
     TooSlow,
+    #[error("the form broke off, or isn't one")]
+    Broken,
     /// The object of a document that the database has; the text is for the log.
     #[error("{0}")]
     FileMissing(String),
@@ -115,7 +117,7 @@ impl From<UrlencodedError> for Error {
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::Broken => StatusCode::BAD_REQUEST,
             Self::LoginRequired => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::CrossSite | Self::BadLink | Self::LinkExpired => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -171,6 +173,11 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
         (_, Some(Error::Conflict(what))) => {
             return Telling { title: "That doesn't fit what is there", message: what.clone() };
         }
+        (_, Some(Error::Broken)) => (
+            "The upload broke off",
+            "What had arrived whole is stored; the rest is not. Upload the same files again: what is here already is \
+             recognised.",
+        ),
         (StatusCode::BAD_REQUEST, _) => ("The request could not be read", "Go back and try again."),
         (StatusCode::UNAUTHORIZED, _) => ("Please log in", "You are not logged in, or your session has ended."),
         (StatusCode::FORBIDDEN, _) => (
@@ -185,7 +192,7 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, _) => ("That can't be read", "Send the request without compressing it."),
         (StatusCode::REQUEST_TIMEOUT, _) => (
             "That took too long",
-            "The connection was too slow to send the form. Nothing was changed; please try again.",
+            "The connection was too slow to send the form. Nothing of what was under way was changed; please try again.",
         ),
         (StatusCode::PAYLOAD_TOO_LARGE, _) => {
             ("That is too large", "Less fits into this form. Shorten it and try again.")
@@ -245,7 +252,7 @@ fn answer(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> H
         }
         _ => {}
     }
-    let api = request.path().starts_with("/api/");
+    let api = request.path().starts_with("/api/") || request::wants_json(request);
     if matches!(error, Some(Error::LoginRequired)) && !api {
         return HttpResponse::SeeOther().insert_header((LOCATION, auth::login_path(request))).finish();
     }

@@ -10,6 +10,7 @@ use super::Error;
 use crate::accounts::Role;
 use crate::bols::lists::{Messages, SaveError};
 use crate::bols::search::{Position, Search, Sort, SortBy, Status};
+use crate::documents::Kind;
 
 /// The filter of the list of BOLs, as it stands in the address.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -100,6 +101,32 @@ impl BolFilter {
         let query = query.finish();
         if query.is_empty() { "/bols".into() } else { format!("/bols?{query}") }
     }
+}
+
+/// One of the options of a `select`.
+#[derive(Clone)]
+pub struct Choice {
+    pub value: String,
+    pub label: String,
+    pub selected: bool,
+}
+
+/// Nothing in particular first, under the name `any`, then what is known.
+pub fn choices<V: Into<String>, L: Into<String>>(
+    any: &str,
+    known: impl IntoIterator<Item = (V, L)>,
+    selected: &str,
+) -> Vec<Choice> {
+    let known = known.into_iter().map(|(value, label)| (value.into(), label.into()));
+    std::iter::once((String::new(), any.to_owned()))
+        .chain(known)
+        .map(|(value, label)| Choice { selected: value == selected, value, label })
+        .collect()
+}
+
+/// The kinds of documents.
+pub fn kinds(any: &str, selected: &str) -> Vec<Choice> {
+    choices(any, Kind::ALL.map(|kind| (kind.as_str(), kind.label())), selected)
 }
 
 /// What the form of a list is shown again with, if that helps.

@@ -38,6 +38,8 @@ impl Chrome {
         if matches!(viewer.role, Role::Office | Role::Admin) {
             nav.extend([
                 ("New BOL", "/office/bols/new"),
+                ("Upload", "/office/upload"),
+                ("Inbox", "/office/inbox"),
                 ("Products", "/office/products"),
                 ("Carriers", "/office/carriers"),
                 ("Settings", "/office/settings"),

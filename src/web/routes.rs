@@ -37,6 +37,13 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/office/bols/new").route(page!(office::new_bol::page)))
         .service(resource("/office/bols/preview").route(post().to(office::new_bol::preview)))
         .service(
+            resource("/office/bols/assign").route(page!(office::assign::page)).route(post().to(office::assign::assign)),
+        )
+        .service(resource("/office/upload").route(page!(office::upload::page)).route(post().to(office::upload::upload)))
+        .service(resource("/office/inbox").route(page!(office::inbox::page)).route(post().to(office::inbox::many)))
+        .service(resource("/office/documents/{id}/file").route(post().to(office::inbox::file)))
+        .service(resource("/office/documents/{id}/preview").route(get().to(office::inbox::preview)))
+        .service(
             resource("/office/bols/{number}/void")
                 .route(page!(office::stamp::void_page))
                 .route(post().to(office::stamp::void)),

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +25,11 @@ use super::{Error, cross_site, error, files, headers, health, https, limits, req
 use crate::accounts::{DeviceKey, sessions};
 use crate::bols::Dispatch;
 use crate::clock::Clock;
-use crate::config::{Config, DatabaseUrl, PublicUrl, SecretKey};
+use crate::config::{ClamdAddress, Config, DatabaseUrl, PublicUrl, SecretKey};
 use crate::db::Database;
+use crate::documents::examine::Examiner;
+use crate::documents::pending;
+use crate::documents::spool::Spool;
 use crate::storage::Storage;
 
 /// What `serve` and `demo` start a server with.
@@ -34,6 +38,8 @@ pub struct Settings {
     pub database_url: DatabaseUrl,
     pub secret: SecretKey,
     pub clock: Clock,
+    /// This very program, for looking into files.
+    pub program: PathBuf,
 }
 
 /// What every handler may need; the same in all workers.
@@ -49,6 +55,11 @@ pub struct Site {
     pub time_zone: Tz,
     pub trusted_proxies: Vec<IpNet>,
     pub assets: Assets,
+    /// Largest file that is taken, in bytes.
+    pub most_upload: u64,
+    pub spool: Spool,
+    pub examiner: Examiner,
+    pub clamd: Option<ClamdAddress>,
 }
 
 impl Site {
@@ -75,7 +86,7 @@ pub struct Running {
 impl Running {
     /// Binds, and serves until [`Running::stop`], or until `signal` is there.
     pub async fn start(settings: Settings, signal: impl Future<Output = ()> + Send + 'static) -> io::Result<Self> {
-        let Settings { config, database_url, secret, clock } = settings;
+        let Settings { config, database_url, secret, clock, program } = settings;
         let listener = TcpListener::bind((config.host.as_str(), config.port)).map_err(|error| {
             io::Error::new(
                 error.kind(),
@@ -95,6 +106,11 @@ impl Running {
                 |error: io::Error| io::Error::new(error.kind(), format!("MEDIA_ROOT: can't be made: {error}"));
             store.prepare().map_err(problem)?;
         }
+        let spool = Spool::new(config.spool);
+        spool
+            .prepare()
+            .map_err(|error| io::Error::new(error.kind(), format!("SPOOL_DIR: no file can be made there: {error}")))?;
+        let sweeper = (Database::new(&database_url, 1), storage.clone(), clock.clone());
         // Each worker has connections of its own, two at the least.
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let workers = cores.min(config.database_pool_size / 2).max(1);
@@ -102,6 +118,10 @@ impl Running {
         let cookie_key = Key::from(&secret.derive::<64>("primetrade session cookie v1"));
         let site = Data::from(Arc::new(Site {
             policy: headers::policy(&public_url, &storage),
+            most_upload: config.most_upload,
+            spool,
+            examiner: Examiner::new(program, config.bol_prefix.clone()),
+            clamd: config.clamd,
             public_url,
             storage,
             clock,
@@ -165,7 +185,14 @@ impl Running {
         .listen(listener)?
         .run();
         let handle = server.handle();
-        Ok(Self { address, handle, task: tokio::spawn(server) })
+        let task = tokio::spawn(async move {
+            let (db, storage, clock) = sweeper;
+            tokio::select! {
+                ended = server => ended,
+                () = pending::sweep(db, storage, clock) => Ok(()),
+            }
+        });
+        Ok(Self { address, handle, task })
     }
 
     /// Waits until the server has stopped by its signal.

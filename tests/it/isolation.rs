@@ -179,7 +179,9 @@ async fn sees_nothing(app: &App, actor: &Actor, status: u16) {
                 || path.contains("/api/bol/") && path != "/api/bol/";
             if method == "GET" && names_an_object {
                 let status = if path.starts_with("/office/") { 403 } else { status };
-                assert_eq!(answer.status, status, "{path}");
+                // Some only take what is sent to them.
+                let is_for_posting = path.starts_with("/office/documents/") && answer.status == 405;
+                assert!(answer.status == status || is_for_posting, "{path}: {}", answer.status);
             }
         }
     }

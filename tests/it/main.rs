@@ -8,12 +8,15 @@
 mod support;
 
 mod account;
+mod assign;
 mod audit;
 mod browser;
 mod cli;
 mod database;
 mod demo;
 mod download;
+mod inbox;
+mod intake;
 mod invitation;
 mod isolation;
 mod issue;
@@ -22,8 +25,11 @@ mod lists;
 mod login;
 mod print;
 mod s3;
+mod scans;
 mod schema;
 mod sessions;
 mod stamp;
+mod upload;
 mod view;
+mod virus;
 mod web;

@@ -7,6 +7,7 @@ mod cluster;
 mod load;
 mod program;
 mod s3;
+pub mod scan;
 mod world;
 
 pub use actor::{Actor, Answer, raw};

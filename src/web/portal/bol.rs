@@ -30,6 +30,8 @@ pub struct BolPage {
     reissued_as: String,
     /// Void, weigh, reissue: for the office.
     is_office: bool,
+    /// Whose it is now, for the office; the paper may say otherwise.
+    owner: String,
     customer: String,
     headline: String,
     sections: Vec<Section>,
@@ -57,6 +59,8 @@ struct Doc {
     size: String,
     stored: String,
     stored_iso: String,
+    /// Who stored it.
+    by: String,
     download_href: String,
     preview_href: String,
     older: Vec<Doc>,
@@ -82,6 +86,7 @@ impl Notice {
         match self.done.as_str() {
             "issued" => "Issued. The PDF is stored, and the customer sees this BOL from now on.",
             "void" => "Void. The stamped copy is the current version.",
+            "assigned" => "Assigned. The customer sees this BOL from now on, and nobody else does.",
             "weight" => "The official weight is entered. The stamped copy is the current version.",
             _ => "",
         }
@@ -101,12 +106,18 @@ pub async fn page(
     let viewed = viewed.ok_or(Error::NotFound)?;
     let chrome = Chrome::new(&site, Some(&visitor), "/bols").notice(notice.text());
     let is_office = matches!(visitor.role, Role::Office | Role::Admin);
-    Ok(BolPage { is_office, ..BolPage::new(chrome, site.time_zone, viewed) })
+    let owner = match &viewed.owner {
+        _ if !is_office => String::new(),
+        Some(owner) if *owner == viewed.bol.customer_name => String::new(),
+        Some(owner) => format!("Assigned to {owner}"),
+        None => "Not assigned to a customer yet".into(),
+    };
+    Ok(BolPage { is_office, owner, ..BolPage::new(chrome, site.time_zone, viewed) })
 }
 
 impl BolPage {
     fn new(chrome: Chrome, zone: Tz, viewed: Viewed) -> Self {
-        let Viewed { bol, documents, accesses, kin } = viewed;
+        let Viewed { bol, documents, accesses, kin, .. } = viewed;
         let has_pdf = documents.iter().any(|document| document.kind == Kind::Bol.as_str());
         let href = |inline| if has_pdf { format!("/bols/{}/download{inline}", bol.number) } else { String::new() };
         Self {
@@ -118,6 +129,7 @@ impl BolPage {
             reissue_of: kin.before.unwrap_or_default(),
             reissued_as: kin.after.unwrap_or_default(),
             is_office: false,
+            owner: String::new(),
             headline: headline(&bol),
             sections: sections(&bol, zone),
             documents: grouped_by_kind(documents, zone),
@@ -256,6 +268,7 @@ impl Doc {
             size: page::size(document.size_bytes),
             stored,
             stored_iso,
+            by: document.stored_by.clone(),
             download_href: format!("/documents/{}/download", document.id),
             preview_href: format!("/documents/{}/download?inline=1", document.id),
             older: Vec::new(),

@@ -12,7 +12,7 @@ use crate::bols::weight::{Pounds, grouped};
 use crate::db::Database;
 use crate::documents::Kind;
 use crate::web::auth::{Listers, Visitor};
-use crate::web::forms::{BolFilter, FilterErrors, statuses};
+use crate::web::forms::{BolFilter, Choice, FilterErrors, choices, kinds, statuses};
 use crate::web::page::{self, Chrome};
 use crate::web::{Error, Site};
 
@@ -28,15 +28,11 @@ struct BolsPage {
     is_filtered: bool,
     columns: Columns,
     show_customer: bool,
+    /// The office ticks rows and gives them to a customer.
+    can_assign: bool,
     rows: Vec<BolRow>,
     first_href: String,
     next_href: String,
-}
-
-struct Choice {
-    value: &'static str,
-    label: &'static str,
-    selected: bool,
 }
 
 struct Columns {
@@ -75,18 +71,28 @@ struct BolRow {
     has_pdf: bool,
 }
 
+#[derive(serde::Deserialize)]
+pub struct Done {
+    #[serde(default)]
+    done: String,
+}
+
 pub async fn page(
     request: HttpRequest,
     visitor: Visitor<Listers>,
     site: Data<Site>,
     db: Data<Database>,
     filter: Query<BolFilter>,
+    done: Query<Done>,
 ) -> Result<HttpResponse, Error> {
     let filter = filter.into_inner();
     let (search, errors) = filter.parse();
     let found = if errors.any() { None } else { Some(search::search(&db, &visitor.reach(), &search).await?) };
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let page = BolsPage::new(&site, &visitor, filter, &search, errors, found);
+    let mut page = BolsPage::new(&site, &visitor, filter, &search, errors, found);
+    if done.done == "assigned" {
+        page.chrome = page.chrome.notice("Assigned. The customer sees these BOLs from now on, and nobody else does.");
+    }
     let mut response = page.respond_to(&request);
     *response.status_mut() = status;
     Ok(response)
@@ -122,11 +128,12 @@ impl BolsPage {
         let (rows, count, next) = found.map_or((Vec::new(), 0, None), |found| (found.rows, found.count, found.next));
         Self {
             chrome: Chrome::new(site, Some(viewer), "/bols"),
-            kinds: choices("Any document", Kind::ALL.iter().map(|kind| (kind.as_str(), kind.label())), &filter.kind),
+            kinds: kinds("Any document", &filter.kind),
             statuses: choices("Any status", statuses(viewer.role), &filter.status),
             count_label: if errors.any() { String::new() } else { count_label(count, filter.is_filtered()) },
             is_filtered: filter.is_filtered(),
             columns,
+            can_assign: matches!(viewer.role, Role::Office | Role::Admin),
             show_customer: viewer.role != Role::Customer || viewer.companies.len() > 1,
             rows: rows.into_iter().map(|(row, is_new)| BolRow::new(row, is_new, may_open)).collect(),
             first_href: if filter.after.is_empty() { String::new() } else { filter.at(None) },
@@ -135,17 +142,6 @@ impl BolsPage {
             filter,
         }
     }
-}
-
-fn choices(
-    any: &'static str,
-    known: impl Iterator<Item = (&'static str, &'static str)>,
-    selected: &str,
-) -> Vec<Choice> {
-    std::iter::once(("", any))
-        .chain(known)
-        .map(|(value, label)| Choice { value, label, selected: value == selected })
-        .collect()
 }
 
 fn count_label(count: i64, is_filtered: bool) -> String {
@@ -177,7 +173,7 @@ impl BolRow {
             ship_to: row.ship_to.lines().next().unwrap_or_default().into(),
             number: row.number,
             product: row.product,
-            customer: row.customer_name,
+            customer: row.owner.unwrap_or_else(|| "Not assigned".into()),
             po: row.customer_po,
             release: row.release_number,
             carrier: row.carrier,

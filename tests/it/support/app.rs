@@ -125,6 +125,7 @@ async fn serve(environment: &[(&'static str, String)], clock: &Clock) -> (String
         database_url: config.database_url.clone().unwrap(),
         secret: config.secret_key.clone().unwrap(),
         clock: clock.clone(),
+        program: env!("CARGO_BIN_EXE_primetrade").into(),
         config,
     };
     let running = Running::start(settings, async move {

@@ -174,6 +174,7 @@ impl Paperwork {
             state: "stored",
             uploaded_by: None,
             stored_at: Some(format!("2025-03-{seq:02}T16:00:00Z").parse().unwrap()),
+            ..NewDocument::default()
         };
         diesel::insert_into(documents::table)
             .values(new)

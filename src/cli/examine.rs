@@ -1,0 +1,14 @@
+//! `primetrade examine`: the process that looks into an uploaded file, confined. For the portal itself; by hand it shows
+//! what the portal sees in a file: `primetrade examine <file.pdf`.
+
+use std::io;
+
+use super::Failure;
+use crate::documents::examine;
+
+pub fn run(prefix: &str, preview: bool) -> Result<(), Failure> {
+    examine::confine().map_err(Failure::problem)?;
+    let (input, output) = (io::stdin().lock(), io::stdout().lock());
+    let done = if preview { examine::preview(input, output) } else { examine::run(prefix, input, output) };
+    done.map_err(Failure::problem)
+}

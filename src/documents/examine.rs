@@ -1,0 +1,143 @@
+//! Looking into a PDF that was handed in: can a customer open it safely, and which BOL numbers does it show?
+//!
+//! A file from outside is parsed in a process of its own, with a limit on memory and time, without the environment, and
+//! with nothing but the file and a pipe open: whatever is wrong with the file, it is not the portal that falls over.
+//! [`Examiner`] is the portal's side; [`run`] is that process, `primetrade examine`.
+
+mod examiner;
+mod file;
+mod pixels;
+mod safety;
+mod text;
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+use self::pixels::Look;
+use self::text::PageText;
+
+pub use examiner::{ExamineError, Examiner};
+
+/// Pages that are looked at; a longer document says so, and is looked at by a person.
+pub const PAGES: usize = 40;
+
+/// Pages of which every scan is looked at until a code is read.
+const HARD_LOOKS: usize = 4;
+
+/// Why no customer could open it, or none should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    Empty,
+    NotPdf,
+    /// The end is missing.
+    Truncated,
+    Unreadable,
+    NoPage,
+    Encrypted,
+    /// JavaScript, or an action that starts something.
+    Script,
+}
+
+impl Fault {
+    /// For the clerk.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Empty => "The file is empty. Scan it again, or look for the original.",
+            Self::NotPdf => "This isn't a PDF, whatever its name says. Print or scan it to PDF and upload that.",
+            Self::Truncated => "The end of the file is missing: it was cut off. Scan or copy it again.",
+            Self::Unreadable => "The file is damaged and can't be opened. Scan it again, or print it to a new PDF.",
+            Self::NoPage => "The PDF has no page.",
+            Self::Encrypted => "The PDF is protected with a password. Print it to a new PDF without one.",
+            Self::Script => {
+                "The PDF runs a script or starts a program, which none of our documents may. Print it to a new PDF."
+            }
+        }
+    }
+}
+
+/// What is in a PDF that can be opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Findings {
+    pub pages: usize,
+    /// In QR codes that hold an address of a BOL in the portal.
+    pub codes: BTreeSet<String>,
+    /// In text that can be seen.
+    pub text: BTreeSet<String>,
+    /// In text that can't be seen: what a scanner's software took the pixels for.
+    pub ocr: BTreeSet<String>,
+    /// Every page was looked at in every way.
+    pub is_complete: bool,
+}
+
+/// What the process says, a line of JSON each, as it gets on: if it comes to grief on the pixels of page three, the
+/// text of all pages is known.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Fault(Fault),
+    Found(Findings),
+}
+
+/// `primetrade examine`: the file on standard input, the findings on standard output.
+pub fn run(prefix: &str, mut input: impl Read, mut output: impl Write) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes)?;
+    let mut say = |line: &Line| {
+        serde_json::to_writer(&mut output, line)?;
+        output.write_all(b"\n")?;
+        output.flush()
+    };
+    let pdf = match file::open(bytes) {
+        Ok(pdf) => pdf,
+        Err(fault) => return say(&Line::Fault(fault)),
+    };
+    let pages = pdf.pages();
+    let mut found = Findings { pages: pages.len(), ..Findings::default() };
+    say(&Line::Found(found.clone()))?;
+    let (mut looks, mut scans) = (Vec::new(), 0);
+    for page in pages.iter().take(PAGES) {
+        let text = text::of(page);
+        looks.push(match text {
+            // Pictures deep in a long document are photographs: they are looked at, but not nine times.
+            PageText { has_picture: true, .. } if scans < HARD_LOOKS => {
+                scans += 1;
+                Look::Scanned
+            }
+            PageText { has_picture: false, has_drawing: false, .. } => Look::Text,
+            _ => Look::Drawn,
+        });
+        found.text.extend(text::numbers(&text.seen, prefix));
+        found.ocr.extend(text::numbers(&text.hidden, prefix));
+    }
+    say(&Line::Found(found.clone()))?;
+    for (page, look) in pages.iter().zip(looks) {
+        found.codes.extend(pixels::codes(page, look));
+        say(&Line::Found(found.clone()))?;
+    }
+    found.is_complete = pages.len() <= PAGES;
+    say(&Line::Found(found))
+}
+
+/// `primetrade examine --preview`: the first page as a picture (PNG) on standard output.
+pub fn preview(mut input: impl Read, mut output: impl Write) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes)?;
+    let pdf = file::open(bytes).map_err(|fault| io::Error::other(fault.reason()))?;
+    let page = pdf.pages().first().ok_or_else(|| io::Error::other(Fault::NoPage.reason()))?;
+    output.write_all(&pixels::preview(page)?)
+}
+
+/// The limits that the process sets itself before it reads a byte.
+pub fn confine() -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let most = |resource, limit| setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
+    most(Resource::As, examiner::MEMORY)?;
+    most(Resource::Cpu, examiner::CPU_SECONDS)?;
+    most(Resource::Core, 0)?;
+    most(Resource::Fsize, 8 << 20)?;
+    Ok(())
+}

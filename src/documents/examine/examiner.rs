@@ -1,0 +1,130 @@
+//! The portal's side: starts the process, and doesn't wait for it for ever.
+
+use std::fs::File;
+use std::io::{self, Seek};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::{Fault, Findings, Line};
+
+/// Address space of the process, in bytes.
+pub(super) const MEMORY: u64 = 2 << 30;
+pub(super) const CPU_SECONDS: u64 = 20;
+/// By the clock: a busy machine takes longer over the same work.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What it says at the most: findings of forty pages, or a picture.
+const MOST_SAID: u64 = 8 << 20;
+/// Bytes of files being examined at once, so that memory stays flat however many large ones come together.
+const AT_ONCE: u32 = 64 << 20;
+
+#[derive(Clone)]
+pub struct Examiner {
+    program: PathBuf,
+    prefix: String,
+    /// In kilobytes of files.
+    turns: Arc<Semaphore>,
+    most: u32,
+    least: u32,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExamineError {
+    #[error("the file has a fault: {0:?}")]
+    Fault(Fault),
+    /// The process could not be started: the machine's fault, not the file's.
+    #[error("files can't be examined at the moment: {0}")]
+    Unavailable(#[from] io::Error),
+}
+
+impl Examiner {
+    /// `program` is this very binary, whatever has become of its file since it was started.
+    pub fn new(program: PathBuf, prefix: String) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get) as u32;
+        let most = AT_ONCE / 1024;
+        Self { program, prefix, turns: Arc::new(Semaphore::new(most as usize)), most, least: (most / cores).max(1) }
+    }
+
+    /// What the file shows. A process that dies or dawdles over the pixels has told what it found before; one that has
+    /// told nothing met a file that nobody should open.
+    pub async fn examine(&self, file: &File) -> Result<Findings, ExamineError> {
+        let said = self.run(file, &["examine", "--prefix", &self.prefix]).await?;
+        let mut lines = said.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+        match lines.next_back() {
+            Some(Line::Found(findings)) => Ok(findings),
+            Some(Line::Fault(fault)) => Err(ExamineError::Fault(fault)),
+            None => Err(ExamineError::Fault(Fault::Unreadable)),
+        }
+    }
+
+    /// The first page as PNG; `None`: it can't be drawn.
+    pub async fn preview(&self, file: &File) -> Result<Option<Vec<u8>>, ExamineError> {
+        let picture = self.run(file, &["examine", "--preview"]).await?;
+        Ok(Some(picture).filter(|picture| picture.starts_with(b"\x89PNG")))
+    }
+
+    async fn run(&self, file: &File, arguments: &[&str]) -> Result<Vec<u8>, ExamineError> {
+        let kilobytes = u32::try_from(file.metadata()?.len() / 1024).unwrap_or(u32::MAX);
+        let turn = self.turns.acquire_many(kilobytes.clamp(self.least, self.most)).await;
+        let _turn = turn.map_err(io::Error::other)?;
+        let mut file = file.try_clone()?;
+        file.rewind()?;
+        let mut child = Command::new(&self.program)
+            .args(arguments)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(file))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut said = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            // Dropped when the time is up, the child is killed.
+            let _ = timeout(PATIENCE, stdout.take(MOST_SAID).read_to_end(&mut said)).await;
+        }
+        child.start_kill().or_else(|error| if child.id().is_none() { Ok(()) } else { Err(error) })?;
+        child.wait().await?;
+        Ok(said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    async fn with_program(script: &str) -> Result<Findings, ExamineError> {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let program = folder.path().join("program");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a file");
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+        Examiner::new(program, "PRT".into()).examine(&tempfile::tempfile().expect("a file")).await
+    }
+
+    /// A process that falls over has told what it knew, or it met a file that nobody should open.
+    #[tokio::test]
+    async fn what_a_dying_process_said_counts() {
+        let said = r#"echo '{"found":{"pages":2,"text":["PRT-2025-0002"]}}'; kill -SEGV $$"#;
+        let found = with_program(said).await.expect("findings");
+        assert_eq!((found.pages, found.text.len(), found.is_complete), (2, 1, false));
+        assert!(matches!(with_program("kill -SEGV $$").await, Err(ExamineError::Fault(Fault::Unreadable))));
+        let fault = with_program(r#"echo '{"fault":"encrypted"}'"#).await;
+        assert!(matches!(fault, Err(ExamineError::Fault(Fault::Encrypted))));
+        let gone = Examiner::new("/nowhere".into(), "PRT".into()).examine(&tempfile::tempfile().expect("a file")).await;
+        assert!(matches!(gone, Err(ExamineError::Unavailable(_))));
+    }
+
+    #[tokio::test]
+    async fn the_process_has_no_environment_of_ours() {
+        let script = r#"echo "{\"found\":{\"pages\":$(env | grep -c -e KEY -e HOME -e DATABASE)}}""#;
+        assert_eq!(with_program(script).await.expect("findings").pages, 0);
+    }
+}

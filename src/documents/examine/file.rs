@@ -1,0 +1,59 @@
+//! Is this a PDF that anybody can open?
+
+use hayro::hayro_syntax::{LoadPdfError, Pdf};
+
+use super::{Fault, safety};
+
+/// A reader looks for the end of a PDF in so many of its last bytes (ISO 32000-1, Annex H, note 18).
+const TAIL: usize = 1024;
+
+/// The PDF, if there is nothing wrong with it.
+pub fn open(bytes: Vec<u8>) -> Result<Pdf, Fault> {
+    if bytes.is_empty() {
+        return Err(Fault::Empty);
+    }
+    // Readers would take a header within the first kilobyte; what else such a file is, besides a PDF, nobody knows.
+    if !bytes.starts_with(b"%PDF-") {
+        return Err(Fault::NotPdf);
+    }
+    let tail = &bytes[bytes.len().saturating_sub(TAIL)..];
+    if !contains(tail, b"%%EOF") || !contains(&bytes, b"startxref") {
+        return Err(Fault::Truncated);
+    }
+    if safety::is_encrypted(&bytes) {
+        return Err(Fault::Encrypted);
+    }
+    let raw_script = safety::names_a_script(&bytes);
+    let pdf = Pdf::new(bytes).map_err(|error| match error {
+        LoadPdfError::Decryption(_) => Fault::Encrypted,
+        LoadPdfError::Invalid => Fault::Unreadable,
+    })?;
+    if raw_script || safety::runs_something(&pdf) {
+        return Err(Fault::Script);
+    }
+    let Some(first) = pdf.pages().first() else { return Err(Fault::NoPage) };
+    let (width, height) = first.render_dimensions();
+    if width.is_finite() && height.is_finite() && width >= 1.0 && height >= 1.0 {
+        Ok(pdf)
+    } else {
+        Err(Fault::Unreadable)
+    }
+}
+
+pub(super) fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_have_names() {
+        let fault = |bytes: &[u8]| open(bytes.to_vec()).err();
+        assert_eq!(fault(b""), Some(Fault::Empty));
+        assert_eq!(fault(b"<html>%PDF-1.7 startxref %%EOF"), Some(Fault::NotPdf));
+        assert_eq!(fault(b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog"), Some(Fault::Truncated));
+        assert_eq!(fault(b"%PDF-1.7\nstartxref\n0\n%%EOF\n"), Some(Fault::Unreadable));
+    }
+}

@@ -1,0 +1,133 @@
+//! A page as pixels: its QR codes, and its preview.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use hayro::hayro_interpret::InterpreterSettings;
+use hayro::hayro_syntax::page::Page;
+use hayro::vello_cpu::color::palette::css::WHITE;
+use hayro::{RenderCache, RenderSettings, render};
+use rqrr::PreparedImage;
+use url::Url;
+
+/// Resolutions in dots an inch at which codes are looked for. A drawn page is sharp at any; a scan has one of its own,
+/// at which a code of three or four pixels a module may be read while it isn't a little finer or coarser. Of a scan the
+/// first two are always tried: of two codes on it, one may be the harder to read.
+const OF_DRAWN: [f32; 2] = [200.0, 300.0];
+const OF_SCANNED: [f32; 9] = [200.0, 150.0, 300.0, 120.0, 250.0, 170.0, 400.0, 350.0, 72.0];
+
+/// What a page is made of, as far as codes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing but text.
+    Text,
+    Drawn,
+    Scanned,
+}
+
+/// Pixels of a page at the most, whatever its size: 4 bytes each while it is drawn.
+const MOST: f32 = 20e6;
+/// Width of the preview, for reading a number with the naked eye.
+const PREVIEW: f32 = 1000.0;
+
+/// One byte a pixel, white is 255.
+struct Grey {
+    width: usize,
+    height: usize,
+    pixels: Vec<u8>,
+}
+
+/// The last parts of the addresses `…/bols/NUMBER` in the page's codes.
+pub fn codes(page: &Page<'_>, look: Look) -> BTreeSet<String> {
+    let (resolutions, always) = match look {
+        Look::Text => return BTreeSet::new(),
+        Look::Drawn => (&OF_DRAWN[..], 1),
+        Look::Scanned => (&OF_SCANNED[..], 2),
+    };
+    let mut found = BTreeSet::new();
+    for (tried, resolution) in (1..).zip(resolutions) {
+        let Codes { numbers, unread } = read(&draw(page, resolution / 72.0));
+        found.extend(numbers);
+        let is_sure = match look {
+            Look::Scanned => !found.is_empty() && unread == 0,
+            _ => unread == 0,
+        };
+        if is_sure && tried >= always {
+            break;
+        }
+    }
+    found
+}
+
+struct Codes {
+    numbers: BTreeSet<String>,
+    /// What looks like a code and can't be read.
+    unread: usize,
+}
+
+fn read(page: &Grey) -> Codes {
+    let pixel = |x, y| page.pixels[y * page.width + x];
+    let mut image = PreparedImage::prepare_from_greyscale(page.width, page.height, pixel);
+    let mut codes = Codes { numbers: BTreeSet::new(), unread: 0 };
+    for grid in image.detect_grids() {
+        match grid.decode() {
+            Ok((_, text)) => codes.numbers.extend(number(&text)),
+            Err(_) => codes.unread += 1,
+        }
+    }
+    codes
+}
+
+/// The number in the address of a BOL; the portal may have had another host name when it was printed.
+fn number(text: &str) -> Option<String> {
+    let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let (folder, number) = url.path().rsplit_once('/')?;
+    (folder == "/bols" || folder.ends_with("/bols")).then(|| number.to_owned()).filter(|number| number.len() <= 40)
+}
+
+fn draw(page: &Page<'_>, scale: f32) -> Grey {
+    let (width, height) = page.render_dimensions();
+    let area = (width * height * scale * scale).max(1.0);
+    let side = width.max(height).max(1.0);
+    let scale = scale * (MOST / area).sqrt().min(1.0);
+    let scale = scale.min(60_000.0 / side);
+    let settings = RenderSettings { x_scale: scale, y_scale: scale, bg_color: WHITE, ..RenderSettings::default() };
+    let pixmap = render(page, &RenderCache::new(), &InterpreterSettings::default(), &settings);
+    let grey = |[r, g, b]: [u8; 3]| ((u32::from(r) * 77 + u32::from(g) * 151 + u32::from(b) * 28) >> 8) as u8;
+    Grey {
+        width: pixmap.width().into(),
+        height: pixmap.height().into(),
+        pixels: pixmap.data().iter().map(|pixel| grey([pixel.r, pixel.g, pixel.b])).collect(),
+    }
+}
+
+pub fn preview(page: &Page<'_>) -> io::Result<Vec<u8>> {
+    let (width, _) = page.render_dimensions();
+    let grey = draw(page, PREVIEW / width.max(1.0));
+    let mut png = Vec::new();
+    let (Ok(width), Ok(height)) = (grey.width.try_into(), grey.height.try_into()) else {
+        return Err(io::Error::other("the page is too large"));
+    };
+    let mut encoder = png::Encoder::new(&mut png, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header().map_err(io::Error::other)?;
+    writer.write_image_data(&grey.pixels).map_err(io::Error::other)?;
+    writer.finish().map_err(io::Error::other)?;
+    Ok(png)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn only_addresses_of_bols_count() {
+        assert_eq!(number("https://portal.example/bols/PRT-2025-0004").as_deref(), Some("PRT-2025-0004"));
+        assert_eq!(number("http://127.0.0.1:8080/bols/PRT-2025-0004?x#y").as_deref(), Some("PRT-2025-0004"));
+        for other in ["PRT-2025-0004", "https://portal.example/PRT-2025-0004", "tel:/bols/1", "https://x/bols/a/b", ""]
+        {
+            assert_eq!(number(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The office's inbox: documents that no BOL could be found for, or not for certain. A person files them, or throws them
+//! into the bin, from which they can be taken back.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::count;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::json;
+
+use super::examine::{ExamineError, Examiner};
+use super::pending::{self, Pending, Subject};
+use super::spool::Spool;
+use super::{Kind, key_for};
+use crate::accounts::Viewer;
+use crate::audit::{self, Action, Origin};
+use crate::bols::BolNumber;
+use crate::clock::Clock;
+use crate::db::schema::{documents, users};
+use crate::db::{Database, DbError, DbResult};
+use crate::storage::{Content, ObjectKey, Storage, StorageError};
+
+/// Entries of a page.
+pub const PAGE: usize = 25;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shelf {
+    Inbox,
+    Bin,
+}
+
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = documents, check_for_backend(diesel::pg::Pg))]
+pub struct Waiting {
+    pub id: i64,
+    pub kind: String,
+    pub arrived_as: String,
+    pub size_bytes: i64,
+    pub pages: Option<i32>,
+    pub created_at: DateTime<Utc>,
+    pub found: serde_json::Value,
+    pub waits_for: String,
+    pub discarded_at: Option<DateTime<Utc>>,
+    pub discarded_by: String,
+}
+
+pub struct Page {
+    /// With the name of whoever uploaded it. The longest waiting first.
+    pub rows: Vec<(Waiting, Option<String>)>,
+    pub next: Option<i64>,
+    pub waiting: i64,
+    pub discarded: i64,
+}
+
+/// A page of a shelf, from behind `after`; `only`: these alone, for showing a form again.
+pub async fn page(db: &Database, shelf: Shelf, after: Option<i64>) -> DbResult<Page> {
+    let mut connection = db.get().await?;
+    let mut query = documents::table
+        .left_join(users::table.on(documents::uploaded_by.eq(users::id.nullable())))
+        .filter(documents::bol_id.is_null())
+        .filter(documents::state.eq("stored"))
+        .filter(documents::discarded_at.is_not_null().eq(shelf == Shelf::Bin))
+        .order(documents::id)
+        .limit(PAGE as i64 + 1)
+        .select((Waiting::as_select(), users::name.nullable()))
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(documents::id.gt(after));
+    }
+    let mut rows: Vec<(Waiting, Option<String>)> = query.load(&mut connection).await?;
+    let next = (rows.len() > PAGE).then(|| rows[PAGE - 1].0.id);
+    rows.truncate(PAGE);
+    let of = |is_discarded: bool| {
+        count(documents::id).aggregate_filter(documents::discarded_at.is_not_null().eq(is_discarded))
+    };
+    let (waiting, discarded) = documents::table
+        .filter(documents::bol_id.is_null())
+        .filter(documents::state.eq("stored"))
+        .select((of(false), of(true)))
+        .first(&mut connection)
+        .await?;
+    Ok(Page { rows, next, waiting, discarded })
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    #[error("it isn't in the inbox")]
+    Gone,
+    /// Somebody has filed it meanwhile, with this BOL.
+    #[error("It was filed with {0} meanwhile.")]
+    Filed(String),
+    #[error("There is no BOL {0}.")]
+    NoBol(BolNumber),
+    #[error("The same file is with {0} already. Discard this one.")]
+    Double(BolNumber),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// What a person does at the inbox.
+pub struct Desk<'a> {
+    pub db: &'a Database,
+    pub storage: &'a Storage,
+    pub clock: &'a Clock,
+    pub spool: &'a Spool,
+    pub viewer: &'a Viewer,
+    pub origin: &'a Origin,
+}
+
+/// A document in the inbox, as filing begins.
+#[derive(Queryable)]
+struct Found {
+    object_key: String,
+    size_bytes: i64,
+    sha256: Vec<u8>,
+    found: serde_json::Value,
+    arrived_as: String,
+}
+
+impl Desk<'_> {
+    /// Files a document with a BOL, as the next version of its kind there.
+    pub async fn file(&self, id: i64, number: &BolNumber, kind: Kind) -> Result<(), FileError> {
+        let found = self.find(id).await?;
+        let key: ObjectKey = found.object_key.parse().map_err(|_| FileError::Gone)?;
+        // Before anything is locked: fetching may take a while.
+        let file = self.spool.fetch(self.storage, &key).await?;
+        let content = Content::File { file, size: found.size_bytes.unsigned_abs() };
+        let begun = self.db.transaction(async |connection| self.begin(connection, id, &found, number, kind).await);
+        let pending = begun.await??;
+        let sha256 = found.sha256[..].try_into().map_err(|_| FileError::Gone)?;
+        let stored = match pending::put(self.storage, &pending.key, &content, sha256).await {
+            Ok(key) => key,
+            Err(error) => {
+                let now = self.clock.now();
+                self.db.transaction(async |connection| pending::take_back(connection, &pending, now).await).await?;
+                return Err(error.into());
+            }
+        };
+        let detail = json!({"file": found.arrived_as, "found": found.found});
+        let filed = self.db.transaction(async |connection| {
+            let Some(subject) = pending::finish(connection, &pending, &stored, self.clock.now()).await? else {
+                return Ok(());
+            };
+            let event = subject.event(Action::DocumentFiled, self.viewer.actor(), self.origin);
+            audit::record(connection, &event.detail(detail)).await
+        });
+        Ok(filed.await?)
+    }
+
+    async fn find(&self, id: i64) -> Result<Found, FileError> {
+        let mut connection = self.db.get().await?;
+        let found = documents::table
+            .find(id)
+            .filter(documents::bol_id.is_null())
+            .filter(documents::state.eq("stored"))
+            .select((
+                documents::object_key,
+                documents::size_bytes,
+                documents::sha256,
+                documents::found,
+                documents::arrived_as,
+            ))
+            .first(&mut connection)
+            .await
+            .optional()
+            .map_err(DbError::from)?;
+        match found {
+            Some(found) => Ok(found),
+            None => match Subject::find(&mut connection, id).await.optional().map_err(DbError::from)? {
+                Some(Subject { bol_number: Some(number), .. }) => Err(FileError::Filed(number)),
+                _ => Err(FileError::Gone),
+            },
+        }
+    }
+
+    async fn begin(
+        &self,
+        connection: &mut AsyncPgConnection,
+        id: i64,
+        found: &Found,
+        number: &BolNumber,
+        kind: Kind,
+    ) -> QueryResult<Result<Pending, FileError>> {
+        let Some(place) = pending::locked_place(connection, number).await? else {
+            return Ok(Err(FileError::NoBol(number.clone())));
+        };
+        let twin: Option<i64> = documents::table
+            .filter(documents::bol_id.eq(place.id))
+            .filter(documents::sha256.eq(&found.sha256))
+            .select(documents::id)
+            .first(connection)
+            .await
+            .optional()?;
+        if twin.is_some() {
+            return Ok(Err(FileError::Double(number.clone())));
+        }
+        let version = pending::next_version(connection, place.id, kind).await?;
+        let key = key_for(number, kind, version).map_err(|_| pending::no_key(number.as_str()))?;
+        let now = self.clock.now();
+        match pending::move_to(connection, id, (place.id, kind, version), &key, self.viewer, now).await? {
+            0 => Ok(Err(FileError::Gone)),
+            _ => Ok(Ok(Pending { id, bol_id: Some(place.id), key })),
+        }
+    }
+
+    /// Throws documents into the bin; those that aren't in the inbox any more are left alone. Gives how many.
+    pub async fn discard(&self, ids: &[i64]) -> DbResult<usize> {
+        self.put_on(ids, Shelf::Bin).await
+    }
+
+    pub async fn restore(&self, ids: &[i64]) -> DbResult<usize> {
+        self.put_on(ids, Shelf::Inbox).await
+    }
+
+    async fn put_on(&self, ids: &[i64], shelf: Shelf) -> DbResult<usize> {
+        let (at, by, action) = match shelf {
+            Shelf::Bin => (Some(self.clock.now()), self.viewer.name.as_str(), Action::DocumentDiscarded),
+            Shelf::Inbox => (None, "", Action::DocumentRestored),
+        };
+        self.db
+            .transaction(async |connection| {
+                let moved: Vec<i64> = diesel::update(documents::table)
+                    .filter(documents::id.eq_any(ids))
+                    .filter(documents::bol_id.is_null())
+                    .filter(documents::state.eq("stored"))
+                    .filter(documents::discarded_at.is_null().eq(shelf == Shelf::Bin))
+                    .set((documents::discarded_at.eq(at), documents::discarded_by.eq(by)))
+                    .returning(documents::id)
+                    .get_results(connection)
+                    .await?;
+                for id in &moved {
+                    let subject = Subject::find(connection, *id).await?;
+                    audit::record(connection, &subject.event(action, self.viewer.actor(), self.origin)).await?;
+                }
+                Ok(moved.len())
+            })
+            .await
+    }
+
+    /// The first page of a waiting document as PNG. That it was looked at is on record before it is drawn.
+    pub async fn preview(&self, id: i64, examiner: &Examiner) -> Result<Option<Vec<u8>>, FileError> {
+        let found = self.find(id).await?;
+        let key: ObjectKey = found.object_key.parse().map_err(|_| FileError::Gone)?;
+        self.db
+            .transaction(async |connection| {
+                let subject = Subject::find(connection, id).await?;
+                let event = subject.event(Action::BolPreviewed, self.viewer.actor(), self.origin);
+                audit::record(connection, &event.detail(json!({"pages": [1], "in": "inbox"}))).await
+            })
+            .await?;
+        let file: Arc<_> = self.spool.fetch(self.storage, &key).await?;
+        match examiner.preview(&file).await {
+            Ok(picture) => Ok(picture),
+            Err(ExamineError::Fault(_)) => Ok(None),
+            Err(ExamineError::Unavailable(error)) => Err(StorageError::Unavailable(error.to_string()).into()),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A file that is handed in: checked, matched with its BOL, and stored there, or in the inbox for a person to look at.
+//!
+//! [`evidence`] decides which BOL; [`claim`] holds that against what the database knows; [`super::pending`] brings the
+//! bytes into the storage. What became of each file is in [`journal`].
+
+mod claim;
+mod evidence;
+pub mod journal;
+mod mapping;
+mod name;
+
+use std::io;
+
+use serde_json::json;
+
+use self::claim::{Claim, Claimed};
+use super::examine::{ExamineError, Examiner, Fault, Findings};
+use super::spool::Spooled;
+use super::{Kind, clamd, pending};
+use crate::accounts::Viewer;
+use crate::audit::{self, Action, Event, Origin, Outcome as EventOutcome};
+use crate::bols::assign;
+use crate::clock::Clock;
+use crate::config::ClamdAddress;
+use crate::db::{Database, DbError};
+use crate::storage::{Storage, StorageError};
+
+pub use evidence::{Evidence, Verdict};
+pub use mapping::Mapping;
+pub use name::FileName;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// With its BOL.
+    Stored,
+    /// It was here already; nothing was changed.
+    Duplicate,
+    /// In the inbox.
+    NeedsReview,
+    /// Not kept.
+    Rejected,
+}
+
+impl Outcome {
+    pub const ALL: [Self; 4] = [Self::Stored, Self::Duplicate, Self::NeedsReview, Self::Rejected];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Duplicate => "duplicate",
+            Self::NeedsReview => "needs_review",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Stored => "Stored",
+            Self::Duplicate => "Already here",
+            Self::NeedsReview => "In the inbox",
+            Self::Rejected => "Rejected",
+        }
+    }
+}
+
+/// What became of one file.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    pub file_name: String,
+    pub outcome: Outcome,
+    pub bol_number: Option<String>,
+    pub document_id: Option<i64>,
+    pub reason: String,
+    #[serde(skip)]
+    pub size: u64,
+    /// It is in the inbox because no number was found at all: a list may still help.
+    #[serde(skip)]
+    pub found_nothing: bool,
+}
+
+impl Receipt {
+    pub fn rejected(name: &FileName, size: u64, reason: impl Into<String>) -> Self {
+        Self {
+            file_name: name.as_str().into(),
+            outcome: Outcome::Rejected,
+            bol_number: None,
+            document_id: None,
+            reason: reason.into(),
+            size,
+            found_nothing: false,
+        }
+    }
+}
+
+/// A file that has arrived whole.
+pub struct Arrival {
+    pub name: FileName,
+    pub spooled: Spooled,
+}
+
+/// What whoever uploads says about a file, besides the file.
+#[derive(Clone, Copy, Default)]
+pub struct Wishes<'a> {
+    pub kind: Option<Kind>,
+    /// A customer's code: whose BOL it should be.
+    pub customer: Option<&'a str>,
+    pub mapping: Option<&'a Mapping>,
+}
+
+/// Not the file's fault: the same file will do in a minute.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    #[error("the file can't be examined or scanned: {0}")]
+    Unavailable(String),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl From<diesel::result::Error> for IntakeError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+/// Everything that taking files in needs.
+pub struct Intake<'a> {
+    pub db: &'a Database,
+    pub storage: &'a Storage,
+    pub clock: &'a Clock,
+    pub examiner: &'a Examiner,
+    pub clamd: Option<&'a ClamdAddress>,
+    pub prefix: &'a str,
+    pub viewer: &'a Viewer,
+    pub origin: &'a Origin,
+    /// Names the stack, so that its outcomes can be looked at again.
+    pub batch: &'a str,
+}
+
+/// What examining a file came to: it is fit to be kept, or why it isn't.
+pub type Examined = Result<Findings, String>;
+
+impl Intake<'_> {
+    /// Scans it for viruses, if there is a scanner, and looks into it.
+    pub async fn examine(&self, spooled: &Spooled) -> Result<Examined, IntakeError> {
+        if spooled.size == 0 {
+            return Ok(Err(Fault::Empty.reason().into()));
+        }
+        if let Some(address) = self.clamd {
+            match clamd::scan(address, &spooled.file).await {
+                Ok(clamd::Scan::Clean) => {}
+                Ok(clamd::Scan::Infected(name)) => {
+                    return Ok(Err(format!("The virus scanner found {name} in it. Tell whoever sent it.")));
+                }
+                Err(error) => return Err(IntakeError::Unavailable(format!("clamd: {error}"))),
+            }
+        }
+        match self.examiner.examine(&spooled.file).await {
+            Ok(findings) => Ok(Ok(findings)),
+            Err(ExamineError::Fault(fault)) => Ok(Err(fault.reason().into())),
+            Err(ExamineError::Unavailable(error)) => Err(IntakeError::Unavailable(error.to_string())),
+        }
+    }
+
+    /// Brings an examined file to its BOL, or into the inbox.
+    pub async fn settle(
+        &self,
+        arrival: &Arrival,
+        examined: Examined,
+        wishes: Wishes<'_>,
+    ) -> Result<Receipt, IntakeError> {
+        let Arrival { name, spooled } = arrival;
+        let findings = match examined {
+            Ok(findings) => findings,
+            Err(reason) => return self.reject(name, spooled.size, Some(spooled.sha256), &reason).await,
+        };
+        let row = wishes.mapping.and_then(|mapping| mapping.row(name));
+        let evidence = Evidence::new(&findings, name, row, self.prefix);
+        let kind = row.and_then(|row| row.kind).or(wishes.kind).unwrap_or_else(|| evidence.kind(name, self.prefix));
+        let of_row = row.map(|row| row.customer.as_str()).filter(|code| !code.is_empty());
+        let claim = Claim {
+            intake: self,
+            name,
+            spooled,
+            findings: &findings,
+            evidence: &evidence,
+            kind,
+            customer: of_row.or(wishes.customer),
+        };
+        match self.db.transaction(async |connection| claim.take(connection).await).await? {
+            Claimed::Settled(receipt) => Ok(receipt),
+            Claimed::Pending(taken) => self.store(&claim, taken).await,
+        }
+    }
+
+    async fn store(&self, claim: &Claim<'_>, taken: claim::Taken) -> Result<Receipt, IntakeError> {
+        let spooled = claim.spooled;
+        let put = pending::put(self.storage, &taken.pending.key, &spooled.content(), spooled.sha256).await;
+        let key = match put {
+            Ok(key) => key,
+            Err(error) => {
+                let back = self.db.transaction(async |connection| {
+                    pending::take_back(connection, &taken.pending, self.clock.now()).await
+                });
+                if let Err(error) = back.await {
+                    tracing::warn!(%error, document = taken.pending.id, "left to the sweeper");
+                }
+                return Err(error.into());
+            }
+        };
+        let receipt = self.db.transaction(async |connection| {
+            if let (Some(bol_id), Some(customer_id)) = (taken.pending.bol_id, taken.assign_to) {
+                assign::unowned(connection, bol_id, customer_id, self.viewer, self.origin).await?;
+            }
+            let finished = pending::finish(connection, &taken.pending, &key, self.clock.now()).await?;
+            let Some(subject) = finished else {
+                // Somebody brought the same file at the same time and was faster.
+                return journal::write(connection, self, claim.duplicate(taken.pending.id, taken.number.clone())).await;
+            };
+            let action = if taken.was_waiting { Action::DocumentFiled } else { Action::DocumentUploaded };
+            let detail = json!({"file": claim.name.as_str(), "found": claim.evidence.to_json(), "inbox": taken.reason});
+            audit::record(connection, &subject.event(action, self.viewer.actor(), self.origin).detail(detail)).await?;
+            journal::write(connection, self, claim.receipt(&taken)).await
+        });
+        Ok(receipt.await?)
+    }
+
+    /// On record, and not kept.
+    pub async fn reject(
+        &self,
+        name: &FileName,
+        size: u64,
+        sha256: Option<[u8; 32]>,
+        reason: &str,
+    ) -> Result<Receipt, IntakeError> {
+        let receipt = self.db.transaction(async |connection| {
+            let mut event =
+                Event::new(Action::DocumentRejected, EventOutcome::Failed, self.viewer.actor(), self.origin);
+            (event.file_name, event.sha256) = (Some(name.as_str()), sha256.as_ref().map(<[u8; 32]>::as_slice));
+            audit::record(connection, &event.detail(json!({"reason": reason, "size_bytes": size}))).await?;
+            journal::write(connection, self, Receipt::rejected(name, size, reason)).await
+        });
+        Ok(receipt.await?)
+    }
+}
+
+impl From<io::Error> for IntakeError {
+    fn from(error: io::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

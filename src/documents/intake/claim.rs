@@ -1,0 +1,296 @@
+//! What a file is to become, decided in one transaction against everything that is known of it: its BOL, that BOL's
+//! customer, and every document with the same bytes. Two uploads of the same bytes take turns.
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::json;
+
+use super::{Evidence, FileName, Intake, Outcome, Receipt, Verdict, journal};
+use crate::accounts::customers;
+use crate::audit::{self, Action};
+use crate::bols::BolNumber;
+use crate::db::schema::{bols, documents};
+use crate::documents::examine::Findings;
+use crate::documents::pending::{self, Pending, Place, Subject};
+use crate::documents::spool::Spooled;
+use crate::documents::{Kind, NewDocument, key_for};
+use crate::storage::ObjectKey;
+
+pub(super) struct Claim<'a> {
+    pub intake: &'a Intake<'a>,
+    pub name: &'a FileName,
+    pub spooled: &'a Spooled,
+    pub findings: &'a Findings,
+    pub evidence: &'a Evidence,
+    pub kind: Kind,
+    /// Whose it should be: a code.
+    pub customer: Option<&'a str>,
+}
+
+pub(super) enum Claimed {
+    /// Nothing to store.
+    Settled(Receipt),
+    Pending(Taken),
+}
+
+/// A row that waits for its bytes, and what it will be.
+pub(super) struct Taken {
+    pub pending: Pending,
+    pub number: Option<String>,
+    /// The customer that gets the BOL with this document, if it has none yet.
+    pub assign_to: Option<i64>,
+    /// Why it goes to the inbox.
+    pub reason: Option<String>,
+    /// It was in the inbox, and leaves it.
+    pub was_waiting: bool,
+}
+
+/// Another document, or a former upload, with the same bytes.
+#[derive(Clone, Debug, Queryable)]
+struct Known {
+    id: i64,
+    bol_id: Option<i64>,
+    number: Option<String>,
+    is_stored: bool,
+    is_discarded: bool,
+    object_key: String,
+}
+
+enum Target {
+    Bol { place: Place, number: BolNumber, assign_to: Option<i64> },
+    Inbox { reason: String, is_clear: bool },
+}
+
+impl Claim<'_> {
+    pub async fn take(&self, connection: &mut AsyncPgConnection) -> QueryResult<Claimed> {
+        let turn = i64::from_be_bytes(self.spooled.sha256[..8].try_into().unwrap_or_default());
+        diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(turn).execute(connection).await?;
+        let target = self.target(connection).await?;
+        let known = self.known(connection).await?;
+        match target {
+            Target::Bol { place, number, assign_to } => self.at_bol(connection, known, place, number, assign_to).await,
+            Target::Inbox { reason, is_clear } => self.at_inbox(connection, known, reason, is_clear).await,
+        }
+    }
+
+    async fn target(&self, connection: &mut AsyncPgConnection) -> QueryResult<Target> {
+        let inbox = |reason: String| Ok(Target::Inbox { reason, is_clear: true });
+        let number = match self.evidence.verdict() {
+            Verdict::Clear(number) => number,
+            Verdict::Unclear(reason) => return Ok(Target::Inbox { reason, is_clear: false }),
+        };
+        let found = match number.parse::<BolNumber>() {
+            Ok(number) => pending::locked_place(connection, &number).await?.map(|place| (number, place)),
+            Err(_) => None,
+        };
+        let Some((number, place)) = found else { return inbox(format!("There is no BOL {number} here.")) };
+        if place.is_void {
+            return inbox(format!("{number} is void. Is there a reissue that it belongs to?"));
+        }
+        let Some(code) = self.customer else { return Ok(Target::Bol { place, number, assign_to: None }) };
+        let Some(wanted) = customers::with_codes(connection, &[code.to_owned()]).await?.pop() else {
+            return inbox(format!("There is no customer {code}."));
+        };
+        match place.customer_id {
+            None if !wanted.active => inbox(format!("{number} has no customer, and {} is not active.", wanted.name)),
+            None => Ok(Target::Bol { place, number, assign_to: Some(wanted.id) }),
+            Some(id) if id == wanted.id => Ok(Target::Bol { place, number, assign_to: None }),
+            Some(id) => {
+                let owner = customers::code_of(connection, id).await?.unwrap_or_default();
+                inbox(format!("{number} is {owner}'s, and was to be {}'s.", wanted.code))
+            }
+        }
+    }
+
+    async fn known(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<Known>> {
+        documents::table
+            .left_join(bols::table)
+            .filter(documents::sha256.eq(&self.spooled.sha256[..]))
+            .order(documents::id)
+            .select((
+                documents::id,
+                documents::bol_id,
+                bols::number.nullable(),
+                documents::state.eq("stored"),
+                documents::discarded_at.is_not_null(),
+                documents::object_key,
+            ))
+            .load(connection)
+            .await
+    }
+
+    async fn at_bol(
+        &self,
+        connection: &mut AsyncPgConnection,
+        known: Vec<Known>,
+        place: Place,
+        number: BolNumber,
+        assign_to: Option<i64>,
+    ) -> QueryResult<Claimed> {
+        let here = known.iter().find(|known| known.bol_id == Some(place.id));
+        let elsewhere = known.iter().find(|known| known.bol_id.is_some_and(|id| id != place.id));
+        match (here, elsewhere) {
+            (Some(here), _) if here.is_stored => {
+                return self.settled(connection, self.duplicate(here.id, Some(number.to_string()))).await;
+            }
+            (Some(here), _) => {
+                let taken = Taken {
+                    pending: resume(connection, here, self).await?,
+                    number: Some(number.to_string()),
+                    assign_to,
+                    reason: None,
+                    was_waiting: false,
+                };
+                return Ok(Claimed::Pending(taken));
+            }
+            (None, Some(elsewhere)) => {
+                let other = elsewhere.number.as_deref().unwrap_or_default();
+                let reason = format!("The very same file is with {other} already. Is it {number}'s too?");
+                return self.at_inbox(connection, known, reason, true).await;
+            }
+            (None, None) => {}
+        }
+        let version = pending::next_version(connection, place.id, self.kind).await?;
+        let key = key_for(&number, self.kind, version).map_err(|_| pending::no_key(number.as_str()))?;
+        let waiting = known.into_iter().find(|known| known.bol_id.is_none());
+        let was_waiting = waiting.as_ref().is_some_and(|known| known.is_stored);
+        let id = match waiting {
+            Some(waiting) => {
+                let by = self.intake.viewer;
+                pending::move_to(
+                    connection,
+                    waiting.id,
+                    (place.id, self.kind, version),
+                    &key,
+                    by,
+                    self.intake.clock.now(),
+                )
+                .await?;
+                waiting.id
+            }
+            None => {
+                let new = NewDocument {
+                    bol_id: Some(place.id),
+                    version,
+                    file_name: key.file_name().to_owned(),
+                    ..self.new_row(&key)
+                };
+                new.insert(connection).await?
+            }
+        };
+        let pending = Pending { id, bol_id: Some(place.id), key };
+        Ok(Claimed::Pending(Taken { pending, number: Some(number.to_string()), assign_to, reason: None, was_waiting }))
+    }
+
+    /// `is_clear`: one number was found, and something else is in the way. If none was, and a person has filed the same
+    /// file before, that is the answer.
+    async fn at_inbox(
+        &self,
+        connection: &mut AsyncPgConnection,
+        known: Vec<Known>,
+        reason: String,
+        is_clear: bool,
+    ) -> QueryResult<Claimed> {
+        let filed = known.iter().find(|known| known.bol_id.is_some() && known.is_stored);
+        if let Some(filed) = filed.filter(|_| !is_clear) {
+            return self.settled(connection, self.duplicate(filed.id, filed.number.clone())).await;
+        }
+        let waiting = known.iter().find(|known| known.bol_id.is_none());
+        match waiting {
+            Some(waiting) if waiting.is_discarded => return self.out_of_the_bin(connection, waiting.id, &reason).await,
+            Some(waiting) if waiting.is_stored => {
+                let reason = format!("It waits in the inbox already. {reason}");
+                return self.settled(connection, Receipt { reason, ..self.duplicate(waiting.id, None) }).await;
+            }
+            _ => {}
+        }
+        let pending = match waiting {
+            Some(waiting) => resume(connection, waiting, self).await?,
+            None => {
+                let sha256 = hex::encode(self.spooled.sha256);
+                let year = self.intake.clock.now().format("%Y");
+                let key: ObjectKey =
+                    format!("inbox/{year}/{sha256}.pdf").parse().map_err(|_| pending::no_key(&sha256))?;
+                let new = NewDocument {
+                    version: 1,
+                    file_name: self.name.as_str().into(),
+                    waits_for: reason.clone(),
+                    ..self.new_row(&key)
+                };
+                Pending { id: new.insert(connection).await?, bol_id: None, key }
+            }
+        };
+        Ok(Claimed::Pending(Taken { pending, number: None, assign_to: None, reason: Some(reason), was_waiting: false }))
+    }
+
+    async fn out_of_the_bin(&self, connection: &mut AsyncPgConnection, id: i64, reason: &str) -> QueryResult<Claimed> {
+        diesel::update(documents::table.find(id))
+            .set((documents::discarded_at.eq(None::<chrono::DateTime<chrono::Utc>>), documents::waits_for.eq(reason)))
+            .execute(connection)
+            .await?;
+        let subject = Subject::find(connection, id).await?;
+        let event = subject.event(Action::DocumentRestored, self.intake.viewer.actor(), self.intake.origin);
+        audit::record(connection, &event.detail(json!({"reason": "uploaded again"}))).await?;
+        let reason = format!("It was in the bin, and is back in the inbox. {reason}");
+        self.settled(connection, Receipt { outcome: Outcome::NeedsReview, reason, ..self.duplicate(id, None) }).await
+    }
+
+    async fn settled(&self, connection: &mut AsyncPgConnection, receipt: Receipt) -> QueryResult<Claimed> {
+        journal::write(connection, self.intake, receipt).await.map(Claimed::Settled)
+    }
+
+    pub fn duplicate(&self, id: i64, number: Option<String>) -> Receipt {
+        let whose = number.as_deref().unwrap_or("the inbox");
+        Receipt {
+            file_name: self.name.as_str().into(),
+            outcome: Outcome::Duplicate,
+            reason: format!("The same file is with {whose} already; nothing was changed."),
+            bol_number: number,
+            document_id: Some(id),
+            size: self.spooled.size,
+            found_nothing: false,
+        }
+    }
+
+    pub fn receipt(&self, taken: &Taken) -> Receipt {
+        let outcome = if taken.reason.is_some() { Outcome::NeedsReview } else { Outcome::Stored };
+        let stored = || format!("Stored as {}.", self.kind.label().to_lowercase().replace("bol", "BOL"));
+        Receipt {
+            file_name: self.name.as_str().into(),
+            outcome,
+            bol_number: taken.number.clone(),
+            document_id: Some(taken.pending.id),
+            reason: taken.reason.clone().unwrap_or_else(stored),
+            size: self.spooled.size,
+            found_nothing: taken.reason.is_some() && self.evidence.is_empty(),
+        }
+    }
+
+    fn new_row(&self, key: &ObjectKey) -> NewDocument {
+        NewDocument {
+            kind: self.kind.as_str(),
+            object_key: key.to_string(),
+            sha256: self.spooled.sha256.to_vec(),
+            size_bytes: i64::try_from(self.spooled.size).unwrap_or(i64::MAX),
+            state: "pending",
+            uploaded_by: Some(self.intake.viewer.user_id),
+            stored_by: self.intake.viewer.name.clone(),
+            arrived_as: self.name.as_str().into(),
+            pages: i32::try_from(self.findings.pages).ok(),
+            found: Some(self.evidence.to_json()),
+            pending_at: Some(self.intake.clock.now()),
+            ..NewDocument::default()
+        }
+    }
+}
+
+/// The same bytes were on their way before, and whoever brought them is gone or slower.
+async fn resume(connection: &mut AsyncPgConnection, known: &Known, claim: &Claim<'_>) -> QueryResult<Pending> {
+    diesel::update(documents::table.find(known.id))
+        .set(documents::pending_at.eq(claim.intake.clock.now()))
+        .execute(connection)
+        .await?;
+    let key = known.object_key.parse().map_err(|_| pending::no_key(&known.object_key))?;
+    Ok(Pending { id: known.id, bol_id: known.bol_id, key })
+}

@@ -1,0 +1,164 @@
+//! Which BOL is it? What the file, its name and the list say, held against each other.
+//!
+//! One number that nothing contradicts is an answer. Anything else is a question for a person: a wrong answer would
+//! show one customer's paper to another.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::mapping::Row;
+use super::name::FileName;
+use crate::documents::Kind;
+use crate::documents::examine::{Findings, PAGES};
+
+type Numbers = BTreeSet<String>;
+
+/// The numbers, by where they were found, the best source first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    pub code: Numbers,
+    pub text: Numbers,
+    pub name: Numbers,
+    pub list: Numbers,
+    /// Read from pixels by somebody's software, which takes a 3 for an 8 now and then.
+    pub ocr: Numbers,
+    pages: usize,
+    is_complete: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing speaks against this number.
+    Clear(String),
+    /// Why a person has to look.
+    Unclear(String),
+}
+
+impl Evidence {
+    pub fn new(findings: &Findings, name: &FileName, row: Option<&Row>, prefix: &str) -> Self {
+        let strings = |numbers: BTreeSet<crate::bols::BolNumber>| numbers.iter().map(ToString::to_string).collect();
+        Self {
+            code: findings.codes.clone(),
+            text: findings.text.clone(),
+            name: strings(name.numbers(prefix)),
+            list: row.map(|row| row.numbers.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+            ocr: findings.ocr.clone(),
+            pages: findings.pages,
+            is_complete: findings.is_complete,
+        }
+    }
+
+    fn sources(&self) -> [(&'static str, &Numbers); 5] {
+        [
+            ("QR code", &self.code),
+            ("text", &self.text),
+            ("file name", &self.name),
+            ("list", &self.list),
+            ("text recognition", &self.ocr),
+        ]
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sources().iter().all(|(_, numbers)| numbers.is_empty())
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        let reliable: Numbers = self.sources()[..4].iter().flat_map(|(_, numbers)| (*numbers).clone()).collect();
+        let mut all = reliable.clone();
+        // What a scanner's software misread doesn't count against the code on the page.
+        if self.code.is_empty() {
+            all.extend(self.ocr.iter().cloned());
+        }
+        let mut numbers = all.into_iter();
+        match (numbers.next(), numbers.next()) {
+            (None, _) if !self.is_complete => Verdict::Unclear(self.too_long()),
+            (None, _) => Verdict::Unclear("No BOL number was found on it, in its name or in a list.".into()),
+            (Some(_), Some(_)) => Verdict::Unclear(format!("It names different BOLs: {}.", self.told())),
+            (Some(number), None) if reliable.is_empty() => {
+                Verdict::Unclear(format!("Only text recognition found a number, {number}, and that misreads digits."))
+            }
+            (Some(_), None) if !self.is_complete => Verdict::Unclear(self.too_long()),
+            (Some(number), None) => Verdict::Clear(number),
+        }
+    }
+
+    fn too_long(&self) -> String {
+        if self.pages > PAGES {
+            format!("It has {} pages, of which {PAGES} were looked at. Other BOLs may be among the rest.", self.pages)
+        } else {
+            "Not all of its pages could be looked at.".into()
+        }
+    }
+
+    /// "the QR code says PRT-2025-0004, the file name says PRT-2025-0005"
+    fn told(&self) -> String {
+        let told = self.sources().into_iter().filter(|(_, numbers)| !numbers.is_empty()).map(|(source, numbers)| {
+            let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+            format!("the {source} says {}", numbers.join(" and "))
+        });
+        told.collect::<Vec<_>>().join(", ")
+    }
+
+    /// For the row, and the inbox: source and numbers.
+    pub fn to_json(&self) -> serde_json::Value {
+        let found = self.sources().into_iter().filter(|(_, numbers)| !numbers.is_empty());
+        found.map(|(source, numbers)| (source.to_owned(), json!(numbers))).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// What kind of document it is, if nobody said so: by its name; our own paper that comes back as a scan has been
+    /// signed.
+    pub fn kind(&self, name: &FileName, prefix: &str) -> Kind {
+        let of_code = (!self.code.is_empty() && self.text.is_empty()).then_some(Kind::SignedBol);
+        name.kind(prefix).or(of_code).unwrap_or(Kind::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(code: &[&str], text: &[&str], name: &str, list: &[&str], ocr: &[&str]) -> Evidence {
+        let set = |numbers: &[&str]| numbers.iter().map(|number| (*number).to_owned()).collect();
+        let findings = Findings { pages: 1, codes: set(code), text: set(text), ocr: set(ocr), is_complete: true };
+        let numbers: Vec<_> = list.iter().map(|number| number.parse().expect("a number")).collect();
+        let row = Row { numbers, kind: None, customer: String::new() };
+        Evidence::new(&findings, &FileName::cleaned(name), (!list.is_empty()).then_some(&row), "PRT")
+    }
+
+    #[test]
+    fn agreement_is_an_answer_and_nothing_else_is() {
+        let (two, three) = ("PRT-2025-0002", "PRT-2025-0003");
+        let clear = |evidence: Evidence| matches!(evidence.verdict(), Verdict::Clear(number) if number == two);
+        assert!(clear(evidence(&[two], &[], "scan.pdf", &[], &[])));
+        assert!(clear(evidence(&[], &[two], "scan.pdf", &[], &[])));
+        assert!(clear(evidence(&[], &[], "PRT-2025-0002.pdf", &[], &[])));
+        assert!(clear(evidence(&[], &[], "scan.pdf", &[two], &[])));
+        assert!(clear(evidence(&[two], &[two], "PRT-2025-0002_signed.pdf", &[two], &[two])));
+        assert!(clear(evidence(&[two], &[], "scan.pdf", &[], &[three])), "text recognition doesn't outweigh the code");
+        for unclear in [
+            evidence(&[], &[], "scan.pdf", &[], &[]),
+            evidence(&[], &[], "bol 2025-2.pdf", &[], &[]),
+            evidence(&[two, three], &[], "scan.pdf", &[], &[]),
+            evidence(&[two], &[three], "scan.pdf", &[], &[]),
+            evidence(&[two], &[], "PRT-2025-0003.pdf", &[], &[]),
+            evidence(&[two], &[two], "PRT-2025-0002.pdf", &[three], &[]),
+            evidence(&[], &[], "scan.pdf", &[two, three], &[]),
+            evidence(&[], &[], "scan.pdf", &[], &[two]),
+            evidence(&[], &[], "PRT-2025-0002.pdf", &[], &[three]),
+        ] {
+            assert!(matches!(unclear.verdict(), Verdict::Unclear(_)), "{unclear:?}");
+        }
+        let Verdict::Unclear(why) = evidence(&[two], &[], "PRT-2025-0003.pdf", &[], &[]).verdict() else {
+            unreachable!()
+        };
+        assert_eq!(why, "It names different BOLs: the QR code says PRT-2025-0002, the file name says PRT-2025-0003.");
+    }
+
+    #[test]
+    fn what_was_not_looked_at_may_say_otherwise() {
+        let mut long = evidence(&["PRT-2025-0002"], &[], "scan.pdf", &[], &[]);
+        (long.is_complete, long.pages) = (false, 60);
+        assert!(matches!(long.verdict(), Verdict::Unclear(why) if why.contains("60 pages")));
+    }
+}

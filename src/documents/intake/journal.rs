@@ -1,0 +1,79 @@
+//! What became of the files of a stack, to be looked at after the upload.
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::{Intake, Receipt};
+use crate::db::schema::uploads;
+use crate::db::{Database, DbResult};
+
+/// Longest name of a stack.
+pub const MOST_BATCH: usize = 64;
+/// As many as a page shows.
+pub const MOST: usize = 2000;
+
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = uploads, check_for_backend(diesel::pg::Pg))]
+pub struct Entry {
+    pub file_name: String,
+    pub size_bytes: i64,
+    pub outcome: String,
+    pub reason: String,
+    pub bol_number: String,
+}
+
+pub struct Stack {
+    pub entries: Vec<Entry>,
+    /// Outcome and number of files.
+    pub counts: Vec<(String, i64)>,
+}
+
+pub(super) async fn write(
+    connection: &mut AsyncPgConnection,
+    intake: &Intake<'_>,
+    receipt: Receipt,
+) -> QueryResult<Receipt> {
+    diesel::insert_into(uploads::table)
+        .values((
+            uploads::batch.eq(intake.batch),
+            uploads::user_id.eq(intake.viewer.user_id),
+            uploads::file_name.eq(&receipt.file_name),
+            uploads::size_bytes.eq(i64::try_from(receipt.size).unwrap_or(i64::MAX)),
+            uploads::outcome.eq(receipt.outcome.as_str()),
+            uploads::reason.eq(&receipt.reason),
+            uploads::bol_number.eq(receipt.bol_number.as_deref().unwrap_or_default()),
+            uploads::document_id.eq(receipt.document_id),
+            uploads::created_at.eq(intake.clock.now()),
+        ))
+        .execute(connection)
+        .await?;
+    Ok(receipt)
+}
+
+/// What became of a file in the end.
+pub async fn correct(db: &Database, batch: &str, receipt: &Receipt) -> DbResult<()> {
+    diesel::update(uploads::table)
+        .filter(uploads::batch.eq(batch))
+        .filter(uploads::document_id.eq(receipt.document_id))
+        .set((
+            uploads::outcome.eq(receipt.outcome.as_str()),
+            uploads::reason.eq(&receipt.reason),
+            uploads::bol_number.eq(receipt.bol_number.as_deref().unwrap_or_default()),
+        ))
+        .execute(&mut db.get().await?)
+        .await?;
+    Ok(())
+}
+
+/// The first [`MOST`] files of a stack of this user's, and the counts of all.
+pub async fn stack(db: &Database, user_id: i64, batch: &str) -> DbResult<Stack> {
+    let mut connection = db.get().await?;
+    let mine = uploads::table.filter(uploads::user_id.eq(user_id)).filter(uploads::batch.eq(batch));
+    let entries = mine.order(uploads::id).limit(MOST as i64).select(Entry::as_select()).load(&mut connection).await?;
+    let counts = mine
+        .group_by(uploads::outcome)
+        .select((uploads::outcome, diesel::dsl::count_star()))
+        .load(&mut connection)
+        .await?;
+    Ok(Stack { entries, counts })
+}

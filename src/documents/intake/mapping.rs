@@ -1,0 +1,138 @@
+//! A list that comes along with a stack: which file belongs to which BOL, `file,number,kind,customer`.
+
+use std::collections::HashMap;
+
+use super::name::FileName;
+use crate::bols::BolNumber;
+use crate::documents::Kind;
+
+/// Rows of a list at the most.
+const MOST: usize = 20_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// More than one, if the list names the file twice.
+    pub numbers: Vec<BolNumber>,
+    pub kind: Option<Kind>,
+    /// A customer's code; empty: not said.
+    pub customer: String,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Mapping(HashMap<String, Row>);
+
+impl Mapping {
+    /// From a CSV file with a header, its columns in any order, separated by commas, semicolons or tabs. The message
+    /// names the line that is wrong; nothing of a list with a mistake is used.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| "The list isn't UTF-8 text. Save it as CSV UTF-8.".to_owned())?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let first = text.lines().next().unwrap_or_default();
+        let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|d| first.bytes().filter(|b| b == d).count());
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter.unwrap_or(b','))
+            .trim(csv::Trim::All)
+            .from_reader(text.as_bytes());
+        let header = reader.headers().map_err(|error| error.to_string())?.clone();
+        let column = |name: &str| header.iter().position(|found| found.eq_ignore_ascii_case(name));
+        let (Some(file), Some(number)) = (column("file"), column("number")) else {
+            return Err("The list needs a first line with the columns file, number, kind, customer.".into());
+        };
+        let (kind, customer) = (column("kind"), column("customer"));
+        let mut mapping = Self::default();
+        for (index, record) in reader.records().enumerate() {
+            let line = index + 2;
+            let record = record.map_err(|error| format!("Line {line} of the list can't be read: {error}"))?;
+            let cell = |column: Option<usize>| column.and_then(|column| record.get(column)).unwrap_or_default();
+            if index >= MOST {
+                return Err(format!("The list has more than {MOST} lines. Send it in parts."));
+            }
+            if record.iter().all(str::is_empty) {
+                continue;
+            }
+            let wrong = |what: &str| Err(format!("Line {line} of the list: {what}"));
+            if cell(Some(file)).is_empty() {
+                return wrong("the file's name is missing.");
+            }
+            let Ok(found) = cell(Some(number)).to_uppercase().parse::<BolNumber>() else {
+                return wrong("the number has to look like PRT-2025-0001.");
+            };
+            let kind = match cell(kind) {
+                "" => None,
+                text => match text.to_lowercase().parse() {
+                    Ok(kind) => Some(kind),
+                    Err(_) => {
+                        return wrong(&format!(
+                            "the kind has to be one of {}.",
+                            Kind::ALL.map(Kind::as_str).join(", ")
+                        ));
+                    }
+                },
+            };
+            let customer = cell(customer).to_uppercase();
+            let new = Row { numbers: vec![found], kind, customer };
+            let row = mapping.0.entry(key(&FileName::cleaned(cell(Some(file))))).or_insert_with(|| new.clone());
+            if *row != new {
+                row.numbers.extend(new.numbers);
+                // A code that no customer has: a person will look at it.
+                if row.customer != new.customer {
+                    row.customer = format!("{} and {}", row.customer, new.customer);
+                }
+            }
+        }
+        Ok(mapping)
+    }
+
+    pub fn row(&self, name: &FileName) -> Option<&Row> {
+        self.0.get(&key(name))
+    }
+}
+
+/// Windows and people don't care about case.
+fn key(name: &FileName) -> String {
+    name.as_str().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_read_as_spreadsheets_write_them() {
+        let name = FileName::cleaned("Scan 7.pdf");
+        for text in [
+            "file,number,kind,customer\nscan 7.PDF,PRT-2025-0007,scale-ticket,acme\n",
+            "\u{feff}number;customer;file;kind\r\nprt-2025-0007;ACME;Scan 7.pdf;Scale-Ticket\r\n;;;\r\n",
+            "file\tnumber\tkind\tcustomer\n\"C:\\scans\\Scan 7.pdf\"\tPRT-2025-0007\tscale-ticket\tACME",
+        ] {
+            let mapping = Mapping::parse(text.as_bytes()).expect(text);
+            let row = mapping.row(&name).expect(text);
+            assert_eq!(
+                (row.numbers[0].as_str(), row.kind, &*row.customer),
+                ("PRT-2025-0007", Some(Kind::ScaleTicket), "ACME")
+            );
+        }
+        let bare = Mapping::parse(b"file,number\nScan 7.pdf,PRT-2025-0007\n").expect("two columns are enough");
+        assert_eq!(bare.row(&name).map(|row| row.kind), Some(None));
+        let twice =
+            Mapping::parse(b"file,number\nScan 7.pdf,PRT-2025-0007\nscan 7.pdf,PRT-2025-0008\n").expect("a list");
+        assert_eq!(twice.row(&name).map(|row| row.numbers.len()), Some(2));
+    }
+
+    #[test]
+    fn mistakes_name_their_line() {
+        for (text, expected) in [
+            ("", "first line"),
+            ("a,b\n1,2\n", "first line"),
+            ("file,number\nx.pdf,bol 2025-2\n", "Line 2"),
+            ("file,number,kind\nx.pdf,PRT-2025-0001,\ny.pdf,PRT-2025-0001,photo\n", "Line 3"),
+            ("file,number\n,PRT-2025-0001\n", "Line 2"),
+            ("file,number\nx.pdf,PRT-2025-0001,more,and more\n", "Line 2"),
+        ] {
+            let error = Mapping::parse(text.as_bytes()).expect_err(text);
+            assert!(error.contains(expected), "{text:?}: {error}");
+        }
+        assert!(Mapping::parse(b"file,number\n\xff,x").is_err());
+    }
+}

@@ -1,0 +1,106 @@
+//! The name of a file that was uploaded: shown, searched for a BOL number, and never used as a path.
+
+use std::collections::BTreeSet;
+
+use crate::bols::BolNumber;
+use crate::documents::Kind;
+
+/// In characters.
+const MOST: usize = 180;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileName(String);
+
+impl FileName {
+    /// As it was sent: the last part of whatever path it is, without what can't be seen or turns the reading direction.
+    pub fn cleaned(sent: &str) -> Self {
+        // How browsers send a quote and a line's end in the header of a part (WHATWG, multipart/form-data encoding).
+        let sent = sent.replace("%22", "\"").replace("%0D", " ").replace("%0A", " ");
+        let last = sent.rsplit(['/', '\\']).next().unwrap_or_default();
+        let seen: String = last.chars().filter(|c| !is_unseen(*c)).collect();
+        let name = seen.split_whitespace().collect::<Vec<_>>().join(" ");
+        let name = name.trim_matches('.');
+        if name.is_empty() {
+            return Self("unnamed.pdf".into());
+        }
+        if name.chars().count() <= MOST {
+            return Self(name.to_owned());
+        }
+        // The end of a name says what kind of file it is.
+        let (head, tail) = (MOST - 21, 20);
+        let all: Vec<char> = name.chars().collect();
+        Self(all[..head].iter().chain(&['…']).chain(&all[all.len() - tail..]).collect())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_csv(&self) -> bool {
+        self.0.to_ascii_lowercase().ends_with(".csv")
+    }
+
+    pub fn numbers(&self, prefix: &str) -> BTreeSet<BolNumber> {
+        BolNumber::find_all(&self.0, prefix)
+    }
+
+    /// What is written behind the number: `PRT-2025-0002_signed.pdf`; nothing at all means the BOL itself.
+    pub fn kind(&self, prefix: &str) -> Option<Kind> {
+        let name = self.0.to_lowercase();
+        let stem = name.strip_suffix(".pdf").unwrap_or(&name);
+        if stem.to_ascii_uppercase().parse::<BolNumber>().is_ok_and(|number| number.prefix() == prefix) {
+            return Some(Kind::Bol);
+        }
+        let words: Vec<&str> = stem.split(|c: char| !c.is_alphanumeric()).collect();
+        let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
+        [
+            (Kind::SignedBol, &["signed", "pod"][..]),
+            (Kind::ScaleTicket, &["scale", "ticket", "weight"]),
+            (Kind::CertificateOfAnalysis, &["certificate", "cert", "coa", "analysis"]),
+            (Kind::PackingList, &["packing"]),
+            (Kind::Invoice, &["invoice"]),
+        ]
+        .into_iter()
+        .find_map(|(kind, wanted)| has(wanted).then_some(kind))
+    }
+}
+
+/// Control characters, and those of Unicode that format without being seen (general category Cf, as far as it concerns
+/// names): a name with a right-to-left mark reads differently from what it is.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffd}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_one_visible_line() {
+        let clean = |sent: &str| FileName::cleaned(sent).0;
+        assert_eq!(clean("PRT-2025-0002.pdf"), "PRT-2025-0002.pdf");
+        assert_eq!(clean("../../x.pdf"), "x.pdf");
+        assert_eq!(clean("C:\\Scans\\Überweisung 1.pdf"), "Überweisung 1.pdf");
+        assert_eq!(clean("a\r\nSet-Cookie: x%0D%0A\0.pdf"), "aSet-Cookie: x .pdf");
+        assert_eq!(clean("invoice\u{202e}fdp.exe"), "invoicefdp.exe");
+        assert_eq!(clean("say %22yes%22.pdf"), "say \"yes\".pdf");
+        for nothing in ["", "/", "..", "\u{200f}", "x/", " "] {
+            assert_eq!(clean(nothing), "unnamed.pdf", "{nothing:?}");
+        }
+        let long = clean(&format!("{}_signed.pdf", "ä".repeat(10_000)));
+        assert!(long.chars().count() == MOST && long.ends_with("_signed.pdf") && long.contains('…'), "{long}");
+    }
+
+    #[test]
+    fn kinds_by_name() {
+        let kind = |name: &str| FileName::cleaned(name).kind("PRT");
+        assert_eq!(kind("PRT-2025-0002.pdf"), Some(Kind::Bol));
+        assert_eq!(kind("prt-2025-0002.PDF"), Some(Kind::Bol));
+        assert_eq!(kind("PRT-2025-0002_signed.pdf"), Some(Kind::SignedBol));
+        assert_eq!(kind("PRT-2025-0002 scale-ticket.pdf"), Some(Kind::ScaleTicket));
+        assert_eq!(kind("PRT-2025-0002-COA.pdf"), Some(Kind::CertificateOfAnalysis));
+        assert_eq!((kind("scan0001.pdf"), kind("unsigned.pdf"), kind("ABC-2025-0002.pdf")), (None, None, None));
+    }
+}

@@ -1,0 +1,93 @@
+//! Files on their way in. They have no name: whatever ends the process, the disk is free again.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+use crate::storage::{Content, ObjectKey, Storage, StorageError};
+
+#[derive(Clone, Debug)]
+pub struct Spool {
+    folder: PathBuf,
+}
+
+/// A file that has arrived whole.
+#[derive(Clone)]
+pub struct Spooled {
+    pub file: Arc<File>,
+    /// In bytes.
+    pub size: u64,
+    pub sha256: [u8; 32],
+}
+
+impl Spooled {
+    pub fn content(&self) -> Content {
+        Content::File { file: self.file.clone(), size: self.size }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError<E> {
+    /// Larger than it may be; how large it would have become, nobody knows.
+    #[error("the file is too large")]
+    TooLarge,
+    /// Where it came from broke off.
+    #[error("the file didn't arrive whole")]
+    Source(E),
+    #[error("the file can't be kept while it arrives: {0}")]
+    Spool(#[from] io::Error),
+}
+
+impl Spool {
+    /// In this folder, which has to be on a disk with room for what arrives at once.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Can files be made there?
+    pub fn prepare(&self) -> io::Result<()> {
+        std::fs::create_dir_all(&self.folder)?;
+        tempfile::tempfile_in(&self.folder).map(drop)
+    }
+
+    async fn file(&self) -> io::Result<File> {
+        let folder = self.folder.clone();
+        tokio::task::spawn_blocking(move || tempfile::tempfile_in(folder)).await.map_err(io::Error::other)?
+    }
+
+    /// Takes all chunks, `most` bytes at the most, hashing on the way.
+    pub async fn receive<B: AsRef<[u8]>, E>(
+        &self,
+        mut chunks: impl Stream<Item = Result<B, E>> + Unpin,
+        most: u64,
+    ) -> Result<Spooled, ReceiveError<E>> {
+        let file = Arc::new(self.file().await?);
+        let mut to = tokio::fs::File::from_std(file.try_clone()?);
+        let (mut hash, mut size) = (Sha256::new(), 0);
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(ReceiveError::Source)?;
+            let chunk = chunk.as_ref();
+            size += chunk.len() as u64;
+            if size > most {
+                return Err(ReceiveError::TooLarge);
+            }
+            hash.update(chunk);
+            to.write_all(chunk).await?;
+        }
+        to.flush().await?;
+        Ok(Spooled { file, size, sha256: hash.finalize().into() })
+    }
+
+    /// An object of the storage, for looking at or storing it elsewhere.
+    pub async fn fetch(&self, storage: &Storage, key: &ObjectKey) -> Result<Arc<File>, StorageError> {
+        let broken = |error: io::Error| StorageError::Unavailable(error.to_string());
+        let file = self.file().await.map_err(broken)?;
+        storage.fetch(key, file.try_clone().map_err(broken)?).await?;
+        Ok(Arc::new(file))
+    }
+}

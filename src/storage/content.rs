@@ -1,0 +1,44 @@
+//! What is to be stored: bytes that were just made, or a file on disk that may be too large to hold in memory.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek};
+use std::sync::Arc;
+
+#[derive(Clone)]
+pub enum Content {
+    Bytes(Arc<[u8]>),
+    /// Of one object; read from its beginning, by one reader at a time.
+    File {
+        file: Arc<File>,
+        size: u64,
+    },
+}
+
+impl Content {
+    /// In bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+
+    pub(super) fn reader(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(match self {
+            Self::Bytes(bytes) => Box::new(Cursor::new(bytes.clone())),
+            Self::File { file, .. } => Box::new(rewound(file)?),
+        })
+    }
+}
+
+pub(super) fn rewound(file: &File) -> io::Result<File> {
+    let mut file = file.try_clone()?;
+    file.rewind()?;
+    Ok(file)
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}

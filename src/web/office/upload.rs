@@ -1,0 +1,183 @@
+//! `/office/upload`: files in, one or a thousand, each with an outcome of its own.
+
+mod stack;
+
+use actix_multipart::Multipart;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::web::{Data, Query};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use askama::Template;
+use askama_web::WebTemplate;
+use uuid::Uuid;
+
+use self::stack::{Ending, Stack};
+use crate::accounts::customers;
+use crate::db::Database;
+use crate::documents::intake::journal::{self, Entry};
+use crate::documents::intake::{Outcome, Receipt};
+use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::forms::{Choice, choices, kinds};
+use crate::web::page::{self, Chrome, with_status};
+use crate::web::request::{Origin, wants_json};
+use crate::web::{Error, Site};
+
+#[derive(Template, WebTemplate)]
+#[template(path = "office/upload.html")]
+pub struct UploadPage {
+    chrome: Chrome,
+    script: String,
+    kinds: Vec<Choice>,
+    customers: Vec<Choice>,
+    error: String,
+    max_mb: u64,
+    batch: String,
+    has_results: bool,
+    counts: Vec<Count>,
+    results: Vec<Line>,
+    more: bool,
+}
+
+struct Count {
+    label: &'static str,
+    count: i64,
+}
+
+struct Line {
+    file_name: String,
+    outcome: &'static str,
+    label: &'static str,
+    reason: String,
+    bol_number: String,
+    bol_href: String,
+    size: String,
+}
+
+impl Line {
+    fn new(file_name: &str, size: i64, outcome: Outcome, reason: &str, bol_number: &str) -> Self {
+        let bol_href = if bol_number.is_empty() { String::new() } else { format!("/bols/{bol_number}") };
+        Self {
+            file_name: file_name.into(),
+            outcome: outcome.as_str(),
+            label: outcome.label(),
+            reason: reason.into(),
+            bol_number: bol_number.into(),
+            bol_href,
+            size: page::size(size),
+        }
+    }
+}
+
+impl From<&Entry> for Line {
+    fn from(entry: &Entry) -> Self {
+        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == entry.outcome);
+        let outcome = outcome.unwrap_or(Outcome::Rejected);
+        Self::new(&entry.file_name, entry.size_bytes, outcome, &entry.reason, &entry.bol_number)
+    }
+}
+
+impl From<&Receipt> for Line {
+    fn from(receipt: &Receipt) -> Self {
+        let size = i64::try_from(receipt.size).unwrap_or(i64::MAX);
+        let number = receipt.bol_number.as_deref().unwrap_or_default();
+        Self::new(&receipt.file_name, size, receipt.outcome, &receipt.reason, number)
+    }
+}
+
+#[derive(serde::Deserialize)]
+pub struct Shown {
+    #[serde(default)]
+    batch: String,
+}
+
+/// The form, and what became of a stack.
+pub async fn page(
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    query: Query<Shown>,
+) -> Result<UploadPage, Error> {
+    let mut page = UploadPage::new(&site, &db, &visitor).await?;
+    if query.batch.is_empty() || query.batch.len() > journal::MOST_BATCH || query.batch.contains('\0') {
+        return Ok(page);
+    }
+    let stack = journal::stack(&db, visitor.user_id, &query.batch).await?;
+    let total: i64 = stack.counts.iter().map(|(_, count)| count).sum();
+    page.more = total > stack.entries.len() as i64;
+    let lines = stack.entries.iter().map(Line::from).collect();
+    let count = |outcome: &str| stack.counts.iter().find(|(known, _)| known == outcome).map_or(0, |(_, count)| *count);
+    page.show(lines, count);
+    Ok(page)
+}
+
+/// `POST /office/upload`: streamed, each file settled before the next one is read.
+pub async fn upload(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    form: Multipart,
+) -> Result<HttpResponse, Error> {
+    let mut stack = Stack::new(&site, &db, &visitor, &origin.0);
+    let ending = stack.take(form).await;
+    let status = match (&ending, stack.receipts.is_empty()) {
+        (Err(error), _) => return Err(error.to_error()),
+        (Ok(_), true) => StatusCode::UNPROCESSABLE_ENTITY,
+        (Ok(Ending::AllTooLarge), _) => StatusCode::PAYLOAD_TOO_LARGE,
+        (Ok(Ending::AllPutOff), _) => StatusCode::SERVICE_UNAVAILABLE,
+        (Ok(Ending::Whole), _) => StatusCode::OK,
+    };
+    let mut answer = if wants_json(&request) && !stack.receipts.is_empty() {
+        HttpResponse::build(status).json(&stack.receipts)
+    } else if status == StatusCode::OK {
+        let place = format!("/office/upload?batch={}", stack.batch);
+        HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
+    } else if wants_json(&request) {
+        return Err(Error::Invalid("Send at least one file, in the field files.".into()));
+    } else {
+        let mut page = UploadPage::new(&site, &db, &visitor).await?;
+        if stack.receipts.is_empty() {
+            page.error = "Choose at least one file.".into();
+        }
+        let count =
+            |outcome: &str| stack.receipts.iter().filter(|found| found.outcome.as_str() == outcome).count() as i64;
+        page.show(stack.receipts.iter().map(Line::from).collect(), count);
+        with_status(page.respond_to(&request), status)
+    };
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().insert(RETRY_AFTER, actix_web::http::header::HeaderValue::from_static("30"));
+    }
+    Ok(answer)
+}
+
+impl UploadPage {
+    async fn new(site: &Site, db: &Database, visitor: &Visitor<OfficeStaff>) -> Result<Self, Error> {
+        let customers = customers::all(&mut *db.get().await?).await?;
+        let active = customers.into_iter().filter(|customer| customer.active);
+        let active = active.map(|customer| (customer.code.clone(), format!("{} ({})", customer.name, customer.code)));
+        Ok(Self {
+            chrome: Chrome::new(site, Some(visitor), "/office/upload"),
+            script: site.assets.href("upload.js"),
+            kinds: kinds("As each file's name says (…_signed.pdf); a scan of our own BOL is a signed one", ""),
+            customers: choices("Whoever has the BOL", active, ""),
+            error: String::new(),
+            max_mb: site.most_upload / 1_000_000,
+            batch: Uuid::now_v7().simple().to_string(),
+            has_results: false,
+            counts: Vec::new(),
+            results: Vec::new(),
+            more: false,
+        })
+    }
+
+    fn show(&mut self, results: Vec<Line>, count: impl Fn(&str) -> i64) {
+        self.has_results = !results.is_empty();
+        self.results = results;
+        self.counts = Outcome::ALL
+            .into_iter()
+            .map(|outcome| Count { label: outcome.label(), count: count(outcome.as_str()) })
+            .filter(|count| count.count > 0)
+            .collect();
+    }
+}

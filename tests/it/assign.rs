@@ -1,0 +1,113 @@
+//! Whose BOL it is: asked before, at once, and on record for both sides.
+
+use std::time::Duration;
+
+use crate::support::{App, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bol_goes_to_another_customer() {
+    let app = App::start().await;
+    let (office, acme, rival) = (app.office().await, app.acme().await, app.rival().await);
+    let bol = format!("/bols/{}", World::ACME_BOL);
+    assert_eq!((acme.get(&bol).await.status, rival.get(&bol).await.status), (200, 404));
+
+    // The page asks: for the customer, then whether that is meant, by name.
+    let ask = format!("/office/bols/assign?number={}", World::ACME_BOL);
+    let page = office.get(&ask).await;
+    assert!(page.attributes("select[name=customer] option", "value").contains(&"RIVAL".to_owned()));
+    let page = office.get(&format!("{ask}&number={}&customer=RIVAL", World::LOOSE_BOL)).await;
+    assert_eq!(page.one("h1"), "Assign 2 bills of lading to Rival Iron?");
+    assert!(page.one(".message").contains("Acme Steel stops seeing"), "{}", page.text());
+    assert_eq!(page.attributes("form[method=post] input[name=number]", "value"), [World::ACME_BOL, World::LOOSE_BOL]);
+    // Asking changes nothing.
+    assert_eq!(acme.get(&bol).await.status, 200);
+
+    let form = [("number", World::ACME_BOL), ("number", World::LOOSE_BOL), ("customer", "RIVAL")];
+    let answer = office.post("/office/bols/assign", &form).await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/bols?done=assigned"));
+    assert_eq!((acme.get(&bol).await.status, rival.get(&bol).await.status), (404, 200));
+    for document in &app.world.acme_documents {
+        assert_eq!(acme.get(&format!("/documents/{document}/download")).await.status, 404);
+        assert_eq!(rival.get(&format!("/documents/{document}/download")).await.status, 303);
+    }
+    assert!(!acme.get("/bols").await.text().contains(World::ACME_BOL));
+    // What the paper says stays; the office's list says whose it is.
+    let list = office.get("/bols?q=PRT-2025-0001").await;
+    assert_eq!(list.all("td.customer"), ["Rival Iron"]);
+    assert!(office.get(&bol).await.text().contains("Assigned to Rival Iron"));
+    // Who looked at it before is not the new customer's business.
+    assert!(!rival.get(&bol).await.text().contains(World::ACME));
+
+    let events = app.events("action, customer_code, bol_number, detail->>'from', detail->>'to'").await;
+    let assigned: Vec<&str> =
+        events.iter().filter(|event| event.starts_with("BOL_ASSIGNED")).map(String::as_str).collect();
+    assert_eq!(
+        assigned,
+        [
+            "BOL_ASSIGNED|ACME|PRT-2025-0001|ACME|RIVAL",
+            "BOL_ASSIGNED|RIVAL|PRT-2025-0001|ACME|RIVAL",
+            "BOL_ASSIGNED|RIVAL|PRT-2025-0004||RIVAL",
+        ]
+    );
+    // Again changes nothing and records nothing.
+    assert_eq!(office.post("/office/bols/assign", &form).await.status, 303);
+    assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE action = 'BOL_ASSIGNED'").await, ["3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_or_none() {
+    let app = App::start().await;
+    let office = app.office().await;
+    app.sql("UPDATE customers SET active = false WHERE code = 'RIVAL'").await;
+    let post = async |form: &[(&str, &str)]| office.post("/office/bols/assign", form).await;
+    for (form, status) in [
+        (vec![("number", World::ACME_BOL), ("customer", "RIVAL")], 422),
+        (vec![("number", World::ACME_BOL), ("customer", "NOBODY")], 422),
+        (vec![("number", World::ACME_BOL), ("customer", "")], 422),
+        (vec![("customer", "ACME")], 422),
+        (vec![("number", World::LOOSE_BOL), ("number", "PRT-2025-0999"), ("customer", "ACME")], 404),
+        (vec![("number", "nonsense"), ("customer", "ACME")], 404),
+    ] {
+        assert_eq!(post(&form).await.status, status, "{form:?}");
+    }
+    assert_eq!(app.rows("SELECT customer_id IS NULL FROM bols WHERE number = 'PRT-2025-0004'").await, ["true"]);
+    for actor in [app.acme().await, app.auditor().await] {
+        let form = [("number", World::LOOSE_BOL), ("customer", "ACME")];
+        assert_eq!(actor.post("/office/bols/assign", &form).await.status, 403);
+        assert_eq!(actor.get("/office/bols/assign?number=PRT-2025-0001").await.status, 403);
+    }
+    // One BOL leads back to its page.
+    let answer = post(&[("number", World::LOOSE_BOL), ("customer", "acme")]).await;
+    assert_eq!(answer.header("location"), "/bols/PRT-2025-0004?done=assigned");
+}
+
+/// While the storage is asked whether the file is there, the BOL goes to somebody else: no link, and the log says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn reassigned_while_the_former_customer_downloads() {
+    let app = App::start().await;
+    let (office, acme) = (app.office().await, app.acme().await);
+    let forth = [("number", World::ACME_BOL), ("customer", "RIVAL")];
+    let back = [("number", World::ACME_BOL), ("customer", "ACME")];
+    let download = format!("/bols/{}/download", World::ACME_BOL);
+    let downloading = async {
+        let mut given = 0;
+        for _ in 0..60 {
+            let answer = acme.get(&download).await;
+            assert!([303, 404].contains(&answer.status));
+            given += usize::from(answer.status == 303);
+        }
+        given
+    };
+    let assigning = async {
+        for _ in 0..10 {
+            assert_eq!(office.post("/office/bols/assign", &forth).await.status, 303);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert_eq!(office.post("/office/bols/assign", &back).await.status, 303);
+        }
+    };
+    let (given, ()) = tokio::join!(downloading, assigning);
+    let recorded = app.rows("SELECT count(*) FROM audit_events WHERE action = 'BOL_DOWNLOADED' AND outcome = 'success' AND customer_code = 'ACME'").await;
+    assert_eq!(recorded, [given.to_string()]);
+    let denied = app.rows("SELECT count(*) FROM audit_events WHERE action = 'ACCESS_DENIED'").await;
+    assert_eq!(denied, [(60 - given).to_string()]);
+}

@@ -1,0 +1,144 @@
+//! The inbox: what waits, filing it with a few keys, many at once, and the bin.
+
+use crate::issue::download;
+use crate::support::scan::paper;
+use crate::support::{Actor, App, World};
+use crate::upload::{one, outcomes};
+
+/// A paper that nothing is known of.
+async fn waiting(office: &Actor, text: &str) -> i64 {
+    let answer = one(office, &[("kind", "scale-ticket")], &format!("{text}.pdf"), &paper(text)).await;
+    assert_eq!(outcomes(&answer), ["needs_review"]);
+    answer.json()[0]["documentId"].as_i64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_filed_with_a_few_keys() {
+    let app = App::start().await;
+    let office = app.office().await;
+    assert!(office.get("/office/inbox").await.text().contains("Nothing waits"));
+    let id = waiting(&office, "ticket").await;
+    let page = office.get("/office/inbox").await;
+    assert_eq!(page.all(".intake h2"), ["ticket.pdf"]);
+    assert_eq!(page.one(".intake .why"), "No BOL number was found on it, in its name or in a list.");
+    assert_eq!(page.attributes(".intake option[selected]", "value"), ["scale-ticket"]);
+    assert_eq!(page.attributes("[autofocus]", "id"), [format!("number-{id}")]);
+    // Its first page, as a picture; looking is on record.
+    let picture = office.get(&page.attributes(".intake img", "src").concat()).await;
+    assert_eq!((picture.status, picture.header("content-type"), &picture.body[1..4]), (200, "image/png", &b"PNG"[..]));
+    assert!(app.events("action, document_id").await.contains(&format!("BOL_PREVIEWED|{id}")));
+
+    let file = format!("/office/documents/{id}/file");
+    for (number, kind, words) in [
+        ("", "scale-ticket", "looks like"),
+        ("5-5-5", "scale-ticket", "looks like"),
+        ("PRT-2025-0777", "scale-ticket", "no BOL PRT-2025-0777"),
+        ("25-5", "photo", "what kind"),
+    ] {
+        let answer = office.post(&file, &[("number", number), ("kind", kind)]).await;
+        assert_eq!(answer.status, 422, "{number}");
+        assert!(answer.one(&format!("#number-{id}-error")).contains(words), "{}", answer.text());
+        assert_eq!(answer.attributes(&format!("#number-{id}"), "value"), [number]);
+    }
+    assert_eq!(app.acme().await.get(&format!("/documents/{id}/download")).await.status, 404);
+    let answer = office.post(&file, &[("number", "25-5"), ("kind", "scale-ticket")]).await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/office/inbox?done=filed"));
+    // It has moved to its place, the object in the inbox stays, and the customer has it.
+    let row = app
+        .rows(&format!(
+            "SELECT object_key, file_name, arrived_key LIKE 'inbox/%', state, version FROM documents WHERE id = {id}"
+        ))
+        .await;
+    assert_eq!(row, ["bols/2025/PRT-2025-0005.scale-ticket.v1.pdf|PRT-2025-0005.scale-ticket.v1.pdf|true|stored|1"]);
+    assert_eq!(download(&app.acme().await, &format!("/documents/{id}/download")).await, paper("ticket"));
+    let events = app.events("action, customer_code, bol_number, document_kind, file_name").await;
+    assert!(
+        events.contains(&"DOCUMENT_FILED|ACME|PRT-2025-0005|scale-ticket|PRT-2025-0005.scale-ticket.v1.pdf".into()),
+        "{events:?}"
+    );
+    // Again is no mistake, elsewhere is one; what isn't there isn't there.
+    assert_eq!(office.post(&file, &[("number", "25-5"), ("kind", "scale-ticket")]).await.status, 303);
+    assert_eq!(office.post(&file, &[("number", "25-3"), ("kind", "scale-ticket")]).await.status, 409);
+    assert_eq!(office.post("/office/documents/99999/file", &[("number", "25-3"), ("kind", "other")]).await.status, 404);
+    assert_eq!(office.get("/office/documents/99999/preview").await.status, 404);
+    assert_eq!(office.get(&format!("/office/documents/{id}/preview")).await.status, 404);
+    // The same bytes a second time at the same BOL.
+    let twin = one(&office, &[("kind", "other")], "PRT-2025-0003.pdf", &paper("ticket")).await;
+    let twin = twin.json()[0]["documentId"].as_i64().unwrap();
+    let answer = office.post(&format!("/office/documents/{twin}/file"), &[("number", "25-5"), ("kind", "other")]).await;
+    assert_eq!(answer.status, 422);
+    assert!(answer.text().contains("Discard this one"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_and_the_bin() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let mut ids = Vec::new();
+    for n in 0..27 {
+        ids.push(waiting(&office, &format!("paper {n}")).await.to_string());
+    }
+    // The longest waiting first, 25 a page.
+    let page = office.get("/office/inbox").await;
+    assert_eq!((page.all(".intake h2").len(), page.all(".intake h2")[0].as_str()), (25, "paper 0.pdf"));
+    let next = page.attributes(".pager a", "href").concat();
+    assert_eq!(office.get(&next).await.all(".intake h2"), ["paper 25.pdf", "paper 26.pdf"]);
+
+    let ticked = |part: &[String]| part.iter().map(|id| ("document".to_owned(), id.clone())).collect::<Vec<_>>();
+    let post = async |part: &[String], more: &[(&str, &str)]| {
+        let mut form = ticked(part);
+        form.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        office.post("/office/inbox", &form).await
+    };
+    assert_eq!(post(&[], &[("action", "discard")]).await.status, 422);
+    let wrong = post(&ids[..2], &[("action", "file"), ("number", "x"), ("kind", "other")]).await;
+    assert_eq!((wrong.status, wrong.attributes("input[name=document][checked]", "value")), (422, ids[..2].to_vec()));
+    assert_eq!(wrong.attributes("#bulk-number", "value"), ["x"]);
+    assert_eq!(post(&ids[..20], &[("action", "file"), ("number", "25-1"), ("kind", "other")]).await.status, 303);
+    let versions = app
+        .rows(
+            "SELECT string_agg(version::text, ',' ORDER BY version) FROM documents WHERE kind = 'other' AND bol_id = 1",
+        )
+        .await;
+    assert_eq!(versions, [(1..=20).map(|n| n.to_string()).collect::<Vec<_>>().join(",")]);
+
+    assert_eq!(post(&ids[20..25], &[("action", "discard")]).await.status, 303);
+    assert_eq!(office.get("/office/inbox").await.all(".intake h2").len(), 2);
+    let bin = office.get("/office/inbox?show=bin").await;
+    assert_eq!(bin.all(".intake h2").len(), 5);
+    assert!(bin.text().contains("by Somebody"));
+    // What lies in the bin can be looked at by the office, and uploading it again takes it out.
+    assert_eq!(office.get(&format!("/documents/{}/download", ids[20])).await.status, 303);
+    let again = one(&office, &[("kind", "other")], "paper 20.pdf", &paper("paper 20")).await;
+    assert_eq!(outcomes(&again), ["needs_review"]);
+    assert_eq!(post(&ids[21..25], &[("action", "restore")]).await.status, 303);
+    assert_eq!(office.get("/office/inbox").await.all(".intake h2").len(), 7);
+    let counts = app
+        .rows("SELECT action, count(*) FROM audit_events WHERE action IN ('DOCUMENT_FILED', 'DOCUMENT_DISCARDED', 'DOCUMENT_RESTORED') GROUP BY 1 ORDER BY 1")
+        .await;
+    assert_eq!(counts, ["DOCUMENT_DISCARDED|5", "DOCUMENT_FILED|20", "DOCUMENT_RESTORED|5"]);
+    // A filed document can't be thrown away.
+    post(&ids[..1], &[("action", "discard")]).await;
+    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE discarded_at IS NOT NULL").await, ["0"]);
+    assert_eq!(post(&ids[..1], &[("action", "shred")]).await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_office_may() {
+    let app = App::start().await;
+    let id = waiting(&app.office().await, "secret").await;
+    for actor in [app.acme().await, app.auditor().await] {
+        for path in ["/office/inbox".to_owned(), format!("/office/documents/{id}/preview")] {
+            assert_eq!(actor.get(&path).await.status, 403, "{path}");
+        }
+        let file = format!("/office/documents/{id}/file");
+        assert_eq!(actor.post(&file, &[("number", "PRT-2025-0001"), ("kind", "other")]).await.status, 403);
+        let discard = [("document", &*id.to_string()), ("action", "discard")];
+        assert_eq!(actor.post("/office/inbox", &discard).await.status, 403);
+    }
+    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE bol_id IS NULL AND discarded_at IS NULL").await, ["1"]);
+    // BOLs that are nobody's are listed beside.
+    let page = app.user(World::ADMIN).await.get("/office/inbox?show=bols").await;
+    assert_eq!(page.attributes("input[name=number]", "value"), [World::LOOSE_BOL]);
+}

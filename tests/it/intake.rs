@@ -1,0 +1,281 @@
+//! Which BOL a file belongs to, against what is known; and uploads that are interrupted.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use primetrade::db::Database;
+use primetrade::documents::pending;
+use reqwest::Method;
+use reqwest::multipart::{Form, Part};
+use rustix::process::Signal;
+
+use crate::support::scan::paper;
+use crate::support::{Actor, Answer, App, PASSWORD, Program, World};
+use crate::upload::{one, outcomes, reason, send};
+
+async fn with_list(office: &Actor, list: &str, files: &[(&str, Vec<u8>)], first: bool) -> Answer {
+    let list = Part::bytes(list.as_bytes().to_vec()).file_name("list.csv");
+    let mut form = Form::new().text("kind", "");
+    if first {
+        form = form.part("mapping", list);
+        for (name, bytes) in files {
+            form = form.part("files", Part::bytes(bytes.clone()).file_name((*name).to_owned()));
+        }
+    } else {
+        for (name, bytes) in files {
+            form = form.part("files", Part::bytes(bytes.clone()).file_name((*name).to_owned()));
+        }
+        form = form.part("files", list);
+    }
+    let request = office.request(Method::POST, "/office/upload").header("accept", "application/json");
+    Answer::of(request.multipart(form)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_says_what_files_do_not() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let list = "file,number,kind,customer\n\
+                one.pdf,PRT-2025-0005,scale-ticket,ACME\n\
+                two.pdf,PRT-2025-0005,,RIVAL\n\
+                three.pdf,PRT-2025-0003,invoice,\n\
+                four.pdf,PRT-2025-0004,packing-list,RIVAL\n\
+                five.pdf,PRT-2025-0999,,\n\
+                six.pdf,PRT-2025-0005,,NOBODY\n";
+    let files = [
+        ("one.pdf", paper("one")),
+        ("two.pdf", paper("two")),
+        ("three.pdf", paper("three PRT-2025-0005")),
+        ("four.pdf", paper("four")),
+        ("five.pdf", paper("five")),
+        ("six.pdf", paper("six")),
+        ("seven.pdf", paper("seven")),
+    ];
+    let answer = with_list(&office, list, &files, true).await;
+    let expected = [
+        "stored PRT-2025-0005",
+        "needs_review",
+        "needs_review",
+        "stored PRT-2025-0004",
+        "needs_review",
+        "needs_review",
+        "needs_review",
+    ];
+    assert_eq!(outcomes(&answer), expected, "{}", answer.text());
+    for (index, words) in [
+        (1, "ACME's"),
+        (2, "different BOLs"),
+        (4, "no BOL PRT-2025-0999"),
+        (5, "no customer NOBODY"),
+        (6, "No BOL number"),
+    ] {
+        assert!(reason(&answer, index).contains(words), "{}", reason(&answer, index));
+    }
+    // The BOL that was nobody's is now the list's customer's, with the document, and both are on record.
+    let kinds = app.rows("SELECT c.code, d.kind FROM documents d JOIN customers c ON c.id = d.customer_id WHERE d.arrived_as IN ('one.pdf', 'four.pdf') ORDER BY d.arrived_as").await;
+    assert_eq!(kinds, ["RIVAL|packing-list", "ACME|scale-ticket"]);
+    assert_eq!(app.rival().await.get("/bols/PRT-2025-0004").await.status, 200);
+    let events = app.events("action, customer_code, bol_number, detail->>'to'").await;
+    assert!(events.contains(&"BOL_ASSIGNED|RIVAL|PRT-2025-0004|RIVAL".into()), "{events:?}");
+
+    // A list with a mistake has an outcome, and the files theirs.
+    let broken = with_list(&office, "file,number\nx.pdf,2025-5\n", &[("x.pdf", paper("x"))], true).await;
+    assert_eq!(outcomes(&broken), ["rejected", "needs_review"]);
+    assert!(reason(&broken, 0).contains("Line 2"));
+    // One that comes last helps those that wait for want of a number.
+    let files = [("late.pdf", paper("late")), ("PRT-2025-0003.pdf", paper("three"))];
+    let late = with_list(
+        &office,
+        "file;number;kind\nlate.pdf;PRT-2025-0005;invoice\nPRT-2025-0003.pdf;PRT-2025-0005;\n",
+        &files,
+        false,
+    )
+    .await;
+    assert_eq!(outcomes(&late), ["stored PRT-2025-0005", "stored PRT-2025-0003"]);
+    assert!(reason(&late, 1).contains("says PRT-2025-0005"), "{}", reason(&late, 1));
+    // And the same file again, with a list this time, is filed from where it waits.
+    let seven =
+        with_list(&office, "file,number\nseven.pdf,PRT-2025-0005\n", &[("seven.pdf", paper("seven"))], true).await;
+    assert_eq!(outcomes(&seven), ["stored PRT-2025-0005"]);
+    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as = 'seven.pdf'").await, ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_customer_of_the_form_is_held_against_the_bol() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let wrong = one(&office, &[("kind", "other"), ("customer", "RIVAL")], "PRT-2025-0005.pdf", &paper("a")).await;
+    assert_eq!(outcomes(&wrong), ["needs_review"]);
+    let right = one(&office, &[("kind", "other"), ("customer", "acme")], "PRT-2025-0005.pdf", &paper("b")).await;
+    assert_eq!(outcomes(&right), ["stored PRT-2025-0005"]);
+    let loose = one(&office, &[("kind", "other"), ("customer", "ACME")], "PRT-2025-0004.pdf", &paper("c")).await;
+    assert_eq!(outcomes(&loose), ["stored PRT-2025-0004"]);
+    assert_eq!(app.acme().await.get("/bols/PRT-2025-0004").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_bytes_at_another_bol_are_a_question() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let ticket = paper("a certificate for two loads");
+    assert_eq!(
+        outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &ticket).await),
+        ["stored PRT-2025-0005"]
+    );
+    let other = one(&office, &[("kind", "other")], "PRT-2025-0003.pdf", &ticket).await;
+    assert_eq!(outcomes(&other), ["needs_review"]);
+    assert!(reason(&other, 0).contains("PRT-2025-0005"), "{}", reason(&other, 0));
+    assert_eq!(outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0003.pdf", &ticket).await), ["duplicate"]);
+    assert_eq!(
+        outcomes(&one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", &ticket).await),
+        ["duplicate PRT-2025-0005"]
+    );
+    // Nothing on it says otherwise than what a person once said.
+    assert_eq!(outcomes(&one(&office, &[("kind", "other")], "scan.pdf", &ticket).await), ["duplicate PRT-2025-0005"]);
+    // Ten at once of the same, and ten different ones for the same BOL.
+    let same = paper("the same, ten times");
+    let answers = join_all((0..10).map(|_| one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &same))).await;
+    let stored = answers.iter().filter(|answer| outcomes(answer)[0].starts_with("stored")).count();
+    assert_eq!(stored, 1, "{:?}", answers.iter().map(outcomes).collect::<Vec<_>>());
+    let papers: Vec<_> = (0..10).map(|n| paper(&format!("different {n}"))).collect();
+    let answers =
+        join_all(papers.iter().map(|paper| one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", paper))).await;
+    assert!(answers.iter().all(|answer| outcomes(answer) == ["stored PRT-2025-0005"]));
+    let versions =
+        app.rows("SELECT string_agg(version::text, ',' ORDER BY version) FROM documents WHERE kind = 'invoice'").await;
+    assert_eq!(versions, ["1,2,3,4,5,6,7,8,9,10"]);
+}
+
+/// A row whose bytes never came, one whose bytes did, and one that was on its way out of the inbox.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_interrupted_is_settled() {
+    let app = App::start().await;
+    let office = app.office().await;
+    for (name, text) in [("PRT-2025-0005.pdf", "gone"), ("PRT-2025-0005.pdf", "there"), ("waits.pdf", "waits")] {
+        one(&office, &[("kind", "other")], name, &paper(text)).await;
+    }
+    let ids = app.rows("SELECT id FROM documents WHERE arrived_as <> '' ORDER BY id").await;
+    let gone = app.rows(&format!("SELECT object_key FROM documents WHERE id = {}", ids[0])).await.remove(0);
+    let now = app.clock.now().to_rfc3339();
+    app.sql(&format!(
+        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = '{now}' WHERE id IN ({}, {})",
+        ids[0], ids[1]
+    ))
+    .await;
+    app.sql(&format!(
+        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = '{now}', bol_id = 5, arrived_key = object_key, \
+         object_key = 'bols/2025/PRT-2025-0005.other.v9.pdf', version = 9 WHERE id = {}",
+        ids[2]
+    ))
+    .await;
+    std::fs::rename(app.media(&gone), app.media("elsewhere.pdf")).unwrap();
+    // Nobody sees them meanwhile.
+    assert_eq!(office.get(&format!("/documents/{}/download", ids[1])).await.status, 404);
+    let db = Database::new(&app.database, 2);
+    let config = primetrade::config::StorageConfig::Local { root: app.media("") };
+    let secret = primetrade::config::SecretKey::from_bytes(vec![0]);
+    let storage = primetrade::storage::Storage::new(&config, &secret, String::new()).await;
+    assert_eq!(pending::sweep_once(&db, &storage, &app.clock).await.unwrap(), 0, "not before nobody can be at it");
+    app.clock.advance(TimeDelta::minutes(16));
+    assert_eq!(pending::sweep_once(&db, &storage, &app.clock).await.unwrap(), 3);
+    assert_eq!(pending::sweep_once(&db, &storage, &app.clock).await.unwrap(), 0);
+    let left = app.rows("SELECT arrived_as, state, bol_id IS NULL, arrived_key IS NULL FROM documents WHERE arrived_as <> '' ORDER BY id").await;
+    assert_eq!(left, ["PRT-2025-0005.pdf|stored|false|true", "waits.pdf|stored|true|true"]);
+    let events = app.events("action, user_email, detail->>'settled'").await;
+    assert!(events.contains(&format!("DOCUMENT_UPLOADED|{}|after an interruption", World::OFFICE)), "{events:?}");
+    // What was gone comes again, and is stored.
+    assert_eq!(
+        outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("gone")).await),
+        ["stored PRT-2025-0005"]
+    );
+}
+
+/// Killed in the middle of a stack, started again, the same stack again.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_in_the_middle_nothing_is_lost_or_doubled() {
+    let app = App::on_s3(&[]).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let stack: Vec<(String, Vec<u8>)> =
+        (0..40).map(|n| (format!("PRT-2025-000{}_{n}.pdf", [1, 3, 5][n % 3]), paper(&format!("paper {n}")))).collect();
+    let files: Vec<(&str, Vec<u8>)> = stack.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+    let mut program = Program::start(folder.path(), app.environment(), &["serve"]);
+    let address = program.address().await;
+    let office = Actor::new(&address).log_in(World::OFFICE, PASSWORD).await;
+    let sending = tokio::spawn({
+        let (office, files) =
+            (office.clone(), files.iter().map(|(n, b)| ((*n).to_owned(), b.clone())).collect::<Vec<_>>());
+        async move {
+            let mut form = Form::new().text("kind", "other");
+            for (name, bytes) in files {
+                form = form.part("files", Part::bytes(bytes).file_name(name));
+            }
+            office
+                .request(Method::POST, "/office/upload")
+                .header("accept", "application/json")
+                .multipart(form)
+                .send()
+                .await
+        }
+    });
+    let stored = "SELECT count(*) FROM documents WHERE arrived_as <> '' AND state = 'stored'";
+    for _ in 0..400 {
+        if app.rows(stored).await[0].parse::<u32>().unwrap() >= 10 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    program.signal(Signal::KILL);
+    program.end().await;
+    assert!(sending.await.unwrap().is_err());
+    let survived = app.rows(stored).await.remove(0);
+    assert!((10..40).contains(&survived.parse::<usize>().unwrap()), "{survived}");
+
+    let mut program = Program::start(folder.path(), app.environment(), &["serve"]);
+    let office = Actor::new(&program.address().await).log_in(World::OFFICE, PASSWORD).await;
+    let answer = send(&office, &[("kind", "other")], &files).await;
+    let outcomes = outcomes(&answer);
+    let of = |word: &str| outcomes.iter().filter(|outcome| outcome.starts_with(word)).count();
+    assert_eq!((of("stored") + of("duplicate"), of("duplicate").to_string()), (40, survived), "{outcomes:?}");
+    assert_eq!(
+        app.rows("SELECT count(*), count(DISTINCT sha256) FROM documents WHERE arrived_as <> '' AND state = 'stored'")
+            .await,
+        ["40|40"]
+    );
+    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE state = 'pending'").await, ["0"]);
+    // Every row has its object, and every object its row.
+    let keys = app.rows("SELECT object_key FROM documents WHERE arrived_as <> ''").await;
+    let s3 = app.s3.as_ref().unwrap();
+    assert!(keys.iter().all(|key| s3.path_of(key).is_file()));
+    let objects = walk(&s3.path_of("bols"));
+    assert_eq!(objects, app.rows("SELECT object_key FROM documents").await.len());
+    program.signal(Signal::TERM);
+    program.end().await;
+}
+
+fn walk(folder: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| if path.is_dir() { walk(&path) } else { usize::from(path.extension().is_some_and(|e| e == "pdf")) })
+        .sum()
+}
+
+/// The storage is away: nothing is kept, the answer says so, and the same file will do later.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_storage_is_away() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let (folder, away) = (app.media("bols/2025"), app.media("bols/away"));
+    std::fs::rename(&folder, &away).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("a")).await;
+    assert_eq!((answer.status, outcomes(&answer)), (503, vec!["rejected".to_owned()]));
+    assert!(reason(&answer, 0).contains("Upload it again") && !answer.header("retry-after").is_empty());
+    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as <> ''").await, ["0"]);
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&away, &folder).unwrap();
+    assert_eq!(
+        outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("a")).await),
+        ["stored PRT-2025-0005"]
+    );
+}

@@ -1,0 +1,100 @@
+//! Our own paper as it comes back: scanned at every quality, turned and askew. Right, or in the inbox; never wrong.
+
+use crate::issue::{app, download};
+use crate::support::scan::{Picture, pages_of_text, sheet};
+use crate::support::{Actor, App, Load};
+use crate::upload::{one, outcomes, reason, send};
+
+async fn issued(app: &App, office: &Actor) -> (String, Vec<u8>) {
+    let number = Load::today(app).await.issue(office).await;
+    let pdf = download(office, &format!("/bols/{number}/download")).await;
+    (number, pdf)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_is_read_by_its_code() {
+    let app = app().await;
+    let office = app.office().await;
+    let (number, pdf) = issued(&app, &office).await;
+    let mut right = 0;
+    let mut tried = 0;
+    for (dpi, turns) in [
+        (100, vec![0.0, 3.0]),
+        (150, vec![90.0, 181.3]),
+        (200, vec![0.0, 93.0, 180.0, 267.0]),
+        (300, vec![3.0, 180.0]),
+        (600, vec![2.0]),
+    ] {
+        let picture = Picture::of(&pdf, dpi);
+        for turn in turns {
+            let scanned = picture.turned(turn);
+            let scanned = if dpi == 200 { scanned.black_and_white() } else { scanned };
+            let answer =
+                one(&office, &[("kind", "signed-bol")], &format!("scan {dpi} {turn}.pdf"), &scanned.pdf()).await;
+            let outcome = outcomes(&answer).concat();
+            assert!(
+                outcome == format!("stored {number}") || outcome == "needs_review",
+                "{dpi} {turn}: {}",
+                answer.text()
+            );
+            tried += 1;
+            if outcome != "needs_review" {
+                right += 1;
+            } else {
+                println!("{dpi} dpi, {turn} degrees: in the inbox");
+            }
+            assert!(dpi == 100 || outcome != "needs_review", "{dpi} {turn}: {}", answer.text());
+        }
+    }
+    assert!(right >= tried - 1, "{right} of {tried}");
+    // Each is a version of its own, and the customer has them all.
+    let versions = app.rows("SELECT max(version), count(*) FROM documents WHERE kind = 'signed-bol' AND arrived_as LIKE 'scan%' AND bol_id IS NOT NULL").await;
+    assert_eq!(versions, [format!("{right}|{right}")]);
+    let acme = app.acme().await.get(&format!("/bols/{number}")).await;
+    assert!(acme.all("#documents ~ table .older li").len() == right - 1 && acme.text().contains("Somebody"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_codes_or_two_sources_that_disagree_are_a_question() {
+    let app = app().await;
+    let office = app.office().await;
+    let (first, one_pdf) = issued(&app, &office).await;
+    let (second, two_pdf) = issued(&app, &office).await;
+    let (a, b) = (Picture::of(&one_pdf, 150), Picture::of(&two_pdf, 150));
+    let both = one(&office, &[("kind", "signed-bol")], "both.pdf", &sheet(&[&a, &b])).await;
+    assert_eq!(outcomes(&both), ["needs_review"]);
+    assert!(reason(&both, 0).contains(&first) && reason(&both, 0).contains(&second), "{}", reason(&both, 0));
+    let twice = one(&office, &[("kind", "signed-bol")], "twice.pdf", &sheet(&[&a, &a])).await;
+    assert_eq!(outcomes(&twice), [format!("stored {first}")]);
+    let misnamed = one(&office, &[("kind", "signed-bol")], &format!("{second}_signed.pdf"), &a.turned(1.0).pdf()).await;
+    assert_eq!(outcomes(&misnamed), ["needs_review"]);
+    assert!(reason(&misnamed, 0).contains("QR code") && reason(&misnamed, 0).contains("file name"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_in_the_text() {
+    let app = app().await;
+    let office = app.office().await;
+    let files = [
+        ("a.pdf", pages_of_text(&["one page", "PRT-2025-0005 on the other"])),
+        ("b.pdf", pages_of_text(&["PRT-2025-0005", "PRT-2025-0003"])),
+        ("c.pdf", pages_of_text(&["PRT-2025-12345 and XPRT-2025-0005, PRT-2025-00051"])),
+        ("bol 2025-5.pdf", pages_of_text(&["nothing"])),
+        ("prt-2025-0005.PDF", pages_of_text(&["nothing at all"])),
+        ("d.pdf", pages_of_text(&vec!["PRT-2025-0005 on every page"; 41])),
+    ];
+    let answer = send(&office, &[("kind", "other")], &files).await;
+    assert_eq!(
+        outcomes(&answer),
+        [
+            "stored PRT-2025-0005",
+            "needs_review",
+            "needs_review",
+            "needs_review",
+            "stored PRT-2025-0005",
+            "needs_review"
+        ]
+    );
+    assert!(reason(&answer, 2).contains("no BOL PRT-2025-12345"), "{}", reason(&answer, 2));
+    assert!(reason(&answer, 5).contains("41 pages"));
+}

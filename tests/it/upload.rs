@@ -1,0 +1,331 @@
+//! Handing files in: each with its outcome, and nothing of a hostile one.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use reqwest::multipart::{Form, Part};
+
+use crate::issue::download;
+use crate::support::scan::paper;
+use crate::support::{Actor, Answer, App, World, raw};
+
+/// A stack, its fields first, as the page sends it; the answer is JSON.
+pub async fn send(actor: &Actor, fields: &[(&str, &str)], files: &[(&str, Vec<u8>)]) -> Answer {
+    let mut form = Form::new();
+    for (name, value) in fields {
+        form = form.text((*name).to_owned(), (*value).to_owned());
+    }
+    for (name, bytes) in files {
+        form = form.part("files", Part::bytes(bytes.clone()).file_name((*name).to_owned()));
+    }
+    let request = actor.request(Method::POST, "/office/upload").header("accept", "application/json");
+    Answer::of(request.multipart(form)).await
+}
+
+/// "stored PRT-2025-0001", in the order of the files.
+pub fn outcomes(answer: &Answer) -> Vec<String> {
+    let list = answer.json();
+    let list = list.as_array().unwrap_or_else(|| panic!("{}", answer.text()));
+    list.iter()
+        .map(|receipt| {
+            let number = receipt["bolNumber"].as_str().unwrap_or_default();
+            format!("{} {number}", receipt["outcome"].as_str().unwrap()).trim_end().to_owned()
+        })
+        .collect()
+}
+
+pub fn reason(answer: &Answer, index: usize) -> String {
+    answer.json()[index]["reason"].as_str().unwrap().to_owned()
+}
+
+pub async fn one(actor: &Actor, fields: &[(&str, &str)], name: &str, bytes: &[u8]) -> Answer {
+    send(actor, fields, &[(name, bytes.to_vec())]).await
+}
+
+fn sample(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/tests/samples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_sample_has_its_outcome_and_doing_it_again_doubles_nothing() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let expected = [
+        // PRT-2025-0002 is void in this world.
+        ("PRT-2025-0002.pdf", "needs_review", "void"),
+        ("PRT-2025-0005_signed.pdf", "stored PRT-2025-0005", "signed"),
+        ("empty.pdf", "rejected", "empty"),
+        ("encrypted.pdf", "rejected", "password"),
+        ("html-in-disguise.pdf", "rejected", "isn't a PDF"),
+        ("opens-with-javascript.pdf", "rejected", "script"),
+        ("scan0001.pdf", "stored PRT-2025-0004", "signed"),
+        ("text-names-another-number.pdf", "stored PRT-2025-0003", "other"),
+        ("truncated.pdf", "rejected", "cut off"),
+    ];
+    let files: Vec<(&str, Vec<u8>)> = expected.iter().map(|(name, ..)| (*name, sample(name))).collect();
+    let answer = send(&office, &[("kind", "")], &files).await;
+    assert_eq!(answer.status, 200);
+    let wanted: Vec<&str> = expected.iter().map(|(_, outcome, _)| *outcome).collect();
+    assert_eq!(outcomes(&answer), wanted, "{}", answer.text());
+    for (index, (name, _, word)) in expected.iter().enumerate() {
+        assert!(reason(&answer, index).contains(word), "{name}: {}", reason(&answer, index));
+        assert_eq!(answer.json()[index]["fileName"], *name);
+    }
+    let rows = "SELECT b.number, d.kind, d.version, d.object_key, d.arrived_as, d.stored_by, d.state \
+                FROM documents d JOIN bols b ON b.id = d.bol_id WHERE d.arrived_as <> '' ORDER BY d.id";
+    let stored = app.rows(rows).await;
+    assert_eq!(
+        stored,
+        [
+            "PRT-2025-0005|signed-bol|1|bols/2025/PRT-2025-0005.signed-bol.v1.pdf|PRT-2025-0005_signed.pdf|Somebody|stored",
+            "PRT-2025-0004|signed-bol|1|bols/2025/PRT-2025-0004.signed-bol.v1.pdf|scan0001.pdf|Somebody|stored",
+            "PRT-2025-0003|other|1|bols/2025/PRT-2025-0003.other.v1.pdf|text-names-another-number.pdf|Somebody|stored",
+        ]
+    );
+    // Whoever has the BOL has the document; nobody else does.
+    let id = answer.json()[1]["documentId"].as_i64().unwrap();
+    assert_eq!(
+        download(&app.acme().await, &format!("/documents/{id}/download")).await,
+        sample("PRT-2025-0005_signed.pdf")
+    );
+    assert_eq!(app.rival().await.get(&format!("/documents/{id}/download")).await.status, 404);
+    // What waits is the office's alone.
+    let waiting = answer.json()[0]["documentId"].as_i64().unwrap();
+    assert_eq!(app.acme().await.get(&format!("/documents/{waiting}/download")).await.status, 404);
+    assert_eq!(download(&office, &format!("/documents/{waiting}/download")).await, sample("PRT-2025-0002.pdf"));
+
+    let before = app.rows("SELECT count(*) FROM documents").await;
+    let again = send(&office, &[("kind", "")], &files).await;
+    let changed: Vec<String> = wanted
+        .iter()
+        .map(|outcome| match outcome.split_once(' ') {
+            Some((_, number)) => format!("duplicate {number}"),
+            None if *outcome == "needs_review" => "duplicate".into(),
+            None => (*outcome).to_owned(),
+        })
+        .collect();
+    assert_eq!(outcomes(&again), changed);
+    assert_eq!(app.rows("SELECT count(*) FROM documents").await, before);
+
+    let counts = app
+        .rows(
+            "SELECT action, outcome, count(*) FROM audit_events WHERE action LIKE 'DOCUMENT%' GROUP BY 1, 2 ORDER BY 1",
+        )
+        .await;
+    assert_eq!(counts, ["DOCUMENT_REJECTED|failed|10", "DOCUMENT_UPLOADED|success|4"]);
+    let event = app
+        .rows("SELECT customer_code, bol_number, document_kind, file_name, encode(sha256, 'hex') <> '', detail->>'file', detail->'found' FROM audit_events WHERE action = 'DOCUMENT_UPLOADED' AND bol_number = 'PRT-2025-0005'")
+        .await;
+    assert_eq!(
+        event,
+        [
+            r#"ACME|PRT-2025-0005|signed-bol|PRT-2025-0005.signed-bol.v1.pdf|true|PRT-2025-0005_signed.pdf|{"text": ["PRT-2025-0005"], "file name": ["PRT-2025-0005"]}"#
+        ]
+    );
+}
+
+/// As a browser without script sends it: a redirect to the page with the outcomes, which a reload shows again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_form_works_without_script() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let page = office.get("/office/upload").await;
+    let batch = page.attributes("input[name=batch]", "value").concat();
+    assert!(!batch.is_empty());
+    let form = Form::new()
+        .text("batch", batch.clone())
+        .text("kind", "scale-ticket")
+        .text("customer", "")
+        .part("mapping", Part::bytes(Vec::new()).file_name(""))
+        .part("files", Part::bytes(paper("PRT-2025-0005 ticket")).file_name("a.pdf"))
+        .part("files", Part::bytes(paper("nothing")).file_name("<b>.pdf"))
+        .part("files", Part::bytes(b"GIF89a".to_vec()).file_name("c.pdf"));
+    let answer = Answer::of(office.request(Method::POST, "/office/upload").multipart(form)).await;
+    assert_eq!((answer.status, answer.header("location")), (303, &*format!("/office/upload?batch={batch}")));
+    let shown = office.get(answer.header("location")).await;
+    let text = shown.all("main").concat();
+    for expected in ["PRT-2025-0005", "a.pdf", "<b>.pdf", "c.pdf", "isn't a PDF", "No BOL number"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    // Another clerk doesn't see it, and nothing chosen is a mistake.
+    let other = app.user(World::ADMIN).await.get(&format!("/office/upload?batch={batch}")).await;
+    assert!(!other.text().contains("c.pdf"));
+    let empty = Form::new().text("kind", "").part("files", Part::bytes(Vec::new()).file_name(""));
+    let answer = Answer::of(office.request(Method::POST, "/office/upload").multipart(empty)).await;
+    assert_eq!(answer.status, 422);
+    assert!(answer.text().contains("Choose at least one file"));
+    let nothing = send(&office, &[("kind", "")], &[]).await;
+    assert_eq!((nothing.status, nothing.header("content-type")), (422, "application/problem+json"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_office_may() {
+    let app = App::start().await;
+    let file = paper("PRT-2025-0005");
+    for (actor, status) in [(app.acme().await, 403), (app.auditor().await, 403), (app.stranger(), 401)] {
+        assert_eq!(one(&actor, &[], "PRT-2025-0005.pdf", &file).await.status, status);
+    }
+    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as <> ''").await, ["0"]);
+    assert_eq!(app.stranger().get("/office/upload").await.status, 303);
+    assert_eq!(one(&app.user(World::ADMIN).await, &[], "PRT-2025-0005.pdf", &file).await.status, 200);
+}
+
+/// A name is a label: it leads nowhere, breaks no header and no page.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_names_are_labels() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let long = format!("{}.pdf", "n".repeat(10_000));
+    let names = BTreeMap::from([
+        ("../../../etc/x.pdf", "x.pdf"),
+        ("..\\..\\boot.pdf", "boot.pdf"),
+        ("say \"yes\".pdf", "say \"yes\".pdf"),
+        ("a%0D%0ASet-Cookie: x=1.pdf", "a Set-Cookie: x=1.pdf"),
+        ("invoice\u{202e}fdp.exe", "invoicefdp.exe"),
+        ("<script>alert(1)<!script>.pdf", "<script>alert(1)<!script>.pdf"),
+        ("Überweisung 日本.pdf", "Überweisung 日本.pdf"),
+        (&*long, "nnnnnnnn"),
+        ("'; DROP TABLE bols; --.pdf", "'; DROP TABLE bols; --.pdf"),
+    ]);
+    for (index, (sent, shown)) in names.iter().enumerate() {
+        let answer =
+            one(&office, &[("kind", "other"), ("batch", "names")], sent, &paper(&format!("paper {index}"))).await;
+        assert_eq!(outcomes(&answer), ["needs_review"], "{sent}: {}", answer.text());
+        let name = answer.json()[0]["fileName"].as_str().unwrap().to_owned();
+        assert!(name.starts_with(shown) && name.chars().count() <= 180, "{name}");
+        let id = answer.json()[0]["documentId"].as_i64().unwrap();
+        let link = office.get(&format!("/documents/{id}/download")).await;
+        let file = office.get(link.header("location")).await;
+        assert_eq!(file.status, 200, "{name}");
+        assert!(file.headers.get("set-cookie").is_none());
+    }
+    for page in ["/office/inbox", "/office/upload?batch=names"] {
+        let page = office.get(page).await;
+        assert!(!page.text().contains("<script>alert") && page.text().contains("&#60;script&#62;"));
+    }
+    let keys = app
+        .rows("SELECT DISTINCT object_key ~ '^inbox/[0-9]{4}/[0-9a-f]{64}[.]pdf$' FROM documents WHERE bol_id IS NULL")
+        .await;
+    assert_eq!(keys, ["true"]);
+    // NUL and raw line ends make no header at all.
+    for name in ["a\0.pdf", "a\r\nX: y.pdf"] {
+        let body = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\r\n%PDF-\r\n--b--\r\n"
+        );
+        let request = office
+            .request(Method::POST, "/office/upload")
+            .header("content-type", "multipart/form-data; boundary=b")
+            .header("accept", "application/json")
+            .body(body);
+        let answer = Answer::of(request).await;
+        assert!(answer.status == 400 || outcomes(&answer) == ["rejected"], "{}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_bodies_are_refused_and_nothing_is_lost() {
+    let app = App::start_with(&[("MAX_UPLOAD_MB", "1")]).await;
+    let office = app.office().await;
+    // Too large: 413 by itself, and no reason to stop among others.
+    let large = [b"%PDF-1.7\n".to_vec(), vec![b' '; 1_100_000]].concat();
+    let answer = one(&office, &[("kind", "other")], "large.pdf", &large).await;
+    assert_eq!((answer.status, outcomes(&answer)), (413, vec!["rejected".to_owned()]));
+    assert!(reason(&answer, 0).contains("larger than 1 MB"));
+    let fine = paper("PRT-2025-0005 fine");
+    let answer = send(&office, &[("kind", "other")], &[("large.pdf", large.clone()), ("fine.pdf", fine)]).await;
+    assert_eq!((answer.status, outcomes(&answer)), (200, vec!["rejected".into(), "stored PRT-2025-0005".into()]));
+
+    let post = |kind: &'static str, body: Vec<u8>| {
+        let request = office.request(Method::POST, "/office/upload").header("accept", "application/json");
+        Answer::of(request.header("content-type", kind).body(body))
+    };
+    for (kind, body) in [
+        ("text/plain", b"hello".to_vec()),
+        ("multipart/form-data", b"--b--".to_vec()),
+        ("multipart/form-data; boundary=b", b"no boundary".to_vec()),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"x.pdf\"\r\n\r\n%PDF-".to_vec(),
+        ),
+        ("multipart/form-data; boundary=b", b"--b\r\n\r\n%PDF-\r\n--b--\r\n".to_vec()),
+    ] {
+        let shown = String::from_utf8_lossy(&body).into_owned();
+        let answer = post(kind, body).await;
+        assert_eq!((answer.status, answer.header("content-type")), (400, "application/problem+json"), "{shown}");
+    }
+    // Parts without end, and compressed bodies.
+    let part = b"--b\r\nContent-Disposition: form-data; name=\"other\"\r\n\r\nx\r\n".repeat(5_001);
+    assert_eq!(post("multipart/form-data; boundary=b", [part, b"--b--\r\n".to_vec()].concat()).await.status, 413);
+    let request = office.request(Method::POST, "/office/upload").header("content-encoding", "gzip");
+    assert_eq!(Answer::of(request.body(vec![0x1f, 0x8b, 8, 0])).await.status, 415);
+    assert_eq!(
+        post(
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Disposition: form-data; name=\"kind\"\r\n\r\nphoto\r\n--b--\r\n".to_vec()
+        )
+        .await
+        .status,
+        422
+    );
+    assert!(
+        raw(
+            &app,
+            b"POST /office/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        .await
+        .contains("400")
+    );
+
+    // Things that call themselves PDF, and bombs inside of it.
+    let bomb = deflate_bomb();
+    for (name, bytes) in [
+        ("page.pdf", b"<!doctype html><script>alert(1)</script>".to_vec()),
+        ("picture.pdf", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>".to_vec()),
+        ("both.pdf", [b"GIF89a ".to_vec(), paper("PRT-2025-0005")].concat()),
+        ("behind.pdf", [paper("PRT-2025-0005"), vec![b'P'; 2_000]].concat()),
+        ("header.pdf", b"%PDF-1.7\n%%EOF startxref".to_vec()),
+        ("loop.pdf", b"%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[2 0 R]/Count 1>>endobj\ntrailer<</Root 1 0 R>>\nstartxref\n0\n%%EOF".to_vec()),
+        ("deep.pdf", format!("%PDF-1.7\n1 0 obj{}endobj\ntrailer<</Root 1 0 R>>\nstartxref\n0\n%%EOF", "[".repeat(200_000)).into_bytes()),
+    ] {
+        let answer = one(&office, &[("kind", "other")], name, &bytes).await;
+        assert_eq!(outcomes(&answer), ["rejected"], "{name}: {}", answer.text());
+    }
+    let answer = one(&office, &[("kind", "other")], "bomb.pdf", &bomb).await;
+    assert!(["rejected", "needs_review"].contains(&&*outcomes(&answer)[0]), "{}", answer.text());
+    assert_eq!(office.get("/healthz").await.status, 200);
+}
+
+/// A page whose content is twenty megabytes of operators, in a few kilobytes.
+fn deflate_bomb() -> Vec<u8> {
+    use std::io::Write;
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    let piece = b"0 0 m 9 9 l S ".repeat(75_000);
+    for _ in 0..20 {
+        packed.write_all(&piece).unwrap();
+    }
+    let packed = packed.finish().unwrap();
+    assert!(packed.len() < 100_000, "{}", packed.len());
+    let head = format!(
+        "%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
+         3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R>>endobj\n\
+         4 0 obj<</Length {}/Filter/FlateDecode>>stream\n",
+        packed.len()
+    );
+    [head.as_bytes(), &packed, b"\nendstream endobj\ntrailer<</Root 1 0 R>>\nstartxref\n0\n%%EOF\n"].concat()
+}
+
+/// Fields may come behind the files they are about; files wait for their kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_may_come_last() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let form = Form::new()
+        .part("files", Part::bytes(paper("PRT-2025-0005 a")).file_name("a.pdf"))
+        .part("files", Part::bytes(paper("PRT-2025-0005 b")).file_name("b.pdf"))
+        .text("kind", "packing-list");
+    let request = office.request(Method::POST, "/office/upload").header("accept", "application/json");
+    let answer = Answer::of(request.multipart(form)).await;
+    assert_eq!(outcomes(&answer), ["stored PRT-2025-0005"; 2]);
+    let kinds = app.rows("SELECT DISTINCT kind FROM documents WHERE arrived_as <> ''").await;
+    assert_eq!(kinds, ["packing-list"]);
+}

@@ -1,0 +1,92 @@
+//! A real clamd with a signature of its own: what it finds is refused, and without it nothing is taken.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::App;
+use crate::support::scan::paper;
+use crate::upload::{one, outcomes, reason};
+
+struct Clamd {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Clamd {
+    /// Knows one virus: the words "bad iron".
+    async fn start() -> Self {
+        let folder = TempDir::with_prefix("primetrade-clamd-").unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::create_dir(folder.path().join("db")).unwrap();
+        std::fs::write(folder.path().join("db/test.ndb"), format!("Test.Iron:0:*:{}\n", hex::encode("bad iron")))
+            .unwrap();
+        let settings = format!(
+            "DatabaseDirectory {}\nLocalSocket {}\nForeground yes\nLogFile {}\nTemporaryDirectory {}\n",
+            path("db"),
+            path("clamd.sock"),
+            path("log"),
+            folder.path().display()
+        );
+        std::fs::write(folder.path().join("clamd.conf"), settings).unwrap();
+        let program = ["/usr/sbin/clamd", "/opt/homebrew/sbin/clamd", "/usr/local/sbin/clamd"]
+            .into_iter()
+            .find(|program| std::path::Path::new(program).exists())
+            .expect("scripts/need clamd");
+        let child = Command::new(program)
+            .args(["--config-file", &path("clamd.conf")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let clamd = Self { child, folder };
+        for _ in 0..300 {
+            if std::os::unix::net::UnixStream::connect(clamd.socket()).is_ok() {
+                return clamd;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("clamd doesn't start: {}", std::fs::read_to_string(clamd.folder.path().join("log")).unwrap_or_default());
+    }
+
+    fn socket(&self) -> String {
+        self.folder.path().join("clamd.sock").display().to_string()
+    }
+}
+
+impl Drop for Clamd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_scanner_finds_is_refused() {
+    let clamd = Clamd::start().await;
+    let socket = clamd.socket();
+    let app = App::start_with(&[("CLAMD_ADDRESS", &socket)]).await;
+    let office = app.office().await;
+    let fine = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("good iron")).await;
+    assert_eq!(outcomes(&fine), ["stored PRT-2025-0005"]);
+    let bad = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("bad iron")).await;
+    assert_eq!(outcomes(&bad), ["rejected"]);
+    assert!(reason(&bad, 0).contains("Test.Iron"), "{}", reason(&bad, 0));
+    assert!(
+        app.events("action, detail->>'reason'")
+            .await
+            .iter()
+            .any(|e| e.starts_with("DOCUMENT_REJECTED|") && e.contains("Test.Iron"))
+    );
+    // Larger than one chunk.
+    let large = [paper("good iron, and much of it"), vec![b' '; 300_000], b"\n%%EOF\n".to_vec()].concat();
+    let large = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &large).await;
+    assert_eq!(outcomes(&large), ["stored PRT-2025-0005"]);
+
+    // The scanner goes away: fail closed.
+    drop(clamd);
+    let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("any iron")).await;
+    assert_eq!((answer.status, outcomes(&answer)), (503, vec!["rejected".to_owned()]));
+    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as <> ''").await, ["2"]);
+}
