@@ -13,7 +13,8 @@ const LABELS = { stored: "Stored", duplicate: "Already here", needs_review: "In 
 
 const waiting = [];
 const counts = new Map();
-let total = 0, running = 0, listed = false, told = 0, timer = null;
+let total = 0, running = 0, told = 0, timer = null;
+let untried = false; // a list has come along, and no answer yet says that it can be read
 
 for (const hint of document.querySelectorAll(".scripted")) hint.hidden = false;
 input.required = false; // files may also be dropped
@@ -49,7 +50,7 @@ function tell(now) {
   clearTimeout(timer);
   [timer, told] = [null, Date.now()];
   const done = [...counts.values()].reduce((sum, count) => sum + count, 0);
-  const parts = [...counts].map(([outcome, count]) => `${count} ${LABELS[outcome].toLowerCase()}`);
+  const parts = [...counts].filter(([, count]) => count).map(([outcome, count]) => `${count} ${LABELS[outcome].toLowerCase()}`);
   progress.textContent = (done < total ? [`${done} of ${total} files`, ...parts] : parts).join(" · ");
 }
 
@@ -68,7 +69,7 @@ function settle(job, receipt) {
   if (receipt.outcome === "failed") {
     const again = why.appendChild(element("button", "button small", "Try again"));
     again.type = "button";
-    again.addEventListener("click", () => { add(job); next(); });
+    again.addEventListener("click", () => { add(job); next(); }, { once: true });
   } else {
     job.file = null; // a thousand files needn't stay in memory
   }
@@ -78,7 +79,10 @@ function settle(job, receipt) {
 function add(job) {
   if (job.outcome) counts.set(job.outcome, counts.get(job.outcome) - 1);
   job.outcome = null;
+  job.row.outcome.replaceChildren(element("span", "count", "Waiting"));
+  job.row.why.textContent = "";
   waiting.push(job);
+  tell();
 }
 
 function send(job) {
@@ -111,19 +115,20 @@ async function work(job) {
     if (status === 401) return settle(job, { outcome: "failed", reason: "You have been logged out. Log in in another tab, then try again. " });
     const passing = status === 0 || status === 408 || status === 429 || status === 502 || status === 503;
     if (Array.isArray(answer) && answer.length && !passing) {
-      // A list that can't be read has an outcome of its own, the same with every file: shown once.
-      if (answer.length > 1 && !listed) {
-        listed = true;
+      untried = false;
+      // A list that can't be read has an outcome of its own, and isn't sent again.
+      if (answer.length > 1) {
         const broken = answer[0];
         const list = { row: row({ name: broken.fileName, size: job.fields.mapping?.size ?? 0 }), fields: job.fields };
         rows.prepend(list.row.line);
         total += 1;
+        job.fields.mapping = null;
         settle(list, broken);
       }
       return settle(job, answer[answer.length - 1]);
     }
     if (!passing || attempt >= PAUSES.length) {
-      const reason = status === 0 ? "The connection was lost." : answer?.detail ?? answer?.[0]?.reason ?? `The server answered ${status}.`;
+      const reason = status === 0 ? "The connection was lost." : answer?.detail ?? answer?.at?.(-1)?.reason ?? `The server answered ${status}.`;
       return settle(job, { outcome: "failed", reason: `${reason} ` });
     }
     const pause = Math.min(after || PAUSES[attempt], 30);
@@ -134,13 +139,13 @@ async function work(job) {
 }
 
 function next() {
-  while (running < AT_ONCE && waiting.length) {
+  while (running < (untried ? 1 : AT_ONCE) && waiting.length) {
     const job = waiting.shift();
     running += 1;
     work(job).finally(() => {
       running -= 1;
-      if (waiting.length) return next();
-      if (!running) finish();
+      if (waiting.length) next();
+      else if (!running) finish();
     });
   }
 }
@@ -150,6 +155,8 @@ function finish() {
   // From now on a reload shows what became of them.
   history.replaceState(null, "", `/office/upload?batch=${form.batch.value}`);
   if (!counts.get("failed")) form.reset();
+  // Whoever is at work elsewhere on the page stays there.
+  if (document.activeElement === document.body || form.contains(document.activeElement)) document.getElementById("outcomes-title").focus();
 }
 
 function start(files) {
@@ -169,9 +176,22 @@ function start(files) {
     if (file.size > most) settle(job, { outcome: "rejected", reason: `It is larger than ${form.dataset.maxMb} MB. Scan it in grey and at 200 dpi, or split it.` });
     else waiting.push(job);
   }
-  if (!added.childElementCount) return;
+  if (!added.childElementCount) {
+    // A list by itself does nothing yet: it waits in its field for the files.
+    const list = all.find(isList);
+    if (list) {
+      const taken = new DataTransfer();
+      taken.items.add(list);
+      form.mapping.files = taken.files;
+      form.mapping.focus();
+    }
+    return;
+  }
+  if (total === added.childElementCount) rows.replaceChildren(); // what the page showed was of another stack
+  untried ||= Boolean(fields.mapping);
   rows.append(added);
   section.hidden = false;
+  section.scrollIntoView({ block: "start" });
   tell(true);
   next();
 }

@@ -1,5 +1,5 @@
 DROP TABLE uploads;
-DROP INDEX bols_unassigned, documents_pending, documents_sha256, documents_inbox;
+DROP INDEX bols_unassigned, documents_pending, documents_sha256, documents_arrived_key, documents_inbox;
 ALTER TABLE documents
     DROP COLUMN arrived_as,
     DROP COLUMN arrived_key,

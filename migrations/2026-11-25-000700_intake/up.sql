@@ -19,6 +19,7 @@ COMMENT ON COLUMN documents.pending_at IS 'When somebody last began to store it.
 COMMENT ON COLUMN documents.discarded_at IS 'In the bin of the inbox since then; it can be put back.';
 
 CREATE INDEX documents_inbox ON documents (id) WHERE bol_id IS NULL;
+CREATE INDEX documents_arrived_key ON documents (arrived_key) WHERE arrived_key IS NOT NULL;
 CREATE INDEX documents_sha256 ON documents (sha256);
 CREATE INDEX documents_pending ON documents (pending_at) WHERE state = 'pending';
 CREATE INDEX bols_unassigned ON bols (bol_date DESC, id DESC) WHERE customer_id IS NULL;

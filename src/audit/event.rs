@@ -36,6 +36,8 @@ pub enum Action {
     DocumentRejected,
     /// Out of the inbox, to a BOL.
     DocumentFiled,
+    /// Taken away from its BOL, back into the inbox.
+    DocumentUnfiled,
     DocumentDiscarded,
     /// Out of the bin, into the inbox.
     DocumentRestored,
@@ -67,6 +69,7 @@ impl Action {
             Self::DocumentUploaded => "DOCUMENT_UPLOADED",
             Self::DocumentRejected => "DOCUMENT_REJECTED",
             Self::DocumentFiled => "DOCUMENT_FILED",
+            Self::DocumentUnfiled => "DOCUMENT_UNFILED",
             Self::DocumentDiscarded => "DOCUMENT_DISCARDED",
             Self::DocumentRestored => "DOCUMENT_RESTORED",
             Self::AccessDenied => "ACCESS_DENIED",

@@ -2,13 +2,15 @@
 //! what the portal sees in a file: `primetrade examine <file.pdf`.
 
 use std::io;
+use std::os::fd::AsFd;
 
 use super::Failure;
 use crate::documents::examine;
 
 pub fn run(prefix: &str, preview: bool) -> Result<(), Failure> {
     examine::confine().map_err(Failure::problem)?;
-    let (input, output) = (io::stdin().lock(), io::stdout().lock());
+    let input = io::stdin().as_fd().try_clone_to_owned().map_err(Failure::problem)?.into();
+    let output = io::stdout().lock();
     let done = if preview { examine::preview(input, output) } else { examine::run(prefix, input, output) };
     done.map_err(Failure::problem)
 }

@@ -23,6 +23,8 @@ pub struct Document {
     pub stored_at: Option<DateTime<Utc>>,
     /// Who stored it, by the name of then; empty on documents from before the portal.
     pub stored_by: String,
+    /// The name of the file that was handed in; empty for what the portal printed.
+    pub arrived_as: String,
 }
 
 #[derive(Clone, Debug, Default, Insertable)]

@@ -11,6 +11,7 @@ mod safety;
 mod text;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
@@ -83,9 +84,8 @@ enum Line {
 }
 
 /// `primetrade examine`: the file on standard input, the findings on standard output.
-pub fn run(prefix: &str, mut input: impl Read, mut output: impl Write) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes)?;
+pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> {
+    let bytes = whole(input)?;
     let mut say = |line: &Line| {
         serde_json::to_writer(&mut output, line)?;
         output.write_all(b"\n")?;
@@ -123,12 +123,18 @@ pub fn run(prefix: &str, mut input: impl Read, mut output: impl Write) -> io::Re
 }
 
 /// `primetrade examine --preview`: the first page as a picture (PNG) on standard output.
-pub fn preview(mut input: impl Read, mut output: impl Write) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes)?;
-    let pdf = file::open(bytes).map_err(|fault| io::Error::other(fault.reason()))?;
+pub fn preview(input: File, mut output: impl Write) -> io::Result<()> {
+    let pdf = file::open(whole(input)?).map_err(|fault| io::Error::other(fault.reason()))?;
     let page = pdf.pages().first().ok_or_else(|| io::Error::other(Fault::NoPage.reason()))?;
     output.write_all(&pixels::preview(page)?)
+}
+
+/// In one piece of memory that doesn't have to grow.
+fn whole(mut input: File) -> io::Result<Vec<u8>> {
+    let size = input.metadata()?.len().try_into().map_err(io::Error::other)?;
+    let mut bytes = Vec::with_capacity(size);
+    input.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The limits that the process sets itself before it reads a byte.

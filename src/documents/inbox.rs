@@ -9,10 +9,10 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
+use super::Kind;
 use super::examine::{ExamineError, Examiner};
 use super::pending::{self, Pending, Subject};
 use super::spool::Spool;
-use super::{Kind, key_for};
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Origin};
 use crate::bols::BolNumber;
@@ -197,13 +197,47 @@ impl Desk<'_> {
         if twin.is_some() {
             return Ok(Err(FileError::Double(number.clone())));
         }
-        let version = pending::next_version(connection, place.id, kind).await?;
-        let key = key_for(number, kind, version).map_err(|_| pending::no_key(number.as_str()))?;
+        let (version, key) = pending::next_version(connection, (place.id, number), kind).await?;
         let now = self.clock.now();
         match pending::move_to(connection, id, (place.id, kind, version), &key, self.viewer, now).await? {
             0 => Ok(Err(FileError::Gone)),
             _ => Ok(Ok(Pending { id, bol_id: Some(place.id), key })),
         }
+    }
+
+    /// Takes a document that was handed in away from its BOL, into the inbox: it was the wrong one. From the commit on nobody
+    /// but the office sees it. Gives the number of the BOL.
+    pub async fn unfile(&self, id: i64) -> Result<String, FileError> {
+        let unfiled = self.db.transaction(async |connection| {
+            let handed_in = documents::table
+                .find(id)
+                .filter(documents::state.eq("stored"))
+                .filter(documents::arrived_as.ne(""))
+                .select(documents::bol_id.assume_not_null());
+            let Some(bol_id) = handed_in.filter(documents::bol_id.is_not_null()).first(connection).await.optional()?
+            else {
+                return Ok(None);
+            };
+            pending::lock_bol(connection, Some(bol_id)).await?;
+            let subject = Subject::find(connection, id).await?;
+            let Some(number) = subject.bol_number.clone().filter(|_| subject.bol_id == Some(bol_id)) else {
+                return Ok(None);
+            };
+            let reason = format!("It was with {number}, and {} took it back.", self.viewer.name);
+            diesel::update(documents::table.find(id))
+                .set((
+                    documents::bol_id.eq(None::<i64>),
+                    documents::version.eq(1),
+                    documents::file_name.eq(documents::arrived_as),
+                    documents::waits_for.eq(reason),
+                ))
+                .execute(connection)
+                .await?;
+            let event = subject.event(Action::DocumentUnfiled, self.viewer.actor(), self.origin);
+            audit::record(connection, &event).await?;
+            Ok(Some(number))
+        });
+        unfiled.await?.ok_or(FileError::Gone)
     }
 
     /// Throws documents into the bin; those that aren't in the inbox any more are left alone. Gives how many.

@@ -17,6 +17,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::time::sleep;
 
 use super::store::place;
+use super::{Kind, key_for};
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::bols::BolNumber;
@@ -260,15 +261,31 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
     Ok(done?)
 }
 
-/// The next version of this kind at a BOL, whose row the caller holds. Pending ones count.
-pub async fn next_version(connection: &mut AsyncPgConnection, bol_id: i64, kind: super::Kind) -> QueryResult<i32> {
+/// The next version of this kind at a BOL, whose row the caller holds, and its key. Pending ones count, and so do keys of
+/// documents that were with this BOL once.
+pub async fn next_version(
+    connection: &mut AsyncPgConnection,
+    (bol_id, number): (i64, &BolNumber),
+    kind: Kind,
+) -> QueryResult<(i32, ObjectKey)> {
     let last: Option<i32> = documents::table
         .filter(documents::bol_id.eq(bol_id))
         .filter(documents::kind.eq(kind.as_str()))
         .select(diesel::dsl::max(documents::version))
         .first(connection)
         .await?;
-    Ok(last.unwrap_or(0) + 1)
+    let mut version = last.unwrap_or(0);
+    loop {
+        version += 1;
+        let key = key_for(number, kind, version)
+            .map_err(|_| diesel::result::Error::QueryBuilderError(format!("{number} makes no object key").into()))?;
+        let is_it =
+            documents::object_key.eq(key.as_str()).or(documents::arrived_key.eq(key.as_str()).assume_not_null());
+        let taken = documents::table.filter(is_it);
+        if !diesel::select(diesel::dsl::exists(taken)).get_result::<bool>(connection).await? {
+            return Ok((version, key));
+        }
+    }
 }
 
 /// Makes a waiting document pending for its place at a BOL, whose row the caller holds. The object in the inbox stays where
@@ -276,7 +293,7 @@ pub async fn next_version(connection: &mut AsyncPgConnection, bol_id: i64, kind:
 pub async fn move_to(
     connection: &mut AsyncPgConnection,
     id: i64,
-    (bol_id, kind, version): (i64, super::Kind, i32),
+    (bol_id, kind, version): (i64, Kind, i32),
     key: &ObjectKey,
     by: &Viewer,
     now: DateTime<Utc>,
@@ -300,11 +317,6 @@ pub async fn move_to(
         ))
         .execute(connection)
         .await
-}
-
-/// No number and no checksum makes a key that isn't one; the type can't know.
-pub fn no_key(of: &str) -> diesel::result::Error {
-    diesel::result::Error::QueryBuilderError(format!("{of:?} makes no object key").into())
 }
 
 /// A BOL as far as filing needs it, locked.

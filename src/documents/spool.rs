@@ -11,6 +11,9 @@ use tokio::io::AsyncWriteExt;
 
 use crate::storage::{Content, ObjectKey, Storage, StorageError};
 
+/// Of each file on its way, in memory.
+const BUFFER: usize = 128 * 1024;
+
 #[derive(Clone, Debug)]
 pub struct Spool {
     folder: PathBuf,
@@ -68,6 +71,7 @@ impl Spool {
     ) -> Result<Spooled, ReceiveError<E>> {
         let file = Arc::new(self.file().await?);
         let mut to = tokio::fs::File::from_std(file.try_clone()?);
+        to.set_max_buf_size(BUFFER);
         let (mut hash, mut size) = (Sha256::new(), 0);
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(ReceiveError::Source)?;

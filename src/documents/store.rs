@@ -12,7 +12,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use super::document::{Document, NewDocument, key_for};
+use super::document::{Document, NewDocument};
 use super::kind::Kind;
 use super::pending::next_version;
 use crate::accounts::Viewer;
@@ -52,15 +52,13 @@ pub async fn store_next_version(
     by: &Viewer,
     now: DateTime<Utc>,
 ) -> Result<Stored, StoreError> {
-    let (bol_id, number) = bol;
-    let version = next_version(connection, bol_id, kind).await?;
-    let proper = key_for(number, kind, version).map_err(|error| StorageError::Unavailable(error.to_string()))?;
+    let (version, proper) = next_version(connection, bol, kind).await?;
     let (sha256, size): ([u8; 32], _) = (Sha256::digest(&bytes).into(), bytes.len() as i64);
     let content = Content::from(bytes);
     let placed = timeout(WITHIN, place(storage, &proper, &content, sha256)).await;
     let (key, strays) = placed.map_err(|_| StorageError::Unavailable("the storage took too long".into()))??;
     let new = NewDocument {
-        bol_id: Some(bol_id),
+        bol_id: Some(bol.0),
         kind: kind.as_str(),
         version,
         object_key: key.to_string(),

@@ -42,6 +42,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/office/upload").route(page!(office::upload::page)).route(post().to(office::upload::upload)))
         .service(resource("/office/inbox").route(page!(office::inbox::page)).route(post().to(office::inbox::many)))
         .service(resource("/office/documents/{id}/file").route(post().to(office::inbox::file)))
+        .service(resource("/office/documents/{id}/unfile").route(post().to(office::inbox::unfile)))
         .service(resource("/office/documents/{id}/preview").route(get().to(office::inbox::preview)))
         .service(
             resource("/office/bols/{number}/void")

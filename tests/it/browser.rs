@@ -2,6 +2,7 @@
 
 use fantoccini::Locator;
 
+use crate::support::scan::paper;
 use crate::support::{App, Browser, Load, PASSWORD, World, text_of, with_settings};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,5 +151,63 @@ async fn the_offices_pages_fit_a_phone() {
         let widths = browser.execute(script, vec![]).await.unwrap();
         assert!(widths[0].as_i64() <= widths[1].as_i64(), "{path}: {widths}");
     }
+    browser.close().await;
+}
+
+/// A stack with its list, dropped onto the page: each file has its outcome, a reload shows them again, and what waits is
+/// filed from the keyboard.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_is_dropped_and_the_rest_is_filed() {
+    let app = App::start().await;
+    let browser = Browser::start(1280, 900).await;
+    browser.log_in(&app.url, World::OFFICE, PASSWORD).await;
+    browser.open(&format!("{}/office/upload", app.url)).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut names = Vec::new();
+    for n in 0..12 {
+        let name = if n % 2 == 0 { format!("PRT-2025-0005_ticket_{n}.pdf") } else { format!("scan {n}.pdf") };
+        std::fs::write(folder.path().join(&name), paper(&format!("paper {n}"))).unwrap();
+        names.push(name);
+    }
+    std::fs::write(folder.path().join("bad.pdf"), "<html>").unwrap();
+    std::fs::write(folder.path().join("list.csv"), "file,number\nscan 1.pdf,PRT-2025-0003\n").unwrap();
+    names.extend(["bad.pdf".into(), "list.csv".into()]);
+    let paths: Vec<String> = names.iter().map(|name| folder.path().join(name).display().to_string()).collect();
+    browser.type_into("#files", &paths.join("\n")).await;
+    // A drop is what a script can't do without files; those of the input will do.
+    let drop = "const input = document.getElementById('files'), data = new DataTransfer();
+        for (const file of input.files) data.items.add(file);
+        input.value = '';
+        document.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));";
+    browser.execute(drop, vec![]).await.unwrap();
+    let told = "7 stored · 5 in the inbox · 1 rejected";
+    let mut text = browser.text_with("1 rejected").await;
+    for _ in 0..100 {
+        if !text.contains("of 13 files") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        text = browser.text_with("1 rejected").await;
+    }
+    for part in told.split(" · ") {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(browser.current_url().await.unwrap().query().unwrap().starts_with("batch="));
+    browser.refresh().await.unwrap();
+    browser.text_with(told).await;
+
+    browser.open(&format!("{}/office/inbox", app.url)).await;
+    browser.text_with("Documents 5").await;
+    // The cursor is in the field of the first: a number and Enter, and on to the next.
+    for left in [4, 3] {
+        browser.active_element().await.unwrap().send_keys("25-5\n").await.unwrap();
+        browser.text_with(&format!("Documents {left}")).await;
+    }
+    browser.click(".bulk .check input").await;
+    browser.text_with("3 of 3 ticked").await;
+    browser.click("button[value=discard].button.quiet:not(.small)").await;
+    browser.text_with("Nothing waits").await;
+    let filed = app.rows("SELECT count(*) FROM documents WHERE bol_id = 5").await;
+    assert_eq!(filed, ["8"]);
     browser.close().await;
 }

@@ -124,6 +124,46 @@ async fn many_at_once_and_the_bin() {
     assert_eq!(post(&ids[..1], &[("action", "shred")]).await.status, 400);
 }
 
+/// It was the wrong BOL: the document goes back, out of the customer's sight, and nothing takes its place by accident.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_filing_is_undone() {
+    let app = App::start().await;
+    let (office, acme) = (app.office().await, app.acme().await);
+    let answer = one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", &paper("an invoice")).await;
+    let id = answer.json()[0]["documentId"].as_i64().unwrap();
+    let page = office.get("/bols/PRT-2025-0005").await;
+    let unfile = page.attributes("td.get form", "action").concat();
+    assert_eq!(unfile, format!("/office/documents/{id}/unfile"));
+    assert!(acme.get("/bols/PRT-2025-0005").await.all("td.get form").is_empty());
+    for other in [&acme, &app.auditor().await] {
+        assert_eq!(other.post(&unfile, &[]).await.status, 403);
+    }
+    assert_eq!(acme.get(&format!("/documents/{id}/download")).await.status, 303);
+    let answer = office.post(&unfile, &[]).await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/bols/PRT-2025-0005?done=unfiled"));
+    assert_eq!(acme.get(&format!("/documents/{id}/download")).await.status, 404);
+    assert_eq!(app.rows("SELECT array_to_string(document_kinds, ',') FROM bols WHERE id = 5").await, [""]);
+    assert!(office.get("/office/inbox").await.one(".intake .why").contains("was with PRT-2025-0005"));
+    assert!(
+        app.events("action, customer_code, bol_number").await.contains(&"DOCUMENT_UNFILED|ACME|PRT-2025-0005".into())
+    );
+    assert_eq!(office.post(&unfile, &[]).await.status, 404);
+    // What the portal has printed stays where it is.
+    let printed = app.world.acme_documents[0];
+    assert_eq!(office.post(&format!("/office/documents/{printed}/unfile"), &[]).await.status, 404);
+    // Another one at its former place, and itself at the right one, and back at the former.
+    let next = one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", &paper("another invoice")).await;
+    assert_eq!(outcomes(&next), ["stored PRT-2025-0005"]);
+    let file = format!("/office/documents/{id}/file");
+    assert_eq!(office.post(&file, &[("number", "25-3"), ("kind", "invoice")]).await.status, 303);
+    assert_eq!(download(&app.rival().await, &format!("/documents/{id}/download")).await, paper("an invoice"));
+    assert_eq!(office.post(&unfile, &[]).await.status, 303);
+    assert_eq!(office.post(&file, &[("number", "25-5"), ("kind", "invoice")]).await.status, 303);
+    assert_eq!(download(&acme, &format!("/documents/{id}/download")).await, paper("an invoice"));
+    let keys = app.rows("SELECT object_key FROM documents WHERE kind = 'invoice' ORDER BY id").await;
+    assert_eq!(keys, ["bols/2025/PRT-2025-0005.invoice.v3.pdf", "bols/2025/PRT-2025-0005.invoice.v2.pdf"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_office_may() {
     let app = App::start().await;

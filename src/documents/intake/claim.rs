@@ -14,7 +14,7 @@ use crate::db::schema::{bols, documents};
 use crate::documents::examine::Findings;
 use crate::documents::pending::{self, Pending, Place, Subject};
 use crate::documents::spool::Spooled;
-use crate::documents::{Kind, NewDocument, key_for};
+use crate::documents::{Kind, NewDocument};
 use crate::storage::ObjectKey;
 
 pub(super) struct Claim<'a> {
@@ -151,8 +151,7 @@ impl Claim<'_> {
             }
             (None, None) => {}
         }
-        let version = pending::next_version(connection, place.id, self.kind).await?;
-        let key = key_for(&number, self.kind, version).map_err(|_| pending::no_key(number.as_str()))?;
+        let (version, key) = pending::next_version(connection, (place.id, &number), self.kind).await?;
         let waiting = known.into_iter().find(|known| known.bol_id.is_none());
         let was_waiting = waiting.as_ref().is_some_and(|known| known.is_stored);
         let id = match waiting {
@@ -210,8 +209,7 @@ impl Claim<'_> {
             None => {
                 let sha256 = hex::encode(self.spooled.sha256);
                 let year = self.intake.clock.now().format("%Y");
-                let key: ObjectKey =
-                    format!("inbox/{year}/{sha256}.pdf").parse().map_err(|_| pending::no_key(&sha256))?;
+                let Ok(key) = format!("inbox/{year}/{sha256}.pdf").parse() else { unreachable!("digits make a key") };
                 let new = NewDocument {
                     version: 1,
                     file_name: self.name.as_str().into(),
@@ -291,6 +289,6 @@ async fn resume(connection: &mut AsyncPgConnection, known: &Known, claim: &Claim
         .set(documents::pending_at.eq(claim.intake.clock.now()))
         .execute(connection)
         .await?;
-    let key = known.object_key.parse().map_err(|_| pending::no_key(&known.object_key))?;
+    let key = known.object_key.parse().map_err(|error| diesel::result::Error::DeserializationError(Box::new(error)))?;
     Ok(Pending { id: known.id, bol_id: known.bol_id, key })
 }

@@ -165,6 +165,24 @@ pub async fn file(
     show(&request, &site, &db, &visitor, &View::default(), status, typed).await
 }
 
+/// `POST /office/documents/{id}/unfile`: back into the inbox, from the page of the BOL.
+pub async fn unfile(
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    id: Path<i64>,
+) -> Result<HttpResponse, Error> {
+    match desk(&site, &db, &visitor, &origin.0).unfile(*id).await {
+        Ok(number) => {
+            let place = format!("/bols/{number}?done=unfiled");
+            Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish())
+        }
+        Err(FileError::Db(error)) => Err(error.into()),
+        Err(_) => Err(Error::NotFound),
+    }
+}
+
 /// `POST /office/inbox`: `document` repeated, and `action`: `file` (with `number` and `kind`), `discard` or `restore`.
 pub async fn many(
     request: HttpRequest,

@@ -61,6 +61,8 @@ struct Doc {
     stored_iso: String,
     /// Who stored it.
     by: String,
+    /// For the office: where to send what was filed with the wrong BOL.
+    unfile_href: String,
     download_href: String,
     preview_href: String,
     older: Vec<Doc>,
@@ -87,6 +89,7 @@ impl Notice {
             "issued" => "Issued. The PDF is stored, and the customer sees this BOL from now on.",
             "void" => "Void. The stamped copy is the current version.",
             "assigned" => "Assigned. The customer sees this BOL from now on, and nobody else does.",
+            "unfiled" => "Back in the inbox. The customer doesn't see that document any more.",
             "weight" => "The official weight is entered. The stamped copy is the current version.",
             _ => "",
         }
@@ -269,6 +272,11 @@ impl Doc {
             stored,
             stored_iso,
             by: document.stored_by.clone(),
+            unfile_href: if document.arrived_as.is_empty() {
+                String::new()
+            } else {
+                format!("/office/documents/{}/unfile", document.id)
+            },
             download_href: format!("/documents/{}/download", document.id),
             preview_href: format!("/documents/{}/download?inline=1", document.id),
             older: Vec::new(),

@@ -46,6 +46,8 @@ pub struct Stack<'a> {
     pub receipts: Vec<Receipt>,
     too_large: usize,
     put_off: usize,
+    /// Lists with a mistake, which have a receipt too.
+    lists: usize,
 }
 
 pub enum Ending {
@@ -106,6 +108,7 @@ impl<'a> Stack<'a> {
             receipts: Vec::new(),
             too_large: 0,
             put_off: 0,
+            lists: 0,
         }
     }
 
@@ -157,7 +160,7 @@ impl<'a> Stack<'a> {
             }
         }
         self.release().await;
-        let all = self.receipts.len();
+        let all = self.receipts.len() - self.lists;
         Ok(match all {
             0 => Ending::Whole,
             _ if all == self.too_large => Ending::AllTooLarge,
@@ -244,6 +247,7 @@ impl<'a> Stack<'a> {
                 let reason = format!("{reason} The files were taken without it.");
                 let rejected = self.intake().reject(&name, bytes.len() as u64, None, &reason).await;
                 self.note(&name, bytes.len() as u64, rejected);
+                self.lists += 1;
             }
         }
         Ok(())
