@@ -49,6 +49,7 @@ impl DbError {
                         "terminating connection",
                         "the database system is",
                         "connection closed",
+                        "deadlock detected",
                         "due to lock timeout",
                         "due to statement timeout",
                     ]

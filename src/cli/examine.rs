@@ -8,7 +8,8 @@ use super::Failure;
 use crate::documents::examine;
 
 pub fn run(prefix: &str, preview: bool) -> Result<(), Failure> {
-    examine::confine().map_err(Failure::problem)?;
+    let seconds = if preview { examine::CPU_SECONDS_PREVIEW } else { examine::CPU_SECONDS };
+    examine::confine(seconds).map_err(Failure::problem)?;
     let input = io::stdin().as_fd().try_clone_to_owned().map_err(Failure::problem)?.into();
     let output = io::stdout().lock();
     let done = if preview { examine::preview(input, output) } else { examine::run(prefix, input, output) };

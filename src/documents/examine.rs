@@ -21,11 +21,14 @@ use self::text::PageText;
 
 pub use examiner::{ExamineError, Examiner};
 
+/// Processor time for looking into a file, and for drawing a preview.
+pub const CPU_SECONDS: u64 = 40;
+pub const CPU_SECONDS_PREVIEW: u64 = 5;
 /// Pages that are looked at; a longer document says so, and is looked at by a person.
 pub const PAGES: usize = 40;
 
 /// Pages of which every scan is looked at until a code is read.
-const HARD_LOOKS: usize = 4;
+const HARD_LOOKS: usize = 12;
 
 /// Why no customer could open it, or none should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,14 +101,19 @@ pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> 
     let pages = pdf.pages();
     let mut found = Findings { pages: pages.len(), ..Findings::default() };
     say(&Line::Found(found.clone()))?;
-    let (mut looks, mut scans) = (Vec::new(), 0);
+    let (mut looks, mut scans, mut is_complete) = (Vec::new(), 0, pages.len() <= PAGES);
     for page in pages.iter().take(PAGES) {
         let text = text::of(page);
+        is_complete &= !text.is_cut;
         looks.push(match text {
-            // Pictures deep in a long document are photographs: they are looked at, but not nine times.
             PageText { has_picture: true, .. } if scans < HARD_LOOKS => {
                 scans += 1;
                 Look::Scanned
+            }
+            // A quick look, which may miss what a hard one would find.
+            PageText { has_picture: true, .. } => {
+                is_complete = false;
+                Look::Drawn
             }
             PageText { has_picture: false, has_drawing: false, .. } => Look::Text,
             _ => Look::Drawn,
@@ -115,10 +123,12 @@ pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> 
     }
     say(&Line::Found(found.clone()))?;
     for (page, look) in pages.iter().zip(looks) {
-        found.codes.extend(pixels::codes(page, look));
+        let codes = pixels::codes(page, look, prefix);
+        is_complete &= codes.is_sure;
+        found.codes.extend(codes.numbers);
         say(&Line::Found(found.clone()))?;
     }
-    found.is_complete = pages.len() <= PAGES;
+    found.is_complete = is_complete;
     say(&Line::Found(found))
 }
 
@@ -138,11 +148,11 @@ fn whole(mut input: File) -> io::Result<Vec<u8>> {
 }
 
 /// The limits that the process sets itself before it reads a byte.
-pub fn confine() -> io::Result<()> {
+pub fn confine(cpu_seconds: u64) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let most = |resource, limit| setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
     most(Resource::As, examiner::MEMORY)?;
-    most(Resource::Cpu, examiner::CPU_SECONDS)?;
+    most(Resource::Cpu, cpu_seconds)?;
     most(Resource::Core, 0)?;
     most(Resource::Fsize, 8 << 20)?;
     Ok(())

@@ -1,8 +1,6 @@
 //! The office's inbox: documents that no BOL could be found for, or not for certain. A person files them, or throws them
 //! into the bin, from which they can be taken back.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use diesel::dsl::count;
 use diesel::prelude::*;
@@ -129,7 +127,12 @@ impl Desk<'_> {
         let file = self.spool.fetch(self.storage, &key).await?;
         let content = Content::File { file, size: found.size_bytes.unsigned_abs() };
         let begun = self.db.transaction(async |connection| self.begin(connection, id, &found, number, kind).await);
-        let pending = begun.await??;
+        let pending = match begun.await? {
+            Ok(pending) => pending,
+            // Somebody else was faster; with which BOL?
+            Err(FileError::Gone) => return Err(self.find(id).await.err().unwrap_or(FileError::Gone)),
+            Err(error) => return Err(error),
+        };
         let sha256 = found.sha256[..].try_into().map_err(|_| FileError::Gone)?;
         let stored = match pending::put(self.storage, &pending.key, &content, sha256).await {
             Ok(key) => key,
@@ -256,11 +259,19 @@ impl Desk<'_> {
         };
         self.db
             .transaction(async |connection| {
-                let moved: Vec<i64> = diesel::update(documents::table)
+                // In the order of their ids, so that two selections that overlap don't wait for each other.
+                let there: Vec<i64> = documents::table
                     .filter(documents::id.eq_any(ids))
                     .filter(documents::bol_id.is_null())
                     .filter(documents::state.eq("stored"))
                     .filter(documents::discarded_at.is_null().eq(shelf == Shelf::Bin))
+                    .order(documents::id)
+                    .select(documents::id)
+                    .for_update()
+                    .load(connection)
+                    .await?;
+                let moved: Vec<i64> = diesel::update(documents::table)
+                    .filter(documents::id.eq_any(there))
                     .set((documents::discarded_at.eq(at), documents::discarded_by.eq(by)))
                     .returning(documents::id)
                     .get_results(connection)
@@ -274,10 +285,17 @@ impl Desk<'_> {
             .await
     }
 
-    /// The first page of a waiting document as PNG. That it was looked at is on record before it is drawn.
+    /// The first page of a waiting document as PNG; `None`: it can't be drawn. That it was looked at is on record before it
+    /// is shown.
     pub async fn preview(&self, id: i64, examiner: &Examiner) -> Result<Option<Vec<u8>>, FileError> {
         let found = self.find(id).await?;
         let key: ObjectKey = found.object_key.parse().map_err(|_| FileError::Gone)?;
+        let file = self.spool.fetch(self.storage, &key).await?;
+        let picture = match examiner.preview(&file).await {
+            Ok(Some(picture)) => picture,
+            Ok(None) | Err(ExamineError::Fault(_)) => return Ok(None),
+            Err(ExamineError::Unavailable(error)) => return Err(StorageError::Unavailable(error.to_string()).into()),
+        };
         self.db
             .transaction(async |connection| {
                 let subject = Subject::find(connection, id).await?;
@@ -285,11 +303,6 @@ impl Desk<'_> {
                 audit::record(connection, &event.detail(json!({"pages": [1], "in": "inbox"}))).await
             })
             .await?;
-        let file: Arc<_> = self.spool.fetch(self.storage, &key).await?;
-        match examiner.preview(&file).await {
-            Ok(picture) => Ok(picture),
-            Err(ExamineError::Fault(_)) => Ok(None),
-            Err(ExamineError::Unavailable(error)) => Err(StorageError::Unavailable(error.to_string()).into()),
-        }
+        Ok(Some(picture))
     }
 }

@@ -11,10 +11,12 @@ mod name;
 
 use std::io;
 
+use diesel::prelude::*;
 use serde_json::json;
 
 use self::claim::{Claim, Claimed};
 use super::examine::{ExamineError, Examiner, Fault, Findings};
+use super::pending::Subject;
 use super::spool::Spooled;
 use super::{Kind, clamd, pending};
 use crate::accounts::Viewer;
@@ -178,9 +180,10 @@ impl Intake<'_> {
             Err(reason) => return self.reject(name, spooled.size, Some(spooled.sha256), &reason).await,
         };
         let row = wishes.mapping.and_then(|mapping| mapping.row(name));
-        let evidence = Evidence::new(&findings, name, row, self.prefix);
-        let kind = row.and_then(|row| row.kind).or(wishes.kind).unwrap_or_else(|| evidence.kind(name, self.prefix));
-        let of_row = row.map(|row| row.customer.as_str()).filter(|code| !code.is_empty());
+        let evidence = Evidence::new(&findings, name, row.as_ref(), self.prefix);
+        let kind =
+            row.as_ref().and_then(|row| row.kind).or(wishes.kind).unwrap_or_else(|| evidence.kind(name, self.prefix));
+        let of_row = row.as_ref().map(|row| row.customer.as_str()).filter(|code| !code.is_empty());
         let claim = Claim {
             intake: self,
             name,
@@ -218,7 +221,9 @@ impl Intake<'_> {
             let finished = pending::finish(connection, &taken.pending, &key, self.clock.now()).await?;
             let Some(subject) = finished else {
                 // Somebody brought the same file at the same time and was faster.
-                return journal::write(connection, self, claim.duplicate(taken.pending.id, taken.number.clone())).await;
+                let number =
+                    Subject::find(connection, taken.pending.id).await.optional()?.and_then(|now| now.bol_number);
+                return journal::write(connection, self, claim.duplicate(taken.pending.id, number)).await;
             };
             let action = if taken.was_waiting { Action::DocumentFiled } else { Action::DocumentUploaded };
             let detail = json!({"file": claim.name.as_str(), "found": claim.evidence.to_json(), "inbox": taken.reason});

@@ -16,9 +16,8 @@ use super::{Fault, Findings, Line};
 
 /// Address space of the process, in bytes.
 pub(super) const MEMORY: u64 = 2 << 30;
-pub(super) const CPU_SECONDS: u64 = 20;
 /// By the clock: a busy machine takes longer over the same work.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// What it says at the most: findings of forty pages, or a picture.
 const MOST_SAID: u64 = 8 << 20;
 /// Bytes of files being examined at once, so that memory stays flat however many large ones come together.
@@ -32,6 +31,8 @@ pub struct Examiner {
     turns: Arc<Semaphore>,
     most: u32,
     least: u32,
+    /// Of previews: whoever leafs through the inbox doesn't keep uploads waiting.
+    previews: Arc<Semaphore>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +49,22 @@ impl Examiner {
     pub fn new(program: PathBuf, prefix: String) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get) as u32;
         let most = AT_ONCE / 1024;
-        Self { program, prefix, turns: Arc::new(Semaphore::new(most as usize)), most, least: (most / cores).max(1) }
+        Self {
+            program,
+            prefix,
+            turns: Arc::new(Semaphore::new(most as usize)),
+            most,
+            least: (most / cores).max(1),
+            previews: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// What the file shows. A process that dies or dawdles over the pixels has told what it found before; one that has
     /// told nothing met a file that nobody should open.
     pub async fn examine(&self, file: &File) -> Result<Findings, ExamineError> {
+        let kilobytes = u32::try_from(file.metadata()?.len() / 1024).unwrap_or(u32::MAX);
+        let turn = self.turns.acquire_many(kilobytes.clamp(self.least, self.most)).await;
+        let _turn = turn.map_err(io::Error::other)?;
         let said = self.run(file, &["examine", "--prefix", &self.prefix]).await?;
         let mut lines = said.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
         match lines.next_back() {
@@ -65,14 +76,12 @@ impl Examiner {
 
     /// The first page as PNG; `None`: it can't be drawn.
     pub async fn preview(&self, file: &File) -> Result<Option<Vec<u8>>, ExamineError> {
+        let _turn = self.previews.acquire().await.map_err(io::Error::other)?;
         let picture = self.run(file, &["examine", "--preview"]).await?;
         Ok(Some(picture).filter(|picture| picture.starts_with(b"\x89PNG")))
     }
 
     async fn run(&self, file: &File, arguments: &[&str]) -> Result<Vec<u8>, ExamineError> {
-        let kilobytes = u32::try_from(file.metadata()?.len() / 1024).unwrap_or(u32::MAX);
-        let turn = self.turns.acquire_many(kilobytes.clamp(self.least, self.most)).await;
-        let _turn = turn.map_err(io::Error::other)?;
         let mut file = file.try_clone()?;
         file.rewind()?;
         let mut child = Command::new(&self.program)

@@ -10,11 +10,13 @@ use hayro::{RenderCache, RenderSettings, render};
 use rqrr::PreparedImage;
 use url::Url;
 
+use crate::bols::BolNumber;
+
 /// Resolutions in dots an inch at which codes are looked for. A drawn page is sharp at any; a scan has one of its own,
 /// at which a code of three or four pixels a module may be read while it isn't a little finer or coarser. Of a scan the
 /// first two are always tried: of two codes on it, one may be the harder to read.
 const OF_DRAWN: [f32; 2] = [200.0, 300.0];
-const OF_SCANNED: [f32; 9] = [200.0, 150.0, 300.0, 120.0, 250.0, 170.0, 400.0, 350.0, 72.0];
+const OF_SCANNED: [f32; 9] = [200.0, 300.0, 150.0, 120.0, 250.0, 170.0, 400.0, 350.0, 72.0];
 
 /// What a page is made of, as far as codes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,45 +39,60 @@ struct Grey {
     pixels: Vec<u8>,
 }
 
-/// The last parts of the addresses `…/bols/NUMBER` in the page's codes.
-pub fn codes(page: &Page<'_>, look: Look) -> BTreeSet<String> {
+/// What the page's codes say.
+pub fn codes(page: &Page<'_>, look: Look, prefix: &str) -> Codes {
+    let mut all = Codes { numbers: BTreeSet::new(), is_sure: true };
     let (resolutions, always) = match look {
-        Look::Text => return BTreeSet::new(),
+        Look::Text => return all,
         Look::Drawn => (&OF_DRAWN[..], 1),
         Look::Scanned => (&OF_SCANNED[..], 2),
     };
-    let mut found = BTreeSet::new();
+    let mut doubts = 0;
     for (tried, resolution) in (1..).zip(resolutions) {
-        let Codes { numbers, unread } = read(&draw(page, resolution / 72.0));
-        found.extend(numbers);
-        let is_sure = match look {
-            Look::Scanned => !found.is_empty() && unread == 0,
+        let Pass { numbers, unread } = read(&draw(page, resolution / 72.0), prefix);
+        all.numbers.extend(numbers);
+        doubts = if unread == 0 { 0 } else { doubts + unread };
+        let is_done = match look {
+            Look::Scanned => !all.numbers.is_empty() && unread == 0,
             _ => unread == 0,
         };
-        if is_sure && tried >= always {
-            break;
+        if is_done && tried >= always {
+            return all;
         }
     }
-    found
+    // Some code was read and some other never was: it may say something else.
+    all.is_sure = all.numbers.is_empty() || doubts == 0;
+    all
 }
 
-struct Codes {
+pub struct Codes {
+    /// In addresses `…/bols/NUMBER`, and otherwise.
+    pub numbers: BTreeSet<String>,
+    /// There is none beside them that can't be read.
+    pub is_sure: bool,
+}
+
+/// One look at one resolution.
+struct Pass {
     numbers: BTreeSet<String>,
     /// What looks like a code and can't be read.
     unread: usize,
 }
 
-fn read(page: &Grey) -> Codes {
+fn read(page: &Grey, prefix: &str) -> Pass {
     let pixel = |x, y| page.pixels[y * page.width + x];
     let mut image = PreparedImage::prepare_from_greyscale(page.width, page.height, pixel);
-    let mut codes = Codes { numbers: BTreeSet::new(), unread: 0 };
+    let mut pass = Pass { numbers: BTreeSet::new(), unread: 0 };
     for grid in image.detect_grids() {
         match grid.decode() {
-            Ok((_, text)) => codes.numbers.extend(number(&text)),
-            Err(_) => codes.unread += 1,
+            Ok((_, text)) => {
+                pass.numbers.extend(number(&text));
+                pass.numbers.extend(BolNumber::find_all(&text, prefix).iter().map(ToString::to_string));
+            }
+            Err(_) => pass.unread += 1,
         }
     }
-    codes
+    pass
 }
 
 /// The number in the address of a BOL; the portal may have had another host name when it was printed.

@@ -5,23 +5,56 @@
 use hayro::hayro_syntax::Pdf;
 use hayro::hayro_syntax::object::{Array, Dict, MaybeRef, Name, Object};
 
-/// Deeper nesting is nobody's document; what lies below is looked at as an object of its own if it is one.
+/// Deeper nesting is nobody's document.
 const DEEPEST: usize = 60;
 
 /// Actions that may happen when a document or a page is opened (ISO 32000-1, table 198): to show a place in it.
 const HARMLESS: [&[u8]; 2] = [b"GoTo", b"Named"];
 
+/// Names whose mere presence tells that something would run, wherever they stand.
+const RUNNING: [&[u8]; 5] = [b"JavaScript", b"Launch", b"ImportData", b"Rendition", b"XFA"];
+
 /// By its key in the trailer, which is never compressed.
 pub fn is_encrypted(bytes: &[u8]) -> bool {
-    occurrences(bytes, b"/Encrypt").any(|(_, after)| after.first().is_some_and(|next| is_delimiter(*next)))
+    names(bytes).any(|name| name.is(b"Encrypt"))
 }
 
-/// As the bytes say it, for a file whose structure shows different things to different readers.
+/// As the bytes say it, whatever their structure: a reader that repairs a broken object sees what a stricter one passes
+/// over.
 pub fn names_a_script(bytes: &[u8]) -> bool {
-    [&b"/JavaScript"[..], b"/Launch"].into_iter().any(|name| {
-        occurrences(bytes, name).any(|(before, after)| {
-            before.trim_ascii_end().ends_with(b"/S") && after.first().is_none_or(|next| is_delimiter(*next))
-        })
+    names(bytes).any(|name| RUNNING.iter().any(|running| name.is(running)))
+}
+
+/// The beginning of a name, as long as any that matters.
+struct Start {
+    bytes: [u8; 16],
+    length: usize,
+}
+
+impl Start {
+    fn is(&self, name: &[u8]) -> bool {
+        self.bytes[..self.length] == *name
+    }
+}
+
+/// Everything that reads like a name (ISO 32000-1, 7.3.5), with `#xx` taken for what it stands for.
+fn names(bytes: &[u8]) -> impl Iterator<Item = Start> {
+    let slashes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    slashes.map(|(at, _)| {
+        let mut start = Start { bytes: [0; 16], length: 0 };
+        let mut rest = &bytes[at + 1..];
+        while let Some((&first, after)) = rest.split_first() {
+            if is_delimiter(first) || start.length == start.bytes.len() {
+                break;
+            }
+            let escaped = after
+                .get(..2)
+                .filter(|_| first == b'#')
+                .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+            (start.bytes[start.length], rest) = escaped.map_or((first, after), |byte| (byte, &after[2..]));
+            start.length += 1;
+        }
+        start
     })
 }
 
@@ -29,23 +62,35 @@ fn is_delimiter(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0 || b"()<>[]{}/%".contains(&byte)
 }
 
-/// What stands before and after each.
-fn occurrences<'a>(bytes: &'a [u8], wanted: &'a [u8]) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    let found = bytes.windows(wanted.len()).enumerate().filter(move |(_, window)| *window == wanted);
-    found.map(move |(at, _)| (&bytes[..at], &bytes[at + wanted.len()..]))
-}
-
 pub fn runs_something(pdf: &Pdf) -> bool {
-    let scripted = pdf.objects().into_iter().any(|object| is_scripted(&object, 0));
+    let scripted = pdf.objects().into_iter().any(|object| packs_a_script(&object) || is_scripted(&object, 0));
     let catalog: Option<Dict<'_>> = pdf.xref().get(pdf.xref().root_id());
     scripted
         || catalog.is_some_and(|catalog| acts_at_opening(&catalog))
-        || pdf.pages().iter().any(|page| acts_at_opening(page.raw()))
+        || pdf.pages().iter().any(|page| acts_at_opening(page.raw()) || has_acting_annotation(page.raw()))
+}
+
+/// Objects packed into a stream: their bytes are looked at like those of the file.
+fn packs_a_script(object: &Object<'_>) -> bool {
+    let Object::Stream(stream) = object else { return false };
+    let is_pack = stream.dict().get::<Name<'_>>("Type").is_some_and(|kind| &*kind == b"ObjStm");
+    is_pack && stream.decoded().is_ok_and(|bytes| names_a_script(&bytes))
+}
+
+/// Annotations may act when their page is opened or comes into view (ISO 32000-1, table 194).
+fn has_acting_annotation(page: &Dict<'_>) -> bool {
+    let annotations = page.get::<Array<'_>>("Annots");
+    let mut additional =
+        annotations.iter().flat_map(|all| all.iter::<Dict<'_>>()).filter_map(|one| one.get::<Dict<'_>>("AA"));
+    additional.any(|actions| {
+        ["PO", "PV"].iter().any(|when| actions.get::<Dict<'_>>(when).is_some_and(|action| acts(&action, 0)))
+    })
 }
 
 fn is_scripted(object: &Object<'_>, depth: usize) -> bool {
+    // Nobody's honest document.
     if depth > DEEPEST {
-        return false;
+        return true;
     }
     let direct = |entry: MaybeRef<Object<'_>>| match entry {
         MaybeRef::NotRef(object) => is_scripted(&object, depth + 1),
@@ -69,6 +114,10 @@ fn is_script(dict: &Dict<'_>) -> bool {
 /// `OpenAction` of the document, `AA` (additional actions) of document and page.
 fn acts_at_opening(dict: &Dict<'_>) -> bool {
     let opening = dict.get::<Dict<'_>>("OpenAction");
+    // A place in the document is an array; anything else that can't be read may be readable to others.
+    if dict.contains_key("OpenAction") && opening.is_none() && dict.get::<Array<'_>>("OpenAction").is_none() {
+        return true;
+    }
     let additional = dict.get::<Dict<'_>>("AA");
     let additional =
         additional.iter().flat_map(|actions| actions.keys().filter_map(|key| actions.get::<Dict<'_>>(&*key)));
@@ -89,10 +138,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_whole() {
-        assert!(is_encrypted(b"trailer << /Encrypt 5 0 R >>"));
+    fn names_are_whole_and_unescaped() {
+        assert!(is_encrypted(b"trailer << /Encrypt 5 0 R >>") && is_encrypted(b"/#45ncrypt 5 0 R"));
         assert!(!is_encrypted(b"<< /EncryptMetadata false >>"));
-        assert!(names_a_script(b"<</S/JavaScript/JS(x)>>") && names_a_script(b"/S /Launch >>"));
-        assert!(!names_a_script(b"/URI (https://x.example/JavaScript/)") && !names_a_script(b"/S /Launcher"));
+        for script in
+            [&b"<</S/JavaScript/JS(x)>>"[..], b"/S /Launch >>", b"/S/Java#53cript", b"5 0 obj /JavaScript endobj"]
+        {
+            assert!(names_a_script(script), "{script:?}");
+        }
+        for harmless in [&b"/S /Launcher"[..], b"/JavaScriptish", b"JavaScript", b"/Java#5gcript", b"/", b"/#", b"/#4"]
+        {
+            assert!(!names_a_script(harmless), "{harmless:?}");
+        }
     }
 }

@@ -15,24 +15,37 @@ use crate::bols::BolNumber;
 
 /// More than a page of the smallest print has; a page that draws more is not read on.
 const MOST: usize = 200_000;
-/// A gap of this part of the font's size ends a word, so that two cells of a table never make one number.
-const GAP: f64 = 0.3;
+/// A gap of this part of the font's size may be one between words, or only loose letters.
+const LOOSE: f64 = 0.12;
+/// A larger one certainly ends a word.
+const GAP: f64 = 0.6;
+/// Stands where a word may or may not end.
+const MAYBE: char = '\u{1}';
+/// A picture that covers this part of a page hides the text below it.
+const COVERING: f64 = 0.5;
 
 /// A picture with so many pixels to a side may be a scan with a code in it.
 const SCAN: u32 = 100;
+/// Modules to a side of the smallest QR code.
+const CODE: u32 = 21;
 
 #[derive(Default)]
 pub struct PageText {
     pub seen: String,
-    /// Drawn invisibly: what software for text recognition puts behind a scan.
+    /// Drawn where or so that nobody sees it: what software for text recognition puts behind a scan.
     pub hidden: String,
+    /// There is more than was read.
+    pub is_cut: bool,
     pub has_picture: bool,
     /// Lines or areas, of which a code may be made.
     pub has_drawing: bool,
 }
 
+/// Of loose letters both readings count: if they differ, that is for a person.
 pub fn numbers(text: &str, prefix: &str) -> BTreeSet<String> {
-    BolNumber::find_all(text, prefix).iter().map(ToString::to_string).collect()
+    let (joined, split) = (text.replace(MAYBE, ""), text.replace(MAYBE, "\n"));
+    let found = [joined, split].map(|text| BolNumber::find_all(&text, prefix));
+    found.iter().flatten().map(ToString::to_string).collect()
 }
 
 pub fn of(page: &Page<'_>) -> PageText {
@@ -41,7 +54,7 @@ pub fn of(page: &Page<'_>) -> PageText {
     let extent = Rect::new(0.0, 0.0, width.into(), height.into());
     let settings = InterpreterSettings::default();
     let mut context = Context::new(Affine::IDENTITY, extent, &cache, page.xref(), settings);
-    let mut reader = Reader::default();
+    let mut reader = Reader { extent, ..Reader::default() };
     interpret_page(page, &mut context, &mut reader);
     reader.text
 }
@@ -49,6 +62,7 @@ pub fn of(page: &Page<'_>) -> PageText {
 #[derive(Default)]
 struct Reader {
     text: PageText,
+    extent: Rect,
     glyphs: usize,
     last: Option<Last>,
 }
@@ -66,6 +80,7 @@ impl Reader {
     fn read(&mut self, glyph: &Glyph<'_>, place: Affine, hidden: bool) {
         self.glyphs += 1;
         if self.glyphs > MOST {
+            self.text.is_cut = true;
             return;
         }
         let text = match glyph.as_unicode() {
@@ -74,6 +89,7 @@ impl Reader {
             None => "\u{fffd}".into(),
         };
         let origin = place * Point::ZERO;
+        let hidden = hidden || !self.extent.contains(origin);
         let size = (place * Point::new(1000.0, 0.0) - origin).hypot();
         let advance = match glyph {
             Glyph::Outline(glyph) => glyph.advance_width().map(f64::from),
@@ -87,20 +103,29 @@ impl Reader {
         if again {
             return;
         }
-        let follows = self.last.as_ref().is_some_and(|last| {
-            let (gap, most) = match last.end {
-                Some(end) => ((origin - end).hypot(), GAP),
-                None => ((origin - last.origin).hypot(), 1.0),
-            };
-            last.hidden == hidden && gap <= last.size.max(size) * most
+        let gap = self.last.as_ref().filter(|last| last.hidden == hidden).map_or(f64::INFINITY, |last| {
+            let size = last.size.max(size).max(f64::MIN_POSITIVE);
+            match last.end {
+                Some(end) => (origin - end).hypot() / size,
+                // Of a glyph that is a drawing, only where it begins is known.
+                None if (origin - last.origin).hypot() <= size => 0.0,
+                None => f64::INFINITY,
+            }
         });
         let target = if hidden { &mut self.text.hidden } else { &mut self.text.seen };
-        if !follows {
-            target.push('\n');
+        match gap {
+            ..LOOSE => {}
+            LOOSE..GAP => target.push(MAYBE),
+            _ => target.push('\n'),
         }
         target.push_str(&text);
         self.last = Some(Last { origin, end, size, hidden, text });
     }
+}
+
+/// Transparent, or white on what is white almost always.
+fn is_unseen([red, green, blue, alpha]: [u8; 4]) -> bool {
+    alpha < 8 || red.min(green).min(blue) > 250
 }
 
 impl<'a> Device<'a> for Reader {
@@ -109,14 +134,28 @@ impl<'a> Device<'a> for Reader {
         glyph: &Glyph<'a>,
         transform: Affine,
         glyph_transform: Affine,
-        _: &Paint<'a>,
+        paint: &Paint<'a>,
         mode: &GlyphDrawMode,
     ) {
-        self.read(glyph, transform * glyph_transform, matches!(mode, GlyphDrawMode::Invisible));
+        let is_unseen = matches!(mode, GlyphDrawMode::Invisible)
+            || matches!(paint, Paint::Color(color) if is_unseen(color.to_rgba().to_rgba8()));
+        self.read(glyph, transform * glyph_transform, is_unseen);
     }
 
-    fn draw_image(&mut self, image: Image<'a, '_>, _: Affine) {
-        self.text.has_picture |= image.width().max(image.height()) >= SCAN;
+    fn draw_image(&mut self, image: Image<'a, '_>, transform: Affine) {
+        let (width, height) = (image.width(), image.height());
+        self.text.has_picture |= width.max(height) >= SCAN;
+        // A code of one pixel a module is a very small picture.
+        self.text.has_drawing |= width.max(height) >= CODE;
+        let [corner, right, below] =
+            [(0.0, 0.0), (width.into(), 0.0), (0.0, height.into())].map(|(x, y)| transform * Point::new(x, y));
+        let covered = (right - corner).cross(below - corner).abs();
+        if covered >= self.extent.area() * COVERING {
+            let below = std::mem::take(&mut self.text.seen);
+            self.text.hidden.push('\n');
+            self.text.hidden.push_str(&below);
+            self.last = None;
+        }
     }
 
     fn set_soft_mask(&mut self, _: Option<SoftMask<'a>>) {}

@@ -87,7 +87,7 @@ impl Evidence {
         if self.pages > PAGES {
             format!("It has {} pages, of which {PAGES} were looked at. Other BOLs may be among the rest.", self.pages)
         } else {
-            "Not all of its pages could be looked at.".into()
+            "Not everything on it could be read: other BOLs may be among it.".into()
         }
     }
 

@@ -50,18 +50,10 @@ pub(super) async fn write(
     Ok(receipt)
 }
 
-/// What became of a file in the end.
-pub async fn correct(db: &Database, batch: &str, receipt: &Receipt) -> DbResult<()> {
-    diesel::update(uploads::table)
-        .filter(uploads::batch.eq(batch))
-        .filter(uploads::document_id.eq(receipt.document_id))
-        .set((
-            uploads::outcome.eq(receipt.outcome.as_str()),
-            uploads::reason.eq(&receipt.reason),
-            uploads::bol_number.eq(receipt.bol_number.as_deref().unwrap_or_default()),
-        ))
-        .execute(&mut db.get().await?)
-        .await?;
+/// The file is settled once more, and only that counts.
+pub async fn forget(db: &Database, batch: &str, document_id: i64) -> DbResult<()> {
+    let former = uploads::table.filter(uploads::batch.eq(batch)).filter(uploads::document_id.eq(document_id));
+    diesel::delete(former).execute(&mut db.get().await?).await?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ pub struct Row {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Mapping(HashMap<String, Row>);
+pub struct Mapping(HashMap<String, Vec<(FileName, Row)>>);
 
 impl Mapping {
     /// From a CSV file with a header, its columns in any order, separated by commas, semicolons or tabs. The message
@@ -72,26 +72,31 @@ impl Mapping {
             };
             let customer = cell(customer).to_uppercase();
             let new = Row { numbers: vec![found], kind, customer };
-            let row = mapping.0.entry(key(&FileName::cleaned(cell(Some(file))))).or_insert_with(|| new.clone());
-            if *row != new {
-                row.numbers.extend(new.numbers);
-                // A code that no customer has: a person will look at it.
-                if row.customer != new.customer {
-                    row.customer = format!("{} and {}", row.customer, new.customer);
-                }
-            }
+            let name = FileName::cleaned(cell(Some(file)));
+            mapping.0.entry(name.key()).or_default().push((name, new));
         }
         Ok(mapping)
     }
 
-    pub fn row(&self, name: &FileName) -> Option<&Row> {
-        self.0.get(&key(name))
+    /// What another list says, too.
+    pub fn extend(&mut self, other: Self) {
+        for (key, rows) in other.0 {
+            self.0.entry(key).or_default().extend(rows);
+        }
     }
-}
 
-/// Windows and people don't care about case.
-fn key(name: &FileName) -> String {
-    name.as_str().to_lowercase()
+    /// What the list says of a file. If lines contradict each other, the row does, and names no customer that there is.
+    pub fn row(&self, name: &FileName) -> Option<Row> {
+        let mut rows = self.0.get(&name.key())?.iter().filter(|(listed, _)| listed.agrees(name)).map(|(_, row)| row);
+        let mut row = rows.next()?.clone();
+        for other in rows.filter(|other| **other != row).cloned().collect::<Vec<_>>() {
+            row.numbers.extend(other.numbers);
+            if row.customer != other.customer {
+                row.customer = format!("{} and {}", row.customer, other.customer);
+            }
+        }
+        Some(row)
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +123,10 @@ mod tests {
         let twice =
             Mapping::parse(b"file,number\nScan 7.pdf,PRT-2025-0007\nscan 7.pdf,PRT-2025-0008\n").expect("a list");
         assert_eq!(twice.row(&name).map(|row| row.numbers.len()), Some(2));
+        let folders = Mapping::parse(b"file,number\na/Scan 7.pdf,PRT-2025-0007\n").expect("a list");
+        let says = |name: &str| folders.row(&FileName::cleaned(name)).is_some();
+        assert!(says("Scan 7.pdf") && says("A/scan 7.pdf") && says("C:\\x\\a\\Scan 7.pdf"));
+        assert!(!says("b/Scan 7.pdf") && !says("ba/Scan 7.pdf"));
     }
 
     #[test]

@@ -9,44 +9,58 @@ use crate::documents::Kind;
 const MOST: usize = 180;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileName(String);
+pub struct FileName {
+    /// Cut to [`MOST`]: for people.
+    shown: String,
+    /// Uncut: what is searched and compared.
+    whole: String,
+    /// The folders before it, as far as they were sent, with `/` between.
+    folder: String,
+}
 
 impl FileName {
     /// As it was sent: the last part of whatever path it is, without what can't be seen or turns the reading direction.
     pub fn cleaned(sent: &str) -> Self {
         // How browsers send a quote and a line's end in the header of a part (WHATWG, multipart/form-data encoding).
         let sent = sent.replace("%22", "\"").replace("%0D", " ").replace("%0A", " ");
-        let last = sent.rsplit(['/', '\\']).next().unwrap_or_default();
-        let seen: String = last.chars().filter(|c| !is_unseen(*c)).collect();
-        let name = seen.split_whitespace().collect::<Vec<_>>().join(" ");
-        let name = name.trim_matches('.');
-        if name.is_empty() {
-            return Self("unnamed.pdf".into());
-        }
-        if name.chars().count() <= MOST {
-            return Self(name.to_owned());
-        }
-        // The end of a name says what kind of file it is.
-        let (head, tail) = (MOST - 21, 20);
-        let all: Vec<char> = name.chars().collect();
-        Self(all[..head].iter().chain(&['…']).chain(&all[all.len() - tail..]).collect())
+        let seen: String = sent.chars().filter(|c| !is_unseen(*c)).collect();
+        let plain = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ").trim_matches('.').to_owned();
+        let mut parts: Vec<String> = seen.split(['/', '\\']).map(plain).collect();
+        let whole = parts.pop().filter(|name| !name.is_empty()).unwrap_or_else(|| "unnamed.pdf".into());
+        parts.retain(|part| !part.is_empty());
+        Self { shown: shortened(&whole), whole, folder: parts.join("/") }
     }
 
+    /// For people.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.shown
+    }
+
+    /// By which files and lines of a list are compared: Windows and people don't care about case.
+    pub(super) fn key(&self) -> String {
+        self.whole.to_lowercase()
+    }
+
+    /// Could they be the same file, as far as their folders are known?
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.folder.to_lowercase(), other.folder.to_lowercase());
+        let within = |long: &str, short: &str| {
+            long.strip_suffix(short).is_some_and(|rest| rest.is_empty() || rest.ends_with('/') || short.is_empty())
+        };
+        self.key() == other.key() && (within(&mine, &theirs) || within(&theirs, &mine))
     }
 
     pub fn is_csv(&self) -> bool {
-        self.0.to_ascii_lowercase().ends_with(".csv")
+        self.whole.to_ascii_lowercase().ends_with(".csv")
     }
 
     pub fn numbers(&self, prefix: &str) -> BTreeSet<BolNumber> {
-        BolNumber::find_all(&self.0, prefix)
+        BolNumber::find_all(&self.whole, prefix)
     }
 
     /// What is written behind the number: `PRT-2025-0002_signed.pdf`; nothing at all means the BOL itself.
     pub fn kind(&self, prefix: &str) -> Option<Kind> {
-        let name = self.0.to_lowercase();
+        let name = self.whole.to_lowercase();
         let stem = name.strip_suffix(".pdf").unwrap_or(&name);
         if stem.to_ascii_uppercase().parse::<BolNumber>().is_ok_and(|number| number.prefix() == prefix) {
             return Some(Kind::Bol);
@@ -65,6 +79,16 @@ impl FileName {
     }
 }
 
+fn shortened(name: &str) -> String {
+    let all: Vec<char> = name.chars().collect();
+    if all.len() <= MOST {
+        return name.to_owned();
+    }
+    // The end of a name says what kind of file it is.
+    let (head, tail) = (MOST - 21, 20);
+    all[..head].iter().chain(&['…']).chain(&all[all.len() - tail..]).collect()
+}
+
 /// Control characters, and those of Unicode that format without being seen (general category Cf, as far as it concerns
 /// names): a name with a right-to-left mark reads differently from what it is.
 fn is_unseen(c: char) -> bool {
@@ -79,7 +103,7 @@ mod tests {
 
     #[test]
     fn names_are_one_visible_line() {
-        let clean = |sent: &str| FileName::cleaned(sent).0;
+        let clean = |sent: &str| FileName::cleaned(sent).shown;
         assert_eq!(clean("PRT-2025-0002.pdf"), "PRT-2025-0002.pdf");
         assert_eq!(clean("../../x.pdf"), "x.pdf");
         assert_eq!(clean("C:\\Scans\\Überweisung 1.pdf"), "Überweisung 1.pdf");
@@ -91,6 +115,10 @@ mod tests {
         }
         let long = clean(&format!("{}_signed.pdf", "ä".repeat(10_000)));
         assert!(long.chars().count() == MOST && long.ends_with("_signed.pdf") && long.contains('…'), "{long}");
+        // What is cut away for the eye still counts.
+        let long = FileName::cleaned(&format!("{} PRT-2025-12345 rest of it{}.pdf", "y".repeat(145), "z".repeat(60)));
+        assert_eq!(long.numbers("PRT").iter().map(BolNumber::as_str).collect::<Vec<_>>(), ["PRT-2025-12345"]);
+        assert!(FileName::cleaned(&format!("{}ABC-PRT-2025-0004-xx.pdf", "w".repeat(200))).numbers("PRT").is_empty());
     }
 
     #[test]

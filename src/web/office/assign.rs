@@ -51,7 +51,7 @@ fn read(pairs: &Pairs) -> Result<Wanted, Error> {
         of("number").map(str::parse).collect::<Result<_, _>>().map_err(|_| Error::NotFound)?;
     numbers.sort();
     numbers.dedup();
-    Ok(Wanted { numbers, customer: of("customer").next().unwrap_or_default().to_uppercase() })
+    Ok(Wanted { numbers, customer: of("customer").next().unwrap_or_default().to_uppercase().replace('\0', "") })
 }
 
 /// The question, or, while no customer is chosen, the choice.

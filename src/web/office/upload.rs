@@ -6,7 +6,7 @@ use actix_multipart::Multipart;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
 use actix_web::web::{Data, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
 use askama::Template;
 use askama_web::WebTemplate;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use self::stack::{Ending, Stack};
 use crate::accounts::customers;
 use crate::db::Database;
 use crate::documents::intake::journal::{self, Entry};
-use crate::documents::intake::{Outcome, Receipt};
+use crate::documents::intake::{FileName, Outcome, Receipt};
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::{Choice, choices, kinds};
 use crate::web::page::{self, Chrome, with_status};
@@ -120,15 +120,18 @@ pub async fn upload(
     form: Multipart,
 ) -> Result<HttpResponse, Error> {
     let mut stack = Stack::new(&site, &db, &visitor, &origin.0);
-    let ending = stack.take(form).await;
-    let status = match (&ending, stack.receipts.is_empty()) {
-        (Err(error), _) => return Err(error.to_error()),
-        (Ok(_), true) => StatusCode::UNPROCESSABLE_ENTITY,
-        (Ok(Ending::AllTooLarge), _) => StatusCode::PAYLOAD_TOO_LARGE,
-        (Ok(Ending::AllPutOff), _) => StatusCode::SERVICE_UNAVAILABLE,
-        (Ok(Ending::Whole), _) => StatusCode::OK,
+    let (status, broken) = match stack.take(form).await {
+        Err(broken) if stack.receipts.is_empty() => return Err(broken.to_error()),
+        Err(broken) => (broken.to_error().status_code(), broken.message()),
+        Ok(_) if stack.receipts.is_empty() => (StatusCode::UNPROCESSABLE_ENTITY, "Choose at least one file."),
+        Ok(Ending::AllTooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, ""),
+        Ok(Ending::AllPutOff) => (StatusCode::SERVICE_UNAVAILABLE, ""),
+        Ok(Ending::Whole) => (StatusCode::OK, ""),
     };
     let mut answer = if wants_json(&request) && !stack.receipts.is_empty() {
+        if !broken.is_empty() {
+            stack.receipts.push(Receipt::rejected(&FileName::cleaned("the rest"), 0, broken));
+        }
         HttpResponse::build(status).json(&stack.receipts)
     } else if status == StatusCode::OK {
         let place = format!("/office/upload?batch={}", stack.batch);
@@ -137,9 +140,7 @@ pub async fn upload(
         return Err(Error::Invalid("Send at least one file, in the field files.".into()));
     } else {
         let mut page = UploadPage::new(&site, &db, &visitor).await?;
-        if stack.receipts.is_empty() {
-            page.error = "Choose at least one file.".into();
-        }
+        page.error = broken.into();
         let count =
             |outcome: &str| stack.receipts.iter().filter(|found| found.outcome.as_str() == outcome).count() as i64;
         page.show(stack.receipts.iter().map(Line::from).collect(), count);

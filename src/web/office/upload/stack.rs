@@ -13,7 +13,7 @@ use crate::accounts::Viewer;
 use crate::audit::Origin;
 use crate::db::Database;
 use crate::documents::Kind;
-use crate::documents::inbox;
+use crate::documents::examine::Findings;
 use crate::documents::intake::journal::{self, MOST_BATCH};
 use crate::documents::intake::{Arrival, Examined, FileName, Intake, IntakeError, Mapping, Outcome, Receipt, Wishes};
 use crate::documents::spool::ReceiveError;
@@ -43,6 +43,8 @@ pub struct Stack<'a> {
     customer: String,
     mapping: Option<Mapping>,
     held: Vec<(Arrival, Examined)>,
+    /// Receipts of files that a list may still help, with the files.
+    unmatched: Vec<(usize, Arrival, Findings)>,
     pub receipts: Vec<Receipt>,
     too_large: usize,
     put_off: usize,
@@ -60,7 +62,9 @@ pub enum Ending {
 
 /// Why a form came to no end.
 pub enum Broken {
-    /// It isn't a form with files, or broke off.
+    /// It isn't a form with files.
+    NoForm,
+    /// It broke off, or came to something that can't be read.
     Form,
     TooSlow,
     TooMany,
@@ -69,8 +73,23 @@ pub enum Broken {
 }
 
 impl Broken {
+    /// Beside the outcomes of what had arrived before.
+    pub fn message(&self) -> &'static str {
+        match self {
+            Self::NoForm | Self::Form => {
+                "The upload broke off here, or has a file whose name can't be read. What is behind that did not arrive. \
+                 Upload it again: what is here already is recognised."
+            }
+            Self::TooSlow => "The connection was too slow from here on. Upload the same files again.",
+            Self::TooMany => "It is too much for one upload. Send the rest by itself.",
+            Self::Field(message) => message,
+            Self::Unavailable(_) => PUT_OFF,
+        }
+    }
+
     pub fn to_error(&self) -> Error {
         match self {
+            Self::NoForm => Error::BadRequest,
             Self::Form => Error::Broken,
             Self::TooSlow => Error::TooSlow,
             Self::TooMany => Error::TooLarge,
@@ -105,6 +124,7 @@ impl<'a> Stack<'a> {
             customer: String::new(),
             mapping: None,
             held: Vec::new(),
+            unmatched: Vec::new(),
             receipts: Vec::new(),
             too_large: 0,
             put_off: 0,
@@ -126,10 +146,24 @@ impl<'a> Stack<'a> {
         }
     }
 
-    pub async fn take(&mut self, mut form: Multipart) -> Result<Ending, Broken> {
+    pub async fn take(&mut self, form: Multipart) -> Result<Ending, Broken> {
+        let read = self.read(form).await;
+        // What has arrived whole is settled, however the form ends.
+        self.release().await;
+        read?;
+        let all = self.receipts.len() - self.lists;
+        Ok(match all {
+            0 => Ending::Whole,
+            _ if all == self.too_large => Ending::AllTooLarge,
+            _ if all == self.put_off => Ending::AllPutOff,
+            _ => Ending::Whole,
+        })
+    }
+
+    async fn read(&mut self, mut form: Multipart) -> Result<(), Broken> {
         let mut parts = 0;
         while let Some(field) = form.next().await {
-            let mut field = field?;
+            let mut field = field.map_err(|error| if parts == 0 { Broken::NoForm } else { error.into() })?;
             parts += 1;
             if parts > MOST_PARTS {
                 return Err(Broken::TooMany);
@@ -148,7 +182,15 @@ impl<'a> Stack<'a> {
                     self.kind = Some(kind);
                     self.release().await;
                 }
-                "customer" => self.customer = text(field).await?.to_uppercase(),
+                "customer" => {
+                    let customer = text(field).await?.to_uppercase();
+                    if !customer.is_empty() && !self.receipts.is_empty() {
+                        return Err(Broken::Field(
+                            "customer has to come before the files; those above were settled without it. Check them.",
+                        ));
+                    }
+                    self.customer = customer;
+                }
                 "batch" => {
                     let batch = text(field).await?;
                     let fits = (1..=MOST_BATCH).contains(&batch.len());
@@ -159,14 +201,7 @@ impl<'a> Stack<'a> {
                 _ => skip(&mut field).await?,
             }
         }
-        self.release().await;
-        let all = self.receipts.len() - self.lists;
-        Ok(match all {
-            0 => Ending::Whole,
-            _ if all == self.too_large => Ending::AllTooLarge,
-            _ if all == self.put_off => Ending::AllPutOff,
-            _ => Ending::Whole,
-        })
+        Ok(())
     }
 
     async fn file(&mut self, mut field: Field) -> Result<(), Broken> {
@@ -209,10 +244,25 @@ impl<'a> Stack<'a> {
     }
 
     async fn settle(&mut self, arrival: Arrival, examined: Examined) {
-        let customer = Some(self.customer.as_str()).filter(|code| !code.is_empty());
-        let wishes = Wishes { kind: self.kind.flatten(), customer, mapping: self.mapping.as_ref() };
-        let settled = self.intake().settle(&arrival, examined, wishes).await;
+        let settled = self.settled(&arrival, examined.clone()).await;
         self.note(&arrival.name, arrival.spooled.size, settled);
+        let index = self.receipts.len() - 1;
+        if let (true, Ok(findings), true) =
+            (self.receipts[index].found_nothing, examined, self.unmatched.len() < MOST_HELD)
+        {
+            self.unmatched.push((index, arrival, findings));
+        }
+    }
+
+    async fn settled(&self, arrival: &Arrival, examined: Examined) -> Result<Receipt, IntakeError> {
+        let customer = Some(self.customer.as_str()).filter(|code| !code.is_empty());
+        // A list names a file once; which of two of the same name it means, nobody knows.
+        let is_again = self.receipts.iter().any(|before| {
+            before.file_name == arrival.name.as_str() && before.document_id.is_some() && !before.found_nothing
+        });
+        let mapping = self.mapping.as_ref().filter(|_| !is_again);
+        let wishes = Wishes { kind: self.kind.flatten(), customer, mapping };
+        self.intake().settle(arrival, examined, wishes).await
     }
 
     async fn release(&mut self) {
@@ -231,60 +281,62 @@ impl<'a> Stack<'a> {
     }
 
     /// The list. One with a mistake has an outcome like a file; a good one has none.
-    async fn list(&mut self, field: Field) -> Result<(), Broken> {
+    async fn list(&mut self, mut field: Field) -> Result<(), Broken> {
         let sent = field.content_disposition().and_then(|disposition| disposition.get_filename()).unwrap_or_default();
         let name = FileName::cleaned(sent);
-        let bytes = bytes(field, MOST_LIST).await?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        match Mapping::parse(&bytes) {
-            Ok(mapping) => {
-                self.help(&mapping).await;
-                self.mapping = Some(mapping);
+        let (mut bytes, mut size) = (Vec::new(), 0);
+        while let Some(piece) = field.next().await {
+            let piece = piece?;
+            size += piece.len();
+            if size <= MOST_LIST {
+                bytes.extend_from_slice(&piece);
+            } else if size as u64 > MOST_SKIPPED {
+                return Err(Broken::TooMany);
             }
+        }
+        let parsed = match size {
+            0 => return Ok(()),
+            ..=MOST_LIST => Mapping::parse(&bytes),
+            _ => Err(format!("The list is larger than {} MB.", MOST_LIST / 1_000_000)),
+        };
+        match parsed {
+            Ok(mapping) => self.apply(mapping).await,
             Err(reason) => {
                 let reason = format!("{reason} The files were taken without it.");
-                let rejected = self.intake().reject(&name, bytes.len() as u64, None, &reason).await;
-                self.note(&name, bytes.len() as u64, rejected);
+                let rejected = self.intake().reject(&name, size as u64, None, &reason).await;
+                self.note(&name, size as u64, rejected);
                 self.lists += 1;
             }
         }
         Ok(())
     }
 
-    /// Files that came before their list, and are in the inbox for want of a number, are filed as it says.
-    async fn help(&mut self, mapping: &Mapping) {
-        let desk = inbox::Desk {
-            db: self.db,
-            storage: &self.site.storage,
-            clock: &self.site.clock,
-            spool: &self.site.spool,
-            viewer: self.viewer,
-            origin: self.origin,
-        };
-        for receipt in &mut self.receipts {
-            let (Some(row), Some(id)) = (mapping.row(&FileName::cleaned(&receipt.file_name)), receipt.document_id)
-            else {
-                continue;
-            };
-            let [number] = &row.numbers[..] else { continue };
-            match (receipt.outcome, &receipt.bol_number) {
-                (Outcome::Stored, Some(stored)) if stored != number.as_str() => {
-                    receipt.reason = format!("Stored before the list came, which says {number}. Check it.");
-                }
-                (Outcome::NeedsReview, _) if receipt.found_nothing && row.customer.is_empty() => {
-                    let kind = row.kind.or(self.kind.flatten()).unwrap_or(Kind::Other);
-                    if desk.file(id, number, kind).await.is_ok() {
-                        receipt.outcome = Outcome::Stored;
-                        receipt.bol_number = Some(number.to_string());
-                        receipt.reason = "Stored as the list says.".into();
-                        if let Err(error) = journal::correct(self.db, &self.batch, receipt).await {
-                            tracing::warn!(%error, "an outcome could not be corrected");
-                        }
-                    }
-                }
-                _ => {}
+    /// For the files behind it; and those before it that are in the inbox because no number was found are settled again.
+    async fn apply(&mut self, mapping: Mapping) {
+        for receipt in self.receipts.iter_mut().filter(|receipt| receipt.outcome == Outcome::Stored) {
+            let row = mapping.row(&FileName::cleaned(&receipt.file_name));
+            let numbers = row.iter().flat_map(|row| &row.numbers);
+            for number in numbers.filter(|number| receipt.bol_number.as_deref() != Some(number.as_str())) {
+                receipt.reason = format!("Stored before the list came, which says {number}. Check it.");
+            }
+        }
+        let unmatched = std::mem::take(&mut self.unmatched);
+        let (helped, left) =
+            unmatched.into_iter().partition::<Vec<_>, _>(|(_, arrival, _)| mapping.row(&arrival.name).is_some());
+        self.unmatched = left;
+        match &mut self.mapping {
+            Some(before) => before.extend(mapping),
+            none => *none = Some(mapping),
+        }
+        for (index, arrival, findings) in helped {
+            if let Some(id) = self.receipts[index].document_id
+                && let Err(error) = journal::forget(self.db, &self.batch, id).await
+            {
+                tracing::warn!(%error, "an outcome stays that is not the last");
+            }
+            match self.settled(&arrival, Ok(findings)).await {
+                Ok(receipt) => self.receipts[index] = receipt,
+                Err(cause) => tracing::warn!(%cause, "a file stays in the inbox"),
             }
         }
     }
