@@ -8,5 +8,7 @@ ALTER TABLE documents
     DROP COLUMN waits_for,
     DROP COLUMN stored_by,
     DROP COLUMN pending_at,
+    DROP COLUMN pending_by,
+    DROP COLUMN pending_customer,
     DROP COLUMN discarded_at,
     DROP COLUMN discarded_by;

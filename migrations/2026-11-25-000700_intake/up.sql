@@ -7,15 +7,19 @@ ALTER TABLE documents
     ADD COLUMN waits_for    text NOT NULL DEFAULT '',
     ADD COLUMN stored_by    text NOT NULL DEFAULT '',
     ADD COLUMN pending_at   timestamptz,
+    ADD COLUMN pending_by   bigint REFERENCES users,
+    ADD COLUMN pending_customer bigint REFERENCES customers,
     ADD COLUMN discarded_at timestamptz,
     ADD COLUMN discarded_by text NOT NULL DEFAULT '',
     ADD CONSTRAINT documents_only_waiting_ones_discarded CHECK (discarded_at IS NULL OR bol_id IS NULL);
 COMMENT ON COLUMN documents.arrived_as IS 'The name of the file that was uploaded, cleaned; empty for what the portal printed.';
-COMMENT ON COLUMN documents.arrived_key IS 'The object that lay in the inbox before the document was filed. It stays, like every object.';
+COMMENT ON COLUMN documents.arrived_key IS 'The object under which it lay before it was last filed. It stays, like every object; one in the inbox has the SHA-256 in its name.';
 COMMENT ON COLUMN documents.found IS 'The BOL numbers that were found in and about the file, by where.';
 COMMENT ON COLUMN documents.waits_for IS 'Why it was put into the inbox, for the clerk.';
 COMMENT ON COLUMN documents.stored_by IS 'The name of whoever uploaded or filed it, as it was.';
 COMMENT ON COLUMN documents.pending_at IS 'When somebody last began to store it. A pending row that is older than any upload takes is settled by the sweeper.';
+COMMENT ON COLUMN documents.pending_by IS 'Who last began to store or file it.';
+COMMENT ON COLUMN documents.pending_customer IS 'Whose the BOL is to be when the document is stored there; a BOL that is nobody''s becomes this customer''s.';
 COMMENT ON COLUMN documents.discarded_at IS 'In the bin of the inbox since then; it can be put back.';
 
 CREATE INDEX documents_inbox ON documents (id) WHERE bol_id IS NULL;

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::BolNumber;
 use crate::accounts::Viewer;
 use crate::accounts::customers::{self, Customer};
-use crate::audit::{self, Action, Event, Origin, Outcome};
+use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::schema::{bols, customers as table};
 use crate::db::{Database, DbError, DbResult};
 
@@ -67,6 +67,8 @@ pub enum AssignError {
     Nothing,
     #[error("Up to {MOST} bills of lading can be assigned at once.")]
     TooMany,
+    #[error("Somebody has assigned some of these meanwhile. Nothing was changed: look again.")]
+    Changed,
     #[error("There is no BOL {0}. Nothing was assigned.")]
     Missing(String),
     #[error(transparent)]
@@ -108,15 +110,22 @@ pub async fn unassigned(db: &Database, limit: usize) -> DbResult<(Vec<Chosen>, i
     Ok((rows, count))
 }
 
-/// Gives the BOLs to the customer, all of them or none. Those that are its own already are left alone; gives how many were
-/// not.
+/// Whose the BOLs are at this moment, as a page may carry it to the question's answer.
+pub fn owners(found: &[Chosen]) -> String {
+    let one = |bol: &Chosen| format!("{}={}", bol.number, bol.owner_code.as_deref().unwrap_or_default());
+    found.iter().map(one).collect::<Vec<_>>().join(",")
+}
+
+/// Gives the BOLs to the customer, all of them or none. Those that are its own already are left alone. `shown`: whose they
+/// were when the question was asked, if it was; if that has changed, nothing is done.
 pub async fn assign(
     db: &Database,
     numbers: &[BolNumber],
     code: &str,
+    shown: Option<&str>,
     viewer: &Viewer,
     origin: &Origin,
-) -> Result<usize, AssignError> {
+) -> Result<(), AssignError> {
     within(numbers)?;
     db.transaction(async |connection: &mut AsyncPgConnection| {
         let customer = match active(customers::with_codes(connection, &[code.to_owned()]).await?.pop()) {
@@ -134,12 +143,15 @@ pub async fn assign(
         let found: Vec<Chosen> = bols::table
             .left_join(table::table)
             .filter(bols::id.eq_any(&ids))
-            .order(bols::id)
+            .order((bols::number_year, bols::number_seq))
             .select(columns())
             .load(connection)
             .await?;
         if let Err(error) = all_there(numbers, &found) {
             return Ok(Err(error));
+        }
+        if shown.is_some_and(|shown| shown != owners(&found)) {
+            return Ok(Err(AssignError::Changed));
         }
         let others: Vec<&Chosen> = found.iter().filter(|bol| bol.owner_id != Some(customer.id)).collect();
         diesel::update(bols::table.filter(bols::id.eq_any(others.iter().map(|bol| bol.id))))
@@ -147,47 +159,48 @@ pub async fn assign(
             .execute(connection)
             .await?;
         for bol in &others {
-            record(connection, bol, &customer, viewer, origin).await?;
+            record(connection, bol, &customer, viewer.actor(), origin).await?;
         }
-        Ok(Ok(others.len()))
+        Ok(Ok(()))
     })
     .await?
 }
 
-/// Gives a BOL to a customer if it has none, in the transaction of whoever files a document with it.
-pub async fn unowned(
+/// Gives a BOL to a customer if it has none, in the transaction of whoever files a document with it. Gives whose it is
+/// then: a code, if it is another's.
+pub async fn give_if_unowned(
     connection: &mut AsyncPgConnection,
     bol_id: i64,
     customer_id: i64,
-    viewer: &Viewer,
+    actor: Actor<'_>,
     origin: &Origin,
-) -> QueryResult<()> {
+) -> QueryResult<Option<String>> {
     let given = diesel::update(bols::table.find(bol_id).filter(bols::customer_id.is_null()))
         .set(bols::customer_id.eq(customer_id))
         .execute(connection)
         .await?;
-    if given == 0 {
-        return Ok(());
-    }
     let mut bol: Chosen =
         bols::table.left_join(table::table).filter(bols::id.eq(bol_id)).select(columns()).first(connection).await?;
+    if given == 0 {
+        return Ok(bol.owner_code.filter(|_| bol.owner_id != Some(customer_id)));
+    }
     let customer: Customer = table::table.find(customer_id).select(Customer::as_select()).first(connection).await?;
     (bol.owner_id, bol.owner_code, bol.owner_name) = (None, None, None);
-    record(connection, &bol, &customer, viewer, origin).await
+    record(connection, &bol, &customer, actor, origin).await?;
+    Ok(None)
 }
 
 async fn record(
     connection: &mut AsyncPgConnection,
     bol: &Chosen,
     customer: &Customer,
-    viewer: &Viewer,
+    actor: Actor<'_>,
     origin: &Origin,
 ) -> QueryResult<()> {
     let detail = json!({"from": bol.owner_code, "to": customer.code});
     let lost = bol.owner_id.zip(bol.owner_code.as_deref());
     for (id, code) in lost.into_iter().chain([(customer.id, customer.code.as_str())]) {
-        let mut event =
-            Event::new(Action::BolAssigned, Outcome::Success, viewer.actor(), origin).detail(detail.clone());
+        let mut event = Event::new(Action::BolAssigned, Outcome::Success, actor, origin).detail(detail.clone());
         (event.bol_id, event.bol_number) = (Some(bol.id), Some(bol.number.as_str()));
         (event.customer_id, event.customer_code) = (Some(id), Some(code));
         audit::record(connection, &event).await?;

@@ -146,6 +146,8 @@ diesel::table! {
         waits_for -> Text,
         stored_by -> Text,
         pending_at -> Nullable<Timestamptz>,
+        pending_by -> Nullable<Int8>,
+        pending_customer -> Nullable<Int8>,
         discarded_at -> Nullable<Timestamptz>,
         discarded_by -> Text,
     }

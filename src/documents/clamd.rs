@@ -22,6 +22,8 @@ pub enum Scan {
     Clean,
     /// The name of the signature.
     Infected(String),
+    /// Larger than clamd takes: its `StreamMaxLength`.
+    TooLarge,
 }
 
 pub async fn scan(clamd: &ClamdAddress, file: &File) -> io::Result<Scan> {
@@ -41,6 +43,18 @@ async fn instream(mut clamd: impl AsyncRead + AsyncWrite + Unpin, file: &File) -
     let mut file = file.try_clone()?;
     file.rewind()?;
     let mut file = tokio::fs::File::from_std(file);
+    let sent = send(&mut clamd, &mut file).await;
+    // It may have answered and hung up in the middle: a file beyond its limit.
+    let mut answer = Vec::new();
+    let heard = clamd.take(MOST_ANSWER).read_to_end(&mut answer).await;
+    if answer.is_empty() {
+        sent?;
+        heard?;
+    }
+    verdict(&String::from_utf8_lossy(&answer))
+}
+
+async fn send(clamd: &mut (impl AsyncWrite + Unpin), file: &mut tokio::fs::File) -> io::Result<()> {
     clamd.write_all(b"zINSTREAM\0").await?;
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -49,14 +63,10 @@ async fn instream(mut clamd: impl AsyncRead + AsyncWrite + Unpin, file: &File) -
         let length = u32::try_from(read).map_err(io::Error::other)?;
         clamd.write_all(&length.to_be_bytes()).await?;
         if read == 0 {
-            break;
+            return clamd.flush().await;
         }
         clamd.write_all(&chunk[..read]).await?;
     }
-    clamd.flush().await?;
-    let mut answer = Vec::new();
-    clamd.take(MOST_ANSWER).read_to_end(&mut answer).await?;
-    verdict(&String::from_utf8_lossy(&answer))
 }
 
 /// `stream: OK` or `stream: Name-Of-Signature FOUND`; everything else is a failure to scan.
@@ -66,6 +76,7 @@ fn verdict(answer: &str) -> io::Result<Scan> {
     match said.strip_suffix(" FOUND") {
         Some(name) => Ok(Scan::Infected(name.chars().filter(|c| !c.is_control()).take(200).collect())),
         None if said == "OK" => Ok(Scan::Clean),
+        None if said.contains("size limit exceeded") => Ok(Scan::TooLarge),
         None => Err(io::Error::other(format!("clamd answered {answer:?}"))),
     }
 }
@@ -78,7 +89,8 @@ mod tests {
     fn only_ok_is_clean() {
         assert_eq!(verdict("stream: OK\0").ok(), Some(Scan::Clean));
         assert_eq!(verdict("stream: Eicar-Test FOUND\0").ok(), Some(Scan::Infected("Eicar-Test".into())));
-        for failure in ["", "\0", "INSTREAM size limit exceeded. ERROR\0", "stream: OK, or so", "UNKNOWN COMMAND\0"] {
+        assert_eq!(verdict("INSTREAM size limit exceeded. ERROR\0").ok(), Some(Scan::TooLarge));
+        for failure in ["", "\0", "stream: OK, or so", "UNKNOWN COMMAND\0"] {
             assert!(verdict(failure).is_err(), "{failure:?}");
         }
     }

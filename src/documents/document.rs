@@ -46,6 +46,8 @@ pub struct NewDocument {
     pub found: Option<serde_json::Value>,
     pub waits_for: String,
     pub pending_at: Option<DateTime<Utc>>,
+    pub pending_by: Option<i64>,
+    pub pending_customer: Option<i64>,
 }
 
 impl NewDocument {

@@ -77,6 +77,20 @@ pub struct Findings {
     pub is_complete: bool,
 }
 
+/// Numbers that are kept of a source: two are a question already.
+const KEPT: usize = 20;
+
+impl Findings {
+    fn shortened(mut self) -> Self {
+        for numbers in [&mut self.codes, &mut self.text, &mut self.ocr] {
+            while numbers.len() > KEPT {
+                numbers.pop_last();
+            }
+        }
+        self
+    }
+}
+
 /// What the process says, a line of JSON each, as it gets on: if it comes to grief on the pixels of page three, the
 /// text of all pages is known.
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,7 +114,7 @@ pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> 
     };
     let pages = pdf.pages();
     let mut found = Findings { pages: pages.len(), ..Findings::default() };
-    say(&Line::Found(found.clone()))?;
+    say(&Line::Found(found.clone().shortened()))?;
     let (mut looks, mut scans, mut is_complete) = (Vec::new(), 0, pages.len() <= PAGES);
     for page in pages.iter().take(PAGES) {
         let text = text::of(page);
@@ -121,15 +135,15 @@ pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> 
         found.text.extend(text::numbers(&text.seen, prefix));
         found.ocr.extend(text::numbers(&text.hidden, prefix));
     }
-    say(&Line::Found(found.clone()))?;
+    say(&Line::Found(found.clone().shortened()))?;
     for (page, look) in pages.iter().zip(looks) {
         let codes = pixels::codes(page, look, prefix);
         is_complete &= codes.is_sure;
         found.codes.extend(codes.numbers);
-        say(&Line::Found(found.clone()))?;
+        say(&Line::Found(found.clone().shortened()))?;
     }
     found.is_complete = is_complete;
-    say(&Line::Found(found))
+    say(&Line::Found(found.shortened()))
 }
 
 /// `primetrade examine --preview`: the first page as a picture (PNG) on standard output.

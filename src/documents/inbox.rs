@@ -4,12 +4,13 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::count;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use super::Kind;
 use super::examine::{ExamineError, Examiner};
-use super::pending::{self, Pending, Subject};
+use super::pending::{self, Finished, Pending, Subject};
 use super::spool::Spool;
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Origin};
@@ -51,7 +52,7 @@ pub struct Page {
     pub discarded: i64,
 }
 
-/// A page of a shelf, from behind `after`; `only`: these alone, for showing a form again.
+/// A page of a shelf, from behind `after`.
 pub async fn page(db: &Database, shelf: Shelf, after: Option<i64>) -> DbResult<Page> {
     let mut connection = db.get().await?;
     let mut query = documents::table
@@ -144,21 +145,30 @@ impl Desk<'_> {
         };
         let detail = json!({"file": found.arrived_as, "found": found.found});
         let filed = self.db.transaction(async |connection| {
-            let Some(subject) = pending::finish(connection, &pending, &stored, self.clock.now()).await? else {
-                return Ok(());
-            };
-            let event = subject.event(Action::DocumentFiled, self.viewer.actor(), self.origin);
-            audit::record(connection, &event.detail(detail)).await
+            let by = (self.viewer.actor(), self.origin);
+            match pending::finish(connection, &pending, &stored, by, self.clock.now()).await? {
+                Finished::Stored(subject) | Finished::Diverted(subject, _) => {
+                    let event = subject.event(Action::DocumentFiled, self.viewer.actor(), self.origin);
+                    audit::record(connection, &event.detail(detail)).await.map(|()| true)
+                }
+                Finished::Overtaken { .. } | Finished::Lost => Ok(false),
+            }
         });
-        Ok(filed.await?)
+        if filed.await? { Ok(()) } else { Err(self.find(id).await.err().unwrap_or(FileError::Gone)) }
     }
 
     async fn find(&self, id: i64) -> Result<Found, FileError> {
+        self.find_for(id, false).await
+    }
+
+    /// In the bin too, `for_looking`.
+    async fn find_for(&self, id: i64, for_looking: bool) -> Result<Found, FileError> {
         let mut connection = self.db.get().await?;
         let found = documents::table
             .find(id)
             .filter(documents::bol_id.is_null())
             .filter(documents::state.eq("stored"))
+            .filter(documents::discarded_at.is_null().or(for_looking.into_sql::<Bool>()))
             .select((
                 documents::object_key,
                 documents::size_bytes,
@@ -193,6 +203,7 @@ impl Desk<'_> {
         let twin: Option<i64> = documents::table
             .filter(documents::bol_id.eq(place.id))
             .filter(documents::sha256.eq(&found.sha256))
+            .filter(documents::id.ne(id))
             .select(documents::id)
             .first(connection)
             .await
@@ -201,10 +212,10 @@ impl Desk<'_> {
             return Ok(Err(FileError::Double(number.clone())));
         }
         let (version, key) = pending::next_version(connection, (place.id, number), kind).await?;
-        let now = self.clock.now();
-        match pending::move_to(connection, id, (place.id, kind, version), &key, self.viewer, now).await? {
+        let since = pending::attempt(self.clock);
+        match pending::move_to(connection, id, (place.id, kind, version), &key, None, self.viewer, since).await? {
             0 => Ok(Err(FileError::Gone)),
-            _ => Ok(Ok(Pending { id, bol_id: Some(place.id), key })),
+            _ => Ok(Ok(Pending { id, bol_id: Some(place.id), key, since })),
         }
     }
 
@@ -227,7 +238,7 @@ impl Desk<'_> {
                 return Ok(None);
             };
             let reason = format!("It was with {number}, and {} took it back.", self.viewer.name);
-            diesel::update(documents::table.find(id))
+            let changed = diesel::update(documents::table.find(id).filter(documents::state.eq("stored")))
                 .set((
                     documents::bol_id.eq(None::<i64>),
                     documents::version.eq(1),
@@ -236,6 +247,9 @@ impl Desk<'_> {
                 ))
                 .execute(connection)
                 .await?;
+            if changed == 0 {
+                return Ok(None);
+            }
             let event = subject.event(Action::DocumentUnfiled, self.viewer.actor(), self.origin);
             audit::record(connection, &event).await?;
             Ok(Some(number))
@@ -288,7 +302,7 @@ impl Desk<'_> {
     /// The first page of a waiting document as PNG; `None`: it can't be drawn. That it was looked at is on record before it
     /// is shown.
     pub async fn preview(&self, id: i64, examiner: &Examiner) -> Result<Option<Vec<u8>>, FileError> {
-        let found = self.find(id).await?;
+        let found = self.find_for(id, true).await?;
         let key: ObjectKey = found.object_key.parse().map_err(|_| FileError::Gone)?;
         let file = self.spool.fetch(self.storage, &key).await?;
         let picture = match examiner.preview(&file).await {

@@ -9,25 +9,21 @@ pub mod journal;
 mod mapping;
 mod name;
 
-use std::io;
-
-use diesel::prelude::*;
 use serde_json::json;
 
 use self::claim::{Claim, Claimed};
 use super::examine::{ExamineError, Examiner, Fault, Findings};
-use super::pending::Subject;
+use super::pending::Finished;
 use super::spool::Spooled;
 use super::{Kind, clamd, pending};
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Event, Origin, Outcome as EventOutcome};
-use crate::bols::assign;
 use crate::clock::Clock;
 use crate::config::ClamdAddress;
 use crate::db::{Database, DbError};
 use crate::storage::{Storage, StorageError};
 
-pub use evidence::{Evidence, Verdict};
+use self::evidence::{Evidence, Verdict};
 pub use mapping::Mapping;
 pub use name::FileName;
 
@@ -109,6 +105,8 @@ pub struct Wishes<'a> {
     /// A customer's code: whose BOL it should be.
     pub customer: Option<&'a str>,
     pub mapping: Option<&'a Mapping>,
+    /// It was settled before in the same stack, without the list.
+    pub is_again: bool,
 }
 
 /// Not the file's fault: the same file will do in a minute.
@@ -157,6 +155,12 @@ impl Intake<'_> {
                 Ok(clamd::Scan::Infected(name)) => {
                     return Ok(Err(format!("The virus scanner found {name} in it. Tell whoever sent it.")));
                 }
+                Ok(clamd::Scan::TooLarge) => {
+                    return Ok(Err(
+                        "It is larger than the virus scanner takes. Split it, or have clamd's StreamMaxLength raised."
+                            .into(),
+                    ));
+                }
                 Err(error) => return Err(IntakeError::Unavailable(format!("clamd: {error}"))),
             }
         }
@@ -192,6 +196,7 @@ impl Intake<'_> {
             evidence: &evidence,
             kind,
             customer: of_row.or(wishes.customer),
+            is_again: wishes.is_again,
         };
         match self.db.transaction(async |connection| claim.take(connection).await).await? {
             Claimed::Settled(receipt) => Ok(receipt),
@@ -215,22 +220,28 @@ impl Intake<'_> {
             }
         };
         let receipt = self.db.transaction(async |connection| {
-            if let (Some(bol_id), Some(customer_id)) = (taken.pending.bol_id, taken.assign_to) {
-                assign::unowned(connection, bol_id, customer_id, self.viewer, self.origin).await?;
-            }
-            let finished = pending::finish(connection, &taken.pending, &key, self.clock.now()).await?;
-            let Some(subject) = finished else {
+            let by = (self.viewer.actor(), self.origin);
+            let finished = pending::finish(connection, &taken.pending, &key, by, self.clock.now()).await?;
+            let (subject, diverted) = match finished {
+                Finished::Stored(subject) => (subject, None),
+                Finished::Diverted(subject, reason) => (subject, Some(reason)),
                 // Somebody brought the same file at the same time and was faster.
-                let number =
-                    Subject::find(connection, taken.pending.id).await.optional()?.and_then(|now| now.bol_number);
-                return journal::write(connection, self, claim.duplicate(taken.pending.id, number)).await;
+                Finished::Overtaken { number } => {
+                    let receipt = claim.duplicate(taken.pending.id, number);
+                    return journal::write(connection, self, receipt).await.map(Some);
+                }
+                Finished::Lost => return Ok(None),
             };
-            let action = if taken.was_waiting { Action::DocumentFiled } else { Action::DocumentUploaded };
-            let detail = json!({"file": claim.name.as_str(), "found": claim.evidence.to_json(), "inbox": taken.reason});
+            let is_filed = taken.was_waiting && subject.bol_id.is_some();
+            let action = if is_filed { Action::DocumentFiled } else { Action::DocumentUploaded };
+            let receipt = claim.receipt(&taken, diverted);
+            let inbox = (receipt.outcome == Outcome::NeedsReview).then_some(&receipt.reason);
+            let detail = json!({"file": claim.name.as_str(), "found": claim.evidence.to_json(), "inbox": inbox});
             audit::record(connection, &subject.event(action, self.viewer.actor(), self.origin).detail(detail)).await?;
-            journal::write(connection, self, claim.receipt(&taken)).await
+            journal::write(connection, self, receipt).await.map(Some)
         });
-        Ok(receipt.await?)
+        let lost = || IntakeError::Unavailable("another attempt at the same file is under way".into());
+        receipt.await?.ok_or_else(lost)
     }
 
     /// On record, and not kept.
@@ -249,11 +260,5 @@ impl Intake<'_> {
             journal::write(connection, self, Receipt::rejected(name, size, reason)).await
         });
         Ok(receipt.await?)
-    }
-}
-
-impl From<io::Error> for IntakeError {
-    fn from(error: io::Error) -> Self {
-        Self::Unavailable(error.to_string())
     }
 }

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -20,10 +20,10 @@ use super::store::place;
 use super::{Kind, key_for};
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
-use crate::bols::BolNumber;
+use crate::bols::{BolNumber, assign};
 use crate::clock::Clock;
 use crate::db::schema::{bols, customers, documents, users};
-use crate::db::{Database, DbError, DbResult};
+use crate::db::{Database, DbError};
 use crate::storage::{Content, ObjectKey, Storage, StorageError};
 
 /// Longer than the longest upload takes with all its attempts.
@@ -33,12 +33,31 @@ const AT_ONCE: i64 = 50;
 /// Pauses between attempts: the SDK can't repeat a body that it has read from a file.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// A row that waits for its object.
+/// A row that waits for its object: this attempt of it.
 #[derive(Clone, Debug)]
 pub struct Pending {
     pub id: i64,
     pub bol_id: Option<i64>,
     pub key: ObjectKey,
+    /// As in the row; another attempt has another.
+    pub since: DateTime<Utc>,
+}
+
+/// The time of an attempt, as exactly as Postgres keeps it.
+pub fn attempt(clock: &Clock) -> DateTime<Utc> {
+    clock.now().trunc_subsecs(6)
+}
+
+/// How an attempt ended.
+pub enum Finished {
+    /// With its BOL, or in the inbox, as was meant.
+    Stored(Subject),
+    /// In the inbox: the BOL has become another customer's meanwhile. With the reason.
+    Diverted(Subject, String),
+    /// Another attempt was faster.
+    Overtaken { number: Option<String> },
+    /// Another attempt is under way, or has failed: nothing can be said of the document.
+    Lost,
 }
 
 /// Puts the object; gives the key under which it is, which is another one if something else lies under its own.
@@ -116,52 +135,103 @@ impl Subject {
     }
 }
 
-/// Marks it stored; `None`: somebody else has settled it meanwhile, or it is gone.
+/// Marks it stored, and gives the BOL to the customer whose it is to be.
 pub async fn finish(
     connection: &mut AsyncPgConnection,
     pending: &Pending,
     stored_under: &ObjectKey,
+    (actor, origin): (Actor<'_>, &Origin),
     now: DateTime<Utc>,
-) -> QueryResult<Option<Subject>> {
+) -> QueryResult<Finished> {
     lock_bol(connection, pending.bol_id).await?;
-    let changed = diesel::update(documents::table.find(pending.id))
+    let this = documents::table
+        .find(pending.id)
         .filter(documents::state.eq("pending"))
-        .filter(documents::object_key.eq(pending.key.as_str()))
+        .filter(documents::object_key.eq(pending.key.as_str()));
+    let wanted: Option<Option<i64>> =
+        this.select(documents::pending_customer).for_update().first(connection).await.optional()?;
+    let Some(wanted) = wanted else { return overtaken(connection, pending.id).await };
+    let owner = match (pending.bol_id, wanted) {
+        (Some(bol), Some(customer)) => assign::give_if_unowned(connection, bol, customer, actor, origin).await?,
+        _ => None,
+    };
+    diesel::update(documents::table.find(pending.id))
         .set((
             documents::state.eq("stored"),
             documents::stored_at.eq(now),
-            documents::pending_at.eq(None::<DateTime<Utc>>),
             documents::object_key.eq(stored_under.as_str()),
+            documents::pending_at.eq(None::<DateTime<Utc>>),
+            documents::pending_by.eq(None::<i64>),
+            documents::pending_customer.eq(None::<i64>),
         ))
         .execute(connection)
         .await?;
-    if changed == 0 { Ok(None) } else { Subject::find(connection, pending.id).await.map(Some) }
+    if pending.bol_id.is_some() && owner.is_none() {
+        let filed = diesel::update(documents::table.find(pending.id)).set(documents::waits_for.eq(""));
+        filed.execute(connection).await?;
+    }
+    let Some(owner) = owner else { return Subject::find(connection, pending.id).await.map(Finished::Stored) };
+    let number = Subject::find(connection, pending.id).await?.bol_number.unwrap_or_default();
+    let reason = format!("{number} has become {owner}'s meanwhile.");
+    back_to_inbox(connection, pending.id, stored_under.as_str(), &reason, now).await?;
+    Ok(Finished::Diverted(Subject::find(connection, pending.id).await?, reason))
 }
 
-/// It could not be stored: back where it was, in the inbox or nowhere.
+async fn overtaken(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Finished> {
+    let stored = documents::table.find(id).filter(documents::state.eq("stored")).select(documents::id);
+    match stored.first::<i64>(connection).await.optional()? {
+        Some(_) => Ok(Finished::Overtaken { number: Subject::find(connection, id).await?.bol_number }),
+        None => Ok(Finished::Lost),
+    }
+}
+
+async fn back_to_inbox(
+    connection: &mut AsyncPgConnection,
+    id: i64,
+    key: &str,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    diesel::update(documents::table.find(id))
+        .set((
+            documents::bol_id.eq(None::<i64>),
+            documents::version.eq(1),
+            documents::object_key.eq(key),
+            documents::file_name.eq(documents::arrived_as),
+            documents::waits_for.eq(reason),
+            documents::state.eq("stored"),
+            documents::stored_at.eq(now),
+            documents::pending_at.eq(None::<DateTime<Utc>>),
+            documents::pending_by.eq(None::<i64>),
+            documents::pending_customer.eq(None::<i64>),
+        ))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// It could not be stored: back where it was, in the inbox or nowhere; unless another attempt has taken over.
 pub async fn take_back(connection: &mut AsyncPgConnection, pending: &Pending, now: DateTime<Utc>) -> QueryResult<()> {
     lock_bol(connection, pending.bol_id).await?;
-    let row = documents::table.find(pending.id).filter(documents::state.eq("pending"));
+    let this = documents::table
+        .find(pending.id)
+        .filter(documents::state.eq("pending"))
+        .filter(documents::object_key.eq(pending.key.as_str()))
+        .filter(documents::pending_at.eq(pending.since));
     let arrived: Option<(Option<String>, String)> =
-        row.select((documents::arrived_key, documents::arrived_as)).for_update().first(connection).await.optional()?;
-    match arrived {
-        None => Ok(()),
-        Some((None, _)) => diesel::delete(documents::table.find(pending.id)).execute(connection).await.map(drop),
-        Some((Some(key), name)) => diesel::update(documents::table.find(pending.id))
-            .set((
-                documents::bol_id.eq(None::<i64>),
-                documents::version.eq(1),
-                documents::object_key.eq(key),
-                documents::file_name.eq(name),
-                documents::arrived_key.eq(None::<String>),
-                documents::state.eq("stored"),
-                documents::stored_at.eq(now),
-                documents::pending_at.eq(None::<DateTime<Utc>>),
-            ))
-            .execute(connection)
-            .await
-            .map(drop),
+        this.select((documents::arrived_key, documents::waits_for)).for_update().first(connection).await.optional()?;
+    let Some((key, reason)) = arrived else { return Ok(()) };
+    if let Some(key) = key {
+        // The same bytes may wait there by themselves meanwhile.
+        let others = documents::table.filter(documents::object_key.eq(&key)).filter(documents::id.ne(pending.id));
+        if !diesel::select(diesel::dsl::exists(others)).get_result::<bool>(connection).await? {
+            back_to_inbox(connection, pending.id, &key, &reason, now).await?;
+            let there =
+                diesel::update(documents::table.find(pending.id)).set(documents::arrived_key.eq(None::<String>));
+            return there.execute(connection).await.map(drop);
+        }
     }
+    diesel::delete(documents::table.find(pending.id)).execute(connection).await.map(drop)
 }
 
 /// Settles what others left behind, again and again, for as long as it is polled. Any number of processes may do so.
@@ -211,54 +281,81 @@ pub async fn sweep_once(db: &Database, storage: &Storage, clock: &Clock) -> Resu
     };
     let mut settled = 0;
     for Id { id } in old {
-        settled += usize::from(settle(db, storage, clock, id).await?);
+        match settle(db, storage, clock, id).await {
+            Ok(done) => settled += usize::from(done),
+            Err(error) => {
+                tracing::warn!(%error, document = id, "an interrupted upload can't be settled now");
+                // Behind the others next time: one that never can be mustn't keep them.
+                let again = diesel::update(documents::table.find(id)).filter(documents::state.eq("pending"));
+                again.set(documents::pending_at.eq(attempt(clock))).execute(&mut *db.get().await?).await?;
+            }
+        }
     }
     Ok(settled)
 }
 
+/// A pending row that nobody can be at any more.
+#[derive(Queryable)]
+struct Old {
+    bol_id: Option<i64>,
+    object_key: String,
+    size_bytes: i64,
+    sha256: Vec<u8>,
+    arrived_key: Option<String>,
+    since: DateTime<Utc>,
+}
+
 async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Result<bool, SweepError> {
-    let find = async |connection: &mut AsyncPgConnection| {
-        documents::table
-            .find(id)
-            .filter(documents::state.eq("pending"))
-            .filter(documents::pending_at.lt(clock.now() - GIVEN_UP))
-            .select((documents::bol_id, documents::object_key, documents::size_bytes, documents::sha256))
-            .first::<(Option<i64>, String, i64, Vec<u8>)>(connection)
-            .await
-            .optional()
+    let old: Option<Old> = documents::table
+        .find(id)
+        .filter(documents::state.eq("pending"))
+        .filter(documents::pending_at.lt(clock.now() - GIVEN_UP))
+        .select((
+            documents::bol_id,
+            documents::object_key,
+            documents::size_bytes,
+            documents::sha256,
+            documents::arrived_key,
+            documents::pending_at.assume_not_null(),
+        ))
+        .first(&mut *db.get().await?)
+        .await
+        .optional()?;
+    let Some(old) = old else { return Ok(false) };
+    let (Ok(key), Ok(sha256)) = (old.object_key.parse::<ObjectKey>(), <[u8; 32]>::try_from(old.sha256)) else {
+        return Err(StorageError::Unavailable(format!("{:?} is no object key", old.object_key)).into());
     };
-    let Some((bol_id, key, size, sha256)) = find(&mut *db.get().await?).await? else { return Ok(false) };
-    let (Ok(key), Ok(sha256)) = (key.parse::<ObjectKey>(), <[u8; 32]>::try_from(sha256)) else { return Ok(false) };
-    let there = storage.has_same(&key, size.unsigned_abs(), sha256).await?;
-    let pending = Pending { id, bol_id, key: key.clone() };
-    let done: DbResult<bool> = db
-        .transaction(async |connection: &mut AsyncPgConnection| {
-            lock_bol(connection, bol_id).await?;
-            // Somebody may have taken it over while we looked.
-            if find(connection).await?.is_none_or(|found| found.1 != key.as_str()) {
-                return Ok(false);
+    let there = storage.has_same(&key, old.size_bytes.unsigned_abs(), sha256).await?;
+    let pending = Pending { id, bol_id: old.bol_id, key: key.clone(), since: old.since };
+    let settled = db.transaction(async |connection: &mut AsyncPgConnection| {
+        if !there {
+            return take_back(connection, &pending, clock.now()).await.map(|()| true);
+        }
+        // Whoever began it; a resumed attempt has another time, and is left alone.
+        lock_bol(connection, pending.bol_id).await?;
+        let by: Option<(i64, String, String)> = documents::table
+            .inner_join(users::table.on(documents::pending_by.eq(users::id.nullable())))
+            .filter(documents::id.eq(id))
+            .filter(documents::pending_at.eq(pending.since))
+            .select((users::id, users::email, users::role))
+            .first(connection)
+            .await
+            .optional()?;
+        let Some((user_id, email, role)) = by else { return Ok(false) };
+        let actor = Actor { user_id: Some(user_id), email: &email, role: Some(&role) };
+        let origin = Origin::default();
+        let detail = serde_json::json!({"settled": "after an interruption"});
+        match finish(connection, &pending, &key, (actor, &origin), clock.now()).await? {
+            Finished::Stored(subject) | Finished::Diverted(subject, _) => {
+                let was_waiting = old.arrived_key.is_some() && subject.bol_id.is_some();
+                let action = if was_waiting { Action::DocumentFiled } else { Action::DocumentUploaded };
+                audit::record(connection, &subject.event(action, actor, &origin).detail(detail)).await?;
+                Ok(true)
             }
-            if !there {
-                take_back(connection, &pending, clock.now()).await?;
-                return Ok(true);
-            }
-            let Some(subject) = finish(connection, &pending, &key, clock.now()).await? else { return Ok(false) };
-            let by: Option<(i64, String, String)> = documents::table
-                .inner_join(users::table.on(documents::uploaded_by.eq(users::id.nullable())))
-                .filter(documents::id.eq(id))
-                .select((users::id, users::email, users::role))
-                .first(connection)
-                .await
-                .optional()?;
-            let (user_id, email, role) = by.map(|(id, email, role)| (Some(id), email, Some(role))).unwrap_or_default();
-            let actor = Actor { user_id, email: &email, role: role.as_deref() };
-            let origin = Origin { user_agent: "settled after an interruption".into(), ..Origin::default() };
-            let event = subject.event(Action::DocumentUploaded, actor, &origin);
-            audit::record(connection, &event.detail(serde_json::json!({"settled": "after an interruption"}))).await?;
-            Ok(true)
-        })
-        .await;
-    Ok(done?)
+            Finished::Overtaken { .. } | Finished::Lost => Ok(false),
+        }
+    });
+    Ok(settled.await?)
 }
 
 /// The next version of this kind at a BOL, whose row the caller holds, and its key. Pending ones count, and so do keys of
@@ -295,11 +392,14 @@ pub async fn move_to(
     id: i64,
     (bol_id, kind, version): (i64, Kind, i32),
     key: &ObjectKey,
+    customer: Option<i64>,
     by: &Viewer,
-    now: DateTime<Utc>,
+    since: DateTime<Utc>,
 ) -> QueryResult<usize> {
     let lies = case_when(documents::state.eq("stored"), documents::object_key.nullable());
-    diesel::update(documents::table.find(id).filter(documents::bol_id.is_null()))
+    diesel::update(documents::table.find(id))
+        .filter(documents::bol_id.is_null())
+        .filter(documents::discarded_at.is_null())
         .set((
             documents::arrived_key.eq(lies),
             documents::bol_id.eq(bol_id),
@@ -310,10 +410,9 @@ pub async fn move_to(
             documents::state.eq("pending"),
             documents::stored_at.eq(None::<DateTime<Utc>>),
             documents::stored_by.eq(&by.name),
-            documents::pending_at.eq(now),
-            documents::waits_for.eq(""),
-            documents::discarded_at.eq(None::<DateTime<Utc>>),
-            documents::discarded_by.eq(""),
+            documents::pending_at.eq(since),
+            documents::pending_by.eq(by.user_id),
+            documents::pending_customer.eq(customer),
         ))
         .execute(connection)
         .await

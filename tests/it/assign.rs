@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{App, World};
+use crate::support::{App, Door, S3Server, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bol_goes_to_another_customer() {
@@ -19,7 +19,18 @@ async fn a_bol_goes_to_another_customer() {
     assert_eq!(page.one("h1"), "Assign 2 bills of lading to Rival Iron?");
     assert!(page.one(".message").contains("Acme Steel will stop seeing"), "{}", page.text());
     assert_eq!(page.attributes("form[method=post] input[name=number]", "value"), [World::ACME_BOL, World::LOOSE_BOL]);
-    // Asking changes nothing.
+    // Asking changes nothing. If it is answered when things have changed, it is asked again.
+    let owners = page.attributes("input[name=owners]", "value").concat();
+    assert_eq!(owners, "PRT-2025-0001=ACME,PRT-2025-0004=");
+    let late = [
+        ("number", World::ACME_BOL),
+        ("number", World::LOOSE_BOL),
+        ("customer", "RIVAL"),
+        ("owners", "PRT-2025-0001=,PRT-2025-0004="),
+    ];
+    let answer = office.post("/office/bols/assign", &late).await;
+    assert_eq!(answer.status, 409);
+    assert!(answer.text().contains("Somebody has assigned"));
     assert_eq!(acme.get(&bol).await.status, 200);
 
     let form = [("number", World::ACME_BOL), ("number", World::LOOSE_BOL), ("customer", "RIVAL")];
@@ -64,6 +75,7 @@ async fn all_or_none() {
         (vec![("number", World::ACME_BOL), ("customer", "RIVAL")], 422),
         (vec![("number", World::ACME_BOL), ("customer", "NOBODY")], 422),
         (vec![("number", World::ACME_BOL), ("customer", "")], 422),
+        (vec![("number", World::ACME_BOL), ("customer", "\0")], 422),
         (vec![("customer", "ACME")], 422),
         (vec![("number", World::LOOSE_BOL), ("number", "PRT-2025-0999"), ("customer", "ACME")], 404),
         (vec![("number", "nonsense"), ("customer", "ACME")], 404),
@@ -82,6 +94,38 @@ async fn all_or_none() {
 }
 
 /// While the storage is asked whether the file is there, the BOL goes to somebody else: no link, and the log says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn reassigned_while_the_storage_is_asked() {
+    let s3 = S3Server::start().await;
+    let door = Door::before(&s3).await;
+    let endpoint = format!("http://{}", door.address);
+    let variables: Vec<(&'static str, String)> = s3.environment();
+    let mut variables: Vec<(&'static str, &str)> =
+        variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    variables.push(("AWS_ENDPOINT_URL_S3", &endpoint));
+    let app = App::start_with(&variables).await;
+    let (office, acme) = (app.office().await, app.acme().await);
+    let download = format!("/bols/{}/download", World::ACME_BOL);
+    assert_eq!(acme.get(&download).await.status, 303);
+    door.shut();
+    let assigned = async {
+        door.somebody_waits().await;
+        let form = [("number", World::ACME_BOL), ("customer", "RIVAL")];
+        assert_eq!(office.post("/office/bols/assign", &form).await.status, 303);
+        door.open();
+    };
+    let (answer, ()) = tokio::join!(acme.get(&download), assigned);
+    assert_eq!(answer.status, 404);
+    let events = app.events("action, customer_code").await;
+    assert_eq!(
+        events[events.len() - 3..],
+        ["BOL_ASSIGNED|ACME", "BOL_ASSIGNED|RIVAL", "ACCESS_DENIED|"],
+        "one link before, none after: {events:?}"
+    );
+    assert_eq!(events.iter().filter(|event| event.starts_with("BOL_DOWNLOADED")).count(), 1);
+}
+
+/// Back and forth while somebody downloads: what was given is what is on record.
 #[tokio::test(flavor = "multi_thread")]
 async fn reassigned_while_the_former_customer_downloads() {
     let app = App::start().await;

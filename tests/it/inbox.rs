@@ -56,6 +56,20 @@ async fn a_document_is_filed_with_a_few_keys() {
         events.contains(&"DOCUMENT_FILED|ACME|PRT-2025-0005|scale-ticket|PRT-2025-0005.scale-ticket.v1.pdf".into()),
         "{events:?}"
     );
+    // Eight clerks at once file another one: once.
+    let other = waiting(&office, "raced").await;
+    let race = format!("/office/documents/{other}/file");
+    let forms = [("number", "25-5"), ("kind", "scale-ticket")];
+    let answers = futures_util::future::join_all((0..8).map(|_| office.post(&race, &forms))).await;
+    assert!(
+        answers.iter().all(|answer| answer.status == 303),
+        "{:?}",
+        answers.iter().map(|a| a.status).collect::<Vec<_>>()
+    );
+    let filed = app
+        .rows(&format!("SELECT count(*) FROM audit_events WHERE action = 'DOCUMENT_FILED' AND document_id = {other}"))
+        .await;
+    assert_eq!(filed, ["1"]);
     // Again is no mistake, elsewhere is one; what isn't there isn't there.
     assert_eq!(office.post(&file, &[("number", "25-5"), ("kind", "scale-ticket")]).await.status, 303);
     assert_eq!(office.post(&file, &[("number", "25-3"), ("kind", "scale-ticket")]).await.status, 409);
@@ -148,6 +162,10 @@ async fn a_wrong_filing_is_undone() {
         app.events("action, customer_code, bol_number").await.contains(&"DOCUMENT_UNFILED|ACME|PRT-2025-0005".into())
     );
     assert_eq!(office.post(&unfile, &[]).await.status, 404);
+    // The same file again doesn't decide otherwise than a person did.
+    let again = one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", &paper("an invoice")).await;
+    assert_eq!(outcomes(&again), ["duplicate"]);
+    assert!(again.text().contains("taken away from there"));
     // What the portal has printed stays where it is.
     let printed = app.world.acme_documents[0];
     assert_eq!(office.post(&format!("/office/documents/{printed}/unfile"), &[]).await.status, 404);

@@ -94,6 +94,12 @@ async fn a_list_says_what_files_do_not() {
     .await;
     assert_eq!(outcomes(&late), ["stored PRT-2025-0005", "stored PRT-2025-0003"]);
     assert!(reason(&late, 1).contains("says PRT-2025-0005"), "{}", reason(&late, 1));
+    // A late list is held against everything that an early one is.
+    let files = [("void.pdf", paper("void")), ("theirs.pdf", paper("theirs"))];
+    let late = "file,number,kind,customer\nvoid.pdf,PRT-2025-0002,,\ntheirs.pdf,PRT-2025-0003,,ACME\n";
+    let late = with_list(&office, late, &files, false).await;
+    assert_eq!(outcomes(&late), ["needs_review", "needs_review"]);
+    assert!(reason(&late, 0).contains("void") && reason(&late, 1).contains("RIVAL's"), "{}", late.text());
     // And the same file again, with a list this time, is filed from where it waits.
     let seven =
         with_list(&office, "file,number\nseven.pdf,PRT-2025-0005\n", &[("seven.pdf", paper("seven"))], true).await;
@@ -159,12 +165,12 @@ async fn what_was_interrupted_is_settled() {
     let gone = app.rows(&format!("SELECT object_key FROM documents WHERE id = {}", ids[0])).await.remove(0);
     let now = app.clock.now().to_rfc3339();
     app.sql(&format!(
-        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = '{now}' WHERE id IN ({}, {})",
+        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = '{now}', pending_by = uploaded_by WHERE id IN ({}, {})",
         ids[0], ids[1]
     ))
     .await;
     app.sql(&format!(
-        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = '{now}', bol_id = 5, arrived_key = object_key, \
+        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = '{now}', pending_by = uploaded_by, bol_id = 5, arrived_key = object_key, \
          object_key = 'bols/2025/PRT-2025-0005.other.v9.pdf', version = 9 WHERE id = {}",
         ids[2]
     ))
@@ -189,6 +195,79 @@ async fn what_was_interrupted_is_settled() {
         outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("gone")).await),
         ["stored PRT-2025-0005"]
     );
+}
+
+/// A sweep over a database that was left like this, a quarter of an hour later.
+async fn swept(app: &App, sql: &str) -> usize {
+    let now = app.clock.now().to_rfc3339();
+    app.sql(&sql.replace("NOW", &format!("'{now}'"))).await;
+    app.clock.advance(TimeDelta::minutes(16));
+    let config = primetrade::config::StorageConfig::Local { root: app.media("") };
+    let secret = primetrade::config::SecretKey::from_bytes(vec![0]);
+    let storage = primetrade::storage::Storage::new(&config, &secret, String::new()).await;
+    pending::sweep_once(&Database::new(&app.database, 2), &storage, &app.clock).await.unwrap()
+}
+
+/// Filing was interrupted behind the copy; another file while it was to go to a BOL that went to somebody else; and a row
+/// that nobody can ever settle, before both.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweeper_tells_what_happened() {
+    let app = App::start().await;
+    let (office, admin) = (app.office().await, app.rows("SELECT id FROM users WHERE role = 'admin'").await.remove(0));
+    let filed = one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await.json()[0]["documentId"].clone();
+    office.post(&format!("/office/documents/{filed}/file"), &[("number", "25-5"), ("kind", "invoice")]).await;
+    let given =
+        one(&office, &[("kind", "other")], "PRT-2025-0004.pdf", &paper("given")).await.json()[0]["documentId"].clone();
+    let odd =
+        one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("odd")).await.json()[0]["documentId"].clone();
+    let before: i64 = app.rows("SELECT max(id) FROM audit_events").await[0].parse().unwrap();
+    let settled = swept(&app, &format!(
+        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = NOW, pending_by = {admin} WHERE id IN ({filed}, {given}, {odd}); \
+         UPDATE documents SET pending_customer = {} WHERE id = {given}; UPDATE bols SET customer_id = {} WHERE number = 'PRT-2025-0004'; \
+         UPDATE documents SET object_key = 'no key at all' WHERE id = {odd}",
+        app.world.acme, app.world.rival
+    ))
+    .await;
+    assert_eq!(settled, 2);
+    let events = app
+        .rows(&format!("SELECT action, user_email, customer_code, document_id FROM audit_events WHERE id > {before} ORDER BY document_id"))
+        .await;
+    assert_eq!(
+        events,
+        [
+            format!("DOCUMENT_FILED|{}|ACME|{filed}", World::ADMIN),
+            format!("DOCUMENT_UPLOADED|{}||{given}", World::ADMIN),
+        ]
+    );
+    let waits = app.rows(&format!("SELECT waits_for, bol_id IS NULL, state FROM documents WHERE id = {given}")).await;
+    assert_eq!(waits, ["PRT-2025-0004 has become RIVAL's meanwhile.|true|stored"]);
+}
+
+/// Interrupted on the way out of the inbox, then the same stack again: no second document, and the sweeper brings it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_again_while_its_document_is_being_filed() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let id = one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await.json()[0]["documentId"].clone();
+    let now = app.clock.now().to_rfc3339();
+    app.sql(&format!(
+        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = '{now}', pending_by = uploaded_by, bol_id = 5, \
+         arrived_key = object_key, object_key = 'bols/2025/PRT-2025-0005.other.v1.pdf' WHERE id = {id}"
+    ))
+    .await;
+    let again = one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await;
+    assert_eq!(outcomes(&again), ["duplicate"]);
+    assert!(reason(&again, 0).contains("being stored with PRT-2025-0005"), "{}", reason(&again, 0));
+    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as <> ''").await, ["1"]);
+    assert_eq!(swept(&app, "SELECT 1").await, 1);
+    assert_eq!(office.get("/office/inbox").await.all(".intake h2"), ["waits.pdf"]);
+    assert_eq!(
+        office.get("/office/inbox").await.one(".intake .why"),
+        "No BOL number was found on it, in its name or in a list."
+    );
+    // Named now, it goes on.
+    let named = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("waits")).await;
+    assert_eq!(outcomes(&named), ["stored PRT-2025-0005"]);
 }
 
 /// Killed in the middle of a stack, started again, the same stack again.
@@ -272,8 +351,25 @@ async fn the_storage_is_away() {
     assert_eq!((answer.status, outcomes(&answer)), (503, vec!["rejected".to_owned()]));
     assert!(reason(&answer, 0).contains("Upload it again") && !answer.header("retry-after").is_empty());
     assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as <> ''").await, ["0"]);
+    // Without script: what could be taken and what couldn't are on the page, and stay there.
+    let form = Form::new()
+        .text("batch", "away")
+        .text("kind", "other")
+        .part("files", Part::bytes(paper("b")).file_name("PRT-2025-0005.pdf"))
+        .part("files", Part::bytes(paper("c")).file_name("waits.pdf"));
+    let answer = Answer::of(office.request(Method::POST, "/office/upload").multipart(form)).await;
+    let shown = office.get(answer.header("location")).await;
+    assert_eq!(shown.all("#files-done .mark"), ["Rejected", "In the inbox"]);
+    assert!(shown.text().contains("Upload it again"));
+    // Filing from the inbox meanwhile: it still waits, with all that was known of it.
+    let id = app.rows("SELECT id FROM documents WHERE arrived_as = 'waits.pdf'").await.remove(0);
+    let file = office.post(&format!("/office/documents/{id}/file"), &[("number", "25-5"), ("kind", "other")]).await;
+    assert_eq!((file.status, file.attributes(&format!("#number-{id}"), "value")), (503, vec!["25-5".to_owned()]));
+    assert!(file.one(".intake .why").contains("No BOL number"));
     std::fs::remove_file(&folder).unwrap();
     std::fs::rename(&away, &folder).unwrap();
+    let file = office.post(&format!("/office/documents/{id}/file"), &[("number", "25-5"), ("kind", "other")]).await;
+    assert_eq!(file.status, 303);
     assert_eq!(
         outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("a")).await),
         ["stored PRT-2025-0005"]

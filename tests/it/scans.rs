@@ -1,7 +1,7 @@
 //! Our own paper as it comes back: scanned at every quality, turned and askew. Right, or in the inbox; never wrong.
 
 use crate::issue::{app, download};
-use crate::support::scan::{Picture, pages_of_text, sheet};
+use crate::support::scan::{Picture, code, pages_of_text, sheet, text_and_picture};
 use crate::support::{Actor, App, Load};
 use crate::upload::{one, outcomes, reason, send};
 
@@ -97,4 +97,21 @@ async fn numbers_in_the_text() {
     );
     assert!(reason(&answer, 2).contains("no BOL PRT-2025-12345"), "{}", reason(&answer, 2));
     assert!(reason(&answer, 5).contains("41 pages"));
+}
+
+/// What nobody sees is no evidence; what is small is.
+#[tokio::test(flavor = "multi_thread")]
+async fn text_below_a_picture_and_codes_as_small_pictures() {
+    let app = app().await;
+    let office = app.office().await;
+    let blank = code("nothing in particular");
+    let below = one(&office, &[("kind", "other")], "a.pdf", &text_and_picture("PRT-2025-0003", &blank, true)).await;
+    assert_eq!(outcomes(&below), ["needs_review"]);
+    assert!(reason(&below, 0).contains("text recognition"), "{}", reason(&below, 0));
+    let small = code("https://portal.example/bols/PRT-2025-0003");
+    let agrees = text_and_picture("PRT-2025-0003", &small, false);
+    assert_eq!(outcomes(&one(&office, &[("kind", "other")], "b.pdf", &agrees).await), ["stored PRT-2025-0003"]);
+    let differs = text_and_picture("PRT-2025-0005", &small, false);
+    let differs = one(&office, &[("kind", "other")], "c.pdf", &differs).await;
+    assert_eq!(outcomes(&differs), ["needs_review"], "{}", differs.text());
 }

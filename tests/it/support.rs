@@ -16,7 +16,7 @@ pub use browser::Browser;
 pub use cluster::{Rows, execute, fresh_database, migrated_database, rows};
 pub use load::{Load, text_of, with_settings};
 pub use program::{Program, primetrade};
-pub use s3::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY};
+pub use s3::{ACCESS_KEY, BUCKET, Door, S3Server, SECRET_KEY};
 pub use world::{PASSWORD, World};
 
 /// 128 different bytes in hex.

@@ -329,3 +329,69 @@ async fn fields_may_come_last() {
     let kinds = app.rows("SELECT DISTINCT kind FROM documents WHERE arrived_as <> ''").await;
     assert_eq!(kinds, ["packing-list"]);
 }
+
+/// However a form ends: what had arrived whole has its outcome, and the answer says where it broke off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_that_breaks_off_keeps_what_it_brought() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let part = |name: &[u8], bytes: &[u8]| {
+        let head =
+            [b"--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"", name, b"\"\r\n\r\n"].concat();
+        [&head[..], bytes, b"\r\n"].concat()
+    };
+    let post = |body: Vec<u8>| {
+        let request = office.request(Method::POST, "/office/upload").header("accept", "application/json");
+        Answer::of(request.header("content-type", "multipart/form-data; boundary=b").body(body))
+    };
+    // No kind has come, so the first is held when a name comes that isn't text.
+    let body =
+        [part(b"PRT-2025-0005.pdf", &paper("held")), part(b"caf\xe9.pdf", &paper("never read")), b"--b--\r\n".to_vec()];
+    let answer = post(body.concat()).await;
+    assert_eq!((answer.status, outcomes(&answer)), (400, vec!["stored PRT-2025-0005".into(), "rejected".into()]));
+    assert!(reason(&answer, 1).contains("broke off"));
+    // A customer that comes too late isn't passed over in silence.
+    let late = b"--b\r\nContent-Disposition: form-data; name=\"customer\"\r\n\r\nRIVAL\r\n--b--\r\n".to_vec();
+    let kind = b"--b\r\nContent-Disposition: form-data; name=\"kind\"\r\n\r\nother\r\n".to_vec();
+    let answer = post([kind, part(b"PRT-2025-0005.pdf", &paper("another")), late].concat()).await;
+    assert_eq!((answer.status, outcomes(&answer)), (422, vec!["stored PRT-2025-0005".into(), "rejected".into()]));
+    // A list beyond its limit is one bad file among others.
+    let answer = send(
+        &office,
+        &[("kind", "other")],
+        &[("list.csv", vec![b'x'; 5_000_000]), ("PRT-2025-0005.pdf", paper("third"))],
+    )
+    .await;
+    assert_eq!(outcomes(&answer), ["rejected", "stored PRT-2025-0005"]);
+}
+
+/// What one reader passes over, another runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_hide_nowhere() {
+    let app = App::start().await;
+    let office = app.office().await;
+    // Every byte a character, and back.
+    let honest: String = paper("PRT-2025-0005").into_iter().map(char::from).collect();
+    let bytes_of = |text: String| text.chars().map(|c| c as u8).collect::<Vec<u8>>();
+    assert!(honest.contains("/Type /Catalog"));
+    for hidden in [
+        "/Type /Catalog /OpenAction << /S /JavaScript /JS (app.alert(1)) >>",
+        "/Type /Catalog /OpenAction << /X foo /S/Java#53cript/J#53(app.alert(1)) >>",
+        "/Type /Catalog /OpenAction << /S /URI /URI (https://evil.example) >>",
+        "/Type /Catalog /OpenAction << /S /GoTo /Next [<< /S /Launch /F (cmd.exe) >>] >>",
+        "/Type /Catalog /AA << /WC << /S /SubmitForm >> >>",
+        "/Type /Catalog /AcroForm << /XFA (x) >>",
+        "/Type /Catalog /Names << /JavaScript << /Names [] >> >>",
+    ] {
+        let bytes = bytes_of(honest.replacen("/Type /Catalog", hidden, 1));
+        let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &bytes).await;
+        assert_eq!(outcomes(&answer), ["rejected"], "{hidden}");
+        assert!(reason(&answer, 0).contains("script"), "{hidden}: {}", reason(&answer, 0));
+    }
+    let place = honest.replacen("/Type /Catalog", "/Type /Catalog /OpenAction [3 0 R /Fit]", 1);
+    let place = bytes_of(place);
+    assert_eq!(
+        outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &place).await),
+        ["stored PRT-2025-0005"]
+    );
+}

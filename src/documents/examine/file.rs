@@ -23,12 +23,14 @@ pub fn open(bytes: Vec<u8>) -> Result<Pdf, Fault> {
     if safety::is_encrypted(&bytes) {
         return Err(Fault::Encrypted);
     }
-    let raw_script = safety::names_a_script(&bytes);
+    if safety::names_a_script(&bytes) {
+        return Err(Fault::Script);
+    }
     let pdf = Pdf::new(bytes).map_err(|error| match error {
         LoadPdfError::Decryption(_) => Fault::Encrypted,
         LoadPdfError::Invalid => Fault::Unreadable,
     })?;
-    if raw_script || safety::runs_something(&pdf) {
+    if safety::runs_something(&pdf) {
         return Err(Fault::Script);
     }
     let Some(first) = pdf.pages().first() else { return Err(Fault::NoPage) };

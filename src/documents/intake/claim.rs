@@ -1,6 +1,7 @@
 //! What a file is to become, decided in one transaction against everything that is known of it: its BOL, that BOL's
 //! customer, and every document with the same bytes. Two uploads of the same bytes take turns.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -26,6 +27,8 @@ pub(super) struct Claim<'a> {
     pub kind: Kind,
     /// Whose it should be: a code.
     pub customer: Option<&'a str>,
+    /// It was put into the inbox by the same stack a moment ago.
+    pub is_again: bool,
 }
 
 pub(super) enum Claimed {
@@ -38,8 +41,6 @@ pub(super) enum Claimed {
 pub(super) struct Taken {
     pub pending: Pending,
     pub number: Option<String>,
-    /// The customer that gets the BOL with this document, if it has none yet.
-    pub assign_to: Option<i64>,
     /// Why it goes to the inbox.
     pub reason: Option<String>,
     /// It was in the inbox, and leaves it.
@@ -55,10 +56,19 @@ struct Known {
     is_stored: bool,
     is_discarded: bool,
     object_key: String,
+    arrived_key: Option<String>,
+}
+
+impl Known {
+    /// Was it with this BOL, and taken away from it?
+    fn was_with(&self, number: &BolNumber) -> bool {
+        let lay = |key: &str| key.rsplit('/').next().is_some_and(|name| name.starts_with(&format!("{number}.")));
+        lay(&self.object_key) || self.arrived_key.as_deref().is_some_and(lay)
+    }
 }
 
 enum Target {
-    Bol { place: Place, number: BolNumber, assign_to: Option<i64> },
+    Bol { place: Place, number: BolNumber, customer: Option<i64> },
     Inbox { reason: String, is_clear: bool },
 }
 
@@ -69,7 +79,7 @@ impl Claim<'_> {
         let target = self.target(connection).await?;
         let known = self.known(connection).await?;
         match target {
-            Target::Bol { place, number, assign_to } => self.at_bol(connection, known, place, number, assign_to).await,
+            Target::Bol { place, number, customer } => self.at_bol(connection, known, place, number, customer).await,
             Target::Inbox { reason, is_clear } => self.at_inbox(connection, known, reason, is_clear).await,
         }
     }
@@ -88,14 +98,14 @@ impl Claim<'_> {
         if place.is_void {
             return inbox(format!("{number} is void. Is there a reissue that it belongs to?"));
         }
-        let Some(code) = self.customer else { return Ok(Target::Bol { place, number, assign_to: None }) };
+        let Some(code) = self.customer else { return Ok(Target::Bol { place, number, customer: None }) };
         let Some(wanted) = customers::with_codes(connection, &[code.to_owned()]).await?.pop() else {
             return inbox(format!("There is no customer {code}."));
         };
         match place.customer_id {
             None if !wanted.active => inbox(format!("{number} has no customer, and {} is not active.", wanted.name)),
-            None => Ok(Target::Bol { place, number, assign_to: Some(wanted.id) }),
-            Some(id) if id == wanted.id => Ok(Target::Bol { place, number, assign_to: None }),
+            None => Ok(Target::Bol { place, number, customer: Some(wanted.id) }),
+            Some(id) if id == wanted.id => Ok(Target::Bol { place, number, customer: Some(id) }),
             Some(id) => {
                 let owner = customers::code_of(connection, id).await?.unwrap_or_default();
                 inbox(format!("{number} is {owner}'s, and was to be {}'s.", wanted.code))
@@ -115,6 +125,7 @@ impl Claim<'_> {
                 documents::state.eq("stored"),
                 documents::discarded_at.is_not_null(),
                 documents::object_key,
+                documents::arrived_key,
             ))
             .load(connection)
             .await
@@ -126,7 +137,7 @@ impl Claim<'_> {
         known: Vec<Known>,
         place: Place,
         number: BolNumber,
-        assign_to: Option<i64>,
+        customer: Option<i64>,
     ) -> QueryResult<Claimed> {
         let here = known.iter().find(|known| known.bol_id == Some(place.id));
         let elsewhere = known.iter().find(|known| known.bol_id.is_some_and(|id| id != place.id));
@@ -134,16 +145,7 @@ impl Claim<'_> {
             (Some(here), _) if here.is_stored => {
                 return self.settled(connection, self.duplicate(here.id, Some(number.to_string()))).await;
             }
-            (Some(here), _) => {
-                let taken = Taken {
-                    pending: resume(connection, here, self).await?,
-                    number: Some(number.to_string()),
-                    assign_to,
-                    reason: None,
-                    was_waiting: false,
-                };
-                return Ok(Claimed::Pending(taken));
-            }
+            (Some(here), _) => return self.resume(connection, here, Some(number.to_string()), None).await,
             (None, Some(elsewhere)) => {
                 let other = elsewhere.number.as_deref().unwrap_or_default();
                 let reason = format!("The very same file is with {other} already. Is it {number}'s too?");
@@ -151,35 +153,41 @@ impl Claim<'_> {
             }
             (None, None) => {}
         }
+        let since = pending::attempt(self.intake.clock);
         let (version, key) = pending::next_version(connection, (place.id, &number), self.kind).await?;
-        let waiting = known.into_iter().find(|known| known.bol_id.is_none());
-        let was_waiting = waiting.as_ref().is_some_and(|known| known.is_stored);
+        let waiting = known.iter().find(|known| known.bol_id.is_none());
+        let was_waiting = waiting.is_some_and(|known| known.is_stored);
         let id = match waiting {
+            Some(waiting) if waiting.is_discarded => {
+                return self.out_of_the_bin(connection, waiting.id, &format!("It names {number}.")).await;
+            }
+            // A person decided that; the same file again doesn't decide otherwise.
+            Some(waiting) if waiting.was_with(&number) => {
+                let reason = format!("It names {number}, and was taken away from there.");
+                return self.still_waiting(connection, waiting.id, reason).await;
+            }
             Some(waiting) => {
-                let by = self.intake.viewer;
-                pending::move_to(
-                    connection,
-                    waiting.id,
-                    (place.id, self.kind, version),
-                    &key,
-                    by,
-                    self.intake.clock.now(),
-                )
-                .await?;
-                waiting.id
+                let (id, place, by) = (waiting.id, (place.id, self.kind, version), self.intake.viewer);
+                if pending::move_to(connection, id, place, &key, customer, by, since).await? == 0 {
+                    let reason = format!("It names {number}, and somebody was filing it at this moment.");
+                    let known = self.known(connection).await?;
+                    return self.at_inbox(connection, known, reason, true).await;
+                }
+                id
             }
             None => {
                 let new = NewDocument {
                     bol_id: Some(place.id),
                     version,
                     file_name: key.file_name().to_owned(),
-                    ..self.new_row(&key)
+                    pending_customer: customer,
+                    ..self.new_row(&key, since)
                 };
                 new.insert(connection).await?
             }
         };
-        let pending = Pending { id, bol_id: Some(place.id), key };
-        Ok(Claimed::Pending(Taken { pending, number: Some(number.to_string()), assign_to, reason: None, was_waiting }))
+        let pending = Pending { id, bol_id: Some(place.id), key, since };
+        Ok(Claimed::Pending(Taken { pending, number: Some(number.to_string()), reason: None, was_waiting }))
     }
 
     /// `is_clear`: one number was found, and something else is in the way. If none was, and a person has filed the same
@@ -195,36 +203,72 @@ impl Claim<'_> {
         if let Some(filed) = filed.filter(|_| !is_clear) {
             return self.settled(connection, self.duplicate(filed.id, filed.number.clone())).await;
         }
-        let waiting = known.iter().find(|known| known.bol_id.is_none());
-        match waiting {
-            Some(waiting) if waiting.is_discarded => return self.out_of_the_bin(connection, waiting.id, &reason).await,
-            Some(waiting) if waiting.is_stored => {
-                let reason = format!("It waits in the inbox already. {reason}");
-                return self.settled(connection, Receipt { reason, ..self.duplicate(waiting.id, None) }).await;
-            }
-            _ => {}
+        // On its way to a BOL, or it was when something interrupted that: it will be settled there.
+        if let Some(under_way) = known.iter().find(|known| known.bol_id.is_some() && !known.is_stored) {
+            let number = under_way.number.as_deref().unwrap_or_default();
+            let reason =
+                format!("The very same file is being stored with {number}. Look there in a quarter of an hour.");
+            let receipt = Receipt { reason, bol_number: None, ..self.duplicate(under_way.id, None) };
+            return self.settled(connection, receipt).await;
         }
-        let pending = match waiting {
-            Some(waiting) => resume(connection, waiting, self).await?,
+        match known.iter().find(|known| known.bol_id.is_none()) {
+            Some(waiting) if waiting.is_discarded => self.out_of_the_bin(connection, waiting.id, &reason).await,
+            Some(waiting) if waiting.is_stored => self.still_waiting(connection, waiting.id, reason).await,
+            Some(waiting) => self.resume(connection, waiting, None, Some(reason)).await,
             None => {
                 let sha256 = hex::encode(self.spooled.sha256);
-                let year = self.intake.clock.now().format("%Y");
+                let (year, since) = (self.intake.clock.now().format("%Y"), pending::attempt(self.intake.clock));
                 let Ok(key) = format!("inbox/{year}/{sha256}.pdf").parse() else { unreachable!("digits make a key") };
                 let new = NewDocument {
                     version: 1,
-                    file_name: self.name.as_str().into(),
+                    file_name: self.name.as_pdf(),
                     waits_for: reason.clone(),
-                    ..self.new_row(&key)
+                    ..self.new_row(&key, since)
                 };
-                Pending { id: new.insert(connection).await?, bol_id: None, key }
+                let pending = Pending { id: new.insert(connection).await?, bol_id: None, key, since };
+                Ok(Claimed::Pending(Taken { pending, number: None, reason: Some(reason), was_waiting: false }))
             }
+        }
+    }
+
+    /// The same bytes were on their way before, and whoever brought them is gone or slower.
+    async fn resume(
+        &self,
+        connection: &mut AsyncPgConnection,
+        known: &Known,
+        number: Option<String>,
+        reason: Option<String>,
+    ) -> QueryResult<Claimed> {
+        let since = pending::attempt(self.intake.clock);
+        diesel::update(documents::table.find(known.id).filter(documents::state.eq("pending")))
+            .set((documents::pending_at.eq(since), documents::pending_by.eq(self.intake.viewer.user_id)))
+            .execute(connection)
+            .await?;
+        let key = known.object_key.parse();
+        let key = key.map_err(|error| diesel::result::Error::DeserializationError(Box::new(error)))?;
+        let pending = Pending { id: known.id, bol_id: known.bol_id, key, since };
+        Ok(Claimed::Pending(Taken { pending, number, reason, was_waiting: known.arrived_key.is_some() }))
+    }
+
+    /// Nothing is doubled, but what is known of it now may be more than before.
+    async fn still_waiting(&self, connection: &mut AsyncPgConnection, id: i64, reason: String) -> QueryResult<Claimed> {
+        if !self.evidence.is_empty() {
+            diesel::update(documents::table.find(id))
+                .set((documents::found.eq(self.evidence.to_json()), documents::waits_for.eq(&reason)))
+                .execute(connection)
+                .await?;
+        }
+        let receipt = self.duplicate(id, None);
+        let receipt = match self.is_again {
+            true => Receipt { outcome: Outcome::NeedsReview, reason, ..receipt },
+            false => Receipt { reason: format!("It waits in the inbox already. {reason}"), ..receipt },
         };
-        Ok(Claimed::Pending(Taken { pending, number: None, assign_to: None, reason: Some(reason), was_waiting: false }))
+        self.settled(connection, receipt).await
     }
 
     async fn out_of_the_bin(&self, connection: &mut AsyncPgConnection, id: i64, reason: &str) -> QueryResult<Claimed> {
         diesel::update(documents::table.find(id))
-            .set((documents::discarded_at.eq(None::<chrono::DateTime<chrono::Utc>>), documents::waits_for.eq(reason)))
+            .set((documents::discarded_at.eq(None::<DateTime<Utc>>), documents::waits_for.eq(reason)))
             .execute(connection)
             .await?;
         let subject = Subject::find(connection, id).await?;
@@ -251,21 +295,23 @@ impl Claim<'_> {
         }
     }
 
-    pub fn receipt(&self, taken: &Taken) -> Receipt {
-        let outcome = if taken.reason.is_some() { Outcome::NeedsReview } else { Outcome::Stored };
-        let stored = || format!("Stored as {}.", self.kind.label().to_lowercase().replace("bol", "BOL"));
+    /// `diverted`: why it went to the inbox after all.
+    pub fn receipt(&self, taken: &Taken, diverted: Option<String>) -> Receipt {
+        let reason = diverted.or_else(|| taken.reason.clone());
+        let outcome = if reason.is_some() { Outcome::NeedsReview } else { Outcome::Stored };
         Receipt {
             file_name: self.name.as_str().into(),
             outcome,
-            bol_number: taken.number.clone(),
+            bol_number: taken.number.clone().filter(|_| outcome == Outcome::Stored),
             document_id: Some(taken.pending.id),
-            reason: taken.reason.clone().unwrap_or_else(stored),
+            found_nothing: reason.is_some() && self.evidence.is_empty(),
+            reason: reason
+                .unwrap_or_else(|| format!("Stored as {}.", self.kind.label().to_lowercase().replace("bol", "BOL"))),
             size: self.spooled.size,
-            found_nothing: taken.reason.is_some() && self.evidence.is_empty(),
         }
     }
 
-    fn new_row(&self, key: &ObjectKey) -> NewDocument {
+    fn new_row(&self, key: &ObjectKey, since: DateTime<Utc>) -> NewDocument {
         NewDocument {
             kind: self.kind.as_str(),
             object_key: key.to_string(),
@@ -277,18 +323,9 @@ impl Claim<'_> {
             arrived_as: self.name.as_str().into(),
             pages: i32::try_from(self.findings.pages).ok(),
             found: Some(self.evidence.to_json()),
-            pending_at: Some(self.intake.clock.now()),
+            pending_at: Some(since),
+            pending_by: Some(self.intake.viewer.user_id),
             ..NewDocument::default()
         }
     }
-}
-
-/// The same bytes were on their way before, and whoever brought them is gone or slower.
-async fn resume(connection: &mut AsyncPgConnection, known: &Known, claim: &Claim<'_>) -> QueryResult<Pending> {
-    diesel::update(documents::table.find(known.id))
-        .set(documents::pending_at.eq(claim.intake.clock.now()))
-        .execute(connection)
-        .await?;
-    let key = known.object_key.parse().map_err(|error| diesel::result::Error::DeserializationError(Box::new(error)))?;
-    Ok(Pending { id: known.id, bol_id: known.bol_id, key })
 }

@@ -14,6 +14,9 @@ use crate::documents::examine::{Findings, PAGES};
 
 type Numbers = BTreeSet<String>;
 
+/// Numbers of a source that are named to the clerk: who reads three knows.
+const TOLD: usize = 3;
+
 /// The numbers, by where they were found, the best source first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
@@ -94,8 +97,9 @@ impl Evidence {
     /// "the QR code says PRT-2025-0004, the file name says PRT-2025-0005"
     fn told(&self) -> String {
         let told = self.sources().into_iter().filter(|(_, numbers)| !numbers.is_empty()).map(|(source, numbers)| {
-            let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
-            format!("the {source} says {}", numbers.join(" and "))
+            let named: Vec<&str> = numbers.iter().take(TOLD).map(String::as_str).collect();
+            let more = if numbers.len() > TOLD { " and more" } else { "" };
+            format!("the {source} says {}{more}", named.join(" and "))
         });
         told.collect::<Vec<_>>().join(", ")
     }
@@ -110,7 +114,9 @@ impl Evidence {
     /// signed.
     pub fn kind(&self, name: &FileName, prefix: &str) -> Kind {
         let of_code = (!self.code.is_empty() && self.text.is_empty()).then_some(Kind::SignedBol);
-        name.kind(prefix).or(of_code).unwrap_or(Kind::Other)
+        // A name that is nothing but the number doesn't make a scan the BOL itself.
+        let of_name = name.kind(prefix).filter(|kind| of_code.is_none() || *kind != Kind::Bol);
+        of_name.or(of_code).unwrap_or(Kind::Other)
     }
 }
 
@@ -153,6 +159,17 @@ mod tests {
             unreachable!()
         };
         assert_eq!(why, "It names different BOLs: the QR code says PRT-2025-0002, the file name says PRT-2025-0003.");
+    }
+
+    #[test]
+    fn our_own_paper_as_a_scan_has_been_signed() {
+        let kind = |evidence: &Evidence, name: &str| evidence.kind(&FileName::cleaned(name), "PRT");
+        let scan = evidence(&["PRT-2025-0002"], &[], "x", &[], &[]);
+        assert_eq!(kind(&scan, "scan.pdf"), Kind::SignedBol);
+        assert_eq!(kind(&scan, "PRT-2025-0002.pdf"), Kind::SignedBol);
+        assert_eq!(kind(&scan, "PRT-2025-0002_ticket.pdf"), Kind::ScaleTicket);
+        let printed = evidence(&["PRT-2025-0002"], &["PRT-2025-0002"], "x", &[], &[]);
+        assert_eq!((kind(&printed, "PRT-2025-0002.pdf"), kind(&printed, "x.pdf")), (Kind::Bol, Kind::Other));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What became of the files of a stack, to be looked at after the upload.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{Intake, Receipt};
@@ -50,11 +51,46 @@ pub(super) async fn write(
     Ok(receipt)
 }
 
-/// The file is settled once more, and only that counts.
-pub async fn forget(db: &Database, batch: &str, document_id: i64) -> DbResult<()> {
-    let former = uploads::table.filter(uploads::batch.eq(batch)).filter(uploads::document_id.eq(document_id));
-    diesel::delete(former).execute(&mut db.get().await?).await?;
+/// A receipt that no transaction of intake has written: the file could not be taken.
+pub async fn note(intake: &Intake<'_>, receipt: Receipt) -> DbResult<Receipt> {
+    intake.db.transaction(async |connection| write(connection, intake, receipt).await).await
+}
+
+/// The file was settled once more, and only that counts.
+pub async fn forget_former(intake: &Intake<'_>, document_id: i64) -> DbResult<()> {
+    diesel::sql_query(
+        "DELETE FROM uploads u USING uploads later WHERE u.batch = $1 AND u.user_id = $2 AND u.document_id = $3 \
+         AND (later.batch, later.user_id, later.document_id, later.file_name) = (u.batch, u.user_id, u.document_id, u.file_name) \
+         AND later.id > u.id",
+    )
+    .bind::<Text, _>(intake.batch)
+    .bind::<BigInt, _>(intake.viewer.user_id)
+    .bind::<BigInt, _>(document_id)
+    .execute(&mut intake.db.get().await?)
+    .await?;
     Ok(())
+}
+
+/// Something to be looked at, which was seen afterwards only.
+pub async fn remark(intake: &Intake<'_>, document_id: i64, reason: &str) -> DbResult<()> {
+    diesel::update(uploads::table)
+        .filter(uploads::batch.eq(intake.batch))
+        .filter(uploads::user_id.eq(intake.viewer.user_id))
+        .filter(uploads::document_id.eq(document_id))
+        .set(uploads::reason.eq(reason))
+        .execute(&mut intake.db.get().await?)
+        .await?;
+    Ok(())
+}
+
+/// Has this stack brought another file of the same name already, to a BOL?
+pub async fn has_named(intake: &Intake<'_>, name: &str) -> DbResult<bool> {
+    let same = uploads::table
+        .filter(uploads::batch.eq(intake.batch))
+        .filter(uploads::user_id.eq(intake.viewer.user_id))
+        .filter(uploads::file_name.eq(name))
+        .filter(uploads::bol_number.ne(""));
+    Ok(diesel::select(diesel::dsl::exists(same)).get_result(&mut intake.db.get().await?).await?)
 }
 
 /// The first [`MOST`] files of a stack of this user's, and the counts of all.

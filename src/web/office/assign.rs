@@ -24,6 +24,8 @@ struct AssignPage {
     bols: Vec<Chosen>,
     customers: Vec<Choice>,
     error: String,
+    /// Whose they are now, for the answer.
+    owners: String,
     customer_code: String,
     customer_name: String,
     losing: Vec<String>,
@@ -43,6 +45,8 @@ type Pairs = Vec<(String, String)>;
 struct Wanted {
     numbers: Vec<BolNumber>,
     customer: String,
+    /// Whose the BOLs were on the page that asked.
+    shown: Option<String>,
 }
 
 fn read(pairs: &Pairs) -> Result<Wanted, Error> {
@@ -51,7 +55,11 @@ fn read(pairs: &Pairs) -> Result<Wanted, Error> {
         of("number").map(str::parse).collect::<Result<_, _>>().map_err(|_| Error::NotFound)?;
     numbers.sort();
     numbers.dedup();
-    Ok(Wanted { numbers, customer: of("customer").next().unwrap_or_default().to_uppercase().replace('\0', "") })
+    Ok(Wanted {
+        numbers,
+        customer: of("customer").next().unwrap_or_default().to_uppercase().replace('\0', ""),
+        shown: of("owners").next().map(Into::into),
+    })
 }
 
 /// The question, or, while no customer is chosen, the choice.
@@ -85,8 +93,8 @@ pub async fn assign(
     form: Form<Pairs>,
 ) -> Result<HttpResponse, Error> {
     let wanted = read(&form)?;
-    match assign::assign(&db, &wanted.numbers, &wanted.customer, &visitor, &origin.0).await {
-        Ok(_) => {
+    match assign::assign(&db, &wanted.numbers, &wanted.customer, wanted.shown.as_deref(), &visitor, &origin.0).await {
+        Ok(()) => {
             let place = match &wanted.numbers[..] {
                 [number] => format!("/bols/{number}?done=assigned"),
                 _ => "/bols?done=assigned".into(),
@@ -94,6 +102,9 @@ pub async fn assign(
             Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish())
         }
         Err(AssignError::Db(error)) => Err(error.into()),
+        Err(error @ AssignError::Changed) => {
+            show(&request, &site, &db, &visitor, &wanted, StatusCode::CONFLICT, Some(error)).await
+        }
         Err(error) => {
             show(&request, &site, &db, &visitor, &wanted, StatusCode::UNPROCESSABLE_ENTITY, Some(error)).await
         }
@@ -135,6 +146,7 @@ async fn show(
         chrome: Chrome::new(site, Some(visitor), "/bols"),
         customers: choices("Choose a customer", options, &wanted.customer),
         error: error.map(|error| error.to_string()).unwrap_or_default(),
+        owners: assign::owners(&found),
         customer_code: wanted.customer.clone(),
         question: if name.is_empty() { format!("Assign {what}") } else { format!("Assign {what} to {name}?") },
         customer_name: name,

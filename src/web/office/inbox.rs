@@ -8,6 +8,7 @@ use askama::Template;
 use askama_web::WebTemplate;
 use chrono::Datelike;
 use chrono_tz::Tz;
+use url::form_urlencoded;
 
 use crate::accounts::customers;
 use crate::audit::Origin as AuditOrigin;
@@ -16,6 +17,7 @@ use crate::bols::{BolNumber, assign};
 use crate::db::Database;
 use crate::documents::Kind;
 use crate::documents::inbox::{self, Desk, FileError, Page, Shelf};
+use crate::storage::StorageError;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::{Choice, choices};
 use crate::web::page::{self, Chrome, moment, with_status};
@@ -41,6 +43,8 @@ struct InboxPage {
     problem: String,
     first_href: String,
     next_href: String,
+    /// Where this page begins.
+    after: String,
     bulk: Bulk,
 }
 
@@ -125,6 +129,8 @@ struct Typed {
 pub struct Filing {
     number: String,
     kind: String,
+    /// The page of the inbox it was on.
+    after: String,
 }
 
 pub async fn page(
@@ -149,9 +155,9 @@ pub async fn file(
 ) -> Result<HttpResponse, Error> {
     let error = match (number(&site, &form.number), kind(&form.kind)) {
         (Ok(number), Ok(kind)) => match desk(&site, &db, &visitor, &origin.0).file(*id, &number, kind).await {
-            Ok(()) => return Ok(redirect("?done=filed")),
+            Ok(()) => return Ok(redirect("", "filed", &form.after)),
             Err(FileError::Gone) => return Err(Error::NotFound),
-            Err(FileError::Filed(there)) if there == number.as_str() => return Ok(redirect("?done=filed")),
+            Err(FileError::Filed(there)) if there == number.as_str() => return Ok(redirect("", "filed", &form.after)),
             Err(error) => error,
         },
         (Err(message), _) | (_, Err(message)) => {
@@ -161,8 +167,9 @@ pub async fn file(
         }
     };
     let (status, message) = beside(error)?;
+    let view = View { after: form.after.clone(), ..View::default() };
     let typed = Typed { row: Some((*id, form.into_inner(), message)), ..Typed::default() };
-    show(&request, &site, &db, &visitor, &View::default(), status, typed).await
+    show(&request, &site, &db, &visitor, &view, status, typed).await
 }
 
 /// `POST /office/documents/{id}/unfile`: back into the inbox, from the page of the BOL.
@@ -196,8 +203,12 @@ pub async fn many(
     let ticked = form.iter().filter(|(name, _)| name == "document").map(|(_, id)| id.parse());
     let ticked: Vec<i64> = ticked.collect::<Result<_, _>>().map_err(|_| Error::BadRequest)?;
     let desk = desk(&site, &db, &visitor, &origin.0);
-    let (action, typed) = (value("action"), Filing { number: value("number").into(), kind: value("kind").into() });
-    let view = View { show: if action == "restore" { "bin".into() } else { String::new() }, ..View::default() };
+    let (action, typed) = (
+        value("action"),
+        Filing { number: value("number").into(), kind: value("kind").into(), after: value("after").into() },
+    );
+    let shelf = if action == "restore" { "bin" } else { "" };
+    let view = View { show: shelf.into(), after: typed.after.clone(), ..View::default() };
     let again = |error: String, problem: String, status| {
         let bulk = Bulk { number: typed.number.clone(), kinds: kinds(&typed.kind), error };
         let typed = Typed { bulk, ticked: ticked.clone(), problem, row: None };
@@ -210,11 +221,11 @@ pub async fn many(
     match action {
         "discard" => {
             desk.discard(&ticked).await?;
-            Ok(redirect("?done=discarded"))
+            Ok(redirect("", "discarded", &typed.after))
         }
         "restore" => {
             desk.restore(&ticked).await?;
-            Ok(redirect("?show=bin&done=restored"))
+            Ok(redirect("bin", "restored", &typed.after))
         }
         "file" => {
             let (number, kind) = match (number(&site, &typed.number), kind(&typed.kind)) {
@@ -223,24 +234,34 @@ pub async fn many(
                     return again(message.into(), String::new(), StatusCode::UNPROCESSABLE_ENTITY).await;
                 }
             };
-            let (mut filed, mut failed) = (0, Vec::new());
-            for id in &ticked {
-                match desk.file(*id, &number, kind).await {
-                    Ok(()) => filed += 1,
-                    Err(FileError::Gone) => {}
-                    Err(FileError::Filed(there)) if there == number.as_str() => {}
-                    Err(error) => failed.push(beside(error)?),
-                }
-            }
-            match failed.into_iter().next() {
-                None => Ok(redirect("?done=filed")),
-                Some((status, message)) => {
-                    again(message, format!("{filed} of {} were filed.", ticked.len()), status).await
+            match file_all(&desk, &ticked, &number, kind).await {
+                Ok(()) => Ok(redirect("", "filed", &typed.after)),
+                Err((filed, error)) => {
+                    let (status, message) = beside(error)?;
+                    again(message, format!("{filed} of {} were filed; the others wait.", ticked.len()), status).await
                 }
             }
         }
         _ => Err(Error::BadRequest),
     }
+}
+
+/// One after the other; what is filed already is fine. With the first error, how many were filed: what is wrong with the
+/// storage is so for all, what is wrong with one document is told when the others are done.
+async fn file_all(desk: &Desk<'_>, ids: &[i64], number: &BolNumber, kind: Kind) -> Result<(), (usize, FileError)> {
+    let (mut filed, mut first) = (0, None);
+    for id in ids {
+        match desk.file(*id, number, kind).await {
+            Ok(()) => filed += 1,
+            Err(FileError::Gone) => {}
+            Err(FileError::Filed(there)) if there == number.as_str() => {}
+            Err(error @ (FileError::Storage(_) | FileError::Db(_) | FileError::NoBol(_))) => {
+                return Err((filed, error));
+            }
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    first.map_or(Ok(()), |error| Err((filed, error)))
 }
 
 /// `GET /office/documents/{id}/preview`: the first page as a picture.
@@ -261,7 +282,7 @@ pub async fn preview(
     Ok(HttpResponse::Ok()
         .content_type("image/png")
         // The bytes of a document never change; looking at the page again is not another look into the file.
-        .insert_header((CACHE_CONTROL, "private, max-age=3600"))
+        .insert_header((CACHE_CONTROL, "private, max-age=600"))
         .body(picture))
 }
 
@@ -283,9 +304,14 @@ fn beside(error: FileError) -> Result<(StatusCode, String), Error> {
     match error {
         FileError::NoBol(_) | FileError::Double(_) => Ok((StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),
         FileError::Filed(_) => Ok((StatusCode::CONFLICT, error.to_string())),
+        FileError::Storage(cause @ StorageError::Missing(_)) => {
+            tracing::error!(%cause, "a document in the inbox has no object");
+            let message = "Its file is missing in the storage. Tell whoever runs the portal.";
+            Ok((StatusCode::SERVICE_UNAVAILABLE, message.into()))
+        }
         FileError::Storage(cause) => {
             tracing::warn!(%cause, "a document could not be filed");
-            let message = "The storage can't be reached, so nothing was changed. Try again in a minute.";
+            let message = "The storage can't be reached, so it still waits here. Try again in a minute.";
             Ok((StatusCode::SERVICE_UNAVAILABLE, message.into()))
         }
         FileError::Gone => Err(Error::NotFound),
@@ -293,8 +319,15 @@ fn beside(error: FileError) -> Result<(StatusCode, String), Error> {
     }
 }
 
-fn redirect(query: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, format!("{HERE}{query}"))).finish()
+/// Back to where the clerk was.
+fn redirect(shelf: &str, done: &str, after: &str) -> HttpResponse {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in [("show", shelf), ("after", after), ("done", done)] {
+        if !value.is_empty() {
+            query.append_pair(name, value);
+        }
+    }
+    HttpResponse::SeeOther().insert_header((LOCATION, format!("{HERE}?{}", query.finish()))).finish()
 }
 
 fn kinds(selected: &str) -> Vec<Choice> {
@@ -316,7 +349,7 @@ async fn show(
         _ => "documents",
     };
     let shelf = if shown == "bin" { Shelf::Bin } else { Shelf::Inbox };
-    let after = view.after.parse().ok();
+    let after: Option<i64> = view.after.parse().ok();
     let Page { rows, next, waiting, discarded } = inbox::page(db, shelf, after).await?;
     let (loose, unassigned) = assign::unassigned(db, if shown == "bols" { LOOSE } else { 0 }).await?;
     let customers = customers::all(&mut *db.get().await?).await?;
@@ -367,6 +400,7 @@ async fn show(
             "",
         ),
         problem,
+        after: after.map(|after| after.to_string()).unwrap_or_default(),
         first_href: if after.is_some() { here.clone() } else { String::new() },
         next_href: next.filter(|_| shown != "bols").map(|next| format!("{here}{sign}after={next}")).unwrap_or_default(),
         bulk,

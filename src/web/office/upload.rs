@@ -133,7 +133,7 @@ pub async fn upload(
             stack.receipts.push(Receipt::rejected(&FileName::cleaned("the rest"), 0, broken));
         }
         HttpResponse::build(status).json(&stack.receipts)
-    } else if status == StatusCode::OK {
+    } else if status == StatusCode::OK && stack.is_noted {
         let place = format!("/office/upload?batch={}", stack.batch);
         HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
     } else if wants_json(&request) {

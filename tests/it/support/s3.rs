@@ -9,6 +9,7 @@ use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -59,6 +60,77 @@ impl S3Server {
     /// Where the bytes of an object are.
     pub fn path_of(&self, key: &str) -> PathBuf {
         self.folder.path().join(BUCKET).join(key)
+    }
+}
+
+/// A door before the server: while it is shut, requests wait.
+pub struct Door {
+    pub address: SocketAddr,
+    open: tokio::sync::watch::Sender<bool>,
+    waiting: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Door {
+    pub async fn before(server: &S3Server) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let (address, behind) = (listener.local_addr().unwrap(), server.address);
+        let (open, opened) = tokio::sync::watch::channel(true);
+        let waiting = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = waiting.clone();
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (mut opened, count) = (opened.clone(), count.clone());
+                connections.spawn(async move {
+                    let mut server = tokio::net::TcpStream::connect(behind).await.unwrap();
+                    let (mut from_client, mut to_client) = client.split();
+                    let (mut from_server, mut to_server) = server.split();
+                    let asking = async {
+                        let mut piece = vec![0; 64 * 1024];
+                        loop {
+                            let read = from_client.read(&mut piece).await.unwrap_or(0);
+                            if read == 0 {
+                                return;
+                            }
+                            if !*opened.borrow() {
+                                count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                                let _ = opened.wait_for(|open| *open).await;
+                            }
+                            if to_server.write_all(&piece[..read]).await.is_err() {
+                                return;
+                            }
+                        }
+                    };
+                    tokio::select! {
+                        () = asking => {}
+                        _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+                    }
+                });
+            }
+        });
+        Self { address, open, waiting, task }
+    }
+
+    pub fn shut(&self) {
+        self.open.send(false).unwrap();
+    }
+
+    pub fn open(&self) {
+        self.open.send(true).unwrap();
+    }
+
+    /// Until somebody stands before it.
+    pub async fn somebody_waits(&self) {
+        while self.waiting.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

@@ -120,6 +120,48 @@ pub fn sheet(pictures: &[&Picture]) -> Vec<u8> {
     pdf.finish()
 }
 
+/// A picture that covers a page of text, as scanners with text recognition write it, or a small one beside it: a code of
+/// one pixel a module.
+pub fn text_and_picture(text: &str, picture: &Picture, covers: bool) -> Vec<u8> {
+    let (catalog, tree, page, content, font, image) =
+        (Ref::new(1), Ref::new(2), Ref::new(3), Ref::new(4), Ref::new(5), Ref::new(6));
+    let mut pdf = Pdf::new();
+    pdf.catalog(catalog).pages(tree);
+    pdf.pages(tree).kids([page]).count(1);
+    pdf.type1_font(font).base_font(Name(b"Helvetica"));
+    let mut sheet = pdf.page(page);
+    sheet.media_box(Rect::new(0.0, 0.0, 612.0, 792.0)).parent(tree).contents(content);
+    let mut resources = sheet.resources();
+    resources.fonts().pair(Name(b"F"), font);
+    resources.x_objects().pair(Name(b"P"), image);
+    resources.finish();
+    sheet.finish();
+    let mut drawing = Content::new();
+    drawing.begin_text().set_font(Name(b"F"), 12.0).next_line(72.0, 700.0).show(Str(text.as_bytes())).end_text();
+    drawing.save_state();
+    drawing.transform(if covers { [612.0, 0.0, 0.0, 792.0, 0.0, 0.0] } else { [110.0, 0.0, 0.0, 110.0, 300.0, 300.0] });
+    drawing.x_object(Name(b"P"));
+    drawing.restore_state();
+    let mut object = pdf.image_xobject(image, &picture.pixels);
+    object.width(picture.width as i32).height(picture.height as i32).bits_per_component(8);
+    object.color_space().device_gray();
+    object.finish();
+    pdf.stream(content, &drawing.finish());
+    pdf.finish()
+}
+
+/// A QR code of one pixel a module, with its quiet zone.
+pub fn code(text: &str) -> Picture {
+    let code = qrcode::QrCode::new(text).unwrap();
+    let (side, colors) = (code.width(), code.to_colors());
+    let at = |x: usize, y: usize| {
+        let inside = (4..side + 4).contains(&x) && (4..side + 4).contains(&y);
+        if inside && colors[(y - 4) * side + x - 4] == qrcode::Color::Dark { 0 } else { 255 }
+    };
+    let pixels = (0..side + 8).flat_map(|y| (0..side + 8).map(move |x| (x, y))).map(|(x, y)| at(x, y)).collect();
+    Picture { width: side + 8, height: side + 8, pixels, dpi: 72 }
+}
+
 /// Pages of text, a line each.
 pub fn pages_of_text(pages: &[&str]) -> Vec<u8> {
     let mut pdf = Pdf::new();

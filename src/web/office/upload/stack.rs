@@ -30,7 +30,7 @@ const MOST_LIST: usize = 4 * 1024 * 1024;
 const MOST_SKIPPED: u64 = 1_000_000_000;
 
 const PUT_OFF: &str = "It could not be stored just now: the storage, the database or the virus scanner can't be reached. \
-                       Nothing of it was kept. Upload it again in a minute.";
+                       Upload it again in a minute; what is here already is recognised.";
 
 pub struct Stack<'a> {
     site: &'a Site,
@@ -48,6 +48,8 @@ pub struct Stack<'a> {
     pub receipts: Vec<Receipt>,
     too_large: usize,
     put_off: usize,
+    /// Every outcome can be looked at again.
+    pub is_noted: bool,
     /// Lists with a mistake, which have a receipt too.
     lists: usize,
 }
@@ -128,6 +130,7 @@ impl<'a> Stack<'a> {
             receipts: Vec::new(),
             too_large: 0,
             put_off: 0,
+            is_noted: true,
             lists: 0,
         }
     }
@@ -155,7 +158,7 @@ impl<'a> Stack<'a> {
         Ok(match all {
             0 => Ending::Whole,
             _ if all == self.too_large => Ending::AllTooLarge,
-            _ if all == self.put_off => Ending::AllPutOff,
+            _ if all <= self.put_off => Ending::AllPutOff,
             _ => Ending::Whole,
         })
     }
@@ -228,7 +231,7 @@ impl<'a> Stack<'a> {
                     format!("It is larger than {} MB. Scan it in grey and at 200 dpi, or split it.", most / 1_000_000);
                 let rejected = self.intake().reject(&name, most, None, &reason).await;
                 self.too_large += 1;
-                self.note(&name, most, rejected);
+                self.note(&name, most, rejected).await;
                 return Ok(());
             }
             Err(ReceiveError::Source(error)) => return Err(error.into()),
@@ -236,16 +239,21 @@ impl<'a> Stack<'a> {
         };
         let arrival = Arrival { name, spooled };
         match self.intake().examine(&arrival.spooled).await {
-            Ok(examined) if self.kind.is_none() && self.held.len() < MOST_HELD => self.held.push((arrival, examined)),
+            Ok(_) if self.kind.is_none() && self.held.len() >= MOST_HELD => {
+                return Err(Broken::Field(
+                    "kind has to come before the files; 200 were held for it, and are taken without.",
+                ));
+            }
+            Ok(examined) if self.kind.is_none() => self.held.push((arrival, examined)),
             Ok(examined) => self.settle(arrival, examined).await,
-            Err(error) => self.note(&arrival.name, arrival.spooled.size, Err(error)),
+            Err(error) => self.note(&arrival.name, arrival.spooled.size, Err(error)).await,
         }
         Ok(())
     }
 
     async fn settle(&mut self, arrival: Arrival, examined: Examined) {
-        let settled = self.settled(&arrival, examined.clone()).await;
-        self.note(&arrival.name, arrival.spooled.size, settled);
+        let settled = self.settled(&arrival, examined.clone(), false).await;
+        self.note(&arrival.name, arrival.spooled.size, settled).await;
         let index = self.receipts.len() - 1;
         if let (true, Ok(findings), true) =
             (self.receipts[index].found_nothing, examined, self.unmatched.len() < MOST_HELD)
@@ -254,14 +262,13 @@ impl<'a> Stack<'a> {
         }
     }
 
-    async fn settled(&self, arrival: &Arrival, examined: Examined) -> Result<Receipt, IntakeError> {
+    async fn settled(&self, arrival: &Arrival, examined: Examined, is_again: bool) -> Result<Receipt, IntakeError> {
         let customer = Some(self.customer.as_str()).filter(|code| !code.is_empty());
         // A list names a file once; which of two of the same name it means, nobody knows.
-        let is_again = self.receipts.iter().any(|before| {
-            before.file_name == arrival.name.as_str() && before.document_id.is_some() && !before.found_nothing
-        });
-        let mapping = self.mapping.as_ref().filter(|_| !is_again);
-        let wishes = Wishes { kind: self.kind.flatten(), customer, mapping };
+        let listed = self.mapping.as_ref().filter(|mapping| mapping.row(&arrival.name).is_some());
+        let is_second = listed.is_some() && journal::has_named(&self.intake(), arrival.name.as_str()).await?;
+        let mapping = listed.filter(|_| !is_second);
+        let wishes = Wishes { kind: self.kind.flatten(), customer, mapping, is_again };
         self.intake().settle(arrival, examined, wishes).await
     }
 
@@ -271,12 +278,18 @@ impl<'a> Stack<'a> {
         }
     }
 
-    fn note(&mut self, name: &FileName, size: u64, settled: Result<Receipt, IntakeError>) {
-        let receipt = settled.unwrap_or_else(|cause| {
-            tracing::warn!(%cause, file = name.as_str(), "a file could not be taken");
-            self.put_off += 1;
-            Receipt::rejected(name, size, PUT_OFF)
-        });
+    async fn note(&mut self, name: &FileName, size: u64, settled: Result<Receipt, IntakeError>) {
+        let receipt = match settled {
+            Ok(receipt) => receipt,
+            Err(cause) => {
+                tracing::warn!(%cause, file = name.as_str(), "a file could not be taken");
+                self.put_off += 1;
+                let receipt = Receipt::rejected(name, size, PUT_OFF);
+                let noted = journal::note(&self.intake(), receipt.clone()).await;
+                self.is_noted &= noted.is_ok();
+                receipt
+            }
+        };
         self.receipts.push(receipt);
     }
 
@@ -304,7 +317,7 @@ impl<'a> Stack<'a> {
             Err(reason) => {
                 let reason = format!("{reason} The files were taken without it.");
                 let rejected = self.intake().reject(&name, size as u64, None, &reason).await;
-                self.note(&name, size as u64, rejected);
+                self.note(&name, size as u64, rejected).await;
                 self.lists += 1;
             }
         }
@@ -313,12 +326,17 @@ impl<'a> Stack<'a> {
 
     /// For the files behind it; and those before it that are in the inbox because no number was found are settled again.
     async fn apply(&mut self, mapping: Mapping) {
-        for receipt in self.receipts.iter_mut().filter(|receipt| receipt.outcome == Outcome::Stored) {
-            let row = mapping.row(&FileName::cleaned(&receipt.file_name));
-            let numbers = row.iter().flat_map(|row| &row.numbers);
-            for number in numbers.filter(|number| receipt.bol_number.as_deref() != Some(number.as_str())) {
-                receipt.reason = format!("Stored before the list came, which says {number}. Check it.");
-            }
+        for index in 0..self.receipts.len() {
+            let receipt = &self.receipts[index];
+            let row =
+                mapping.row(&FileName::cleaned(&receipt.file_name)).filter(|_| receipt.outcome == Outcome::Stored);
+            let other = row.and_then(|row| {
+                row.numbers.into_iter().find(|number| receipt.bol_number.as_deref() != Some(number.as_str()))
+            });
+            let (Some(number), Some(id)) = (other, receipt.document_id) else { continue };
+            let reason = format!("Stored before the list came, which says {number}. Check it.");
+            self.is_noted &= journal::remark(&self.intake(), id, &reason).await.is_ok();
+            self.receipts[index].reason = reason;
         }
         let unmatched = std::mem::take(&mut self.unmatched);
         let (helped, left) =
@@ -329,13 +347,13 @@ impl<'a> Stack<'a> {
             none => *none = Some(mapping),
         }
         for (index, arrival, findings) in helped {
-            if let Some(id) = self.receipts[index].document_id
-                && let Err(error) = journal::forget(self.db, &self.batch, id).await
-            {
-                tracing::warn!(%error, "an outcome stays that is not the last");
-            }
-            match self.settled(&arrival, Ok(findings)).await {
-                Ok(receipt) => self.receipts[index] = receipt,
+            match self.settled(&arrival, Ok(findings), true).await {
+                Ok(receipt) => {
+                    if let Some(id) = receipt.document_id {
+                        self.is_noted &= journal::forget_former(&self.intake(), id).await.is_ok();
+                    }
+                    self.receipts[index] = receipt;
+                }
                 Err(cause) => tracing::warn!(%cause, "a file stays in the inbox"),
             }
         }
