@@ -15,6 +15,7 @@ mod link;
 pub mod pending;
 pub mod spool;
 mod store;
+pub mod sweep;
 
 pub use document::{Document, NewDocument, key_for, of_bol};
 pub use kind::Kind;

@@ -20,6 +20,11 @@ use url::Url;
 use super::{Content, ObjectKey, Presentation, StorageError};
 use crate::config::SecretKey;
 
+/// Where objects are written before they get their name.
+const INCOMING: &str = ".incoming";
+/// No upload takes as long.
+const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[derive(Clone)]
 pub struct LocalStore {
     root: PathBuf,
@@ -67,8 +72,22 @@ impl LocalStore {
     }
 
     /// Makes the folder, once, at the start: a file system that is not mounted later must not look like an empty store.
+    /// Removes what uploads that were cut off have left of themselves, too.
     pub fn prepare(&self) -> io::Result<()> {
-        std::fs::create_dir_all(&self.root)
+        std::fs::create_dir_all(&self.root)?;
+        let incoming = match self.dir()?.read_dir(INCOMING) {
+            Ok(incoming) => incoming,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for entry in incoming {
+            let entry = entry?;
+            let age = entry.metadata()?.modified()?.into_std().elapsed().unwrap_or_default();
+            if age > LEFT_BEHIND {
+                entry.remove_file()?;
+            }
+        }
+        Ok(())
     }
 
     /// The folder as a capability: nothing opened through it can be outside of it, whatever links lie within.
@@ -89,7 +108,7 @@ impl LocalStore {
 
     /// Under another name first, and linked to its own when every byte is on the disk: a crash leaves all or nothing.
     fn write_new(&self, key: &ObjectKey, content: &Content, sha256: [u8; 32]) -> io::Result<()> {
-        self.prepare()?;
+        std::fs::create_dir_all(&self.root)?;
         let dir = self.dir()?;
         let parent = Path::new(key.as_str()).parent().filter(|parent| !parent.as_os_str().is_empty());
         if let Some(parent) = parent {
@@ -97,8 +116,8 @@ impl LocalStore {
         }
         let mut random = [0; 8];
         rand::rngs::OsRng.try_fill_bytes(&mut random).map_err(io::Error::other)?;
-        dir.create_dir_all(".incoming")?;
-        let incoming = format!(".incoming/{}", hex::encode(random));
+        dir.create_dir_all(INCOMING)?;
+        let incoming = format!("{INCOMING}/{}", hex::encode(random));
         let mut file = dir.open_with(&incoming, OpenOptions::new().write(true).create_new(true))?;
         let written = content
             .reader()

@@ -28,8 +28,8 @@ use crate::clock::Clock;
 use crate::config::{ClamdAddress, Config, DatabaseUrl, PublicUrl, SecretKey};
 use crate::db::Database;
 use crate::documents::examine::Examiner;
-use crate::documents::pending;
 use crate::documents::spool::Spool;
+use crate::documents::sweep::sweep;
 use crate::storage::Storage;
 
 /// What `serve` and `demo` start a server with.
@@ -189,7 +189,7 @@ impl Running {
             let (db, storage, clock) = sweeper;
             tokio::select! {
                 ended = server => ended,
-                () = pending::sweep(db, storage, clock) => Ok(()),
+                () = sweep(db, storage, clock) => Ok(()),
             }
         });
         Ok(Self { address, handle, task })

@@ -1,137 +1,28 @@
 //! `/office/inbox`: what waits for a person. Documents without a BOL, BOLs without a customer, and the bin.
 
+mod page;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::web::{Data, Form, Path, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
-use askama::Template;
-use askama_web::WebTemplate;
+use actix_web::{HttpRequest, HttpResponse};
 use chrono::Datelike;
-use chrono_tz::Tz;
 use url::form_urlencoded;
 
-use crate::accounts::customers;
+use self::page::{Bulk, Filing, Typed, View, kinds, show};
 use crate::audit::Origin as AuditOrigin;
-use crate::bols::weight::{Pounds, grouped};
-use crate::bols::{BolNumber, assign};
+use crate::bols::BolNumber;
 use crate::db::Database;
 use crate::documents::Kind;
-use crate::documents::inbox::{self, Desk, FileError, Page, Shelf};
+use crate::documents::inbox::{Desk, FileError};
 use crate::storage::StorageError;
 use crate::web::auth::{OfficeStaff, Visitor};
-use crate::web::forms::{Choice, choices};
-use crate::web::page::{self, Chrome, moment, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
 const HERE: &str = "/office/inbox";
-/// BOLs without a customer that are listed at once.
-const LOOSE: usize = 200;
 /// Documents of one selection at the most.
 const MOST_TICKED: usize = 200;
-
-#[derive(Template, WebTemplate)]
-#[template(path = "office/inbox.html")]
-struct InboxPage {
-    chrome: Chrome,
-    script: String,
-    tabs: Vec<Tab>,
-    show: &'static str,
-    rows: Vec<Waiting>,
-    bols: Vec<Loose>,
-    customers: Vec<Choice>,
-    problem: String,
-    first_href: String,
-    next_href: String,
-    /// Where this page begins.
-    after: String,
-    bulk: Bulk,
-}
-
-struct Tab {
-    label: &'static str,
-    count: String,
-    href: &'static str,
-    current: bool,
-}
-
-struct Waiting {
-    id: i64,
-    file_name: String,
-    detail: String,
-    when: String,
-    when_iso: String,
-    by: String,
-    reason: String,
-    found: Vec<Found>,
-    preview_src: String,
-    open_href: String,
-    number: String,
-    kinds: Vec<Choice>,
-    error: String,
-    focus: bool,
-    checked: bool,
-}
-
-struct Found {
-    label: String,
-    value: String,
-}
-
-struct Loose {
-    number: String,
-    href: String,
-    date: String,
-    date_iso: String,
-    product: String,
-    ship_to: String,
-    net_tons: String,
-}
-
-#[derive(Default)]
-struct Bulk {
-    number: String,
-    kinds: Vec<Choice>,
-    error: String,
-}
-
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-pub struct View {
-    show: String,
-    after: String,
-    done: String,
-}
-
-impl View {
-    fn notice(&self) -> &'static str {
-        match self.done.as_str() {
-            "filed" => "Filed. Whoever has the BOL sees the document from now on.",
-            "discarded" => "In the bin, from which it can be put back.",
-            "restored" => "Back in the inbox.",
-            _ => "",
-        }
-    }
-}
-
-/// What was typed, for showing a form again.
-#[derive(Default)]
-struct Typed {
-    /// Of one document's own form.
-    row: Option<(i64, Filing, String)>,
-    bulk: Bulk,
-    ticked: Vec<i64>,
-    problem: String,
-}
-
-#[derive(Clone, Default, serde::Deserialize)]
-#[serde(default)]
-pub struct Filing {
-    number: String,
-    kind: String,
-    /// The page of the inbox it was on.
-    after: String,
-}
 
 pub async fn page(
     request: HttpRequest,
@@ -328,150 +219,4 @@ fn redirect(shelf: &str, done: &str, after: &str) -> HttpResponse {
         }
     }
     HttpResponse::SeeOther().insert_header((LOCATION, format!("{HERE}?{}", query.finish()))).finish()
-}
-
-fn kinds(selected: &str) -> Vec<Choice> {
-    crate::web::forms::kinds("Kind of document", selected)
-}
-
-async fn show(
-    request: &HttpRequest,
-    site: &Site,
-    db: &Database,
-    visitor: &Visitor<OfficeStaff>,
-    view: &View,
-    status: StatusCode,
-    typed: Typed,
-) -> Result<HttpResponse, Error> {
-    let shown = match view.show.as_str() {
-        "bols" => "bols",
-        "bin" => "bin",
-        _ => "documents",
-    };
-    let shelf = if shown == "bin" { Shelf::Bin } else { Shelf::Inbox };
-    let after: Option<i64> = view.after.parse().ok();
-    let Page { rows, next, waiting, discarded } = inbox::page(db, shelf, after).await?;
-    let (loose, unassigned) = assign::unassigned(db, if shown == "bols" { LOOSE } else { 0 }).await?;
-    let customers = customers::all(&mut *db.get().await?).await?;
-    let tab = |label, name, href, count: i64| Tab { label, count: grouped(count), href, current: shown == name };
-    let mut bulk = typed.bulk;
-    if bulk.kinds.is_empty() {
-        bulk.kinds = kinds("");
-    }
-    let zone = site.time_zone;
-    let mut rows: Vec<Waiting> = match shown {
-        "bols" => Vec::new(),
-        _ => rows.into_iter().map(|(row, by)| Waiting::new(row, by, site, zone)).collect(),
-    };
-    let mut problem = typed.problem;
-    if let Some((id, filing, error)) = typed.row {
-        match rows.iter_mut().find(|row| row.id == id) {
-            Some(row) => (row.number, row.kinds, row.error) = (filing.number, kinds(&filing.kind), error),
-            // On another page of the inbox.
-            None => problem = error,
-        }
-    }
-    for row in &mut rows {
-        row.checked = typed.ticked.contains(&row.id);
-    }
-    let first = rows.iter().position(|row| !row.error.is_empty()).unwrap_or(0);
-    if let Some(row) = rows.get_mut(first) {
-        row.focus = true;
-    }
-    let here = match shown {
-        "documents" => HERE.to_owned(),
-        shown => format!("{HERE}?show={shown}"),
-    };
-    let sign = if here.contains('?') { '&' } else { '?' };
-    let page = InboxPage {
-        chrome: Chrome::new(site, Some(visitor), HERE).notice(view.notice()),
-        script: site.assets.href("inbox.js"),
-        tabs: vec![
-            tab("Documents", "documents", "/office/inbox", waiting),
-            tab("BOLs without a customer", "bols", "/office/inbox?show=bols", unassigned),
-            tab("Bin", "bin", "/office/inbox?show=bin", discarded),
-        ],
-        show: shown,
-        rows,
-        bols: loose.into_iter().map(Loose::from).collect(),
-        customers: choices(
-            "Choose a customer",
-            customers.into_iter().filter(|customer| customer.active).map(|customer| (customer.code, customer.name)),
-            "",
-        ),
-        problem,
-        after: after.map(|after| after.to_string()).unwrap_or_default(),
-        first_href: if after.is_some() { here.clone() } else { String::new() },
-        next_href: next.filter(|_| shown != "bols").map(|next| format!("{here}{sign}after={next}")).unwrap_or_default(),
-        bulk,
-    };
-    Ok(with_status(page.respond_to(request), status))
-}
-
-impl Waiting {
-    fn new(row: inbox::Waiting, by: Option<String>, site: &Site, zone: Tz) -> Self {
-        let found = found(&row.found);
-        let when = moment(row.created_at, zone);
-        let pages = match row.pages {
-            None => String::new(),
-            Some(1) => ", 1 page".into(),
-            Some(pages) => format!(", {pages} pages"),
-        };
-        let reason = match row.discarded_at {
-            Some(at) => format!("Discarded {} by {}. {}", moment(at, zone).text, row.discarded_by, row.waits_for),
-            None => row.waits_for,
-        };
-        Self {
-            id: row.id,
-            detail: format!("{}{pages}", page::size(row.size_bytes)),
-            when: when.text,
-            when_iso: when.iso,
-            by: by.unwrap_or_default(),
-            reason,
-            number: suggestion(&found, &site.bol_prefix),
-            found,
-            preview_src: format!("/office/documents/{}/preview", row.id),
-            open_href: format!("/documents/{}/download?inline=1", row.id),
-            kinds: kinds(&row.kind),
-            file_name: row.arrived_as,
-            error: String::new(),
-            focus: false,
-            checked: false,
-        }
-    }
-}
-
-/// Source and numbers, as intake wrote them down.
-fn found(found: &serde_json::Value) -> Vec<Found> {
-    let pairs = found.as_object().into_iter().flatten();
-    pairs
-        .map(|(source, numbers)| {
-            let numbers = numbers.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
-            Found { label: source.clone(), value: numbers.collect::<Vec<_>>().join(", ") }
-        })
-        .collect()
-}
-
-/// The one number that was found, if there is only one.
-fn suggestion(found: &[Found], prefix: &str) -> String {
-    let mut numbers =
-        BolNumber::find_all(&found.iter().map(|found| &*found.value).collect::<Vec<_>>().join(" "), prefix);
-    match (numbers.pop_first(), numbers.is_empty()) {
-        (Some(number), true) => number.to_string(),
-        _ => String::new(),
-    }
-}
-
-impl From<assign::Chosen> for Loose {
-    fn from(bol: assign::Chosen) -> Self {
-        Self {
-            href: format!("/bols/{}", bol.number),
-            date: page::date(bol.bol_date),
-            date_iso: bol.bol_date.to_string(),
-            product: bol.product,
-            ship_to: bol.ship_to.lines().next().unwrap_or_default().into(),
-            net_tons: Pounds(bol.net_lb).short_tons(),
-            number: bol.number,
-        }
-    }
 }

@@ -309,7 +309,7 @@ impl<'a> Stack<'a> {
         }
         let parsed = match size {
             0 => return Ok(()),
-            ..=MOST_LIST => Mapping::parse(&bytes),
+            1..=MOST_LIST => Mapping::parse(&bytes),
             _ => Err(format!("The list is larger than {} MB.", MOST_LIST / 1_000_000)),
         };
         match parsed {

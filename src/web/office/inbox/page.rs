@@ -1,0 +1,286 @@
+//! The page of the inbox, and the page again with what was typed.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use askama::Template;
+use askama_web::WebTemplate;
+
+use super::HERE;
+use crate::accounts::customers::{self, Customer};
+use crate::bols::weight::{Pounds, grouped};
+use crate::bols::{BolNumber, assign};
+use crate::db::Database;
+use crate::documents::inbox::{self, Page, Shelf};
+use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::forms::{Choice, choices};
+use crate::web::page::{self, Chrome, moment, with_status};
+use crate::web::{Error, Site};
+
+/// BOLs without a customer that are listed at once.
+const LOOSE: usize = 200;
+
+#[derive(Template, WebTemplate)]
+#[template(path = "office/inbox.html")]
+struct InboxPage {
+    chrome: Chrome,
+    script: String,
+    tabs: Vec<Tab>,
+    show: &'static str,
+    rows: Vec<Waiting>,
+    bols: Vec<Loose>,
+    customers: Vec<Choice>,
+    problem: String,
+    first_href: String,
+    next_href: String,
+    /// Where this page begins.
+    after: String,
+    bulk: Bulk,
+}
+
+struct Tab {
+    label: &'static str,
+    count: String,
+    href: &'static str,
+    current: bool,
+}
+
+struct Waiting {
+    id: i64,
+    file_name: String,
+    detail: String,
+    when: String,
+    when_iso: String,
+    by: String,
+    reason: String,
+    found: Vec<Found>,
+    preview_src: String,
+    open_href: String,
+    number: String,
+    kinds: Vec<Choice>,
+    error: String,
+    focus: bool,
+    checked: bool,
+}
+
+struct Found {
+    label: String,
+    value: String,
+}
+
+struct Loose {
+    number: String,
+    href: String,
+    date: String,
+    date_iso: String,
+    product: String,
+    ship_to: String,
+    net_tons: String,
+}
+
+#[derive(Default)]
+pub(super) struct Bulk {
+    pub number: String,
+    pub kinds: Vec<Choice>,
+    pub error: String,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct View {
+    pub(super) show: String,
+    pub(super) after: String,
+    pub(super) done: String,
+}
+
+impl View {
+    fn notice(&self) -> &'static str {
+        match self.done.as_str() {
+            "filed" => "Filed. Whoever has the BOL sees the document from now on.",
+            "discarded" => "In the bin, from which it can be put back.",
+            "restored" => "Back in the inbox.",
+            _ => "",
+        }
+    }
+}
+
+/// What was typed, for showing a form again.
+#[derive(Default)]
+pub(super) struct Typed {
+    /// Of one document's own form.
+    pub row: Option<(i64, Filing, String)>,
+    pub bulk: Bulk,
+    pub ticked: Vec<i64>,
+    pub problem: String,
+}
+
+#[derive(Clone, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Filing {
+    pub(super) number: String,
+    pub(super) kind: String,
+    /// The page of the inbox it was on.
+    pub(super) after: String,
+}
+
+pub(super) fn kinds(selected: &str) -> Vec<Choice> {
+    crate::web::forms::kinds("Kind of document", selected)
+}
+
+/// What the database has for the page that was asked for.
+struct Shown {
+    name: &'static str,
+    after: Option<i64>,
+    found: Page,
+    loose: Vec<assign::Chosen>,
+    unassigned: i64,
+    customers: Vec<Customer>,
+}
+
+impl Shown {
+    async fn look_up(db: &Database, view: &View) -> Result<Self, Error> {
+        let name = match view.show.as_str() {
+            "bols" => "bols",
+            "bin" => "bin",
+            _ => "documents",
+        };
+        let shelf = if name == "bin" { Shelf::Bin } else { Shelf::Inbox };
+        let after = view.after.parse().ok();
+        let found = inbox::page(db, shelf, after).await?;
+        let (loose, unassigned) = assign::unassigned(db, if name == "bols" { LOOSE } else { 0 }).await?;
+        let customers = customers::all(&mut *db.get().await?).await?;
+        Ok(Self { name, after, found, loose, unassigned, customers })
+    }
+
+    fn tabs(&self) -> Vec<Tab> {
+        let tab =
+            |label, name, href, count: i64| Tab { label, count: grouped(count), href, current: self.name == name };
+        vec![
+            tab("Documents", "documents", "/office/inbox", self.found.waiting),
+            tab("BOLs without a customer", "bols", "/office/inbox?show=bols", self.unassigned),
+            tab("Bin", "bin", "/office/inbox?show=bin", self.found.discarded),
+        ]
+    }
+}
+
+pub(super) async fn show(
+    request: &HttpRequest,
+    site: &Site,
+    db: &Database,
+    visitor: &Visitor<OfficeStaff>,
+    view: &View,
+    status: StatusCode,
+    typed: Typed,
+) -> Result<HttpResponse, Error> {
+    let shown = Shown::look_up(db, view).await?;
+    let (tabs, name) = (shown.tabs(), shown.name);
+    let rows = if name == "bols" { Vec::new() } else { shown.found.rows };
+    let mut rows: Vec<Waiting> = rows.into_iter().map(|(row, by)| Waiting::new(row, by, site)).collect();
+    let Typed { row, mut bulk, ticked, mut problem } = typed;
+    if let Some((id, filing, error)) = row {
+        match rows.iter_mut().find(|row| row.id == id) {
+            Some(row) => (row.number, row.kinds, row.error) = (filing.number, kinds(&filing.kind), error),
+            // Somebody has moved it meanwhile.
+            None => problem = error,
+        }
+    }
+    for row in &mut rows {
+        row.checked = ticked.contains(&row.id);
+    }
+    let first = rows.iter().position(|row| !row.error.is_empty()).unwrap_or(0);
+    if let Some(row) = rows.get_mut(first) {
+        row.focus = true;
+    }
+    if bulk.kinds.is_empty() {
+        bulk.kinds = kinds("");
+    }
+    let here = if name == "documents" { HERE.to_owned() } else { format!("{HERE}?show={name}") };
+    let sign = if here.contains('?') { '&' } else { '?' };
+    let active = shown.customers.into_iter().filter(|customer| customer.active);
+    let page = InboxPage {
+        chrome: Chrome::new(site, Some(visitor), HERE).notice(view.notice()),
+        script: site.assets.href("inbox.js"),
+        tabs,
+        show: name,
+        rows,
+        bols: shown.loose.into_iter().map(Loose::from).collect(),
+        customers: choices("Choose a customer", active.map(|customer| (customer.code, customer.name)), ""),
+        problem,
+        after: shown.after.map(|after| after.to_string()).unwrap_or_default(),
+        first_href: if shown.after.is_some() { here.clone() } else { String::new() },
+        next_href: match shown.found.next.filter(|_| name != "bols") {
+            Some(next) => format!("{here}{sign}after={next}"),
+            None => String::new(),
+        },
+        bulk,
+    };
+    Ok(with_status(page.respond_to(request), status))
+}
+
+impl Waiting {
+    fn new(row: inbox::Waiting, by: Option<String>, site: &Site) -> Self {
+        let zone = site.time_zone;
+        let found = found(&row.found);
+        let when = moment(row.created_at, zone);
+        let pages = match row.pages {
+            None => String::new(),
+            Some(1) => ", 1 page".into(),
+            Some(pages) => format!(", {pages} pages"),
+        };
+        let reason = match row.discarded_at {
+            Some(at) => format!("Discarded {} by {}. {}", moment(at, zone).text, row.discarded_by, row.waits_for),
+            None => row.waits_for,
+        };
+        Self {
+            id: row.id,
+            detail: format!("{}{pages}", page::size(row.size_bytes)),
+            when: when.text,
+            when_iso: when.iso,
+            by: by.unwrap_or_default(),
+            reason,
+            number: suggestion(&found, &site.bol_prefix),
+            found,
+            preview_src: format!("/office/documents/{}/preview", row.id),
+            open_href: format!("/documents/{}/download?inline=1", row.id),
+            kinds: kinds(&row.kind),
+            file_name: row.arrived_as,
+            error: String::new(),
+            focus: false,
+            checked: false,
+        }
+    }
+}
+
+/// Source and numbers, as intake wrote them down.
+fn found(found: &serde_json::Value) -> Vec<Found> {
+    let pairs = found.as_object().into_iter().flatten();
+    pairs
+        .map(|(source, numbers)| {
+            let numbers = numbers.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+            Found { label: source.clone(), value: numbers.collect::<Vec<_>>().join(", ") }
+        })
+        .collect()
+}
+
+/// The one number that was found, if there is only one.
+fn suggestion(found: &[Found], prefix: &str) -> String {
+    let mut numbers =
+        BolNumber::find_all(&found.iter().map(|found| &*found.value).collect::<Vec<_>>().join(" "), prefix);
+    match (numbers.pop_first(), numbers.is_empty()) {
+        (Some(number), true) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+impl From<assign::Chosen> for Loose {
+    fn from(bol: assign::Chosen) -> Self {
+        Self {
+            href: format!("/bols/{}", bol.number),
+            date: page::date(bol.bol_date),
+            date_iso: bol.bol_date.to_string(),
+            product: bol.product,
+            ship_to: bol.ship_to.lines().next().unwrap_or_default().into(),
+            net_tons: Pounds(bol.net_lb).short_tons(),
+            number: bol.number,
+        }
+    }
+}
