@@ -31,24 +31,7 @@ impl Deref for Browser {
 impl Browser {
     pub async fn start(width: u32, height: u32) -> Self {
         let (profile, downloads) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        // Driver and browser are a process group that ends with its input, which closes however this process ends.
-        let script = "trap : TERM; chromedriver --port=0 & cat >/dev/null; kill -TERM 0; sleep 0.5; kill -KILL 0";
-        let mut driver = Command::new("sh")
-            .args(["-c", script])
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // "ChromeDriver was started successfully on port 40123."
-        let port = BufReader::new(driver.stdout.take().unwrap())
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
-            })
-            .expect("chromedriver starts");
+        let (driver, port) = (0..3).find_map(|_| start_driver()).expect("chromedriver starts");
         let mut arguments: Vec<String> = [
             "--headless",
             "--no-sandbox",
@@ -132,6 +115,31 @@ impl Browser {
     pub async fn close(self) {
         self.client.clone().close().await.unwrap();
     }
+}
+
+/// Driver and browser are a process group that ends with its input, which closes however this process ends. `None`: the
+/// driver has ended before it said where it listens, as it does when somebody else has just taken the port it wanted.
+fn start_driver() -> Option<(Child, String)> {
+    // Nobody but the driver holds its output, so that it ends with it.
+    let script =
+        "trap : TERM; chromedriver --port=0 & exec >/dev/null; cat >/dev/null; kill -TERM 0; sleep 0.5; kill -KILL 0";
+    let mut driver = Command::new("sh")
+        .args(["-c", script])
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // "ChromeDriver was started successfully on port 40123."
+    let port = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok).find_map(|line| {
+        line.split_once("successfully on port ").map(|(_, port)| port.trim_end_matches('.').to_owned())
+    });
+    if port.is_none() {
+        drop(driver.stdin.take());
+        let _ = driver.wait();
+    }
+    port.map(|port| (driver, port))
 }
 
 impl Drop for Browser {
