@@ -172,8 +172,13 @@ impl Lease {
 
     async fn finish(mut self, end: &'static str) -> DbResult<()> {
         self.connection()?.batch_execute(end).await?;
-        self.0.take(); // back to the pool
+        self.release();
         Ok(())
+    }
+
+    /// Its transaction has ended: back to the pool.
+    fn release(mut self) {
+        self.0.take();
     }
 }
 

@@ -1,4 +1,5 @@
 DROP TABLE uploads;
+DROP FUNCTION assert_document_within;
 DROP INDEX bols_unassigned, documents_pending, documents_sha256, documents_arrived_key, documents_inbox;
 ALTER TABLE documents
     DROP COLUMN arrived_as,

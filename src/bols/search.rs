@@ -1,16 +1,18 @@
 //! The list: search, filters, orders, and keyset pages that an index serves.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::dsl::{exists, not, sql};
-use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, BoxedSelectStatement, FromClause, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Date, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Date, Integer, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 
-use crate::db::schema::{bol_opens, bols};
+use crate::accounts::Viewer;
+use crate::db::schema::{bol_opens, bols, customers};
 use crate::db::scope::{self, Reach};
 use crate::db::{Database, DbResult};
 use crate::documents::Kind;
@@ -89,9 +91,8 @@ pub struct Row {
     pub number: String,
     pub number_year: i32,
     pub number_seq: i32,
-    /// Whose it is now, by name; the paper may name somebody else.
-    #[diesel(select_expression = owner(), select_expression_type = SqlLiteral<Nullable<Text>>)]
-    pub owner: Option<String>,
+    /// Whose it is now; the paper may name somebody else.
+    pub customer_id: Option<i64>,
     pub bol_date: NaiveDate,
     pub product: String,
     pub lot: String,
@@ -104,11 +105,6 @@ pub struct Row {
     pub net_lb: i32,
     pub voided_at: Option<DateTime<Utc>>,
     pub document_kinds: Vec<String>,
-}
-
-/// Looked up for the rows of the page alone, after the index has given their order.
-fn owner() -> SqlLiteral<Nullable<Text>> {
-    sql("(SELECT c.name FROM customers c WHERE c.id = bols.customer_id)")
 }
 
 impl Search {
@@ -142,22 +138,45 @@ pub struct Found {
     /// Matches on all pages, up to [`COUNTED`] and one.
     pub count: i64,
     pub next: Option<Position>,
+    /// Names of the customers of the page, for whoever sees all of them; a customer knows its own.
+    pub owners: HashMap<i64, String>,
+}
+
+impl Row {
+    /// The name of the customer whose it is, among the page's or the viewer's own.
+    pub fn owner<'a>(&self, owners: &'a HashMap<i64, String>, viewer: &'a Viewer) -> Option<&'a str> {
+        let id = self.customer_id?;
+        let own = viewer.companies.iter().find(|company| company.id == id).map(|company| company.name.as_str());
+        own.or_else(|| owners.get(&id).map(String::as_str))
+    }
+}
+
+/// A question of its own, and for the office alone: asked for every row of a customer's page, it took as long as all the
+/// rest.
+async fn owners(mut connection: &AsyncPgConnection, rows: &[(Row, bool)]) -> QueryResult<HashMap<i64, String>> {
+    let mut ids: Vec<i64> = rows.iter().filter_map(|(row, _)| row.customer_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let named = customers::table.filter(customers::id.eq_any(ids)).select((customers::id, customers::name));
+    Ok(named.load(&mut connection).await?.into_iter().collect())
 }
 
 /// Everything within reach that matches, a page of it.
 pub async fn search(db: &Database, reach: &Reach, search: &Search) -> DbResult<Found> {
-    let (mut rows, count) = scope::read(db, reach, async |connection: &AsyncPgConnection| {
+    let (mut rows, count, owners) = scope::read(db, reach, async |connection: &AsyncPgConnection| {
         let (mut first, mut second) = (connection, connection);
         let rows = page(reach, search).load::<(Row, bool)>(&mut first);
         let count =
             CountUpTo { matching: matching(reach.companies(), search, bols::id), is_common: search.is_common() }
                 .get_result::<i64>(&mut second);
-        try_join(rows, count).await
+        let (rows, count) = try_join(rows, count).await?;
+        let owners = if *reach == Reach::All { owners(connection, &rows).await? } else { HashMap::new() };
+        Ok((rows, count, owners))
     })
     .await?;
     let next = if rows.len() > PAGE { rows.get(PAGE - 1).map(|(row, _)| row.position(search.sort.by)) } else { None };
     rows.truncate(PAGE);
-    Ok(Found { rows, count, next })
+    Ok(Found { rows, count, next, owners })
 }
 
 type BolQuery<'a, ST> = BoxedSelectStatement<'a, ST, FromClause<bols::table>, Pg>;

@@ -12,6 +12,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use diesel::QueryResult;
+use diesel::result::Error as QueryError;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::future::try_join;
 use futures_util::poll;
@@ -89,16 +90,27 @@ impl<T> Open<T> {
         &self.value
     }
 
-    /// Another look, in the same transaction, at what has been committed since.
-    pub async fn look<U>(&mut self, work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<U>) -> DbResult<U> {
-        Ok(work(self.lease.connection()?).await?)
-    }
-
-    pub async fn commit(self) -> DbResult<T> {
-        // The waiting is over; others may begin theirs while this is written to disk.
+    /// Commits if this document is still stored and still within reach, as of now; both in one round trip. `None`: it isn't,
+    /// and nothing was written.
+    pub async fn commit_if_within(mut self, document: i64, companies: Option<&[i64]>) -> DbResult<Option<T>> {
         drop(self.turn);
-        self.lease.finish("COMMIT").await?;
-        Ok(self.value)
+        // Numbers only, so nothing in it needs quoting. The first to fail ends the message, and the transaction.
+        let companies = companies.map_or_else(
+            || "NULL".to_owned(),
+            |ids| format!("'{{{}}}'", ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+        );
+        let look = format!("SELECT assert_document_within({document}, {companies}); COMMIT");
+        match self.lease.connection()?.batch_execute(&look).await {
+            Ok(()) => {
+                self.lease.release();
+                Ok(Some(self.value))
+            }
+            Err(QueryError::DatabaseError(_, info)) if info.message().contains("not within reach") => {
+                roll_back(self.lease);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub fn roll_back(self) {

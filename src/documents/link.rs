@@ -4,19 +4,17 @@
 //! 2. Ask the storage whether the object is there, with the size on record: one stat, or one HEAD of some 10 ms and
 //!    $0.0000004. If not, the event is taken back and another one says so. Only so many may wait for the storage at
 //!    once ([`scope::open`]), so that a slow bucket can't hold every database connection.
-//! 3. Look again: the BOL may have been given to somebody else while the storage was asked. Then there is no link.
-//! 4. Commit.
-//! 5. Only now sign the link. If any of this fails, there is none.
+//! 3. Look again, and commit, in one message: if the BOL was given to somebody else while the storage was asked, there is
+//!    neither event nor link.
+//! 4. Only now sign the link. If any of this fails, there is none.
 
 use std::time::Duration;
 
-use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::AsyncPgConnection;
 use url::Url;
 
 use crate::audit::{self, Action, Actor, Asked, Event, Origin, Outcome, Recorded};
 use crate::clock::Clock;
-use crate::db::schema::documents;
 use crate::db::scope::{self, Reach};
 use crate::db::{Database, DbError, DbResult};
 use crate::storage::{ObjectKey, Presentation, Storage, StorageError};
@@ -76,7 +74,7 @@ impl Desk<'_> {
         purpose: Purpose,
     ) -> Result<Issued, LinkError> {
         let event = Event::new(purpose.action(), Outcome::Success, actor, origin);
-        let mut open = scope::open(self.db, reach, async |connection: &AsyncPgConnection| {
+        let open = scope::open(self.db, reach, async |connection: &AsyncPgConnection| {
             audit::record_link(&event, asked, reach.companies(), connection).await
         })
         .await?;
@@ -98,18 +96,10 @@ impl Desk<'_> {
                 return Err(error.into());
             }
         };
-        let still = open
-            .look(async |connection: &AsyncPgConnection| {
-                is_within(connection, found.document_id, reach.companies()).await
-            })
-            .await;
-        if !matches!(still, Ok(true)) {
-            open.roll_back();
-            still?;
+        if open.commit_if_within(found.document_id, reach.companies()).await?.is_none() {
             self.deny(reach, actor, origin, asked).await?;
             return Err(LinkError::NotFound);
         }
-        open.commit().await?;
         let file_name = name_for(asked, &found);
         let presentation = Presentation { file_name, inline: purpose == Purpose::Preview };
         match self.storage.link(&key, &presentation, self.clock.now(), self.life).await {
@@ -152,14 +142,6 @@ impl Desk<'_> {
         })
         .await
     }
-}
-
-async fn is_within(mut connection: &AsyncPgConnection, id: i64, companies: Option<&[i64]>) -> QueryResult<bool> {
-    let mut query = documents::table.find(id).filter(documents::state.eq("stored")).select(documents::id).into_boxed();
-    if let Some(companies) = companies {
-        query = query.filter(documents::customer_id.eq_any(companies));
-    }
-    query.first::<i64>(&mut connection).await.optional().map(|found| found.is_some())
 }
 
 /// Whoever asks for the BOL gets it under its number, whichever version is the current one; whoever asks for a certain

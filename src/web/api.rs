@@ -29,16 +29,17 @@ pub async fn bols(
         return Err(Error::Invalid(errors.summary()));
     }
     let found = search::search(&db, &visitor.reach(), &search).await?;
-    let bols: Vec<_> = found.rows.iter().map(|(row, is_new)| bol(row, *is_new)).collect();
+    let bols: Vec<_> =
+        found.rows.iter().map(|(row, is_new)| bol(row, row.owner(&found.owners, &visitor), *is_new)).collect();
     Ok(HttpResponse::Ok().json(json!({"bols": bols, "next": found.next.as_ref().map(encode)})))
 }
 
-fn bol(row: &Row, is_new: bool) -> serde_json::Value {
+fn bol(row: &Row, owner: Option<&str>, is_new: bool) -> serde_json::Value {
     json!({
         "id": row.id,
         "number": row.number,
         "date": row.bol_date,
-        "customer": row.owner,
+        "customer": owner,
         "product": row.product,
         "lot": row.lot,
         "customerPo": row.customer_po,

@@ -125,7 +125,8 @@ impl BolsPage {
             tons: column("Net tons", SortBy::Weight, false),
         };
         let may_open = viewer.role != Role::Auditor;
-        let (rows, count, next) = found.map_or((Vec::new(), 0, None), |found| (found.rows, found.count, found.next));
+        let (rows, count, next, owners) =
+            found.map_or_else(Default::default, |found| (found.rows, found.count, found.next, found.owners));
         Self {
             chrome: Chrome::new(site, Some(viewer), "/bols"),
             kinds: kinds("Any document", &filter.kind),
@@ -135,7 +136,10 @@ impl BolsPage {
             columns,
             can_assign: matches!(viewer.role, Role::Office | Role::Admin),
             show_customer: viewer.role != Role::Customer || viewer.companies.len() > 1,
-            rows: rows.into_iter().map(|(row, is_new)| BolRow::new(row, is_new, may_open)).collect(),
+            rows: rows
+                .into_iter()
+                .map(|(row, is_new)| BolRow::new(row.owner(&owners, viewer).map(Into::into), row, is_new, may_open))
+                .collect(),
             first_href: if filter.after.is_empty() { String::new() } else { filter.at(None) },
             next_href: next.map(|position| filter.at(Some(&position))).unwrap_or_default(),
             errors,
@@ -155,7 +159,7 @@ fn count_label(count: i64, is_filtered: bool) -> String {
 }
 
 impl BolRow {
-    fn new(row: Row, is_new: bool, may_open: bool) -> Self {
+    fn new(owner: Option<String>, row: Row, is_new: bool, may_open: bool) -> Self {
         let has = |kind: Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
         let weight = Pounds(row.net_lb);
         Self {
@@ -173,7 +177,7 @@ impl BolRow {
             ship_to: row.ship_to.lines().next().unwrap_or_default().into(),
             number: row.number,
             product: row.product,
-            customer: row.owner.unwrap_or_else(|| "Not assigned".into()),
+            customer: owner.unwrap_or_else(|| "Not assigned".into()),
             po: row.customer_po,
             release: row.release_number,
             carrier: row.carrier,
