@@ -145,10 +145,11 @@ impl Desk<'_> {
 }
 
 /// Whoever asks for the BOL gets it under its number, whichever version is the current one; whoever asks for a certain
-/// document gets that document's name.
+/// document gets that document's name, as a PDF: whatever it was called when it came (`invoice.hta`), it is one.
 fn name_for(asked: Asked<'_>, found: &Recorded) -> String {
     match (asked, &found.bol_number) {
         (Asked::Number(_) | Asked::BolId(_), Some(number)) => format!("{number}.pdf"),
-        _ => found.file_name.clone(),
+        _ if found.file_name.to_ascii_lowercase().ends_with(".pdf") => found.file_name.clone(),
+        _ => format!("{}.pdf", found.file_name),
     }
 }

@@ -149,26 +149,27 @@ pub async fn finish(
         (Some(bol), Some(customer)) => assign::give_if_unowned(connection, bol, customer, actor, origin).await?,
         _ => None,
     };
+    if let Some(owner) = owner {
+        let number = Subject::find(connection, pending.id).await?.bol_number.unwrap_or_default();
+        let reason = format!("{number} has become {owner}'s meanwhile.");
+        back_to_inbox(connection, pending.id, stored_under.as_str(), &reason, now).await?;
+        return Ok(Finished::Diverted(Subject::find(connection, pending.id).await?, reason));
+    }
+    // At a BOL nothing waits any more; in the inbox it still does.
+    let waits = documents::bol_id.is_null();
     diesel::update(documents::table.find(pending.id))
         .set((
             documents::state.eq("stored"),
             documents::stored_at.eq(now),
             documents::object_key.eq(stored_under.as_str()),
+            documents::waits_for.eq(case_when(waits, documents::waits_for).otherwise("")),
             documents::pending_at.eq(None::<DateTime<Utc>>),
             documents::pending_by.eq(None::<i64>),
             documents::pending_customer.eq(None::<i64>),
         ))
         .execute(connection)
         .await?;
-    if pending.bol_id.is_some() && owner.is_none() {
-        let filed = diesel::update(documents::table.find(pending.id)).set(documents::waits_for.eq(""));
-        filed.execute(connection).await?;
-    }
-    let Some(owner) = owner else { return Subject::find(connection, pending.id).await.map(Finished::Stored) };
-    let number = Subject::find(connection, pending.id).await?.bol_number.unwrap_or_default();
-    let reason = format!("{number} has become {owner}'s meanwhile.");
-    back_to_inbox(connection, pending.id, stored_under.as_str(), &reason, now).await?;
-    Ok(Finished::Diverted(Subject::find(connection, pending.id).await?, reason))
+    Subject::find(connection, pending.id).await.map(Finished::Stored)
 }
 
 async fn overtaken(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Finished> {

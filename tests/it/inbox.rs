@@ -98,6 +98,13 @@ async fn many_at_once_and_the_bin() {
     let next = page.attributes(".pager a", "href").concat();
     assert_eq!(office.get(&next).await.all(".intake h2"), ["paper 25.pdf", "paper 26.pdf"]);
 
+    // A number that isn't one: the same page again, with what was typed.
+    let (last, after) = (&ids[26], next.split_once("after=").unwrap().1);
+    let form = [("number", "x"), ("kind", "other"), ("after", after)];
+    let wrong = office.post(&format!("/office/documents/{last}/file"), &form).await;
+    assert_eq!((wrong.status, wrong.all(".intake h2").len()), (422, 2));
+    assert_eq!(wrong.attributes(&format!("#number-{last}"), "value"), ["x"]);
+
     let ticked = |part: &[String]| part.iter().map(|id| ("document".to_owned(), id.clone())).collect::<Vec<_>>();
     let post = async |part: &[String], more: &[(&str, &str)]| {
         let mut form = ticked(part);

@@ -7,7 +7,7 @@ use reqwest::multipart::{Form, Part};
 
 use crate::issue::download;
 use crate::support::scan::paper;
-use crate::support::{Actor, Answer, App, World, raw};
+use crate::support::{Actor, Answer, App, PASSWORD, World, raw};
 
 /// A stack, its fields first, as the page sends it; the answer is JSON.
 pub async fn send(actor: &Actor, fields: &[(&str, &str)], files: &[(&str, Vec<u8>)]) -> Answer {
@@ -197,6 +197,7 @@ async fn hostile_names_are_labels() {
         let link = office.get(&format!("/documents/{id}/download")).await;
         let file = office.get(link.header("location")).await;
         assert_eq!(file.status, 200, "{name}");
+        assert!(file.header("content-disposition").contains(".pdf\""), "{name}");
         assert!(file.headers.get("set-cookie").is_none());
     }
     for page in ["/office/inbox", "/office/upload?batch=names"] {
@@ -394,4 +395,35 @@ async fn scripts_hide_nowhere() {
         outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &place).await),
         ["stored PRT-2025-0005"]
     );
+}
+
+/// A byte a second holds nothing open: the upload is ended, and what is beside it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_senders_are_ended() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let app = App::start().await;
+    let answer = app.stranger().post("/login", &[("email", World::OFFICE), ("password", PASSWORD)]).await;
+    let cookies = answer.headers.get_all("set-cookie").iter();
+    let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap()).collect();
+    let mut socket = tokio::net::TcpStream::connect(app.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let head = format!(
+        "POST /office/upload HTTP/1.1\r\nHost: x\r\nCookie: {}\r\nContent-Type: multipart/form-data; boundary=b\r\n\
+         Content-Length: 100000\r\n\r\n--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"x.pdf\"\r\n\r\n%PDF-",
+        cookies.join("; ")
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let started = std::time::Instant::now();
+    let (mut answers, mut sends) = socket.into_split();
+    let dripping = tokio::spawn(async move {
+        while sends.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    });
+    let mut answer = vec![0; 1024];
+    let read = tokio::time::timeout(std::time::Duration::from_secs(60), answers.read(&mut answer)).await;
+    let read = read.expect("it is ended").unwrap();
+    dripping.abort();
+    assert!(answer[..read].starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer[..read]));
+    assert!(started.elapsed().as_secs() >= 25, "not before its time");
+    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as <> ''").await, ["0"]);
 }

@@ -221,7 +221,7 @@ impl Claim<'_> {
                 let Ok(key) = format!("inbox/{year}/{sha256}.pdf").parse() else { unreachable!("digits make a key") };
                 let new = NewDocument {
                     version: 1,
-                    file_name: self.name.as_pdf(),
+                    file_name: self.name.as_str().into(),
                     waits_for: reason.clone(),
                     ..self.new_row(&key, since)
                 };

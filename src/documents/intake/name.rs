@@ -36,15 +36,6 @@ impl FileName {
         &self.shown
     }
 
-    /// As a download is called: whatever it was, it is a PDF now.
-    pub fn as_pdf(&self) -> String {
-        if self.shown.to_ascii_lowercase().ends_with(".pdf") {
-            self.shown.clone()
-        } else {
-            format!("{}.pdf", self.shown)
-        }
-    }
-
     /// By which files and lines of a list are compared: Windows and people don't care about case.
     pub(super) fn key(&self) -> String {
         self.whole.to_lowercase()

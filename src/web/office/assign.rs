@@ -71,16 +71,11 @@ pub async fn page(
     query: Query<Pairs>,
 ) -> Result<HttpResponse, Error> {
     let wanted = read(&query)?;
-    if wanted.customer.is_empty() {
-        return show(&request, &site, &db, &visitor, &wanted, StatusCode::OK, None).await;
-    }
-    match assign::receiver(&db, &wanted.customer).await {
-        Ok(_) => show(&request, &site, &db, &visitor, &wanted, StatusCode::OK, None).await,
-        Err(AssignError::Db(error)) => Err(error.into()),
-        Err(error) => {
-            show(&request, &site, &db, &visitor, &wanted, StatusCode::UNPROCESSABLE_ENTITY, Some(error)).await
-        }
-    }
+    let error = match &*wanted.customer {
+        "" => None,
+        code => assign::receiver(&db, code).await.err(),
+    };
+    show(&request, &site, &db, &visitor, &wanted, error).await
 }
 
 /// `POST /office/bols/assign`: `number` repeated, `customer`. The page before it has asked.
@@ -101,13 +96,7 @@ pub async fn assign(
             };
             Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish())
         }
-        Err(AssignError::Db(error)) => Err(error.into()),
-        Err(error @ AssignError::Changed) => {
-            show(&request, &site, &db, &visitor, &wanted, StatusCode::CONFLICT, Some(error)).await
-        }
-        Err(error) => {
-            show(&request, &site, &db, &visitor, &wanted, StatusCode::UNPROCESSABLE_ENTITY, Some(error)).await
-        }
+        Err(error) => show(&request, &site, &db, &visitor, &wanted, Some(error)).await,
     }
 }
 
@@ -117,9 +106,14 @@ async fn show(
     db: &Database,
     visitor: &Visitor<OfficeStaff>,
     wanted: &Wanted,
-    status: StatusCode,
     error: Option<AssignError>,
 ) -> Result<HttpResponse, Error> {
+    let status = match error {
+        None => StatusCode::OK,
+        Some(AssignError::Db(error)) => return Err(error.into()),
+        Some(AssignError::Changed) => StatusCode::CONFLICT,
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    };
     let found = match assign::chosen(db, &wanted.numbers).await {
         Ok(found) => found,
         Err(AssignError::Missing(_)) => return Err(Error::NotFound),

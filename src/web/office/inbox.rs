@@ -44,20 +44,15 @@ pub async fn file(
     id: Path<i64>,
     form: Form<Filing>,
 ) -> Result<HttpResponse, Error> {
-    let error = match (number(&site, &form.number), kind(&form.kind)) {
+    let (status, message) = match (number(&site, &form.number), kind(&form.kind)) {
         (Ok(number), Ok(kind)) => match desk(&site, &db, &visitor, &origin.0).file(*id, &number, kind).await {
             Ok(()) => return Ok(redirect("", "filed", &form.after)),
             Err(FileError::Gone) => return Err(Error::NotFound),
             Err(FileError::Filed(there)) if there == number.as_str() => return Ok(redirect("", "filed", &form.after)),
-            Err(error) => error,
+            Err(error) => beside(error)?,
         },
-        (Err(message), _) | (_, Err(message)) => {
-            let typed = Typed { row: Some((*id, form.into_inner(), message.into())), ..Typed::default() };
-            return show(&request, &site, &db, &visitor, &View::default(), StatusCode::UNPROCESSABLE_ENTITY, typed)
-                .await;
-        }
+        (Err(message), _) | (_, Err(message)) => (StatusCode::UNPROCESSABLE_ENTITY, message.into()),
     };
-    let (status, message) = beside(error)?;
     let view = View { after: form.after.clone(), ..View::default() };
     let typed = Typed { row: Some((*id, form.into_inner(), message)), ..Typed::default() };
     show(&request, &site, &db, &visitor, &view, status, typed).await
