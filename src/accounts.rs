@@ -6,9 +6,13 @@
 pub mod account;
 pub mod customers;
 mod device;
+pub mod directory;
 pub mod invitation;
 pub mod login;
 pub mod passwords;
+pub mod people;
+pub mod reset;
+pub mod see_as;
 pub mod sessions;
 pub mod throttle;
 mod token;

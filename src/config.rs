@@ -6,6 +6,7 @@
 
 mod clamd_address;
 mod database_url;
+mod mail;
 mod reader;
 mod secret;
 
@@ -23,6 +24,7 @@ use self::reader::Reader;
 
 pub use clamd_address::ClamdAddress;
 pub use database_url::DatabaseUrl;
+pub use mail::MailConfig;
 pub use secret::{Secret, SecretKey};
 
 /// Everything that can be configured. `None` where the README says "none".
@@ -42,6 +44,7 @@ pub struct Config {
     /// Where uploads lie while they arrive.
     pub spool: PathBuf,
     pub clamd: Option<ClamdAddress>,
+    pub mail: MailConfig,
     pub bol_prefix: String,
     pub time_zone: Tz,
     pub trusted_proxies: Vec<IpNet>,
@@ -172,6 +175,7 @@ impl Config {
             most_upload: read.number("MAX_UPLOAD_MB", 50, 1, 500) * 1_000_000,
             spool: read.text("SPOOL_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
             clamd: read.parsed("CLAMD_ADDRESS", "HOST:PORT of clamd, or the path of its Unix socket"),
+            mail: read.mail(),
             bol_prefix: read.bol_prefix(),
             time_zone: read
                 .parsed("DISPLAY_TIMEZONE", "a name of the IANA time zone database such as America/New_York")
@@ -181,7 +185,6 @@ impl Config {
             log_filter: read.log_filter(),
             host,
         };
-        read.check_ahead();
         if read.problems.is_empty() { Ok(config) } else { Err(ConfigErrors(read.problems)) }
     }
 
@@ -316,23 +319,6 @@ impl Reader<'_> {
             self.problem("RUST_LOG", &filter, "a level such as info, or directives such as warn,primetrade=debug");
         }
         filter
-    }
-
-    /// Variables that nothing uses yet are checked all the same, so that the day something does is no surprise.
-    fn check_ahead(&mut self) {
-        if let Some(url) = self.text("SMTP_URL") {
-            let fits = Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "smtp" | "smtps") && url.has_host());
-            if !fits {
-                // May hold a password: not quoted.
-                self.problems.push("SMTP_URL: allowed is smtp://HOST:PORT or smtps://USER:PASSWORD@HOST:PORT".into());
-            }
-            if self.text("MAIL_FROM").is_none() {
-                self.missing("MAIL_FROM", "the sender's address, since SMTP_URL is set");
-            }
-        }
-        if let Some(from) = self.text("MAIL_FROM").filter(|from| !from.contains('@')) {
-            self.problem("MAIL_FROM", &from, "an e-mail address");
-        }
     }
 }
 

@@ -190,6 +190,12 @@ impl Drop for Lease {
     }
 }
 
+/// A fragment that somebody looks for, for `ILIKE`, with its own signs taken literally.
+pub fn fragment(typed: &str) -> String {
+    let typed: String = typed.trim().chars().filter(|c| *c != '\0').take(100).collect();
+    format!("%{}%", typed.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+}
+
 /// One connection outside of any pool.
 ///
 /// What bounds a statement, a lock and an idle transaction are settings of the role in this database (see the

@@ -4,7 +4,7 @@
 //! Calls go one way:
 //!
 //! ```text
-//! main -> cli -> web -> {bols, documents, accounts, audit} -> {db, storage, clock}
+//! main -> cli -> web -> glance -> notices -> {bols, documents, accounts, audit} -> {db, storage, mail, clock}
 //! ```
 //!
 //! * [`config`] reads the environment, and nothing else does.
@@ -16,6 +16,9 @@
 //! * [`bols`] has the bill of lading, its number, and the search.
 //! * [`documents`] has a BOL's files: which there are, and the link to one.
 //! * [`audit`] has the append-only access log.
+//! * [`glance`] is the office's day: what was loaded, and what needs doing.
+//! * [`mail`] has the outbox, what mails say, and their way out.
+//! * [`notices`] tells customers what is new, and reminds them of what nobody has fetched.
 //! * [`storage`] keeps the bytes: S3, or a local folder.
 //! * [`web`] turns requests into calls of the above and their results into pages.
 //! * [`samples`] makes up the sample data of `demo` and `seed`.
@@ -28,6 +31,9 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod documents;
+pub mod glance;
+pub mod mail;
+pub mod notices;
 pub mod samples;
 pub mod storage;
 pub mod telemetry;

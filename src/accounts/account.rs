@@ -12,6 +12,7 @@ use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::users as table;
 use crate::db::{Database, DbError, DbResult};
+use crate::mail::{Letter, outbox};
 
 pub struct NewPassword<'a> {
     pub current: &'a str,
@@ -90,10 +91,61 @@ pub async fn change_password(
             .await?;
         sessions::end_others(connection, viewer.user_id, viewer.session_id).await?;
         let event = Event::new(Action::PasswordChanged, Outcome::Success, viewer.actor(), origin);
-        audit::record(connection, &event).await.map(|()| true)
+        audit::record(connection, &event).await?;
+        let letter = Letter::PasswordChanged { name: viewer.name.clone() };
+        outbox::post(connection, now, &viewer.email, Some(viewer.user_id), &letter).await.map(|()| true)
     });
     // Somebody else has set another password meanwhile, by a link for instance.
     if changed.await? { Ok(()) } else { Err(ChangeError::Current) }
+}
+
+/// How often somebody is mailed about new documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notify {
+    Immediately,
+    Daily,
+    Never,
+}
+
+impl Notify {
+    pub const ALL: [Self; 3] = [Self::Immediately, Self::Daily, Self::Never];
+
+    /// As in the database and in forms.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Immediately => "immediately",
+            Self::Daily => "daily",
+            Self::Never => "never",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|notify| notify.as_str() == name)
+    }
+}
+
+pub async fn notify(connection: &mut AsyncPgConnection, viewer: &Viewer) -> QueryResult<Notify> {
+    let stored: String = table::table.find(viewer.user_id).select(table::notify).first(connection).await?;
+    Ok(Notify::named(&stored).unwrap_or(Notify::Immediately))
+}
+
+/// A daily mail begins with what comes in from now on.
+pub async fn set_notify(db: &Database, clock: &Clock, viewer: &Viewer, origin: &Origin, wish: Notify) -> DbResult<()> {
+    let now = clock.now();
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        let before = notify(connection, viewer).await?;
+        if before == wish {
+            return Ok(());
+        }
+        diesel::update(table::table.find(viewer.user_id))
+            .set((table::notify.eq(wish.as_str()), table::told_until.eq(now)))
+            .execute(connection)
+            .await?;
+        let event = Event::new(Action::NoticesChanged, Outcome::Success, viewer.actor(), origin);
+        let detail = serde_json::json!({"before": before.as_str(), "after": wish.as_str()});
+        audit::record(connection, &event.detail(detail)).await
+    })
+    .await
 }
 
 /// Ends the session at hand.

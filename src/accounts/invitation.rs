@@ -1,6 +1,8 @@
-//! Links with which a person sets the first password, or a forgotten one anew: good once, and for a week.
+//! Links with which a person sets the first password, or a forgotten one anew: good once, an invitation for a week, and
+//! one for a forgotten password for an hour.
 //!
-//! Looking at a link uses nothing up, since mail scanners follow links; only setting the password does.
+//! Looking at a link uses nothing up, since mail scanners follow links; only setting the password does. That ends every
+//! other link of the user too.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -13,9 +15,35 @@ use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::{tokens, users};
 use crate::db::{Database, DbError, DbResult};
+use crate::mail::{Letter, LinkKey, outbox};
 
+/// Of an invitation.
 pub const LIFE: TimeDelta = TimeDelta::days(7);
-const PURPOSE: &str = "invitation";
+/// Of a link for a forgotten password.
+pub const RESET_LIFE: TimeDelta = TimeDelta::hours(1);
+
+/// What a link is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Invitation,
+    Reset,
+}
+
+impl Purpose {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Invitation => "invitation",
+            Self::Reset => "reset",
+        }
+    }
+
+    fn life(self) -> TimeDelta {
+        match self {
+            Self::Invitation => LIFE,
+            Self::Reset => RESET_LIFE,
+        }
+    }
+}
 
 #[derive(Insertable, AsChangeset)]
 #[diesel(table_name = tokens)]
@@ -43,7 +71,32 @@ pub enum AcceptError {
 /// Makes a link's token. Earlier ones of the same user stop working.
 pub async fn invite(connection: &mut AsyncPgConnection, now: DateTime<Utc>, user_id: i64) -> QueryResult<Token> {
     let token = Token::generate()?;
-    let row = NewToken { token_hash: token.hash(), purpose: PURPOSE, user_id, created_at: now, expires_at: now + LIFE };
+    keep(connection, now, user_id, Purpose::Invitation, &token).await?;
+    Ok(token)
+}
+
+/// Makes the token of a link that goes out by mail, and gives the seed of it for the letter.
+pub(super) async fn mailed(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    user_id: i64,
+    purpose: Purpose,
+    links: &LinkKey,
+) -> QueryResult<String> {
+    let seed = Token::generate()?.as_str().to_owned();
+    keep(connection, now, user_id, purpose, &Token::presented(&links.secret(&seed))).await?;
+    Ok(seed)
+}
+
+async fn keep(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    user_id: i64,
+    purpose: Purpose,
+    token: &Token,
+) -> QueryResult<()> {
+    let expires_at = now + purpose.life();
+    let row = NewToken { token_hash: token.hash(), purpose: purpose.as_str(), user_id, created_at: now, expires_at };
     diesel::insert_into(tokens::table)
         .values(&row)
         .on_conflict((tokens::user_id, tokens::purpose))
@@ -51,24 +104,32 @@ pub async fn invite(connection: &mut AsyncPgConnection, now: DateTime<Utc>, user
         .set(&row)
         .execute(connection)
         .await?;
-    Ok(token)
+    // A link that this one replaces must not arrive after it.
+    outbox::withdraw(connection, user_id, Some(purpose.as_str())).await
 }
 
-/// Whose link this is, if it still works.
-pub async fn find(connection: &mut AsyncPgConnection, now: DateTime<Utc>, token: &Token) -> QueryResult<Option<User>> {
-    tokens::table
+/// Whose link this is and what for, if it still works.
+pub async fn find(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    token: &Token,
+) -> QueryResult<Option<(User, Purpose)>> {
+    let found: Option<(User, String)> = tokens::table
         .inner_join(users::table)
         .filter(tokens::token_hash.eq(token.hash()))
-        .filter(tokens::purpose.eq(PURPOSE))
         .filter(tokens::expires_at.gt(now))
         .filter(users::active)
-        .select(User::as_select())
+        .select((User::as_select(), tokens::purpose))
         .first(connection)
         .await
-        .optional()
+        .optional()?;
+    Ok(found.map(|(user, purpose)| {
+        let is_reset = purpose == Purpose::Reset.as_str();
+        (user, if is_reset { Purpose::Reset } else { Purpose::Invitation })
+    }))
 }
 
-/// Sets the password, uses the link up, and ends the sessions there may be.
+/// Sets the password, uses every link of the user up, and ends the sessions there may be.
 pub async fn accept(
     db: &Database,
     clock: &Clock,
@@ -78,7 +139,7 @@ pub async fn accept(
     repeated: &str,
 ) -> Result<(), AcceptError> {
     let user = find(&mut *db.get().await?, clock.now(), token).await.map_err(DbError::from)?;
-    let user = user.ok_or(AcceptError::Gone)?;
+    let (user, purpose) = user.ok_or(AcceptError::Gone)?;
     passwords::check(new, &[&user.email, &user.name]).await?;
     if new != repeated {
         return Err(AcceptError::Repeat);
@@ -86,7 +147,7 @@ pub async fn accept(
     let Some(hash) = passwords::hash(new).await else {
         return Err(DbError::Unreachable("the password can't be hashed now".into()).into());
     };
-    if use_up(db, clock.now(), origin, token, &user, &hash).await? { Ok(()) } else { Err(AcceptError::Gone) }
+    if use_up(db, clock.now(), origin, token, (&user, purpose), &hash).await? { Ok(()) } else { Err(AcceptError::Gone) }
 }
 
 /// `false`: somebody else was faster.
@@ -95,7 +156,7 @@ async fn use_up(
     now: DateTime<Utc>,
     origin: &Origin,
     token: &Token,
-    user: &User,
+    (user, purpose): (&User, Purpose),
     hash: &str,
 ) -> DbResult<bool> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
@@ -103,14 +164,20 @@ async fn use_up(
         if used.execute(connection).await? == 0 {
             return Ok(false);
         }
+        diesel::delete(tokens::table.filter(tokens::user_id.eq(user.id))).execute(connection).await?;
         diesel::update(users::table.find(user.id))
             .set((users::password_hash.eq(hash), users::password_changed_at.eq(now)))
             .execute(connection)
             .await?;
         sessions::end_all(connection, user.id).await?;
-        let actor = Actor { user_id: Some(user.id), email: &user.email, role: Some(&user.role) };
+        let actor = Actor::user(user.id, &user.email, &user.role);
         let event = Event::new(Action::PasswordChanged, Outcome::Success, actor, origin);
-        audit::record(connection, &event.detail(serde_json::json!({"by": "invitation"}))).await?;
+        audit::record(connection, &event.detail(serde_json::json!({"by": purpose.as_str()}))).await?;
+        // For the first password nobody has to be warned.
+        if user.password_hash.is_some() {
+            let letter = Letter::PasswordChanged { name: user.name.clone() };
+            outbox::post(connection, now, &user.email, Some(user.id), &letter).await?;
+        }
         Ok(true)
     })
     .await

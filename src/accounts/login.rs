@@ -11,13 +11,10 @@ use tokio::time::Instant;
 
 use super::passwords::{self, Verdict};
 use super::throttle::{Attempt, Pace};
-use super::{DeviceKey, Token, User, Viewer, sessions, users};
+use super::{DeviceKey, Token, User, Viewer, sessions, throttle, users};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::{Database, DbError, DbResult};
-
-/// Hides the cost of hashes that take up to some 40 times as long as today's.
-const GRID: Duration = Duration::from_secs(1);
 
 /// What was typed, and in which browser.
 pub struct Credentials<'a> {
@@ -98,7 +95,7 @@ pub async fn log_in(
     }
     let event = Event::new(Action::LoginFailed, Outcome::Denied, actor(user.as_ref(), &typed), origin);
     audit::record(&mut *db.get().await?, &event).await?;
-    tokio::time::sleep_until(next_on_grid(started, Instant::now())).await;
+    throttle::on_the_grid(started).await;
     Err(LoginError::Wrong)
 }
 
@@ -108,6 +105,7 @@ fn actor<'a>(user: Option<&'a User>, typed: &'a str) -> Actor<'a> {
         user_id: user.map(|user| user.id),
         email: user.map_or(typed, |user| &user.email),
         role: user.map(|user| user.role.as_str()),
+        seen_as: None,
     }
 }
 
@@ -140,9 +138,4 @@ async fn open(
         sessions::open(connection, now, user.id, origin).await.map(Some)
     })
     .await
-}
-
-fn next_on_grid(started: Instant, now: Instant) -> Instant {
-    let steps = (now - started).as_millis() / GRID.as_millis() + 1;
-    started + GRID * u32::try_from(steps).unwrap_or(u32::MAX)
 }

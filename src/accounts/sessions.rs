@@ -25,8 +25,11 @@ pub struct Viewer {
     pub session_id: i64,
     pub email: String,
     pub name: String,
+    /// What this person may do now: a customer's, while the office looks as one.
     pub role: Role,
     pub companies: Vec<Company>,
+    /// The role behind it, while somebody of the office looks at the portal as its one company does.
+    pub seeing_from: Option<Role>,
 }
 
 /// A company that a login serves.
@@ -35,6 +38,8 @@ pub struct Company {
     pub id: i64,
     pub code: String,
     pub name: String,
+    /// Looks after the company's logins.
+    pub is_admin: bool,
 }
 
 impl Viewer {
@@ -43,13 +48,34 @@ impl Viewer {
             Role::Customer => Reach::Companies {
                 user_id: self.user_id,
                 ids: self.companies.iter().map(|company| company.id).collect(),
+                acting_as: self.true_role().as_str(),
             },
             Role::Office | Role::Auditor | Role::Admin => Reach::All,
         }
     }
 
     pub fn actor(&self) -> Actor<'_> {
-        Actor { user_id: Some(self.user_id), email: &self.email, role: Some(self.role.as_str()) }
+        Actor {
+            user_id: Some(self.user_id),
+            email: &self.email,
+            role: Some(self.true_role().as_str()),
+            seen_as: self.seen_as(),
+        }
+    }
+
+    /// The role of the login, whatever it looks as.
+    pub fn true_role(&self) -> Role {
+        self.seeing_from.unwrap_or(self.role)
+    }
+
+    /// The code of the company that somebody of the office looks as.
+    pub fn seen_as(&self) -> Option<&str> {
+        self.seeing_from.and(self.companies.as_slice().first()).map(|company| company.code.as_str())
+    }
+
+    /// The companies whose logins this person looks after.
+    pub fn administered(&self) -> impl Iterator<Item = &Company> {
+        self.companies.iter().filter(|company| company.is_admin)
     }
 
     /// "Acme Steel, Beta Foundry"
@@ -100,9 +126,12 @@ pub async fn open(
     Ok(token)
 }
 
-type Found = (Session, i64, String, String, String, Option<(i64, String, String)>);
+/// A company of a login, or the one that the session looks as.
+type Seat = (i64, String, String, bool, bool);
+type Found = (Session, Option<i64>, (i64, String, String, String), Option<Seat>);
 
-/// Whose token this is, if its session is still good: not too old, not idle for too long, of an active user.
+/// Whose token this is, if its session is still good: not too old, not idle for too long, of an active user. A company
+/// that isn't active counts for nobody.
 pub async fn resume(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -117,32 +146,45 @@ pub async fn resume(
         .filter(users::active)
         .select((
             Session::as_select(),
-            users::id,
-            users::email,
-            users::name,
-            users::role,
-            (customers::id, customers::code, customers::name).nullable(),
+            sessions::seeing_as,
+            (users::id, users::email, users::name, users::role),
+            (customers::id, customers::code, customers::name, customers::active, memberships::is_admin).nullable(),
         ))
         .load(connection)
         .await?;
-    let Some((session, user_id, email, name, role, _)) = rows.as_slice().first() else { return Ok(None) };
-    let Ok(role) = role.parse() else { return Ok(None) };
-    let viewer = Viewer {
+    let Some((session, seeing_as, (user_id, email, name, role), _)) = rows.as_slice().first() else { return Ok(None) };
+    let Ok(role) = role.parse::<Role>() else { return Ok(None) };
+    let seats = rows.iter().filter_map(|row| row.3.clone()).filter(|(.., active, _)| *active);
+    let mut viewer = Viewer {
         user_id: *user_id,
         session_id: session.id,
         email: email.clone(),
         name: name.clone(),
         role,
-        companies: rows
-            .iter()
-            .filter_map(|row| row.5.clone())
-            .map(|(id, code, name)| Company { id, code, name })
-            .collect(),
+        companies: seats.map(|(id, code, name, _, is_admin)| Company { id, code, name, is_admin }).collect(),
+        seeing_from: None,
     };
+    if let (Some(seen), Role::Office | Role::Admin) = (seeing_as, role) {
+        look_as(connection, &mut viewer, *seen).await?;
+    }
     if now - session.last_seen_at > SEEN_AGAIN {
         diesel::update(sessions::table.find(&hash)).set(sessions::last_seen_at.eq(now)).execute(connection).await?;
     }
     Ok(Some(viewer))
+}
+
+async fn look_as(connection: &mut AsyncPgConnection, viewer: &mut Viewer, seen: i64) -> QueryResult<()> {
+    let columns = (customers::id, customers::code, customers::name);
+    let (id, code, name): (i64, String, String) = customers::table.find(seen).select(columns).first(connection).await?;
+    viewer.companies = vec![Company { id, code, name, is_admin: false }];
+    viewer.seeing_from = Some(std::mem::replace(&mut viewer.role, Role::Customer));
+    Ok(())
+}
+
+/// Begins or ends looking at the portal as a company does, in this one session.
+pub async fn see_as(connection: &mut AsyncPgConnection, session_id: i64, customer: Option<i64>) -> QueryResult<usize> {
+    let session = sessions::table.filter(sessions::id.eq(session_id));
+    diesel::update(session).set(sessions::seeing_as.eq(customer)).execute(connection).await
 }
 
 /// The user's sessions that still count, latest seen first.

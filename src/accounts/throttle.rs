@@ -21,6 +21,7 @@ use diesel::sql_types::Integer;
 use diesel::upsert::excluded;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep_until};
 
 use super::device::Device;
 use crate::db::schema::login_throttles;
@@ -30,8 +31,12 @@ const FREE_FOR_ACCOUNT_AT_ADDRESS: i32 = 5;
 const FREE_FOR_DEVICE: i32 = 5;
 const FREE_FOR_ADDRESS: i32 = 30;
 const FREE_FOR_ACCOUNT: i32 = 10;
+const FREE_RESETS_FOR_ADDRESS: i32 = 10;
 const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(30);
 const LONGEST_DELAY: Duration = Duration::from_secs(3);
+/// Answers that must not tell by their time leave on a grid. It hides the cost of hashes that take up to some 40 times as
+/// long as today's.
+const GRID: Duration = Duration::from_secs(1);
 
 /// One attempt: what it is counted under, and since when.
 pub struct Attempt {
@@ -102,6 +107,13 @@ impl Attempt {
     pub fn of_user(user_id: i64) -> Self {
         let parts = ["user", &user_id.to_string()];
         let counted = vec![Counted::new("device", &parts, Rule::WaitAfter(FREE_FOR_DEVICE), true)];
+        Self { counted, begun: None }
+    }
+
+    /// Asking for a link because the password is forgotten: every such request counts.
+    pub fn reset(address: Option<IpAddr>) -> Self {
+        let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
+        let counted = vec![Counted::new("reset", &[&address], Rule::WaitAfter(FREE_RESETS_FOR_ADDRESS), false)];
         Self { counted, begun: None }
     }
 
@@ -204,6 +216,12 @@ impl Attempt {
         diesel::delete(table.filter(last_failed_at.lt(now - TimeDelta::days(1)))).execute(connection).await?;
         Ok(())
     }
+}
+
+/// Waits until the next line of the grid that began with the request.
+pub(super) async fn on_the_grid(started: Instant) {
+    let steps = (Instant::now() - started).as_millis() / GRID.as_millis() + 1;
+    sleep_until(started + GRID * u32::try_from(steps).unwrap_or(u32::MAX)).await;
 }
 
 /// One household or office has a /64 of IPv6 to itself, and 2^64 addresses to hide behind.

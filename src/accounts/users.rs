@@ -116,6 +116,11 @@ pub async fn set_active(connection: &mut AsyncPgConnection, id: i64, active: boo
     diesel::update(users::table.find(id)).set(users::active.eq(active)).execute(connection).await
 }
 
+/// Holds the user's row until the transaction ends.
+pub async fn lock(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<User>> {
+    users::table.find(id).select(User::as_select()).for_update().first(connection).await.optional()
+}
+
 /// Holds the user's row as it was when it was read, until the transaction ends; `false`: it has changed since.
 pub async fn lock_unchanged(connection: &mut AsyncPgConnection, user: &User) -> QueryResult<bool> {
     let unchanged: Option<i64> = users::table

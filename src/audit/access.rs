@@ -59,7 +59,7 @@ pub async fn deny(
     let mut event = Event::new(Action::AccessDenied, Outcome::Denied, actor, origin);
     match asked {
         Asked::Number(number) => event.bol_number = Some(number),
-        Asked::BolId(id) => event.detail = serde_json::json!({"bol_id": id}),
+        Asked::BolId(id) => event = event.detail(serde_json::json!({"bol_id": id})),
         Asked::Document(id) => event.document_id = Some(id),
     }
     diesel::insert_into(audit_events::table).values(&event).execute(&mut connection).await.map(drop)

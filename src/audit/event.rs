@@ -20,7 +20,21 @@ pub enum Action {
     UserInvited,
     UserDisabled,
     UserEnabled,
+    /// Name of a user.
+    UserChanged,
+    PasswordResetRequested,
+    /// A user joins or leaves a company, or becomes or stops being its administrator.
+    MembershipChanged,
+    /// What somebody wants to be told by mail.
+    NoticesChanged,
     CustomerCreated,
+    /// Name, address, state, ship-tos, reminders or extra addresses of a customer.
+    CustomerChanged,
+    ReminderSent,
+    /// Somebody of the office begins to look as a customer, looks at a page, and stops.
+    SeeAsStarted,
+    SeenAs,
+    SeeAsEnded,
     /// A list of the office: products, lots, carriers, trucks.
     ListChanged,
     SettingsChanged,
@@ -56,7 +70,16 @@ impl Action {
             Self::UserInvited => "USER_INVITED",
             Self::UserDisabled => "USER_DISABLED",
             Self::UserEnabled => "USER_ENABLED",
+            Self::UserChanged => "USER_CHANGED",
+            Self::PasswordResetRequested => "PASSWORD_RESET_REQUESTED",
+            Self::MembershipChanged => "MEMBERSHIP_CHANGED",
+            Self::NoticesChanged => "NOTICES_CHANGED",
             Self::CustomerCreated => "CUSTOMER_CREATED",
+            Self::CustomerChanged => "CUSTOMER_CHANGED",
+            Self::ReminderSent => "REMINDER_SENT",
+            Self::SeeAsStarted => "SEE_AS_STARTED",
+            Self::SeenAs => "SEEN_AS",
+            Self::SeeAsEnded => "SEE_AS_ENDED",
             Self::ListChanged => "LIST_CHANGED",
             Self::SettingsChanged => "SETTINGS_CHANGED",
             Self::BolCreated => "BOL_CREATED",
@@ -102,6 +125,22 @@ pub struct Actor<'a> {
     pub user_id: Option<i64>,
     pub email: &'a str,
     pub role: Option<&'a str>,
+    /// The code of the company as which somebody of the office looks; every event says so.
+    pub seen_as: Option<&'a str>,
+}
+
+impl Actor<'static> {
+    /// Whoever has the shell.
+    pub const COMMAND_LINE: Self = Self { user_id: None, email: "command line", role: None, seen_as: None };
+    /// What the portal does by itself.
+    pub const PORTAL: Self = Self { user_id: None, email: "portal", role: None, seen_as: None };
+}
+
+impl<'a> Actor<'a> {
+    /// A user as the database has it.
+    pub fn user(id: i64, email: &'a str, role: &'a str) -> Self {
+        Self { user_id: Some(id), email, role: Some(role), seen_as: None }
+    }
 }
 
 /// Where a request came from.
@@ -170,12 +209,25 @@ impl<'a> Event<'a> {
             ip: origin.ip.map(Into::into),
             user_agent: &origin.user_agent,
             request_id: &origin.request_id,
-            detail: serde_json::json!({}),
+            detail: match actor.seen_as {
+                Some(code) => serde_json::json!({"seen_as": code}),
+                None => serde_json::json!({}),
+            },
         }
     }
 
-    pub fn detail(mut self, detail: serde_json::Value) -> Self {
-        self.detail = detail;
+    /// Says more, beside what the actor has said already.
+    pub fn detail(mut self, more: serde_json::Value) -> Self {
+        match (&mut self.detail, more) {
+            (serde_json::Value::Object(detail), serde_json::Value::Object(more)) => detail.extend(more),
+            (detail, more) => *detail = more,
+        }
+        self
+    }
+
+    /// The company that it is about.
+    pub fn about(mut self, customer_id: i64, customer_code: &'a str) -> Self {
+        (self.customer_id, self.customer_code) = (Some(customer_id), Some(customer_code));
         self
     }
 }

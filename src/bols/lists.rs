@@ -1,10 +1,12 @@
-//! The lists that the office chooses from when it issues a BOL: products and lots, carriers and trucks.
+//! The lists that the office chooses from when it issues a BOL: customers and their addresses, products and lots,
+//! carriers and trucks.
 //!
 //! A BOL copies what it prints, so nothing here reaches back into one that was issued. Nothing is deleted either: an
 //! entry is retired, and can be taken back. Here stands what the lists have in common: who changes them, reading what
 //! was typed, and what a change may fail with.
 
 pub mod carriers;
+pub mod customers;
 pub mod products;
 
 use diesel::QueryResult;
@@ -13,7 +15,7 @@ use diesel_async::AsyncPgConnection;
 
 use super::print::{unprintable, unprintable_message};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
-use crate::db::{Database, DbError};
+use crate::db::{Database, DbError, fragment};
 
 /// As many of each list as a page shows.
 pub const MOST: usize = 500;
@@ -43,10 +45,8 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// For ILIKE, with its own signs taken literally.
     fn pattern(&self) -> String {
-        let fragment: String = self.fragment.trim().chars().filter(|c| *c != '\0').take(100).collect();
-        format!("%{}%", fragment.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+        fragment(self.fragment)
     }
 }
 
@@ -100,6 +100,7 @@ impl From<DbError> for SaveError {
 /// The field, and what to tell, when a constraint is broken that no form can check beforehand.
 fn broken(constraint: &str) -> Option<(&'static str, &'static str)> {
     match constraint {
+        "customers_code_unique" => Some(("code", "There is a customer of that code already.")),
         "products_name_unique" => Some(("name", "There is a product of that name already.")),
         "lots_number_unique" => Some(("number", "There is a lot of that number already.")),
         "lots_product_id_fkey" => Some(("product", products::NO_PRODUCT)),
@@ -128,6 +129,25 @@ impl Messages {
     pub(super) fn line(&mut self, field: &'static str, typed: &str, most: usize, missing: &'static str) -> String {
         let text = collapsed(typed);
         self.check(field, &text, most, missing);
+        text
+    }
+
+    /// Several lines of text; a browser sends CR LF. Empty lines would only take room on the paper.
+    pub(super) fn lines(
+        &mut self,
+        field: &'static str,
+        typed: &str,
+        most_lines: usize,
+        most: usize,
+        missing: &'static str,
+    ) -> String {
+        let lines: Vec<String> = typed.split(['\r', '\n']).map(collapsed).filter(|line| !line.is_empty()).collect();
+        let text = lines.join("\n");
+        if lines.len() > most_lines {
+            self.add(field, format!("Use at most {most_lines} lines."));
+        } else {
+            self.check(field, &text, most, missing);
+        }
         text
     }
 
@@ -176,6 +196,9 @@ mod tests {
         assert_eq!(read("  Basic\u{a0} \t pig\r\n", ""), ("Basic pig".into(), String::new()));
         assert_eq!(read(" ", "Give a name."), (String::new(), "Give a name.".into()));
         assert_eq!(read(" ", ""), (String::new(), String::new()));
+        let address = Messages::default().lines("address", " 1  River Road \r\n\r\n Mobile,\tAL \n", 6, 600, "");
+        assert_eq!(address, "1 River Road\nMobile, AL");
+        assert_eq!(Messages::default().lines("address", " \r\n ", 6, 600, ""), "");
         assert_eq!(read("Łódź Łódź 12", "").1, "");
         assert_eq!(read("Łódź Łódź 123", "").1, "Use at most 12 characters.");
         assert_eq!(read("iron 😀", "").1, "“😀” can't be printed. Leave it out.");

@@ -31,6 +31,8 @@ pub struct Search {
     pub to: Option<NaiveDate>,
     pub kind: Option<Kind>,
     pub status: Option<Status>,
+    /// One of the companies within reach.
+    pub customer: Option<i64>,
     pub sort: Sort,
     pub after: Option<Position>,
 }
@@ -116,6 +118,7 @@ impl Search {
             && self.to.is_none()
             && self.kind.is_none()
             && self.status.is_none()
+            && self.customer.is_none()
             && self.sort == Sort::default()
     }
 }
@@ -167,7 +170,7 @@ pub async fn search(db: &Database, reach: &Reach, search: &Search) -> DbResult<F
         let (mut first, mut second) = (connection, connection);
         let rows = page(reach, search).load::<(Row, bool)>(&mut first);
         let count =
-            CountUpTo { matching: matching(reach.companies(), search, bols::id), is_common: search.is_common() }
+            CountUpTo { matching: matching(companies(reach, search), search, bols::id), is_common: search.is_common() }
                 .get_result::<i64>(&mut second);
         let (rows, count) = try_join(rows, count).await?;
         let owners = if *reach == Reach::All { owners(connection, &rows).await? } else { HashMap::new() };
@@ -187,9 +190,9 @@ fn page<'a>(reach: &'a Reach, search: &'a Search) -> Merged<'a> {
     let branches = match reach {
         Reach::All => {
             let select = (Row::as_select(), false.into_sql::<Bool>());
-            vec![ordered(matching(None, search, select), search)]
+            vec![ordered(matching(companies(reach, search), search, select), search)]
         }
-        Reach::Companies { user_id, ids } => {
+        Reach::Companies { user_id, ids, .. } => {
             let branch = |id: &'a i64| {
                 let opened = bol_opens::table
                     .filter(bol_opens::user_id.eq(user_id))
@@ -201,10 +204,20 @@ fn page<'a>(reach: &'a Reach, search: &'a Search) -> Merged<'a> {
                 )
             };
             // No company, no branch: a query that says so.
-            if ids.is_empty() { vec![branch(&NOBODY)] } else { ids.iter().map(branch).collect() }
+            let wanted: Vec<_> = ids.iter().filter(|id| search.customer.is_none_or(|wanted| wanted == **id)).collect();
+            if wanted.is_empty() { vec![branch(&NOBODY)] } else { wanted.into_iter().map(branch).collect() }
         }
     };
     Merged { branches, sort: search.sort, limit: PAGE as i64 + 1, is_common: search.is_common() }
+}
+
+/// The companies to name in the query: those within reach, and of them the one that is wanted. `None`: no filter.
+fn companies<'a>(reach: &'a Reach, search: &'a Search) -> Option<&'a [i64]> {
+    match (reach.companies(), &search.customer) {
+        (within, None) => within,
+        (Some(within), Some(wanted)) if !within.contains(wanted) => Some(&[]),
+        (_, Some(wanted)) => Some(std::slice::from_ref(wanted)),
+    }
 }
 
 /// An id that no company has.

@@ -3,11 +3,12 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::lists::{Clerk, Messages, SaveError, collapsed};
+use super::lists::{Clerk, Messages, SaveError};
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::schema::settings;
 
-const MOST_LINES: usize = 6;
+/// Of an address.
+pub const MOST_LINES: usize = 6;
 
 /// Empty until the office has filled it in. Also what the form of the settings sends.
 #[derive(
@@ -23,26 +24,59 @@ pub struct Company {
     pub company_email: String,
 }
 
+/// When the office's first page begins to worry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable, Selectable, AsChangeset, serde::Serialize)]
+#[diesel(table_name = settings, check_for_backend(diesel::pg::Pg))]
+pub struct Patience {
+    /// Days until a BOL should have its signed copy.
+    pub unsigned_days: i32,
+    /// Days until somebody of the customer should have fetched it.
+    pub collect_days: i32,
+}
+
+/// As typed.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct PatienceText {
+    pub unsigned_days: String,
+    pub collect_days: String,
+}
+
+impl Patience {
+    pub const MOST_DAYS: i32 = 60;
+
+    fn read(typed: &PatienceText) -> Result<Self, SaveError> {
+        let mut messages = Messages::default();
+        let mut days = |field, typed: &str| {
+            let days = typed.trim().parse().ok().filter(|days| (1..=Self::MOST_DAYS).contains(days));
+            if days.is_none() {
+                messages.add(field, format!("Give a whole number of days from 1 to {}.", Self::MOST_DAYS));
+            }
+            days.unwrap_or_default()
+        };
+        let read = Self {
+            unsigned_days: days("unsigned_days", &typed.unsigned_days),
+            collect_days: days("collect_days", &typed.collect_days),
+        };
+        messages.none().map(|()| read)
+    }
+}
+
 impl Company {
     fn read(typed: &Self) -> Result<Self, SaveError> {
         let mut messages = Messages::default();
         let company_name = messages.line("company_name", &typed.company_name, 200, "Give the name of the company.");
-        let lines = lines(&typed.company_address);
-        let company_address = lines.join("\n");
-        if lines.len() > MOST_LINES {
-            messages.add("company_address", format!("Use at most {MOST_LINES} lines."));
-        } else {
-            messages.check("company_address", &company_address, 600, "Give the address: street and city.");
-        }
+        let company_address = messages.lines(
+            "company_address",
+            &typed.company_address,
+            MOST_LINES,
+            600,
+            "Give the address: street and city.",
+        );
         let company_phone = messages.line("company_phone", &typed.company_phone, 60, "");
         let company_email = messages.line("company_email", &typed.company_email, 254, "");
         messages.none().map(|()| Self { company_name, company_address, company_phone, company_email })
     }
-}
-
-/// A browser sends CR LF. Empty lines would only take room on the paper.
-fn lines(typed: &str) -> Vec<String> {
-    typed.split(['\r', '\n']).map(collapsed).filter(|line| !line.is_empty()).collect()
 }
 
 pub async fn company(connection: &mut AsyncPgConnection) -> QueryResult<Company> {
@@ -64,13 +98,21 @@ pub async fn save(clerk: &Clerk<'_>, typed: &Company) -> Result<(), SaveError> {
     saved.await.map_err(SaveError::from)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::lines;
+pub async fn patience(connection: &mut AsyncPgConnection) -> QueryResult<Patience> {
+    settings::table.select(Patience::as_select()).first(connection).await
+}
 
-    #[test]
-    fn an_address_is_its_lines() {
-        assert_eq!(lines(" 1  River Road \r\n\r\n Mobile,\tAL \n"), ["1 River Road", "Mobile, AL"]);
-        assert!(lines(" \r\n ").is_empty());
-    }
+pub async fn save_patience(clerk: &Clerk<'_>, typed: &PatienceText) -> Result<(), SaveError> {
+    let after = Patience::read(typed)?;
+    let saved = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let before: Patience = settings::table.select(Patience::as_select()).for_update().first(connection).await?;
+        if before == after {
+            return Ok(());
+        }
+        diesel::update(settings::table).set(&after).execute(connection).await?;
+        let detail = serde_json::json!({"before": before, "after": after});
+        let event = Event::new(Action::SettingsChanged, Outcome::Success, clerk.actor, clerk.origin).detail(detail);
+        audit::record(connection, &event).await
+    });
+    saved.await.map_err(SaveError::from)
 }

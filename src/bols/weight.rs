@@ -16,10 +16,15 @@ impl fmt::Display for Pounds {
 impl Pounds {
     /// `23.45`: a hundredth of a short ton is 20 lb, and half of one or more counts as one, away from zero.
     pub fn short_tons(self) -> String {
-        let hundredths = (i64::from(self.0).abs() + 10) / 20;
-        let sign = if self.0 < 0 && hundredths > 0 { "-" } else { "" };
-        format!("{sign}{}.{:02}", grouped(hundredths / 100), hundredths % 100)
+        short_tons(self.0.into())
     }
+}
+
+/// The same for a sum of pounds.
+pub fn short_tons(pounds: i64) -> String {
+    let hundredths = (pounds.abs() + 10) / 20;
+    let sign = if pounds < 0 && hundredths > 0 { "-" } else { "" };
+    format!("{sign}{}.{:02}", grouped(hundredths / 100), hundredths % 100)
 }
 
 /// By how much the certified weight differs from the net weight that was shipped.

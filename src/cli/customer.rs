@@ -54,7 +54,7 @@ async fn create(db: &Database, code: &str, name: &str, address: &str) -> Result<
     let created = db
         .transaction(async |connection: &mut AsyncPgConnection| {
             let customer = NewCustomer { code, name, address }.insert(connection).await?;
-            let actor = Actor { user_id: None, email: "command line", role: None };
+            let actor = Actor::COMMAND_LINE;
             let event = Event::new(Action::CustomerCreated, Outcome::Success, actor, &origin);
             audit::record(connection, &event.detail(serde_json::json!({"code": code, "name": name}))).await?;
             Ok(customer)

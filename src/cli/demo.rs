@@ -29,6 +29,9 @@ pub async fn run(mut config: Config, data_dir: &Path, port: Option<u16>) -> Resu
     {
         *root = data_dir.join("media");
     }
+    if config.mail.folder.as_os_str() == "mail" {
+        config.mail.folder = data_dir.join("mail");
+    }
     let cluster = match &config.database_url {
         Some(_) => None,
         None => {

@@ -198,6 +198,8 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
+        // Nobody is to be mailed about samples.
+        diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
         let mut ids = HashMap::new();
         for customer in &self.sample.customers {
             let new = NewCustomer { code: &customer.code, name: &customer.name, address: &customer.address };
@@ -231,6 +233,7 @@ impl Rows<'_> {
                 diesel::insert_into(documents::table).values(part).execute(connection).await?;
             }
         }
+        diesel::update(bols::table).set(bols::visible_since.eq(bols::created_at)).execute(connection).await?;
         let [company_name, company_address, company_phone, company_email] = samples::TERMINAL.map(String::from);
         let company = Company { company_name, company_address, company_phone, company_email };
         diesel::update(settings::table).set(company).execute(connection).await?;

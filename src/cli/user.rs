@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Failure, database_url};
 use crate::accounts::users::{self, NewMembership, NewUser};
-use crate::accounts::{Role, User, customers, invitation, passwords, sessions};
+use crate::accounts::{Role, User, customers, invitation, passwords, people};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -208,15 +208,18 @@ async fn set_active(db: &Database, email: &str, active: bool) -> Result<(), Fail
         return Ok(());
     }
     let origin = Origin::command_line();
-    db.transaction(async |connection: &mut AsyncPgConnection| {
-        users::set_active(connection, user.id, active).await?;
-        if !active {
-            sessions::end_all(connection, user.id).await?;
-        }
-        let action = if active { Action::UserEnabled } else { Action::UserDisabled };
-        record(connection, action, &origin, json!({"email": user.email})).await
-    })
-    .await?;
+    let done = db
+        .transaction(async |connection: &mut AsyncPgConnection| {
+            if !people::set_active(connection, &user, active).await? {
+                return Ok(false);
+            }
+            let action = if active { Action::UserEnabled } else { Action::UserDisabled };
+            record(connection, action, &origin, json!({"email": user.email})).await.map(|()| true)
+        })
+        .await?;
+    if !done {
+        return Err(Failure::problem(people::LAST_ADMIN));
+    }
     println!("{word} {}", user.email);
     Ok(())
 }
@@ -227,6 +230,6 @@ async fn record(
     origin: &Origin,
     detail: serde_json::Value,
 ) -> diesel::QueryResult<()> {
-    let actor = Actor { user_id: None, email: "command line", role: None };
+    let actor = Actor::COMMAND_LINE;
     audit::record(connection, &Event::new(action, Outcome::Success, actor, origin).detail(detail)).await
 }

@@ -30,6 +30,7 @@ diesel::table! {
         user_id -> Int8,
         bol_id -> Int8,
         opened_at -> Timestamptz,
+        fetched_for -> Nullable<Int8>,
     }
 }
 
@@ -100,6 +101,7 @@ diesel::table! {
         weighed_at -> Nullable<Timestamptz>,
         weighed_by -> Text,
         reissue_of -> Nullable<Int8>,
+        visible_since -> Timestamptz,
     }
 }
 
@@ -120,6 +122,8 @@ diesel::table! {
         address -> Text,
         active -> Bool,
         created_at -> Timestamptz,
+        remind -> Bool,
+        reminded_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -174,10 +178,46 @@ diesel::table! {
 }
 
 diesel::table! {
+    mails (id) {
+        id -> Int8,
+        to_address -> Text,
+        user_id -> Nullable<Int8>,
+        purpose -> Text,
+        letter -> Jsonb,
+        created_at -> Timestamptz,
+        due_at -> Timestamptz,
+        attempts -> Int4,
+        last_error -> Text,
+        sent_at -> Nullable<Timestamptz>,
+        failed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     memberships (user_id, customer_id) {
         user_id -> Int8,
         customer_id -> Int8,
         is_admin -> Bool,
+    }
+}
+
+diesel::table! {
+    notice_addresses (id) {
+        id -> Int8,
+        customer_id -> Int8,
+        email -> Text,
+    }
+}
+
+diesel::table! {
+    notices (id) {
+        id -> Int8,
+        customer_id -> Int8,
+        bol_id -> Int8,
+        document_id -> Int8,
+        kind -> Text,
+        visible_at -> Timestamptz,
+        told_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -198,6 +238,7 @@ diesel::table! {
         last_seen_at -> Timestamptz,
         ip -> Nullable<Inet>,
         user_agent -> Text,
+        seeing_as -> Nullable<Int8>,
     }
 }
 
@@ -208,6 +249,8 @@ diesel::table! {
         company_address -> Text,
         company_phone -> Text,
         company_email -> Text,
+        unsigned_days -> Int4,
+        collect_days -> Int4,
     }
 }
 
@@ -217,6 +260,15 @@ diesel::table! {
         customer_id -> Int8,
         address -> Text,
         active -> Bool,
+    }
+}
+
+diesel::table! {
+    told (address, bol_id, kind) {
+        address -> Text,
+        bol_id -> Int8,
+        kind -> Text,
+        told_at -> Timestamptz,
     }
 }
 
@@ -265,6 +317,8 @@ diesel::table! {
         active -> Bool,
         created_at -> Timestamptz,
         password_changed_at -> Nullable<Timestamptz>,
+        notify -> Text,
+        told_until -> Timestamptz,
     }
 }
 
@@ -273,6 +327,8 @@ diesel::joinable!(bols -> customers (customer_id));
 diesel::joinable!(lots -> products (product_id));
 diesel::joinable!(trucks -> carriers (carrier_id));
 diesel::joinable!(ship_tos -> customers (customer_id));
+diesel::joinable!(notice_addresses -> customers (customer_id));
+diesel::joinable!(notices -> bols (bol_id));
 diesel::joinable!(memberships -> customers (customer_id));
 diesel::joinable!(memberships -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
@@ -288,11 +344,15 @@ diesel::allow_tables_to_appear_in_same_query!(
     documents,
     login_throttles,
     lots,
+    mails,
     memberships,
+    notice_addresses,
+    notices,
     products,
     sessions,
     settings,
     ship_tos,
+    told,
     tokens,
     trucks,
     uploads,

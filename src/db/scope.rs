@@ -23,8 +23,9 @@ use super::{Database, DbResult, Lease};
 /// How far a request may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// The BOLs of these companies, for a customer's login.
-    Companies { user_id: i64, ids: Vec<i64> },
+    /// The BOLs of these companies, for a customer's login, or for somebody of the office who looks as one: the role that
+    /// is on record says which.
+    Companies { user_id: i64, ids: Vec<i64>, acting_as: &'static str },
     /// Every BOL, for the terminal's own people.
     All,
 }
@@ -38,14 +39,18 @@ impl Reach {
         }
     }
 
-    /// Numbers only, so nothing in it needs quoting.
+    /// Numbers, and the name of a role, so nothing in it needs quoting.
     fn begin(&self) -> String {
         match self {
-            Self::Companies { user_id, ids } => {
+            Self::Companies { user_id, ids, acting_as } => {
+                let acting_as = match *acting_as {
+                    "customer" => String::new(),
+                    role => format!("; SET LOCAL portal.user_role = '{role}'"),
+                };
                 let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
                 format!(
                     "BEGIN; SET LOCAL ROLE portal_customer; SET LOCAL portal.user_id = '{user_id}'; \
-                     SET LOCAL portal.customer_ids = '{}'",
+                     SET LOCAL portal.customer_ids = '{}'{acting_as}",
                     ids.join(",")
                 )
             }

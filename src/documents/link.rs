@@ -129,7 +129,7 @@ impl Desk<'_> {
         reason: &str,
     ) -> DbResult<()> {
         event.outcome = Outcome::Failed.as_str();
-        event.detail = serde_json::json!({"reason": reason});
+        event = event.detail(serde_json::json!({"reason": reason}));
         scope::record(self.db, reach, async |connection: &AsyncPgConnection| {
             audit::record_link(&event, asked, reach.companies(), connection).await.map(drop)
         })

@@ -119,7 +119,7 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
             .await
             .optional()?;
         let Some((user_id, email, role)) = by else { return Ok(false) };
-        let actor = Actor { user_id: Some(user_id), email: &email, role: Some(&role) };
+        let actor = Actor::user(user_id, &email, &role);
         let origin = Origin::default();
         let detail = serde_json::json!({"settled": "after an interruption"});
         match finish(connection, &pending, &key, (actor, &origin), clock.now()).await? {

@@ -8,12 +8,13 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
 use askama_web::WebTemplate;
 
-use super::auth::{Everybody, Visitor};
+use super::auth::{Customers, Everybody, Visitor};
+use super::forms::{Choice, Fields};
 use super::page::{Chrome, moment};
 use super::request::Origin;
 use super::{Error, Site};
-use crate::accounts::account::{self, ChangeError, NewPassword};
-use crate::accounts::sessions;
+use crate::accounts::account::{self, ChangeError, NewPassword, Notify};
+use crate::accounts::{Role, sessions};
 use crate::db::Database;
 
 #[derive(Template, WebTemplate)]
@@ -27,6 +28,8 @@ struct AccountPage {
     password_error_current: String,
     password_error_new: String,
     password_error_repeat: String,
+    /// For those who have companies to be told about.
+    notify: Vec<Choice>,
     sessions: Vec<SessionRow>,
 }
 
@@ -53,6 +56,7 @@ impl Notice {
         match self.done.as_str() {
             "password" => "Your password is changed. Every other session has been ended.",
             "session" => "The session is ended.",
+            "mail" => "Saved. That is how you are mailed from now on.",
             _ => "",
         }
     }
@@ -112,6 +116,19 @@ pub async fn change_password(
     Ok(response)
 }
 
+/// `POST /account/mail`: `notify`.
+pub async fn set_notify(
+    visitor: Visitor<Customers>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    fields: Fields,
+) -> Result<HttpResponse, Error> {
+    let wish = Notify::named(fields.one("notify")).ok_or(Error::BadRequest)?;
+    account::set_notify(&db, &site.clock, &visitor, &origin.0, wish).await?;
+    Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/account?done=mail")).finish())
+}
+
 /// Somebody else's session id ends nothing, and the answer is the same.
 pub async fn end_session(
     visitor: Visitor<Everybody>,
@@ -139,6 +156,17 @@ pub async fn end_all_sessions(
 impl AccountPage {
     async fn new(visitor: &Visitor<Everybody>, site: &Site, db: &Database) -> Result<Self, Error> {
         let mut connection = db.get().await?;
+        let wish = account::notify(&mut connection, visitor).await?;
+        let notify = [
+            (Notify::Immediately, "At once, a minute after it came in"),
+            (Notify::Daily, "Once a day, in the morning"),
+            (Notify::Never, "Never"),
+        ];
+        let notify = notify.map(|(known, label)| Choice {
+            value: known.as_str().into(),
+            label: label.into(),
+            selected: known == wish,
+        });
         let open = sessions::of_user(&mut connection, site.clock.now(), visitor.user_id).await?;
         let row = |session: sessions::Session| {
             let (started, seen) =
@@ -163,6 +191,11 @@ impl AccountPage {
             password_error_current: String::new(),
             password_error_new: String::new(),
             password_error_repeat: String::new(),
+            notify: if visitor.role == Role::Customer && visitor.seeing_from.is_none() {
+                notify.into()
+            } else {
+                Vec::new()
+            },
             sessions: open.into_iter().map(row).collect(),
         })
     }

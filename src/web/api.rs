@@ -24,7 +24,7 @@ pub async fn bols(
     db: Data<Database>,
     filter: Query<BolFilter>,
 ) -> Result<HttpResponse, Error> {
-    let (search, errors) = filter.parse();
+    let (search, errors) = filter.resolve(&db, &visitor).await?;
     if errors.any() {
         return Err(Error::Invalid(errors.summary()));
     }

@@ -21,6 +21,11 @@ use crate::db::Database;
 /// Some of the roles.
 pub trait Audience {
     const ROLES: &'static [Role];
+
+    /// Of those roles, this person too?
+    fn admits(_viewer: &Viewer) -> bool {
+        true
+    }
 }
 
 /// Everybody with a login.
@@ -32,6 +37,23 @@ pub struct Readers;
 
 /// The terminal's office: those who may change things.
 pub struct OfficeStaff;
+
+pub struct Customers;
+
+impl Audience for Customers {
+    const ROLES: &'static [Role] = &[Role::Customer];
+}
+
+/// Those of a customer who look after its logins.
+pub struct CompanyAdmins;
+
+impl Audience for CompanyAdmins {
+    const ROLES: &'static [Role] = &[Role::Customer];
+
+    fn admits(viewer: &Viewer) -> bool {
+        viewer.administered().next().is_some()
+    }
+}
 
 impl Audience for Everybody {
     const ROLES: &'static [Role] = &Role::ALL;
@@ -72,11 +94,20 @@ impl<A: Audience> FromRequest for Visitor<A> {
         Box::pin(async move {
             let viewer = current(&request)?.ok_or(Error::LoginRequired)?;
             request.extensions_mut().insert(viewer.clone());
-            if A::ROLES.contains(&viewer.role) {
+            // Whoever looks as a customer does only looks.
+            let only_looks = viewer.seeing_from.is_some();
+            if only_looks && !request.method().is_safe() {
+                record(&request, &viewer, Action::AccessDenied, Outcome::Denied).await?;
+                return Err(Error::OnlyLooking);
+            }
+            if A::ROLES.contains(&viewer.role) && A::admits(&viewer) {
+                if only_looks {
+                    record(&request, &viewer, Action::SeenAs, Outcome::Success).await?;
+                }
                 return Ok(Self { viewer, audience: PhantomData });
             }
-            record_refusal(&request, &viewer).await?;
-            Err(Error::Forbidden)
+            record(&request, &viewer, Action::AccessDenied, Outcome::Denied).await?;
+            Err(if only_looks { Error::OnlyLooking } else { Error::Forbidden })
         })
     }
 }
@@ -94,15 +125,18 @@ pub fn current(request: &HttpRequest) -> Result<Option<Viewer>, Error> {
     session.get::<Viewer>(VIEWER).map_err(|error| Error::Internal(error.to_string()))
 }
 
-async fn record_refusal(request: &HttpRequest, viewer: &Viewer) -> Result<(), Error> {
+/// What was asked for, with its path, for the log.
+async fn record(request: &HttpRequest, viewer: &Viewer, action: Action, outcome: Outcome) -> Result<(), Error> {
     let (Some(db), Some(origin)) =
         (request.app_data::<Data<Database>>(), request.extensions().get::<Origin>().cloned())
     else {
         return Err(Error::Internal("no database at hand".into()));
     };
     let path: String = request.path().chars().take(300).collect();
-    let event = Event::new(Action::AccessDenied, Outcome::Denied, viewer.actor(), &origin.0)
+    let event = Event::new(action, outcome, viewer.actor(), &origin.0)
         .detail(serde_json::json!({"path": path.replace('\0', ""), "method": request.method().as_str()}));
+    let seen = viewer.seeing_from.and(viewer.companies.first());
+    let event = if let Some(company) = seen { event.about(company.id, &company.code) } else { event };
     let mut connection = db.get().await?;
     audit::record(&mut connection, &event).await?;
     Ok(())

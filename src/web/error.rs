@@ -30,6 +30,8 @@ pub enum Error {
     LoginRequired,
     #[error("not for this role")]
     Forbidden,
+    #[error("only looks as a customer does")]
+    OnlyLooking,
     #[error("sent by another site")]
     CrossSite,
     #[error("not there, or not within reach")]
@@ -119,7 +121,9 @@ impl ResponseError for Error {
         match self {
             Self::BadRequest | Self::Broken => StatusCode::BAD_REQUEST,
             Self::LoginRequired => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::CrossSite | Self::BadLink | Self::LinkExpired => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::OnlyLooking | Self::CrossSite | Self::BadLink | Self::LinkExpired => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::InvitationGone => StatusCode::GONE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -150,6 +154,11 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
             "That came from another site",
             "Nothing was changed. Open this portal in your browser and do it from there.",
         ),
+        (_, Some(Error::OnlyLooking)) => (
+            "You are looking as a customer",
+            "A customer doesn't have this page, and nothing can be changed while you look. Stop looking as the customer \
+             (above), and do it as yourself.",
+        ),
         (_, Some(Error::FileMissing(_))) => (
             "The file can't be found",
             "This document is on record, but its file is missing in the storage. No link was issued. \
@@ -164,8 +173,8 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
         ),
         (_, Some(Error::InvitationGone)) => (
             "This link doesn't work any more",
-            "It was used already, a newer one has replaced it, or it is more than a week old. \
-             If you have set your password, log in with it; otherwise ask the terminal office for a new link.",
+            "It was used already, a newer one has replaced it, or its time is over. If you have set your password, log in \
+             with it; otherwise get a new link with “Forgotten password?” on the log-in page.",
         ),
         (_, Some(Error::Invalid(what))) => {
             return Telling { title: "Please correct the request", message: what.clone() };

@@ -1,15 +1,20 @@
 //! What people put into forms and addresses: parsed, with a message beside each field that isn't right, and what was
 //! typed kept.
 
+use actix_web::dev::Payload;
+use actix_web::web::Form;
+use actix_web::{FromRequest, HttpRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{Datelike, NaiveDate};
+use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
 use super::Error;
-use crate::accounts::Role;
+use crate::accounts::{Role, Viewer, customers};
 use crate::bols::lists::{Messages, SaveError};
 use crate::bols::search::{Position, Search, Sort, SortBy, Status};
+use crate::db::Database;
 use crate::documents::Kind;
 
 /// The filter of the list of BOLs, as it stands in the address.
@@ -21,6 +26,8 @@ pub struct BolFilter {
     pub to: String,
     pub kind: String,
     pub status: String,
+    /// Code of a customer.
+    pub customer: String,
     pub sort: String,
     pub after: String,
 }
@@ -67,11 +74,33 @@ impl BolFilter {
             });
         // What no field of a BOL contains can't match; Postgres would refuse NUL outright.
         let text = self.q.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_TEXT).collect();
-        (Search { text, from, to, kind, status, sort, after }, errors)
+        (Search { text, from, to, kind, status, customer: None, sort, after }, errors)
+    }
+
+    /// The same, with the customer looked up: one of the visitor's own, or any, for the terminal's people.
+    pub async fn resolve(&self, db: &Database, viewer: &Viewer) -> Result<(Search, FilterErrors), Error> {
+        let (mut search, mut errors) = self.parse();
+        let code = self.customer.trim().replace('\0', "");
+        if !code.is_empty() {
+            search.customer = match viewer.role {
+                Role::Customer => {
+                    viewer.companies.iter().find(|company| company.code == code).map(|company| company.id)
+                }
+                Role::Office | Role::Admin | Role::Auditor => {
+                    customers::with_codes(&mut *db.get().await?, &[code]).await?.pop().map(|customer| customer.id)
+                }
+            };
+            if search.customer.is_none() {
+                errors.other = "That customer isn't known.";
+            }
+        }
+        Ok((search, errors))
     }
 
     pub fn is_filtered(&self) -> bool {
-        [&self.q, &self.from, &self.to, &self.kind, &self.status].iter().any(|field| !field.trim().is_empty())
+        [&self.q, &self.from, &self.to, &self.kind, &self.status, &self.customer]
+            .iter()
+            .any(|field| !field.trim().is_empty())
     }
 
     /// The address of this list, sorted by something, from the first page.
@@ -91,6 +120,7 @@ impl BolFilter {
             ("to", &self.to),
             ("kind", &self.kind),
             ("status", &self.status),
+            ("customer", &self.customer),
             ("sort", &self.sort),
             ("after", &self.after),
         ];
@@ -100,6 +130,34 @@ impl BolFilter {
         }
         let query = query.finish();
         if query.is_empty() { "/bols".into() } else { format!("/bols?{query}") }
+    }
+}
+
+/// A form as it came, for handlers of forms with repeated fields or of many small ones. Postgres has no NUL in text, and no
+/// form has a use for one.
+pub struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// The first value of this name, or nothing.
+    pub fn one(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
+    }
+
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+impl FromRequest for Fields {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let form = Form::<Vec<(String, String)>>::from_request(request, payload);
+        Box::pin(async move {
+            let pairs = form.await?.into_inner().into_iter();
+            Ok(Self(pairs.map(|(name, value)| (name, value.replace('\0', ""))).collect()))
+        })
     }
 }
 

@@ -2,9 +2,12 @@
 
 pub mod assign;
 pub mod carriers;
+pub mod customers;
 pub mod inbox;
 pub mod new_bol;
 pub mod products;
 pub mod settings;
 pub mod stamp;
+pub mod today;
 pub mod upload;
+pub mod users;

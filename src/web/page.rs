@@ -19,6 +19,8 @@ pub struct Chrome {
     pub role_label: &'static str,
     pub companies: String,
     pub nav: Vec<NavItem>,
+    /// The company as which somebody of the office looks.
+    pub seeing_as: String,
     /// Something went well.
     pub notice: &'static str,
 }
@@ -34,25 +36,32 @@ impl Chrome {
     pub fn new(site: &Site, viewer: Option<&Viewer>, here: &str) -> Self {
         let (css, icon) = (site.assets.href("app.css"), site.assets.href("icon.svg"));
         let Some(viewer) = viewer else { return Self { css, icon, ..Self::default() } };
-        let mut nav = vec![("Bills of lading", "/bols")];
-        if matches!(viewer.role, Role::Office | Role::Admin) {
-            nav.extend([
+        let bols = ("Bills of lading", "/bols");
+        let nav = match viewer.role {
+            Role::Office | Role::Admin => vec![
+                ("Today", "/office"),
+                bols,
                 ("New BOL", "/office/bols/new"),
                 ("Upload", "/office/upload"),
                 ("Inbox", "/office/inbox"),
+                ("Customers", "/office/customers"),
+                ("Users", "/office/users"),
                 ("Products", "/office/products"),
                 ("Carriers", "/office/carriers"),
                 ("Settings", "/office/settings"),
-            ]);
-        }
+            ],
+            Role::Customer if viewer.administered().next().is_some() => vec![bols, ("People", "/people")],
+            Role::Customer | Role::Auditor => vec![bols],
+        };
         Self {
             css,
             icon,
             signed_in: true,
             user_name: viewer.name.clone(),
             user_email: viewer.email.clone(),
-            role_label: viewer.role.label(),
-            companies: viewer.company_names(),
+            role_label: viewer.true_role().label(),
+            companies: if viewer.seeing_from.is_some() { String::new() } else { viewer.company_names() },
+            seeing_as: if viewer.seeing_from.is_some() { viewer.company_names() } else { String::new() },
             nav: nav.into_iter().map(|(label, href)| NavItem { label, href, current: href == here }).collect(),
             ..Self::default()
         }

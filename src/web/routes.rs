@@ -8,7 +8,7 @@ use actix_web::web::{ServiceConfig, get, post, resource, route};
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::error::Error;
-use super::{account, api, auth, invitation, office, portal, session};
+use super::{account, api, auth, invitation, office, people, portal, session};
 
 /// A page that may be asked for by GET and by HEAD: one that records nothing.
 macro_rules! page {
@@ -21,9 +21,13 @@ pub fn routes(app: &mut ServiceConfig) {
     app.service(resource("/").route(page!(session::home)))
         .service(resource("/login").route(page!(session::login_page)).route(post().to(session::log_in)))
         .service(resource("/logout").route(post().to(session::log_out)))
-        .service(resource("/invitation").route(page!(invitation::page)).route(post().to(invitation::accept)))
+        .service(
+            resource(["/invitation", "/password"]).route(page!(invitation::page)).route(post().to(invitation::accept)),
+        )
+        .service(resource("/password-reset").route(page!(invitation::reset_page)).route(post().to(invitation::reset)))
         .service(resource("/account").route(page!(account::page)))
         .service(resource("/account/password").route(post().to(account::change_password)))
+        .service(resource("/account/mail").route(post().to(account::set_notify)))
         .service(resource("/account/sessions/end").route(post().to(account::end_session)))
         .service(resource("/account/sessions/end-all").route(post().to(account::end_all_sessions)))
         .service(resource("/bols").route(page!(portal::bols::page)))
@@ -69,6 +73,28 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(
             resource("/office/settings").route(page!(office::settings::page)).route(post().to(office::settings::save)),
         )
+        .service(resource("/office").route(page!(office::today::page)))
+        .service(resource("/office/remind").route(post().to(office::today::remind)))
+        .service(
+            resource("/office/customers")
+                .route(page!(office::customers::page))
+                .route(post().to(office::customers::add)),
+        )
+        .service(
+            resource("/office/customers/{code}")
+                .route(page!(office::customers::customer))
+                .route(post().to(office::customers::save)),
+        )
+        .service(resource("/office/customers/{code}/see-as").route(post().to(office::customers::begin_to_see_as)))
+        .service(resource("/office/customers/{code}/state").route(page!(office::customers::ask_active)))
+        .service(resource("/office/customers/{code}/{change}").route(post().to(office::customers::change)))
+        .service(resource("/see-as/end").route(post().to(office::customers::stop_seeing_as)))
+        .service(resource("/office/users").route(page!(office::users::page)).route(post().to(office::users::invite)))
+        .service(resource("/office/users/{id}").route(page!(office::users::user)))
+        .service(resource("/office/users/{id}/{change}").route(post().to(office::users::change)))
+        .service(resource("/people").route(page!(people::page)).route(post().to(people::invite)))
+        .service(resource("/people/{id}/{change}").route(post().to(people::change)))
+        .service(resource("/office/settings/days").route(post().to(office::settings::save_days)))
         .default_service(route().to(nothing_here));
 }
 

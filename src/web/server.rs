@@ -19,6 +19,7 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 
 use super::assets::{self, Assets};
+use super::background::Background;
 use super::limits::{FINISH_WITHIN, HEADERS_WITHIN, KEEP_ALIVE, MOST_FORM};
 use super::session_store::PostgresSessions;
 use super::{Error, cross_site, error, files, headers, health, https, limits, request, routes};
@@ -29,7 +30,7 @@ use crate::config::{ClamdAddress, Config, DatabaseUrl, PublicUrl, SecretKey};
 use crate::db::Database;
 use crate::documents::examine::Examiner;
 use crate::documents::spool::Spool;
-use crate::documents::sweep::sweep;
+use crate::mail::{LinkKey, Postman};
 use crate::storage::Storage;
 
 /// What `serve` and `demo` start a server with.
@@ -50,6 +51,7 @@ pub struct Site {
     pub storage: Storage,
     pub clock: Clock,
     pub devices: DeviceKey,
+    pub links: LinkKey,
     pub link_life: Duration,
     pub bol_prefix: String,
     pub time_zone: Tz,
@@ -110,11 +112,20 @@ impl Running {
         spool
             .prepare()
             .map_err(|error| io::Error::new(error.kind(), format!("SPOOL_DIR: no file can be made there: {error}")))?;
-        let sweeper = (Database::new(&database_url, 1), storage.clone(), clock.clone());
         // Each worker has connections of its own, two at the least.
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let workers = cores.min(config.database_pool_size / 2).max(1);
         let connections = config.database_pool_size / workers;
+        let links = LinkKey::new(&secret);
+        let db = Database::new(&database_url, Background::CONNECTIONS);
+        let postman = Postman::new(db.clone(), clock.clone(), &config.mail, public_url.origin(), links.clone());
+        let background = Background {
+            postman: postman.map_err(io::Error::other)?,
+            db,
+            storage: storage.clone(),
+            clock: clock.clone(),
+            zone: config.time_zone,
+        };
         let cookie_key = Key::from(&secret.derive::<64>("primetrade session cookie v1"));
         let site = Data::from(Arc::new(Site {
             policy: headers::policy(&public_url, &storage),
@@ -126,6 +137,7 @@ impl Running {
             storage,
             clock,
             devices: DeviceKey::new(&secret),
+            links: links.clone(),
             link_life: config.link_life,
             bol_prefix: config.bol_prefix,
             time_zone: config.time_zone,
@@ -186,10 +198,9 @@ impl Running {
         .run();
         let handle = server.handle();
         let task = tokio::spawn(async move {
-            let (db, storage, clock) = sweeper;
             tokio::select! {
                 ended = server => ended,
-                () = sweep(db, storage, clock) => Ok(()),
+                () = background.run() => Ok(()),
             }
         });
         Ok(Self { address, handle, task })

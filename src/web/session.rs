@@ -15,7 +15,7 @@ use super::request::Origin;
 use super::session_store::TOKEN;
 use super::{Error, Site, auth};
 use crate::accounts::login::{self, Credentials, LoggedIn, LoginError};
-use crate::accounts::{DeviceKey, account};
+use crate::accounts::{DeviceKey, Role, account};
 use crate::db::Database;
 
 #[derive(Template, WebTemplate)]
@@ -48,7 +48,11 @@ pub struct LoginForm {
 
 /// `GET /`: the first page of one's role.
 pub async fn home(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let target = if auth::current(&request)?.is_some() { "/bols" } else { "/login" };
+    let target = match auth::current(&request)?.map(|viewer| viewer.role) {
+        Some(Role::Office | Role::Admin) => "/office",
+        Some(Role::Customer | Role::Auditor) => "/bols",
+        None => "/login",
+    };
     Ok(see_other(target))
 }
 

@@ -30,7 +30,7 @@ async fn owners(db: &Database, reach: &Reach, table: &str) -> Vec<Option<i64>> {
 }
 
 fn companies(ids: &[i64]) -> Reach {
-    Reach::Companies { user_id: 1, ids: ids.to_vec() }
+    Reach::Companies { user_id: 1, ids: ids.to_vec(), acting_as: "customer" }
 }
 
 /// The database's lock, with no filter in the query at all.
@@ -136,29 +136,40 @@ fn paths(app: &App) -> Vec<String> {
     assert!(table.contains(&"/bols/{number}/download") && table.contains(&"/documents/{id}/download"), "{table:?}");
     let mut paths = Vec::new();
     for template in table {
-        let Some((before, rest)) = template.split_once('{') else {
-            paths.push(template.to_owned());
-            continue;
-        };
-        let (parameter, after) = rest.split_once('}').unwrap();
-        let values: Vec<String> = match (parameter, before) {
-            ("number", _) => {
-                [World::ACME_BOL, World::ACME_VOID, World::ACME_BARE, World::LOOSE_BOL].map(Into::into).into()
-            }
-            ("id", "/documents/") => {
-                app.world.acme_documents.iter().chain([&app.world.loose_document]).map(ToString::to_string).collect()
-            }
-            ("id", before) if before.starts_with("/office/") => vec!["1".into()],
-            ("id", "/api/bol/") => ["1", "2", "4", "5"].map(Into::into).into(),
-            other => panic!("a new kind of route: say which ids of the victim's it takes: {other:?}"),
-        };
-        paths.extend(values.iter().map(|value| format!("{before}{value}{after}")));
+        expand(app, template, &mut paths);
     }
     let searches =
         ["q=sesame", "q=PRT-2025-0001", "status=void", "status=unassigned", "kind=signed-bol", "sort=number"];
     paths.extend(searches.iter().flat_map(|query| [format!("/bols?{query}"), format!("/api/bols?{query}")]));
     paths.push("/documents/1/download?inline=1".into());
     paths
+}
+
+/// With every value of the first parameter, and then of the next.
+fn expand(app: &App, template: &str, paths: &mut Vec<String>) {
+    let Some((before, rest)) = template.split_once('{') else {
+        paths.push(template.to_owned());
+        return;
+    };
+    let (parameter, after) = rest.split_once('}').unwrap();
+    let all = |values: &[&str]| values.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let values: Vec<String> = match (parameter, before) {
+        ("number", _) => all(&[World::ACME_BOL, World::ACME_VOID, World::ACME_BARE, World::LOOSE_BOL]),
+        ("id", "/documents/") => {
+            app.world.acme_documents.iter().chain([&app.world.loose_document]).map(ToString::to_string).collect()
+        }
+        ("id", "/api/bol/") => all(&["1", "2", "4", "5"]),
+        ("id", before) if before.starts_with("/office/") || before == "/people/" => all(&["1"]),
+        ("code", "/office/customers/") => all(&["ACME"]),
+        ("change", before) if before.starts_with("/office/customers/") => {
+            all(&["active", "ship-tos", "ship-to", "addresses", "address"])
+        }
+        ("change", _) => all(&["invite", "disable", "enable", "name", "join", "leave", "admin"]),
+        other => panic!("a new kind of route: say which ids of the victim's it takes: {other:?}"),
+    };
+    for value in values {
+        expand(app, &format!("{before}{value}{after}"), paths);
+    }
 }
 
 /// Nothing of ACME's in any answer, and `status` where an object was named.
@@ -232,6 +243,8 @@ async fn a_stranger_is_asked_to_log_in_everywhere() {
                 path.starts_with("/office/")
                     || path.starts_with("/api/bol")
                     || path.starts_with("/account/")
+                    || path.starts_with("/people/")
+                    || path == "/see-as/end"
                     || path == "/logout",
                 "{path}"
             );
@@ -240,6 +253,7 @@ async fn a_stranger_is_asked_to_log_in_everywhere() {
         } else if path.starts_with("/bols")
             || path.starts_with("/documents")
             || path.starts_with("/office")
+            || path.starts_with("/people")
             || path == "/account"
         {
             assert_eq!(answer.status, 303, "{path}");

@@ -9,7 +9,7 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::{Clerk, Messages};
-use crate::bols::settings::{self, Company};
+use crate::bols::settings::{self, Company, PatienceText};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::refusal;
@@ -17,7 +17,7 @@ use crate::web::page::{Chrome, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
-#[derive(Template, WebTemplate)]
+#[derive(Default, Template, WebTemplate)]
 #[template(path = "office/settings.html")]
 struct SettingsPage {
     chrome: Chrome,
@@ -28,6 +28,9 @@ struct SettingsPage {
     address_error: String,
     phone_error: String,
     email_error: String,
+    days: PatienceText,
+    unsigned_error: String,
+    collect_error: String,
 }
 
 #[derive(serde::Deserialize)]
@@ -40,6 +43,7 @@ impl Notice {
     /// Known words only: nothing of the address is shown.
     fn text(&self) -> &'static str {
         match self.done.as_str() {
+            "days" => "Saved. The first page goes by these days from now on.",
             "saved" => "The settings are saved. The next BOL prints them; those that were issued stay as they are.",
             _ => "",
         }
@@ -53,8 +57,7 @@ pub async fn page(
     db: Data<Database>,
     notice: Query<Notice>,
 ) -> Result<HttpResponse, Error> {
-    let company = settings::company(&mut *db.get().await?).await?;
-    let mut page = SettingsPage::new(&site, &visitor, company, None);
+    let mut page = SettingsPage::load(&site, &visitor, &db, None, None).await?;
     page.chrome.notice = notice.text();
     Ok(page.respond_to(&request))
 }
@@ -72,21 +75,65 @@ pub async fn save(
         return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/office/settings?done=saved")).finish());
     };
     let messages = refusal(error)?;
-    let page = SettingsPage::new(&site, &visitor, form.into_inner(), Some(&messages));
+    let typed = Some(form.into_inner());
+    let page = SettingsPage::load(&site, &visitor, &db, typed, None).await?.with(&messages);
+    Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY))
+}
+
+/// `POST /office/settings/days`: `unsigned_days`, `collect_days`.
+pub async fn save_days(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    form: Form<PatienceText>,
+) -> Result<HttpResponse, Error> {
+    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let Err(error) = settings::save_patience(&clerk, &form).await else {
+        return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/office/settings?done=days")).finish());
+    };
+    let messages = refusal(error)?;
+    let typed = Some(form.into_inner());
+    let page = SettingsPage::load(&site, &visitor, &db, None, typed).await?.with(&messages);
     Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY))
 }
 
 impl SettingsPage {
-    fn new(site: &Site, viewer: &Viewer, company: Company, messages: Option<&Messages>) -> Self {
-        let of = |field| messages.map_or("", |messages| messages.of(field)).to_owned();
-        Self {
+    /// With what was typed, where something was.
+    async fn load(
+        site: &Site,
+        viewer: &Viewer,
+        db: &Database,
+        company: Option<Company>,
+        days: Option<PatienceText>,
+    ) -> Result<Self, Error> {
+        let mut connection = db.get().await?;
+        let saved = settings::company(&mut connection).await?;
+        let patience = settings::patience(&mut connection).await?;
+        Ok(Self {
             chrome: Chrome::new(site, Some(viewer), "/office/settings"),
-            problem: messages.is_some(),
-            company,
+            problem: false,
+            company: company.unwrap_or(saved),
+            days: days.unwrap_or_else(|| PatienceText {
+                unsigned_days: patience.unsigned_days.to_string(),
+                collect_days: patience.collect_days.to_string(),
+            }),
+            ..Self::default()
+        })
+    }
+
+    fn with(self, messages: &Messages) -> Self {
+        let of = |field| messages.of(field).to_owned();
+        Self {
+            problem: true,
             name_error: of("company_name"),
             address_error: of("company_address"),
             phone_error: of("company_phone"),
             email_error: of("company_email"),
+            unsigned_error: of("unsigned_days"),
+            collect_error: of("collect_days"),
+            ..self
         }
     }
 }

@@ -1,0 +1,114 @@
+//! Who has a login: lists of people for those who look after them.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::Role;
+
+pub const PAGE: usize = 50;
+
+/// A login as a list shows it.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Person {
+    #[diesel(sql_type = BigInt)]
+    pub id: i64,
+    #[diesel(sql_type = Text)]
+    pub email: String,
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    #[diesel(sql_type = Text)]
+    pub role: String,
+    #[diesel(sql_type = Bool)]
+    pub active: bool,
+    /// Has set a password.
+    #[diesel(sql_type = Bool)]
+    pub activated: bool,
+    /// Until when the invitation works, if there is one.
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub invited_until: Option<DateTime<Utc>>,
+    /// Why the newest invitation could not be delivered, if so.
+    #[diesel(sql_type = Text)]
+    pub mail_error: String,
+    /// Codes of the companies, with spaces between.
+    #[diesel(sql_type = Text)]
+    pub companies: String,
+    /// Administrator of the company that was asked about.
+    #[diesel(sql_type = Bool)]
+    pub is_admin: bool,
+}
+
+/// A company of a login.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Seat {
+    #[diesel(sql_type = BigInt)]
+    pub customer_id: i64,
+    #[diesel(sql_type = Text)]
+    pub code: String,
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    #[diesel(sql_type = Bool)]
+    pub active: bool,
+    #[diesel(sql_type = Bool)]
+    pub is_admin: bool,
+}
+
+const PERSON: &str = "SELECT u.id, u.email, u.name, u.role, u.active, u.password_hash IS NOT NULL AS activated, \
+    (SELECT t.expires_at FROM tokens t WHERE t.user_id = u.id AND t.purpose = 'invitation') AS invited_until, \
+    coalesce((SELECT m.last_error FROM (SELECT last_error, failed_at FROM mails WHERE user_id = u.id AND purpose = 'invitation' \
+                                        ORDER BY id DESC LIMIT 1) m WHERE m.failed_at IS NOT NULL), '') AS mail_error, \
+    coalesce((SELECT string_agg(c.code, ' ' ORDER BY c.code) FROM memberships s JOIN customers c ON c.id = s.customer_id \
+              WHERE s.user_id = u.id), '') AS companies";
+
+/// Logins of these roles, by address: a page and one more. `find` is a fragment of the address, the name, or a code.
+pub async fn people(
+    connection: &mut AsyncPgConnection,
+    roles: &[Role],
+    find: &str,
+    after: &str,
+) -> QueryResult<Vec<Person>> {
+    let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    diesel::sql_query(format!(
+        "{PERSON}, false AS is_admin FROM users u WHERE u.role = ANY ($1) AND lower(u.email) > $2 \
+         AND (u.email ILIKE $3 OR u.name ILIKE $3 OR EXISTS (SELECT FROM memberships s JOIN customers c ON c.id = s.customer_id \
+                                                             WHERE s.user_id = u.id AND (c.code ILIKE $3 OR c.name ILIKE $3))) \
+         ORDER BY lower(u.email) LIMIT {}",
+        PAGE + 1
+    ))
+    .bind::<Array<Text>, _>(roles)
+    .bind::<Text, _>(after.to_lowercase().replace('\0', ""))
+    .bind::<Text, _>(crate::db::fragment(find))
+    .load(connection)
+    .await
+}
+
+/// Everybody of a company, those who can log in first.
+pub async fn members(connection: &mut AsyncPgConnection, customer_id: i64) -> QueryResult<Vec<Person>> {
+    diesel::sql_query(format!(
+        "{PERSON}, seat.is_admin FROM memberships seat JOIN users u ON u.id = seat.user_id WHERE seat.customer_id = $1 \
+         ORDER BY u.active DESC, lower(u.email)"
+    ))
+    .bind::<BigInt, _>(customer_id)
+    .load(connection)
+    .await
+}
+
+pub async fn person(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<Person>> {
+    diesel::sql_query(format!("{PERSON}, false AS is_admin FROM users u WHERE u.id = $1"))
+        .bind::<BigInt, _>(id)
+        .get_result(connection)
+        .await
+        .optional()
+}
+
+/// The companies of a login, by name.
+pub async fn seats(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<Vec<Seat>> {
+    diesel::sql_query(
+        "SELECT c.id AS customer_id, c.code, c.name, c.active, s.is_admin FROM memberships s \
+         JOIN customers c ON c.id = s.customer_id WHERE s.user_id = $1 ORDER BY c.name",
+    )
+    .bind::<BigInt, _>(user_id)
+    .load(connection)
+    .await
+}

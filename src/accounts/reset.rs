@@ -1,0 +1,83 @@
+//! A forgotten password: asking for a link, without learning whether there is such a login.
+//!
+//! Every request gets the same answer on the same grid of seconds. A login gets a mail every few minutes at most, however
+//! often anybody asks: the link of before stays good.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::invitation::{self, Purpose, RESET_LIFE};
+use super::throttle::{Attempt, Pace, on_the_grid};
+use super::users;
+use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::clock::Clock;
+use crate::db::schema::tokens;
+use crate::db::{Database, DbError};
+use crate::mail::{Letter, LinkKey, outbox};
+
+/// A link that was sent so recently is on its way.
+const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    #[error("too many requests from this address; wait {0:?}")]
+    Slowed(Duration),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl From<diesel::result::Error> for ResetError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+/// Sends a link to this address if it is that of an active login.
+pub async fn request(
+    db: &Database,
+    clock: &Clock,
+    links: &LinkKey,
+    origin: &Origin,
+    email: &str,
+) -> Result<(), ResetError> {
+    let started = Instant::now();
+    let mut attempt = Attempt::reset(origin.ip);
+    let mut connection = db.get().await?;
+    if let Pace::Wait(wait) = attempt.begin(&mut connection, clock.now()).await? {
+        return Err(ResetError::Slowed(wait));
+    }
+    drop(connection);
+    send(db, clock, links, origin, email).await?;
+    on_the_grid(started).await;
+    Ok(())
+}
+
+async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, email: &str) -> Result<(), DbError> {
+    let now = clock.now();
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        let Some(user) = users::by_email(connection, email).await?.filter(|user| user.active) else { return Ok(()) };
+        // Of two at once the second sees the link of the first.
+        users::lock(connection, user.id).await?;
+        let recent = tokens::table
+            .filter(tokens::user_id.eq(user.id))
+            .filter(tokens::purpose.eq(Purpose::Reset.as_str()))
+            .filter(tokens::created_at.gt(now - AGAIN_AFTER));
+        if diesel::select(exists(recent)).get_result(connection).await? {
+            return Ok(());
+        }
+        let seed = invitation::mailed(connection, now, user.id, Purpose::Reset, links).await?;
+        let letter = Letter::Reset { name: user.name.clone(), seed, minutes: RESET_LIFE.num_minutes() };
+        outbox::post(connection, now, &user.email, Some(user.id), &letter).await?;
+        // Whoever asks is a stranger; that it is about this login is all there is to say.
+        let actor = Actor { user_id: None, email: &user.email, role: None, seen_as: None };
+        let event = Event::new(Action::PasswordResetRequested, Outcome::Success, actor, origin);
+        audit::record(connection, &event.detail(json!({"mailed_to": user.email}))).await
+    })
+    .await
+}

@@ -1,0 +1,244 @@
+//! Customers: the companies that BOLs are issued to, their ship-to addresses, and who is mailed besides their logins.
+//!
+//! A code never changes: scripts, exports and the log go by it.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::json;
+
+use super::{Clerk, Listed, Messages, ONE_MORE, SaveError, Wanted};
+use crate::accounts::customers::NewCustomer;
+use crate::audit::{self, Action, Event, Outcome};
+use crate::bols::settings::MOST_LINES;
+use crate::db::schema::{customers, notice_addresses, ship_tos};
+use crate::mail;
+
+/// Ship-tos and extra addresses of one customer at the most.
+const MOST_OF_EACH: i64 = 200;
+
+/// A line of the list.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Line {
+    #[diesel(sql_type = Text)]
+    pub code: String,
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    #[diesel(sql_type = Bool)]
+    pub active: bool,
+    #[diesel(sql_type = BigInt)]
+    pub logins: i64,
+    #[diesel(sql_type = Nullable<Date>)]
+    pub last_bol: Option<NaiveDate>,
+}
+
+/// All that is known of one.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = customers, check_for_backend(diesel::pg::Pg))]
+pub struct Full {
+    pub id: i64,
+    pub code: String,
+    pub active: bool,
+    pub reminded_at: Option<DateTime<Utc>>,
+    #[diesel(embed)]
+    pub details: Details,
+}
+
+/// What can be changed.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, AsChangeset, serde::Serialize)]
+#[diesel(table_name = customers, check_for_backend(diesel::pg::Pg))]
+pub struct Details {
+    pub name: String,
+    /// Street and city, a line each.
+    pub address: String,
+    /// Reminders of BOLs that nobody has fetched go out by themselves.
+    pub remind: bool,
+}
+
+impl Details {
+    fn read(name: &str, address: &str, remind: bool) -> Result<Self, SaveError> {
+        let mut messages = Messages::default();
+        let name = messages.line("name", name, 200, "Give the name of the company.");
+        let address = messages.lines("address", address, MOST_LINES, 600, "");
+        messages.none().map(|()| Self { name, address, remind })
+    }
+}
+
+/// Those that are active first.
+pub async fn all(connection: &mut AsyncPgConnection, wanted: Wanted<'_>) -> QueryResult<Listed<Line>> {
+    let rows = diesel::sql_query(
+        "SELECT c.code, c.name, c.active, (SELECT count(*) FROM memberships m WHERE m.customer_id = c.id) AS logins, \
+         (SELECT max(b.bol_date) FROM bols b WHERE b.customer_id = c.id) AS last_bol \
+         FROM customers c WHERE c.code ILIKE $1 OR c.name ILIKE $1 ORDER BY c.active DESC, c.name LIMIT $2",
+    )
+    .bind::<Text, _>(wanted.pattern())
+    .bind::<BigInt, _>(ONE_MORE)
+    .load(connection)
+    .await?;
+    Ok(Listed::new(rows))
+}
+
+pub async fn one(connection: &mut AsyncPgConnection, code: &str) -> QueryResult<Option<Full>> {
+    customers::table.filter(customers::code.eq(code)).select(Full::as_select()).first(connection).await.optional()
+}
+
+/// Gives the code, in capitals.
+pub async fn add(clerk: &Clerk<'_>, code: &str, name: &str, address: &str) -> Result<String, SaveError> {
+    let code = code.trim().to_uppercase();
+    let details = Details::read(name, address, false);
+    let fits = (2..=16).contains(&code.len())
+        && code.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && code.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-');
+    let details = match (details, fits) {
+        (Ok(details), true) => details,
+        (Err(SaveError::Fields(mut messages)), false) => {
+            messages.add("code", CODE);
+            return Err(SaveError::Fields(messages));
+        }
+        (_, false) => return Err(SaveError::Fields(Messages(vec![("code", CODE.into())]))),
+        (Err(error), true) => return Err(error),
+    };
+    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let new = NewCustomer { code: &code, name: &details.name, address: &details.address };
+        let id = new.insert(connection).await?.id;
+        let event = Event::new(Action::CustomerCreated, Outcome::Success, clerk.actor, clerk.origin).about(id, &code);
+        audit::record(connection, &event.detail(json!({"code": code, "name": details.name}))).await
+    });
+    added.await?;
+    Ok(code)
+}
+
+const CODE: &str = "Use 2 to 16 of A-Z, 0-9 and -, a letter or a digit first.";
+
+/// Locks the customer while `change` is made; what it gives is put on record, if there is something.
+async fn change_with(
+    clerk: &Clerk<'_>,
+    code: &str,
+    change: impl AsyncFnOnce(&mut AsyncPgConnection, &Full) -> QueryResult<Option<serde_json::Value>>,
+) -> Result<(), SaveError> {
+    let changed = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let before: Full = customers::table
+            .filter(customers::code.eq(code))
+            .select(Full::as_select())
+            .for_no_key_update()
+            .first(connection)
+            .await?;
+        let Some(detail) = change(connection, &before).await? else { return Ok(()) };
+        let event = Event::new(Action::CustomerChanged, Outcome::Success, clerk.actor, clerk.origin);
+        audit::record(connection, &event.about(before.id, &before.code).detail(detail)).await
+    });
+    changed.await.map_err(SaveError::from)
+}
+
+pub async fn change(clerk: &Clerk<'_>, code: &str, name: &str, address: &str, remind: bool) -> Result<(), SaveError> {
+    let after = Details::read(name, address, remind)?;
+    change_with(clerk, code, async |connection, before| {
+        if before.details == after {
+            return Ok(None);
+        }
+        diesel::update(customers::table.find(before.id)).set(&after).execute(connection).await?;
+        Ok(Some(json!({"before": before.details, "after": after})))
+    })
+    .await
+}
+
+/// An inactive customer gets no new BOLs, and its people see none of those it has. It can be made active again.
+pub async fn set_active(clerk: &Clerk<'_>, code: &str, active: bool) -> Result<(), SaveError> {
+    change_with(clerk, code, async |connection, before| {
+        if before.active == active {
+            return Ok(None);
+        }
+        diesel::update(customers::table.find(before.id)).set(customers::active.eq(active)).execute(connection).await?;
+        Ok(Some(json!({"before": {"active": before.active}, "after": {"active": active}})))
+    })
+    .await
+}
+
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = ship_tos, check_for_backend(diesel::pg::Pg))]
+pub struct ShipTo {
+    pub id: i64,
+    pub address: String,
+    /// Offered on the form of a new BOL.
+    pub active: bool,
+}
+
+/// Those that are offered first.
+pub async fn ship_tos_of(connection: &mut AsyncPgConnection, customer_id: i64) -> QueryResult<Vec<ShipTo>> {
+    ship_tos::table
+        .filter(ship_tos::customer_id.eq(customer_id))
+        .order((ship_tos::active.desc(), ship_tos::address))
+        .limit(MOST_OF_EACH)
+        .select(ShipTo::as_select())
+        .load(connection)
+        .await
+}
+
+/// One that is there already is offered again.
+pub async fn add_ship_to(clerk: &Clerk<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
+    let mut messages = Messages::default();
+    let address =
+        messages.lines("ship_to", typed, MOST_LINES, 600, "Give the address: name of the consignee, street, city.");
+    messages.none()?;
+    change_with(clerk, code, async |connection, customer| {
+        let new = "INSERT INTO ship_tos (customer_id, address) VALUES ($1, $2) \
+                   ON CONFLICT (customer_id, md5(address)) DO UPDATE SET active = true WHERE NOT ship_tos.active";
+        let query = diesel::sql_query(new).bind::<BigInt, _>(customer.id).bind::<Text, _>(&address);
+        let added = query.execute(connection).await?;
+        Ok((added == 1).then(|| json!({"ship_to": address, "offered": true})))
+    })
+    .await
+}
+
+pub async fn offer_ship_to(clerk: &Clerk<'_>, code: &str, id: i64, active: bool) -> Result<(), SaveError> {
+    change_with(clerk, code, async |connection, customer| {
+        let row = ship_tos::table.find(id).filter(ship_tos::customer_id.eq(customer.id));
+        let address: String = row.select(ship_tos::address).first(connection).await?;
+        let changed = diesel::update(row.filter(ship_tos::active.ne(active))).set(ship_tos::active.eq(active));
+        Ok((changed.execute(connection).await? == 1).then(|| json!({"ship_to": address, "offered": active})))
+    })
+    .await
+}
+
+/// Addresses that are mailed besides the logins: ids and addresses.
+pub async fn addresses(connection: &mut AsyncPgConnection, customer_id: i64) -> QueryResult<Vec<(i64, String)>> {
+    notice_addresses::table
+        .filter(notice_addresses::customer_id.eq(customer_id))
+        .order(notice_addresses::email)
+        .select((notice_addresses::id, notice_addresses::email))
+        .load(connection)
+        .await
+}
+
+pub async fn add_address(clerk: &Clerk<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
+    let email = typed.trim();
+    let wrong = |why: &str| Err(SaveError::Fields(Messages(vec![("address_email", why.into())])));
+    if !mail::is_address(email) {
+        return wrong("This isn't an e-mail address such as dock@example.com.");
+    }
+    let mut full = false;
+    change_with(clerk, code, async |connection, customer| {
+        let there = notice_addresses::table.filter(notice_addresses::customer_id.eq(customer.id)).count();
+        if there.get_result::<i64>(connection).await? >= 20 {
+            full = true;
+            return Ok(None);
+        }
+        let new = diesel::insert_into(notice_addresses::table)
+            .values((notice_addresses::customer_id.eq(customer.id), notice_addresses::email.eq(email)))
+            .on_conflict_do_nothing();
+        Ok((new.execute(connection).await? == 1).then(|| json!({"mailed_besides": email, "added": true})))
+    })
+    .await?;
+    if full { wrong("There can be 20 such addresses. Remove one first.") } else { Ok(()) }
+}
+
+pub async fn remove_address(clerk: &Clerk<'_>, code: &str, id: i64) -> Result<(), SaveError> {
+    change_with(clerk, code, async |connection, customer| {
+        let row = notice_addresses::table.find(id).filter(notice_addresses::customer_id.eq(customer.id));
+        let removed: Option<String> =
+            diesel::delete(row).returning(notice_addresses::email).get_result(connection).await.optional()?;
+        Ok(removed.map(|email| json!({"mailed_besides": email, "added": false})))
+    })
+    .await
+}

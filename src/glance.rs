@@ -1,0 +1,210 @@
+//! The office's day at a glance: what was loaded, and what needs doing.
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Date, Integer, Nullable, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::bols::settings::{self, Patience};
+use crate::db::schema::{bols, customers, documents};
+use crate::db::{Database, DbResult};
+use crate::mail::outbox::{self, Failed};
+use crate::notices::reminder::{self, LOOK_BACK, Uncollected};
+
+/// Weeks of the chart, this one included.
+pub const WEEKS: u64 = 8;
+/// BOLs of each list; more are counted.
+pub const LISTED: usize = 10;
+/// BOLs that are counted; then it says "more than".
+pub const COUNTED: i64 = 1000;
+/// How long a mail that could not be delivered is of interest.
+const MAIL: TimeDelta = TimeDelta::days(7);
+
+/// Loads that were not voided, by the date of the BOL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    pub loads: i64,
+    pub net_lb: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Week {
+    pub monday: NaiveDate,
+    pub loaded: Loaded,
+}
+
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Unsigned {
+    #[diesel(sql_type = Text)]
+    pub number: String,
+    #[diesel(sql_type = Date)]
+    pub bol_date: NaiveDate,
+    #[diesel(sql_type = Text)]
+    pub product: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub customer: Option<String>,
+}
+
+/// A customer and what it has not fetched.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    pub code: String,
+    pub name: String,
+    pub remind: bool,
+    pub reminded_at: Option<DateTime<Utc>>,
+    pub bols: Vec<Uncollected>,
+}
+
+pub struct Glance {
+    pub today: Loaded,
+    /// The oldest first.
+    pub weeks: Vec<Week>,
+    pub inbox: i64,
+    pub unassigned: i64,
+    pub patience: Patience,
+    pub unsigned: Vec<Unsigned>,
+    pub unsigned_count: i64,
+    /// Those who have waited longest first.
+    pub uncollected: Vec<Waiting>,
+    pub uncollected_count: usize,
+    pub undelivered: Vec<Failed>,
+}
+
+#[derive(QueryableByName)]
+struct Day {
+    #[diesel(sql_type = Date)]
+    bol_date: NaiveDate,
+    #[diesel(sql_type = BigInt)]
+    loads: i64,
+    #[diesel(sql_type = BigInt)]
+    net_lb: i64,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+pub async fn glance(db: &Database, now: DateTime<Utc>, today: NaiveDate) -> DbResult<Glance> {
+    let mut connection = db.get().await?;
+    let patience = settings::patience(&mut connection).await?;
+    let (today_loaded, weeks) = loaded(&mut connection, today).await?;
+    let (unsigned, unsigned_count) = unsigned(&mut connection, today, patience.unsigned_days).await?;
+    let found = reminder::uncollected(&connection, now, patience.collect_days, None, COUNTED).await?;
+    let uncollected_count = found.len();
+    let inbox = documents::table
+        .filter(documents::bol_id.is_null())
+        .filter(documents::discarded_at.is_null())
+        .filter(documents::state.eq("stored"))
+        .count()
+        .get_result(&mut connection)
+        .await?;
+    let unassigned = bols::table.filter(bols::customer_id.is_null()).count().get_result(&mut connection).await?;
+    Ok(Glance {
+        today: today_loaded,
+        weeks,
+        inbox,
+        unassigned,
+        patience,
+        unsigned,
+        unsigned_count,
+        uncollected: by_customer(&mut connection, found).await?,
+        uncollected_count,
+        undelivered: outbox::failed(&mut connection, now - MAIL, LISTED as i64).await?,
+    })
+}
+
+async fn loaded(connection: &mut AsyncPgConnection, today: NaiveDate) -> QueryResult<(Loaded, Vec<Week>)> {
+    let this_monday = monday(today);
+    let first = this_monday - Days::new(7 * (WEEKS - 1));
+    let days: Vec<Day> = diesel::sql_query(
+        "SELECT bol_date, count(*) AS loads, sum(net_lb)::bigint AS net_lb FROM bols \
+         WHERE bol_date >= $1 AND bol_date <= $2 AND voided_at IS NULL GROUP BY bol_date",
+    )
+    .bind::<Date, _>(first)
+    // A BOL may be dated ahead, by the end of this week.
+    .bind::<Date, _>(this_monday + Days::new(6))
+    .load(connection)
+    .await?;
+    let sum = |within: &dyn Fn(NaiveDate) -> bool| {
+        days.iter().filter(|day| within(day.bol_date)).fold(Loaded::default(), |sum, day| Loaded {
+            loads: sum.loads + day.loads,
+            net_lb: sum.net_lb + day.net_lb,
+        })
+    };
+    let weeks = (0..WEEKS).map(|week| {
+        let start = first + Days::new(7 * week);
+        Week { monday: start, loaded: sum(&|day| monday(day) == start) }
+    });
+    let weeks = weeks.collect();
+    Ok((sum(&|day| day == today), weeks))
+}
+
+fn monday(day: NaiveDate) -> NaiveDate {
+    day - Days::new(day.weekday().num_days_from_monday().into())
+}
+
+/// Without a signed copy after so many days, and within the time that is looked back; the oldest first.
+async fn unsigned(
+    connection: &mut AsyncPgConnection,
+    today: NaiveDate,
+    days: i32,
+) -> QueryResult<(Vec<Unsigned>, i64)> {
+    let from = today - TimeDelta::days(LOOK_BACK.num_days());
+    let to = today - TimeDelta::days(days.into());
+    const WHERE: &str = "FROM bols b LEFT JOIN customers c ON c.id = b.customer_id WHERE b.bol_date > $1 AND b.bol_date <= $2 \
+         AND b.voided_at IS NULL AND NOT b.document_kinds @> '{signed-bol}'";
+    let rows = diesel::sql_query(format!(
+        "SELECT b.number, b.bol_date, b.product, c.name AS customer {WHERE} ORDER BY b.bol_date, b.id LIMIT $3"
+    ))
+    .bind::<Date, _>(from)
+    .bind::<Date, _>(to)
+    .bind::<Integer, _>(LISTED as i32)
+    .load(connection)
+    .await?;
+    let count: Count = diesel::sql_query(format!("SELECT count(*) FROM (SELECT {WHERE} LIMIT $3) AS counted"))
+        .bind::<Date, _>(from)
+        .bind::<Date, _>(to)
+        .bind::<BigInt, _>(COUNTED)
+        .get_result(connection)
+        .await?;
+    Ok((rows, count.count))
+}
+
+type Named = (i64, String, String, bool, Option<DateTime<Utc>>);
+
+/// In the order of each customer's oldest.
+async fn by_customer(connection: &mut AsyncPgConnection, found: Vec<Uncollected>) -> QueryResult<Vec<Waiting>> {
+    let mut order: Vec<i64> = Vec::new();
+    for bol in &found {
+        if !order.contains(&bol.customer_id) {
+            order.push(bol.customer_id);
+        }
+    }
+    let named: Vec<Named> = customers::table
+        .filter(customers::id.eq_any(&order))
+        .select((customers::id, customers::code, customers::name, customers::remind, customers::reminded_at))
+        .load(connection)
+        .await?;
+    let waiting = order.iter().filter_map(|id| {
+        let (_, code, name, remind, reminded_at) = named.iter().find(|(known, ..)| known == id)?.clone();
+        let bols = found.iter().filter(|bol| bol.customer_id == *id).cloned().collect();
+        Some(Waiting { code, name, remind, reminded_at, bols })
+    });
+    Ok(waiting.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::monday;
+
+    #[test]
+    fn weeks_begin_on_monday() {
+        for (day, expected) in
+            [("2026-11-23", "2026-11-23"), ("2026-11-29", "2026-11-23"), ("2026-11-30", "2026-11-30")]
+        {
+            assert_eq!(monday(day.parse().expect("a day")), expected.parse().expect("a day"), "{day}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What the portal writes to people. Each letter is said once, as a subject, paragraphs, lists and one thing to do; a
+//! text and an HTML template set it, so that both always say the same.
+
+use askama::Template;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::LinkKey;
+
+/// BOLs of one mail; the rest is counted.
+const MOST_ITEMS: usize = 50;
+
+/// As it waits in the outbox. A `seed` is what [`LinkKey`] makes the secret of a link of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "letter", rename_all = "kebab-case")]
+pub enum Letter {
+    /// To set the first password.
+    Invitation { name: String, by: String, company: String, seed: String, days: i64 },
+    /// To set a forgotten password anew.
+    Reset { name: String, seed: String, minutes: i64 },
+    /// Somebody has set a new password, one hopes this person.
+    PasswordChanged { name: String },
+    /// A login that was there already serves another company too.
+    Joined { name: String, by: String, company: String },
+    /// Documents that have become visible; of a whole day, if it is a digest.
+    Documents { name: String, digest: bool, news: Vec<News>, has_login: bool },
+    /// BOLs that nobody has fetched yet.
+    Reminder { name: String, news: News, has_login: bool },
+}
+
+/// Of one company.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct News {
+    pub company: String,
+    pub items: Vec<Item>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    pub number: String,
+    /// "Bill of lading, scale ticket"
+    pub what: String,
+}
+
+pub(super) struct Rendered {
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+}
+
+/// A letter in words.
+#[derive(Default)]
+struct Words {
+    subject: String,
+    name: String,
+    paragraphs: Vec<String>,
+    groups: Vec<Group>,
+    /// What to do: a label and an address.
+    action: Option<(&'static str, String)>,
+    closing: Vec<String>,
+}
+
+struct Group {
+    title: String,
+    lines: Vec<Line>,
+    more: usize,
+}
+
+struct Line {
+    number: String,
+    href: String,
+    what: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.txt")]
+struct TextLetter<'a> {
+    words: &'a Words,
+    origin: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.html")]
+struct HtmlLetter<'a> {
+    words: &'a Words,
+    origin: &'a str,
+}
+
+impl Letter {
+    /// As the outbox and the names of files call it.
+    pub fn purpose(&self) -> &'static str {
+        match self {
+            Self::Invitation { .. } => "invitation",
+            Self::Reset { .. } => "reset",
+            Self::PasswordChanged { .. } => "password-changed",
+            Self::Joined { .. } => "joined",
+            Self::Documents { .. } => "documents",
+            Self::Reminder { .. } => "reminder",
+        }
+    }
+
+    /// No use trying to send it after this. RFC 5321, 4.5.4.1: give up after four to five days.
+    pub fn worth_until(&self, created_at: DateTime<Utc>) -> DateTime<Utc> {
+        created_at
+            + match self {
+                Self::Reset { minutes, .. } => TimeDelta::minutes(*minutes),
+                _ => TimeDelta::days(4),
+            }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Invitation { name, .. }
+            | Self::Reset { name, .. }
+            | Self::PasswordChanged { name }
+            | Self::Joined { name, .. }
+            | Self::Documents { name, .. }
+            | Self::Reminder { name, .. } => name,
+        }
+    }
+
+    pub(super) fn render(&self, origin: &str, key: &LinkKey) -> Result<Rendered, askama::Error> {
+        let words = self.words(origin, key);
+        let text = TextLetter { words: &words, origin }.render()?;
+        let html = HtmlLetter { words: &words, origin }.render()?;
+        Ok(Rendered { subject: words.subject, text, html })
+    }
+
+    fn words(&self, origin: &str, key: &LinkKey) -> Words {
+        let link = |path: &str, seed: &str| format!("{origin}/{path}?token={}", key.secret(seed));
+        let name = self.name().to_owned();
+        match self {
+            Self::Invitation { by, company, seed, days, .. } => Words {
+                subject: "Your login for the PrimeTrade BOL portal".into(),
+                name,
+                paragraphs: vec![if company.is_empty() {
+                    format!("{by} has set up a login for you at the PrimeTrade BOL portal.")
+                } else {
+                    format!("{by} has set up a login for you at the PrimeTrade BOL portal, where you find the bills of lading of {company}.")
+                }],
+                action: Some(("Choose your password", link("invitation", seed))),
+                closing: vec![format!(
+                    "The link works once, for {days} days. If it has expired, ask for a new one with “Forgotten password?” on the log-in page. If you didn't expect this mail, leave it: nothing happens."
+                )],
+                ..Words::default()
+            },
+            Self::Reset { seed, minutes, .. } => Words {
+                subject: "Set a new password for the PrimeTrade BOL portal".into(),
+                name,
+                paragraphs: vec![
+                    "Somebody, hopefully you, has asked for a new password for your login at the PrimeTrade BOL portal.".into(),
+                ],
+                action: Some(("Choose a new password", link("password", seed))),
+                closing: vec![format!(
+                    "The link works once, for {minutes} minutes. If you didn't ask for it, leave it: your password stays as it is."
+                )],
+                ..Words::default()
+            },
+            Self::PasswordChanged { .. } => Words {
+                subject: "Your password for the PrimeTrade BOL portal was changed".into(),
+                name,
+                paragraphs: vec![
+                    "The password of your login at the PrimeTrade BOL portal was just changed, and every other session was ended.".into(),
+                ],
+                action: Some(("Your account", format!("{origin}/account"))),
+                closing: vec![
+                    "If that wasn't you, set a new password at once with “Forgotten password?” on the log-in page, and call the terminal office.".into(),
+                ],
+                ..Words::default()
+            },
+            Self::Joined { by, company, .. } => Words {
+                subject: format!("You now see the bills of lading of {company}"),
+                name,
+                paragraphs: vec![format!(
+                    "{by} has added your login at the PrimeTrade BOL portal to {company}. Log in as before to find its bills of lading."
+                )],
+                action: Some(("Bills of lading", format!("{origin}/bols"))),
+                ..Words::default()
+            },
+            Self::Documents { digest, news, has_login, .. } => Words {
+                subject: documents_subject(news, *digest),
+                name,
+                paragraphs: vec![if *digest {
+                    "These documents have come in since the last daily mail:".into()
+                } else {
+                    "These documents are in the portal now:".into()
+                }],
+                groups: news.iter().map(|news| Group::new(news, origin)).collect(),
+                action: Some(("All bills of lading", format!("{origin}/bols"))),
+                closing: vec![why(*has_login)],
+            },
+            Self::Reminder { news, has_login, .. } => Words {
+                subject: match news.items.as_slice() {
+                    [one] => format!("Not fetched yet: {}", one.number),
+                    many => format!("Not fetched yet: {} bills of lading", many.len()),
+                },
+                name,
+                paragraphs: vec![
+                    "Nobody of your company has downloaded these bills of lading yet. They wait for you in the portal:".into(),
+                ],
+                groups: vec![Group::new(news, origin)],
+                action: Some(("All bills of lading", format!("{origin}/bols"))),
+                closing: vec![why(*has_login)],
+            },
+        }
+    }
+}
+
+impl Group {
+    fn new(news: &News, origin: &str) -> Self {
+        let lines = news.items.iter().take(MOST_ITEMS).map(|item| Line {
+            number: item.number.clone(),
+            href: format!("{origin}/bols/{}", item.number),
+            what: item.what.clone(),
+        });
+        Self { title: news.company.clone(), lines: lines.collect(), more: news.items.len().saturating_sub(MOST_ITEMS) }
+    }
+}
+
+fn documents_subject(news: &[News], digest: bool) -> String {
+    let mut numbers = news.iter().flat_map(|news| &news.items).map(|item| item.number.as_str());
+    match (digest, numbers.next(), numbers.count()) {
+        (false, Some(one), 0) => format!("New in the portal: {one}"),
+        (false, _, others) => format!("New in the portal: {} bills of lading", others + 1),
+        (true, _, others) => format!("Bills of lading of the last day: {}", others + 1),
+    }
+}
+
+/// Why somebody gets this mail, and how to get less of it.
+fn why(has_login: bool) -> String {
+    if has_login {
+        "How often you get such mail, or none, is your choice under “Your account”.".into()
+    } else {
+        "This address gets such mail because your company wants it to. To stop it, ask your company's administrator or the terminal office.".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SecretKey;
+
+    fn render(letter: &Letter) -> Rendered {
+        letter.render("https://portal.example", &LinkKey::new(&SecretKey::from_bytes(vec![7; 64]))).expect("renders")
+    }
+
+    #[test]
+    fn text_and_html_say_the_same() {
+        let item = |number: &str| Item { number: number.into(), what: "Bill of lading".into() };
+        let news =
+            News { company: "Acme & Sons <Steel>".into(), items: vec![item("PRT-2026-0001"), item("PRT-2026-0002")] };
+        let letter = Letter::Documents { name: "Jane".into(), digest: false, news: vec![news], has_login: true };
+        let Rendered { subject, text, html } = render(&letter);
+        assert_eq!(subject, "New in the portal: 2 bills of lading");
+        assert!(text.starts_with("Hello Jane,\n\nThese documents"), "{text}");
+        assert!(text.contains("\nAcme & Sons <Steel>\n\n  PRT-2026-0001  Bill of lading\n  https://portal.example/bols/PRT-2026-0001\n"), "{text}");
+        assert!(!text.contains("\n\n\n") && text.ends_with("https://portal.example"), "{text:?}");
+        assert!(html.contains("Acme &#38; Sons &#60;Steel&#62;"), "{html}");
+        assert!(html.contains(r#"href="https://portal.example/bols/PRT-2026-0002""#), "{html}");
+        for nothing in ["<img", "<script", "http://", "url("] {
+            assert!(!html.contains(nothing), "{nothing} in {html}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_made_of_its_seed() {
+        let letter = |seed: &str| Letter::Reset { name: "Jane".into(), seed: seed.into(), minutes: 60 };
+        let (one, same, other) = (render(&letter("a")), render(&letter("a")), render(&letter("b")));
+        assert_eq!(one.text, same.text);
+        assert_ne!(one.text, other.text);
+        let stored = serde_json::to_string(&letter("a")).expect("JSON");
+        let secret = one.text.split("token=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a token");
+        assert_eq!(secret.len(), 64);
+        assert!(!stored.contains(secret));
+    }
+
+    #[test]
+    fn a_long_list_is_cut_and_counted() {
+        let items = (0..60).map(|n| Item { number: format!("PRT-2026-{n:04}"), what: "Invoice".into() }).collect();
+        let letter =
+            Letter::Reminder { name: "Jane".into(), news: News { company: "Acme".into(), items }, has_login: false };
+        let Rendered { subject, text, html } = render(&letter);
+        assert_eq!(subject, "Not fetched yet: 60 bills of lading");
+        assert_eq!(text.matches("Invoice").count(), 50);
+        assert!(text.contains("and 10 more") && html.contains("and 10 more"));
+        assert!(text.contains("ask your company's administrator"));
+    }
+}

@@ -1,0 +1,25 @@
+//! The secrets of links that go out by mail: made of `SECRET_KEY` and a seed, so that the outbox, its backups and whoever
+//! reads them hold no link that works.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::config::SecretKey;
+
+#[derive(Clone)]
+pub struct LinkKey([u8; 32]);
+
+impl LinkKey {
+    pub fn new(secret: &SecretKey) -> Self {
+        Self(secret.derive("primetrade mailed links v1"))
+    }
+
+    /// What the link carries; the same for the same seed.
+    pub fn secret(&self, seed: &str) -> String {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
+            unreachable!("HMAC takes keys of any length")
+        };
+        mac.update(seed.as_bytes());
+        hex::encode(mac.finalize().into_bytes())
+    }
+}

@@ -1,0 +1,132 @@
+//! The outbox: mails that wait for a server to take them, and those that were given up.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::Letter;
+use crate::db::schema::mails;
+
+/// How long one that was sent, or given up, can be looked up.
+const KEPT: TimeDelta = TimeDelta::days(30);
+/// Taken by a process, and back in the queue after this should that process die.
+const LEASE: TimeDelta = TimeDelta::minutes(3);
+
+#[derive(Insertable)]
+#[diesel(table_name = mails)]
+struct NewMail<'a> {
+    to_address: &'a str,
+    user_id: Option<i64>,
+    purpose: &'static str,
+    letter: serde_json::Value,
+    created_at: DateTime<Utc>,
+    due_at: DateTime<Utc>,
+}
+
+/// One that is to be sent now.
+#[derive(Clone, Debug, Queryable, Selectable, QueryableByName)]
+#[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
+pub(super) struct Mail {
+    pub id: i64,
+    pub to_address: String,
+    pub letter: serde_json::Value,
+    pub created_at: DateTime<Utc>,
+    pub attempts: i32,
+}
+
+/// One that no server would take.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
+pub struct Failed {
+    pub to_address: String,
+    pub purpose: String,
+    pub last_error: String,
+    pub failed_at: Option<DateTime<Utc>>,
+}
+
+/// Puts a letter into the outbox: sent once the connection's transaction is committed, or never.
+pub async fn post(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    to_address: &str,
+    user_id: Option<i64>,
+    letter: &Letter,
+) -> QueryResult<()> {
+    let purpose = letter.purpose();
+    let letter =
+        serde_json::to_value(letter).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+    let row = NewMail { to_address, user_id, purpose, letter, created_at: now, due_at: now };
+    diesel::insert_into(mails::table).values(row).execute(connection).await.map(drop)
+}
+
+/// Takes back what waits for this user: all of it, or that of one purpose. What is under way may still arrive.
+pub async fn withdraw(connection: &mut AsyncPgConnection, user_id: i64, purpose: Option<&str>) -> QueryResult<()> {
+    let waiting = mails::table
+        .filter(mails::user_id.eq(user_id))
+        .filter(mails::sent_at.is_null())
+        .filter(mails::failed_at.is_null());
+    match purpose {
+        Some(purpose) => diesel::delete(waiting.filter(mails::purpose.eq(purpose))).execute(connection).await.map(drop),
+        None => diesel::delete(waiting).execute(connection).await.map(drop),
+    }
+}
+
+/// The newest mails that were given up lately.
+pub async fn failed(connection: &mut AsyncPgConnection, since: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Failed>> {
+    mails::table
+        .filter(mails::failed_at.gt(since))
+        .order(mails::failed_at.desc())
+        .limit(limit)
+        .select(Failed::as_select())
+        .load(connection)
+        .await
+}
+
+/// Takes the mails that have been due for longest; no other process gets them meanwhile.
+pub(super) async fn take(connection: &mut AsyncPgConnection, now: DateTime<Utc>, most: i64) -> QueryResult<Vec<Mail>> {
+    diesel::sql_query(
+        "UPDATE mails SET due_at = $1, attempts = attempts + 1 WHERE id IN ( \
+             SELECT id FROM mails WHERE due_at <= $2 AND sent_at IS NULL AND failed_at IS NULL \
+             ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
+         RETURNING id, to_address, letter, created_at, attempts",
+    )
+    .bind::<Timestamptz, _>(now + LEASE)
+    .bind::<Timestamptz, _>(now)
+    .bind::<BigInt, _>(most)
+    .load(connection)
+    .await
+}
+
+pub(super) async fn sent(connection: &mut AsyncPgConnection, id: i64, now: DateTime<Utc>) -> QueryResult<()> {
+    let change = (mails::sent_at.eq(now), mails::last_error.eq(""));
+    diesel::update(mails::table.find(id)).set(change).execute(connection).await.map(drop)
+}
+
+pub(super) async fn try_again(
+    connection: &mut AsyncPgConnection,
+    id: i64,
+    due_at: DateTime<Utc>,
+    why: &str,
+) -> QueryResult<()> {
+    let change = (mails::due_at.eq(due_at), mails::last_error.eq(why));
+    diesel::update(mails::table.find(id)).set(change).execute(connection).await.map(drop)
+}
+
+pub(super) async fn give_up(
+    connection: &mut AsyncPgConnection,
+    id: i64,
+    now: DateTime<Utc>,
+    why: &str,
+) -> QueryResult<()> {
+    let change = (mails::failed_at.eq(now), mails::last_error.eq(why));
+    diesel::update(mails::table.find(id)).set(change).execute(connection).await.map(drop)
+}
+
+/// Clears away what has been done with for long.
+pub async fn clear(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<usize> {
+    let before = now - KEPT;
+    diesel::delete(mails::table.filter(mails::sent_at.lt(before).or(mails::failed_at.lt(before))))
+        .execute(connection)
+        .await
+}

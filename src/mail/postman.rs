@@ -1,0 +1,229 @@
+//! The way out of the outbox: an SMTP server, or, without one, `.eml` files in a folder.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use lettre::message::header::{Header, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message, MultiPart};
+use lettre::transport::smtp::PoolConfig;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use tokio::time::{sleep, timeout};
+
+use super::outbox::{self, Mail};
+use super::{Letter, LinkKey};
+use crate::clock::Clock;
+use crate::config::MailConfig;
+use crate::db::{Database, DbResult};
+
+/// How soon a mail is noticed.
+const LOOK: Duration = Duration::from_secs(2);
+/// Mails under way at once.
+const AT_ONCE: i64 = 4;
+/// A server that takes longer over one is tried again later. Well below the lease of the outbox.
+const WITHIN: Duration = Duration::from_secs(60);
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+pub struct Postman {
+    db: Database,
+    clock: Clock,
+    from: Mailbox,
+    /// What links begin with.
+    origin: String,
+    key: LinkKey,
+    way: Way,
+}
+
+enum Way {
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Folder(PathBuf),
+}
+
+/// What became of an attempt.
+enum Outcome {
+    Taken,
+    Later(String),
+    Never(String),
+}
+
+/// RFC 3834: no machine should answer this, and no holiday notice.
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".into())
+    }
+}
+
+impl Postman {
+    /// `Err`: `SMTP_URL` can't be used; the text doesn't quote it.
+    pub fn new(db: Database, clock: Clock, config: &MailConfig, origin: String, key: LinkKey) -> Result<Self, String> {
+        let way = match &config.smtp {
+            Some(url) => {
+                let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&url.0)
+                    .map_err(|_| "SMTP_URL: the server's address or its TLS can't be used".to_owned())?;
+                let pool = PoolConfig::new().min_idle(0).max_size(AT_ONCE.unsigned_abs() as u32);
+                Way::Smtp(builder.timeout(Some(ANSWER_WITHIN)).pool_config(pool).build())
+            }
+            None => Way::Folder(config.folder.clone()),
+        };
+        Ok(Self { db, clock, from: config.from.clone(), origin, key, way })
+    }
+
+    /// Sends what is due, again and again, for as long as it is polled. Any number of processes may do so.
+    pub async fn run(self) {
+        let mut database_is_away = false;
+        loop {
+            match self.round().await {
+                // There may be more.
+                Ok(AT_ONCE_FULL) => {}
+                Ok(_) => {
+                    database_is_away = false;
+                    sleep(LOOK).await;
+                }
+                Err(error) => {
+                    if !database_is_away {
+                        tracing::warn!(%error, "the outbox can't be looked at");
+                    }
+                    database_is_away = true;
+                    sleep(LOOK * 5).await;
+                }
+            }
+        }
+    }
+
+    /// Sends what is due, a few at most. How many were tried.
+    pub async fn round(&self) -> DbResult<usize> {
+        let due = outbox::take(&mut *self.db.get().await?, self.clock.now(), AT_ONCE).await?;
+        let outcomes = join_all(due.iter().map(|mail| self.attempt(mail))).await;
+        let mut connection = self.db.get().await?;
+        for (mail, outcome) in due.iter().zip(outcomes) {
+            let (id, now) = (mail.id, self.clock.now());
+            match outcome {
+                Outcome::Taken => outbox::sent(&mut connection, id, now).await?,
+                Outcome::Later(why) => {
+                    tracing::warn!(mail = id, %why, attempt = mail.attempts, "a mail is tried again later");
+                    outbox::try_again(&mut connection, id, now + pause(mail.attempts), &why).await?;
+                }
+                Outcome::Never(why) => {
+                    tracing::warn!(mail = id, %why, "a mail is given up");
+                    outbox::give_up(&mut connection, id, now, &why).await?;
+                }
+            }
+        }
+        Ok(due.len())
+    }
+
+    async fn attempt(&self, mail: &Mail) -> Outcome {
+        let (letter, message) = match self.message(mail) {
+            Ok(made) => made,
+            Err(why) => return Outcome::Never(why),
+        };
+        let late = self.clock.now() >= letter.worth_until(mail.created_at);
+        let outcome = match &self.way {
+            Way::Smtp(_) if late => Outcome::Later("its time was over before a server took it".into()),
+            Way::Smtp(server) => match timeout(WITHIN, server.send(message)).await {
+                Ok(Ok(_)) => Outcome::Taken,
+                Ok(Err(error)) if error.is_permanent() => Outcome::Never(said(&error)),
+                Ok(Err(error)) => Outcome::Later(said(&error)),
+                Err(_) => Outcome::Later("the mail server took too long".into()),
+            },
+            Way::Folder(folder) => {
+                let (folder, name) = (folder.clone(), format!("{:08}-{}.eml", mail.id, letter.purpose()));
+                let bytes = message.formatted();
+                match tokio::task::spawn_blocking(move || write(&folder, &name, &bytes)).await {
+                    Ok(Ok(path)) => {
+                        tracing::info!(file = %path.display(), "a mail is in this file, since SMTP_URL is not set");
+                        Outcome::Taken
+                    }
+                    Ok(Err(error)) => Outcome::Later(error.to_string()),
+                    Err(error) => Outcome::Later(error.to_string()),
+                }
+            }
+        };
+        match outcome {
+            Outcome::Later(why) if late => Outcome::Never(why),
+            outcome => outcome,
+        }
+    }
+
+    fn message(&self, mail: &Mail) -> Result<(Letter, Message), String> {
+        let letter: Letter = serde_json::from_value(mail.letter.clone()).map_err(|error| error.to_string())?;
+        let address = mail.to_address.parse().map_err(|_| "no mail can be sent to such an address".to_owned())?;
+        let name = Some(letter.name()).filter(|name| !name.is_empty()).map(Into::into);
+        let rendered = letter.render(&self.origin, &self.key).map_err(|error| error.to_string())?;
+        let host = url::Url::parse(&self.origin).ok().and_then(|url| url.host_str().map(Into::into));
+        let host: String = host.unwrap_or_else(|| "localhost".into());
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(name, address))
+            .subject(rendered.subject)
+            .date(mail.created_at.into())
+            // The same at every attempt, so that one that arrives twice is known.
+            .message_id(Some(format!("<mail-{}-{}@{host}>", mail.id, mail.created_at.timestamp())))
+            .header(AutoSubmitted)
+            .multipart(MultiPart::alternative_plain_html(rendered.text, rendered.html));
+        message.map(|message| (letter, message)).map_err(|error| error.to_string())
+    }
+}
+
+/// As many as are taken at once: there may be more.
+const AT_ONCE_FULL: usize = AT_ONCE as usize;
+
+/// After a minute, then less and less often.
+fn pause(attempts: i32) -> TimeDelta {
+    TimeDelta::minutes(match attempts {
+        ..=1 => 1,
+        2 => 5,
+        3 => 15,
+        4..=8 => 60,
+        _ => 240,
+    })
+}
+
+/// What the server said, in one line that isn't too long.
+fn said(error: &lettre::transport::smtp::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(source) = std::error::Error::source(error) {
+        let source = source.to_string();
+        if !text.contains(&source) {
+            text = format!("{text}: {source}");
+        }
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
+}
+
+/// Only for whoever runs the portal: the file has a link in it. Whole, or not there.
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<PathBuf> {
+    std::fs::create_dir_all(folder)?;
+    let (path, unfinished) = (folder.join(name), folder.join(format!(".{name}.part")));
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, &path)?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow() {
+        let pauses: Vec<i64> = (0..10).map(|attempts| pause(attempts).num_minutes()).collect();
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        assert_eq!((pauses[1], pauses[9]), (1, 240));
+    }
+}

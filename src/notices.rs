@@ -1,0 +1,210 @@
+//! Telling customers: mail about documents that have become visible to them, and reminders of BOLs that nobody fetched.
+//!
+//! The database notes what becomes visible to whom (its trigger `documents_notice`); here it is told, a minute later at
+//! the earliest, so that a stack of documents is one mail and a mistake that is mended at once is none. What happens in
+//! the morning happens at seven of the display time zone, on one instance.
+
+mod announce;
+mod digest;
+pub mod reminder;
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use tokio::time::sleep;
+
+pub use announce::announce;
+pub use digest::digest;
+
+use crate::clock::Clock;
+use crate::db::schema::{notices, told};
+use crate::db::{Database, DbResult};
+use crate::documents::Kind;
+use crate::mail::{Item, News, outbox};
+
+/// How soon something new is noticed.
+const LOOK: Duration = Duration::from_secs(5);
+/// What became visible is told after so long, with whatever else has by then.
+pub const HOLD: TimeDelta = TimeDelta::seconds(60);
+/// Nobody is told of the same kind of document of the same BOL twice in so long.
+pub const ONCE_IN: TimeDelta = TimeDelta::minutes(10);
+/// Longer than any digest looks back.
+const KEPT: TimeDelta = TimeDelta::days(8);
+const MORNING: u32 = 7;
+/// It is looked at the clock every so many looks.
+const MORNING_LOOKS: u64 = 12;
+/// Reminders that could not be sent in the morning wait for the next one.
+const REMINDING: TimeDelta = TimeDelta::hours(4);
+/// Held by whoever tells, so that of two instances each person hears once.
+const TELLING: i64 = 0x7072_696d_6501;
+
+/// Again and again, for as long as it is polled. Any number of processes may do so.
+pub async fn run(db: Database, clock: Clock, zone: Tz) {
+    let mut looks = 0_u64;
+    loop {
+        sleep(LOOK).await;
+        let look_at_the_clock = looks.is_multiple_of(MORNING_LOOKS);
+        looks += 1;
+        let done = async {
+            announce(&db, clock.now()).await?;
+            if look_at_the_clock { in_the_morning(&db, clock.now(), zone).await } else { Ok(()) }
+        };
+        if let Err(error) = done.await {
+            tracing::warn!(%error, "customers could not be told what is new");
+            sleep(LOOK * 6).await;
+        }
+    }
+}
+
+/// The daily mails, if it is time for them.
+pub async fn in_the_morning(db: &Database, now: DateTime<Utc>, zone: Tz) -> DbResult<()> {
+    let Some(morning) = last_morning(now, zone) else { return Ok(()) };
+    digest(db, now, morning).await?;
+    // Whoever wants reminders from the afternoon on is not reminded at once.
+    if now - morning < REMINDING { reminder::remind_by_itself(db, now, morning).await } else { Ok(()) }
+}
+
+/// The last seven o'clock; `None` in the hour that a time zone may leave out.
+fn last_morning(now: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
+    let today = now.with_timezone(&zone).date_naive();
+    let seven = NaiveTime::from_hms_opt(MORNING, 0, 0)?;
+    let of = |day: chrono::NaiveDate| day.and_time(seven).and_local_timezone(zone).earliest().map(|at| at.to_utc());
+    of(today).filter(|at| *at <= now).or_else(|| of(today.pred_opt()?))
+}
+
+/// Whether this process may tell now, until its transaction ends.
+async fn may_tell(connection: &mut AsyncPgConnection) -> QueryResult<bool> {
+    diesel::select(sql::<Bool>("pg_try_advisory_xact_lock(").bind::<BigInt, _>(TELLING).sql(")"))
+        .get_result(connection)
+        .await
+}
+
+/// Forgets what no digest and no correction asks for any more.
+async fn clear(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<()> {
+    let old = notices::table.filter(notices::visible_at.lt(now - KEPT)).filter(notices::told_at.is_not_null());
+    diesel::delete(old).execute(connection).await?;
+    diesel::delete(told::table.filter(told::told_at.lt(now - TimeDelta::days(1)))).execute(connection).await?;
+    outbox::clear(connection, now).await.map(drop)
+}
+
+/// Somebody to be told about a company, with or without a login.
+#[derive(Clone, Debug, QueryableByName)]
+struct Recipient {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    user_id: Option<i64>,
+    #[diesel(sql_type = Text)]
+    email: String,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = BigInt)]
+    customer_id: i64,
+}
+
+/// Who of these companies has a login that works and wants mail as one of `wishes`, and the addresses besides; an address
+/// that a login of the company has is the login's.
+async fn recipients(
+    connection: &mut AsyncPgConnection,
+    companies: &[i64],
+    wishes: &[&str],
+) -> QueryResult<Vec<Recipient>> {
+    use diesel::sql_types::Array;
+    diesel::sql_query(
+        "SELECT u.id AS user_id, u.email, u.name, m.customer_id FROM memberships m JOIN users u ON u.id = m.user_id \
+         WHERE m.customer_id = ANY ($1) AND u.active AND u.role = 'customer' AND u.password_hash IS NOT NULL AND u.notify = ANY ($2) \
+         UNION ALL \
+         SELECT NULL, a.email, c.name, a.customer_id FROM notice_addresses a JOIN customers c ON c.id = a.customer_id \
+         WHERE a.customer_id = ANY ($1) AND NOT EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id \
+               WHERE m.customer_id = a.customer_id AND lower(u.email) = lower(a.email)) \
+         ORDER BY 2",
+    )
+    .bind::<Array<BigInt>, _>(companies)
+    .bind::<Array<Text>, _>(wishes)
+    .load(connection)
+    .await
+}
+
+/// A document that a company sees.
+#[derive(Clone, Debug, QueryableByName)]
+struct Fresh {
+    #[diesel(sql_type = BigInt)]
+    customer_id: i64,
+    #[diesel(sql_type = Text)]
+    company: String,
+    #[diesel(sql_type = BigInt)]
+    bol_id: i64,
+    #[diesel(sql_type = Text)]
+    number: String,
+    #[diesel(sql_type = Bool)]
+    is_void: bool,
+    #[diesel(sql_type = Text)]
+    kind: String,
+}
+
+/// By company and BOL, each kind of document once.
+fn news<'a>(fresh: impl IntoIterator<Item = &'a Fresh>) -> Vec<News> {
+    let mut companies: BTreeMap<&str, BTreeMap<&str, (bool, Vec<&str>)>> = BTreeMap::new();
+    let mut seen = HashSet::new();
+    for one in fresh {
+        if seen.insert((one.customer_id, one.bol_id, one.kind.as_str())) {
+            let bol = companies.entry(&one.company).or_default().entry(&one.number).or_default();
+            bol.0 = one.is_void;
+            bol.1.push(one.kind.parse().map_or("Document", Kind::label));
+        }
+    }
+    let item = |(number, (is_void, kinds)): (&str, (bool, Vec<&str>))| {
+        let what = kinds.join(", ");
+        Item { number: number.into(), what: if is_void { format!("{what} (void)") } else { what } }
+    };
+    companies
+        .into_iter()
+        .map(|(company, bols)| News { company: company.into(), items: bols.into_iter().map(item).collect() })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mornings() {
+        let zone = chrono_tz::America::New_York;
+        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
+        // Seven in New York is noon in winter and eleven in summer.
+        assert_eq!(last_morning(at("2026-11-25T11:59:59Z"), zone), Some(at("2026-11-24T12:00:00Z")));
+        assert_eq!(last_morning(at("2026-11-25T12:00:00Z"), zone), Some(at("2026-11-25T12:00:00Z")));
+        assert_eq!(last_morning(at("2026-07-01T11:30:00Z"), zone), Some(at("2026-07-01T11:00:00Z")));
+        assert_eq!(last_morning(at("2026-11-25T03:00:00Z"), zone), Some(at("2026-11-24T12:00:00Z")));
+    }
+
+    #[test]
+    fn news_name_each_kind_once() {
+        let fresh = |company: &str, number: &str, kind: &str| Fresh {
+            customer_id: company.len() as i64,
+            company: company.into(),
+            bol_id: number.len() as i64,
+            number: number.into(),
+            is_void: number == "B-22",
+            kind: kind.into(),
+        };
+        let all = [
+            fresh("Rival", "B-1", "bol"),
+            fresh("Acme", "B-22", "bol"),
+            fresh("Acme", "B-22", "bol"),
+            fresh("Acme", "B-22", "invoice"),
+        ];
+        let item = |number: &str, what: &str| Item { number: number.into(), what: what.into() };
+        assert_eq!(
+            news(&all),
+            [
+                News { company: "Acme".into(), items: vec![item("B-22", "Bill of lading, Invoice (void)")] },
+                News { company: "Rival".into(), items: vec![item("B-1", "Bill of lading")] },
+            ]
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! Those who want one mail a day, at seven in the morning.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::{Fresh, HOLD, may_tell, news};
+use crate::db::schema::users;
+use crate::db::{Database, DbResult};
+use crate::mail::{Letter, outbox};
+
+/// People a transaction; the others follow a few seconds later.
+const AT_ONCE: i64 = 100;
+/// Documents of one mail at the most; the portal has them all.
+const MOST: i64 = 1000;
+
+type Subscriber = (i64, String, String, DateTime<Utc>);
+
+/// How many got their mail, or had nothing to be told of.
+pub async fn digest(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbResult<usize> {
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        if !may_tell(connection).await? {
+            return Ok(0);
+        }
+        let subscribers: Vec<Subscriber> = users::table
+            .filter(users::notify.eq("daily"))
+            .filter(users::active)
+            .filter(users::role.eq("customer"))
+            .filter(users::password_hash.is_not_null())
+            .filter(users::told_until.lt(morning - HOLD))
+            .order(users::id)
+            .limit(AT_ONCE)
+            .select((users::id, users::email, users::name, users::told_until))
+            .for_no_key_update()
+            .load(connection)
+            .await?;
+        let until = now - HOLD;
+        for (id, email, name, told_until) in &subscribers {
+            let fresh = since(connection, *id, *told_until, until).await?;
+            let news = news(&fresh);
+            if !news.is_empty() {
+                let letter = Letter::Documents { name: name.clone(), digest: true, news, has_login: true };
+                outbox::post(connection, now, email, Some(*id), &letter).await?;
+            }
+            diesel::update(users::table.find(id)).set(users::told_until.eq(until)).execute(connection).await?;
+        }
+        Ok(subscribers.len())
+    })
+    .await
+}
+
+/// What became visible to a user's companies meanwhile, and still is.
+async fn since(
+    connection: &mut AsyncPgConnection,
+    user_id: i64,
+    after: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> QueryResult<Vec<Fresh>> {
+    diesel::sql_query(
+        "SELECT n.customer_id, c.name AS company, n.bol_id, b.number, b.voided_at IS NOT NULL AS is_void, n.kind \
+         FROM memberships m JOIN customers c ON c.id = m.customer_id AND c.active \
+         JOIN notices n ON n.customer_id = m.customer_id AND n.visible_at > $2 AND n.visible_at <= $3 \
+         JOIN bols b ON b.id = n.bol_id JOIN documents d ON d.id = n.document_id \
+         WHERE m.user_id = $1 AND d.state = 'stored' AND d.bol_id = n.bol_id AND d.customer_id = n.customer_id \
+         ORDER BY n.id LIMIT $4",
+    )
+    .bind::<BigInt, _>(user_id)
+    .bind::<Timestamptz, _>(after)
+    .bind::<Timestamptz, _>(until)
+    .bind::<BigInt, _>(MOST)
+    .load(connection)
+    .await
+}

@@ -1,0 +1,187 @@
+//! BOLs that nobody of the customer has fetched, and reminding the customer of them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::json;
+
+use super::{Recipient, may_tell, recipients};
+use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::bols::settings;
+use crate::db::schema::customers;
+use crate::db::{Database, DbResult};
+use crate::mail::{Item, Letter, News, outbox};
+
+/// What is older is nobody's concern any more.
+pub const LOOK_BACK: TimeDelta = TimeDelta::days(90);
+/// Customers that are reminded by themselves in one transaction; the others follow a few seconds later.
+const AT_ONCE: i64 = 50;
+/// BOLs of one customer that are looked at.
+const MOST: i64 = 500;
+/// A second click, rather than a second mail.
+const AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
+
+/// A BOL with a stored PDF that its customer could have fetched.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Uncollected {
+    #[diesel(sql_type = BigInt)]
+    pub customer_id: i64,
+    #[diesel(sql_type = Text)]
+    pub number: String,
+    #[diesel(sql_type = Date)]
+    pub bol_date: chrono::NaiveDate,
+    #[diesel(sql_type = Text)]
+    pub product: String,
+    #[diesel(sql_type = Timestamptz)]
+    pub visible_since: DateTime<Utc>,
+}
+
+/// BOLs that became their customer's at least `days` ago, and within [`LOOK_BACK`], the oldest first: of one customer, or
+/// of all that are active.
+pub async fn uncollected(
+    mut connection: &AsyncPgConnection,
+    now: DateTime<Utc>,
+    days: i32,
+    customer: Option<i64>,
+    limit: i64,
+) -> QueryResult<Vec<Uncollected>> {
+    diesel::sql_query(
+        "SELECT b.customer_id, b.number, b.bol_date, b.product, b.visible_since FROM bols b JOIN customers c ON c.id = b.customer_id \
+         WHERE b.voided_at IS NULL AND b.visible_since <= $1 AND b.visible_since > $2 AND c.active \
+           AND b.document_kinds @> '{bol}' AND ($3 IS NULL OR b.customer_id = $3) \
+           AND NOT EXISTS (SELECT FROM bol_opens o WHERE o.bol_id = b.id AND o.fetched_for = b.customer_id) \
+         ORDER BY b.visible_since, b.id LIMIT $4",
+    )
+    .bind::<Timestamptz, _>(now - TimeDelta::days(days.into()))
+    .bind::<Timestamptz, _>(now - LOOK_BACK)
+    .bind::<Nullable<BigInt>, _>(customer)
+    .bind::<BigInt, _>(limit)
+    .load(&mut connection)
+    .await
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reminded {
+    /// So many people were mailed.
+    Sent(usize),
+    /// Within the last hour.
+    Already,
+    /// Everything has been fetched meanwhile.
+    Nothing,
+    /// Nobody of the customer has a login, or an address.
+    Nobody,
+    /// There is no such customer, or it isn't active.
+    NoCustomer,
+}
+
+/// Mails everybody of the customer who hasn't chosen never to be mailed.
+pub async fn remind(
+    db: &Database,
+    now: DateTime<Utc>,
+    code: &str,
+    actor: Actor<'_>,
+    origin: &Origin,
+) -> DbResult<Reminded> {
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        let found: Option<(i64, String, String, Option<DateTime<Utc>>)> = customers::table
+            .filter(customers::code.eq(code))
+            .filter(customers::active)
+            .select((customers::id, customers::code, customers::name, customers::reminded_at))
+            .for_no_key_update()
+            .first(connection)
+            .await
+            .optional()?;
+        let Some((id, code, name, reminded_at)) = found else { return Ok(Reminded::NoCustomer) };
+        if reminded_at.is_some_and(|at| at > now - AGAIN_AFTER) {
+            return Ok(Reminded::Already);
+        }
+        let days = settings::patience(connection).await?.collect_days;
+        send(connection, now, (id, &code, &name), days, actor, origin).await
+    })
+    .await
+}
+
+async fn send(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    (id, code, name): (i64, &str, &str),
+    days: i32,
+    actor: Actor<'_>,
+    origin: &Origin,
+) -> QueryResult<Reminded> {
+    let bols = uncollected(connection, now, days, Some(id), MOST).await?;
+    if bols.is_empty() {
+        return Ok(Reminded::Nothing);
+    }
+    let mut people: BTreeMap<String, Recipient> = BTreeMap::new();
+    for recipient in recipients(connection, &[id], &["immediately", "daily"]).await? {
+        people.entry(recipient.email.to_lowercase()).or_insert(recipient);
+    }
+    if people.is_empty() {
+        return Ok(Reminded::Nobody);
+    }
+    let item = |bol: &Uncollected| Item {
+        number: bol.number.clone(),
+        what: format!("{}, {}", bol.bol_date.format("%b %-d, %Y"), bol.product),
+    };
+    let news = News { company: name.into(), items: bols.iter().map(item).collect() };
+    for person in people.values() {
+        let letter =
+            Letter::Reminder { name: person.name.clone(), news: news.clone(), has_login: person.user_id.is_some() };
+        outbox::post(connection, now, &person.email, person.user_id, &letter).await?;
+    }
+    diesel::update(customers::table.find(id)).set(customers::reminded_at.eq(now)).execute(connection).await?;
+    let numbers: Vec<&str> = bols.iter().take(50).map(|bol| bol.number.as_str()).collect();
+    let detail = json!({"bols": bols.len(), "numbers": numbers, "to": people.keys().collect::<Vec<_>>()});
+    let event = Event::new(Action::ReminderSent, Outcome::Success, actor, origin).about(id, code).detail(detail);
+    audit::record(connection, &event).await?;
+    Ok(Reminded::Sent(people.len()))
+}
+
+#[derive(QueryableByName)]
+struct Due {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    code: String,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Bool)]
+    has_any: bool,
+}
+
+/// In the morning, customers that want it: again only when so many days have passed as a BOL may wait.
+pub async fn remind_by_itself(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbResult<()> {
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        if !may_tell(connection).await? {
+            return Ok(());
+        }
+        let days = settings::patience(connection).await?.collect_days;
+        // As of that morning: what grows old enough during the day waits for the next one.
+        let due: Vec<Due> = diesel::sql_query(
+            "SELECT c.id, c.code, c.name, EXISTS (SELECT FROM bols b WHERE b.customer_id = c.id AND b.voided_at IS NULL \
+                    AND b.visible_since <= $2 AND b.visible_since > $3 AND b.document_kinds @> '{bol}' \
+                    AND NOT EXISTS (SELECT FROM bol_opens o WHERE o.bol_id = b.id AND o.fetched_for = b.customer_id)) AS has_any \
+             FROM customers c WHERE c.remind AND c.active AND (c.reminded_at IS NULL OR c.reminded_at < $1) \
+             ORDER BY has_any DESC, c.id LIMIT $4",
+        )
+        .bind::<Timestamptz, _>(morning - TimeDelta::days(i64::from(days) - 1))
+        .bind::<Timestamptz, _>(morning - TimeDelta::days(days.into()))
+        .bind::<Timestamptz, _>(now - LOOK_BACK)
+        .bind::<BigInt, _>(AT_ONCE)
+        .load(connection)
+        .await?;
+        for Due { id, code, name, .. } in due.into_iter().filter(|due| due.has_any) {
+            let sent = send(connection, now, (id, &code, &name), days, Actor::PORTAL, &Origin::default()).await?;
+            if sent == Reminded::Nobody {
+                tracing::warn!(customer = code, "nobody can be reminded: no login, no address");
+                diesel::update(customers::table.find(id)).set(customers::reminded_at.eq(now)).execute(connection).await?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}

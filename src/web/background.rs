@@ -1,0 +1,31 @@
+//! What a server does besides answering: settling interrupted uploads, sending mail, telling customers what is new.
+//!
+//! Every server does all of it; rows and locks in the database see to it that each thing is done once.
+
+use chrono_tz::Tz;
+
+use crate::clock::Clock;
+use crate::db::Database;
+use crate::documents::sweep::sweep;
+use crate::mail::Postman;
+use crate::notices;
+use crate::storage::Storage;
+
+pub struct Background {
+    /// Connections of its own, so that no page waits for it.
+    pub db: Database,
+    pub storage: Storage,
+    pub clock: Clock,
+    pub zone: Tz,
+    pub postman: Postman,
+}
+
+impl Background {
+    pub const CONNECTIONS: usize = 2;
+
+    /// For as long as it is polled.
+    pub async fn run(self) {
+        let Self { db, storage, clock, zone, postman } = self;
+        tokio::join!(sweep(db.clone(), storage, clock.clone()), postman.run(), notices::run(db, clock, zone));
+    }
+}

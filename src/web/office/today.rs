@@ -1,0 +1,271 @@
+//! `/office`: the day at a glance, and reminding customers of what they have not fetched.
+
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Data, Query};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use askama::Template;
+use askama_web::WebTemplate;
+use chrono::NaiveDate;
+
+use crate::bols::weight::{grouped, short_tons};
+use crate::db::Database;
+use crate::glance::{self, COUNTED, Glance, LISTED, Loaded, Waiting, Week};
+use crate::notices::reminder::{self, LOOK_BACK, Reminded};
+use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::forms::Fields;
+use crate::web::page::{self, Chrome, moment};
+use crate::web::request::Origin;
+use crate::web::{Error, Site};
+
+#[derive(Template, WebTemplate)]
+#[template(path = "office/today.html")]
+struct TodayPage {
+    chrome: Chrome,
+    problem: &'static str,
+    day: String,
+    today: Figures,
+    this_week: Figures,
+    chart: Chart,
+    inbox: i64,
+    unassigned: i64,
+    unsigned_days: i32,
+    unsigned: Vec<UnsignedRow>,
+    unsigned_count: String,
+    unsigned_more: bool,
+    unsigned_href: String,
+    collect_days: i32,
+    uncollected: Vec<WaitingRow>,
+    uncollected_count: String,
+    look_back: i64,
+    undelivered: Vec<MailRow>,
+}
+
+struct Figures {
+    loads: String,
+    loads_label: &'static str,
+    tons: String,
+}
+
+/// Bars of tons by week, as SVG.
+struct Chart {
+    bars: Vec<Bar>,
+    width: i64,
+    height: i64,
+    base: i64,
+    label_y: i64,
+}
+
+struct Bar {
+    x: i64,
+    y: i64,
+    width: i64,
+    height: i64,
+    middle: i64,
+    value_y: i64,
+    label: String,
+    tons: String,
+    loads: String,
+    is_current: bool,
+}
+
+struct UnsignedRow {
+    number: String,
+    date: String,
+    product: String,
+    customer: String,
+}
+
+struct WaitingRow {
+    code: String,
+    name: String,
+    count: String,
+    oldest: String,
+    /// The first of them.
+    numbers: Vec<String>,
+    more: usize,
+    remind: bool,
+    reminded: String,
+}
+
+struct MailRow {
+    address: String,
+    what: &'static str,
+    why: String,
+    when: String,
+}
+
+#[derive(serde::Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    done: String,
+    #[serde(default)]
+    people: String,
+}
+
+pub async fn page(
+    request: HttpRequest,
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    asked: Query<Asked>,
+) -> Result<HttpResponse, Error> {
+    let now = site.clock.now();
+    let today = now.with_timezone(&site.time_zone).date_naive();
+    let glance = glance::glance(&db, now, today).await?;
+    let mut page = TodayPage::new(&site, &visitor, today, glance);
+    // Known words only: nothing of the address is shown.
+    match asked.done.as_str() {
+        "reminded" if asked.people == "1" => page.chrome.notice = "One person of the customer is being mailed.",
+        "reminded" => page.chrome.notice = "The people of the customer are being mailed.",
+        "already" => page.problem = "This customer was reminded within the last hour. Nothing was sent.",
+        "nothing" => page.problem = "The customer has fetched everything meanwhile. Nothing was sent.",
+        "nobody" => {
+            page.problem =
+                "Nobody of this customer can be mailed: invite somebody, or add an address on the customer's page.";
+        }
+        _ => {}
+    }
+    Ok(page.respond_to(&request))
+}
+
+/// `POST /office/remind`: `customer`, a code.
+pub async fn remind(
+    visitor: Visitor<OfficeStaff>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    fields: Fields,
+) -> Result<HttpResponse, Error> {
+    let reminded = reminder::remind(&db, site.clock.now(), fields.one("customer"), visitor.actor(), &origin.0).await?;
+    let place = match reminded {
+        Reminded::NoCustomer => return Err(Error::NotFound),
+        Reminded::Sent(people) => format!("/office?done=reminded&people={people}"),
+        Reminded::Already => "/office?done=already".into(),
+        Reminded::Nothing => "/office?done=nothing".into(),
+        Reminded::Nobody => "/office?done=nobody".into(),
+    };
+    Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish())
+}
+
+impl TodayPage {
+    fn new(site: &Site, visitor: &Visitor<OfficeStaff>, today: NaiveDate, glance: Glance) -> Self {
+        let zone = site.time_zone;
+        let unsigned = glance.unsigned.into_iter().map(|bol| UnsignedRow {
+            number: bol.number,
+            date: page::date(bol.bol_date),
+            product: bol.product,
+            customer: bol.customer.unwrap_or_else(|| "Not assigned".into()),
+        });
+        let undelivered = glance.undelivered.into_iter().map(|mail| MailRow {
+            what: what(&mail.purpose),
+            address: mail.to_address,
+            why: mail.last_error,
+            when: mail.failed_at.map(|at| moment(at, zone).text).unwrap_or_default(),
+        });
+        let (days, last) = (glance.patience.unsigned_days, glance.weeks.last());
+        Self {
+            chrome: Chrome::new(site, Some(visitor), "/office"),
+            problem: "",
+            day: today.format("%A, %B %-d, %Y").to_string(),
+            today: Figures::new(glance.today),
+            this_week: Figures::new(last.map(|week| week.loaded).unwrap_or_default()),
+            chart: Chart::new(&glance.weeks),
+            inbox: glance.inbox,
+            unassigned: glance.unassigned,
+            unsigned_days: days,
+            unsigned_more: glance.unsigned_count > LISTED as i64,
+            unsigned_count: counted(glance.unsigned_count),
+            unsigned_href: format!(
+                "/bols?status=unsigned&from={}&to={}&sort=date",
+                today - LOOK_BACK + chrono::TimeDelta::days(1),
+                today - chrono::TimeDelta::days(days.into())
+            ),
+            unsigned: unsigned.collect(),
+            collect_days: glance.patience.collect_days,
+            uncollected_count: counted(glance.uncollected_count as i64),
+            uncollected: glance.uncollected.into_iter().map(|waiting| WaitingRow::new(waiting, site)).collect(),
+            look_back: LOOK_BACK.num_days(),
+            undelivered: undelivered.collect(),
+        }
+    }
+}
+
+fn counted(count: i64) -> String {
+    if count >= COUNTED { format!("{} or more", grouped(COUNTED)) } else { grouped(count) }
+}
+
+fn what(purpose: &str) -> &'static str {
+    match purpose {
+        "invitation" => "Invitation",
+        "reset" => "Link for a forgotten password",
+        "documents" => "News of documents",
+        "reminder" => "Reminder",
+        "joined" => "News of a company",
+        "password-changed" => "News of a changed password",
+        _ => "Mail",
+    }
+}
+
+impl Figures {
+    fn new(loaded: Loaded) -> Self {
+        Self {
+            loads: grouped(loaded.loads),
+            loads_label: if loaded.loads == 1 { "load" } else { "loads" },
+            tons: short_tons(loaded.net_lb),
+        }
+    }
+}
+
+impl WaitingRow {
+    fn new(waiting: Waiting, site: &Site) -> Self {
+        const SHOWN: usize = 6;
+        let oldest = waiting.bols.first().map(|bol| moment(bol.visible_since, site.time_zone).text);
+        Self {
+            count: match waiting.bols.len() {
+                1 => "1 BOL".into(),
+                many => format!("{many} BOLs"),
+            },
+            oldest: oldest.unwrap_or_default(),
+            more: waiting.bols.len().saturating_sub(SHOWN),
+            numbers: waiting.bols.into_iter().take(SHOWN).map(|bol| bol.number).collect(),
+            reminded: waiting.reminded_at.map(|at| moment(at, site.time_zone).text).unwrap_or_default(),
+            code: waiting.code,
+            name: waiting.name,
+            remind: waiting.remind,
+        }
+    }
+}
+
+impl Chart {
+    const STEP: i64 = 80;
+    const BAR: i64 = 44;
+    const TALLEST: i64 = 96;
+
+    fn new(weeks: &[Week]) -> Self {
+        let most = weeks.iter().map(|week| week.loaded.net_lb).max().unwrap_or_default().max(1);
+        let base = 20 + Self::TALLEST;
+        let bars = weeks.iter().zip(0..).map(|(week, at)| {
+            let height = week.loaded.net_lb * Self::TALLEST / most;
+            let x = at * Self::STEP + (Self::STEP - Self::BAR) / 2;
+            Bar {
+                x,
+                y: base - height,
+                width: Self::BAR,
+                height,
+                middle: at * Self::STEP + Self::STEP / 2,
+                value_y: base - height - 6,
+                label: week.monday.format("%b %-d").to_string(),
+                tons: grouped((week.loaded.net_lb + 1000) / 2000),
+                loads: grouped(week.loaded.loads),
+                is_current: at as usize + 1 == weeks.len(),
+            }
+        });
+        Self {
+            width: weeks.len() as i64 * Self::STEP,
+            height: base + 24,
+            base,
+            label_y: base + 18,
+            bars: bars.collect(),
+        }
+    }
+}

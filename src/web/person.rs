@@ -1,0 +1,71 @@
+//! What the pages about logins share: a row of a table, who acts, and what a refusal becomes.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::page::moment;
+use super::request::Origin;
+use super::{Error, Site};
+use crate::accounts::directory::Person;
+use crate::accounts::people::{Manager, PeopleError};
+use crate::accounts::{Role, Viewer};
+use crate::db::Database;
+
+/// A login in a table.
+pub struct PersonRow {
+    pub id: i64,
+    pub email: String,
+    pub name: String,
+    pub role_label: &'static str,
+    pub companies: String,
+    pub state: &'static str,
+    /// More about the state.
+    pub detail: String,
+    pub active: bool,
+    pub activated: bool,
+    pub is_admin: bool,
+}
+
+impl PersonRow {
+    pub fn new(person: Person, now: DateTime<Utc>, zone: Tz) -> Self {
+        let invited = person.invited_until.map(|until| (until > now, moment(until, zone).text));
+        let (state, detail) = match (person.active, person.activated, invited) {
+            (false, ..) => ("Disabled", String::new()),
+            (true, true, _) => ("Active", String::new()),
+            _ if !person.mail_error.is_empty() => {
+                ("Invitation not delivered", format!("The mail server says: {}", person.mail_error))
+            }
+            (true, false, Some((true, until))) => ("Invited", format!("The link works until {until}")),
+            (true, false, Some((false, since))) => ("Invitation expired", format!("On {since}")),
+            (true, false, None) => ("Not invited", "No link to set a password has been made".into()),
+        };
+        Self {
+            id: person.id,
+            role_label: person.role.parse::<Role>().map_or("", Role::label),
+            email: person.email,
+            name: person.name,
+            companies: person.companies,
+            state,
+            detail,
+            active: person.active,
+            activated: person.activated,
+            is_admin: person.is_admin,
+        }
+    }
+}
+
+/// What a form is shown again with, if that helps.
+pub fn refusal(error: PeopleError) -> Result<PeopleError, Error> {
+    match error {
+        PeopleError::NotFound => Err(Error::NotFound),
+        PeopleError::Db(error) => Err(error.into()),
+        told => Ok(told),
+    }
+}
+
+impl Site {
+    /// Whoever looks after logins.
+    pub fn manager<'a>(&'a self, db: &'a Database, viewer: &'a Viewer, origin: &'a Origin) -> Manager<'a> {
+        Manager { db, clock: &self.clock, links: &self.links, viewer, origin: &origin.0 }
+    }
+}
