@@ -5,9 +5,9 @@ run:
 	@scripts/need postgres
 	@exec cargo run --locked --release -- demo
 
-# Every test, on real parts: Postgres, an S3 server, Chromium, clamd; poppler and qpdf read what is printed.
+# Every test, on real parts: Postgres, an S3 server, Chromium, clamd, an SMTP server; poppler and qpdf read what is printed.
 test:
-	@scripts/need postgres chromium pdftools clamd
+	@scripts/need postgres chromium pdftools clamd smtpd
 	@scripts/test
 
 # Pages and downloads a second, beside pgbench with the same statements. Takes some two minutes after the build.

@@ -80,8 +80,8 @@ impl BolFilter {
     /// The same, with the customer looked up: one of the visitor's own, or any, for the terminal's people.
     pub async fn resolve(&self, db: &Database, viewer: &Viewer) -> Result<(Search, FilterErrors), Error> {
         let (mut search, mut errors) = self.parse();
-        let code = self.customer.trim().replace('\0', "");
-        if !code.is_empty() {
+        if !self.customer.trim().is_empty() {
+            let code = self.customer.trim().replace('\0', "");
             search.customer = match viewer.role {
                 Role::Customer => {
                     viewer.companies.iter().find(|company| company.code == code).map(|company| company.id)

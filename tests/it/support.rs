@@ -8,6 +8,7 @@ mod load;
 mod program;
 mod s3;
 pub mod scan;
+mod smtp;
 mod world;
 
 pub use actor::{Actor, Answer, raw};
@@ -17,6 +18,7 @@ pub use cluster::{Rows, execute, fresh_database, migrated_database, rows};
 pub use load::{Load, text_of, with_settings};
 pub use program::{Program, primetrade};
 pub use s3::{ACCESS_KEY, BUCKET, Door, S3Server, SECRET_KEY};
+pub use smtp::{Mail, Smtp};
 pub use world::{PASSWORD, World};
 
 /// 128 different bytes in hex.

@@ -164,6 +164,7 @@ pub async fn save(
     code: Path<String>,
     fields: Fields,
 ) -> Result<HttpResponse, Error> {
+    let code = clean(&code);
     let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
     let (name, address, remind) = (fields.one("name"), fields.one("address"), fields.one("remind") == "true");
     let Err(error) = customers::change(&clerk, &code, name, address, remind).await else {
@@ -186,6 +187,7 @@ pub async fn change(
     fields: Fields,
 ) -> Result<HttpResponse, Error> {
     let (code, change) = path.into_inner();
+    let code = clean(&code);
     let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
     let id = || fields.one("id").parse::<i64>().map_err(|_| Error::BadRequest);
     let is_active = fields.one("active") == "true";

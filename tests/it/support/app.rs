@@ -7,7 +7,7 @@ use primetrade::config::{Config, DatabaseUrl, Needs};
 use primetrade::web::{Running, Settings};
 use tempfile::TempDir;
 
-use super::{Actor, PASSWORD, Rows, S3Server, World, execute, migrated_database, rows, secret_key};
+use super::{Actor, PASSWORD, Rows, S3Server, Smtp, World, execute, migrated_database, rows, secret_key};
 
 pub struct App {
     pub url: String,
@@ -38,6 +38,14 @@ impl App {
         Self::build(variables, Some(S3Server::start().await)).await
     }
 
+    /// With an SMTP server.
+    pub async fn with_mail() -> (Self, Smtp) {
+        let smtp = Smtp::start().await;
+        let from = ("MAIL_FROM", "PrimeTrade <bol@terminal.example>");
+        let app = Self::start_with(&[("SMTP_URL", &smtp.url()), from]).await;
+        (app, smtp)
+    }
+
     async fn build(variables: &[(&'static str, &str)], s3: Option<S3Server>) -> Self {
         let database = migrated_database().await;
         let media = TempDir::with_prefix("primetrade-media-").unwrap();
@@ -47,6 +55,7 @@ impl App {
             ("SECRET_KEY", secret_key()),
             ("PORT", "0".into()),
             ("MEDIA_ROOT", media.path().to_str().unwrap().into()),
+            ("MAIL_FOLDER", media.path().join("mail").to_str().unwrap().into()),
         ];
         environment.extend(s3.iter().flat_map(S3Server::environment));
         environment.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));

@@ -2,7 +2,7 @@
 //!
 //! Everything of ACME's holds the word `sesame`, so that a test can look for a leak in any answer.
 
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use primetrade::accounts::customers::NewCustomer;
 use primetrade::accounts::passwords;
 use primetrade::accounts::users::{self, NewMembership, NewUser};
@@ -48,6 +48,8 @@ impl World {
 
     pub async fn create(config: &Config) -> Self {
         let mut connection = primetrade::db::connect(config.database_url.as_ref().unwrap()).await.unwrap();
+        // Nobody is to be told of what was there before the test.
+        connection.batch_execute("SET portal.quiet = 'on'").await.unwrap();
         let (acme, rival) = people(&mut connection).await;
         let storage = match &config.storage {
             StorageConfig::S3(s3) => Storage::S3(S3Store::new(s3).await),

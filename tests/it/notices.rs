@@ -1,0 +1,251 @@
+//! Mail about documents that become visible to a customer, and reminders of those that nobody fetches.
+
+use chrono::TimeDelta;
+use primetrade::db::Database;
+use primetrade::notices;
+
+use crate::mail::until;
+use crate::support::{Actor, App, Smtp, World};
+
+const ZONE: chrono_tz::Tz = chrono_tz::America::New_York;
+
+/// Gives the BOL that is nobody's to a customer: its one document becomes visible.
+async fn assign(office: &Actor, customer: &str) {
+    let answer = office.post("/office/bols/assign", &[("number", World::LOOSE_BOL), ("customer", customer)]).await;
+    assert_eq!(answer.status, 303, "{}", answer.text());
+}
+
+/// What is told a minute later is told now.
+async fn a_minute_passes(app: &App) {
+    app.clock.advance(TimeDelta::seconds(61));
+}
+
+async fn wants(app: &App, email: &str, notify: &str) {
+    let actor = app.user(email).await;
+    assert_eq!(actor.post("/account/mail", &[("notify", notify)]).await.header("location"), "/account?done=mail");
+}
+
+/// Who gets the next mails.
+async fn recipients(smtp: &mut Smtp, count: usize) -> Vec<String> {
+    let mut to = Vec::new();
+    for _ in 0..count {
+        to.push(smtp.next().await.to);
+    }
+    to.sort();
+    to
+}
+
+async fn morning(app: &App) {
+    notices::in_the_morning(&Database::new(&app.database, 2), app.clock.now(), ZONE).await.unwrap();
+}
+
+/// Moves the clock to the next seven o'clock and a minute.
+async fn sleep_until_morning(app: &App) {
+    let now = app.clock.now();
+    let local = now.with_timezone(&ZONE);
+    let seven = |day: chrono::NaiveDate| day.and_hms_opt(7, 1, 0).unwrap().and_local_timezone(ZONE).unwrap().to_utc();
+    let next = seven(local.date_naive());
+    let next = if next > now { next } else { seven(local.date_naive().succ_opt().unwrap()) };
+    app.clock.advance(next - now);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_of_the_company_who_wants_it_is_told_once() {
+    let (app, mut smtp) = App::with_mail().await;
+    let office = app.office().await;
+    wants(&app, World::COLLEAGUE, "never").await;
+    for email in ["dock@plant.example", World::ACME, "not an address"] {
+        office.post("/office/customers/ACME/addresses", &[("address_email", email)]).await;
+    }
+    assign(&office, "ACME").await;
+    smtp.quiet(7).await;
+    a_minute_passes(&app).await;
+    // The buyer as a login and as an address: one mail. Not: the colleague, a disabled one, one who never came, the rival.
+    let first = smtp.next().await;
+    assert_eq!(first.subject, "New in the portal: PRT-2025-0004");
+    let link = format!("{}/bols/PRT-2025-0004", app.url);
+    assert!(first.text.contains(&link) && first.html.contains(&link), "{}", first.text);
+    for nothing in ["/files/", "/download", "X-Amz", "token=", "application/pdf"] {
+        assert!(!first.raw.contains(nothing), "{nothing}");
+    }
+    let mut to = recipients(&mut smtp, 2).await;
+    to.push(first.to);
+    to.sort();
+    assert_eq!(to, [World::BROKER, World::ACME, "dock@plant.example"]);
+    smtp.quiet(7).await;
+    assert_eq!(app.rows("SELECT count(*) FROM notices WHERE told_at IS NULL").await, ["0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_that_is_mended_within_the_minute_is_no_mail_to_the_wrong_one() {
+    let (app, mut smtp) = App::with_mail().await;
+    let office = app.office().await;
+    wants(&app, World::BROKER, "never").await;
+    assign(&office, "RIVAL").await;
+    assign(&office, "ACME").await;
+    a_minute_passes(&app).await;
+    assert_eq!(recipients(&mut smtp, 2).await, [World::ACME, World::COLLEAGUE]);
+    smtp.quiet(7).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_within_ten_minutes_is_not_mailed_again() {
+    let (app, mut smtp) = App::with_mail().await;
+    let office = app.office().await;
+    assign(&office, "RIVAL").await;
+    a_minute_passes(&app).await;
+    assert_eq!(recipients(&mut smtp, 2).await, [World::BROKER, World::RIVAL]);
+    // Away and back.
+    assign(&office, "ACME").await;
+    assign(&office, "RIVAL").await;
+    a_minute_passes(&app).await;
+    smtp.quiet(8).await;
+    // A document of another kind is news; and after ten minutes so is the same.
+    app.sql(
+        "INSERT INTO documents (bol_id, kind, version, object_key, file_name, sha256, size_bytes, state, stored_at) \
+         VALUES (4, 'scale-ticket', 1, 'bols/2025/PRT-2025-0004.scale-ticket.v1.pdf', 'x.pdf', sha256('x'), 1, 'stored', now())",
+    )
+    .await;
+    a_minute_passes(&app).await;
+    let mail = smtp.next().await;
+    assert!(mail.text.contains("PRT-2025-0004  Scale ticket\n"), "{}", mail.text);
+    smtp.next().await;
+    app.clock.advance(TimeDelta::minutes(10));
+    assign(&office, "ACME").await;
+    assign(&office, "RIVAL").await;
+    a_minute_passes(&app).await;
+    assert!(smtp.next().await.text.contains("PRT-2025-0004  Bill of lading, Scale ticket\n"));
+    smtp.next().await;
+    smtp.quiet(7).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_of_documents_is_one_mail_a_person() {
+    let (app, mut smtp) = App::with_mail().await;
+    app.sql(
+        "INSERT INTO documents (bol_id, kind, version, object_key, file_name, sha256, size_bytes, state, stored_at) \
+         SELECT b, 'invoice', 1, 'bols/2025/i' || b || '.pdf', 'x.pdf', sha256('x'), 1, 'stored', now() FROM unnest(ARRAY[1, 2, 3, 5]) b",
+    )
+    .await;
+    a_minute_passes(&app).await;
+    let mut mails = Vec::new();
+    for _ in 0..4 {
+        mails.push(smtp.next().await);
+    }
+    mails.sort_by(|one, other| one.to.cmp(&other.to));
+    let to: Vec<_> = mails.iter().map(|mail| mail.to.as_str()).collect();
+    assert_eq!(to, [World::BROKER, World::ACME, World::RIVAL, World::COLLEAGUE]);
+    // A login of two companies: one mail, by company.
+    let broker = &mails[0];
+    assert_eq!(broker.subject, "New in the portal: 4 bills of lading");
+    assert!(broker.text.contains("\nAcme Steel\n") && broker.text.contains("\nRival Iron\n"), "{}", broker.text);
+    assert!(broker.text.contains("PRT-2025-0002  Invoice (void)"), "{}", broker.text);
+    // And nobody reads of another company.
+    assert!(!mails[2].raw.contains("Acme") && !mails[1].raw.contains("Rival"));
+    smtp.quiet(7).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daily_mail_comes_in_the_morning_and_once() {
+    let (app, mut smtp) = App::with_mail().await;
+    let office = app.office().await;
+    for email in [World::ACME, World::BROKER, World::COLLEAGUE] {
+        wants(&app, email, if email == World::ACME { "daily" } else { "never" }).await;
+    }
+    assign(&office, "ACME").await;
+    a_minute_passes(&app).await;
+    smtp.quiet(7).await;
+    sleep_until_morning(&app).await;
+    morning(&app).await;
+    morning(&app).await;
+    let mail = smtp.next().await;
+    assert_eq!((mail.to.as_str(), mail.subject.as_str()), (World::ACME, "Bills of lading of the last day: 1"));
+    assert!(mail.text.contains("PRT-2025-0004"));
+    smtp.quiet(3).await;
+    sleep_until_morning(&app).await;
+    morning(&app).await;
+    smtp.quiet(3).await;
+    let events = app.events("action, detail->>'before', detail->>'after'").await;
+    assert!(events.contains(&"NOTICES_CHANGED|immediately|daily".into()), "{events:?}");
+    let page = app.acme().await.get("/account").await;
+    assert_eq!(page.attributes("input[name=notify][checked]", "value"), ["daily"]);
+    assert_eq!(app.acme().await.post("/account/mail", &[("notify", "hourly")]).await.status, 400);
+    assert_eq!(app.office().await.post("/account/mail", &[("notify", "never")]).await.status, 403);
+}
+
+/// All of ACME's BOLs are from long ago; one became visible four days ago.
+async fn one_waits(app: &App) {
+    app.sql("UPDATE bols SET visible_since = '2025-03-01'").await;
+    app.sql("UPDATE bols SET visible_since = now() - interval '4 days' WHERE number = 'PRT-2025-0001'").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_office_reminds_a_customer_of_what_nobody_has_fetched() {
+    let (app, mut smtp) = App::with_mail().await;
+    one_waits(&app).await;
+    wants(&app, World::COLLEAGUE, "never").await;
+    let office = app.office().await;
+    let page = office.get("/office").await;
+    let row = page.one("section:has(#uncollected) tbody tr");
+    assert!(row.starts_with("Acme Steel 1 BOLPRT-2025-0001") && row.contains("Not yet"), "{row}");
+    let reminded = office.post("/office/remind", &[("customer", "ACME")]).await;
+    assert_eq!(reminded.header("location"), "/office?done=reminded&people=2");
+    assert_eq!(recipients(&mut smtp, 2).await, [World::BROKER, World::ACME]);
+    let again = office.post("/office/remind", &[("customer", "ACME")]).await;
+    assert_eq!(again.header("location"), "/office?done=already");
+    for (customer, status) in [("NOBODY", 404), ("", 404), ("A\0", 404)] {
+        assert_eq!(office.post("/office/remind", &[("customer", customer)]).await.status, status);
+    }
+    // Looking is not fetching; a link is.
+    app.clock.advance(TimeDelta::hours(2));
+    let acme = app.acme().await;
+    acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    office.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    assert_eq!(office.get("/office").await.all("section:has(#uncollected) tbody tr").len(), 1);
+    acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    assert!(office.get("/office").await.one("section:has(#uncollected) .empty").starts_with("Nothing"));
+    assert_eq!(office.post("/office/remind", &[("customer", "ACME")]).await.header("location"), "/office?done=nothing");
+    smtp.quiet(3).await;
+    let events = app.events("action, user_email, customer_code, detail->>'bols'").await;
+    assert!(events.contains(&"REMINDER_SENT|clerk@terminal.example|ACME|1".into()), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_former_customer_fetched_doesnt_count_for_the_new_one() {
+    let app = App::start().await;
+    let (office, acme) = (app.office().await, app.acme().await);
+    acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    office.post("/office/bols/assign", &[("number", World::ACME_BOL), ("customer", "RIVAL")]).await;
+    app.sql("UPDATE bols SET visible_since = now() - interval '4 days' WHERE number = 'PRT-2025-0001'").await;
+    let page = office.get("/office").await;
+    assert!(page.one("section:has(#uncollected) tbody tr").starts_with("Rival Iron 1 BOL"), "{}", page.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reminders_go_out_by_themselves_only_where_that_is_wanted() {
+    let (app, mut smtp) = App::with_mail().await;
+    one_waits(&app).await;
+    for email in [World::COLLEAGUE, World::BROKER] {
+        wants(&app, email, "never").await;
+    }
+    sleep_until_morning(&app).await;
+    morning(&app).await;
+    smtp.quiet(3).await;
+    let office = app.office().await;
+    office.post("/office/customers/ACME", &[("name", "Acme Steel"), ("address", ""), ("remind", "true")]).await;
+    morning(&app).await;
+    morning(&app).await;
+    let mail = smtp.next().await;
+    assert_eq!((mail.to.as_str(), mail.subject.as_str()), (World::ACME, "Not fetched yet: PRT-2025-0001"));
+    // Every three days, not every day.
+    for days in 1..=3 {
+        sleep_until_morning(&app).await;
+        morning(&app).await;
+        if days < 3 {
+            smtp.quiet(3).await;
+        }
+    }
+    assert_eq!(smtp.next().await.to, World::ACME);
+    until(&app, "SELECT count(*) FROM audit_events WHERE action = 'REMINDER_SENT' AND user_email = 'portal'", &["2"])
+        .await;
+}

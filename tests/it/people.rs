@@ -1,0 +1,352 @@
+//! Who may look after which logins: the office, an administrator, a company's own administrators, and nobody else.
+
+use crate::support::{Actor, App, Mail, PASSWORD, World};
+
+const CHOSEN: &str = "four barges upstream 1851";
+
+impl App {
+    pub async fn id(&self, email: &str) -> String {
+        self.rows(&format!("SELECT id FROM users WHERE email = '{email}'")).await.concat()
+    }
+
+    /// Makes somebody an administrator of their companies.
+    pub async fn promote(&self, email: &str) {
+        self.sql(&format!(
+            "UPDATE memberships SET is_admin = true WHERE user_id = (SELECT id FROM users WHERE email = '{email}')"
+        ))
+        .await;
+    }
+
+    async fn members(&self, code: &str) -> Vec<String> {
+        self.rows(&format!(
+            "SELECT u.email, m.is_admin FROM memberships m JOIN users u ON u.id = m.user_id JOIN customers c ON c.id = m.customer_id \
+             WHERE c.code = '{code}' ORDER BY u.email"
+        ))
+        .await
+    }
+}
+
+/// Sets a password with the link of an invitation and logs in.
+async fn accept(app: &App, mail: &Mail) -> Actor {
+    let link = mail.link(&format!("{}/invitation?token=", app.url));
+    let token = link.rsplit('=').next().unwrap();
+    let actor = app.stranger();
+    assert_eq!(actor.get(&link).await.status, 200);
+    let form = [("token", token), ("new_password", CHOSEN), ("repeat_password", CHOSEN)];
+    assert_eq!(actor.post("/invitation", &form).await.status, 303);
+    actor.log_in(&mail.to, CHOSEN).await
+}
+
+fn person<'a>(email: &'a str, role: &'a str, customer: &'a str) -> Vec<(&'static str, &'a str)> {
+    vec![("email", email), ("name", "Jo Smith"), ("role", role), ("customer", customer)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_office_invites_somebody_who_then_sees_the_companys_bols() {
+    let (app, mut smtp) = App::with_mail().await;
+    let office = app.office().await;
+    let answer = office.post("/office/users", &person("jo@acme.example", "customer", "ACME")).await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/office/users?done=invited"));
+    let mail = smtp.next().await;
+    assert_eq!(
+        (mail.to.as_str(), mail.subject.as_str()),
+        ("jo@acme.example", "Your login for the PrimeTrade BOL portal")
+    );
+    assert!(mail.text.starts_with("Hello Jo Smith,") && mail.text.contains("of Acme Steel"), "{}", mail.text);
+    let list = office.get("/office/users?find=jo@").await;
+    assert!(
+        list.one("tbody").contains("Jo Smith jo@acme.example Customer ACME Invited The link works until"),
+        "{}",
+        list.one("tbody")
+    );
+    let jo = accept(&app, &mail).await;
+    assert_eq!(jo.get("/").await.header("location"), "/bols");
+    assert_eq!(jo.get("/bols").await.all("tbody .number").len(), 3);
+    assert!(office.get("/office/users?find=jo@").await.one("tbody").ends_with("Active"));
+    smtp.quiet(2).await;
+    let events = app.events("action, user_email, customer_code, detail->>'email'").await;
+    assert!(events.contains(&"USER_INVITED|clerk@terminal.example|ACME|jo@acme.example".into()), "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_sent_again_replaces_the_former_one() {
+    let (app, mut smtp) = App::with_mail().await;
+    let office = app.office().await;
+    office.post("/office/users", &person("jo@acme.example", "customer", "ACME")).await;
+    let first = smtp.next().await;
+    let id = app.id("jo@acme.example").await;
+    // A second click is no second mail.
+    assert_eq!(office.post(&format!("/office/users/{id}/invite"), &[]).await.status, 303);
+    smtp.quiet(3).await;
+    app.clock.advance(chrono::TimeDelta::minutes(2));
+    let answer = office.post(&format!("/office/users/{id}/invite"), &[]).await;
+    assert_eq!(answer.header("location"), format!("/office/users/{id}?done=resent"));
+    let second = smtp.next().await;
+    let link = first.link(&format!("{}/invitation?token=", app.url));
+    assert_eq!(app.stranger().get(&link).await.status, 410, "superseded");
+    accept(&app, &second).await;
+    let again = office.post(&format!("/office/users/{id}/invite"), &[]).await;
+    assert_eq!(again.status, 422);
+    assert!(again.one(".message.problem").contains("has set a password already"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_typed_is_kept_beside_what_is_wrong() {
+    let app = App::start().await;
+    let office = app.office().await;
+    for (form, field, message) in [
+        (person("jane", "customer", "ACME"), "email", "isn't an e-mail address"),
+        (person("", "customer", "ACME"), "email", "Give the e-mail address"),
+        (person("a@b.example\r\nBcc: c@d.example", "customer", "ACME"), "email", "isn't an e-mail address"),
+        (person("jo@acme.example", "customer", ""), "customer", "Choose the company"),
+        (person("jo@acme.example", "customer", "NOBODY"), "customer", "NOBODY isn't one of"),
+        (person("jo@acme.example", "customer", "A\0ME'"), "customer", "isn't one of"),
+        (person("BUYER@acme.example", "customer", "ACME"), "email", "There is a login with this address already"),
+        (person("clerk@terminal.example", "customer", "ACME"), "email", "There is a login with this address already"),
+    ] {
+        let answer = office.post("/office/users", &form).await;
+        assert_eq!(answer.status, 422, "{form:?}");
+        let error = answer.one(&format!("#new-{field}-error"));
+        assert!(error.contains(message), "{form:?}: {error}");
+        assert_eq!(answer.attributes("#new-name", "value"), ["Jo Smith"]);
+        let typed: String = form[0].1.chars().filter(|c| !"\r\n".contains(*c)).collect();
+        let kept = answer.attributes("#new-email", "value").concat().replace(['\r', '\n'], "");
+        assert_eq!(kept, typed);
+    }
+    let mut long = person("jo@acme.example", "customer", "ACME");
+    let name = "x".repeat(201);
+    long[1].1 = &name;
+    assert_eq!(office.post("/office/users", &long).await.one("#new-name-error"), "Use at most 200 characters.");
+    assert_eq!(app.rows("SELECT count(*) FROM users WHERE email LIKE 'jo@%'").await, ["0"]);
+    assert_eq!(app.rows("SELECT count(*) FROM mails").await, ["0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_office_looks_after_customers_and_an_administrator_after_all() {
+    let app = App::start().await;
+    let (office, admin) = (app.office().await, app.user(World::ADMIN).await);
+    for role in ["office", "auditor", "admin", "root", ""] {
+        let answer = office.post("/office/users", &person("jo@terminal.example", role, "")).await;
+        assert_eq!(answer.status, 422, "{role:?}");
+    }
+    // What the office has no business with isn't there.
+    for email in [World::ADMIN, World::AUDITOR, World::OFFICE] {
+        let id = app.id(email).await;
+        assert_eq!(office.get(&format!("/office/users/{id}")).await.status, 404, "{email}");
+        for change in ["disable", "invite", "name", "join", "leave", "admin"] {
+            if email == World::OFFICE && change == "disable" {
+                continue;
+            }
+            let form = [("name", "x"), ("customer", "ACME"), ("customer_id", "1"), ("is_admin", "true")];
+            assert_eq!(
+                office.post(&format!("/office/users/{id}/{change}"), &form).await.status,
+                404,
+                "{email} {change}"
+            );
+        }
+    }
+    assert!(!office.get("/office/users").await.text().contains(World::AUDITOR));
+    let list = admin.get("/office/users").await;
+    assert!(list.text().contains(World::AUDITOR) && list.all("#new-role option").len() == 4);
+    for (role, customer) in [("office", ""), ("auditor", ""), ("admin", ""), ("customer", "RIVAL")] {
+        let email = format!("{role}.new@terminal.example");
+        assert_eq!(admin.post("/office/users", &person(&email, role, customer)).await.status, 303, "{role}");
+        assert_eq!(app.rows(&format!("SELECT role FROM users WHERE email = '{email}'")).await, [role]);
+    }
+    let belongs = admin.post("/office/users", &person("x@terminal.example", "auditor", "ACME")).await;
+    assert!(belongs.one("#new-customer-error").contains("Only logins of customers"));
+    let id = app.id("auditor.new@terminal.example").await;
+    assert_eq!(admin.post(&format!("/office/users/{id}/join"), &[("customer", "ACME")]).await.status, 422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_login_is_out_at_once_with_its_links_and_its_mail() {
+    let (app, smtp) = App::with_mail().await;
+    drop(smtp);
+    let (office, acme) = (app.office().await, app.acme().await);
+    app.stranger().post("/password-reset", &[("email", World::ACME)]).await;
+    let id = app.id(World::ACME).await;
+    assert_eq!(office.post(&format!("/office/users/{id}/disable"), &[]).await.status, 303);
+    assert_eq!(acme.get("/bols").await.status, 303);
+    assert_eq!(
+        app.rows("SELECT (SELECT count(*) FROM tokens), (SELECT count(*) FROM mails WHERE sent_at IS NULL)").await,
+        ["0|0"]
+    );
+    assert!(office.get(&format!("/office/users/{id}")).await.one(".facts").contains("Disabled"));
+    let login = app.stranger().post("/login", &[("email", World::ACME), ("password", PASSWORD)]).await;
+    assert_eq!(login.status, 422);
+    assert_eq!(office.post(&format!("/office/users/{id}/enable"), &[]).await.status, 303);
+    app.acme().await;
+    let events = app.events("action, detail->>'email'").await;
+    assert!(
+        events.contains(&format!("USER_DISABLED|{}", World::ACME))
+            && events.contains(&format!("USER_ENABLED|{}", World::ACME))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_shuts_out_themselves_or_the_last_administrator() {
+    let app = App::start().await;
+    let admin = app.user(World::ADMIN).await;
+    let id = app.id(World::ADMIN).await;
+    let own = admin.post(&format!("/office/users/{id}/disable"), &[]).await;
+    assert_eq!(own.status, 422);
+    assert!(own.one(".message.problem").contains("your own login"));
+    assert!(!admin.get(&format!("/office/users/{id}")).await.text().contains("/disable"));
+    let output = crate::support::primetrade(app.environment(), &["user", "disable", World::ADMIN], "").await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("last administrator"));
+    // Two who shut out each other: one stays.
+    app.sql(
+        "INSERT INTO users (email, name, role, password_hash) SELECT 'second@terminal.example', 'Second', role, password_hash \
+         FROM users WHERE email = 'admin@terminal.example'",
+    )
+    .await;
+    let second = app.user("second@terminal.example").await;
+    let other = app.id("second@terminal.example").await;
+    let (one, two) = (format!("/office/users/{other}/disable"), format!("/office/users/{id}/disable"));
+    let (one, two) = tokio::join!(admin.post(&one, &[]), second.post(&two, &[]));
+    let statuses = [one.status, two.status];
+    assert!(statuses.contains(&303), "{statuses:?}");
+    assert_eq!(app.rows("SELECT count(*) FROM users WHERE role = 'admin' AND active").await, ["1"], "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_companys_administrator_looks_after_that_company_and_nothing_else() {
+    let (app, mut smtp) = App::with_mail().await;
+    app.promote(World::ACME).await;
+    let acme = app.acme().await;
+    let page = acme.get("/people").await;
+    assert_eq!((page.status, page.all("h2")), (200, vec!["Acme Steel".to_owned()]));
+    assert!(acme.get("/bols").await.all(".mainnav a").contains(&"People".to_owned()));
+    // Extra fields have no say.
+    let mut form = person("jo@acme.example", "admin", "ACME");
+    form.extend([("customer", "RIVAL"), ("customer_id", "2"), ("is_admin", "false")]);
+    let answer = acme.post("/people", &form).await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/people?done=invited"));
+    let jo = accept(&app, &smtp.next().await).await;
+    assert_eq!(app.rows("SELECT role FROM users WHERE email = 'jo@acme.example'").await, ["customer"]);
+    assert_eq!(jo.get("/people").await.status, 403);
+    assert!(app.members("RIVAL").await.iter().all(|member| !member.starts_with("jo@")));
+    // Another company, and people out of reach, aren't there.
+    assert_eq!(acme.post("/people", &person("x@rival.example", "customer", "RIVAL")).await.status, 404);
+    let (rival, rival_id) = (app.id(World::RIVAL).await, app.world.rival.to_string());
+    let broker = app.id(World::BROKER).await;
+    for (id, company, change) in [
+        (&rival, &rival_id, "leave"),
+        (&rival, &rival_id, "admin"),
+        (&rival, &app.world.acme.to_string(), "leave"),
+        (&rival, &rival_id, "invite"),
+        (&broker, &rival_id, "leave"),
+        (&broker, &rival_id, "admin"),
+    ] {
+        let form = [("customer_id", company.as_str()), ("is_admin", "true")];
+        let answer = acme.post(&format!("/people/{id}/{change}"), &form).await;
+        assert_eq!(answer.status, 404, "{id} {company} {change}");
+    }
+    for change in ["disable", "enable", "name", "join"] {
+        let id = app.id(World::COLLEAGUE).await;
+        assert_eq!(
+            acme.post(&format!("/people/{id}/{change}"), &[("name", "x"), ("customer", "ACME")]).await.status,
+            404
+        );
+        assert_eq!(acme.post(&format!("/office/users/{id}/{change}"), &[("name", "x")]).await.status, 403);
+    }
+    // Removing counts at the next click; a broker keeps its other company.
+    let colleague = app.user(World::COLLEAGUE).await;
+    let (id, acme_id) = (app.id(World::COLLEAGUE).await, app.world.acme.to_string());
+    assert_eq!(acme.post(&format!("/people/{id}/leave"), &[("customer_id", &acme_id)]).await.status, 303);
+    let empty = colleague.get("/bols").await;
+    assert_eq!((empty.status, empty.all("tbody tr").len()), (200, 0));
+    assert_eq!(colleague.get(&format!("/bols/{}", World::ACME_BOL)).await.status, 404);
+    assert_eq!(acme.post(&format!("/people/{broker}/leave"), &[("customer_id", &acme_id)]).await.status, 303);
+    assert_eq!(app.user(World::BROKER).await.get("/bols").await.all("tbody .number"), [World::RIVAL_BOL]);
+    let events = app.events("action, user_email, customer_code, detail->>'email', detail->>'change'").await;
+    assert!(
+        events.contains(&"MEMBERSHIP_CHANGED|buyer@acme.example|ACME|broker@both.example|left".into()),
+        "{events:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_with_a_login_elsewhere_gets_the_company_too() {
+    let (app, mut smtp) = App::with_mail().await;
+    app.promote(World::ACME).await;
+    let acme = app.acme().await;
+    assert_eq!(acme.post("/people", &person(World::RIVAL, "", "ACME")).await.status, 303);
+    let mail = smtp.next().await;
+    assert_eq!(
+        (mail.to.as_str(), mail.subject.as_str()),
+        (World::RIVAL, "You now see the bills of lading of Acme Steel")
+    );
+    assert!(!mail.text.contains("token="));
+    let rival = app.rival().await;
+    assert!(rival.get("/bols").await.all("tbody .number").contains(&World::ACME_BOL.to_owned()));
+    for (email, message) in [
+        (World::RIVAL, "has a login for your company already"),
+        (World::OFFICE, "can't be invited here"),
+        (World::ADMIN, "can't be invited here"),
+        (World::DISABLED, "has a login for your company already"),
+    ] {
+        let answer = acme.post("/people", &person(email, "", "ACME")).await;
+        assert_eq!(answer.status, 422, "{email}");
+        assert!(answer.one("#ACME-email-error").contains(message), "{email}: {}", answer.one("#ACME-email-error"));
+    }
+    smtp.quiet(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_administrator_of_a_company_stays_one() {
+    let app = App::start().await;
+    app.promote(World::ACME).await;
+    let acme = app.acme().await;
+    let (own, company) = (app.id(World::ACME).await, app.world.acme.to_string());
+    for (change, is_admin) in [("leave", ""), ("admin", "false")] {
+        let answer =
+            acme.post(&format!("/people/{own}/{change}"), &[("customer_id", &company), ("is_admin", is_admin)]).await;
+        assert_eq!(answer.status, 422, "{change}");
+        assert!(answer.one(".message.problem").contains("only administrator of Acme Steel"));
+    }
+    // Somebody who has never set a password is no replacement.
+    let pending = app.id(World::NEW).await;
+    acme.post(&format!("/people/{pending}/admin"), &[("customer_id", &company), ("is_admin", "true")]).await;
+    assert_eq!(acme.post(&format!("/people/{own}/leave"), &[("customer_id", &company)]).await.status, 422);
+    let colleague = app.id(World::COLLEAGUE).await;
+    acme.post(&format!("/people/{colleague}/admin"), &[("customer_id", &company), ("is_admin", "true")]).await;
+    let other = app.user(World::COLLEAGUE).await;
+    // Two who take it from each other: one stays.
+    let form = [("customer_id", company.as_str()), ("is_admin", "false")];
+    let (one, two) = (format!("/people/{colleague}/admin"), format!("/people/{own}/admin"));
+    let (one, two) = tokio::join!(acme.post(&one, &form), other.post(&two, &form));
+    let left = app
+        .rows("SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id WHERE is_admin AND password_hash IS NOT NULL AND customer_id = 1")
+        .await;
+    assert_eq!(left, ["1"], "{} {}", one.status, two.status);
+    // The office may leave a company without one.
+    let office = app.office().await;
+    for id in [&own, &colleague, &pending] {
+        assert_eq!(office.post(&format!("/office/users/{id}/leave"), &[("customer_id", &company)]).await.status, 303);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_logins_are_for_those_who_look_after_them() {
+    let app = App::start().await;
+    let id = app.id(World::ACME).await;
+    let (auditor, acme) = (app.auditor().await, app.acme().await);
+    for actor in [&auditor, &acme] {
+        for path in ["/office/users".into(), format!("/office/users/{id}"), "/people".into()] {
+            assert_eq!(actor.get(&path).await.status, 403, "{path}");
+        }
+        assert_eq!(actor.post("/office/users", &person("jo@acme.example", "customer", "ACME")).await.status, 403);
+        assert_eq!(actor.post("/people", &person("jo@acme.example", "customer", "ACME")).await.status, 403);
+        assert_eq!(actor.post(&format!("/office/users/{id}/disable"), &[]).await.status, 403);
+    }
+    // An administrator whose company was deactivated looks after nobody.
+    app.promote(World::ACME).await;
+    assert_eq!(acme.get("/people").await.status, 200);
+    app.sql("UPDATE customers SET active = false WHERE code = 'ACME'").await;
+    assert_eq!(acme.get("/people").await.status, 403);
+    assert_eq!(acme.post("/people", &person("jo@acme.example", "customer", "ACME")).await.status, 403);
+    assert_eq!(app.rows("SELECT count(*) FROM users WHERE email = 'jo@acme.example'").await, ["0"]);
+}

@@ -1,0 +1,143 @@
+//! The office looks at the portal as a customer does: what the customer sees, nothing else, without changing anything,
+//! and on record under both names.
+
+use reqwest::Method;
+
+use crate::support::{Actor, Answer, App, World};
+
+async fn look(app: &App) -> Actor {
+    let office = app.office().await;
+    let begun = office.post("/office/customers/ACME/see-as", &[]).await;
+    assert_eq!((begun.status, begun.header("location")), (303, "/bols"));
+    office
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_customer_sees_and_nothing_else() {
+    let app = App::start().await;
+    let (office, acme) = (look(&app).await, app.acme().await);
+    let (seen, own) = (office.get("/bols").await, acme.get("/bols").await);
+    assert_eq!(seen.all("tbody .number"), own.all("tbody .number"));
+    assert_eq!(seen.all("thead th"), own.all("thead th"));
+    assert_eq!(seen.all(".mainnav a"), ["Bills of lading"]);
+    assert!(seen.one(".seeing p").contains("as Acme Steel does"), "the banner");
+    for path in [format!("/bols/{}", World::ACME_BOL), "/account".into(), "/nothing/here".into(), "/office".into()] {
+        assert_eq!(office.get(&path).await.all(".seeing").len(), 1, "{path}");
+    }
+    for (path, status) in [
+        (format!("/bols/{}", World::ACME_BOL), 200),
+        (format!("/bols/{}", World::RIVAL_BOL), 404),
+        (format!("/bols/{}", World::LOOSE_BOL), 404),
+        (format!("/bols/{}/download", World::RIVAL_BOL), 404),
+        ("/office".into(), 403),
+        ("/office/customers/ACME".into(), 403),
+        ("/people".into(), 403),
+    ] {
+        assert_eq!(office.get(&path).await.status, status, "{path}");
+    }
+    // It is this one session's business, and the role comes back with the end of it.
+    assert_eq!(app.office().await.get("/office").await.status, 200);
+    let end = office.post("/see-as/end", &[]).await;
+    assert_eq!((end.status, end.header("location")), (303, "/office/customers/ACME?done=looked"));
+    assert_eq!(office.get("/bols").await.all("tbody tr").len(), 5);
+    assert_eq!(office.post("/see-as/end", &[]).await.header("location"), "/", "there is nothing to end");
+    assert_eq!(app.stranger().post("/see-as/end", &[]).await.status, 303);
+}
+
+/// Every route of the table, by every method that changes things.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_can_be_changed() {
+    let app = App::start().await;
+    let office = look(&app).await;
+    let before = app.rows("SELECT (SELECT md5(string_agg(b::text, '' ORDER BY id)) FROM bols b), (SELECT count(*) FROM documents), \
+                           (SELECT md5(string_agg(c::text, '' ORDER BY id)) FROM customers c), (SELECT md5(string_agg(u::text, '' ORDER BY id)) FROM users u)").await;
+    let routes = include_str!("../../src/web/routes.rs");
+    let mut tried = 0;
+    for template in routes.split('"').skip(1).step_by(2).filter(|path| path.starts_with('/')) {
+        if ["/logout", "/see-as/end", "/login"].contains(&template) {
+            continue;
+        }
+        let path = template
+            .replace("{number}", World::ACME_BOL)
+            .replace("{id}", "1")
+            .replace("{code}", "ACME")
+            .replace("{change}", "active");
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+            let form = [
+                ("reason", "x"),
+                ("active", "false"),
+                ("customer", "RIVAL"),
+                ("notify", "never"),
+                ("name", "x"),
+                ("number", World::ACME_BOL),
+            ];
+            let answer = Answer::of(office.request(method.clone(), &path).form(&form)).await;
+            // Links of strangers, and asking for one, are nobody's in particular.
+            let is_strangers = ["/invitation", "/password", "/password-reset"].contains(&template);
+            assert!(
+                answer.status == 403 || answer.status == 405 || is_strangers || answer.status == 404,
+                "{method} {path}: {}",
+                answer.status
+            );
+            tried += usize::from(answer.status == 403);
+        }
+    }
+    assert!(tried > 25, "{tried}");
+    let after = app.rows("SELECT (SELECT md5(string_agg(b::text, '' ORDER BY id)) FROM bols b), (SELECT count(*) FROM documents), \
+                          (SELECT md5(string_agg(c::text, '' ORDER BY id)) FROM customers c), (SELECT md5(string_agg(u::text, '' ORDER BY id)) FROM users u)").await;
+    assert_eq!(before, after);
+    let refused = office.post("/office/customers/ACME", &[("name", "x")]).await;
+    assert_eq!((refused.status, refused.one("h1")), (403, "You are looking as a customer".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_view_is_on_record_under_both_names() {
+    let app = App::start().await;
+    let office = look(&app).await;
+    office.get("/bols?q=sesame").await;
+    office.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    let link = office.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    assert_eq!((link.status, link.header("location").contains("/files/")), (303, true));
+    office.get(&format!("/documents/{}/download?inline=1", app.world.acme_documents[2])).await;
+    office.get(&format!("/bols/{}", World::RIVAL_BOL)).await;
+    office.post("/office/bols", &[]).await;
+    office.post("/see-as/end", &[]).await;
+    let events = app
+        .events("action, outcome, user_email, user_role, coalesce(customer_code, '-'), coalesce(detail->>'seen_as', '-'), coalesce(detail->>'path', '-')")
+        .await;
+    let who = "clerk@terminal.example|office|ACME|ACME";
+    let expected = [
+        "LOGIN_SUCCEEDED|success|clerk@terminal.example|office|-|-|-".to_owned(),
+        "SEE_AS_STARTED|success|clerk@terminal.example|office|ACME|-|-".into(),
+        format!("SEEN_AS|success|{who}|/bols"),
+        format!("SEEN_AS|success|{who}|/bols/PRT-2025-0001"),
+        format!("BOL_VIEWED|success|{who}|-"),
+        format!("SEEN_AS|success|{who}|/bols/PRT-2025-0001/download"),
+        format!("BOL_DOWNLOADED|success|{who}|-"),
+        format!("SEEN_AS|success|{who}|/documents/3/download"),
+        format!("BOL_PREVIEWED|success|{who}|-"),
+        format!("SEEN_AS|success|{who}|/bols/PRT-2025-0003"),
+        "ACCESS_DENIED|denied|clerk@terminal.example|office|-|ACME|-".into(),
+        format!("ACCESS_DENIED|denied|{who}|/office/bols"),
+        format!("SEE_AS_ENDED|success|{who}|-"),
+    ];
+    assert_eq!(events, expected);
+    // It doesn't count as the customer's having fetched anything, nor does the customer see it.
+    assert_eq!(app.rows("SELECT count(*) FROM bol_opens WHERE fetched_for IS NOT NULL").await, ["0"]);
+    let history = app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    assert!(!history.text().contains(World::OFFICE));
+}
+
+/// The second lock knows the role too: in a customer's scope nobody writes events under another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_of_the_office_only() {
+    let app = App::start().await;
+    let acme = app.acme().await;
+    app.sql("UPDATE sessions SET seeing_as = (SELECT id FROM customers WHERE code = 'RIVAL')").await;
+    assert_eq!(acme.get("/bols").await.all("tbody .number").len(), 3, "a customer's session looks as nobody");
+    assert_eq!(acme.get(&format!("/bols/{}", World::RIVAL_BOL)).await.status, 404);
+    let auditor = app.auditor().await;
+    app.sql("UPDATE sessions SET seeing_as = (SELECT id FROM customers WHERE code = 'RIVAL')").await;
+    assert_eq!(auditor.get("/bols").await.all("tbody tr").len(), 5);
+    assert_eq!(auditor.get(&format!("/bols/{}", World::RIVAL_BOL)).await.status, 403);
+}

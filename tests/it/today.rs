@@ -1,0 +1,70 @@
+//! The office's first page.
+
+use chrono::{Datelike, Days};
+
+use crate::support::{App, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loads_and_tons_today_and_by_week() {
+    let app = App::start().await;
+    let today = app.clock.now().with_timezone(&chrono_tz::America::New_York).date_naive();
+    let monday = today - Days::new(today.weekday().num_days_from_monday().into());
+    let last_week = monday - Days::new(3);
+    app.sql(&format!(
+        "UPDATE bols SET bol_date = '{today}', net_lb = 46900, gross_lb = NULL, tare_lb = NULL WHERE number = 'PRT-2025-0001';
+         UPDATE bols SET bol_date = '{today}', net_lb = 43110, gross_lb = NULL, tare_lb = NULL WHERE number = 'PRT-2025-0003';
+         UPDATE bols SET bol_date = '{today}' WHERE number = 'PRT-2025-0002';
+         UPDATE bols SET bol_date = '{last_week}', net_lb = 40000, gross_lb = NULL, tare_lb = NULL WHERE number = 'PRT-2025-0005'"
+    ))
+    .await;
+    let office = app.office().await;
+    assert_eq!(office.get("/").await.header("location"), "/office");
+    let page = office.get("/office").await;
+    // Without the one that is void: 90,010 lb.
+    assert_eq!(page.all(".glance .figure")[..2], ["45.01 net tons", "45.01 net tons"]);
+    assert_eq!(page.all(".glance .hint")[0], "2 loads");
+    let weeks = page.all("#weeks-table td");
+    assert_eq!(weeks.len(), 24);
+    assert_eq!(weeks[22..], ["45", "2"]);
+    assert_eq!(weeks[19..21], ["20", "1"]);
+    assert_eq!(page.all("svg.chart rect").len(), 8);
+    assert_eq!(page.attributes("svg.chart .now rect", "height"), ["96"]);
+    assert!(!page.text().contains("style="));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_and_what_is_missing() {
+    let app = App::start().await;
+    let today = app.clock.now().with_timezone(&chrono_tz::America::New_York).date_naive();
+    let (recent, long) = (today - Days::new(6), today - Days::new(8));
+    app.sql(&format!(
+        "UPDATE bols SET bol_date = '{recent}' WHERE number = 'PRT-2025-0003';
+         UPDATE bols SET bol_date = '{long}' WHERE number IN ('PRT-2025-0001', 'PRT-2025-0002', 'PRT-2025-0005')"
+    ))
+    .await;
+    let office = app.office().await;
+    let page = office.get("/office").await;
+    // The first has its signed copy, the second is void, the third is too new, the fourth long forgotten.
+    assert_eq!(page.all("section:has(#unsigned) tbody a"), [World::ACME_BARE]);
+    assert_eq!(page.all(".glance .hint")[2], "1 BOL without a customer");
+    // The days are the office's to say.
+    for (unsigned, collect, field) in
+        [("0", "3", "unsigned"), ("61", "3", "unsigned"), ("7", "x", "collect"), ("7", "", "collect")]
+    {
+        let answer =
+            office.post("/office/settings/days", &[("unsigned_days", unsigned), ("collect_days", collect)]).await;
+        assert_eq!(answer.status, 422);
+        assert!(answer.one(&format!("#{field}_days-error")).contains("from 1 to 60"));
+        assert_eq!(
+            answer.attributes(&format!("#{field}_days"), "value"),
+            [if field == "unsigned" { unsigned } else { collect }]
+        );
+    }
+    let saved = office.post("/office/settings/days", &[("unsigned_days", "5"), ("collect_days", "2")]).await;
+    assert_eq!(saved.header("location"), "/office/settings?done=days");
+    let page = office.get("/office").await;
+    assert_eq!(page.all("section:has(#unsigned) tbody a"), [World::ACME_BARE, World::RIVAL_BOL]);
+    assert!(page.one("h2#unsigned").starts_with("No signed copy after 5 days"));
+    let events = app.events("action, detail->'after'->>'unsigned_days'").await;
+    assert!(events.contains(&"SETTINGS_CHANGED|5".into()), "{events:?}");
+}
