@@ -219,7 +219,8 @@ impl Figures {
 impl WaitingRow {
     fn new(waiting: Waiting, site: &Site) -> Self {
         const SHOWN: usize = 6;
-        let oldest = waiting.bols.first().map(|bol| moment(bol.visible_since, site.time_zone).text);
+        let oldest =
+            waiting.bols.first().map(|bol| page::date(bol.visible_since.with_timezone(&site.time_zone).date_naive()));
         Self {
             count: match waiting.bols.len() {
                 1 => "1 BOL".into(),
