@@ -19,7 +19,7 @@ async fn link(app: &App, smtp: &mut Smtp, email: &str) -> String {
     smtp.next().await.link(&format!("{}/password?token=", app.url))
 }
 
-fn form<'a>(link: &'a str) -> [(&'static str, &'a str); 3] {
+fn form(link: &str) -> [(&'static str, &str); 3] {
     [("token", link.rsplit('=').next().unwrap()), ("new_password", CHOSEN), ("repeat_password", CHOSEN)]
 }
 
