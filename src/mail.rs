@@ -13,7 +13,41 @@ pub use letter::{Item, Letter, News};
 pub use link::LinkKey;
 pub use postman::Postman;
 
-/// Can mail be sent to this? As the library that sends it reads addresses.
+/// Can mail be sent to this? As the library that sends it reads addresses, without the quoted ones that nobody has.
 pub fn is_address(text: &str) -> bool {
-    text.len() <= 254 && text.parse::<lettre::Address>().is_ok()
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>' | ',' | ';' | '\\');
+    text.len() <= 254
+        && !text.contains(is_odd)
+        && text.matches('@').count() == 1
+        && text.parse::<lettre::Address>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_address;
+
+    #[test]
+    fn addresses() {
+        for good in ["jo@acme.example", "j.o+bol@mail.acme.example", "jo@m\u{fc}ller.example", "J@A.EXAMPLE"] {
+            assert!(is_address(good), "{good}");
+        }
+        let long = format!("{}@acme.example", "x".repeat(250));
+        for bad in [
+            "",
+            "jo",
+            "@acme.example",
+            "jo@",
+            "jo@a@b",
+            "\"j o\"@acme.example",
+            "\"j@o\"@acme.example",
+            "jo@acme.example\r\nBcc: x@y.example",
+            "jo@acme.example,x@y.example",
+            "Jo <jo@acme.example>",
+            "jo\u{a0}@acme.example",
+            "jo@acme example",
+            &long,
+        ] {
+            assert!(!is_address(bad), "{bad}");
+        }
+    }
 }

@@ -56,6 +56,7 @@ CREATE TABLE mails (
 );
 CREATE INDEX mails_due ON mails (due_at) WHERE sent_at IS NULL AND failed_at IS NULL;
 CREATE INDEX mails_failed ON mails (failed_at DESC) WHERE failed_at IS NOT NULL;
+CREATE INDEX mails_address ON mails (lower(to_address), created_at);
 CREATE INDEX mails_user ON mails (user_id, purpose) WHERE user_id IS NOT NULL;
 CREATE INDEX mails_ended ON mails (coalesce(sent_at, failed_at)) WHERE sent_at IS NOT NULL OR failed_at IS NOT NULL;
 COMMENT ON TABLE mails IS 'The outbox: written in the transaction of what a mail tells of, sent afterwards, tried again until it is taken or given up.';

@@ -7,6 +7,8 @@
 use chrono::TimeDelta;
 use diesel::dsl::exists;
 use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind::UniqueViolation;
+use diesel::result::Error::DatabaseError;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
@@ -22,6 +24,8 @@ use crate::mail::{self, Letter, LinkKey, outbox};
 
 /// Logins of one company at the most: an administrator of a company can have mail sent to anybody, but not to everybody.
 const MOST_OF_A_COMPANY: i64 = 200;
+/// Mails to one address, after which nobody is invited there for a while.
+const MOST_MAILS_AN_HOUR: i64 = 5;
 /// A second click, rather than a second mail.
 const RESEND_AFTER: TimeDelta = TimeDelta::minutes(1);
 
@@ -143,7 +147,15 @@ impl Manager<'_> {
     /// asking is the administrator of that company.
     pub async fn invite(&self, person: &NewPerson<'_>) -> Result<(), PeopleError> {
         let read = Read::new(person, &self.authority())?;
-        self.db.transaction(async |connection: &mut AsyncPgConnection| self.invited(connection, &read).await).await?
+        let invited =
+            self.db.transaction(async |connection: &mut AsyncPgConnection| self.invited(connection, &read).await);
+        match invited.await {
+            // Somebody else has just invited the same person.
+            Err(DbError::Query(DatabaseError(UniqueViolation, _))) => {
+                Err(PeopleError::Fields(vec![("email", THERE_ALREADY.into())]))
+            }
+            other => other?,
+        }
     }
 
     async fn invited(&self, connection: &mut AsyncPgConnection, read: &Read<'_>) -> Change<()> {
@@ -170,20 +182,17 @@ impl Manager<'_> {
                 );
             }
         }
+        if self.is_pestered(connection, read.email).await? {
+            return wrong("email", PESTERED);
+        }
         if let Some(user) = users::by_email(connection, read.email).await? {
             return match (&authority, companies.as_slice()) {
                 (Authority::Companies(_), [company]) => self.joined(connection, &user, company, read.is_admin).await,
-                _ => wrong(
-                    "email",
-                    "There is a login with this address already. Find it in the list below to change it.",
-                ),
+                _ => wrong("email", THERE_ALREADY),
             };
         }
         let new = NewUser { email: read.email, name: &read.name, role: read.role.as_str(), password_hash: None };
-        let id = match new.insert(connection).await {
-            Ok(id) => id,
-            Err(error) => return Err(error),
-        };
+        let id = new.insert(connection).await?;
         let seats: Vec<_> = companies
             .iter()
             .map(|company| NewMembership { user_id: id, customer_id: company.id, is_admin: read.is_admin })
@@ -198,6 +207,12 @@ impl Manager<'_> {
             event = event.about(only.id, &only.code);
         }
         audit::record(connection, &event).await.map(Ok)
+    }
+
+    /// Somebody who invites and removes the same person again and again has mail sent to a stranger.
+    async fn is_pestered(&self, connection: &mut AsyncPgConnection, email: &str) -> QueryResult<bool> {
+        let since = self.clock.now() - TimeDelta::hours(1);
+        Ok(outbox::written(connection, email, since).await? >= MOST_MAILS_AN_HOUR)
     }
 
     async fn send_invitation(
@@ -266,6 +281,9 @@ impl Manager<'_> {
             }
             if !user.active {
                 return refused("This login is disabled. Enable it first.");
+            }
+            if self.is_pestered(connection, &user.email).await? {
+                return refused(PESTERED);
             }
             let recent = tokens::table
                 .filter(tokens::user_id.eq(id))
@@ -463,6 +481,8 @@ impl Manager<'_> {
     }
 }
 
+const PESTERED: &str = "This address has been written several times within the hour. Try again later.";
+const THERE_ALREADY: &str = "There is a login with this address already. Find it in the list below to change it.";
 pub const LAST_ADMIN: &str = "This is the last administrator who can log in. Make another one first.";
 
 /// Shuts a login out with its sessions, its links and the mails that wait for it, or lets it in again. `false`: it is the

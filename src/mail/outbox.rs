@@ -13,6 +13,8 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 /// Taken by a process, and back in the queue after this should that process die.
 const LEASE: TimeDelta = TimeDelta::minutes(3);
 
+diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
+
 #[derive(Insertable)]
 #[diesel(table_name = mails)]
 struct NewMail<'a> {
@@ -58,6 +60,16 @@ pub async fn post(
         serde_json::to_value(letter).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
     let row = NewMail { to_address, user_id, purpose, letter, created_at: now, due_at: now };
     diesel::insert_into(mails::table).values(row).execute(connection).await.map(drop)
+}
+
+/// How many mails this address was written since then.
+pub async fn written(connection: &mut AsyncPgConnection, address: &str, since: DateTime<Utc>) -> QueryResult<i64> {
+    mails::table
+        .filter(lower(mails::to_address).eq(address.to_lowercase()))
+        .filter(mails::created_at.gt(since))
+        .count()
+        .get_result(connection)
+        .await
 }
 
 /// Takes back what waits for this user: all of it, or that of one purpose. What is under way may still arrive.

@@ -21,7 +21,7 @@ pub struct Background {
 }
 
 impl Background {
-    pub const CONNECTIONS: usize = 2;
+    pub const CONNECTIONS: usize = 3;
 
     /// For as long as it is polled.
     pub async fn run(self) {

@@ -1,5 +1,6 @@
 //! Who may look after which logins: the office, an administrator, a company's own administrators, and nobody else.
 
+use crate::mail::until;
 use crate::support::{Actor, App, Mail, PASSWORD, World};
 
 const CHOSEN: &str = "four barges upstream 1851";
@@ -69,6 +70,21 @@ async fn the_office_invites_somebody_who_then_sees_the_companys_bols() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_who_invite_the_same_person_at_once_are_one_invitation() {
+    let app = App::start().await;
+    let (office, admin) = (app.office().await, app.user(World::ADMIN).await);
+    for n in 0..5 {
+        let email = format!("jo{n}@acme.example");
+        let form = person(&email, "customer", "ACME");
+        let (one, two) = tokio::join!(office.post("/office/users", &form), admin.post("/office/users", &form));
+        let mut statuses = [one.status, two.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [303, 422]);
+    }
+    assert_eq!(app.rows("SELECT count(*) FROM mails WHERE purpose = 'invitation'").await, ["5"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_invitation_sent_again_replaces_the_former_one() {
     let (app, mut smtp) = App::with_mail().await;
     let office = app.office().await;
@@ -97,6 +113,7 @@ async fn what_was_typed_is_kept_beside_what_is_wrong() {
     for (form, field, message) in [
         (person("jane", "customer", "ACME"), "email", "isn't an e-mail address"),
         (person("", "customer", "ACME"), "email", "Give the e-mail address"),
+        (person("\"j o\"@acme.example", "customer", "ACME"), "email", "isn't an e-mail address"),
         (person("a@b.example\r\nBcc: c@d.example", "customer", "ACME"), "email", "isn't an e-mail address"),
         (person("jo@acme.example", "customer", ""), "customer", "Choose the company"),
         (person("jo@acme.example", "customer", "NOBODY"), "customer", "NOBODY isn't one of"),
@@ -293,6 +310,31 @@ async fn somebody_with_a_login_elsewhere_gets_the_company_too() {
         assert!(answer.one("#ACME-email-error").contains(message), "{email}: {}", answer.one("#ACME-email-error"));
     }
     smtp.quiet(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_pestered_with_invitations() {
+    let app = App::start().await;
+    app.promote(World::ACME).await;
+    let acme = app.acme().await;
+    let (stranger, company) = ("victim@elsewhere.example", app.world.acme.to_string());
+    let mut refused = String::new();
+    for _ in 0..8 {
+        let answer = acme.post("/people", &person(stranger, "", "ACME")).await;
+        if answer.status == 422 {
+            refused = answer.one("#ACME-email-error");
+            break;
+        }
+        // What is replaced before it was sent bothers nobody.
+        until(&app, "SELECT count(*) FROM mails WHERE sent_at IS NULL", &["0"]).await;
+        let id = app.id(stranger).await;
+        assert_eq!(acme.post(&format!("/people/{id}/leave"), &[("customer_id", &company)]).await.status, 303);
+    }
+    assert!(refused.contains("several times within the hour"), "{refused}");
+    let written = format!("SELECT count(*) FROM mails WHERE to_address = '{stranger}'");
+    assert!(app.rows(&written).await.concat().parse::<i64>().unwrap() <= 5);
+    app.clock.advance(chrono::TimeDelta::hours(1));
+    assert_eq!(app.acme().await.post("/people", &person(stranger, "", "ACME")).await.status, 303);
 }
 
 #[tokio::test(flavor = "multi_thread")]
