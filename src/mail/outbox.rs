@@ -62,9 +62,15 @@ pub async fn post(
     diesel::insert_into(mails::table).values(row).execute(connection).await.map(drop)
 }
 
-/// How many mails this address was written since then.
-pub async fn written(connection: &mut AsyncPgConnection, address: &str, since: DateTime<Utc>) -> QueryResult<i64> {
+/// How many mails of these purposes this address was written since then.
+pub async fn written(
+    connection: &mut AsyncPgConnection,
+    address: &str,
+    purposes: &[&str],
+    since: DateTime<Utc>,
+) -> QueryResult<i64> {
     mails::table
+        .filter(mails::purpose.eq_any(purposes))
         .filter(lower(mails::to_address).eq(address.to_lowercase()))
         .filter(mails::created_at.gt(since))
         .count()

@@ -1,0 +1,138 @@
+//! Which companies somebody serves, and who looks after a company's people.
+
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::json;
+
+use super::{Authority, Change, Manager, PeopleError, refused, wrong};
+use crate::accounts::customers::{self as companies, Customer};
+use crate::accounts::users::{self, NewMembership};
+use crate::accounts::{Role, User};
+use crate::audit::{self, Action};
+use crate::db::schema::{customers, memberships, users as table};
+
+impl Manager<'_> {
+    /// Gives somebody another company.
+    pub async fn join(&self, id: i64, code: &str, is_admin: bool) -> Result<(), PeopleError> {
+        self.with_user(id, async |connection, user| {
+            if matches!(self.authority(), Authority::Companies(_)) {
+                return Ok(Err(PeopleError::NotFound));
+            }
+            if user.role != Role::Customer.as_str() {
+                return wrong("customer", "Only logins of customers belong to companies.");
+            }
+            let company = companies::with_codes(connection, &[code.to_owned()]).await?.pop();
+            let Some(company) = company.filter(|company| company.active) else {
+                return wrong("customer", "Choose a customer of the list.");
+            };
+            let theirs = memberships::table.find((id, company.id));
+            if diesel::select(exists(theirs)).get_result(connection).await? {
+                return wrong("customer", "This login has that company already.");
+            }
+            users::add_memberships(connection, &[NewMembership { user_id: id, customer_id: company.id, is_admin }])
+                .await?;
+            self.record_membership(connection, user, &company, json!({"change": "joined", "admin": is_admin}))
+                .await
+                .map(Ok)
+        })
+        .await
+    }
+
+    /// Takes a company away from somebody, at once.
+    pub async fn leave(&self, id: i64, company: i64) -> Result<(), PeopleError> {
+        self.with_seat(id, company, async |connection, user, company, was_admin| {
+            if was_admin && let Some(why) = self.last_of_company(connection, user.id, company).await? {
+                return refused(why);
+            }
+            diesel::delete(memberships::table.find((user.id, company.id))).execute(connection).await?;
+            self.record_membership(connection, user, company, json!({"change": "left"})).await.map(Ok)
+        })
+        .await
+    }
+
+    /// Makes somebody the administrator of a company, or no longer.
+    pub async fn set_admin(&self, id: i64, company: i64, is_admin: bool) -> Result<(), PeopleError> {
+        self.with_seat(id, company, async |connection, user, company, was_admin| {
+            if was_admin == is_admin {
+                return Ok(Ok(()));
+            }
+            if was_admin && let Some(why) = self.last_of_company(connection, user.id, company).await? {
+                return refused(why);
+            }
+            diesel::update(memberships::table.find((user.id, company.id)))
+                .set(memberships::is_admin.eq(is_admin))
+                .execute(connection)
+                .await?;
+            let detail = json!({"change": "administrator", "admin": is_admin});
+            self.record_membership(connection, user, company, detail).await.map(Ok)
+        })
+        .await
+    }
+
+    /// A company's own people keep one administrator; the office may do without.
+    async fn last_of_company(
+        &self,
+        connection: &mut AsyncPgConnection,
+        user_id: i64,
+        company: &Customer,
+    ) -> QueryResult<Option<String>> {
+        if !matches!(self.authority(), Authority::Companies(_)) {
+            return Ok(None);
+        }
+        let others = memberships::table
+            .inner_join(table::table)
+            .filter(memberships::customer_id.eq(company.id))
+            .filter(memberships::is_admin)
+            .filter(memberships::user_id.ne(user_id))
+            .filter(table::active)
+            .filter(table::password_hash.is_not_null());
+        let is_last = !diesel::select(exists(others)).get_result::<bool>(connection).await?;
+        Ok(is_last.then(|| {
+            format!("This is the only administrator of {}. Make somebody else one first; they must have set their password.", company.name)
+        }))
+    }
+
+    /// Somebody's place in a company within reach. The company is locked first: of two administrators who each take the
+    /// other's place away, one is refused.
+    async fn with_seat<T>(
+        &self,
+        id: i64,
+        company: i64,
+        change: impl AsyncFnOnce(&mut AsyncPgConnection, &User, &Customer, bool) -> Change<T>,
+    ) -> Result<T, PeopleError> {
+        let authority = self.authority();
+        self.db
+            .transaction(async |connection: &mut AsyncPgConnection| {
+                let company: Option<Customer> = customers::table
+                    .find(company)
+                    .select(Customer::as_select())
+                    .for_no_key_update()
+                    .first(connection)
+                    .await
+                    .optional()?;
+                let company = company.filter(|company| authority.covers_company(company.id));
+                let (Some(company), Some(user)) = (company, users::lock(connection, id).await?) else {
+                    return Ok(Err(PeopleError::NotFound));
+                };
+                let seat = memberships::table.find((id, company.id)).select(memberships::is_admin);
+                match seat.first(connection).await.optional()? {
+                    Some(was_admin) => change(connection, &user, &company, was_admin).await,
+                    None => Ok(Err(PeopleError::NotFound)),
+                }
+            })
+            .await?
+    }
+
+    pub(super) async fn record_membership(
+        &self,
+        connection: &mut AsyncPgConnection,
+        user: &User,
+        company: &Customer,
+        detail: serde_json::Value,
+    ) -> QueryResult<()> {
+        let event =
+            self.event(Action::MembershipChanged).about(company.id, &company.code).detail(json!({"email": user.email}));
+        audit::record(connection, &event.detail(detail)).await
+    }
+}
