@@ -190,6 +190,11 @@ impl Drop for Lease {
     }
 }
 
+diesel::define_sql_function! {
+    /// As the indexes over addresses have it.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
 /// A fragment that somebody looks for, for `ILIKE`, with its own signs taken literally.
 pub fn fragment(typed: &str) -> String {
     let typed: String = typed.trim().chars().filter(|c| *c != '\0').take(100).collect();

@@ -146,24 +146,36 @@ struct Fresh {
     kind: String,
 }
 
+#[derive(Default)]
+struct Bol<'a> {
+    id: i64,
+    is_void: bool,
+    kinds: Vec<&'a str>,
+}
+
 /// By company and BOL, each kind of document once.
 fn news<'a>(fresh: impl IntoIterator<Item = &'a Fresh>) -> Vec<News> {
-    let mut companies: BTreeMap<&str, BTreeMap<&str, (bool, Vec<&str>)>> = BTreeMap::new();
+    let mut companies: BTreeMap<(&str, i64), BTreeMap<&str, Bol<'_>>> = BTreeMap::new();
     let mut seen = HashSet::new();
     for one in fresh {
         if seen.insert((one.customer_id, one.bol_id, one.kind.as_str())) {
-            let bol = companies.entry(&one.company).or_default().entry(&one.number).or_default();
-            bol.0 = one.is_void;
-            bol.1.push(one.kind.parse().map_or("Document", Kind::label));
+            let bol = companies.entry((&one.company, one.customer_id)).or_default().entry(&one.number).or_default();
+            (bol.id, bol.is_void) = (one.bol_id, one.is_void);
+            bol.kinds.push(one.kind.parse().map_or("Document", Kind::label));
         }
     }
-    let item = |(number, (is_void, kinds)): (&str, (bool, Vec<&str>))| {
-        let what = kinds.join(", ");
-        Item { number: number.into(), what: if is_void { format!("{what} (void)") } else { what } }
+    let item = |(number, bol): (&str, Bol<'_>)| {
+        let what = bol.kinds.join(", ");
+        let what = if bol.is_void { format!("{what} (void)") } else { what };
+        Item { bol_id: bol.id, number: number.into(), what }
     };
     companies
         .into_iter()
-        .map(|(company, bols)| News { company: company.into(), items: bols.into_iter().map(item).collect() })
+        .map(|((company, customer_id), bols)| News {
+            customer_id,
+            company: company.into(),
+            items: bols.into_iter().map(item).collect(),
+        })
         .collect()
 }
 
@@ -198,12 +210,17 @@ mod tests {
             fresh("Acme", "B-22", "bol"),
             fresh("Acme", "B-22", "invoice"),
         ];
-        let item = |number: &str, what: &str| Item { number: number.into(), what: what.into() };
+        let item =
+            |number: &str, what: &str| Item { bol_id: number.len() as i64, number: number.into(), what: what.into() };
         assert_eq!(
             news(&all),
             [
-                News { company: "Acme".into(), items: vec![item("B-22", "Bill of lading, Invoice (void)")] },
-                News { company: "Rival".into(), items: vec![item("B-1", "Bill of lading")] },
+                News {
+                    customer_id: 4,
+                    company: "Acme".into(),
+                    items: vec![item("B-22", "Bill of lading, Invoice (void)")]
+                },
+                News { customer_id: 5, company: "Rival".into(), items: vec![item("B-1", "Bill of lading")] },
             ]
         );
     }

@@ -12,7 +12,8 @@ use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::users as table;
 use crate::db::{Database, DbError, DbResult};
-use crate::mail::{Letter, outbox};
+use crate::mail::Letter;
+use crate::mail::outbox::{self, To};
 
 pub struct NewPassword<'a> {
     pub current: &'a str,
@@ -93,7 +94,7 @@ pub async fn change_password(
         let event = Event::new(Action::PasswordChanged, Outcome::Success, viewer.actor(), origin);
         audit::record(connection, &event).await?;
         let letter = Letter::PasswordChanged { name: viewer.name.clone() };
-        outbox::post(connection, now, &viewer.email, Some(viewer.user_id), &letter).await.map(|()| true)
+        outbox::post(connection, now, To::new(&viewer.email, Some(viewer.user_id)), &letter).await.map(|()| true)
     });
     // Somebody else has set another password meanwhile, by a link for instance.
     if changed.await? { Ok(()) } else { Err(ChangeError::Current) }

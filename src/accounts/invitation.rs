@@ -15,7 +15,8 @@ use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::{tokens, users};
 use crate::db::{Database, DbError, DbResult};
-use crate::mail::{Letter, LinkKey, outbox};
+use crate::mail::outbox::{self, To};
+use crate::mail::{Letter, LinkKey};
 
 /// Of an invitation.
 pub const LIFE: TimeDelta = TimeDelta::days(7);
@@ -160,6 +161,10 @@ async fn use_up(
     hash: &str,
 ) -> DbResult<bool> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
+        // The user first, as everybody else who changes a login.
+        if !super::users::lock(connection, user.id).await?.is_some_and(|user| user.active) {
+            return Ok(false);
+        }
         let used = diesel::delete(tokens::table.find(token.hash()).filter(tokens::expires_at.gt(now)));
         if used.execute(connection).await? == 0 {
             return Ok(false);
@@ -176,7 +181,7 @@ async fn use_up(
         // For the first password nobody has to be warned.
         if user.password_hash.is_some() {
             let letter = Letter::PasswordChanged { name: user.name.clone() };
-            outbox::post(connection, now, &user.email, Some(user.id), &letter).await?;
+            outbox::post(connection, now, To::new(&user.email, Some(user.id)), &letter).await?;
         }
         Ok(true)
     })

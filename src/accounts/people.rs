@@ -162,6 +162,10 @@ impl Manager<'_> {
     ) -> Result<T, PeopleError> {
         self.db
             .transaction(async |connection: &mut AsyncPgConnection| {
+                if self.authority() == Authority::Everybody {
+                    // In one order before anybody else, so that two administrators don't wait for each other.
+                    lock_administrators(connection).await?;
+                }
                 let Some(user) = users::lock(connection, id).await? else { return Ok(Err(PeopleError::NotFound)) };
                 let within = match self.authority() {
                     Authority::Companies(ids) => {
@@ -178,23 +182,29 @@ impl Manager<'_> {
     }
 }
 
+/// Characters.
+const MOST_OF_A_NAME: usize = 100;
 pub const LAST_ADMIN: &str = "This is the last administrator who can log in. Make another one first.";
+
+/// Those who can log in. Locked, so that two can't shut out each other.
+async fn lock_administrators(connection: &mut AsyncPgConnection) -> QueryResult<Vec<i64>> {
+    table::table
+        .filter(table::role.eq(Role::Admin.as_str()))
+        .filter(table::active)
+        .filter(table::password_hash.is_not_null())
+        .order(table::id)
+        .select(table::id)
+        .for_update()
+        .load(connection)
+        .await
+}
 
 /// Shuts a login out with its sessions, its links and the mails that wait for it, or lets it in again. `false`: it is the
 /// last administrator's.
 pub async fn set_active(connection: &mut AsyncPgConnection, user: &User, active: bool) -> QueryResult<bool> {
     if !active {
         if user.role == Role::Admin.as_str() {
-            // Locked, so that two administrators can't shut out each other.
-            let admins: Vec<i64> = table::table
-                .filter(table::role.eq(Role::Admin.as_str()))
-                .filter(table::active)
-                .filter(table::password_hash.is_not_null())
-                .order(table::id)
-                .select(table::id)
-                .for_update()
-                .load(connection)
-                .await?;
+            let admins = lock_administrators(connection).await?;
             if !admins.iter().any(|id| *id != user.id) {
                 return Ok(false);
             }
@@ -212,10 +222,18 @@ fn one_line(typed: &str) -> String {
     clean.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A mail greets somebody by name: it has no room for an address or a link, nor for what can't be seen.
 fn wrong_name(name: &str) -> Option<String> {
+    let hidden = |c: char| matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     match name.chars().count() {
         0 => Some("Give the person's name.".into()),
-        1..=200 => None,
-        _ => Some("Use at most 200 characters.".into()),
+        _ if name.contains(['/', '@', ':', '<', '>'])
+            || name.to_lowercase().contains("www.")
+            || name.contains(hidden) =>
+        {
+            Some("Give just the name, without addresses and signs.".into())
+        }
+        1..=MOST_OF_A_NAME => None,
+        _ => Some(format!("Use at most {MOST_OF_A_NAME} characters.")),
     }
 }

@@ -19,7 +19,8 @@ use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::tokens;
 use crate::db::{Database, DbError};
-use crate::mail::{Letter, LinkKey, outbox};
+use crate::mail::outbox::{self, To};
+use crate::mail::{Letter, LinkKey};
 
 /// A link that was sent so recently is on its way.
 const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(5);
@@ -73,7 +74,7 @@ async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, em
         }
         let seed = invitation::mailed(connection, now, user.id, Purpose::Reset, links).await?;
         let letter = Letter::Reset { name: user.name.clone(), seed, minutes: RESET_LIFE.num_minutes() };
-        outbox::post(connection, now, &user.email, Some(user.id), &letter).await?;
+        outbox::post(connection, now, To::new(&user.email, Some(user.id)), &letter).await?;
         // Whoever asks is a stranger; that it is about this login is all there is to say.
         let actor = Actor { user_id: None, email: &user.email, role: None, seen_as: None };
         let event = Event::new(Action::PasswordResetRequested, Outcome::Success, actor, origin);

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use crate::db::lower;
 use crate::db::schema::{memberships, users};
 
 /// What a login is for. Admin is office plus audit plus users of every role.
@@ -82,8 +83,6 @@ pub struct NewMembership {
     pub customer_id: i64,
     pub is_admin: bool,
 }
-
-diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
 
 /// An e-mail address in the one spelling that everything goes by which compares addresses: the search for the user, what
 /// failed log-ins are counted under, and the cookie of a known device.

@@ -190,6 +190,7 @@ diesel::table! {
         last_error -> Text,
         sent_at -> Nullable<Timestamptz>,
         failed_at -> Nullable<Timestamptz>,
+        caused_by -> Nullable<Int8>,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the portal writes to people. Each letter is said once, as a subject, paragraphs, lists and one thing to do; a
 //! text and an HTML template set it, so that both always say the same.
 
+use std::collections::HashSet;
+
 use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -31,12 +33,14 @@ pub enum Letter {
 /// Of one company.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
+    pub customer_id: i64,
     pub company: String,
     pub items: Vec<Item>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
+    pub bol_id: i64,
     pub number: String,
     /// "Bill of lading, scale ticket"
     pub what: String,
@@ -106,6 +110,34 @@ impl Letter {
                 Self::Reset { minutes, .. } => TimeDelta::minutes(*minutes),
                 _ => TimeDelta::days(4),
             }
+    }
+
+    /// The BOLs that it names, each with the company to which it is told: ids.
+    pub(super) fn named(&self) -> Vec<(i64, i64)> {
+        let of = |news: &News| news.items.iter().map(|item| (news.customer_id, item.bol_id)).collect::<Vec<_>>();
+        match self {
+            Self::Documents { news, .. } => news.iter().flat_map(of).collect(),
+            Self::Reminder { news, .. } => of(news),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Without what isn't among these; `None`: nothing is left to say.
+    pub(super) fn only_about(mut self, theirs: &HashSet<(i64, i64)>) -> Option<Self> {
+        let cut = |news: &mut News| {
+            let customer = news.customer_id;
+            news.items.retain(|item| theirs.contains(&(customer, item.bol_id)));
+            !news.items.is_empty()
+        };
+        let is_left = match &mut self {
+            Self::Documents { news, .. } => {
+                news.retain_mut(cut);
+                !news.is_empty()
+            }
+            Self::Reminder { news, .. } => cut(news),
+            _ => true,
+        };
+        is_left.then_some(self)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -231,7 +263,7 @@ fn why(has_login: bool) -> String {
     if has_login {
         "How often you get such mail, or none, is your choice under “Your account”.".into()
     } else {
-        "This address gets such mail because your company wants it to. To stop it, ask your company's administrator or the terminal office.".into()
+        "This address gets such mail because your company wants it to. To stop it, ask the terminal office.".into()
     }
 }
 
@@ -246,9 +278,12 @@ mod tests {
 
     #[test]
     fn text_and_html_say_the_same() {
-        let item = |number: &str| Item { number: number.into(), what: "Bill of lading".into() };
-        let news =
-            News { company: "Acme & Sons <Steel>".into(), items: vec![item("PRT-2026-0001"), item("PRT-2026-0002")] };
+        let item = |number: &str| Item { bol_id: 1, number: number.into(), what: "Bill of lading".into() };
+        let news = News {
+            customer_id: 1,
+            company: "Acme & Sons <Steel>".into(),
+            items: vec![item("PRT-2026-0001"), item("PRT-2026-0002")],
+        };
         let letter = Letter::Documents { name: "Jane".into(), digest: false, news: vec![news], has_login: true };
         let Rendered { subject, text, html } = render(&letter);
         assert_eq!(subject, "New in the portal: 2 bills of lading");
@@ -276,13 +311,17 @@ mod tests {
 
     #[test]
     fn a_long_list_is_cut_and_counted() {
-        let items = (0..60).map(|n| Item { number: format!("PRT-2026-{n:04}"), what: "Invoice".into() }).collect();
-        let letter =
-            Letter::Reminder { name: "Jane".into(), news: News { company: "Acme".into(), items }, has_login: false };
+        let items =
+            (0..60).map(|n| Item { bol_id: n, number: format!("PRT-2026-{n:04}"), what: "Invoice".into() }).collect();
+        let letter = Letter::Reminder {
+            name: "Jane".into(),
+            news: News { customer_id: 1, company: "Acme".into(), items },
+            has_login: false,
+        };
         let Rendered { subject, text, html } = render(&letter);
         assert_eq!(subject, "Not fetched yet: 60 bills of lading");
         assert_eq!(text.matches("Invoice").count(), 50);
         assert!(text.contains("and 10 more") && html.contains("and 10 more"));
-        assert!(text.contains("ask your company's administrator"));
+        assert!(text.contains("ask the terminal office"));
     }
 }

@@ -1,11 +1,14 @@
 //! The outbox: mails that wait for a server to take them, and those that were given up.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::Letter;
+use crate::db::lower;
 use crate::db::schema::mails;
 
 /// How long one that was sent, or given up, can be looked up.
@@ -13,13 +16,28 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 /// Taken by a process, and back in the queue after this should that process die.
 const LEASE: TimeDelta = TimeDelta::minutes(3);
 
-diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
+/// Whom a mail goes to.
+#[derive(Clone, Copy, Debug)]
+pub struct To<'a> {
+    pub address: &'a str,
+    /// `None`: an address without a login.
+    pub user_id: Option<i64>,
+    /// Whoever has it sent, if that is somebody in particular.
+    pub caused_by: Option<i64>,
+}
+
+impl<'a> To<'a> {
+    pub fn new(address: &'a str, user_id: Option<i64>) -> Self {
+        Self { address, user_id, caused_by: None }
+    }
+}
 
 #[derive(Insertable)]
 #[diesel(table_name = mails)]
 struct NewMail<'a> {
     to_address: &'a str,
     user_id: Option<i64>,
+    caused_by: Option<i64>,
     purpose: &'static str,
     letter: serde_json::Value,
     created_at: DateTime<Utc>,
@@ -32,6 +50,7 @@ struct NewMail<'a> {
 pub(super) struct Mail {
     pub id: i64,
     pub to_address: String,
+    pub user_id: Option<i64>,
     pub letter: serde_json::Value,
     pub created_at: DateTime<Utc>,
     pub attempts: i32,
@@ -51,14 +70,14 @@ pub struct Failed {
 pub async fn post(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
-    to_address: &str,
-    user_id: Option<i64>,
+    to: To<'_>,
     letter: &Letter,
 ) -> QueryResult<()> {
     let purpose = letter.purpose();
     let letter =
         serde_json::to_value(letter).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
-    let row = NewMail { to_address, user_id, purpose, letter, created_at: now, due_at: now };
+    let To { address: to_address, user_id, caused_by } = to;
+    let row = NewMail { to_address, user_id, caused_by, purpose, letter, created_at: now, due_at: now };
     diesel::insert_into(mails::table).values(row).execute(connection).await.map(drop)
 }
 
@@ -76,6 +95,12 @@ pub async fn written(
         .count()
         .get_result(connection)
         .await
+}
+
+/// How many mails somebody has caused since then.
+pub async fn caused(connection: &mut AsyncPgConnection, user_id: i64, since: DateTime<Utc>) -> QueryResult<i64> {
+    let since = mails::table.filter(mails::caused_by.eq(user_id)).filter(mails::created_at.gt(since));
+    since.count().get_result(connection).await
 }
 
 /// Takes back what waits for this user: all of it, or that of one purpose. What is under way may still arrive.
@@ -101,19 +126,56 @@ pub async fn failed(connection: &mut AsyncPgConnection, since: DateTime<Utc>, li
         .await
 }
 
-/// Takes the mails that have been due for longest; no other process gets them meanwhile.
+/// Takes links that people wait for, then the mails that have been due for longest; no other process gets them meanwhile.
 pub(super) async fn take(connection: &mut AsyncPgConnection, now: DateTime<Utc>, most: i64) -> QueryResult<Vec<Mail>> {
     diesel::sql_query(
         "UPDATE mails SET due_at = $1, attempts = attempts + 1 WHERE id IN ( \
              SELECT id FROM mails WHERE due_at <= $2 AND sent_at IS NULL AND failed_at IS NULL \
-             ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
-         RETURNING id, to_address, letter, created_at, attempts",
+             ORDER BY purpose NOT IN ('reset', 'invitation'), due_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
+         RETURNING id, to_address, user_id, letter, created_at, attempts",
     )
     .bind::<Timestamptz, _>(now + LEASE)
     .bind::<Timestamptz, _>(now)
     .bind::<BigInt, _>(most)
     .load(connection)
     .await
+}
+
+#[derive(QueryableByName)]
+struct Named {
+    #[diesel(sql_type = BigInt)]
+    customer_id: i64,
+    #[diesel(sql_type = BigInt)]
+    bol_id: i64,
+}
+
+/// Of these BOLs of companies, those of which this mail may still tell: much may have changed while it waited.
+pub(super) async fn still_theirs(
+    connection: &mut AsyncPgConnection,
+    mail: &Mail,
+    named: &[(i64, i64)],
+) -> QueryResult<HashSet<(i64, i64)>> {
+    let (companies, bols): (Vec<i64>, Vec<i64>) = named.iter().copied().unzip();
+    let found: Vec<Named> = diesel::sql_query(
+        "SELECT named.customer_id, named.bol_id FROM unnest($1, $2) AS named (customer_id, bol_id) \
+         JOIN bols b ON b.id = named.bol_id AND b.customer_id = named.customer_id \
+         JOIN customers c ON c.id = named.customer_id AND c.active WHERE CASE WHEN $3 IS NULL \
+             THEN EXISTS (SELECT FROM notice_addresses a WHERE a.customer_id = c.id AND lower(a.email) = lower($4)) \
+             ELSE EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id \
+                          WHERE m.customer_id = c.id AND m.user_id = $3 AND u.active) END",
+    )
+    .bind::<Array<BigInt>, _>(companies)
+    .bind::<Array<BigInt>, _>(bols)
+    .bind::<Nullable<BigInt>, _>(mail.user_id)
+    .bind::<Text, _>(&mail.to_address)
+    .load(connection)
+    .await?;
+    Ok(found.into_iter().map(|named| (named.customer_id, named.bol_id)).collect())
+}
+
+/// Nothing is left to say.
+pub(super) async fn forget(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<()> {
+    diesel::delete(mails::table.find(id)).execute(connection).await.map(drop)
 }
 
 pub(super) async fn sent(connection: &mut AsyncPgConnection, id: i64, now: DateTime<Utc>) -> QueryResult<()> {
@@ -143,8 +205,10 @@ pub(super) async fn give_up(
 
 /// Clears away what has been done with for long.
 pub async fn clear(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<usize> {
-    let before = now - KEPT;
-    diesel::delete(mails::table.filter(mails::sent_at.lt(before).or(mails::failed_at.lt(before))))
-        .execute(connection)
-        .await
+    diesel::sql_query(
+        "DELETE FROM mails WHERE coalesce(sent_at, failed_at) < $1 AND (sent_at IS NOT NULL OR failed_at IS NOT NULL)",
+    )
+    .bind::<Timestamptz, _>(now - KEPT)
+    .execute(connection)
+    .await
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use diesel_async::AsyncPgConnection;
 use futures_util::future::join_all;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart};
@@ -88,7 +89,7 @@ impl Postman {
         loop {
             match self.round().await {
                 // There may be more.
-                Ok(AT_ONCE_FULL) => {}
+                Ok(AT_ONCE_FULL) => database_is_away = false,
                 Ok(_) => {
                     database_is_away = false;
                     sleep(LOOK).await;
@@ -104,31 +105,70 @@ impl Postman {
         }
     }
 
-    /// Sends what is due, a few at most. How many were tried.
+    /// Sends what is due, a few at most. How many were looked at.
     pub async fn round(&self) -> DbResult<usize> {
-        let due = outbox::take(&mut *self.db.get().await?, self.clock.now(), AT_ONCE).await?;
-        let outcomes = join_all(due.iter().map(|mail| self.attempt(mail))).await;
         let mut connection = self.db.get().await?;
-        for (mail, outcome) in due.iter().zip(outcomes) {
-            let (id, now) = (mail.id, self.clock.now());
-            match outcome {
-                Outcome::Taken => outbox::sent(&mut connection, id, now).await?,
-                Outcome::Later(why) => {
-                    tracing::warn!(mail = id, %why, attempt = mail.attempts, "a mail is tried again later");
-                    outbox::try_again(&mut connection, id, now + pause(mail.attempts), &why).await?;
-                }
-                Outcome::Never(why) => {
-                    tracing::warn!(mail = id, %why, "a mail is given up");
-                    outbox::give_up(&mut connection, id, now, &why).await?;
-                }
+        let due = outbox::take(&mut connection, self.clock.now(), AT_ONCE).await?;
+        let mut ready = Vec::new();
+        for mail in &due {
+            match self.still_to_say(&mut connection, mail).await? {
+                Ok(Some(letter)) => ready.push((mail, letter)),
+                Ok(None) => outbox::forget(&mut connection, mail.id).await?,
+                Err(why) => outbox::give_up(&mut connection, mail.id, self.clock.now(), &why).await?,
             }
         }
-        Ok(due.len())
+        // A slow mail server mustn't keep a connection.
+        drop(connection);
+        let outcomes = join_all(ready.iter().map(|(mail, letter)| self.attempt(mail, letter))).await;
+        // Whatever happens to one of them, the others are noted: what isn't goes out again.
+        let mut first_error = None;
+        for ((mail, _), outcome) in ready.iter().zip(outcomes) {
+            if let Err(error) = self.note(mail, outcome).await {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(due.len()), Err)
     }
 
-    async fn attempt(&self, mail: &Mail) -> Outcome {
-        let (letter, message) = match self.message(mail) {
-            Ok(made) => made,
+    async fn note(&self, mail: &Mail, outcome: Outcome) -> DbResult<()> {
+        let mut connection = self.db.get().await?;
+        let (id, now) = (mail.id, self.clock.now());
+        match outcome {
+            Outcome::Taken => outbox::sent(&mut connection, id, now).await?,
+            Outcome::Later(why) => {
+                tracing::warn!(mail = id, %why, attempt = mail.attempts, "a mail is tried again later");
+                outbox::try_again(&mut connection, id, now + pause(mail.attempts), &why).await?;
+            }
+            Outcome::Never(why) => {
+                tracing::warn!(mail = id, %why, "a mail is given up");
+                outbox::give_up(&mut connection, id, now, &why).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a mail may say by now: somebody may have been removed from a company while it waited, or a BOL be another
+    /// company's. `Err`: a letter that this version of the program can't read.
+    async fn still_to_say(
+        &self,
+        connection: &mut AsyncPgConnection,
+        mail: &Mail,
+    ) -> DbResult<Result<Option<Letter>, String>> {
+        let letter = match serde_json::from_value::<Letter>(mail.letter.clone()) {
+            Ok(letter) => letter,
+            Err(error) => return Ok(Err(format!("the letter can't be read: {error}"))),
+        };
+        let named = letter.named();
+        if named.is_empty() {
+            return Ok(Ok(Some(letter)));
+        }
+        let theirs = outbox::still_theirs(connection, mail, &named).await?;
+        Ok(Ok(letter.only_about(&theirs)))
+    }
+
+    async fn attempt(&self, mail: &Mail, letter: &Letter) -> Outcome {
+        let message = match self.message(mail, letter) {
+            Ok(message) => message,
             Err(why) => return Outcome::Never(why),
         };
         let late = self.clock.now() >= letter.worth_until(mail.created_at);
@@ -136,7 +176,9 @@ impl Postman {
             Way::Smtp(_) if late => Outcome::Later("its time was over before a server took it".into()),
             Way::Smtp(server) => match timeout(WITHIN, server.send(message)).await {
                 Ok(Ok(_)) => Outcome::Taken,
-                Ok(Err(error)) if error.is_permanent() => Outcome::Never(said(&error)),
+                Ok(Err(error)) if refuses_the_recipient(error.status().map(u16::from), &said(&error)) => {
+                    Outcome::Never(said(&error))
+                }
                 Ok(Err(error)) => Outcome::Later(said(&error)),
                 Err(_) => Outcome::Later("the mail server took too long".into()),
             },
@@ -159,8 +201,7 @@ impl Postman {
         }
     }
 
-    fn message(&self, mail: &Mail) -> Result<(Letter, Message), String> {
-        let letter: Letter = serde_json::from_value(mail.letter.clone()).map_err(|error| error.to_string())?;
+    fn message(&self, mail: &Mail, letter: &Letter) -> Result<Message, String> {
         let address = mail.to_address.parse().map_err(|_| "no mail can be sent to such an address".to_owned())?;
         let name = Some(letter.name()).filter(|name| !name.is_empty()).map(Into::into);
         let rendered = letter.render(&self.origin, &self.key).map_err(|error| error.to_string())?;
@@ -175,7 +216,7 @@ impl Postman {
             .message_id(Some(format!("<mail-{}-{}@{host}>", mail.id, mail.created_at.timestamp())))
             .header(AutoSubmitted)
             .multipart(MultiPart::alternative_plain_html(rendered.text, rendered.html));
-        message.map(|message| (letter, message)).map_err(|error| error.to_string())
+        message.map_err(|error| error.to_string())
     }
 }
 
@@ -191,6 +232,24 @@ fn pause(attempts: i32) -> TimeDelta {
         4..=8 => 60,
         _ => 240,
     })
+}
+
+/// Is it this one address that is refused for good, rather than everything we send: a password that has expired, a sender
+/// that isn't allowed, a relay that is closed? Those may be mended, and the mail waits. RFC 5321, 4.2.3, and the enhanced
+/// codes of RFC 3463, 3.2 (addressing), 3.3 (mailbox) and 3.5 (routing).
+fn refuses_the_recipient(code: Option<u16>, said: &str) -> bool {
+    let enhanced = said.split(|c: char| !c.is_ascii_digit() && c != '.').find_map(|word| {
+        let mut parts = word.split('.');
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("5"), Some(subject), Some(detail), None) if !detail.is_empty() => Some(subject),
+            _ => None,
+        }
+    });
+    match (code, enhanced) {
+        (Some(550..=553), Some(subject)) => matches!(subject, "1" | "2" | "4"),
+        (Some(550 | 551 | 553), None) => true,
+        _ => false,
+    }
 }
 
 /// What the server said, in one line that isn't too long.
@@ -219,6 +278,28 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_refused_recipient_ends_a_mail() {
+        for (code, said) in [
+            (550, "permanent error (550): 5.1.1 No such mailbox here"),
+            (552, "permanent error (552): 5.2.2 Mailbox full"),
+            (550, "permanent error (550): No such user"),
+            (553, "permanent error (553): mailbox name not allowed"),
+        ] {
+            assert!(refuses_the_recipient(Some(code), said), "{said}");
+        }
+        for (code, said) in [
+            (Some(535), "permanent error (535): 5.7.8 Authentication failed"),
+            (Some(530), "permanent error (530): 5.7.0 Must issue a STARTTLS command first"),
+            (Some(550), "permanent error (550): 5.7.1 Sender not allowed"),
+            (Some(554), "permanent error (554): No SMTP service here"),
+            (Some(451), "transient error (451): 4.3.0 Try again later"),
+            (None, "Connection error: Connection refused (os error 111)"),
+        ] {
+            assert!(!refuses_the_recipient(code, said), "{said}");
+        }
+    }
 
     #[test]
     fn pauses_grow() {

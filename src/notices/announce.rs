@@ -10,7 +10,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::{Fresh, HOLD, ONCE_IN, Recipient, clear, may_tell, news, recipients};
 use crate::db::schema::notices;
 use crate::db::{Database, DbResult};
-use crate::mail::{Letter, outbox};
+use crate::mail::Letter;
+use crate::mail::outbox::{self, To};
 
 /// Documents that are told of at once; more follow a few seconds later.
 const MOST: i64 = 2000;
@@ -52,7 +53,8 @@ pub async fn announce(db: &Database, now: DateTime<Utc>) -> DbResult<usize> {
 async fn waiting(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Vec<Waiting>> {
     diesel::sql_query(
         "SELECT n.id, n.customer_id, c.name AS company, n.bol_id, b.number, b.voided_at IS NOT NULL AS is_void, n.kind, \
-                d.state = 'stored' AND d.bol_id = n.bol_id AND d.customer_id = n.customer_id AND c.active AS is_visible \
+                (d.state = 'stored' AND d.bol_id IS NOT DISTINCT FROM n.bol_id \
+                 AND d.customer_id IS NOT DISTINCT FROM n.customer_id AND c.active) AS is_visible \
          FROM notices n JOIN bols b ON b.id = n.bol_id JOIN customers c ON c.id = n.customer_id JOIN documents d ON d.id = n.document_id \
          WHERE n.told_at IS NULL AND n.visible_at <= $1 ORDER BY n.id LIMIT $2",
     )
@@ -86,7 +88,7 @@ async fn tell(connection: &mut AsyncPgConnection, now: DateTime<Utc>, fresh: &[F
         }
         let has_login = person.user_id.is_some();
         let letter = Letter::Documents { name: person.name.clone(), digest: false, news, has_login };
-        outbox::post(connection, now, &person.email, person.user_id, &letter).await?;
+        outbox::post(connection, now, To::new(&person.email, person.user_id), &letter).await?;
     }
     Ok(())
 }

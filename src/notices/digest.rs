@@ -8,12 +8,13 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::{Fresh, HOLD, may_tell, news};
 use crate::db::schema::users;
 use crate::db::{Database, DbResult};
-use crate::mail::{Letter, outbox};
+use crate::mail::Letter;
+use crate::mail::outbox::{self, To};
 
 /// People a transaction; the others follow a few seconds later.
 const AT_ONCE: i64 = 100;
-/// Documents of one mail at the most; the portal has them all.
-const MOST: i64 = 1000;
+/// More documents than a day brings; the mail names the first of them and counts the rest.
+const MOST: i64 = 20_000;
 
 type Subscriber = (i64, String, String, DateTime<Utc>);
 
@@ -41,7 +42,7 @@ pub async fn digest(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -
             let news = news(&fresh);
             if !news.is_empty() {
                 let letter = Letter::Documents { name: name.clone(), digest: true, news, has_login: true };
-                outbox::post(connection, now, email, Some(*id), &letter).await?;
+                outbox::post(connection, now, To::new(email, Some(*id)), &letter).await?;
             }
             diesel::update(users::table.find(id)).set(users::told_until.eq(until)).execute(connection).await?;
         }

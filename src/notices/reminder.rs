@@ -13,7 +13,8 @@ use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::bols::settings;
 use crate::db::schema::customers;
 use crate::db::{Database, DbResult};
-use crate::mail::{Item, Letter, News, outbox};
+use crate::mail::outbox::{self, To};
+use crate::mail::{Item, Letter, News};
 
 /// What is older is nobody's concern any more.
 pub const LOOK_BACK: TimeDelta = TimeDelta::days(90);
@@ -27,6 +28,8 @@ const AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 /// A BOL with a stored PDF that its customer could have fetched.
 #[derive(Clone, Debug, QueryableByName)]
 pub struct Uncollected {
+    #[diesel(sql_type = BigInt)]
+    pub id: i64,
     #[diesel(sql_type = BigInt)]
     pub customer_id: i64,
     #[diesel(sql_type = Text)]
@@ -49,7 +52,7 @@ pub async fn uncollected(
     limit: i64,
 ) -> QueryResult<Vec<Uncollected>> {
     diesel::sql_query(
-        "SELECT b.customer_id, b.number, b.bol_date, b.product, b.visible_since FROM bols b JOIN customers c ON c.id = b.customer_id \
+        "SELECT b.id, b.customer_id, b.number, b.bol_date, b.product, b.visible_since FROM bols b JOIN customers c ON c.id = b.customer_id \
          WHERE b.voided_at IS NULL AND b.visible_since <= $1 AND b.visible_since > $2 AND c.active \
            AND b.document_kinds @> '{bol}' AND ($3 IS NULL OR b.customer_id = $3) \
            AND NOT EXISTS (SELECT FROM bol_opens o WHERE o.bol_id = b.id AND o.fetched_for = b.customer_id) \
@@ -124,14 +127,15 @@ async fn send(
         return Ok(Reminded::Nobody);
     }
     let item = |bol: &Uncollected| Item {
+        bol_id: bol.id,
         number: bol.number.clone(),
         what: format!("{}, {}", bol.bol_date.format("%b %-d, %Y"), bol.product),
     };
-    let news = News { company: name.into(), items: bols.iter().map(item).collect() };
+    let news = News { customer_id: id, company: name.into(), items: bols.iter().map(item).collect() };
     for person in people.values() {
         let letter =
             Letter::Reminder { name: person.name.clone(), news: news.clone(), has_login: person.user_id.is_some() };
-        outbox::post(connection, now, &person.email, person.user_id, &letter).await?;
+        outbox::post(connection, now, To::new(&person.email, person.user_id), &letter).await?;
     }
     diesel::update(customers::table.find(id)).set(customers::reminded_at.eq(now)).execute(connection).await?;
     let numbers: Vec<&str> = bols.iter().take(50).map(|bol| bol.number.as_str()).collect();

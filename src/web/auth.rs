@@ -2,6 +2,7 @@
 //!
 //! A role says which pages; which BOLs is another question, and [`Viewer::reach`] answers it for the database.
 
+use std::future::ready;
 use std::marker::PhantomData;
 
 use actix_session::SessionExt;
@@ -85,30 +86,45 @@ impl<A: Audience> std::ops::Deref for Visitor<A> {
     }
 }
 
-impl<A: Audience> FromRequest for Visitor<A> {
+impl<A: Audience + 'static> FromRequest for Visitor<A> {
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
 
+    /// A refusal is there at once, before a form behind it in the handler's signature is looked at: whatever it holds, it is
+    /// the refusal that is answered, and put on record ([`record_refusal`]).
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let viewer = match admitted::<A>(request) {
+            Ok(viewer) => viewer,
+            Err(error) => return Box::pin(ready(Err(error))),
+        };
         let request = request.clone();
         Box::pin(async move {
-            let viewer = current(&request)?.ok_or(Error::LoginRequired)?;
-            request.extensions_mut().insert(viewer.clone());
-            // Whoever looks as a customer does only looks.
-            let only_looks = viewer.seeing_from.is_some();
-            if only_looks && !request.method().is_safe() {
-                record(&request, &viewer, Action::AccessDenied, Outcome::Denied).await?;
-                return Err(Error::OnlyLooking);
+            if viewer.seeing_from.is_some() {
+                record(&request, &viewer, Action::SeenAs, Outcome::Success).await?;
             }
-            if A::ROLES.contains(&viewer.role) && A::admits(&viewer) {
-                if only_looks {
-                    record(&request, &viewer, Action::SeenAs, Outcome::Success).await?;
-                }
-                return Ok(Self { viewer, audience: PhantomData });
-            }
-            record(&request, &viewer, Action::AccessDenied, Outcome::Denied).await?;
-            Err(if only_looks { Error::OnlyLooking } else { Error::Forbidden })
+            Ok(Self { viewer, audience: PhantomData })
         })
+    }
+}
+
+fn admitted<A: Audience>(request: &HttpRequest) -> Result<Viewer, Error> {
+    let viewer = current(request)?.ok_or(Error::LoginRequired)?;
+    request.extensions_mut().insert(viewer.clone());
+    let is_admitted = A::ROLES.contains(&viewer.role) && A::admits(&viewer);
+    match viewer.seeing_from {
+        // Whoever looks as a customer does only looks.
+        Some(_) if !is_admitted || !request.method().is_safe() => Err(Error::OnlyLooking),
+        None if !is_admitted => Err(Error::Forbidden),
+        _ => Ok(viewer),
+    }
+}
+
+/// Puts on record that somebody who is logged in was refused.
+pub async fn record_refusal(request: &HttpRequest) -> Result<(), Error> {
+    let viewer = request.extensions().get::<Viewer>().cloned();
+    match viewer {
+        Some(viewer) => record(request, &viewer, Action::AccessDenied, Outcome::Denied).await,
+        None => Ok(()),
     }
 }
 

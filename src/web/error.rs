@@ -242,7 +242,14 @@ pub async fn render(
         return Ok(response.map_into_left_body());
     }
     let error = response.response().error().and_then(|error| error.as_error::<Error>());
-    let rendered = answer(response.request(), status, error);
+    let unrecorded = match error {
+        Some(Error::Forbidden | Error::OnlyLooking) => auth::record_refusal(response.request()).await.err(),
+        _ => None,
+    };
+    let rendered = match &unrecorded {
+        Some(worse) => answer(response.request(), worse.status_code(), Some(worse)),
+        None => answer(response.request(), status, error),
+    };
     Ok(response.into_response(rendered).map_body(|_, body| EitherBody::right(body)))
 }
 

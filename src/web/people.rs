@@ -118,7 +118,7 @@ pub async fn change(
     let company = || fields.one("customer_id").parse::<i64>().map_err(|_| Error::BadRequest);
     let (changed, word) = match change.as_str() {
         "invite" => (manager.resend(id).await, "resent"),
-        "leave" => (manager.leave(id, company()?).await, "left"),
+        "leave" => (manager.leave(id, company()?).await.map(drop), "left"),
         "admin" => (manager.set_admin(id, company()?, fields.one("is_admin") == "true").await, "saved"),
         _ => return Err(Error::NotFound),
     };

@@ -173,6 +173,67 @@ async fn a_daily_mail_comes_in_the_morning_and_once() {
     assert_eq!(app.office().await.post("/account/mail", &[("notify", "never")]).await.status, 403);
 }
 
+/// What was filed with the wrong BOL and taken back at once is told to nobody, and keeps nobody else's news.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_is_taken_back_is_no_news() {
+    let (app, mut smtp) = App::with_mail().await;
+    let office = app.office().await;
+    for (number, name) in [("PRT-2025-0003", "one"), ("PRT-2025-0001", "two")] {
+        app.sql(&format!(
+            "INSERT INTO documents (bol_id, kind, version, object_key, file_name, arrived_as, sha256, size_bytes, state, stored_at) \
+             SELECT id, 'invoice', 1, 'bols/2025/{name}.pdf', '{name}.pdf', '{name}.pdf', sha256('{name}'), 1, 'stored', now() \
+             FROM bols WHERE number = '{number}'"
+        ))
+        .await;
+    }
+    let wrong = app.rows("SELECT id FROM documents WHERE file_name = 'one.pdf'").await.concat();
+    assert_eq!(office.post(&format!("/office/documents/{wrong}/unfile"), &[]).await.status, 303);
+    a_minute_passes(&app).await;
+    assert_eq!(recipients(&mut smtp, 3).await, [World::BROKER, World::ACME, World::COLLEAGUE]);
+    smtp.quiet(7).await;
+    assert_eq!(app.rows("SELECT count(*) FROM notices WHERE told_at IS NULL").await, ["0"]);
+}
+
+/// A mail that waits for its server tells of nothing that isn't its reader's any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_removed_while_a_mail_waits_doesnt_get_it() {
+    let (app, smtp) = App::with_mail().await;
+    let port = smtp.port;
+    let office = app.office().await;
+    office.post("/office/customers/ACME/addresses", &[("address_email", "dock@plant.example")]).await;
+    drop(smtp);
+    app.sql("UPDATE bols SET visible_since = now() - interval '4 days'").await;
+    assign(&office, "ACME").await;
+    a_minute_passes(&app).await;
+    until(&app, "SELECT count(*) FROM mails WHERE attempts > 0", &["4"]).await;
+    let company = app.world.acme.to_string();
+    let colleague = app.id(World::COLLEAGUE).await;
+    office.post(&format!("/office/users/{colleague}/leave"), &[("customer_id", &company)]).await;
+    let dock = app.rows("SELECT id FROM notice_addresses").await.concat();
+    office.post("/office/customers/ACME/address", &[("id", &dock)]).await;
+    let mut smtp = Smtp::on(port).await;
+    app.clock.advance(TimeDelta::minutes(1));
+    assert_eq!(recipients(&mut smtp, 2).await, [World::BROKER, World::ACME]);
+    smtp.quiet(4).await;
+    until(&app, "SELECT count(*) FROM mails WHERE sent_at IS NULL", &["0"]).await;
+    // A BOL that has become another company's, and the whole company.
+    drop(smtp);
+    app.clock.advance(TimeDelta::hours(1));
+    let office = app.office().await;
+    assert!(office.post("/office/remind", &[("customer", "ACME")]).await.header("location").contains("done=reminded"));
+    until(&app, "SELECT count(*) FROM mails WHERE attempts > 0 AND sent_at IS NULL", &["2"]).await;
+    let moved = app.rows("SELECT string_agg(number, ',') FROM bols WHERE customer_id = 1").await.concat();
+    for number in moved.split(',') {
+        office.post("/office/bols/assign", &[("number", number), ("customer", "RIVAL")]).await;
+    }
+    let mut smtp = Smtp::on(port).await;
+    app.clock.advance(TimeDelta::minutes(1));
+    let told = recipients(&mut smtp, 2).await;
+    assert_eq!(told, [World::BROKER, World::RIVAL], "only what is new to the new company");
+    smtp.quiet(5).await;
+    until(&app, "SELECT count(*) FROM mails WHERE sent_at IS NULL", &["0"]).await;
+}
+
 /// All of ACME's BOLs are from long ago; one became visible four days ago.
 async fn one_waits(app: &App) {
     app.sql("UPDATE bols SET visible_since = '2025-03-01'").await;

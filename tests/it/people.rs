@@ -130,10 +130,21 @@ async fn what_was_typed_is_kept_beside_what_is_wrong() {
         let kept = answer.attributes("#new-email", "value").concat().replace(['\r', '\n'], "");
         assert_eq!(kept, typed);
     }
-    let mut long = person("jo@acme.example", "customer", "ACME");
-    let name = "x".repeat(201);
-    long[1].1 = &name;
-    assert_eq!(office.post("/office/users", &long).await.one("#new-name-error"), "Use at most 200 characters.");
+    let long = "x".repeat(101);
+    for (name, message) in [
+        (long.as_str(), "Use at most 100 characters."),
+        ("", "Give the person's name."),
+        ("Locked, see https://evil.example", "Give just the name"),
+        ("see WWW.evil.example", "Give just the name"),
+        ("evil@example.com", "Give just the name"),
+        ("Jo\u{202e}htimS", "Give just the name"),
+        ("Jo\u{200b}", "Give just the name"),
+    ] {
+        let mut form = person("jo@acme.example", "customer", "ACME");
+        form[1].1 = name;
+        let error = office.post("/office/users", &form).await.one("#new-name-error");
+        assert!(error.starts_with(message), "{name:?}: {error}");
+    }
     assert_eq!(app.rows("SELECT count(*) FROM users WHERE email LIKE 'jo@%'").await, ["0"]);
     assert_eq!(app.rows("SELECT count(*) FROM mails").await, ["0"]);
 }
@@ -329,12 +340,28 @@ async fn nobody_is_pestered_with_invitations() {
         until(&app, "SELECT count(*) FROM mails WHERE sent_at IS NULL", &["0"]).await;
         let id = app.id(stranger).await;
         assert_eq!(acme.post(&format!("/people/{id}/leave"), &[("customer_id", &company)]).await.status, 303);
+        assert_eq!(app.id(stranger).await, "", "a login that nobody has used goes with its last company");
     }
     assert!(refused.contains("several times within the hour"), "{refused}");
     let written = format!("SELECT count(*) FROM mails WHERE to_address = '{stranger}'");
     assert!(app.rows(&written).await.concat().parse::<i64>().unwrap() <= 5);
     app.clock.advance(chrono::TimeDelta::hours(1));
     assert_eq!(app.acme().await.post("/people", &person(stranger, "", "ACME")).await.status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_has_the_portal_write_to_many_strangers() {
+    let app = App::start().await;
+    app.promote(World::ACME).await;
+    let acme = app.acme().await;
+    let mut statuses = Vec::new();
+    for n in 0..22 {
+        statuses.push(acme.post("/people", &person(&format!("n{n}@elsewhere.example"), "", "ACME")).await.status);
+    }
+    assert_eq!(statuses.iter().position(|status| *status == 422), Some(20), "{statuses:?}");
+    // The office has no such limit.
+    let office = app.office().await;
+    assert_eq!(office.post("/office/users", &person("one@more.example", "customer", "ACME")).await.status, 303);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -384,6 +411,12 @@ async fn the_pages_of_logins_are_for_those_who_look_after_them() {
         assert_eq!(actor.post("/people", &person("jo@acme.example", "customer", "ACME")).await.status, 403);
         assert_eq!(actor.post(&format!("/office/users/{id}/disable"), &[]).await.status, 403);
     }
+    // A refusal is on record whatever the form is like.
+    let before = app.rows("SELECT count(*) FROM audit_events WHERE action = 'ACCESS_DENIED'").await;
+    let odd = acme.request(reqwest::Method::POST, "/office/users").json(&serde_json::json!({"email": "x"}));
+    assert_eq!(crate::support::Answer::of(odd).await.status, 403);
+    let after = app.rows("SELECT count(*) - 1 FROM audit_events WHERE action = 'ACCESS_DENIED'").await;
+    assert_eq!(before, after);
     // An administrator whose company was deactivated looks after nobody.
     app.promote(World::ACME).await;
     assert_eq!(acme.get("/people").await.status, 200);

@@ -68,7 +68,7 @@ async fn a_database_that_is_away_is_a_503_and_throws_nobody_out() {
         if away {
             execute(
                 &other,
-                &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"),
+                &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = '{name}'"),
             )
             .await;
         }

@@ -16,12 +16,15 @@ use crate::accounts::{Role, User};
 use crate::audit::{self, Action};
 use crate::db::DbError;
 use crate::db::schema::{customers, memberships, tokens};
-use crate::mail::{self, Letter, outbox};
+use crate::mail::outbox::{self, To};
+use crate::mail::{self, Letter};
 
 /// Logins of one company at the most: an administrator of a company can have mail sent to anybody, but not to everybody.
 const MOST_OF_A_COMPANY: i64 = 200;
 /// Mails to one address, after which nobody is invited there for a while.
 const MOST_MAILS_AN_HOUR: i64 = 5;
+/// Mails that the administrator of a company can cause.
+const MOST_INVITATIONS_AN_HOUR: i64 = 20;
 /// A second click, rather than a second mail.
 const RESEND_AFTER: TimeDelta = TimeDelta::minutes(1);
 
@@ -39,6 +42,8 @@ pub struct NewPerson<'a> {
 }
 
 const PESTERED: &str = "This address has been written several times within the hour. Try again later.";
+const SLOWLY: &str = "You have invited many people within the hour. Go on later, or ask the terminal office.";
+const NOT_HERE: &str = "This address can't be invited here. Please ask the terminal office.";
 const THERE_ALREADY: &str = "There is a login with this address already. Find it in the list below to change it.";
 
 impl Manager<'_> {
@@ -89,8 +94,8 @@ impl Manager<'_> {
                 );
             }
         }
-        if self.is_pestered(connection, read.email).await? {
-            return wrong("email", PESTERED);
+        if let Some(why) = self.too_much(connection, read.email).await? {
+            return wrong("email", why);
         }
         if let Some(user) = users::by_email(connection, read.email).await? {
             return match (&authority, companies.as_slice()) {
@@ -116,10 +121,16 @@ impl Manager<'_> {
         audit::record(connection, &event).await.map(Ok)
     }
 
-    /// Somebody who invites and removes the same person again and again has mail sent to a stranger.
-    async fn is_pestered(&self, connection: &mut AsyncPgConnection, email: &str) -> QueryResult<bool> {
+    /// Inviting and removing again and again has mail sent to strangers: the same one, or ever others.
+    async fn too_much(&self, connection: &mut AsyncPgConnection, email: &str) -> QueryResult<Option<&'static str>> {
         let since = self.clock.now() - TimeDelta::hours(1);
-        Ok(outbox::written(connection, email, &["invitation", "joined"], since).await? >= MOST_MAILS_AN_HOUR)
+        if outbox::written(connection, email, &["invitation", "joined"], since).await? >= MOST_MAILS_AN_HOUR {
+            return Ok(Some(PESTERED));
+        }
+        let is_limited = matches!(self.authority(), Authority::Companies(_));
+        let many =
+            is_limited && outbox::caused(connection, self.viewer.user_id, since).await? >= MOST_INVITATIONS_AN_HOUR;
+        Ok(many.then_some(SLOWLY))
     }
 
     async fn send_invitation(
@@ -139,7 +150,8 @@ impl Manager<'_> {
             seed,
             days: LIFE.num_days(),
         };
-        outbox::post(connection, now, email, Some(id), &letter).await
+        let to = To { caused_by: Some(self.viewer.user_id), ..To::new(email, Some(id)) };
+        outbox::post(connection, now, to, &letter).await
     }
 
     /// Somebody who has a login is invited by a company's administrator.
@@ -155,7 +167,7 @@ impl Manager<'_> {
             return wrong("email", "This address has a login for your company already. See the list below.");
         }
         if !user.active || user.role != Role::Customer.as_str() {
-            return wrong("email", "This address can't be invited here. Please ask the terminal office.");
+            return wrong("email", NOT_HERE);
         }
         users::add_memberships(connection, &[NewMembership { user_id: user.id, customer_id: company.id, is_admin }])
             .await?;
@@ -163,7 +175,8 @@ impl Manager<'_> {
             self.send_invitation(connection, user.id, &user.email, &user.name, &company.name).await?;
         } else {
             let letter = Letter::Joined { name: user.name.clone(), by: self.by(), company: company.name.clone() };
-            outbox::post(connection, self.clock.now(), &user.email, Some(user.id), &letter).await?;
+            let to = To { caused_by: Some(self.viewer.user_id), ..To::new(&user.email, Some(user.id)) };
+            outbox::post(connection, self.clock.now(), to, &letter).await?;
         }
         self.record_membership(connection, user, company, json!({"change": "joined", "admin": is_admin})).await.map(Ok)
     }
@@ -177,8 +190,8 @@ impl Manager<'_> {
             if !user.active {
                 return refused("This login is disabled. Enable it first.");
             }
-            if self.is_pestered(connection, &user.email).await? {
-                return refused(PESTERED);
+            if let Some(why) = self.too_much(connection, &user.email).await? {
+                return refused(why);
             }
             let recent = tokens::table
                 .filter(tokens::user_id.eq(id))

@@ -11,6 +11,7 @@ use crate::accounts::users::{self, NewMembership};
 use crate::accounts::{Role, User};
 use crate::audit::{self, Action};
 use crate::db::schema::{customers, memberships, users as table};
+use crate::mail::outbox;
 
 impl Manager<'_> {
     /// Gives somebody another company.
@@ -39,14 +40,26 @@ impl Manager<'_> {
         .await
     }
 
-    /// Takes a company away from somebody, at once.
-    pub async fn leave(&self, id: i64, company: i64) -> Result<(), PeopleError> {
+    /// Takes a company away from somebody, at once. Gives whether the login is still there: one that nobody has ever used
+    /// goes with its last company, and its invitation with it.
+    pub async fn leave(&self, id: i64, company: i64) -> Result<bool, PeopleError> {
         self.with_seat(id, company, async |connection, user, company, was_admin| {
             if was_admin && let Some(why) = self.last_of_company(connection, user.id, company).await? {
                 return refused(why);
             }
             diesel::delete(memberships::table.find((user.id, company.id))).execute(connection).await?;
-            self.record_membership(connection, user, company, json!({"change": "left"})).await.map(Ok)
+            self.record_membership(connection, user, company, json!({"change": "left"})).await?;
+            let seats = memberships::table.filter(memberships::user_id.eq(id));
+            let is_over = user.password_hash.is_none()
+                && user.active
+                && !diesel::select(exists(seats)).get_result::<bool>(connection).await?;
+            // News of the company that waits for its reader has none any more.
+            outbox::withdraw(connection, id, Some("joined")).await?;
+            if is_over {
+                outbox::withdraw(connection, id, None).await?;
+                diesel::delete(table::table.find(id)).execute(connection).await?;
+            }
+            Ok(Ok(!is_over))
         })
         .await
     }

@@ -86,6 +86,7 @@ fn notice(done: &str) -> &'static str {
         "enabled" => "The login is enabled.",
         "saved" => "Saved.",
         "joined" => "The company is added.",
+        "gone" => "The company is taken away, and the invitation with it: nobody had used the login.",
         "left" => "The company is taken away, as of now.",
         _ => "",
     }
@@ -172,7 +173,13 @@ pub async fn change(
         "enable" => (manager.set_active(id, true).await, "enabled"),
         "name" => (manager.rename(id, fields.one("name")).await, "saved"),
         "join" => (manager.join(id, fields.one("customer"), is_admin).await, "joined"),
-        "leave" => (manager.leave(id, company()?).await, "left"),
+        "leave" => {
+            let left = manager.leave(id, company()?).await;
+            if matches!(left, Ok(false)) {
+                return Ok(to("/office/users?done=gone"));
+            }
+            (left.map(drop), "left")
+        }
         "admin" => (manager.set_admin(id, company()?, is_admin).await, "saved"),
         _ => return Err(Error::NotFound),
     };

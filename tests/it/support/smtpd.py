@@ -1,6 +1,6 @@
 """An SMTP server on 127.0.0.1 for the tests: says its port, then one line of JSON for each mail it takes.
 
-Addresses say how they want to be treated: refused…@ is refused for good, later…@ for now, slow…@ takes its time.
+Addresses say how they want to be treated: refused…@ is refused for good, locked…@ because of our password, later…@ for now, slow…@ takes its time.
 Ends with its standard input.
 """
 
@@ -15,6 +15,8 @@ class Handler:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("refused"):
             return "550 5.1.1 No such mailbox here"
+        if address.startswith("locked"):
+            return "535 5.7.8 Authentication credentials invalid"
         if address.startswith("later"):
             return "451 4.3.0 Try again later"
         envelope.rcpt_tos.append(address)
