@@ -1,5 +1,7 @@
 //! The office's day at a glance: what was loaded, and what needs doing.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Date, Integer, Nullable, Text};
@@ -13,8 +15,10 @@ use crate::notices::reminder::{self, LOOK_BACK, Uncollected};
 
 /// Weeks of the chart, this one included.
 pub const WEEKS: u64 = 8;
-/// BOLs of each list; more are counted.
+/// Rows of a list of BOLs or of mails; more BOLs are counted.
 pub const LISTED: usize = 10;
+/// Customers with BOLs that wait.
+const CUSTOMERS: usize = 50;
 /// BOLs that are counted; then it says "more than".
 pub const COUNTED: i64 = 1000;
 /// How long a mail that could not be delivered is of interest.
@@ -64,9 +68,10 @@ pub struct Glance {
     pub patience: Patience,
     pub unsigned: Vec<Unsigned>,
     pub unsigned_count: i64,
-    /// Those who have waited longest first.
+    /// Those who have waited longest first, [`CUSTOMERS`] at most.
     pub uncollected: Vec<Waiting>,
     pub uncollected_count: usize,
+    pub uncollected_customers: usize,
     pub undelivered: Vec<Failed>,
 }
 
@@ -91,8 +96,9 @@ pub async fn glance(db: &Database, now: DateTime<Utc>, today: NaiveDate) -> DbRe
     let patience = settings::patience(&mut connection).await?;
     let (today_loaded, weeks) = loaded(&mut connection, today).await?;
     let (unsigned, unsigned_count) = unsigned(&mut connection, today, patience.unsigned_days).await?;
-    let found = reminder::uncollected(&connection, now, patience.collect_days, None, COUNTED).await?;
+    let found = reminder::uncollected(&mut connection, now, patience.collect_days, COUNTED).await?;
     let uncollected_count = found.len();
+    let (uncollected, uncollected_customers) = by_customer(&mut connection, found).await?;
     let inbox = documents::table
         .filter(documents::bol_id.is_null())
         .filter(documents::discarded_at.is_null())
@@ -109,8 +115,9 @@ pub async fn glance(db: &Database, now: DateTime<Utc>, today: NaiveDate) -> DbRe
         patience,
         unsigned,
         unsigned_count,
-        uncollected: by_customer(&mut connection, found).await?,
+        uncollected,
         uncollected_count,
+        uncollected_customers,
         undelivered: outbox::failed(&mut connection, now - MAIL, LISTED as i64).await?,
     })
 }
@@ -174,25 +181,33 @@ async fn unsigned(
 
 type Named = (i64, String, String, bool, Option<DateTime<Utc>>);
 
-/// In the order of each customer's oldest.
-async fn by_customer(connection: &mut AsyncPgConnection, found: Vec<Uncollected>) -> QueryResult<Vec<Waiting>> {
+/// In the order of each customer's oldest, and how many customers there are in all.
+async fn by_customer(
+    connection: &mut AsyncPgConnection,
+    found: Vec<Uncollected>,
+) -> QueryResult<(Vec<Waiting>, usize)> {
     let mut order: Vec<i64> = Vec::new();
-    for bol in &found {
-        if !order.contains(&bol.customer_id) {
+    let mut theirs: HashMap<i64, Vec<Uncollected>> = HashMap::new();
+    for bol in found {
+        let bols = theirs.entry(bol.customer_id).or_default();
+        if bols.is_empty() {
             order.push(bol.customer_id);
         }
+        bols.push(bol);
     }
+    let customers_in_all = order.len();
+    order.truncate(CUSTOMERS);
     let named: Vec<Named> = customers::table
         .filter(customers::id.eq_any(&order))
         .select((customers::id, customers::code, customers::name, customers::remind, customers::reminded_at))
         .load(connection)
         .await?;
+    let mut named: HashMap<i64, Named> = named.into_iter().map(|customer| (customer.0, customer)).collect();
     let waiting = order.iter().filter_map(|id| {
-        let (_, code, name, remind, reminded_at) = named.iter().find(|(known, ..)| known == id)?.clone();
-        let bols = found.iter().filter(|bol| bol.customer_id == *id).cloned().collect();
-        Some(Waiting { code, name, remind, reminded_at, bols })
+        let (_, code, name, remind, reminded_at) = named.remove(id)?;
+        Some(Waiting { code, name, remind, reminded_at, bols: theirs.remove(id)? })
     });
-    Ok(waiting.collect())
+    Ok((waiting.collect(), customers_in_all))
 }
 
 #[cfg(test)]

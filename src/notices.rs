@@ -2,7 +2,8 @@
 //!
 //! The database notes what becomes visible to whom (its trigger `documents_notice`); here it is told, a minute later at
 //! the earliest, so that a stack of documents is one mail and a mistake that is mended at once is none. What happens in
-//! the morning happens at seven of the display time zone, on one instance.
+//! the morning is of seven o'clock in the display time zone, and is done a few minutes later. Of any number of processes
+//! one tells at a time.
 
 mod announce;
 mod digest;
@@ -11,7 +12,7 @@ pub mod reminder;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -37,6 +38,8 @@ pub const ONCE_IN: TimeDelta = TimeDelta::minutes(10);
 /// Longer than any digest looks back.
 const KEPT: TimeDelta = TimeDelta::days(8);
 const MORNING: u32 = 7;
+/// A transaction that began before the morning has ended by then, so that what became visible in it isn't missed.
+const SETTLED: TimeDelta = TimeDelta::minutes(5);
 /// It is looked at the clock every so many looks.
 const MORNING_LOOKS: u64 = 12;
 /// Reminders that could not be sent in the morning wait for the next one.
@@ -46,36 +49,64 @@ const TELLING: i64 = 0x7072_696d_6501;
 
 /// Again and again, for as long as it is polled. Any number of processes may do so.
 pub async fn run(db: Database, clock: Clock, zone: Tz) {
-    let mut looks = 0_u64;
-    loop {
+    for look in 0_u64.. {
         sleep(LOOK).await;
-        let look_at_the_clock = looks.is_multiple_of(MORNING_LOOKS);
-        looks += 1;
-        let done = async {
-            announce(&db, clock.now()).await?;
-            if look_at_the_clock { in_the_morning(&db, clock.now(), zone).await } else { Ok(()) }
-        };
-        if let Err(error) = done.await {
-            tracing::warn!(%error, "customers could not be told what is new");
+        let now = clock.now();
+        let mut went_well = noted("customers could not be told what is new", announce(&db, now).await);
+        if look.is_multiple_of(MORNING_LOOKS) {
+            went_well &= in_the_morning(&db, now, zone).await;
+            went_well &= noted("old notices could not be cleared away", clear(&db, now).await);
+        }
+        if !went_well {
             sleep(LOOK * 6).await;
         }
     }
 }
 
-/// The daily mails, if it is time for them.
-pub async fn in_the_morning(db: &Database, now: DateTime<Utc>, zone: Tz) -> DbResult<()> {
-    let Some(morning) = last_morning(now, zone) else { return Ok(()) };
-    digest(db, now, morning).await?;
-    // Whoever wants reminders from the afternoon on is not reminded at once.
-    if now - morning < REMINDING { reminder::remind_by_itself(db, now, morning).await } else { Ok(()) }
+/// Whether that went well; if not, the log says why.
+fn noted<T>(trouble: &'static str, done: DbResult<T>) -> bool {
+    if let Err(error) = &done {
+        tracing::warn!(%error, "{trouble}");
+    }
+    done.is_ok()
 }
 
-/// The last seven o'clock; `None` in the hour that a time zone may leave out.
-fn last_morning(now: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
-    let today = now.with_timezone(&zone).date_naive();
-    let seven = NaiveTime::from_hms_opt(MORNING, 0, 0)?;
-    let of = |day: chrono::NaiveDate| day.and_time(seven).and_local_timezone(zone).earliest().map(|at| at.to_utc());
-    of(today).filter(|at| *at <= now).or_else(|| of(today.pred_opt()?))
+/// The daily mails, if it is time for them. One that goes wrong doesn't keep the other.
+pub async fn in_the_morning(db: &Database, now: DateTime<Utc>, zone: Tz) -> bool {
+    let Some(morning) = Morning::last(now - SETTLED, zone) else { return true };
+    let mut went_well = noted("daily mails could not be written", digest(db, now, morning.at).await);
+    // Whoever wants reminders from the afternoon on is not reminded at once.
+    if now - morning.at < REMINDING {
+        went_well &= noted("reminders could not be written", reminder::remind_by_itself(db, now, morning).await);
+    }
+    went_well
+}
+
+/// Seven o'clock of a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Morning {
+    day: NaiveDate,
+    zone: Tz,
+    at: DateTime<Utc>,
+}
+
+impl Morning {
+    /// `None` where a time zone leaves that hour out.
+    fn of(day: NaiveDate, zone: Tz) -> Option<Self> {
+        let seven = day.and_time(NaiveTime::from_hms_opt(MORNING, 0, 0)?);
+        Some(Self { day, zone, at: seven.and_local_timezone(zone).earliest()?.to_utc() })
+    }
+
+    fn last(now: DateTime<Utc>, zone: Tz) -> Option<Self> {
+        let today = now.with_timezone(&zone).date_naive();
+        Self::of(today, zone).filter(|morning| morning.at <= now).or_else(|| Self::of(today.pred_opt()?, zone))
+    }
+
+    /// Seven o'clock so many days before, be they of 23 hours or of 25.
+    fn days_before(self, days: i32) -> DateTime<Utc> {
+        let before = self.day - TimeDelta::days(days.into());
+        Self::of(before, self.zone).map_or(self.at - TimeDelta::days(days.into()), |morning| morning.at)
+    }
 }
 
 /// Whether this process may tell now, until its transaction ends.
@@ -86,11 +117,13 @@ async fn may_tell(connection: &mut AsyncPgConnection) -> QueryResult<bool> {
 }
 
 /// Forgets what no digest and no correction asks for any more.
-async fn clear(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<()> {
+async fn clear(db: &Database, now: DateTime<Utc>) -> DbResult<()> {
+    let connection = &mut *db.get().await?;
     let old = notices::table.filter(notices::visible_at.lt(now - KEPT)).filter(notices::told_at.is_not_null());
     diesel::delete(old).execute(connection).await?;
     diesel::delete(told::table.filter(told::told_at.lt(now - TimeDelta::days(1)))).execute(connection).await?;
-    outbox::clear(connection, now).await.map(drop)
+    outbox::clear(connection, now).await?;
+    Ok(())
 }
 
 /// Somebody to be told about a company, with or without a login.
@@ -187,11 +220,21 @@ mod tests {
     fn mornings() {
         let zone = chrono_tz::America::New_York;
         let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
+        let last = |text: &str| Morning::last(at(text), zone).map(|morning| morning.at);
         // Seven in New York is noon in winter and eleven in summer.
-        assert_eq!(last_morning(at("2026-11-25T11:59:59Z"), zone), Some(at("2026-11-24T12:00:00Z")));
-        assert_eq!(last_morning(at("2026-11-25T12:00:00Z"), zone), Some(at("2026-11-25T12:00:00Z")));
-        assert_eq!(last_morning(at("2026-07-01T11:30:00Z"), zone), Some(at("2026-07-01T11:00:00Z")));
-        assert_eq!(last_morning(at("2026-11-25T03:00:00Z"), zone), Some(at("2026-11-24T12:00:00Z")));
+        assert_eq!(last("2026-11-25T11:59:59Z"), Some(at("2026-11-24T12:00:00Z")));
+        assert_eq!(last("2026-11-25T12:00:00Z"), Some(at("2026-11-25T12:00:00Z")));
+        assert_eq!(last("2026-07-01T11:30:00Z"), Some(at("2026-07-01T11:00:00Z")));
+        assert_eq!(last("2026-11-25T03:00:00Z"), Some(at("2026-11-24T12:00:00Z")));
+        // The clocks go back on November 1 and forward on March 8.
+        for (now, days, before) in [
+            ("2026-11-02T12:10:00Z", 3, "2026-10-30T11:00:00Z"),
+            ("2026-03-09T11:10:00Z", 2, "2026-03-07T12:00:00Z"),
+            ("2026-11-25T12:00:00Z", 0, "2026-11-25T12:00:00Z"),
+        ] {
+            let morning = Morning::last(at(now), zone).expect("a morning");
+            assert_eq!(morning.days_before(days), at(before), "{now}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod invitation;
 pub mod limits;
 pub mod office;
 pub mod page;
+pub mod password_reset;
 pub mod people;
 pub mod person;
 pub mod portal;

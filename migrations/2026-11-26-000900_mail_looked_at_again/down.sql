@@ -2,6 +2,8 @@ COMMENT ON FUNCTION document_becomes_visible IS 'SET LOCAL portal.quiet = ''on''
 
 DROP INDEX bols_unsigned, bols_customer_visible, users_daily;
 
+CREATE INDEX tokens_expired ON tokens (expires_at);
+
 DROP INDEX mails_user;
 CREATE INDEX mails_user ON mails (user_id, purpose) WHERE user_id IS NOT NULL;
 DROP INDEX mails_caused;

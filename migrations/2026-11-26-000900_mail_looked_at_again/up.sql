@@ -8,6 +8,9 @@ CREATE INDEX mails_caused ON mails (caused_by, created_at) WHERE caused_by IS NO
 DROP INDEX mails_user;
 CREATE INDEX mails_user ON mails (user_id, purpose, id) WHERE user_id IS NOT NULL;
 
+-- One of each purpose a user: they needn't be looked for by age.
+DROP INDEX tokens_expired;
+
 CREATE INDEX users_daily ON users (told_until) WHERE notify = 'daily';
 CREATE INDEX bols_customer_visible ON bols (customer_id, visible_since) WHERE voided_at IS NULL;
 CREATE INDEX bols_unsigned ON bols (bol_date, id) WHERE voided_at IS NULL AND NOT document_kinds @> '{signed-bol}';

@@ -1,7 +1,7 @@
 //! A forgotten password: asking for a link, without learning whether there is such a login.
 //!
-//! Every request gets the same answer on the same grid of seconds. A login gets a mail every few minutes at most, however
-//! often anybody asks: the link of before stays good.
+//! Every request gets the same answer on the same grid of seconds. A login gets a mail every few minutes and a few a day at
+//! most, however often anybody asks: the link of before stays good as long as it would have.
 
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ use crate::mail::{Letter, LinkKey};
 
 /// A link that was sent so recently is on its way.
 const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(5);
+/// Links that one login is sent within a day, be they asked for by whomever.
+const MOST_A_DAY: i64 = 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ResetError {
@@ -70,6 +72,11 @@ async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, em
             .filter(tokens::purpose.eq(Purpose::Reset.as_str()))
             .filter(tokens::created_at.gt(now - AGAIN_AFTER));
         if diesel::select(exists(recent)).get_result(connection).await? {
+            return Ok(());
+        }
+        let sent =
+            outbox::written(connection, &user.email, &[Purpose::Reset.as_str()], now - TimeDelta::days(1)).await?;
+        if sent >= MOST_A_DAY {
             return Ok(());
         }
         let seed = invitation::mailed(connection, now, user.id, Purpose::Reset, links).await?;

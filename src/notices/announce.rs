@@ -7,13 +7,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Fresh, HOLD, ONCE_IN, Recipient, clear, may_tell, news, recipients};
+use super::{Fresh, HOLD, ONCE_IN, Recipient, may_tell, news, recipients};
 use crate::db::schema::notices;
 use crate::db::{Database, DbResult};
 use crate::mail::Letter;
 use crate::mail::outbox::{self, To};
 
-/// Documents that are told of at once; more follow a few seconds later.
+/// Documents that are told of in one transaction; more follow with the next look.
 const MOST: i64 = 2000;
 
 #[derive(QueryableByName)]
@@ -44,7 +44,6 @@ pub async fn announce(db: &Database, now: DateTime<Utc>) -> DbResult<usize> {
             .await?;
         let fresh: Vec<Fresh> = waiting.iter().filter(|one| one.is_visible).map(|one| one.fresh.clone()).collect();
         tell(connection, now, &fresh).await?;
-        clear(connection, now).await?;
         Ok(waiting.len())
     })
     .await

@@ -5,21 +5,33 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Fresh, HOLD, may_tell, news};
+use super::{Fresh, may_tell, news};
 use crate::db::schema::users;
 use crate::db::{Database, DbResult};
 use crate::mail::Letter;
 use crate::mail::outbox::{self, To};
 
-/// People a transaction; the others follow a few seconds later.
+/// People a transaction.
 const AT_ONCE: i64 = 100;
 /// More documents than a day brings; the mail names the first of them and counts the rest.
 const MOST: i64 = 20_000;
 
 type Subscriber = (i64, String, String, DateTime<Utc>);
 
-/// How many got their mail, or had nothing to be told of.
+/// Everybody who wants it is told what became visible up to that morning. How many got their mail, or had nothing to be
+/// told of.
 pub async fn digest(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbResult<usize> {
+    let mut told = 0;
+    loop {
+        let some = some(db, now, morning).await?;
+        told += some;
+        if some < AT_ONCE as usize {
+            return Ok(told);
+        }
+    }
+}
+
+async fn some(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !may_tell(connection).await? {
             return Ok(0);
@@ -29,22 +41,21 @@ pub async fn digest(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -
             .filter(users::active)
             .filter(users::role.eq("customer"))
             .filter(users::password_hash.is_not_null())
-            .filter(users::told_until.lt(morning - HOLD))
+            .filter(users::told_until.lt(morning))
             .order(users::id)
             .limit(AT_ONCE)
             .select((users::id, users::email, users::name, users::told_until))
             .for_no_key_update()
             .load(connection)
             .await?;
-        let until = now - HOLD;
         for (id, email, name, told_until) in &subscribers {
-            let fresh = since(connection, *id, *told_until, until).await?;
+            let fresh = since(connection, *id, *told_until, morning).await?;
             let news = news(&fresh);
             if !news.is_empty() {
                 let letter = Letter::Documents { name: name.clone(), digest: true, news, has_login: true };
                 outbox::post(connection, now, To::new(email, Some(*id)), &letter).await?;
             }
-            diesel::update(users::table.find(id)).set(users::told_until.eq(until)).execute(connection).await?;
+            diesel::update(users::table.find(id)).set(users::told_until.eq(morning)).execute(connection).await?;
         }
         Ok(subscribers.len())
     })

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Date, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{Recipient, may_tell, recipients};
+use super::{Morning, Recipient, may_tell, recipients};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::bols::settings;
 use crate::db::schema::customers;
@@ -18,7 +18,7 @@ use crate::mail::{Item, Letter, News};
 
 /// What is older is nobody's concern any more.
 pub const LOOK_BACK: TimeDelta = TimeDelta::days(90);
-/// Customers that are reminded by themselves in one transaction; the others follow a few seconds later.
+/// Customers that are reminded by themselves in one transaction.
 const AT_ONCE: i64 = 50;
 /// BOLs of one customer that are looked at.
 const MOST: i64 = 500;
@@ -42,27 +42,45 @@ pub struct Uncollected {
     pub visible_since: DateTime<Utc>,
 }
 
-/// BOLs that became their customer's at least `days` ago, and within [`LOOK_BACK`], the oldest first: of one customer, or
-/// of all that are active.
+/// Of a BOL `b` that became its customer's between `$1` and `$2`: it has a PDF, and nobody of the customer has fetched it.
+const UNCOLLECTED: &str = "b.voided_at IS NULL AND b.visible_since > $1 AND b.visible_since <= $2 AND b.document_kinds @> '{bol}' \
+     AND NOT EXISTS (SELECT FROM bol_opens o WHERE o.bol_id = b.id AND o.fetched_for = b.customer_id)";
+
+/// BOLs that became their customers' at least `days` ago, and within [`LOOK_BACK`], the oldest first: of all customers
+/// that are active.
 pub async fn uncollected(
-    mut connection: &AsyncPgConnection,
+    connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
     days: i32,
-    customer: Option<i64>,
     limit: i64,
 ) -> QueryResult<Vec<Uncollected>> {
-    diesel::sql_query(
-        "SELECT b.id, b.customer_id, b.number, b.bol_date, b.product, b.visible_since FROM bols b JOIN customers c ON c.id = b.customer_id \
-         WHERE b.voided_at IS NULL AND b.visible_since <= $1 AND b.visible_since > $2 AND c.active \
-           AND b.document_kinds @> '{bol}' AND ($3 IS NULL OR b.customer_id = $3) \
-           AND NOT EXISTS (SELECT FROM bol_opens o WHERE o.bol_id = b.id AND o.fetched_for = b.customer_id) \
-         ORDER BY b.visible_since, b.id LIMIT $4",
-    )
-    .bind::<Timestamptz, _>(now - TimeDelta::days(days.into()))
+    diesel::sql_query(format!(
+        "SELECT b.id, b.customer_id, b.number, b.bol_date, b.product, b.visible_since FROM bols b \
+         JOIN customers c ON c.id = b.customer_id AND c.active WHERE {UNCOLLECTED} ORDER BY b.visible_since, b.id LIMIT $3"
+    ))
     .bind::<Timestamptz, _>(now - LOOK_BACK)
-    .bind::<Nullable<BigInt>, _>(customer)
+    .bind::<Timestamptz, _>(now - TimeDelta::days(days.into()))
     .bind::<BigInt, _>(limit)
-    .load(&mut connection)
+    .load(connection)
+    .await
+}
+
+/// The same of one customer, [`MOST`] at most.
+async fn uncollected_by(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    days: i32,
+    customer: i64,
+) -> QueryResult<Vec<Uncollected>> {
+    diesel::sql_query(format!(
+        "SELECT b.id, b.customer_id, b.number, b.bol_date, b.product, b.visible_since FROM bols b \
+         WHERE b.customer_id = $3 AND {UNCOLLECTED} ORDER BY b.visible_since, b.id LIMIT $4"
+    ))
+    .bind::<Timestamptz, _>(now - LOOK_BACK)
+    .bind::<Timestamptz, _>(now - TimeDelta::days(days.into()))
+    .bind::<BigInt, _>(customer)
+    .bind::<BigInt, _>(MOST)
+    .load(connection)
     .await
 }
 
@@ -115,7 +133,7 @@ async fn send(
     actor: Actor<'_>,
     origin: &Origin,
 ) -> QueryResult<Reminded> {
-    let bols = uncollected(connection, now, days, Some(id), MOST).await?;
+    let bols = uncollected_by(connection, now, days, id).await?;
     if bols.is_empty() {
         return Ok(Reminded::Nothing);
     }
@@ -153,39 +171,44 @@ struct Due {
     code: String,
     #[diesel(sql_type = Text)]
     name: String,
-    #[diesel(sql_type = Bool)]
-    has_any: bool,
 }
 
-/// In the morning, customers that want it: again only when so many days have passed as a BOL may wait.
-pub async fn remind_by_itself(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbResult<()> {
+/// In the morning, customers that want it and have somebody to be mailed: again only when so many days have passed as a
+/// BOL may wait.
+pub(super) async fn remind_by_itself(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbResult<()> {
+    while remind_some(db, now, morning).await? == AT_ONCE as usize {}
+    Ok(())
+}
+
+/// How many were reminded, of at most [`AT_ONCE`].
+async fn remind_some(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !may_tell(connection).await? {
-            return Ok(());
+            return Ok(0);
         }
         let days = settings::patience(connection).await?.collect_days;
         // As of that morning: what grows old enough during the day waits for the next one.
-        let due: Vec<Due> = diesel::sql_query(
-            "SELECT c.id, c.code, c.name, EXISTS (SELECT FROM bols b WHERE b.customer_id = c.id AND b.voided_at IS NULL \
-                    AND b.visible_since <= $2 AND b.visible_since > $3 AND b.document_kinds @> '{bol}' \
-                    AND NOT EXISTS (SELECT FROM bol_opens o WHERE o.bol_id = b.id AND o.fetched_for = b.customer_id)) AS has_any \
-             FROM customers c WHERE c.remind AND c.active AND (c.reminded_at IS NULL OR c.reminded_at < $1) \
-             ORDER BY has_any DESC, c.id LIMIT $4",
-        )
-        .bind::<Timestamptz, _>(morning - TimeDelta::days(i64::from(days) - 1))
-        .bind::<Timestamptz, _>(morning - TimeDelta::days(days.into()))
+        let due: Vec<Due> = diesel::sql_query(format!(
+            "SELECT c.id, c.code, c.name FROM customers c \
+             WHERE c.remind AND c.active AND (c.reminded_at IS NULL OR c.reminded_at < $3) \
+               AND EXISTS (SELECT FROM bols b WHERE b.customer_id = c.id AND {UNCOLLECTED}) \
+               AND (EXISTS (SELECT FROM notice_addresses a WHERE a.customer_id = c.id) \
+                    OR EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.customer_id = c.id AND u.active \
+                               AND u.role = 'customer' AND u.password_hash IS NOT NULL AND u.notify <> 'never')) \
+             ORDER BY c.id LIMIT $4 FOR NO KEY UPDATE OF c SKIP LOCKED"
+        ))
         .bind::<Timestamptz, _>(now - LOOK_BACK)
+        .bind::<Timestamptz, _>(morning.days_before(days))
+        .bind::<Timestamptz, _>(morning.days_before(days - 1))
         .bind::<BigInt, _>(AT_ONCE)
         .load(connection)
         .await?;
-        for Due { id, code, name, .. } in due.into_iter().filter(|due| due.has_any) {
-            let sent = send(connection, now, (id, &code, &name), days, Actor::PORTAL, &Origin::default()).await?;
-            if sent == Reminded::Nobody {
-                tracing::warn!(customer = code, "nobody can be reminded: no login, no address");
-                diesel::update(customers::table.find(id)).set(customers::reminded_at.eq(now)).execute(connection).await?;
-            }
+        let mut reminded = 0;
+        for Due { id, code, name } in &due {
+            let sent = send(connection, now, (*id, code, name), days, Actor::PORTAL, &Origin::default()).await?;
+            reminded += usize::from(matches!(sent, Reminded::Sent(_)));
         }
-        Ok(())
+        Ok(reminded)
     })
     .await
 }

@@ -14,7 +14,7 @@ use super::person::{PersonRow, refusal};
 use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::Viewer;
-use crate::accounts::directory;
+use crate::accounts::directory::{self, Person};
 use crate::accounts::people::NewPerson;
 use crate::db::Database;
 
@@ -145,7 +145,13 @@ impl PeoplePage {
         let mut companies = Vec::new();
         for company in viewer.administered() {
             let people = directory::members(&mut connection, company.id).await?;
-            let row = |person| PersonRow::new(person, site.clock.now(), site.time_zone);
+            let row = |person: Person| {
+                let is_known =
+                    person.companies.split(' ').all(|code| viewer.administered().any(|own| own.code == code));
+                let row = PersonRow::new(person, site.clock.now(), site.time_zone);
+                // Whoever belongs to others too is known here by the address that was typed, not by the name others gave.
+                if is_known { row } else { PersonRow { name: row.email.clone(), ..row } }
+            };
             companies.push(CompanyPeople {
                 id: company.id,
                 code: company.code.clone(),

@@ -8,7 +8,7 @@ use actix_web::web::{ServiceConfig, get, post, resource, route};
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::error::Error;
-use super::{account, api, auth, invitation, office, people, portal, session};
+use super::{account, api, auth, invitation, office, password_reset, people, portal, session};
 
 /// A page that may be asked for by GET and by HEAD: one that records nothing.
 macro_rules! page {
@@ -24,7 +24,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(
             resource(["/invitation", "/password"]).route(page!(invitation::page)).route(post().to(invitation::accept)),
         )
-        .service(resource("/password-reset").route(page!(invitation::reset_page)).route(post().to(invitation::reset)))
+        .service(resource("/password-reset").route(page!(password_reset::page)).route(post().to(password_reset::ask)))
         .service(resource("/account").route(page!(account::page)))
         .service(resource("/account/password").route(post().to(account::change_password)))
         .service(resource("/account/mail").route(post().to(account::set_notify)))

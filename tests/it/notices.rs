@@ -36,14 +36,14 @@ async fn recipients(smtp: &mut Smtp, count: usize) -> Vec<String> {
 }
 
 async fn morning(app: &App) {
-    notices::in_the_morning(&Database::new(&app.database, 2), app.clock.now(), ZONE).await.unwrap();
+    assert!(notices::in_the_morning(&Database::new(&app.database, 2), app.clock.now(), ZONE).await);
 }
 
-/// Moves the clock to the next seven o'clock and a minute.
+/// Moves the clock to the next seven o'clock and six minutes.
 async fn sleep_until_morning(app: &App) {
     let now = app.clock.now();
     let local = now.with_timezone(&ZONE);
-    let seven = |day: chrono::NaiveDate| day.and_hms_opt(7, 1, 0).unwrap().and_local_timezone(ZONE).unwrap().to_utc();
+    let seven = |day: chrono::NaiveDate| day.and_hms_opt(7, 6, 0).unwrap().and_local_timezone(ZONE).unwrap().to_utc();
     let next = seven(local.date_naive());
     let next = if next > now { next } else { seven(local.date_naive().succ_opt().unwrap()) };
     app.clock.advance(next - now);

@@ -15,8 +15,10 @@ use crate::bols::settings::MOST_LINES;
 use crate::db::schema::{customers, notice_addresses, ship_tos};
 use crate::mail;
 
-/// Ship-tos and extra addresses of one customer at the most.
-const MOST_OF_EACH: i64 = 200;
+/// Ship-tos that the page of one shows.
+const MOST_SHIP_TOS: i64 = 200;
+/// Addresses of one that are mailed besides its logins.
+const MOST_ADDRESSES: i64 = 20;
 
 /// A line of the list.
 #[derive(Clone, Debug, QueryableByName)]
@@ -169,7 +171,7 @@ pub async fn ship_tos_of(connection: &mut AsyncPgConnection, customer_id: i64) -
     ship_tos::table
         .filter(ship_tos::customer_id.eq(customer_id))
         .order((ship_tos::active.desc(), ship_tos::address))
-        .limit(MOST_OF_EACH)
+        .limit(MOST_SHIP_TOS)
         .select(ShipTo::as_select())
         .load(connection)
         .await
@@ -220,7 +222,7 @@ pub async fn add_address(clerk: &Clerk<'_>, code: &str, typed: &str) -> Result<(
     let mut full = false;
     change_with(clerk, code, async |connection, customer| {
         let there = notice_addresses::table.filter(notice_addresses::customer_id.eq(customer.id)).count();
-        if there.get_result::<i64>(connection).await? >= 20 {
+        if there.get_result::<i64>(connection).await? >= MOST_ADDRESSES {
             full = true;
             return Ok(None);
         }
@@ -230,7 +232,7 @@ pub async fn add_address(clerk: &Clerk<'_>, code: &str, typed: &str) -> Result<(
         Ok((new.execute(connection).await? == 1).then(|| json!({"mailed_besides": email, "added": true})))
     })
     .await?;
-    if full { wrong("There can be 20 such addresses. Remove one first.") } else { Ok(()) }
+    if full { wrong(&format!("There can be {MOST_ADDRESSES} such addresses. Remove one first.")) } else { Ok(()) }
 }
 
 pub async fn remove_address(clerk: &Clerk<'_>, code: &str, id: i64) -> Result<(), SaveError> {

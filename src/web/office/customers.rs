@@ -164,14 +164,14 @@ pub async fn save(
     code: Path<String>,
     fields: Fields,
 ) -> Result<HttpResponse, Error> {
-    let code = clean(&code);
+    let code = known(&code)?;
     let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
     let (name, address, remind) = (fields.one("name"), fields.one("address"), fields.one("remind") == "true");
-    let Err(error) = customers::change(&clerk, &code, name, address, remind).await else {
-        return Ok(to(&code, "saved"));
+    let Err(error) = customers::change(&clerk, code, name, address, remind).await else {
+        return Ok(to(code, "saved"));
     };
     let messages = refusal(error)?;
-    let page = CustomerPage::load(&site, &visitor, &db, &code).await?;
+    let page = CustomerPage::load(&site, &visitor, &db, code).await?;
     let page = CustomerPage { name: name.into(), address: address.into(), remind, ..page };
     Ok(page.refused(&request, messages))
 }
@@ -187,24 +187,24 @@ pub async fn change(
     fields: Fields,
 ) -> Result<HttpResponse, Error> {
     let (code, change) = path.into_inner();
-    let code = clean(&code);
+    let code = known(&code)?;
     let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
     let id = || fields.one("id").parse::<i64>().map_err(|_| Error::BadRequest);
     let is_active = fields.one("active") == "true";
     let (changed, word) = match change.as_str() {
         "active" => {
             let word = if is_active { "active" } else { "inactive" };
-            (customers::set_active(&clerk, &code, is_active).await, word)
+            (customers::set_active(&clerk, code, is_active).await, word)
         }
-        "ship-tos" => (customers::add_ship_to(&clerk, &code, fields.one("ship_to")).await, "ship-to"),
-        "ship-to" => (customers::offer_ship_to(&clerk, &code, id()?, is_active).await, "ship-to"),
-        "addresses" => (customers::add_address(&clerk, &code, fields.one("address_email")).await, "address"),
-        "address" => (customers::remove_address(&clerk, &code, id()?).await, "address"),
+        "ship-tos" => (customers::add_ship_to(&clerk, code, fields.one("ship_to")).await, "ship-to"),
+        "ship-to" => (customers::offer_ship_to(&clerk, code, id()?, is_active).await, "ship-to"),
+        "addresses" => (customers::add_address(&clerk, code, fields.one("address_email")).await, "address"),
+        "address" => (customers::remove_address(&clerk, code, id()?).await, "address"),
         _ => return Err(Error::NotFound),
     };
-    let Err(error) = changed else { return Ok(to(&code, word)) };
+    let Err(error) = changed else { return Ok(to(code, word)) };
     let messages = refusal(error)?;
-    let page = CustomerPage::load(&site, &visitor, &db, &code).await?;
+    let page = CustomerPage::load(&site, &visitor, &db, code).await?;
     let (ship_to, address_email) = (fields.one("ship_to").into(), fields.one("address_email").into());
     Ok(CustomerPage { ship_to, address_email, ..page }.refused(&request, messages))
 }
@@ -218,7 +218,7 @@ pub async fn ask_active(
     code: Path<String>,
 ) -> Result<HttpResponse, Error> {
     let mut connection = db.get().await?;
-    let customer = customers::one(&mut connection, &clean(&code)).await?.ok_or(Error::NotFound)?;
+    let customer = customers::one(&mut connection, known(&code)?).await?.ok_or(Error::NotFound)?;
     let logins = directory::members(&mut connection, customer.id).await?.len();
     let page = ActivePage { chrome: Chrome::new(&site, Some(&visitor), "/office/customers"), customer, logins };
     Ok(page.respond_to(&request))
@@ -231,7 +231,11 @@ pub async fn begin_to_see_as(
     origin: Origin,
     code: Path<String>,
 ) -> Result<HttpResponse, Error> {
-    let customer = customers::one(&mut *db.get().await?, &clean(&code)).await?.ok_or(Error::NotFound)?;
+    let customer = customers::one(&mut *db.get().await?, known(&code)?).await?.ok_or(Error::NotFound)?;
+    // Its people see nothing either.
+    if !customer.active {
+        return Err(Error::NotFound);
+    }
     see_as::begin(&db, &visitor, &origin.0, customer.id, &customer.code).await?;
     Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/bols")).finish())
 }
@@ -247,13 +251,14 @@ pub async fn stop_seeing_as(request: HttpRequest, db: Data<Database>, origin: Or
 }
 
 fn to(code: &str, word: &str) -> HttpResponse {
-    let place = format!("/office/customers/{}?done={word}", clean(code));
+    let place = format!("/office/customers/{code}?done={word}");
     HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
 }
 
-/// What a code can be made of; anything else finds nothing.
-fn clean(code: &str) -> String {
-    code.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(17).collect()
+/// A code can be made of these; whatever else is asked for isn't there.
+fn known(code: &str) -> Result<&str, Error> {
+    let fits = code.len() <= 16 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if fits { Ok(code) } else { Err(Error::NotFound) }
 }
 
 fn with_last_bol(line: Line) -> (Line, String) {
@@ -286,7 +291,7 @@ impl CustomersPage {
 impl CustomerPage {
     async fn load(site: &Site, viewer: &Viewer, db: &Database, code: &str) -> Result<Self, Error> {
         let mut connection = db.get().await?;
-        let customer = customers::one(&mut connection, &clean(code)).await?.ok_or(Error::NotFound)?;
+        let customer = customers::one(&mut connection, known(code)?).await?.ok_or(Error::NotFound)?;
         let ship_tos = customers::ship_tos_of(&mut connection, customer.id).await?;
         let addresses = customers::addresses(&mut connection, customer.id).await?;
         let people = directory::members(&mut connection, customer.id).await?;

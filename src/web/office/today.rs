@@ -36,6 +36,8 @@ struct TodayPage {
     collect_days: i32,
     uncollected: Vec<WaitingRow>,
     uncollected_count: String,
+    /// Customers that the table leaves out.
+    uncollected_more: usize,
     look_back: i64,
     undelivered: Vec<MailRow>,
 }
@@ -182,6 +184,7 @@ impl TodayPage {
             ),
             unsigned: unsigned.collect(),
             collect_days: glance.patience.collect_days,
+            uncollected_more: glance.uncollected_customers - glance.uncollected.len(),
             uncollected_count: counted(glance.uncollected_count as i64),
             uncollected: glance.uncollected.into_iter().map(|waiting| WaitingRow::new(waiting, site)).collect(),
             look_back: LOOK_BACK.num_days(),
