@@ -6,6 +6,7 @@ pub mod choices;
 mod dispatch;
 mod doubts;
 mod draft;
+pub mod import;
 pub mod lists;
 mod number;
 pub mod print;

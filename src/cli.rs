@@ -4,13 +4,16 @@
 mod customer;
 mod demo;
 mod examine;
+mod import_bols;
 mod migrate;
+mod migrate_pdfs;
 pub mod seed;
 mod serve;
+mod storage;
 mod user;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -58,6 +61,14 @@ enum Command {
     /// Logins
     #[command(subcommand)]
     User(user::Command),
+    /// The bucket, or the folder, where documents are
+    #[command(subcommand)]
+    Storage(storage::Command),
+    /// Upload the PDFs of a local folder to the bucket, whatever USE_S3 says. It can be stopped and run again
+    #[command(name = "migrate-pdfs-to-s3")]
+    MigratePdfs(migrate_pdfs::Arguments),
+    /// Bring in the BOLs of the system before this one, from a CSV file: all of them, or none
+    ImportBols(import_bols::Arguments),
     /// What the portal sees in a PDF on standard input: faults, and the BOL numbers it shows. It runs itself like this for
     /// every upload, with limits on memory and time
     Examine {
@@ -74,6 +85,7 @@ impl Command {
         match self {
             Self::Serve => Needs::Serving,
             Self::Demo { .. } => Needs::Nothing,
+            Self::Storage(command) if !command.needs_database() => Needs::Nothing,
             _ => Needs::Database,
         }
     }
@@ -151,6 +163,9 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::Customer(command) => customer::run(&config, command).await,
         Command::User(command) => user::run(&config, command).await,
+        Command::Storage(command) => storage::run(&config, command).await,
+        Command::ImportBols(arguments) => import_bols::run(&config, arguments).await,
+        Command::MigratePdfs(arguments) => migrate_pdfs::run(&config, arguments).await,
         Command::Examine { .. } => unreachable!("needs no configuration, and was done above"),
     }
 }
@@ -158,4 +173,10 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
 /// The database that [`Needs`] has made sure of.
 fn database_url(config: &Config) -> Result<&crate::config::DatabaseUrl, Failure> {
     config.database_url.as_ref().ok_or_else(|| Failure::Usage("DATABASE_URL: not set".into()))
+}
+
+/// As it runs, even if its file has been replaced since by a newer one.
+fn this_program() -> Result<PathBuf, Failure> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(running.into()) } else { std::env::current_exe().map_err(Failure::problem) }
 }

@@ -16,6 +16,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use ipnet::IpNet;
 use url::Url;
@@ -37,6 +38,10 @@ pub struct Config {
     pub public_url: Option<PublicUrl>,
     pub secret_key: Option<SecretKey>,
     pub storage: StorageConfig,
+    /// The bucket, whether or not `USE_S3` says that documents are in it.
+    pub s3: Option<S3Config>,
+    /// Local files: of the local storage, or what is left of it when the bucket has taken over.
+    pub media_root: PathBuf,
     /// Life of a download link.
     pub link_life: Duration,
     /// Largest file that is taken, in bytes.
@@ -73,6 +78,8 @@ pub struct S3Credentials {
     pub access_key_id: String,
     pub secret_access_key: Secret<String>,
     pub session_token: Option<Secret<String>>,
+    /// When temporary ones end, if that is known.
+    pub expiration: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,13 +171,21 @@ impl Config {
         if host.chars().any(|c| c.is_whitespace() || c.is_control() || c == '/') {
             read.problem("HOST", &host, "an address or a host name");
         }
+        let media_root: PathBuf = read.text("MEDIA_ROOT").unwrap_or_else(|| "media".into()).into();
+        let use_s3 = read.flag("USE_S3", false);
+        let s3 = read.s3(use_s3);
         let config = Self {
             database_url: read.database_url(needs),
             database_pool_size: read.number("DATABASE_POOL_SIZE", 16, 2, 500) as usize,
             port: read.number("PORT", 8080, 0, 65535) as u16,
             public_url: read.parsed("PUBLIC_URL", "http:// or https:// with a host, without path or query"),
             secret_key: read.secret_key(needs),
-            storage: read.storage(),
+            s3: s3.clone(),
+            storage: match s3 {
+                Some(s3) if use_s3 => StorageConfig::S3(s3),
+                _ => StorageConfig::Local { root: media_root.clone() },
+            },
+            media_root,
             link_life: Duration::from_secs(read.number("DOWNLOAD_URL_TTL_SECONDS", 300, 1, 604_800)),
             most_upload: read.number("MAX_UPLOAD_MB", 50, 1, 500) * 1_000_000,
             spool: read.text("SPOOL_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
@@ -240,16 +255,6 @@ impl Reader<'_> {
         }
     }
 
-    fn storage(&mut self) -> StorageConfig {
-        let root = self.text("MEDIA_ROOT").unwrap_or_else(|| "media".into()).into();
-        let use_s3 = self.flag("USE_S3", false);
-        let s3 = self.s3(use_s3);
-        match s3 {
-            Some(s3) if use_s3 => StorageConfig::S3(s3),
-            _ => StorageConfig::Local { root },
-        }
-    }
-
     /// Checked even when `USE_S3` is off, so that a typing error shows before the day it is turned on.
     fn s3(&mut self, needed: bool) -> Option<S3Config> {
         const BUCKET: &str = "3 to 63 of a-z 0-9 . - , starting and ending with a letter or digit";
@@ -274,6 +279,7 @@ impl Reader<'_> {
                 access_key_id,
                 secret_access_key: Secret(secret),
                 session_token: self.text("AWS_SESSION_TOKEN").map(Secret),
+                expiration: self.parsed("AWS_CREDENTIAL_EXPIRATION", "a time such as 2026-11-25T12:00:00Z"),
             }),
             (Some(_), None) => {
                 self.missing(

@@ -12,10 +12,12 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::dsl::sql;
+use diesel::sql_types::{BigInt, Bool};
 use diesel::{ConnectionResult, QueryResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -193,6 +195,13 @@ impl Drop for Lease {
 diesel::define_sql_function! {
     /// As the indexes over addresses have it.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// Whether this process alone may do what this lock is for, until the transaction ends; it doesn't wait.
+pub async fn try_alone(connection: &mut AsyncPgConnection, lock: i64) -> QueryResult<bool> {
+    diesel::select(sql::<Bool>("pg_try_advisory_xact_lock(").bind::<BigInt, _>(lock).sql(")"))
+        .get_result(connection)
+        .await
 }
 
 /// A fragment that somebody looks for, for `ILIKE`, with its own signs taken literally.

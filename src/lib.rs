@@ -29,6 +29,7 @@ pub mod bols;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod csv_file;
 pub mod db;
 pub mod documents;
 pub mod glance;

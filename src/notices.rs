@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -107,13 +106,6 @@ impl Morning {
         let before = self.day - TimeDelta::days(days.into());
         Self::of(before, self.zone).map_or(self.at - TimeDelta::days(days.into()), |morning| morning.at)
     }
-}
-
-/// Whether this process may tell now, until its transaction ends.
-async fn may_tell(connection: &mut AsyncPgConnection) -> QueryResult<bool> {
-    diesel::select(sql::<Bool>("pg_try_advisory_xact_lock(").bind::<BigInt, _>(TELLING).sql(")"))
-        .get_result(connection)
-        .await
 }
 
 /// Forgets what no digest and no correction asks for any more.

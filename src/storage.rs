@@ -5,12 +5,15 @@
 mod content;
 mod key;
 pub mod local;
-mod s3;
+pub mod s3;
+mod trouble;
 
+use std::fmt;
 use std::fs::File;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
 use url::Url;
 
 use crate::config::{SecretKey, StorageConfig};
@@ -19,6 +22,12 @@ pub use content::Content;
 pub use key::{InvalidKey, ObjectKey};
 pub use local::LocalStore;
 pub use s3::S3Store;
+pub use trouble::{Cause, Trouble};
+
+/// Where checks put their objects, the only ones that are ever removed.
+pub const CHECKS: &str = "storage-check/";
+/// Objects that a listing has ready.
+const AHEAD: usize = 1000;
 
 /// One enum instead of a trait: there are two of them, and both are known here.
 #[derive(Clone)]
@@ -34,9 +43,46 @@ pub enum StorageError {
     Exists(ObjectKey),
     #[error("there is no object with the key {0}")]
     Missing(ObjectKey),
+    /// It has to be restored before it can be read.
+    #[error("{0} is archived")]
+    Archived(ObjectKey),
     /// The store doesn't answer, or refuses; the cause is for the log.
-    #[error("the storage can't be used: {0}")]
-    Unavailable(String),
+    #[error("{0}")]
+    Unavailable(Trouble),
+}
+
+impl StorageError {
+    pub fn unavailable(detail: impl fmt::Display) -> Self {
+        Self::Unavailable(Trouble { cause: Cause::Other, detail: detail.to_string() })
+    }
+}
+
+/// What a store says of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// In bytes.
+    pub size: u64,
+    /// `None`: the store has none, and only the bytes themselves tell.
+    pub sha256: Option<[u8; 32]>,
+    pub readable: Readable,
+}
+
+/// Whether a link to an object leads anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readable {
+    Now,
+    /// In a class that has to be asked first, which takes hours.
+    Archived,
+    /// It was asked.
+    Restoring,
+}
+
+/// An object as a listing names it. Its key may be anything: others may have written it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub key: String,
+    pub size: u64,
+    pub modified: DateTime<Utc>,
 }
 
 /// What a link gives: a file name, and whether a browser should show it or save it.
@@ -78,6 +124,16 @@ impl Storage {
         }
     }
 
+    /// For commands, which rather wait than give up, and sign no links.
+    pub async fn patient(config: &StorageConfig) -> Self {
+        match config {
+            StorageConfig::S3(s3) => Self::S3(S3Store::patient(s3).await),
+            StorageConfig::Local { root } => {
+                Self::Local(LocalStore::new(root, &SecretKey::from_bytes(Vec::new()), String::new()))
+            }
+        }
+    }
+
     /// The origins that links may lead to, other than the portal's own: for the content security policy.
     pub fn link_origins(&self) -> Vec<String> {
         match self {
@@ -107,13 +163,41 @@ impl Storage {
         }
     }
 
-    /// Is there an object of this size under the key? Costs one HEAD (S3) or one stat (local).
-    pub async fn holds(&self, key: &ObjectKey, size: u64) -> Result<bool, StorageError> {
-        let found = match self {
-            Self::S3(store) => store.size(key).await?,
-            Self::Local(store) => store.size(key).await?,
-        };
-        Ok(found == Some(size))
+    /// What is under a key, if anything. Costs one HEAD (S3) or one stat (local).
+    pub async fn look(&self, key: &ObjectKey) -> Result<Option<Found>, StorageError> {
+        match self {
+            Self::S3(store) => store.look(key).await,
+            Self::Local(store) => {
+                let size = store.size(key).await?;
+                Ok(size.map(|size| Found { size, sha256: None, readable: Readable::Now }))
+            }
+        }
+    }
+
+    /// Has an archived object brought back, for a week.
+    pub async fn restore(&self, key: &ObjectKey) -> Result<(), StorageError> {
+        match self {
+            Self::S3(store) => store.restore(key).await,
+            Self::Local(_) => Ok(()),
+        }
+    }
+
+    /// Every object behind a key, in the order of their bytes, as they are asked for. It ends with the first error.
+    pub fn list(&self, after: Option<String>) -> mpsc::Receiver<Result<Listed, StorageError>> {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        match self.clone() {
+            Self::S3(store) => drop(tokio::spawn(async move { store.list(after, &sender).await })),
+            Self::Local(store) => drop(tokio::task::spawn_blocking(move || store.list(after.as_deref(), &sender))),
+        }
+        receiver
+    }
+
+    /// The SHA-256 of an object's bytes, read through.
+    pub async fn hash(&self, key: &ObjectKey) -> Result<[u8; 32], StorageError> {
+        match self {
+            Self::S3(store) => store.hash(key).await,
+            Self::Local(store) => store.hash(key).await,
+        }
     }
 
     /// Is exactly this already under the key? The store's own word for its checksum counts (S3), or the file is read.
@@ -124,17 +208,29 @@ impl Storage {
         }
     }
 
-    /// A link to this one object, good from now for `life`. Signs, and asks nobody.
+    /// A link to this one object, good from now for `life`, or for less if the credentials end before; with how long it is
+    /// good. Signs, and asks nobody.
     pub async fn link(
         &self,
         key: &ObjectKey,
         presentation: &Presentation,
         now: DateTime<Utc>,
         life: Duration,
-    ) -> Result<Url, StorageError> {
+    ) -> Result<(Url, Duration), StorageError> {
         match self {
             Self::S3(store) => store.link(key, presentation, life).await,
-            Self::Local(store) => store.link(key, presentation, now, life),
+            Self::Local(store) => store.link(key, presentation, now, life).map(|url| (url, life)),
+        }
+    }
+
+    /// Removes an object that [`CHECKS`] begins: what a check has put there, never a document.
+    pub async fn remove_check(&self, key: &ObjectKey) -> Result<(), StorageError> {
+        if !key.as_str().starts_with(CHECKS) {
+            return Err(StorageError::unavailable(format!("{key} isn't of a check, and stays")));
+        }
+        match self {
+            Self::S3(store) => store.remove(key).await,
+            Self::Local(store) => store.remove(key).await,
         }
     }
 

@@ -98,6 +98,8 @@ pub struct NewBol {
     pub reissue_of: Option<i64>,
     pub changed_at: DateTime<Utc>,
     pub created_at: DateTime<Utc>,
+    /// `None`: from now on.
+    pub visible_since: Option<DateTime<Utc>>,
 }
 
 /// Somebody was given a link to a document, or was refused one.

@@ -17,7 +17,7 @@ use crate::accounts::users::{self, NewMembership, NewUser};
 use crate::bols::print::{self, Sheet};
 use crate::bols::settings::Company;
 use crate::bols::{Bol, BolNumber, NewBol, Printed};
-use crate::config::{Config, SecretKey};
+use crate::config::Config;
 use crate::db::Database;
 use crate::db::schema::{bols, customers, documents, settings, users as users_table};
 use crate::documents::{Kind, NewDocument, key_for};
@@ -38,8 +38,7 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
         )));
     }
     let sample = samples::generate(customers, bol_count);
-    // Signing links isn't needed here, so any key will do.
-    let storage = Storage::new(&config.storage, &SecretKey::from_bytes(Vec::new()), String::new()).await;
+    let storage = Storage::patient(&config.storage).await;
     let origin = match &config.public_url {
         Some(url) => url.origin(),
         None => format!("http://{}:{}", config.host, config.port),
@@ -140,7 +139,8 @@ async fn store_papers(press: &Press<'_>, sample: &[SampleBol], storage: &Storage
                 Ok(()) => {}
                 // From an attempt that was stopped half way: the same bytes, since the samples are always the same.
                 Err(StorageError::Exists(key)) => {
-                    if !storage.holds(&key, size as u64).await.map_err(Failure::problem)? {
+                    let there = storage.look(&key).await.map_err(Failure::problem)?;
+                    if there.is_none_or(|there| there.size != size as u64) {
                         return Err(Failure::Problem(format!(
                             "the storage has another object under {key}; nothing was changed"
                         )));

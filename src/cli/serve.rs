@@ -1,13 +1,11 @@
 //! `primetrade serve`
 
-use std::path::{Path, PathBuf};
-
 use diesel::dsl::{select, sql};
 use diesel::sql_types::Text;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Failure, database_url};
+use super::{Failure, database_url, this_program};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, SecretKey};
 use crate::db::{self, migrations};
@@ -64,12 +62,6 @@ pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey)
         );
     }
     Ok(running)
-}
-
-/// As it runs, even if its file has been replaced since by a newer one.
-fn this_program() -> Result<PathBuf, Failure> {
-    let running = Path::new("/proc/self/exe");
-    if running.exists() { Ok(running.into()) } else { std::env::current_exe().map_err(Failure::problem) }
 }
 
 /// Every upload under way is an open file; the usual soft limit of 1,024 is soft for such programs.

@@ -308,7 +308,7 @@ impl Desk<'_> {
         let picture = match examiner.preview(&file).await {
             Ok(Some(picture)) => picture,
             Ok(None) | Err(ExamineError::Fault(_)) => return Ok(None),
-            Err(ExamineError::Unavailable(error)) => return Err(StorageError::Unavailable(error.to_string()).into()),
+            Err(ExamineError::Unavailable(error)) => return Err(StorageError::unavailable(error).into()),
         };
         self.db
             .transaction(async |connection| {

@@ -126,6 +126,11 @@ impl From<diesel::result::Error> for IntakeError {
     }
 }
 
+/// The BOL numbers found in and about a file, by where, as the inbox shows them.
+pub(super) fn found_in(findings: &Findings, name: &FileName, prefix: &str) -> serde_json::Value {
+    Evidence::new(findings, name, None, prefix).to_json()
+}
+
 /// Everything that taking files in needs.
 pub struct Intake<'a> {
     pub db: &'a Database,

@@ -17,7 +17,7 @@ use crate::audit::{self, Action, Actor, Asked, Event, Origin, Outcome, Recorded}
 use crate::clock::Clock;
 use crate::db::scope::{self, Reach};
 use crate::db::{Database, DbError, DbResult};
-use crate::storage::{ObjectKey, Presentation, Storage, StorageError};
+use crate::storage::{ObjectKey, Presentation, Readable, Storage, StorageError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -50,6 +50,9 @@ pub enum LinkError {
     /// The row is there and the object isn't. On record as failed.
     #[error("the object {0} is missing in the storage")]
     ObjectMissing(String),
+    /// It lies in an archive. It was asked for, which is on record, and can be had in some hours.
+    #[error("the object {0} is being restored from the archive")]
+    BeingRestored(String),
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error(transparent)]
@@ -84,7 +87,11 @@ impl Desk<'_> {
             return Err(LinkError::NotFound);
         };
         let key = match self.key_of_held(&found).await {
-            Ok(Some(key)) => key,
+            Ok(Some((key, Readable::Now))) => key,
+            Ok(Some((key, readable))) => {
+                open.roll_back();
+                return Err(self.bring_back(reach, event, asked, key, readable).await);
+            }
             Ok(None) => {
                 open.roll_back();
                 self.record_failure(reach, event, asked, "object missing in storage").await?;
@@ -103,9 +110,9 @@ impl Desk<'_> {
         let file_name = name_for(asked, &found);
         let presentation = Presentation { file_name, inline: purpose == Purpose::Preview };
         match self.storage.link(&key, &presentation, self.clock.now(), self.life).await {
-            Ok(url) => {
+            Ok((url, life)) => {
                 let file_name = presentation.file_name;
-                Ok(Issued { url, file_name, bol_number: found.bol_number, life: self.life })
+                Ok(Issued { url, file_name, bol_number: found.bol_number, life })
             }
             Err(error) => {
                 self.record_failure(reach, event, asked, "the link could not be signed").await?;
@@ -114,11 +121,36 @@ impl Desk<'_> {
         }
     }
 
-    /// The key, if the storage has an object of that size under it.
-    async fn key_of_held(&self, found: &Recorded) -> Result<Option<ObjectKey>, StorageError> {
+    /// The key, if the storage has an object of that size under it, and whether it can be read.
+    async fn key_of_held(&self, found: &Recorded) -> Result<Option<(ObjectKey, Readable)>, StorageError> {
         let Ok(key) = found.object_key.parse() else { return Ok(None) };
-        let there = self.storage.holds(&key, found.size_bytes.unsigned_abs()).await?;
-        Ok(there.then_some(key))
+        let there = self.storage.look(&key).await?;
+        let there = there.filter(|there| there.size == found.size_bytes.unsigned_abs());
+        Ok(there.map(|there| (key, there.readable)))
+    }
+
+    /// Has an archived object restored, unless that is under way, and says so.
+    async fn bring_back(
+        &self,
+        reach: &Reach,
+        mut event: Event<'_>,
+        asked: Asked<'_>,
+        key: ObjectKey,
+        readable: Readable,
+    ) -> LinkError {
+        if readable == Readable::Archived {
+            if let Err(error) = self.storage.restore(&key).await {
+                return error.into();
+            }
+            event.action = Action::DocumentRestoreRequested.as_str();
+            let recorded = scope::record(self.db, reach, async |connection: &AsyncPgConnection| {
+                audit::record_link(&event, asked, reach.companies(), connection).await.map(drop)
+            });
+            if let Err(error) = recorded.await {
+                return error.into();
+            }
+        }
+        LinkError::BeingRestored(key.to_string())
     }
 
     async fn record_failure(

@@ -65,8 +65,8 @@ pub async fn put(
     loop {
         match (place(storage, key, content, sha256).await, pauses.next()) {
             (Ok((key, _)), _) => return Ok(key),
-            (Err(StorageError::Unavailable(cause)), Some(pause)) => {
-                tracing::warn!(cause, %key, "putting an object is tried again");
+            (Err(StorageError::Unavailable(trouble)), Some(pause)) => {
+                tracing::warn!(%trouble, %key, "putting an object is tried again");
                 sleep(*pause).await;
             }
             (Err(error), _) => return Err(error),

@@ -89,7 +89,7 @@ impl Spool {
 
     /// An object of the storage, for looking at or storing it elsewhere.
     pub async fn fetch(&self, storage: &Storage, key: &ObjectKey) -> Result<Arc<File>, StorageError> {
-        let broken = |error: io::Error| StorageError::Unavailable(error.to_string());
+        let broken = |error: io::Error| StorageError::unavailable(error);
         let file = self.file().await.map_err(broken)?;
         storage.fetch(key, file.try_clone().map_err(broken)?).await?;
         Ok(Arc::new(file))

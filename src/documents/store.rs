@@ -56,7 +56,7 @@ pub async fn store_next_version(
     let (sha256, size): ([u8; 32], _) = (Sha256::digest(&bytes).into(), bytes.len() as i64);
     let content = Content::from(bytes);
     let placed = timeout(WITHIN, place(storage, &proper, &content, sha256)).await;
-    let (key, strays) = placed.map_err(|_| StorageError::Unavailable("the storage took too long".into()))??;
+    let (key, strays) = placed.map_err(|_| StorageError::unavailable("the storage took too long"))??;
     let new = NewDocument {
         bol_id: Some(bol.0),
         kind: kind.as_str(),

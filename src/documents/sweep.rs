@@ -6,13 +6,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::pending::{Finished, Pending, attempt, finish, lock_bol, take_back};
 use crate::audit::{self, Action, Actor, Origin};
 use crate::clock::Clock;
 use crate::db::schema::{documents, users};
-use crate::db::{Database, DbError};
+use crate::db::{Database, DbError, try_alone};
 use crate::storage::{ObjectKey, Storage, StorageError};
 
 /// Longer than the longest upload takes with all its attempts.
@@ -20,11 +20,16 @@ const GIVEN_UP: TimeDelta = TimeDelta::minutes(15);
 const SWEEP: Duration = Duration::from_secs(60);
 const AT_ONCE: i64 = 50;
 
-/// Again and again, for as long as it is polled. Any number of processes may do so.
+/// Held by the process that sweeps.
+const SWEEPING: i64 = 0x7072_696d_6502;
+/// For so long at a time: shorter than Postgres lets a transaction be idle.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// Again and again, for as long as it is polled. Of any number of processes one does so at a time.
 pub async fn sweep(db: Database, storage: Storage, clock: Clock) {
     loop {
         sleep(SWEEP).await;
-        match sweep_once(&db, &storage, &clock).await {
+        match sweep_alone(&db, &storage, &clock).await {
             Ok(0) => {}
             Ok(settled) => tracing::info!(settled, "uploads that were interrupted are settled"),
             Err(error) => tracing::warn!(%error, "interrupted uploads could not be settled"),
@@ -44,6 +49,18 @@ impl From<diesel::result::Error> for SweepError {
     fn from(error: diesel::result::Error) -> Self {
         Self::Db(error.into())
     }
+}
+
+/// Nothing, while another process is at it.
+async fn sweep_alone(db: &Database, storage: &Storage, clock: &Clock) -> Result<usize, SweepError> {
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        if !try_alone(connection, SWEEPING).await? {
+            return Ok(Ok(0));
+        }
+        // Boxed: the compiler gives up on so many layers.
+        Ok(timeout(WITHIN, Box::pin(sweep_once(db, storage, clock))).await.unwrap_or(Ok(0)))
+    })
+    .await?
 }
 
 /// How many were settled.
@@ -100,7 +117,7 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
         .optional()?;
     let Some(old) = old else { return Ok(false) };
     let (Ok(key), Ok(sha256)) = (old.object_key.parse::<ObjectKey>(), <[u8; 32]>::try_from(old.sha256)) else {
-        return Err(StorageError::Unavailable(format!("{:?} is no object key", old.object_key)).into());
+        return Err(StorageError::unavailable(format!("{:?} is no object key", old.object_key)).into());
     };
     let there = storage.has_same(&key, old.size_bytes.unsigned_abs(), sha256).await?;
     let pending = Pending { id, bol_id: old.bol_id, key: key.clone(), since: old.since };

@@ -7,9 +7,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Fresh, HOLD, ONCE_IN, Recipient, may_tell, news, recipients};
+use super::{Fresh, HOLD, ONCE_IN, Recipient, TELLING, news, recipients};
 use crate::db::schema::notices;
-use crate::db::{Database, DbResult};
+use crate::db::{Database, DbResult, try_alone};
 use crate::mail::Letter;
 use crate::mail::outbox::{self, To};
 
@@ -30,7 +30,7 @@ struct Waiting {
 /// How many documents were told of, or turned out to be nothing to tell.
 pub async fn announce(db: &Database, now: DateTime<Utc>) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !may_tell(connection).await? {
+        if !try_alone(connection, TELLING).await? {
             return Ok(0);
         }
         let waiting = waiting(connection, now).await?;

@@ -5,9 +5,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Fresh, may_tell, news};
+use super::{Fresh, TELLING, news};
 use crate::db::schema::users;
-use crate::db::{Database, DbResult};
+use crate::db::{Database, DbResult, try_alone};
 use crate::mail::Letter;
 use crate::mail::outbox::{self, To};
 
@@ -33,7 +33,7 @@ pub async fn digest(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -
 
 async fn some(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !may_tell(connection).await? {
+        if !try_alone(connection, TELLING).await? {
             return Ok(0);
         }
         let subscribers: Vec<Subscriber> = users::table

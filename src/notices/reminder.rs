@@ -8,11 +8,11 @@ use diesel::sql_types::{BigInt, Date, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{Morning, Recipient, may_tell, recipients};
+use super::{Morning, Recipient, TELLING, recipients};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::bols::settings;
 use crate::db::schema::customers;
-use crate::db::{Database, DbResult};
+use crate::db::{Database, DbResult, try_alone};
 use crate::mail::outbox::{self, To};
 use crate::mail::{Item, Letter, News};
 
@@ -183,7 +183,7 @@ pub(super) async fn remind_by_itself(db: &Database, now: DateTime<Utc>, morning:
 /// How many were reminded, of at most [`AT_ONCE`].
 async fn remind_some(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !may_tell(connection).await? {
+        if !try_alone(connection, TELLING).await? {
             return Ok(0);
         }
         let days = settings::patience(connection).await?.collect_days;

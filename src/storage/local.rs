@@ -3,6 +3,8 @@
 //! A link says which object, until when, under which name and whether to show or save it, and carries an HMAC-SHA256
 //! over exactly that: changing any byte of it makes it worthless. `web::files` serves what [`LocalStore::open`] gives.
 
+mod list;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -100,7 +102,7 @@ impl LocalStore {
         blocking(move || {
             store.write_new(&key, &content, sha256).map_err(|error| match error.kind() {
                 io::ErrorKind::AlreadyExists => StorageError::Exists(key),
-                _ => StorageError::Unavailable(error.to_string()),
+                _ => StorageError::unavailable(error),
             })
         })
         .await
@@ -138,7 +140,7 @@ impl LocalStore {
         let mut file = self.open(key).await?.ok_or_else(|| StorageError::Missing(key.clone()))?;
         blocking(move || match io::copy(&mut file, &mut into) {
             Ok(_) => Ok(()),
-            Err(error) => Err(StorageError::Unavailable(error.to_string())),
+            Err(error) => Err(StorageError::unavailable(error)),
         })
         .await
     }
@@ -148,9 +150,21 @@ impl LocalStore {
         blocking(move || match store.dir().and_then(|dir| dir.metadata(key.as_str())) {
             Ok(found) => Ok(found.is_file().then_some(found.len())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StorageError::Unavailable(error.to_string())),
+            Err(error) => Err(StorageError::unavailable(error)),
         })
         .await
+    }
+
+    /// Reads an object through.
+    pub(super) async fn hash(&self, key: &ObjectKey) -> Result<[u8; 32], StorageError> {
+        let mut file = self.open(key).await?.ok_or_else(|| StorageError::Missing(key.clone()))?;
+        blocking(move || copy(&mut file, io::sink()).map_err(StorageError::unavailable)).await
+    }
+
+    pub(super) async fn remove(&self, key: &ObjectKey) -> Result<(), StorageError> {
+        let (store, key) = (self.clone(), key.clone());
+        let removed = move || store.dir().and_then(|dir| dir.remove_file(key.as_str()));
+        blocking(move || removed().map_err(StorageError::unavailable)).await
     }
 
     pub(super) async fn has_same(&self, key: &ObjectKey, size: u64, sha256: [u8; 32]) -> Result<bool, StorageError> {
@@ -161,7 +175,7 @@ impl LocalStore {
                 .and_then(|found| if found.len() == size { copy(&mut file, io::sink()).map(Some) } else { Ok(None) });
             match hashed {
                 Ok(found) => Ok(found == Some(sha256)),
-                Err(error) => Err(StorageError::Unavailable(error.to_string())),
+                Err(error) => Err(StorageError::unavailable(error)),
             }
         })
         .await
@@ -171,7 +185,7 @@ impl LocalStore {
         let store = self.clone();
         blocking(move || {
             let listed = store.dir().and_then(|dir| dir.entries().map(drop));
-            listed.map_err(|error| StorageError::Unavailable(error.to_string()))
+            listed.map_err(StorageError::unavailable)
         })
         .await
     }
@@ -189,8 +203,7 @@ impl LocalStore {
     fn write_link(&self, key: &ObjectKey, presentation: &Presentation, expires: i64) -> Result<Url, StorageError> {
         let disposition = if presentation.inline { Disposition::Inline } else { Disposition::Attachment };
         let mac = self.mac(key.as_str(), expires, disposition, &presentation.file_name);
-        let mut url = Url::parse(&format!("{}/files/{key}", self.origin))
-            .map_err(|error| StorageError::Unavailable(error.to_string()))?;
+        let mut url = Url::parse(&format!("{}/files/{key}", self.origin)).map_err(StorageError::unavailable)?;
         url.query_pairs_mut()
             .append_pair("expires", &expires.to_string())
             .append_pair("disposition", disposition.as_str())
@@ -231,10 +244,10 @@ impl LocalStore {
             Ok(file) => match file.metadata() {
                 Ok(found) if found.is_file() => Ok(Some(file.into_std())),
                 Ok(_) => Ok(None),
-                Err(error) => Err(StorageError::Unavailable(error.to_string())),
+                Err(error) => Err(StorageError::unavailable(error)),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StorageError::Unavailable(error.to_string())),
+            Err(error) => Err(StorageError::unavailable(error)),
         })
         .await
     }
@@ -271,6 +284,6 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, StorageError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(error) => Err(StorageError::Unavailable(error.to_string())),
+        Err(error) => Err(StorageError::unavailable(error)),
     }
 }

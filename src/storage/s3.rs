@@ -1,36 +1,51 @@
-//! An S3 bucket as the store. Nothing outside of this file knows the AWS SDK.
+//! An S3 bucket as the store. Nothing outside of this file and its folder knows the AWS SDK.
+
+pub mod bucket;
+mod credentials;
+pub mod policy;
 
 use std::fs::File;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::Credentials;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::{Credentials, IdentityCache, SharedCredentialsProvider};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::{ByteStream, ByteStreamError, Length};
-use aws_sdk_s3::types::ChecksumMode;
+use aws_sdk_s3::primitives::{ByteStream, Length};
+use aws_sdk_s3::types::{ChecksumMode, EncodingType, GlacierJobParameters, RestoreRequest, StorageClass, Tier};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::DateTime;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 use url::Url;
 
+use self::credentials::Renewed;
 use super::content::rewound;
-use super::{Content, ObjectKey, Presentation, StorageError};
+use super::{Cause, Content, Found, Listed, ObjectKey, Presentation, Readable, StorageError, Trouble};
 use crate::config::S3Config;
 
 /// A person waits for the page: three tries, each of two seconds, and then a clear "try again".
 const CONNECT: Duration = Duration::from_secs(2);
 const ATTEMPT: Duration = Duration::from_secs(2);
 const OPERATION: Duration = Duration::from_secs(7);
+/// Of a request that no person waits for.
+const PATIENT: Duration = Duration::from_secs(20);
 /// An upload of 50 MB on a slow line takes longer.
 const UPLOAD: Duration = Duration::from_secs(120);
 /// Read from a file at once, in bytes.
 const BUFFER: usize = 128 * 1024;
+/// A restored object can be read for so many days.
+const RESTORED_DAYS: i32 = 7;
+/// Characters of an error.
+const MOST_TOLD: usize = 400;
 
 #[derive(Clone)]
 pub struct S3Store {
@@ -38,27 +53,49 @@ pub struct S3Store {
     bucket: String,
     region: String,
     endpoint: Option<Url>,
+    /// `None`: none could be found anywhere.
+    credentials: Option<Renewed>,
 }
 
 impl S3Store {
+    /// For somebody who waits for a page.
     pub async fn new(config: &S3Config) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
             .operation_attempt_timeout(ATTEMPT)
             .operation_timeout(OPERATION)
             .build();
+        let retries = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(100));
+        Self::with(config, timeouts, retries).await
+    }
+
+    /// For commands, which rather wait than give up.
+    pub async fn patient(config: &S3Config) -> Self {
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(PATIENT).build();
+        Self::with(config, timeouts, RetryConfig::standard().with_max_attempts(6)).await
+    }
+
+    async fn with(config: &S3Config, timeouts: TimeoutConfig, retries: RetryConfig) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(config.region.clone()))
-            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(100)))
+            .retry_config(retries)
             .timeout_config(timeouts);
         if let Some(found) = &config.credentials {
             let token = found.session_token.as_ref().map(|token| token.0.clone());
             let secret = found.secret_access_key.0.clone();
-            let credentials = Credentials::new(&found.access_key_id, secret, token, None, "environment");
+            let end = found.expiration.map(Into::into);
+            let credentials = Credentials::new(&found.access_key_id, secret, token, end, "environment");
             loader = loader.credentials_provider(credentials);
         }
         let shared = loader.load().await;
+        let credentials = shared.credentials_provider().map(Renewed::new);
         let mut builder = aws_sdk_s3::config::Builder::from(&shared);
+        if let Some(renewed) = &credentials {
+            // Its own memory is the one that links go by too.
+            builder = builder
+                .credentials_provider(SharedCredentialsProvider::new(renewed.clone()))
+                .identity_cache(IdentityCache::no_cache());
+        }
         if let Some(endpoint) = &config.endpoint {
             builder = builder.endpoint_url(endpoint.as_str().trim_end_matches('/')).force_path_style(true);
         }
@@ -67,6 +104,7 @@ impl S3Store {
             bucket: config.bucket.clone(),
             region: config.region.clone(),
             endpoint: config.endpoint.clone(),
+            credentials,
         }
     }
 
@@ -82,7 +120,6 @@ impl S3Store {
     }
 
     pub(super) async fn put(&self, key: &ObjectKey, content: Content, sha256: [u8; 32]) -> Result<(), StorageError> {
-        let upload = TimeoutConfig::builder().operation_attempt_timeout(UPLOAD).operation_timeout(UPLOAD).build();
         let put = self
             .client
             .put_object()
@@ -93,7 +130,7 @@ impl S3Store {
             .if_none_match("*")
             .body(body(&content).await?)
             .customize()
-            .config_override(aws_sdk_s3::config::Config::builder().timeout_config(upload))
+            .config_override(aws_sdk_s3::config::Config::builder().timeout_config(slow()))
             .send()
             .await;
         match put {
@@ -104,60 +141,87 @@ impl S3Store {
     }
 
     pub(super) async fn fetch(&self, key: &ObjectKey, into: File) -> Result<(), StorageError> {
-        let slow = TimeoutConfig::builder().operation_attempt_timeout(UPLOAD).operation_timeout(UPLOAD).build();
-        let get = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(key.as_str())
-            .customize()
-            .config_override(aws_sdk_s3::config::Config::builder().timeout_config(slow))
-            .send()
-            .await;
-        let found = match get {
-            Ok(found) => found,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
-                return Err(StorageError::Missing(key.clone()));
-            }
-            Err(error) => return Err(unavailable(error)),
-        };
-        let broken = |error: std::io::Error| StorageError::Unavailable(error.to_string());
+        let get = self.client.get_object().bucket(&self.bucket).key(key.as_str());
+        let slow = aws_sdk_s3::config::Config::builder().timeout_config(slow());
+        let found = get.customize().config_override(slow).send().await.map_err(|error| reading(key, error))?;
         let (mut body, mut into) = (found.body.into_async_read(), tokio::fs::File::from_std(into));
         let copied = async { tokio::io::copy(&mut body, &mut into).await.and(into.flush().await) };
         match timeout(UPLOAD, copied).await {
-            Ok(copied) => copied.map_err(broken),
-            Err(_) => Err(StorageError::Unavailable(format!("{key} didn't arrive in time"))),
+            Ok(copied) => copied.map(drop).map_err(StorageError::unavailable),
+            Err(_) => Err(StorageError::unavailable(format!("{key} didn't arrive in time"))),
         }
     }
 
-    pub(super) async fn size(&self, key: &ObjectKey) -> Result<Option<u64>, StorageError> {
-        match self.client.head_object().bucket(&self.bucket).key(key.as_str()).send().await {
-            Ok(found) => Ok(found.content_length().and_then(|length| length.try_into().ok())),
+    pub(super) async fn look(&self, key: &ObjectKey) -> Result<Option<Found>, StorageError> {
+        let head = self.client.head_object().bucket(&self.bucket).key(key.as_str());
+        match head.checksum_mode(ChecksumMode::Enabled).send().await {
+            Ok(head) => Ok(Some(found(&head))),
             Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
             Err(error) => Err(unavailable(error)),
         }
     }
 
-    pub(super) async fn has_same(&self, key: &ObjectKey, size: u64, sha256: [u8; 32]) -> Result<bool, StorageError> {
-        let head = self.client.head_object().bucket(&self.bucket).key(key.as_str());
-        match head.checksum_mode(ChecksumMode::Enabled).send().await {
-            Ok(found) if found.content_length().and_then(|length| length.try_into().ok()) != Some(size) => Ok(false),
-            Ok(found) => match found.checksum_sha256() {
-                Some(checksum) => Ok(checksum == STANDARD.encode(sha256)),
-                // A store that doesn't say: the bytes do.
-                None => Ok(self.hash(key).await? == sha256),
-            },
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(false),
+    pub(super) async fn restore(&self, key: &ObjectKey) -> Result<(), StorageError> {
+        let parameters = GlacierJobParameters::builder().tier(Tier::Standard).build();
+        let parameters = parameters.map_err(StorageError::unavailable)?;
+        let request = RestoreRequest::builder().days(RESTORED_DAYS).glacier_job_parameters(parameters).build();
+        let restore = self.client.restore_object().bucket(&self.bucket).key(key.as_str()).restore_request(request);
+        match restore.send().await {
+            Ok(_) => Ok(()),
+            // Somebody else has asked.
+            Err(error) if error.code() == Some("RestoreAlreadyInProgress") => Ok(()),
             Err(error) => Err(unavailable(error)),
         }
     }
 
-    async fn hash(&self, key: &ObjectKey) -> Result<[u8; 32], StorageError> {
-        let found =
-            self.client.get_object().bucket(&self.bucket).key(key.as_str()).send().await.map_err(unavailable)?;
+    pub(super) async fn remove(&self, key: &ObjectKey) -> Result<(), StorageError> {
+        let remove = self.client.delete_object().bucket(&self.bucket).key(key.as_str());
+        remove.send().await.map(drop).map_err(unavailable)
+    }
+
+    pub(super) async fn list(&self, after: Option<String>, to: &Sender<Result<Listed, StorageError>>) {
+        let mut after = after;
+        loop {
+            // Others' keys may hold what XML can't.
+            let list = self.client.list_objects_v2().bucket(&self.bucket).encoding_type(EncodingType::Url);
+            let page = match list.set_start_after(after.take()).send().await {
+                Ok(page) => page,
+                Err(error) => return drop(to.send(Err(unavailable(error))).await),
+            };
+            for object in page.contents() {
+                let key = object.key().unwrap_or_default();
+                let key = if page.encoding_type().is_some() { decoded(key) } else { key.to_owned() };
+                let modified =
+                    object.last_modified().and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos()));
+                let size = object.size().unwrap_or_default().unsigned_abs();
+                after = Some(key.clone());
+                if to.send(Ok(Listed { key, size, modified: modified.unwrap_or_default() })).await.is_err() {
+                    return;
+                }
+            }
+            if !page.is_truncated().unwrap_or_default() || after.is_none() {
+                return;
+            }
+        }
+    }
+
+    pub(super) async fn has_same(&self, key: &ObjectKey, size: u64, sha256: [u8; 32]) -> Result<bool, StorageError> {
+        match self.look(key).await? {
+            Some(found) if found.size == size => match found.sha256 {
+                Some(checksum) => Ok(checksum == sha256),
+                // A store that doesn't say: the bytes do.
+                None => Ok(self.hash(key).await? == sha256),
+            },
+            _ => Ok(false),
+        }
+    }
+
+    pub(super) async fn hash(&self, key: &ObjectKey) -> Result<[u8; 32], StorageError> {
+        let get = self.client.get_object().bucket(&self.bucket).key(key.as_str());
+        let slow = aws_sdk_s3::config::Config::builder().timeout_config(slow());
+        let found = get.customize().config_override(slow).send().await.map_err(|error| reading(key, error))?;
         let (mut body, mut hash) = (found.body, Sha256::new());
-        let broken = |error: ByteStreamError| StorageError::Unavailable(error.to_string());
-        while let Some(part) = body.try_next().await.map_err(broken)? {
+        while let Some(part) = body.try_next().await.map_err(StorageError::unavailable)? {
             hash.update(&part);
         }
         Ok(hash.finalize().into())
@@ -172,8 +236,17 @@ impl S3Store {
         key: &ObjectKey,
         presentation: &Presentation,
         life: Duration,
-    ) -> Result<Url, StorageError> {
-        let life = PresigningConfig::expires_in(life).map_err(|error| StorageError::Unavailable(error.to_string()))?;
+    ) -> Result<(Url, Duration), StorageError> {
+        let Some(renewed) = &self.credentials else { return Err(no_credentials()) };
+        let credentials = renewed.get().await.map_err(StorageError::Unavailable)?;
+        // S3 refuses a link whose credentials have ended, however long it says that it lives.
+        let left = credentials.expiry().map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
+        let life = Duration::from_secs(left.map_or(life, |left| left.min(life)).as_secs());
+        if life.is_zero() {
+            let cause = Cause::ExpiredCredentials;
+            return Err(StorageError::Unavailable(Trouble { cause, detail: String::new() }));
+        }
+        let presigning = PresigningConfig::expires_in(life).map_err(StorageError::unavailable)?;
         let request = self
             .client
             .get_object()
@@ -181,11 +254,40 @@ impl S3Store {
             .key(key.as_str())
             .response_content_type("application/pdf")
             .response_content_disposition(presentation.content_disposition())
-            .presigned(life)
+            .customize()
+            .config_override(aws_sdk_s3::config::Config::builder().credentials_provider(credentials))
+            .presigned(presigning)
             .await
             .map_err(unavailable)?;
-        Url::parse(request.uri()).map_err(|error| StorageError::Unavailable(error.to_string()))
+        Ok((Url::parse(request.uri()).map_err(StorageError::unavailable)?, life))
     }
+}
+
+/// As S3 encodes keys in a listing: `+` for a space, and anything else by its bytes.
+fn decoded(key: &str) -> String {
+    url::form_urlencoded::parse(format!("={key}").as_bytes())
+        .next()
+        .map(|(_, key)| key.into_owned())
+        .unwrap_or_default()
+}
+
+/// For what carries a document.
+fn slow() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(UPLOAD).operation_timeout(UPLOAD).build()
+}
+
+fn found(head: &HeadObjectOutput) -> Found {
+    let sha256 = head.checksum_sha256().and_then(|text| STANDARD.decode(text).ok()).and_then(|sum| sum.try_into().ok());
+    // `ongoing-request="true"`, or `ongoing-request="false", expiry-date="…"` when it is back.
+    let readable = match (head.storage_class(), head.restore()) {
+        (Some(StorageClass::Glacier | StorageClass::DeepArchive), None) => Readable::Archived,
+        (Some(StorageClass::Glacier | StorageClass::DeepArchive), Some(restore)) => {
+            if restore.contains("ongoing-request=\"true\"") { Readable::Restoring } else { Readable::Now }
+        }
+        _ => Readable::Now,
+    };
+    let size = head.content_length().unwrap_or_default().unsigned_abs();
+    Found { size, sha256, readable }
 }
 
 async fn body(content: &Content) -> Result<ByteStream, StorageError> {
@@ -193,19 +295,74 @@ async fn body(content: &Content) -> Result<ByteStream, StorageError> {
         Content::Bytes(bytes) => return Ok(ByteStream::from(bytes.to_vec())),
         Content::File { file, size } => (rewound(file), *size),
     };
-    let file = file.map_err(|error| StorageError::Unavailable(error.to_string()))?;
+    let file = file.map_err(StorageError::unavailable)?;
     let reading = ByteStream::read_from()
         .file(tokio::fs::File::from_std(file))
         .length(Length::Exact(size))
         .buffer_size(BUFFER)
         .build();
-    reading.await.map_err(|error| StorageError::Unavailable(error.to_string()))
+    reading.await.map_err(StorageError::unavailable)
 }
 
-fn unavailable<E, R>(error: SdkError<E, R>) -> StorageError
+/// Of a request for an object's bytes.
+fn reading<E>(key: &ObjectKey, error: SdkError<E, HttpResponse>) -> StorageError
 where
-    E: std::error::Error + 'static,
-    R: std::fmt::Debug,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    StorageError::Unavailable(DisplayErrorContext(&error).to_string())
+    match error.code() {
+        Some("NoSuchKey") => StorageError::Missing(key.clone()),
+        Some("InvalidObjectState") => StorageError::Archived(key.clone()),
+        _ => unavailable(error),
+    }
+}
+
+fn no_credentials() -> StorageError {
+    StorageError::Unavailable(Trouble { cause: Cause::NoCredentials, detail: String::new() })
+}
+
+fn unavailable<E>(error: SdkError<E, HttpResponse>) -> StorageError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    StorageError::Unavailable(trouble(&error))
+}
+
+/// What an error and those behind it say, and not what the answer held.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut behind = error.source();
+    while let Some(error) = behind {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        behind = error.source();
+    }
+    text.chars().take(MOST_TOLD).collect()
+}
+
+/// What the answer tells, or that there was none.
+fn trouble<E>(error: &SdkError<E, HttpResponse>) -> Trouble
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let context = told(error);
+    let cause = match error {
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => {
+            Cause::of(error.code(), error.message().unwrap_or_default(), status)
+        }
+        SdkError::TimeoutError(_) => Cause::Unreachable,
+        SdkError::DispatchFailure(_) if context.contains("redentials") => Cause::NoCredentials,
+        SdkError::DispatchFailure(_) => Cause::Unreachable,
+        _ if context.contains("redentials") => Cause::NoCredentials,
+        _ => Cause::Other,
+    };
+    // The store's own word where it has one.
+    let detail = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        _ => context,
+    };
+    Trouble { cause, detail }
 }

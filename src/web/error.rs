@@ -57,6 +57,9 @@ pub enum Error {
     /// The object of a document that the database has; the text is for the log.
     #[error("{0}")]
     FileMissing(String),
+    /// It lies in an archive and comes back in some hours.
+    #[error("{0}")]
+    FileArchived(String),
     #[error("{0}")]
     Unavailable(String),
     #[error("{0}")]
@@ -86,6 +89,7 @@ impl From<LinkError> for Error {
         match error {
             LinkError::NotFound => Self::NotFound,
             LinkError::ObjectMissing(_) => Self::FileMissing(error.to_string()),
+            LinkError::BeingRestored(_) => Self::FileArchived(error.to_string()),
             LinkError::Storage(error) => error.into(),
             // Fail closed: if the record can't be written there is no link, whatever the reason.
             LinkError::Db(error) => Self::Unavailable(error.to_string()),
@@ -131,7 +135,7 @@ impl ResponseError for Error {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::FileMissing(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::FileMissing(_) | Self::FileArchived(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -163,6 +167,11 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
             "The file can't be found",
             "This document is on record, but its file is missing in the storage. No link was issued. \
              The terminal office can put it back; please call them with the reference below.",
+        ),
+        (_, Some(Error::FileArchived(_))) => (
+            "This document is being restored",
+            "It is old, and was moved to an archive. We have asked for it; that takes three to twelve hours. \
+             Download it again then: it stays at hand for a week. If it can't wait, please call the terminal office.",
         ),
         (_, Some(Error::BadLink)) => {
             ("This link doesn't work", "It is incomplete or was changed. Get a new one in the portal.")
@@ -277,7 +286,8 @@ fn answer(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> H
     let shown_id = if status == StatusCode::NOT_FOUND { String::new() } else { request_id };
     let mut response = HttpResponse::build(status);
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.insert_header((RETRY_AFTER, "30"));
+        let is_archived = matches!(error, Some(Error::FileArchived(_)));
+        response.insert_header((RETRY_AFTER, if is_archived { "14400" } else { "30" }));
     }
     if api {
         let mut problem =

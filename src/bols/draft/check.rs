@@ -26,6 +26,16 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// What a BOL of the system before this one says, which may lack what is asked of a new one. The name of the customer
+    /// is the caller's.
+    pub fn check_old(&self) -> Result<Printed, Vec<Problem>> {
+        let mut check = Check { draft: self, problems: Vec::new() };
+        let printed = check.old();
+        if check.problems.is_empty() { Ok(printed) } else { Err(check.problems) }
+    }
+}
+
 struct Check<'a> {
     draft: &'a Draft,
     problems: Vec<Problem>,
@@ -82,6 +92,49 @@ impl Check<'_> {
             company_phone: company.company_phone.clone(),
             company_email: company.company_email.clone(),
         }
+    }
+
+    fn old(&mut self) -> Printed {
+        let (gross_lb, tare_lb, net_lb) = self.weights();
+        let pieces = if self.draft.get("pieces").trim().is_empty() { None } else { self.pieces() };
+        Printed {
+            customer_name: String::new(),
+            bol_date: self.date(),
+            product: self.required("product", "What was loaded?"),
+            lot: self.text("lot"),
+            chemistry: self.text("chemistry"),
+            customer_po: self.text("customer_po"),
+            release_number: self.text("release_number"),
+            carrier: self.text("carrier"),
+            carrier_scac: self.scac(),
+            truck_number: self.text("truck_number"),
+            trailer_number: self.text("trailer_number"),
+            seal_numbers: self.seals(),
+            driver_name: self.text("driver_name"),
+            ship_from: self.text("ship_from"),
+            care_of: self.text("care_of"),
+            ship_to: self.text("ship_to"),
+            bill_to: self.text("bill_to"),
+            freight_terms: self.choice_or("freight_terms", &FREIGHT_TERMS),
+            pieces,
+            package_type: self.text("package_type"),
+            gross_lb,
+            tare_lb,
+            net_lb,
+            scale_ticket: self.text("scale_ticket"),
+            special_instructions: self.text("special_instructions"),
+            trailer_loaded_by: self.choice_or("trailer_loaded_by", &BY),
+            freight_counted_by: self.choice_or("freight_counted_by", &BY),
+            ..Printed::default()
+        }
+    }
+
+    /// The first, if nothing was said.
+    fn choice_or(&mut self, name: &'static str, known: &[&str]) -> String {
+        if self.draft.get(name).trim().is_empty() {
+            return known[0].into();
+        }
+        self.choice(name, known, &format!("One of {}.", known.join(", ")))
     }
 
     fn problem(&mut self, field: &'static str, message: impl Into<String>) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::name::FileName;
 use crate::bols::BolNumber;
+use crate::csv_file;
 use crate::documents::Kind;
 
 /// Rows of a list at the most.
@@ -27,13 +28,7 @@ impl Mapping {
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text =
             std::str::from_utf8(bytes).map_err(|_| "The list isn't UTF-8 text. Save it as CSV UTF-8.".to_owned())?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let first = text.lines().next().unwrap_or_default();
-        let delimiter = [b',', b';', b'\t'].into_iter().max_by_key(|d| first.bytes().filter(|b| b == d).count());
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter.unwrap_or(b','))
-            .trim(csv::Trim::All)
-            .from_reader(text.as_bytes());
+        let mut reader = csv_file::reader(text.as_bytes()).map_err(|error| error.to_string())?;
         let header = reader.headers().map_err(|error| error.to_string())?.clone();
         let column = |name: &str| header.iter().position(|found| found.eq_ignore_ascii_case(name));
         let (Some(file), Some(number)) = (column("file"), column("number")) else {

@@ -1,0 +1,85 @@
+variable "bucket" {
+  description = "Name of the bucket, unique worldwide. AWS_STORAGE_BUCKET_NAME of the portal."
+  type        = string
+  default     = "primetrade-documents"
+
+  # Dots would break TLS, since the name becomes part of the host name.
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.bucket))
+    error_message = "3 to 63 of a-z 0-9 - , starting and ending with a letter or digit."
+  }
+}
+
+variable "region" {
+  description = "AWS_S3_REGION_NAME of the portal. us-east-2 is Ohio."
+  type        = string
+  default     = "us-east-2"
+}
+
+variable "user" {
+  description = "Name of the IAM user as which the portal comes."
+  type        = string
+  default     = "primetrade-portal"
+}
+
+variable "link_life_seconds" {
+  description = "The bucket refuses presigned links that are older. The same as DOWNLOAD_URL_TTL_SECONDS of the portal."
+  type        = number
+  default     = 300
+
+  validation {
+    condition     = var.link_life_seconds >= 1 && var.link_life_seconds <= 604800 && floor(var.link_life_seconds) == var.link_life_seconds
+    error_message = "A whole number from 1 to 604800, as for DOWNLOAD_URL_TTL_SECONDS."
+  }
+}
+
+variable "archive_after_months" {
+  description = "After so many months BOLs, and old versions of objects, go to a cheaper class. null: never."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.archive_after_months == null ? true : contains(range(1, 601), var.archive_after_months)
+    error_message = "A whole number from 1 to 600, or null."
+  }
+}
+
+variable "archive_class" {
+  description = "The cheaper class. The first two are read at once; what is in the others has to be restored first, which takes hours."
+  type        = string
+  default     = "GLACIER_IR"
+
+  validation {
+    condition     = contains(["GLACIER_IR", "STANDARD_IA", "GLACIER", "DEEP_ARCHIVE"], var.archive_class)
+    error_message = "GLACIER_IR, STANDARD_IA, GLACIER or DEEP_ARCHIVE."
+  }
+}
+
+variable "replica_region" {
+  description = "Another region, such as us-west-2, in which a second bucket gets a copy of every object. null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.replica_region == null ? true : var.replica_region != var.region
+    error_message = "Another region than the bucket's own."
+  }
+}
+
+variable "replica_bucket" {
+  description = "Name of that bucket. null: the bucket's name with -replica."
+  type        = string
+  default     = null
+}
+
+variable "alert_email" {
+  description = "Who gets a mail when S3 costs more than expected. null: nobody."
+  type        = string
+  default     = null
+}
+
+variable "monthly_budget_usd" {
+  description = "What is expected of S3 in this account a month, in dollars."
+  type        = number
+  default     = 5
+}

@@ -1,0 +1,1 @@
+DROP INDEX documents_arrived_order, documents_key_order;

@@ -1,0 +1,258 @@
+//! What the columns of the file are called, and what a line of it says.
+
+use chrono::{Datelike, NaiveDate};
+use csv::StringRecord;
+
+use super::companies::Named;
+use crate::bols::BolNumber;
+use crate::bols::bol::Printed;
+use crate::bols::draft::{Draft, MOST_POUNDS, whole};
+
+/// A line that is right.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub at: u64,
+    pub number: BolNumber,
+    pub customer: Named,
+    pub printed: Printed,
+    pub official_weight_lb: Option<i32>,
+    pub issued_by: String,
+    /// When it was voided, and why.
+    pub void: Option<(NaiveDate, String)>,
+}
+
+/// Columns that aren't fields of the form, and other names for those that are; letters and digits only, in lower case.
+const OTHER_NAMES: [(&str, &str); 45] = [
+    ("number", "number"),
+    ("bol", "number"),
+    ("bolnumber", "number"),
+    ("bolno", "number"),
+    ("date", "bol_date"),
+    ("customername", "customer"),
+    ("buyer", "customer"),
+    ("buyername", "customer"),
+    ("customercode", "customer_code"),
+    ("customeraddress", "customer_address"),
+    ("productname", "product"),
+    ("lotnumber", "lot"),
+    ("po", "customer_po"),
+    ("ponumber", "customer_po"),
+    ("release", "release_number"),
+    ("carriername", "carrier"),
+    ("scac", "carrier_scac"),
+    ("truck", "truck_number"),
+    ("truckno", "truck_number"),
+    ("trailer", "trailer_number"),
+    ("trailerno", "trailer_number"),
+    ("seal", "seal_numbers"),
+    ("seals", "seal_numbers"),
+    ("driver", "driver_name"),
+    ("consignee", "ship_to"),
+    ("shipto", "ship_to"),
+    ("package", "package_type"),
+    ("tons", "tons"),
+    ("nettons", "tons"),
+    ("shorttons", "tons"),
+    ("gross", "gross_lb"),
+    ("grosslbs", "gross_lb"),
+    ("tare", "tare_lb"),
+    ("tarelbs", "tare_lb"),
+    ("net", "net_lb"),
+    ("netlbs", "net_lb"),
+    ("netweight", "net_lb"),
+    ("officialweight", "official_weight_lb"),
+    ("officialweightlb", "official_weight_lb"),
+    ("ticket", "scale_ticket"),
+    ("notes", "special_instructions"),
+    ("instructions", "special_instructions"),
+    ("issuedby", "issued_by"),
+    ("voiddate", "void_date"),
+    ("voidreason", "void_reason"),
+];
+
+/// Which column says what.
+pub(super) struct Columns(Vec<Option<&'static str>>);
+
+impl Columns {
+    /// With the names of the columns that say nothing here.
+    pub fn new(header: &StringRecord) -> Result<(Self, Vec<String>), String> {
+        let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+        let field = |name: &str| {
+            let other = OTHER_NAMES.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
+            other.or_else(|| {
+                Draft::names().find(|field| plain(field) == name && !matches!(*field, "confirm" | "reissue_of"))
+            })
+        };
+        let fields: Vec<Option<&'static str>> = header.iter().map(|name| field(&plain(name))).collect();
+        for needed in ["number", "bol_date", "product"] {
+            if !fields.contains(&Some(needed)) {
+                let needed = needed.trim_start_matches("bol_");
+                return Err(format!(
+                    "The first line has no column {needed}. It needs number, date, customer, product, and tons or net_lb."
+                ));
+            }
+        }
+        for (index, field) in fields.iter().enumerate() {
+            if let Some(field) = field.filter(|_| fields[..index].contains(field)) {
+                return Err(format!("Two columns are the {}: which is it?", field.trim_start_matches("bol_")));
+            }
+        }
+        let ignored = header.iter().zip(&fields).filter(|(_, field)| field.is_none()).map(|(name, _)| name.into());
+        let ignored = ignored.collect();
+        Ok((Self(fields), ignored))
+    }
+
+    pub fn read(&self, record: &StringRecord, prefix: &str) -> Result<Line, Vec<(u64, String)>> {
+        let at = record.position().map_or(0, csv::Position::line);
+        let cell = |field: &str| {
+            let index = self.0.iter().position(|known| *known == Some(field));
+            index.and_then(|index| record.get(index)).unwrap_or_default()
+        };
+        let mut wrong = Vec::new();
+        let mut draft = Draft::default();
+        for (field, text) in self.0.iter().zip(record.iter()) {
+            if let Some(field) = field {
+                draft.set(field, text);
+            }
+        }
+        let number = number(cell("number"), prefix).map_err(|message| wrong.push(message)).ok();
+        match date(cell("bol_date")) {
+            Some(day) => drop(draft.set("bol_date", day.to_string())),
+            None => wrong.push(format!("date: there is no day {:?}; write 2025-11-30 or 11/30/2025", cell("bol_date"))),
+        }
+        match (cell("tons"), cell("net_lb")) {
+            ("", _) => {}
+            (tons, net_lb) => match pounds(tons) {
+                Some(pounds) if net_lb.is_empty() || whole(net_lb) == Some(pounds) => {
+                    draft.set("net_lb", pounds.to_string());
+                }
+                Some(pounds) => wrong.push(format!("tons: {tons} tons are {pounds} lb, and net_lb says {net_lb}")),
+                None => wrong.push(format!("tons: {tons:?} isn't a weight such as 23.03 that is whole pounds")),
+            },
+        }
+        let official_weight_lb = match cell("official_weight_lb") {
+            "" => None,
+            text => {
+                let pounds = whole(text).filter(|pounds| (1..=MOST_POUNDS).contains(pounds));
+                if pounds.is_none() {
+                    wrong.push(format!("official_weight_lb: {text:?} isn't a weight in whole pounds"));
+                }
+                pounds
+            }
+        };
+        let void = match (cell("void_date"), cell("void_reason")) {
+            ("", "") => None,
+            (_, "") => {
+                wrong.push("void_reason: a void BOL has one".into());
+                None
+            }
+            (day, reason) => {
+                let day = if day.is_empty() { date(cell("bol_date")) } else { date(day) };
+                if day.is_none() {
+                    wrong.push("void_date: there is no such day".into());
+                }
+                day.map(|day| (day, reason.chars().take(1000).collect()))
+            }
+        };
+        let printed = draft.check_old();
+        if let Err(problems) = &printed {
+            // What was said of the date and the weight above says it better.
+            let again = |field: &str| {
+                field == "bol_date" || field == "net_lb" && wrong.iter().any(|message| message.starts_with("tons"))
+            };
+            let told = problems.iter().filter(|problem| !again(problem.field));
+            wrong.extend(told.map(|problem| format!("{}: {}", problem.field, problem.message)).collect::<Vec<_>>());
+        }
+        let customer = Named {
+            customer: cell("customer").into(),
+            code: cell("customer_code").to_uppercase(),
+            address: cell("customer_address").into(),
+        };
+        let issued_by = cell("issued_by").chars().filter(|c| !c.is_control()).take(200).collect();
+        match (number, printed) {
+            (Some(number), Ok(printed)) if wrong.is_empty() => {
+                Ok(Line { at, number, customer, printed, official_weight_lb, issued_by, void })
+            }
+            _ => Err(wrong.into_iter().map(|message| (at, message)).collect()),
+        }
+    }
+}
+
+/// With our prefix: another one would have the running numbers of ours.
+fn number(text: &str, prefix: &str) -> Result<BolNumber, String> {
+    let number: BolNumber = text.to_uppercase().parse().map_err(|error| format!("number: {error}, not {text:?}"))?;
+    if number.prefix() == prefix { Ok(number) } else { Err(format!("number: {number} doesn't begin with {prefix}-")) }
+}
+
+/// `2025-11-30` with or without a time behind it, or `11/30/2025`.
+fn date(text: &str) -> Option<NaiveDate> {
+    let day = text.split([' ', 'T']).next().unwrap_or_default();
+    let day =
+        NaiveDate::parse_from_str(day, "%Y-%m-%d").or_else(|_| NaiveDate::parse_from_str(day, "%m/%d/%Y")).ok()?;
+    (2000..=2100).contains(&day.year()).then_some(day)
+}
+
+/// Short tons as pounds: `23.03` is 46,060. More decimals than whole pounds have are a mistake, unless they are zeros.
+fn pounds(tons: &str) -> Option<i32> {
+    let tons = tons.replace(',', "");
+    let (whole, part) = tons.split_once('.').unwrap_or((&tons, ""));
+    let part = part.trim_end_matches('0');
+    let fits = !whole.is_empty() && whole.len() <= 6 && part.len() <= 4;
+    if !fits || !whole.bytes().chain(part.bytes()).all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    // Ten thousandths of a ton are a fifth of a pound.
+    let ten_thousandths: i64 = format!("{whole}{part:0<4}").parse().ok()?;
+    let pounds = i32::try_from(ten_thousandths / 5).ok()?;
+    (ten_thousandths % 5 == 0 && (1..=MOST_POUNDS).contains(&pounds)).then_some(pounds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tons_are_pounds_exactly_or_not_at_all() {
+        for (tons, expected) in [
+            ("23.03", Some(46_060)),
+            ("23", Some(46_000)),
+            ("23.0305", Some(46_061)),
+            ("23.030000000", Some(46_060)),
+            ("1,000.5", None),
+            ("23.0301", None),
+            ("-1", None),
+            ("", None),
+            (".5", None),
+            ("0.0005", Some(1)),
+            ("0", None),
+            ("1e3", None),
+        ] {
+            assert_eq!(pounds(tons), expected, "{tons}");
+        }
+    }
+
+    #[test]
+    fn days_are_read_as_exports_write_them() {
+        let day = NaiveDate::from_ymd_opt(2025, 11, 30);
+        for text in ["2025-11-30", "2025-11-30T08:15:00Z", "2025-11-30 08:15", "11/30/2025"] {
+            assert_eq!(date(text), day, "{text}");
+        }
+        for text in ["", "30/11/2025", "2025-02-30", "1925-11-30", "11/30/25"] {
+            assert_eq!(date(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn columns_have_many_names_and_two_of_one_are_refused() {
+        let header = |text: &str| StringRecord::from(text.split(',').collect::<Vec<_>>());
+        let (columns, ignored) =
+            Columns::new(&header("BOL Number,Date,Customer,Product,Net Tons,Truck #,mood")).expect("columns");
+        assert_eq!(columns.0[4..], [Some("tons"), Some("truck_number"), None]);
+        assert_eq!(ignored, ["mood"]);
+        assert!(
+            Columns::new(&header("number,date,product,PO,customer_po"))
+                .is_err_and(|error| error.contains("customer_po"))
+        );
+        assert!(Columns::new(&header("date,product")).is_err_and(|error| error.contains("no column number")));
+    }
+}

@@ -1,0 +1,152 @@
+//! Whose BOLs they are: companies by code or by name, and those that are created on the way.
+
+use std::collections::HashMap;
+
+use diesel::result::QueryResult;
+use diesel_async::AsyncPgConnection;
+
+use crate::accounts::customers::{self, NewCustomer};
+
+/// As a line of the file names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    /// A code, or a name.
+    pub customer: String,
+    pub code: String,
+    pub address: String,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Company {
+    pub id: i64,
+    pub code: String,
+    pub name: String,
+}
+
+pub(super) struct Companies {
+    known: Vec<Company>,
+    /// By code, and by name in lower case; `None`: several have that name.
+    by: HashMap<String, Option<usize>>,
+    new: usize,
+}
+
+impl Companies {
+    pub async fn load(connection: &mut AsyncPgConnection) -> QueryResult<Self> {
+        let mut companies = Self { known: Vec::new(), by: HashMap::new(), new: 0 };
+        for customer in customers::all(connection).await? {
+            companies.add(Company { id: customer.id, code: customer.code, name: customer.name });
+        }
+        companies.new = companies.known.len();
+        Ok(companies)
+    }
+
+    fn add(&mut self, company: Company) {
+        let index = self.known.len();
+        let (code, name) = (company.code.clone(), company.name.to_lowercase());
+        self.by.entry(name).and_modify(|known| *known = None).or_insert(Some(index));
+        // A code is one company's, whatever others are called.
+        self.by.insert(code, Some(index));
+        self.known.push(company);
+    }
+
+    /// Nobody's, if the line names nobody; or why it can't be said.
+    pub async fn find(
+        &mut self,
+        connection: &mut AsyncPgConnection,
+        named: &Named,
+        create: bool,
+    ) -> QueryResult<Result<Option<Company>, String>> {
+        let Named { customer, code, .. } = named;
+        let found = match (code.as_str(), customer.as_str()) {
+            ("", "") => return Ok(Ok(None)),
+            ("", customer) => self.by.get(&customer.to_uppercase()).or_else(|| self.by.get(&customer.to_lowercase())),
+            (code, _) => self.by.get(code),
+        };
+        match found {
+            Some(Some(index)) => Ok(Ok(Some(self.known[*index].clone()))),
+            Some(None) => Ok(Err(format!("several customers are called {customer}; give the code (customer_code)"))),
+            None if create => self.create(connection, named).await.map(|created| created.map(Some)),
+            None => {
+                let whom = if code.is_empty() { customer } else { code };
+                Ok(Err(format!("there is no customer {whom} (--create-customers creates those that are missing)")))
+            }
+        }
+    }
+
+    async fn create(
+        &mut self,
+        connection: &mut AsyncPgConnection,
+        named: &Named,
+    ) -> QueryResult<Result<Company, String>> {
+        let name = if named.customer.is_empty() { &named.code } else { &named.customer };
+        let code = if named.code.is_empty() { self.code_for(name) } else { named.code.clone() };
+        let fits = (2..=16).contains(&code.len())
+            && code.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-');
+        if !fits || name.chars().count() > 200 {
+            return Ok(Err(format!(
+                "{name} can't be created with the code {code:?}: 2 to 16 of A-Z 0-9 -, a letter or digit first"
+            )));
+        }
+        let id = NewCustomer { code: &code, name, address: &named.address }.insert(connection).await?.id;
+        self.add(Company { id, code: code.clone(), name: name.clone() });
+        Ok(Ok(Company { id, code, name: name.clone() }))
+    }
+
+    /// From the name: `Miami Valley Castings Co.` is `MIAMI-VALLEY`, or `MIAMI-VALLEY-2` when that is taken.
+    fn code_for(&self, name: &str) -> String {
+        let words = name.to_uppercase();
+        let words: Vec<String> = words
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(|word| word.chars().take(12).collect())
+            .collect();
+        let mut code = words.first().cloned().unwrap_or_default();
+        for word in words.iter().skip(1).take_while(|word| !matches!(word.as_str(), "CO" | "INC" | "LLC" | "CORP")) {
+            if code.len() + word.len() + 1 > 13 {
+                break;
+            }
+            code = format!("{code}-{word}");
+        }
+        if code.len() < 2 {
+            code.push_str("-1");
+        }
+        let mut free = code.clone();
+        let mut count = 1;
+        while self.by.contains_key(&free) {
+            count += 1;
+            free = format!("{code}-{count}");
+        }
+        free
+    }
+
+    pub fn created(&self) -> Vec<(String, String)> {
+        self.known[self.new..].iter().map(|company| (company.code.clone(), company.name.clone())).collect()
+    }
+
+    pub fn created_with_ids(&self) -> impl Iterator<Item = (i64, &str, &str)> {
+        self.known[self.new..].iter().map(|company| (company.id, company.code.as_str(), company.name.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_made_of_names() {
+        let mut companies = Companies { known: Vec::new(), by: HashMap::new(), new: 0 };
+        for (name, expected) in [
+            ("Miami Valley Castings Co.", "MIAMI-VALLEY"),
+            ("MIAMI Valley Foundry", "MIAMI-VALLEY-2"),
+            ("Ünal", "NAL"),
+            ("Q", "Q-1"),
+            ("漢", "-1"),
+            ("Superlongcompanyname Of America", "SUPERLONGCOM"),
+        ] {
+            let code = companies.code_for(name);
+            assert_eq!(code, expected, "{name}");
+            companies.add(Company { id: 0, code, name: name.into() });
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! `primetrade import-bols`
+
+use std::fs::File;
+use std::io::{Read, stdin};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, database_url, serve};
+use crate::audit::Origin;
+use crate::bols::import::{self, ImportError, Report, Wishes};
+use crate::config::Config;
+use crate::db::Database;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// A CSV file whose first line names the columns: number, date, customer, product, tons or net_lb, and any other field of
+    /// a BOL; - for standard input
+    file: PathBuf,
+    /// Try everything, keep nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Create customers that aren't here yet, with the code of the column customer_code or one made of the name
+    #[arg(long)]
+    create_customers: bool,
+    /// Pass over BOLs that are here already, instead of refusing the file
+    #[arg(long)]
+    skip_existing: bool,
+}
+
+pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { file, dry_run, create_customers, skip_existing } = arguments;
+    let url = database_url(config)?;
+    let input: Box<dyn Read> = if file.as_os_str() == "-" {
+        Box::new(stdin())
+    } else {
+        Box::new(File::open(&file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?)
+    };
+    serve::check_schema(url).await?;
+    let wishes = Wishes { dry_run, create_customers, skip_existing };
+    let db = Database::new(url, 2);
+    let report = import::import(&db, input, wishes, &config.bol_prefix, &Origin::command_line()).await;
+    let report = report.map_err(|error| match error {
+        ImportError::File(what) => Failure::Problem(format!("{}: {what}", file.display())),
+        ImportError::Db(error) => error.into(),
+    })?;
+    tell(&report, dry_run)
+}
+
+fn tell(report: &Report, dry_run: bool) -> Result<(), Failure> {
+    if !report.ignored_columns.is_empty() {
+        eprintln!("columns that say nothing here: {}", report.ignored_columns.join(", "));
+    }
+    for wrong in &report.errors {
+        println!("line {}: {}", wrong.line, wrong.message);
+    }
+    if report.error_count > 0 {
+        let told = report.errors.len() as u64;
+        let more = if report.error_count > told { format!(" ({told} of them above)") } else { String::new() };
+        return Err(Failure::Problem(format!(
+            "{} errors in {} lines{more}. Nothing was imported.",
+            report.error_count, report.lines
+        )));
+    }
+    for (code, name) in &report.created {
+        println!("{} customer {code} ({name})", if dry_run { "would create" } else { "created" });
+    }
+    let verb = if dry_run { "would import" } else { "imported" };
+    let skipped = match report.skipped {
+        0 => String::new(),
+        skipped => format!(", passed over {skipped} that are here already"),
+    };
+    println!("{verb} {} BOLs{skipped}", report.imported);
+    for (year, seq) in &report.highest {
+        println!("the next number of {year} {} {}", if dry_run { "would be" } else { "is" }, seq + 1);
+    }
+    if dry_run {
+        println!("Nothing was kept (--dry-run).");
+    }
+    Ok(())
+}

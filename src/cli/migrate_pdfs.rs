@@ -1,0 +1,131 @@
+//! `primetrade migrate-pdfs-to-s3`
+
+use std::io::{IsTerminal, stderr};
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Failure, database_url, serve, storage};
+use crate::clock::Clock;
+use crate::config::{Config, StorageConfig};
+use crate::db::Database;
+use crate::documents::migrate::{Fate, Migration, Moved, Source, Tally};
+use crate::storage::Storage;
+
+const LINE: &str = "======================================================================";
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Show what would be uploaded, and upload nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Don't read again what is in the bucket already: its size, and the checksum that the bucket keeps, are enough
+    #[arg(long)]
+    skip_existing: bool,
+    /// Where the PDFs are: a folder with bols/YEAR/NUMBER.pdf, or with NUMBER.pdf  [default: MEDIA_ROOT]
+    #[arg(long, value_name = "DIR")]
+    source: Option<PathBuf>,
+}
+
+pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
+    let bucket = storage::bucket(config)?.clone();
+    let url = database_url(config)?;
+    serve::check_schema(url).await?;
+    let db = Database::new(url, 10);
+    let folder = arguments.source.as_ref().unwrap_or(&config.media_root);
+    let source =
+        Source::open(folder).map_err(|error| Failure::Usage(format!("--source: {}: {error}", folder.display())))?;
+    let bucket = Storage::patient(&StorageConfig::S3(bucket)).await;
+    bucket.ready().await.map_err(|error| {
+        Failure::Problem(format!("{error}\nNothing was uploaded. To find out what is wrong: primetrade storage check"))
+    })?;
+    let migration = Migration {
+        db: &db,
+        bucket: &bucket,
+        clock: &Clock::system(),
+        source: &source,
+        dry_run: arguments.dry_run,
+        skip_existing: arguments.skip_existing,
+    };
+    println!("{LINE}\nBOL PDF Migration to S3\n{LINE}");
+    if arguments.dry_run {
+        println!("DRY RUN MODE - No files will be uploaded");
+    }
+    let count = migration.bol_count().await?;
+    println!("\nFound {count} BOL records in database\n");
+    let bar = bar(count.unsigned_abs());
+    let mut in_others = false;
+    let report = |moved: Moved| {
+        bar.suspend(|| {
+            if moved.is_other && !in_others {
+                println!("\nOther documents\n");
+            }
+            in_others |= moved.is_other;
+            println!("{}", line(&moved));
+        });
+        if moved.is_other {
+            bar.inc_length(1);
+        }
+        bar.inc(1);
+    };
+    let (of_bols, of_others) = migration.run(report).await?;
+    bar.finish_and_clear();
+    summary(of_bols, of_others, arguments.dry_run);
+    let (errors, missing) = (of_bols.errors + of_others.errors, of_bols.missing + of_others.missing);
+    if errors + missing > 0 {
+        let what = [(errors, "failed (✗, with the reason)"), (missing, "not found (✗ missing)")];
+        let told: Vec<String> =
+            what.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        return Err(Failure::Problem(format!("{}. Run it again when that is mended.", told.join(", "))));
+    }
+    Ok(())
+}
+
+/// Drawn on a terminal only.
+fn bar(length: u64) -> ProgressBar {
+    let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {per_sec}  {eta} left");
+    let bar = ProgressBar::with_draw_target(Some(length), target);
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn line(moved: &Moved) -> String {
+    let Moved { name, key, .. } = moved;
+    match &moved.fate {
+        Fate::WouldUpload => format!("  → {name}: Would upload to {key}"),
+        Fate::Uploaded => format!("  ✓ {name}: Uploaded to {key}"),
+        Fate::Exists => format!("  ⊘ {name}: Already there: {key}"),
+        Fate::OnlyThere => format!("  ⊘ {name}: Only in the bucket: {key}"),
+        Fate::Missing => format!("  ✗ {name}: PDF missing"),
+        Fate::Failed(why) => format!("  ✗ {name}: Error: {why}"),
+    }
+}
+
+fn summary(of_bols: Tally, of_others: Tally, is_dry: bool) {
+    let uploaded = if is_dry { "Would upload" } else { "Successfully uploaded" };
+    let row = |label: &str, count: u64| println!("{:<23}{count}", format!("{label}:"));
+    println!("\n{LINE}\nMigration Summary\n{LINE}");
+    row("Total BOL records", of_bols.total);
+    row("PDFs found locally", of_bols.found);
+    row("PDFs missing", of_bols.missing);
+    if of_bols.only_there > 0 {
+        row("Only in the bucket", of_bols.only_there);
+    }
+    row(uploaded, of_bols.uploaded);
+    row("Skipped (exists)", of_bols.skipped);
+    row("Errors", of_bols.errors);
+    if of_others.total > 0 {
+        println!();
+        row("Other documents", of_others.total);
+        row("  missing", of_others.missing);
+        row("  only in the bucket", of_others.only_there);
+        row(if is_dry { "  would upload" } else { "  uploaded" }, of_others.uploaded);
+        row("  skipped (exists)", of_others.skipped);
+        row("  errors", of_others.errors);
+    }
+    println!("{LINE}");
+}

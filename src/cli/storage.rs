@@ -1,0 +1,60 @@
+//! `primetrade storage …`: setting the bucket up, and finding out what is wrong with it.
+
+mod check;
+mod reconcile;
+mod setup;
+
+use clap::Subcommand;
+
+use super::Failure;
+use crate::config::{Config, S3Config};
+use crate::storage::s3::policy;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// The debug checklist: variables, credentials, bucket, region, clock, put, get, links, delete; then how the bucket is
+    /// set up. One line each, with what to do. Exit code 1 if anything fails
+    Check {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Create the bucket and set it up: private, versioned, encrypted, https only. Shows what it will do, and asks
+    Setup(setup::Arguments),
+    /// Print the least-privilege IAM policy for this bucket
+    Policy {
+        /// Of the person who runs `storage setup`, instead of the program's own
+        #[arg(long)]
+        setup: bool,
+    },
+    /// Compare the database with the storage: documents without object, objects without document, sizes and checksums
+    Reconcile(reconcile::Arguments),
+}
+
+impl Command {
+    pub fn needs_database(&self) -> bool {
+        matches!(self, Self::Reconcile(_))
+    }
+}
+
+pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Check { json } => check::run(config, json).await,
+        Command::Setup(arguments) => setup::run(config, arguments).await,
+        Command::Policy { setup } => {
+            let bucket = &bucket(config)?.bucket;
+            let policy = if setup { policy::for_setup(bucket) } else { policy::for_iam(bucket) };
+            println!("{}", serde_json::to_string_pretty(&policy).map_err(Failure::problem)?);
+            Ok(())
+        }
+        Command::Reconcile(arguments) => reconcile::run(config, arguments).await,
+    }
+}
+
+/// The bucket, whatever `USE_S3` says.
+pub fn bucket(config: &Config) -> Result<&S3Config, Failure> {
+    config.s3.as_ref().ok_or_else(|| {
+        Failure::Usage(
+            "AWS_STORAGE_BUCKET_NAME: not set, allowed is the name of the bucket, such as primetrade-documents".into(),
+        )
+    })
+}

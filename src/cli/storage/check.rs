@@ -1,0 +1,403 @@
+//! `primetrade storage check`: everything that downloads and uploads need, tried for real, one line each.
+
+use std::fmt;
+use std::io::{Read, Seek};
+use std::time::Duration;
+
+use chrono::DateTime;
+use sha2::{Digest, Sha256};
+use tokio::time::sleep;
+use url::Url;
+use uuid::Uuid;
+
+use crate::cli::Failure;
+use crate::clock::Clock;
+use crate::config::{Config, S3Config, SecretKey, StorageConfig};
+use crate::storage::s3::bucket::{Setting, Wanted};
+use crate::storage::{CHECKS, Cause, LocalStore, ObjectKey, Presentation, S3Store, Storage, StorageError, Trouble};
+
+/// Beyond this links may fail, and a quarter of an hour is where S3 refuses everything.
+const SKEW: i64 = 60;
+const MOST_SKEW: i64 = 15 * 60;
+/// Of one request that isn't the SDK's.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Ok,
+    Warn,
+    Fail,
+}
+
+#[derive(serde::Serialize)]
+struct Line {
+    check: &'static str,
+    result: Verdict,
+    detail: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    advice: String,
+}
+
+/// What has been found so far; printed as it comes.
+struct Findings {
+    lines: Vec<Line>,
+    json: bool,
+}
+
+impl Findings {
+    fn say(&mut self, check: &'static str, result: Verdict, detail: impl fmt::Display, advice: &str) {
+        let line = Line { check, result, detail: detail.to_string(), advice: advice.into() };
+        if !self.json {
+            let word = match result {
+                Verdict::Ok => "ok",
+                Verdict::Warn => "warn",
+                Verdict::Fail => "FAIL",
+            };
+            println!("{word:<5} {check:<15} {}", line.detail);
+            if !line.advice.is_empty() {
+                println!("      -> {}", line.advice);
+            }
+        }
+        self.lines.push(line);
+    }
+
+    fn ok(&mut self, check: &'static str, detail: impl fmt::Display) {
+        self.say(check, Verdict::Ok, detail, "");
+    }
+
+    fn trouble(&mut self, check: &'static str, trouble: &Trouble) {
+        self.say(check, Verdict::Fail, trouble, trouble.cause.advice());
+    }
+
+    fn error(&mut self, check: &'static str, error: &StorageError) {
+        match error {
+            StorageError::Unavailable(trouble) => self.trouble(check, trouble),
+            other => self.say(check, Verdict::Fail, other, ""),
+        }
+    }
+
+    fn failed(&self) -> usize {
+        self.lines.iter().filter(|line| line.result == Verdict::Fail).count()
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&self.lines).map_err(Failure::problem)?);
+        }
+        match self.failed() {
+            0 => Ok(()),
+            1 => Err(Failure::Problem("1 check failed.".into())),
+            many => Err(Failure::Problem(format!("{many} checks failed."))),
+        }
+    }
+}
+
+pub async fn run(config: &Config, json: bool) -> Result<(), Failure> {
+    // For the client that follows links; it fails only when somebody has done so already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut findings = Findings { lines: Vec::new(), json };
+    match &config.s3 {
+        Some(s3) => bucket(config, s3, &mut findings).await,
+        None => folder(config, &mut findings).await,
+    }
+    findings.finish()
+}
+
+async fn bucket(config: &Config, s3: &S3Config, findings: &mut Findings) {
+    let endpoint = s3.endpoint.as_ref().map_or("AWS".to_owned(), ToString::to_string);
+    let variables = format!("bucket {}, region {}, server {endpoint}", s3.bucket, s3.region);
+    match config.storage {
+        StorageConfig::S3(_) => findings.ok("variables", format!("USE_S3=True, {variables}")),
+        StorageConfig::Local { .. } => findings.say(
+            "variables",
+            Verdict::Warn,
+            format!("USE_S3=False, {variables}"),
+            "the bucket is checked, but documents go to MEDIA_ROOT until USE_S3=True",
+        ),
+    }
+    let store = S3Store::new(s3).await;
+    if !credentials(&store, findings).await || !reachable(&store, s3, findings).await {
+        for check in ["put", "get", "link", "delete", "settings"] {
+            findings.say(check, Verdict::Warn, "not checked: see FAIL above", "");
+        }
+        return;
+    }
+    let storage = Storage::S3(store.clone());
+    objects(&storage, Some(&store), findings).await;
+    settings(config, &store, findings).await;
+}
+
+async fn credentials(store: &S3Store, findings: &mut Findings) -> bool {
+    match store.identity().await {
+        Ok(identity) => {
+            // An id isn't secret; a typing error in it is found by its ends.
+            let id: Vec<char> = identity.access_key_id.chars().collect();
+            let shown: String = match id.len() {
+                0..=8 => "a short id".into(),
+                long => id[..4].iter().chain(&['…']).chain(&id[long - 4..]).collect(),
+            };
+            let kind = match (identity.is_temporary, identity.expires) {
+                (_, Some(end)) => format!("temporary, until {}", end.format("%Y-%m-%d %H:%M UTC")),
+                (true, None) => "temporary, nobody knows until when".into(),
+                (false, None) => "permanent".into(),
+            };
+            findings.ok("credentials", format!("{shown}, {kind}"));
+            true
+        }
+        Err(trouble) => {
+            findings.trouble("credentials", &trouble);
+            false
+        }
+    }
+}
+
+/// Bucket, region and clock.
+async fn reachable(store: &S3Store, s3: &S3Config, findings: &mut Findings) -> bool {
+    let listed = store.can_list().await;
+    match &listed {
+        Ok(()) => findings.ok("bucket", format!("{} can be listed", store.bucket())),
+        Err(trouble) => findings.trouble("bucket", trouble),
+    }
+    let is_listed = listed.is_ok();
+    match store.found_region().await {
+        Ok(Some(region)) if region != store.region() && s3.endpoint.is_none() => {
+            let trouble =
+                Trouble { cause: Cause::WrongRegion, detail: format!("it is in {region}, not in {}", store.region()) };
+            findings.trouble("region", &trouble);
+        }
+        Ok(Some(region)) => findings.ok("region", region),
+        Ok(None) => findings.ok("region", format!("{} (the server doesn't say)", store.region())),
+        // Said above.
+        Err(_) if !is_listed => {}
+        Err(trouble) => findings.trouble("region", &trouble),
+    }
+    clock(store, findings).await;
+    is_listed
+}
+
+/// Links are signed with our time and judged by theirs.
+async fn clock(store: &S3Store, findings: &mut Findings) {
+    let Ok(url) = store.unsigned("") else { return };
+    let Ok(answer) = get(&url).await else { return };
+    let date = answer.date.as_deref().and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+    let Some(date) = date else { return };
+    let skew = (Clock::system().now() - date.to_utc()).num_seconds();
+    let found = format!("{} s {} the server's", skew.abs(), if skew < 0 { "behind" } else { "ahead of" });
+    match skew.abs() {
+        0..=2 => findings.ok("clock", "the same as the server's"),
+        3..=SKEW => findings.ok("clock", found),
+        61..=MOST_SKEW => findings.say("clock", Verdict::Warn, found, Cause::Clock.advice()),
+        _ => findings.say("clock", Verdict::Fail, found, Cause::Clock.advice()),
+    }
+}
+
+/// The life of an object: put, put again, read, linked to, removed.
+async fn objects(storage: &Storage, s3: Option<&S3Store>, findings: &mut Findings) {
+    let name = format!("{CHECKS}{}.pdf", Uuid::now_v7());
+    let Ok(key) = name.parse::<ObjectKey>() else { return };
+    let bytes = format!("%PDF-1.7\n% A test of primetrade storage check: {key}\n").into_bytes();
+    let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+    if let Err(error) = storage.put(&key, bytes.clone(), sha256).await {
+        findings.error("put", &error);
+        return;
+    }
+    findings.ok("put", format!("{key}, with its SHA-256"));
+    match storage.put(&key, b"other".to_vec(), Sha256::digest(b"other").into()).await {
+        Err(StorageError::Exists(_)) => findings.ok("put again", "refused, as it should be: nothing is overwritten"),
+        Err(error) => findings.error("put again", &error),
+        Ok(()) => findings.say(
+            "put again",
+            Verdict::Fail,
+            "it was overwritten",
+            "the server ignores If-None-Match: documents aren't safe there; use another, or a newer version of it",
+        ),
+    }
+    match read(storage, &key).await {
+        Ok(found) if found == bytes => findings.ok("get", "the same bytes"),
+        Ok(found) => findings.say("get", Verdict::Fail, format!("{} other bytes", found.len()), ""),
+        Err(error) => findings.error("get", &error),
+    }
+    if let Some(store) = s3 {
+        links(storage, store, &key, &bytes, findings).await;
+    }
+    match storage.remove_check(&key).await {
+        Ok(()) => match storage.look(&key).await {
+            Ok(None) => findings.ok("delete", "the test object is gone"),
+            Ok(Some(_)) => findings.say("delete", Verdict::Fail, "the test object is still there", ""),
+            Err(error) => findings.error("delete", &error),
+        },
+        Err(error) => findings.error("delete", &error),
+    }
+}
+
+async fn read(storage: &Storage, key: &ObjectKey) -> Result<Vec<u8>, StorageError> {
+    let mut file = tempfile::tempfile().map_err(StorageError::unavailable)?;
+    storage.fetch(key, file.try_clone().map_err(StorageError::unavailable)?).await?;
+    let mut bytes = Vec::new();
+    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(StorageError::unavailable)?;
+    Ok(bytes)
+}
+
+/// A link works without credentials, ends, and is the only way in.
+async fn links(storage: &Storage, store: &S3Store, key: &ObjectKey, bytes: &[u8], findings: &mut Findings) {
+    let presentation = Presentation { file_name: "check.pdf".into(), inline: false };
+    let link =
+        async |life: u64| storage.link(key, &presentation, Clock::system().now(), Duration::from_secs(life)).await;
+    match link(60).await {
+        Ok((url, _)) => match get(&url).await {
+            Ok(answer) if answer.status == 200 && answer.body == bytes => {
+                findings.ok("link", "a presigned link gives the same bytes to somebody without credentials");
+            }
+            Ok(answer) => {
+                let trouble = answer.trouble();
+                let advice = match trouble.cause {
+                    Cause::AccessDenied => "the IAM policy lacks s3:GetObject, or the bucket policy refuses it",
+                    cause => cause.advice(),
+                };
+                findings.say("link", Verdict::Fail, &trouble, advice);
+            }
+            Err(error) => {
+                let trouble = Trouble { cause: Cause::Unreachable, detail: error };
+                findings.trouble("link", &trouble);
+            }
+        },
+        Err(error) => findings.error("link", &error),
+    }
+    if let Ok((url, _)) = link(1).await {
+        sleep(Duration::from_millis(2200)).await;
+        match get(&url).await.map(|answer| answer.status) {
+            Ok(403 | 400) => findings.ok("expired link", "refused, as it should be"),
+            Ok(status) => findings.say(
+                "expired link",
+                Verdict::Fail,
+                format!("answered {status}"),
+                "the server doesn't end links",
+            ),
+            Err(error) => findings.say("expired link", Verdict::Warn, error, ""),
+        }
+    }
+    let unsigned = store.unsigned(key.as_str());
+    match unsigned.map_err(|error| error.to_string()) {
+        Ok(url) => match get(&url).await.map(|answer| answer.status) {
+            // An emulator on this machine, which lets everybody in.
+            Ok(200) if is_local(&url) => findings.say(
+                "without a link",
+                Verdict::Warn,
+                "anybody on this machine can read the object",
+                "this server is for trying out only",
+            ),
+            Ok(200) => findings.say(
+                "without a link",
+                Verdict::Fail,
+                "anybody can read the object",
+                "block public access now: primetrade storage setup",
+            ),
+            Ok(_) => findings.ok("without a link", "refused, as it should be"),
+            Err(error) => findings.say("without a link", Verdict::Warn, error, ""),
+        },
+        Err(error) => findings.say("without a link", Verdict::Warn, error, ""),
+    }
+}
+
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
+    const ADVICE: &str = "primetrade storage setup";
+    let wanted = Wanted { link_life: config.link_life, archive: None, https_only: true };
+    for setting in
+        [Setting::Versioning, Setting::Encryption, Setting::PublicAccess, Setting::Ownership, Setting::Lifecycle]
+    {
+        let label = setting.label();
+        match store.state(setting, &wanted).await {
+            Ok(state) if state.is_right => findings.ok(label, state.found),
+            // Everything else is only safer with it.
+            Ok(state) if setting == Setting::PublicAccess => findings.say(label, Verdict::Fail, state.found, ADVICE),
+            Ok(state) => findings.say(label, Verdict::Warn, state.found, ADVICE),
+            Err(trouble) => unanswered(findings, label, &trouble),
+        }
+    }
+    let label = Setting::Policy.label();
+    match store.refuses_links_after().await {
+        Ok(Some(end)) if end < config.link_life => findings.say(
+            label,
+            Verdict::Fail,
+            format!(
+                "it refuses links after {} s, and DOWNLOAD_URL_TTL_SECONDS is {}",
+                end.as_secs(),
+                config.link_life.as_secs()
+            ),
+            ADVICE,
+        ),
+        Ok(_) => match store.state(Setting::Policy, &wanted).await {
+            Ok(state) if state.is_right => findings.ok(label, state.found),
+            Ok(state) => {
+                findings.say(label, Verdict::Warn, format!("{}, instead of: {}", state.found, state.wanted), ADVICE)
+            }
+            Err(trouble) => unanswered(findings, label, &trouble),
+        },
+        Err(trouble) => unanswered(findings, label, &trouble),
+    }
+}
+
+/// Not to be allowed to look is no fault of the bucket.
+fn unanswered(findings: &mut Findings, label: &'static str, trouble: &Trouble) {
+    findings.say(label, Verdict::Warn, format!("can't be seen: {trouble}"), trouble.cause.advice());
+}
+
+async fn folder(config: &Config, findings: &mut Findings) {
+    let root = &config.media_root;
+    findings.say(
+        "variables",
+        Verdict::Warn,
+        format!("USE_S3=False, no AWS_STORAGE_BUCKET_NAME; documents are in {}", root.display()),
+        "for production set the bucket's variables, then: primetrade storage setup",
+    );
+    // Signing links isn't needed here, so any key will do.
+    let store = LocalStore::new(root, &SecretKey::from_bytes(Vec::new()), String::new());
+    if let Err(error) = store.prepare() {
+        findings.say("folder", Verdict::Fail, format!("{}: {error}", root.display()), "make it, or set MEDIA_ROOT");
+        return;
+    }
+    findings.ok("folder", format!("{} can be used", root.display()));
+    objects(&Storage::Local(store), None, findings).await;
+}
+
+/// An answer to somebody without credentials.
+struct Answer {
+    status: u16,
+    date: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// What the XML of an S3 error says.
+    fn trouble(&self) -> Trouble {
+        let text = String::from_utf8_lossy(&self.body);
+        let part = |name: &str| {
+            let (_, rest) = text.split_once(&format!("<{name}>"))?;
+            rest.split_once(&format!("</{name}>")).map(|(inside, _)| inside.to_owned())
+        };
+        let (code, message) = (part("Code"), part("Message").unwrap_or_default());
+        let cause = Cause::of(code.as_deref(), &message, Some(self.status));
+        Trouble { cause, detail: format!("{} {} {message}", self.status, code.unwrap_or_default()) }
+    }
+}
+
+async fn get(url: &Url) -> Result<Answer, String> {
+    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
+    // The address would be in the text, and is a link.
+    let told = |error: reqwest::Error| error.without_url().to_string();
+    let answer = client.map_err(told)?.get(url.clone()).send().await.map_err(told)?;
+    let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).map(Into::into);
+    let status = answer.status().as_u16();
+    Ok(Answer { status, date, body: answer.bytes().await.map_err(told)?.to_vec() })
+}

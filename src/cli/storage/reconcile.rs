@@ -1,0 +1,184 @@
+//! `primetrade storage reconcile`
+
+use std::io::{IsTerminal, stderr};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::{Failure, database_url, this_program};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Database;
+use crate::documents::examine::Examiner;
+use crate::documents::reconcile::{Adopted, Adopter, Compared, Depth, Difference, Expected, Mended, compare, mend};
+use crate::documents::spool::Spool;
+use crate::documents::sweep;
+use crate::storage::Storage;
+
+/// Differences that one run mends or adopts; the next run takes the others.
+const MOST: usize = 10_000;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Settle interrupted uploads, and put back missing objects whose bytes are in the storage elsewhere
+    #[arg(long)]
+    fix: bool,
+    /// Take objects without a document into the office's inbox
+    #[arg(long)]
+    adopt: bool,
+    /// Compare sizes only: one request for a thousand objects
+    #[arg(long, conflicts_with = "read")]
+    sizes: bool,
+    /// Read every object through, whatever the storage says of its checksum
+    #[arg(long)]
+    read: bool,
+    /// A JSON object a line, the summary last
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
+    let db = Database::new(database_url(config)?, 4);
+    let storage = Storage::patient(&config.storage).await;
+    storage.ready().await.map_err(Failure::problem)?;
+    let clock = Clock::system();
+    let mut settled = 0;
+    if arguments.fix {
+        loop {
+            match sweep::sweep_once(&db, &storage, &clock).await.map_err(Failure::problem)? {
+                0 => break,
+                some => settled += some,
+            }
+        }
+    }
+    let depth = match (arguments.sizes, arguments.read) {
+        (true, _) => Depth::Sizes,
+        (_, true) => Depth::Bytes,
+        _ => Depth::Checksums,
+    };
+    let (mut missing, mut orphans) = (Vec::new(), Vec::new());
+    let report = |difference: Difference| {
+        print(&difference, arguments.json);
+        match difference {
+            Difference::Missing(expected) if missing.len() < MOST => missing.push(expected),
+            Difference::Orphan { key, size } if orphans.len() < MOST => orphans.push((key, size)),
+            _ => {}
+        }
+    };
+    let compared = compare(&db, &storage, &clock, depth, report, progress).await;
+    if stderr().is_terminal() {
+        eprintln!();
+    }
+    let compared = compared.map_err(Failure::problem)?;
+    let spool = Spool::new(config.spool.clone());
+    let mut mended = 0;
+    if arguments.fix {
+        for expected in &missing {
+            mended += u64::from(put_back(&db, &storage, &spool, expected, arguments.json).await?);
+        }
+    }
+    let mut adopted = 0;
+    if arguments.adopt {
+        let examiner = Examiner::new(this_program()?, config.bol_prefix.clone());
+        let (db, storage, clock, spool, prefix) = (&db, &storage, &clock, &spool, config.bol_prefix.as_str());
+        let adopter = Adopter { db, storage, clock, spool, examiner: &examiner, prefix, most: config.most_upload };
+        for (key, size) in &orphans {
+            adopted += u64::from(adopt(&adopter, key, *size, arguments.json).await?);
+        }
+    }
+    summary(&compared, settled, mended, adopted, arguments.json);
+    match compared.differences - mended - adopted {
+        0 => Ok(()),
+        1 => Err(Failure::Problem("1 difference.".into())),
+        many => Err(Failure::Problem(format!("{many} differences."))),
+    }
+}
+
+fn progress(done: &Compared) {
+    if stderr().is_terminal() {
+        eprint!("\r{} documents, {} objects compared", done.expected, done.listed);
+    }
+}
+
+fn print(difference: &Difference, as_json: bool) {
+    let (document, told) = match difference {
+        Difference::Missing(expected) => (Some(expected), "there is no such object".to_owned()),
+        Difference::Orphan { size, .. } => (None, format!("no document has this object ({size} bytes)")),
+        Difference::Size { expected, found } => {
+            (Some(expected), format!("{found} bytes, and {} on record", expected.size))
+        }
+        Difference::Checksum(expected) => (Some(expected), "other bytes than on record (SHA-256)".into()),
+        Difference::Stuck(expected) => {
+            let since = expected.pending_since.map(|since| since.format("%Y-%m-%d %H:%M UTC").to_string());
+            (Some(expected), format!("on its way since {}; --fix settles it", since.unwrap_or_default()))
+        }
+    };
+    if as_json {
+        let id = document.map(|expected| expected.document);
+        let line = json!({"difference": difference.word(), "key": difference.key(), "document": id, "detail": told});
+        return println!("{line}");
+    }
+    // Anything can be the key of an object.
+    let key: String = difference.key().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let whose = match document {
+        Some(Expected { document, is_copy: true, .. }) => format!("document {document}, as it arrived: "),
+        Some(Expected { document, .. }) => format!("document {document}: "),
+        None => String::new(),
+    };
+    println!("{:<9} {key}  {whose}{told}", difference.word());
+}
+
+async fn put_back(
+    db: &Database,
+    storage: &Storage,
+    spool: &Spool,
+    expected: &Expected,
+    as_json: bool,
+) -> Result<bool, Failure> {
+    let mended = mend(db, storage, spool, expected).await.map_err(Failure::problem)?;
+    let told = match &mended {
+        Mended::From(other) => format!("put back from {other}"),
+        Mended::Nowhere => {
+            "its bytes are nowhere else; if the bucket is versioned, an older version may have them (see the README)"
+                .into()
+        }
+    };
+    say("fix", &expected.key, &told, as_json);
+    Ok(mended != Mended::Nowhere)
+}
+
+async fn adopt(adopter: &Adopter<'_>, key: &str, size: u64, as_json: bool) -> Result<bool, Failure> {
+    let adopted = adopter.adopt(key, size).await.map_err(Failure::problem)?;
+    let told = match &adopted {
+        Adopted::Document(id) => format!("in the inbox now, as document {id}"),
+        Adopted::SameAs(id) => format!("left: the same bytes are document {id}'s"),
+        Adopted::Unfit(why) => format!("left: {why}"),
+    };
+    say("adopt", key, &told, as_json);
+    Ok(matches!(adopted, Adopted::Document(_)))
+}
+
+fn say(what: &str, key: &str, told: &str, as_json: bool) {
+    if as_json {
+        println!("{}", json!({"done": what, "key": key, "detail": told}))
+    } else {
+        println!("{what:<9} {key}  {told}")
+    }
+}
+
+fn summary(compared: &Compared, settled: usize, mended: u64, adopted: u64, as_json: bool) {
+    if as_json {
+        return println!("{}", json!({"summary": compared, "settled": settled, "mended": mended, "adopted": adopted}));
+    }
+    println!("Keys in the database:      {}", compared.expected);
+    println!("Objects in the storage:    {} ({} bytes)", compared.listed, compared.bytes);
+    println!("In both and as recorded:   {} ({} with checksum)", compared.agreed, compared.checked);
+    println!("Going on right now:        {}", compared.under_way);
+    println!("Not documents:             {}", compared.others);
+    println!("Differences:               {}", compared.differences);
+    for (what, count) in [("Settled", settled as u64), ("Put back", mended), ("Adopted", adopted)] {
+        if count > 0 {
+            println!("{:<26} {count}", format!("{what}:"));
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! CSV files as spreadsheets write them: with a mark of their encoding or without, and with commas, semicolons or tabs.
+
+use std::io::{self, Read};
+
+/// What is looked at to find out what separates the columns.
+const FIRST: usize = 8 * 1024;
+
+/// Trimmed records behind a header. The first line says which separator it is: the one that is most often in it.
+pub fn reader<R: Read>(mut input: R) -> io::Result<csv::Reader<impl Read>> {
+    let mut first = Vec::with_capacity(FIRST);
+    input.by_ref().take(FIRST as u64).read_to_end(&mut first)?;
+    if first.starts_with("\u{feff}".as_bytes()) {
+        first.drain(..3);
+    }
+    let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let count = |separator: &u8| line.iter().filter(|byte| *byte == separator).count();
+    // The first of those that are equally often there.
+    let separator = [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',');
+    Ok(csv::ReaderBuilder::new()
+        .delimiter(separator)
+        .trim(csv::Trim::All)
+        .from_reader(io::Cursor::new(first).chain(input)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_and_marks_are_recognised() {
+        for text in ["a,b\n1,2\n", "\u{feff}a;b\r\n 1 ;2\r\n", "a\tb\n1\t\"2\"", "a,b\n\"1\",2"] {
+            let mut reader = reader(text.as_bytes()).expect("reads");
+            assert_eq!(reader.headers().expect("a header"), vec!["a", "b"], "{text:?}");
+            let record = reader.records().next().expect("a line").expect("a record");
+            assert_eq!(record, vec!["1", "2"], "{text:?}");
+        }
+    }
+}

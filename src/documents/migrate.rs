@@ -1,0 +1,354 @@
+//! The move of PDFs from a local folder to the bucket: every BOL's, and every other document that the portal has kept there.
+//!
+//! Local files are only read. An object is put under a key that must be new, verified by its checksum, and only then gets
+//! its row, so that whatever ends the program, the next run goes on where this one stopped.
+
+mod source;
+
+use chrono::NaiveDate;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::stream::{self, StreamExt};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::sleep;
+
+use self::source::Local;
+use super::pending::Subject;
+use super::{Kind, NewDocument, key_for};
+use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::bols::BolNumber;
+use crate::clock::Clock;
+use crate::db::schema::{bols, documents};
+use crate::db::{Database, DbResult};
+use crate::storage::{Found, ObjectKey, Storage, StorageError};
+
+pub use self::source::Source;
+
+/// Files on their way at once.
+const AT_ONCE: usize = 8;
+/// BOLs read at once.
+const PAGE: i64 = 500;
+/// Before a file is given up.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15)];
+
+/// What became of one BOL, or of one other document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    WouldUpload,
+    Uploaded,
+    /// The same bytes are in the bucket already.
+    Exists,
+    /// The bucket has it and the folder doesn't.
+    OnlyThere,
+    Missing,
+    Failed(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// The number of the BOL, or the file name.
+    pub name: String,
+    pub key: String,
+    pub fate: Fate,
+    /// Besides the BOL's own PDF.
+    pub is_other: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub total: u64,
+    pub found: u64,
+    pub missing: u64,
+    pub only_there: u64,
+    /// Or would be.
+    pub uploaded: u64,
+    pub skipped: u64,
+    pub errors: u64,
+}
+
+impl Tally {
+    fn count(&mut self, fate: &Fate) {
+        self.total += 1;
+        self.found += u64::from(!matches!(fate, Fate::Missing | Fate::OnlyThere));
+        match fate {
+            Fate::WouldUpload | Fate::Uploaded => self.uploaded += 1,
+            Fate::Exists => self.skipped += 1,
+            Fate::OnlyThere => self.only_there += 1,
+            Fate::Missing => self.missing += 1,
+            Fate::Failed(_) => self.errors += 1,
+        }
+    }
+}
+
+pub struct Migration<'a> {
+    pub db: &'a Database,
+    pub bucket: &'a Storage,
+    pub clock: &'a Clock,
+    pub source: &'a Source,
+    pub dry_run: bool,
+    /// What is there under the key is taken for the same if its size is; only the bucket's own checksum is compared.
+    pub skip_existing: bool,
+}
+
+/// A BOL, and its PDF as the portal knows it.
+#[derive(Clone, Debug, Queryable)]
+struct Bol {
+    id: i64,
+    number: String,
+    year: i32,
+    seq: i32,
+    bol_date: NaiveDate,
+    known: Option<Known>,
+}
+
+/// A document's row.
+#[derive(Clone, Debug, Queryable)]
+struct Known {
+    id: i64,
+    object_key: String,
+    sha256: Vec<u8>,
+    size_bytes: i64,
+}
+
+/// An object to be: where its bytes may lie, and what they must be.
+struct Wanted<'a> {
+    name: String,
+    key: ObjectKey,
+    places: Vec<String>,
+    known: Option<&'a Known>,
+}
+
+impl Migration<'_> {
+    pub async fn bol_count(&self) -> DbResult<i64> {
+        Ok(bols::table.count().get_result(&mut *self.db.get().await?).await?)
+    }
+
+    /// Every BOL in the order of numbers, then every other document.
+    pub async fn run(&self, mut report: impl FnMut(Moved)) -> DbResult<(Tally, Tally)> {
+        let (mut of_bols, mut of_others) = (Tally::default(), Tally::default());
+        let mut after = (0, 0);
+        loop {
+            let page = self.bols(after).await?;
+            let Some(last) = page.last() else { break };
+            after = (last.year, last.seq);
+            let mut moving = stream::iter(&page).map(|bol| self.bol(bol)).buffered(AT_ONCE);
+            while let Some(moved) = moving.next().await {
+                of_bols.count(&moved.fate);
+                report(moved);
+            }
+        }
+        let mut after = 0;
+        loop {
+            let page = self.others(after).await?;
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            let mut moving = stream::iter(&page).map(|known| self.other(known)).buffered(AT_ONCE);
+            while let Some(moved) = moving.next().await {
+                of_others.count(&moved.fate);
+                report(moved);
+            }
+        }
+        if !self.dry_run {
+            self.record_run(of_bols, of_others).await?;
+        }
+        Ok((of_bols, of_others))
+    }
+
+    async fn bols(&self, (year, seq): (i32, i32)) -> DbResult<Vec<Bol>> {
+        let first = documents::kind.eq(Kind::Bol.as_str()).and(documents::version.eq(1));
+        let behind = bols::number_year.gt(year).or(bols::number_year.eq(year).and(bols::number_seq.gt(seq)));
+        let rows = bols::table
+            .left_join(documents::table.on(documents::bol_id.eq(bols::id.nullable()).and(first)))
+            .filter(behind)
+            .order((bols::number_year, bols::number_seq))
+            .limit(PAGE)
+            .select((
+                bols::id,
+                bols::number,
+                bols::number_year,
+                bols::number_seq,
+                bols::bol_date,
+                (documents::id, documents::object_key, documents::sha256, documents::size_bytes).nullable(),
+            ))
+            .load(&mut *self.db.get().await?)
+            .await?;
+        Ok(rows)
+    }
+
+    /// Everything else that the portal stored: newer versions, tickets, what waits in the inbox.
+    async fn others(&self, after: i64) -> DbResult<Vec<Known>> {
+        let is_first =
+            documents::kind.eq(Kind::Bol.as_str()).and(documents::version.eq(1)).and(documents::bol_id.is_not_null());
+        let rows = documents::table
+            .filter(documents::id.gt(after))
+            .filter(documents::state.eq("stored"))
+            .filter(diesel::dsl::not(is_first))
+            .order(documents::id)
+            .limit(PAGE)
+            .select((documents::id, documents::object_key, documents::sha256, documents::size_bytes))
+            .load(&mut *self.db.get().await?)
+            .await?;
+        Ok(rows)
+    }
+
+    async fn bol(&self, bol: &Bol) -> Moved {
+        let moved = |key: String, fate| Moved { name: bol.number.clone(), key, fate, is_other: false };
+        let Ok(number) = bol.number.parse::<BolNumber>() else {
+            return moved(String::new(), Fate::Failed("this isn't a BOL number that a key can be made of".into()));
+        };
+        let key = match &bol.known {
+            Some(known) => known.object_key.parse(),
+            None => key_for(&number, Kind::Bol, 1),
+        };
+        let key: ObjectKey = match key {
+            Ok(key) => key,
+            Err(error) => return moved(String::new(), Fate::Failed(error.to_string())),
+        };
+        let mut places = vec![key.to_string()];
+        for place in [
+            format!("bols/{}/{number}.pdf", bol.year),
+            format!("bol_pdfs/{number}.pdf"),
+            format!("{}/{number}.pdf", bol.year),
+            format!("{number}.pdf"),
+        ] {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        let wanted = Wanted { name: bol.number.clone(), key: key.clone(), places, known: bol.known.as_ref() };
+        moved(key.to_string(), self.brought(&wanted, Some(bol)).await)
+    }
+
+    async fn other(&self, known: &Known) -> Moved {
+        let moved = |fate| {
+            let name = known.object_key.rsplit('/').next().unwrap_or_default().to_owned();
+            Moved { name, key: known.object_key.clone(), fate, is_other: true }
+        };
+        let Ok(key) = known.object_key.parse::<ObjectKey>() else {
+            return moved(Fate::Failed("its key isn't one of ours".into()));
+        };
+        let places = vec![known.object_key.clone()];
+        moved(self.brought(&Wanted { name: key.file_name().into(), key, places, known: Some(known) }, None).await)
+    }
+
+    async fn brought(&self, wanted: &Wanted<'_>, bol: Option<&Bol>) -> Fate {
+        match self.bring(wanted, bol).await {
+            Ok(fate) => fate,
+            Err(why) => Fate::Failed(why),
+        }
+    }
+
+    async fn bring(&self, wanted: &Wanted<'_>, bol: Option<&Bol>) -> Result<Fate, String> {
+        let there = self.bucket.look(&wanted.key).await.map_err(|error| error.to_string())?;
+        let Some(local) = self.source.find(&wanted.places).await? else {
+            return Ok(match (there, wanted.known) {
+                (Some(there), Some(known)) if there.size == known.size_bytes.unsigned_abs() => Fate::OnlyThere,
+                _ => Fate::Missing,
+            });
+        };
+        if let Some(known) = wanted.known.filter(|known| known.sha256 != local.sha256) {
+            return Err(format!("{} isn't the file that document {} was stored as (SHA-256)", local.place, known.id));
+        }
+        let fate = match there {
+            Some(there) if self.is_same(wanted, &local, there).await? => Fate::Exists,
+            Some(_) => {
+                return Err(format!("{} is there already with other content; it was left as it is", wanted.key));
+            }
+            None if self.dry_run => return Ok(Fate::WouldUpload),
+            None => self.upload(wanted, &local).await?,
+        };
+        if !self.dry_run {
+            self.note(wanted, &local, bol, &fate).await.map_err(|error| error.to_string())?;
+        }
+        Ok(fate)
+    }
+
+    async fn is_same(&self, wanted: &Wanted<'_>, local: &Local, there: Found) -> Result<bool, String> {
+        match there.sha256 {
+            _ if there.size != local.size => Ok(false),
+            Some(sha256) => Ok(sha256 == local.sha256),
+            None if self.skip_existing => Ok(true),
+            None => Ok(self.bucket.hash(&wanted.key).await.map_err(|error| error.to_string())? == local.sha256),
+        }
+    }
+
+    async fn upload(&self, wanted: &Wanted<'_>, local: &Local) -> Result<Fate, String> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let error = match self.bucket.put(&wanted.key, local.content(), local.sha256).await {
+                // Somebody else has just put it, or this did, and the answer was lost: the checksum tells.
+                Ok(()) | Err(StorageError::Exists(_)) => {
+                    match self.bucket.has_same(&wanted.key, local.size, local.sha256).await {
+                        Ok(true) => return Ok(Fate::Uploaded),
+                        Ok(false) => return Err(format!("{} isn't what was uploaded (SHA-256)", wanted.key)),
+                        Err(error) => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            let Some(pause) = pauses.next() else { return Err(error.to_string()) };
+            tracing::warn!(%error, name = wanted.name, "tried again in {} s", pause.as_secs_f32());
+            sleep(*pause).await;
+        }
+    }
+
+    /// The row of a PDF that has none, and the event.
+    async fn note(&self, wanted: &Wanted<'_>, local: &Local, bol: Option<&Bol>, fate: &Fate) -> DbResult<()> {
+        let is_new = wanted.known.is_none();
+        if !is_new && *fate != Fate::Uploaded {
+            return Ok(());
+        }
+        self.db
+            .transaction(async |connection: &mut AsyncPgConnection| {
+                // Nobody is mailed about what is years old.
+                diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
+                let id = match (wanted.known, bol) {
+                    (Some(known), _) => known.id,
+                    (None, Some(bol)) => self.insert(connection, wanted, local, bol).await?,
+                    (None, None) => return Ok(()),
+                };
+                let (subject, origin) = (Subject::find(connection, id).await?, Origin::command_line());
+                let event = subject.event(Action::PdfsMigrated, Actor::COMMAND_LINE, &origin);
+                let detail = json!({"from": local.place, "found_there": *fate == Fate::Exists});
+                audit::record(connection, &event.detail(detail)).await
+            })
+            .await
+    }
+
+    async fn insert(
+        &self,
+        connection: &mut AsyncPgConnection,
+        wanted: &Wanted<'_>,
+        local: &Local,
+        bol: &Bol,
+    ) -> QueryResult<i64> {
+        let new = NewDocument {
+            bol_id: Some(bol.id),
+            kind: Kind::Bol.as_str(),
+            version: 1,
+            object_key: wanted.key.to_string(),
+            file_name: wanted.key.file_name().into(),
+            sha256: local.sha256.to_vec(),
+            size_bytes: i64::try_from(local.size).unwrap_or(i64::MAX),
+            state: "stored",
+            // It was stored when the truck left, as far as anybody knows.
+            stored_at: bol.bol_date.and_hms_opt(12, 0, 0).map(|noon| noon.and_utc()),
+            ..NewDocument::default()
+        };
+        new.insert(connection).await
+    }
+
+    /// That it was done, and what came of it.
+    async fn record_run(&self, of_bols: Tally, of_others: Tally) -> DbResult<()> {
+        let told = |tally: Tally| {
+            json!({"total": tally.total, "found": tally.found, "missing": tally.missing, "only_in_bucket": tally.only_there,
+                   "uploaded": tally.uploaded, "skipped": tally.skipped, "errors": tally.errors})
+        };
+        let origin = Origin::command_line();
+        let event = Event::new(Action::PdfsMigrated, Outcome::Success, Actor::COMMAND_LINE, &origin)
+            .detail(json!({"bols": told(of_bols), "other_documents": told(of_others), "at": self.clock.now()}));
+        self.db.transaction(async |connection: &mut AsyncPgConnection| audit::record(connection, &event).await).await
+    }
+}

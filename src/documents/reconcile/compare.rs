@@ -1,0 +1,221 @@
+//! Both sides, side by side.
+
+use std::cmp::Ordering;
+
+use chrono::Utc;
+use tokio::task::JoinSet;
+
+use super::rows::{Rows, under};
+use super::{Compared, Difference, Expected, NOT_DOCUMENTS, ReconcileError, STUCK, UNDER_WAY};
+use crate::clock::Clock;
+use crate::db::Database;
+use crate::storage::{Listed, ObjectKey, Storage, StorageError};
+
+/// How far an object is looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// The listing's sizes.
+    Sizes,
+    /// The checksum that the storage keeps (a HEAD each), or the bytes where it keeps none.
+    Checksums,
+    /// The bytes, whatever the storage says of them.
+    Bytes,
+}
+
+/// Objects that are looked into at once.
+const AT_ONCE: usize = 32;
+
+struct Comparison<'a, F> {
+    db: &'a Database,
+    storage: &'a Storage,
+    clock: &'a Clock,
+    report: F,
+    done: Compared,
+}
+
+/// Reports every difference, and says what was compared. `progress` is told now and then how far it has come.
+pub async fn compare<F: FnMut(Difference)>(
+    db: &Database,
+    storage: &Storage,
+    clock: &Clock,
+    depth: Depth,
+    report: F,
+    mut progress: impl FnMut(&Compared),
+) -> Result<Compared, ReconcileError> {
+    let mut comparison = Comparison { db, storage, clock, report, done: Compared::default() };
+    let (mut rows, mut objects) = (Rows::new(db), storage.list(None));
+    let mut expected = rows.next().await?;
+    let mut listed = objects.recv().await.transpose()?;
+    // Tasks of their own, since other things are waited for meanwhile.
+    let mut looking = JoinSet::new();
+    loop {
+        let order = match (&expected, &listed) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(expected), Some(listed)) => expected.key.as_bytes().cmp(listed.key.as_bytes()),
+        };
+        if order != Ordering::Greater
+            && let Some(this) = expected.take()
+        {
+            comparison.done.expected += 1;
+            match &listed {
+                Some(found) if order == Ordering::Equal => {
+                    if let Some(this) = comparison.by_size(this, found).await? {
+                        looking.spawn(look(storage.clone(), this, depth));
+                    }
+                }
+                _ => comparison.missing(this).await?,
+            }
+            expected = rows.next().await?;
+        }
+        // Two documents may name one object: it is passed when nobody names it any more.
+        let is_passed = listed.as_ref().is_some_and(|found| expected.as_ref().is_none_or(|next| next.key != found.key));
+        if order != Ordering::Less
+            && is_passed
+            && let Some(found) = listed.take()
+        {
+            comparison.done.listed += 1;
+            comparison.done.bytes += found.size;
+            if order == Ordering::Greater {
+                comparison.orphan(&found).await?;
+            }
+            let next = objects.recv().await.transpose()?;
+            if let Some(next) = next.as_ref().filter(|next| next.key.as_bytes() <= found.key.as_bytes()) {
+                return Err(ReconcileError::OutOfOrder(next.key.clone(), found.key));
+            }
+            listed = next;
+        }
+        while looking.len() >= AT_ONCE
+            && let Some(looked) = looking.join_next().await
+        {
+            comparison.looked(looked.map_err(StorageError::unavailable)??).await?;
+        }
+        if (comparison.done.expected + comparison.done.listed).is_multiple_of(500) {
+            progress(&comparison.done);
+        }
+    }
+    while let Some(looked) = looking.join_next().await {
+        comparison.looked(looked.map_err(StorageError::unavailable)??).await?;
+    }
+    progress(&comparison.done);
+    Ok(comparison.done)
+}
+
+/// What looking into an object came to.
+enum Looked {
+    AsListed,
+    Same,
+    Other(Expected),
+    Gone(Expected),
+}
+
+async fn look(storage: Storage, expected: Expected, depth: Depth) -> Result<Looked, StorageError> {
+    let Ok(key) = expected.key.parse::<ObjectKey>() else { return Ok(Looked::AsListed) };
+    let kept = match depth {
+        Depth::Sizes => return Ok(Looked::AsListed),
+        Depth::Checksums => match storage.look(&key).await? {
+            Some(found) => found.sha256,
+            None => return Ok(Looked::Gone(expected)),
+        },
+        Depth::Bytes => None,
+    };
+    let sha256 = match kept {
+        Some(kept) => Ok(kept),
+        None => storage.hash(&key).await,
+    };
+    match sha256 {
+        Ok(sha256) if sha256[..] == expected.sha256 => Ok(Looked::Same),
+        Ok(_) => Ok(Looked::Other(expected)),
+        Err(StorageError::Missing(_)) => Ok(Looked::Gone(expected)),
+        // Its bytes can't be read for some hours; its size was right.
+        Err(StorageError::Archived(_)) => Ok(Looked::AsListed),
+        Err(error) => Err(error),
+    }
+}
+
+impl<F: FnMut(Difference)> Comparison<'_, F> {
+    fn differs(&mut self, difference: Difference) {
+        self.done.differences += 1;
+        (self.report)(difference);
+    }
+
+    /// Is it still so? Somebody may have been at it meanwhile.
+    async fn still(&self, expected: &Expected) -> Result<bool, ReconcileError> {
+        let now = under(&mut *self.db.get().await?, &expected.key).await?;
+        Ok(now.contains(expected))
+    }
+
+    async fn missing(&mut self, expected: Expected) -> Result<(), ReconcileError> {
+        if let Some(since) = expected.pending_since {
+            return self.pending(expected, since).await;
+        }
+        if !self.still(&expected).await? {
+            self.done.under_way += 1;
+            return Ok(());
+        }
+        let found = match expected.key.parse::<ObjectKey>() {
+            Ok(key) => self.storage.look(&key).await?,
+            Err(_) => None,
+        };
+        match found {
+            Some(_) => self.done.under_way += 1,
+            None => self.differs(Difference::Missing(expected)),
+        }
+        Ok(())
+    }
+
+    async fn pending(&mut self, expected: Expected, since: chrono::DateTime<Utc>) -> Result<(), ReconcileError> {
+        if self.clock.now() - since > STUCK && self.still(&expected).await? {
+            self.differs(Difference::Stuck(expected));
+        } else {
+            self.done.under_way += 1;
+        }
+        Ok(())
+    }
+
+    /// Gives it back if the sizes are the same, and it is to be looked into.
+    async fn by_size(&mut self, expected: Expected, found: &Listed) -> Result<Option<Expected>, ReconcileError> {
+        if let Some(since) = expected.pending_since {
+            self.pending(expected, since).await?;
+            return Ok(None);
+        }
+        if expected.size == found.size {
+            return Ok(Some(expected));
+        }
+        if self.still(&expected).await? {
+            self.differs(Difference::Size { expected, found: found.size });
+        }
+        Ok(None)
+    }
+
+    async fn looked(&mut self, looked: Looked) -> Result<(), ReconcileError> {
+        match looked {
+            Looked::AsListed => self.done.agreed += 1,
+            Looked::Same => {
+                self.done.agreed += 1;
+                self.done.checked += 1;
+            }
+            Looked::Gone(expected) => self.missing(expected).await?,
+            Looked::Other(expected) => {
+                if self.still(&expected).await? {
+                    self.differs(Difference::Checksum(expected));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn orphan(&mut self, found: &Listed) -> Result<(), ReconcileError> {
+        if NOT_DOCUMENTS.iter().any(|folder| found.key.starts_with(folder)) {
+            self.done.others += 1;
+        } else if self.clock.now() - found.modified < UNDER_WAY
+            || !under(&mut *self.db.get().await?, &found.key).await?.is_empty()
+        {
+            self.done.under_way += 1;
+        } else {
+            self.differs(Difference::Orphan { key: found.key.clone(), size: found.size });
+        }
+        Ok(())
+    }
+}

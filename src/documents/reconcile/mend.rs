@@ -1,0 +1,137 @@
+//! What can be settled without losing a byte.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::json;
+
+use super::{Expected, ReconcileError};
+use crate::audit::{self, Action, Actor, Origin};
+use crate::clock::Clock;
+use crate::db::Database;
+use crate::db::schema::documents;
+use crate::documents::examine::{ExamineError, Examiner};
+use crate::documents::intake::{FileName, found_in};
+use crate::documents::pending::Subject;
+use crate::documents::spool::{Spool, Spooled};
+use crate::documents::{Kind, NewDocument};
+use crate::storage::{ObjectKey, Storage, StorageError};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mended {
+    /// The same bytes lay under this key, and are back where they belong.
+    From(String),
+    /// The storage has the bytes nowhere else.
+    Nowhere,
+}
+
+/// A missing object whose bytes are somewhere else too: in the inbox, or with another BOL.
+pub async fn mend(
+    db: &Database,
+    storage: &Storage,
+    spool: &Spool,
+    missing: &Expected,
+) -> Result<Mended, ReconcileError> {
+    let copies: Vec<(String, Option<String>)> = documents::table
+        .filter(documents::sha256.eq(&missing.sha256))
+        .filter(documents::state.eq("stored"))
+        .order(documents::id)
+        .limit(20)
+        .select((documents::object_key, documents::arrived_key))
+        .load(&mut *db.get().await?)
+        .await?;
+    let (Ok(key), Ok(sha256)) = (missing.key.parse::<ObjectKey>(), <[u8; 32]>::try_from(&missing.sha256[..])) else {
+        return Ok(Mended::Nowhere);
+    };
+    let others = copies.into_iter().flat_map(|(object, arrived)| [Some(object), arrived]).flatten();
+    for other in others.filter(|other| *other != missing.key) {
+        let Ok(from) = other.parse::<ObjectKey>() else { continue };
+        if !storage.has_same(&from, missing.size, sha256).await? {
+            continue;
+        }
+        let content = Spooled { file: spool.fetch(storage, &from).await?, size: missing.size, sha256 }.content();
+        match storage.put(&key, content, sha256).await {
+            Ok(()) | Err(StorageError::Exists(_)) => return Ok(Mended::From(other)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Mended::Nowhere)
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Adopted {
+    /// In the inbox now, as this document.
+    Document(i64),
+    /// The same bytes are this document's: nothing is lost without it.
+    SameAs(i64),
+    /// It isn't fit to be kept as a document, and stays where it is.
+    Unfit(String),
+}
+
+/// Takes objects without a document into the inbox.
+pub struct Adopter<'a> {
+    pub db: &'a Database,
+    pub storage: &'a Storage,
+    pub clock: &'a Clock,
+    pub spool: &'a Spool,
+    pub examiner: &'a Examiner,
+    pub prefix: &'a str,
+    /// In bytes.
+    pub most: u64,
+}
+
+impl Adopter<'_> {
+    /// The object stays where it is; only a row is made for it.
+    pub async fn adopt(&self, key: &str, size: u64) -> Result<Adopted, ReconcileError> {
+        let Ok(object) = key.parse::<ObjectKey>() else {
+            return Ok(Adopted::Unfit("its key has characters that no key of ours has".into()));
+        };
+        if size == 0 || size > self.most {
+            return Ok(Adopted::Unfit(format!("it has {size} bytes")));
+        }
+        let file = self.spool.fetch(self.storage, &object).await?;
+        let sha256 = self.storage.hash(&object).await?;
+        let spooled = Spooled { file, size, sha256 };
+        let findings = match self.examiner.examine(&spooled.file).await {
+            Ok(findings) => findings,
+            Err(ExamineError::Fault(fault)) => return Ok(Adopted::Unfit(fault.reason().into())),
+            Err(ExamineError::Unavailable(error)) => {
+                return Err(StorageError::unavailable(format!("{key} can't be examined: {error}")).into());
+            }
+        };
+        let name = FileName::cleaned(object.file_name());
+        let new = NewDocument {
+            kind: Kind::Other.as_str(),
+            version: 1,
+            object_key: key.to_owned(),
+            file_name: name.as_str().into(),
+            arrived_as: name.as_str().into(),
+            sha256: sha256.to_vec(),
+            size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
+            state: "stored",
+            stored_at: Some(self.clock.now()),
+            stored_by: "Found in the storage".into(),
+            waits_for: format!("It was found in the storage without a document, as {key}."),
+            pages: i32::try_from(findings.pages).ok(),
+            found: Some(found_in(&findings, &name, self.prefix)),
+            ..NewDocument::default()
+        };
+        self.insert(new, Arc::from(&sha256[..])).await
+    }
+
+    async fn insert(&self, new: NewDocument, sha256: Arc<[u8]>) -> Result<Adopted, ReconcileError> {
+        let adopted = self.db.transaction(async |connection: &mut AsyncPgConnection| {
+            let known = documents::table.filter(documents::sha256.eq(&sha256[..])).select(documents::id);
+            if let Some(known) = known.first(connection).await.optional()? {
+                return Ok(Adopted::SameAs(known));
+            }
+            let id = new.insert(connection).await?;
+            let (subject, origin) = (Subject::find(connection, id).await?, Origin::command_line());
+            let event = subject.event(Action::DocumentAdopted, Actor::COMMAND_LINE, &origin);
+            audit::record(connection, &event.detail(json!({"found_as": new.object_key}))).await?;
+            Ok(Adopted::Document(id))
+        });
+        Ok(adopted.await?)
+    }
+}

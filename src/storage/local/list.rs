@@ -1,0 +1,54 @@
+//! Every object of the folder, in the order of keys.
+
+use std::io;
+use std::path::Path;
+
+use cap_std::fs::Dir;
+use chrono::{DateTime, Utc};
+use tokio::sync::mpsc::Sender;
+
+use super::LocalStore;
+use crate::storage::{Listed, StorageError};
+
+type Listing = Sender<Result<Listed, StorageError>>;
+
+impl LocalStore {
+    /// Blocks. One folder's names are in memory at a time, and those of the folders above it.
+    pub(in crate::storage) fn list(&self, after: Option<&str>, to: &Listing) {
+        let walked = self.dir().and_then(|dir| walk(&dir, "", after, to));
+        if let Err(error) = walked {
+            let _ = to.blocking_send(Err(StorageError::unavailable(error)));
+        }
+    }
+}
+
+/// `false`: nobody listens any more.
+fn walk(dir: &Dir, prefix: &str, after: Option<&str>, to: &Listing) -> io::Result<bool> {
+    // A folder sorts as its keys do: `a.pdf` is before `a/b.pdf`, since `.` is before `/`.
+    let mut names: Vec<(String, bool)> = Vec::new();
+    for entry in dir.entries()? {
+        let entry = entry?;
+        let (name, kind) = (entry.file_name().to_string_lossy().into_owned(), entry.file_type()?);
+        // Uploads under way, and what else isn't an object.
+        if !name.starts_with('.') && (kind.is_dir() || kind.is_file()) {
+            names.push(if kind.is_dir() { (format!("{name}/"), true) } else { (name, false) });
+        }
+    }
+    names.sort_unstable();
+    for (name, is_dir) in names {
+        let key = format!("{prefix}{name}");
+        if is_dir {
+            let is_behind = after.is_some_and(|after| !after.starts_with(&key) && *after > *key);
+            if !is_behind && !walk(&dir.open_dir(Path::new(&name))?, &key, after, to)? {
+                return Ok(false);
+            }
+        } else if after.is_none_or(|after| *key > *after) {
+            let found = dir.metadata(&name)?;
+            let modified = found.modified().map(|at| DateTime::<Utc>::from(at.into_std()))?;
+            if to.blocking_send(Ok(Listed { key, size: found.len(), modified })).is_err() {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}

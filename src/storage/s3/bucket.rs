@@ -1,0 +1,441 @@
+//! The bucket itself: how it is set up, how it should be, and making it so.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::{
+    BucketLifecycleConfiguration, BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration,
+    ExpirationStatus, LifecycleRule, LifecycleRuleAndOperator, LifecycleRuleFilter, NoncurrentVersionTransition,
+    ObjectOwnership, OwnershipControls, OwnershipControlsRule, PublicAccessBlockConfiguration, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Transition,
+    TransitionStorageClass, VersioningConfiguration,
+};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{S3Store, no_credentials, policy, trouble};
+use crate::storage::{Cause, StorageError, Trouble};
+
+/// How a bucket should be.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The bucket refuses links that are older.
+    pub link_life: Duration,
+    /// `None`: nothing is moved, and rules that are there stay.
+    pub archive: Option<Archive>,
+    /// The bucket refuses plain http. Not for a server that speaks nothing else.
+    pub https_only: bool,
+}
+
+/// Old versions, and BOLs of so many months, go to a cheaper class.
+#[derive(Clone, Copy, Debug)]
+pub struct Archive {
+    pub months: u16,
+    pub class: Class,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Class {
+    /// Read at once, as ever: links keep working
+    GlacierIr,
+    /// Read at once; a little dearer to keep, cheaper to read
+    StandardIa,
+    /// Has to be restored first, which takes hours
+    Glacier,
+    /// Has to be restored first, which takes half a day
+    DeepArchive,
+}
+
+impl Class {
+    fn target(self) -> TransitionStorageClass {
+        match self {
+            Self::GlacierIr => TransitionStorageClass::GlacierIr,
+            Self::StandardIa => TransitionStorageClass::StandardIa,
+            Self::Glacier => TransitionStorageClass::Glacier,
+            Self::DeepArchive => TransitionStorageClass::DeepArchive,
+        }
+    }
+
+    /// In bytes: what is smaller is cheaper where it is, since the class bills at least 128 KB (the first two), or 40 KB
+    /// more than there is (the others). <https://aws.amazon.com/s3/pricing/>, us-east-2, 2026.
+    fn worthwhile(self) -> i64 {
+        match self {
+            Self::GlacierIr => 24_000,
+            Self::StandardIa => 72_000,
+            Self::Glacier | Self::DeepArchive => 16_000,
+        }
+    }
+}
+
+/// One thing to set up, in the order it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    Exists,
+    PublicAccess,
+    Ownership,
+    Versioning,
+    Encryption,
+    Policy,
+    Lifecycle,
+}
+
+impl Setting {
+    pub const ALL: [Self; 7] = [
+        Self::Exists,
+        Self::PublicAccess,
+        Self::Ownership,
+        Self::Versioning,
+        Self::Encryption,
+        Self::Policy,
+        Self::Lifecycle,
+    ];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Exists => "bucket",
+            Self::PublicAccess => "public access",
+            Self::Ownership => "ACLs",
+            Self::Versioning => "versioning",
+            Self::Encryption => "encryption",
+            Self::Policy => "bucket policy",
+            Self::Lifecycle => "lifecycle",
+        }
+    }
+}
+
+/// How it is with a setting.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub is_right: bool,
+    pub found: String,
+    /// What makes it right.
+    pub wanted: String,
+}
+
+impl State {
+    fn new(is_right: bool, found: impl fmt::Display, wanted: impl fmt::Display) -> Self {
+        Self { is_right, found: found.to_string(), wanted: wanted.to_string() }
+    }
+}
+
+/// Whose credentials are used; never the secret.
+pub struct Identity {
+    pub access_key_id: String,
+    pub is_temporary: bool,
+    pub expires: Option<DateTime<Utc>>,
+}
+
+const OLD_VERSIONS: &str = "primetrade-old-versions";
+const OLD_BOLS: &str = "primetrade-old-bols";
+
+impl S3Store {
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    pub async fn identity(&self) -> Result<Identity, Trouble> {
+        let Some(renewed) = &self.credentials else {
+            return Err(Trouble { cause: Cause::NoCredentials, detail: String::new() });
+        };
+        let found = renewed.get().await?;
+        Ok(Identity {
+            access_key_id: found.access_key_id().into(),
+            is_temporary: found.session_token().is_some(),
+            expires: found.expiry().map(|end: SystemTime| end.into()),
+        })
+    }
+
+    /// Is it there, and may we list it? A GET, since the answers to a HEAD don't say why.
+    pub async fn can_list(&self) -> Result<(), Trouble> {
+        let list = self.client.list_objects_v2().bucket(&self.bucket).max_keys(1);
+        list.send().await.map(drop).map_err(|error| trouble(&error))
+    }
+
+    /// The region in which the bucket says that it is; `None`: it doesn't say.
+    pub async fn found_region(&self) -> Result<Option<String>, Trouble> {
+        let head = self.client.head_bucket().bucket(&self.bucket).send().await.map_err(|error| trouble(&error))?;
+        Ok(head.bucket_region().map(Into::into))
+    }
+
+    /// After how long the bucket refuses a link, if it does.
+    pub async fn refuses_links_after(&self) -> Result<Option<Duration>, Trouble> {
+        let age = self.present_policy().await?.as_ref().and_then(policy::link_age);
+        Ok(age.map(Duration::from_millis))
+    }
+
+    /// An address for one object that nobody has signed: a private bucket refuses it.
+    pub fn unsigned(&self, key: &str) -> Result<url::Url, StorageError> {
+        let origins = self.link_origins();
+        let origin = origins.first().ok_or_else(no_credentials)?;
+        let path =
+            if self.endpoint.is_some() { format!("{origin}/{}/{key}", self.bucket) } else { format!("{origin}/{key}") };
+        url::Url::parse(&path).map_err(StorageError::unavailable)
+    }
+
+    pub async fn state(&self, setting: Setting, wanted: &Wanted) -> Result<State, Trouble> {
+        match setting {
+            Setting::Exists => match self.can_list().await {
+                Ok(()) => Ok(State::new(true, "it is there", "")),
+                Err(trouble) if trouble.cause == Cause::NoSuchBucket => {
+                    Ok(State::new(false, "not there", format!("created in {}", self.region)))
+                }
+                Err(trouble) => Err(trouble),
+            },
+            Setting::PublicAccess => self.public_access().await,
+            Setting::Ownership => self.ownership().await,
+            Setting::Versioning => {
+                let get = self.client.get_bucket_versioning().bucket(&self.bucket);
+                let found = get.send().await.map_err(|error| trouble(&error))?;
+                let status = found.status().map_or("off", |status| status.as_str());
+                Ok(State::new(status == "Enabled", status, "Enabled"))
+            }
+            Setting::Encryption => self.encryption().await,
+            Setting::Policy => self.policy(wanted).await,
+            Setting::Lifecycle => self.lifecycle(wanted).await,
+        }
+    }
+
+    /// What a bucket that isn't there yet will need.
+    pub fn state_of_new(&self, setting: Setting, wanted: &Wanted) -> State {
+        let text = match setting {
+            Setting::Exists => format!("created in {}", self.region),
+            Setting::PublicAccess => "all four blocks on".into(),
+            Setting::Ownership => "off (the bucket's owner owns every object)".into(),
+            Setting::Versioning => "Enabled".into(),
+            Setting::Encryption => "AES256 (SSE-S3)".into(),
+            Setting::Policy => policy_text(wanted),
+            Setting::Lifecycle => match &wanted.archive {
+                Some(archive) => archive.text(),
+                None => return State::new(true, "no rules", ""),
+            },
+        };
+        State::new(false, "not there", text)
+    }
+
+    async fn public_access(&self) -> Result<State, Trouble> {
+        let get = self.client.get_public_access_block().bucket(&self.bucket).send().await;
+        let found = unless(get, "NoSuchPublicAccessBlockConfiguration")?
+            .and_then(|found| found.public_access_block_configuration);
+        let on = found.map_or(0, |block| {
+            [
+                block.block_public_acls,
+                block.ignore_public_acls,
+                block.block_public_policy,
+                block.restrict_public_buckets,
+            ]
+            .iter()
+            .filter(|on| **on == Some(true))
+            .count()
+        });
+        Ok(State::new(on == 4, format!("{on} of four blocks on"), "all four blocks on"))
+    }
+
+    async fn ownership(&self) -> Result<State, Trouble> {
+        let get = self.client.get_bucket_ownership_controls().bucket(&self.bucket).send().await;
+        let found = unless(get, "OwnershipControlsNotFoundError")?.and_then(|found| found.ownership_controls);
+        let ownership = found.and_then(|controls| controls.rules.into_iter().next()).map(|rule| rule.object_ownership);
+        let is_off = ownership == Some(ObjectOwnership::BucketOwnerEnforced);
+        let found = if is_off { "off (the bucket's owner owns every object)" } else { "on" };
+        Ok(State::new(is_off, found, "off (the bucket's owner owns every object)"))
+    }
+
+    async fn encryption(&self) -> Result<State, Trouble> {
+        let get = self.client.get_bucket_encryption().bucket(&self.bucket).send().await;
+        let found = unless(get, "ServerSideEncryptionConfigurationNotFoundError")?;
+        let rules = found.and_then(|found| found.server_side_encryption_configuration).map(|found| found.rules);
+        let by_default = rules.and_then(|rules| rules.into_iter().next()?.apply_server_side_encryption_by_default);
+        match by_default.map(|by_default| by_default.sse_algorithm) {
+            // A key of one's own is stricter, and stays.
+            Some(algorithm) => Ok(State::new(true, algorithm.as_str(), "")),
+            None => Ok(State::new(false, "off", "AES256 (SSE-S3)")),
+        }
+    }
+
+    async fn present_policy(&self) -> Result<Option<Value>, Trouble> {
+        let get = self.client.get_bucket_policy().bucket(&self.bucket).send().await;
+        let text = unless(get, "NoSuchBucketPolicy")?.and_then(|found| found.policy);
+        text.map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|error| Trouble { cause: Cause::Other, detail: format!("the bucket policy isn't JSON: {error}") })
+    }
+
+    async fn policy(&self, wanted: &Wanted) -> Result<State, Trouble> {
+        let present = self.present_policy().await?;
+        let is_right = present.as_ref().is_some_and(|present| policy::has_ours(&self.bucket, wanted, present));
+        let found = match &present {
+            Some(_) if is_right => policy_text(wanted),
+            Some(present) => match policy::link_age(present) {
+                Some(age) => format!("links end after {} s", age / 1000),
+                None => "another one".into(),
+            },
+            None => "none".into(),
+        };
+        Ok(State::new(is_right, found, policy_text(wanted)))
+    }
+
+    async fn present_rules(&self) -> Result<Vec<LifecycleRule>, Trouble> {
+        let get = self.client.get_bucket_lifecycle_configuration().bucket(&self.bucket).send().await;
+        Ok(unless(get, "NoSuchLifecycleConfiguration")?.and_then(|found| found.rules).unwrap_or_default())
+    }
+
+    async fn lifecycle(&self, wanted: &Wanted) -> Result<State, Trouble> {
+        let present = self.present_rules().await?;
+        let found = match present.len() {
+            0 => "no rules".to_owned(),
+            1 => "one rule".to_owned(),
+            many => format!("{many} rules"),
+        };
+        let Some(archive) = &wanted.archive else { return Ok(State::new(true, found, "")) };
+        let is_right = archive.rules()?.iter().all(|rule| present.iter().any(|other| same(rule, other)));
+        Ok(State::new(is_right, if is_right { archive.text() } else { found }, archive.text()))
+    }
+
+    pub async fn apply(&self, setting: Setting, wanted: &Wanted) -> Result<(), Trouble> {
+        match setting {
+            Setting::Exists => self.create().await,
+            Setting::PublicAccess => {
+                let block = PublicAccessBlockConfiguration::builder()
+                    .block_public_acls(true)
+                    .ignore_public_acls(true)
+                    .block_public_policy(true)
+                    .restrict_public_buckets(true)
+                    .build();
+                done(
+                    self.client
+                        .put_public_access_block()
+                        .bucket(&self.bucket)
+                        .public_access_block_configuration(block)
+                        .send()
+                        .await,
+                )
+            }
+            Setting::Ownership => {
+                let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced);
+                let rule = rule.build().map_err(built)?;
+                let controls = OwnershipControls::builder().rules(rule).build().map_err(built)?;
+                done(
+                    self.client
+                        .put_bucket_ownership_controls()
+                        .bucket(&self.bucket)
+                        .ownership_controls(controls)
+                        .send()
+                        .await,
+                )
+            }
+            Setting::Versioning => {
+                let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+                done(self.client.put_bucket_versioning().bucket(&self.bucket).versioning_configuration(on).send().await)
+            }
+            Setting::Encryption => {
+                let by_default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256);
+                let by_default = by_default.build().map_err(built)?;
+                let rule =
+                    ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default).build();
+                let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(built)?;
+                let put = self.client.put_bucket_encryption().bucket(&self.bucket);
+                done(put.server_side_encryption_configuration(rules).send().await)
+            }
+            Setting::Policy => {
+                let present = self.present_policy().await?;
+                let policy = policy::of_bucket(&self.bucket, wanted, present.as_ref()).to_string();
+                done(self.client.put_bucket_policy().bucket(&self.bucket).policy(policy).send().await)
+            }
+            Setting::Lifecycle => {
+                let Some(archive) = &wanted.archive else { return Ok(()) };
+                let mut rules = self.present_rules().await?;
+                rules.retain(|rule| ![Some(OLD_BOLS), Some(OLD_VERSIONS)].contains(&rule.id()));
+                rules.extend(archive.rules()?);
+                let rules = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().map_err(built)?;
+                let put = self.client.put_bucket_lifecycle_configuration().bucket(&self.bucket);
+                done(put.lifecycle_configuration(rules).send().await)
+            }
+        }
+    }
+
+    async fn create(&self) -> Result<(), Trouble> {
+        let create =
+            self.client.create_bucket().bucket(&self.bucket).object_ownership(ObjectOwnership::BucketOwnerEnforced);
+        // The first region is the one that has no name.
+        let create = if self.region == "us-east-1" {
+            create
+        } else {
+            let place = BucketLocationConstraint::from(self.region.as_str());
+            create.create_bucket_configuration(CreateBucketConfiguration::builder().location_constraint(place).build())
+        };
+        done(create.send().await)
+    }
+}
+
+impl Archive {
+    fn days(self) -> i32 {
+        i32::from(self.months) * 30
+    }
+
+    fn text(self) -> String {
+        let class = self.class.target();
+        format!("old versions, and BOLs after {} months, to {}", self.months, class.as_str())
+    }
+
+    fn rules(self) -> Result<[LifecycleRule; 2], Trouble> {
+        let (days, class) = (self.days(), self.class.target());
+        let within = |prefix: &str| {
+            let and =
+                LifecycleRuleAndOperator::builder().prefix(prefix).object_size_greater_than(self.class.worthwhile());
+            LifecycleRuleFilter::builder().and(and.build()).build()
+        };
+        let old_bols = Transition::builder().days(days).storage_class(class.clone()).build();
+        let old_versions = NoncurrentVersionTransition::builder().noncurrent_days(days).storage_class(class).build();
+        let rule = |id: &str| LifecycleRule::builder().id(id).status(ExpirationStatus::Enabled).filter(within("bols/"));
+        Ok([
+            rule(OLD_VERSIONS).noncurrent_version_transitions(old_versions).build().map_err(built)?,
+            rule(OLD_BOLS).transitions(old_bols).build().map_err(built)?,
+        ])
+    }
+}
+
+/// As far as we set it: servers fill in defaults.
+fn same(ours: &LifecycleRule, found: &LifecycleRule) -> bool {
+    ours.id() == found.id()
+        && ours.status() == found.status()
+        && ours.transitions() == found.transitions()
+        && ours
+            .noncurrent_version_transitions()
+            .iter()
+            .map(|t| (t.noncurrent_days(), t.storage_class()))
+            .eq(found.noncurrent_version_transitions().iter().map(|t| (t.noncurrent_days(), t.storage_class())))
+}
+
+fn policy_text(wanted: &Wanted) -> String {
+    let links = format!("links end after {} s", wanted.link_life.as_secs());
+    if wanted.https_only { format!("https only, and {links}") } else { links }
+}
+
+/// `None` when the answer is that there is no such configuration.
+fn unless<T, E>(answer: Result<T, SdkError<E, HttpResponse>>, none: &str) -> Result<Option<T>, Trouble>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.code() == Some(none) => Ok(None),
+        Err(error) => Err(trouble(&error)),
+    }
+}
+
+fn done<T, E>(answer: Result<T, SdkError<E, HttpResponse>>) -> Result<(), Trouble>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    answer.map(drop).map_err(|error| trouble(&error))
+}
+
+/// A request that we made wrongly.
+fn built(error: aws_sdk_s3::error::BuildError) -> Trouble {
+    Trouble { cause: Cause::Other, detail: error.to_string() }
+}

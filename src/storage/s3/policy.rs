@@ -1,0 +1,175 @@
+//! What the bucket refuses to everybody, and what the program may do there: two policies as JSON.
+
+use serde_json::{Value, json};
+
+use super::bucket::Wanted;
+
+/// Statements of ours in a bucket policy begin so; all others are somebody else's and stay.
+const OURS: &str = "PrimeTrade";
+/// Where the program writes: documents, what waits for a person, and the log's checkpoints.
+const FOLDERS: [&str; 3] = ["bols", "inbox", "audit"];
+
+/// Refuses plain http, and links that are too old, whatever they say about themselves.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html>
+fn statements(bucket: &str, wanted: &Wanted) -> Vec<Value> {
+    let (whole, objects) = (arn(bucket), format!("{}/*", arn(bucket)));
+    let https_only = wanted.https_only.then(|| {
+        json!({
+            "Sid": "PrimeTradeHttpsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [whole, objects],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        })
+    });
+    let short_links = json!({
+        "Sid": "PrimeTradeShortLinks",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": objects,
+        // Milliseconds since it was signed.
+        "Condition": {
+            "StringEquals": {"s3:authType": "REST-QUERY-STRING"},
+            "NumericGreaterThan": {"s3:signatureAge": wanted.link_life.as_millis().to_string()},
+        },
+    });
+    https_only.into_iter().chain([short_links]).collect()
+}
+
+/// The bucket's policy with our statements in it, and everybody else's as they are.
+pub(super) fn of_bucket(bucket: &str, wanted: &Wanted, present: Option<&Value>) -> Value {
+    let others = present.and_then(|policy| policy["Statement"].as_array()).into_iter().flatten();
+    let others = others.filter(|statement| !is_ours(statement)).cloned();
+    let statements: Vec<Value> = statements(bucket, wanted).into_iter().chain(others).collect();
+    let id = present.and_then(|policy| policy.get("Id")).cloned();
+    let mut policy = json!({"Version": "2012-10-17", "Statement": statements});
+    if let Some(id) = id {
+        policy["Id"] = id;
+    }
+    policy
+}
+
+/// Is exactly what [`of_bucket`] puts there in it?
+pub(super) fn has_ours(bucket: &str, wanted: &Wanted, present: &Value) -> bool {
+    let found: Vec<&Value> =
+        present["Statement"].as_array().into_iter().flatten().filter(|statement| is_ours(statement)).collect();
+    let ours = statements(bucket, wanted);
+    found.len() == ours.len() && ours.iter().all(|statement| found.contains(&statement))
+}
+
+/// The age in milliseconds above which the bucket refuses links, if our statement is in its policy.
+pub(super) fn link_age(present: &Value) -> Option<u64> {
+    let ours = present["Statement"].as_array()?.iter().find(|statement| statement["Sid"] == "PrimeTradeShortLinks")?;
+    let age = &ours["Condition"]["NumericGreaterThan"]["s3:signatureAge"];
+    age.as_u64().or_else(|| age.as_str()?.parse().ok())
+}
+
+fn is_ours(statement: &Value) -> bool {
+    statement["Sid"].as_str().is_some_and(|sid| sid.starts_with(OURS))
+}
+
+fn arn(bucket: &str) -> String {
+    format!("arn:aws:s3:::{bucket}")
+}
+
+/// The least that the program needs, for its user or role: exactly the requests it makes. It can't delete a document.
+pub fn for_iam(bucket: &str) -> Value {
+    let within = |folder: &str| format!("{}/{folder}/*", arn(bucket));
+    let checks = within("storage-check");
+    let objects: Vec<String> = FOLDERS.into_iter().map(within).chain([checks.clone()]).collect();
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "PrimeTradeBucket",
+                "Effect": "Allow",
+                "Action": [
+                    "s3:ListBucket",
+                    "s3:GetBucketLocation",
+                    "s3:GetBucketOwnershipControls",
+                    "s3:GetBucketPolicy",
+                    "s3:GetBucketPublicAccessBlock",
+                    "s3:GetBucketVersioning",
+                    "s3:GetEncryptionConfiguration",
+                    "s3:GetLifecycleConfiguration",
+                ],
+                "Resource": arn(bucket),
+            },
+            {
+                "Sid": "PrimeTradeDocuments",
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:PutObject", "s3:RestoreObject"],
+                "Resource": objects,
+            },
+            {
+                "Sid": "PrimeTradeStorageCheck",
+                "Effect": "Allow",
+                "Action": "s3:DeleteObject",
+                "Resource": checks,
+            },
+        ],
+    })
+}
+
+/// What `storage setup` needs besides, once: for the administrator who runs it, not for the program.
+pub fn for_setup(bucket: &str) -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Sid": "PrimeTradeSetup",
+            "Effect": "Allow",
+            "Action": [
+                "s3:CreateBucket",
+                "s3:ListBucket",
+                "s3:GetBucketOwnershipControls",
+                "s3:GetBucketPolicy",
+                "s3:GetBucketPublicAccessBlock",
+                "s3:GetBucketVersioning",
+                "s3:GetEncryptionConfiguration",
+                "s3:GetLifecycleConfiguration",
+                "s3:PutBucketOwnershipControls",
+                "s3:PutBucketPolicy",
+                "s3:PutBucketPublicAccessBlock",
+                "s3:PutBucketVersioning",
+                "s3:PutEncryptionConfiguration",
+                "s3:PutLifecycleConfiguration",
+            ],
+            "Resource": arn(bucket),
+        }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(seconds: u64) -> Wanted {
+        Wanted { link_life: std::time::Duration::from_secs(seconds), archive: None, https_only: true }
+    }
+
+    #[test]
+    fn what_others_have_written_into_a_bucket_policy_stays() {
+        let theirs = json!({"Sid": "Backup", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:root"}, "Action": "s3:GetObject",
+                            "Resource": "arn:aws:s3:::b/*"});
+        let old = json!({"Sid": "PrimeTradeOld", "Effect": "Deny"});
+        let present = json!({"Version": "2012-10-17", "Id": "x", "Statement": [theirs, old]});
+        let policy = of_bucket("b", &wanted(300), Some(&present));
+        assert_eq!(policy["Id"], "x");
+        let statements = policy["Statement"].as_array().expect("statements");
+        assert_eq!((statements.len(), &statements[2]), (3, &theirs));
+        assert!(has_ours("b", &wanted(300), &policy));
+        assert!(!has_ours("b", &wanted(300), &present));
+        assert!(!has_ours("b", &wanted(301), &policy) && !has_ours("another", &wanted(300), &policy));
+        assert_eq!(link_age(&policy), Some(300_000));
+        assert_eq!(of_bucket("b", &wanted(300), Some(&policy)), policy);
+    }
+
+    #[test]
+    fn the_program_can_delete_nothing_but_what_a_check_has_put() {
+        let policy = for_iam("b").to_string();
+        assert_eq!(policy.matches("Delete").count(), 1);
+        assert!(!policy.contains("s3:*") && !policy.contains("\"*\""));
+    }
+}

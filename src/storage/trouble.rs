@@ -1,0 +1,154 @@
+//! Why a store doesn't do what is asked, as far as its answer tells, and what to do about it.
+
+use std::fmt;
+
+/// Recognised from what the store really answers, not from what we wish it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The credentials are known and may not do this.
+    AccessDenied,
+    NoSuchBucket,
+    /// Somebody else has a bucket of this name.
+    BucketTaken,
+    WrongRegion,
+    NoCredentials,
+    UnknownKey,
+    WrongSecret,
+    ExpiredCredentials,
+    /// This machine's clock and the store's differ by more than a quarter of an hour.
+    Clock,
+    Busy,
+    Unreachable,
+    /// In a storage class whose objects have to be restored before they can be read.
+    Archived,
+    /// The server doesn't know this request.
+    NotOffered,
+    Other,
+}
+
+impl Cause {
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "access denied",
+            Self::NoSuchBucket => "there is no such bucket",
+            Self::BucketTaken => "the name of the bucket is taken",
+            Self::WrongRegion => "the bucket is in another region",
+            Self::NoCredentials => "no credentials",
+            Self::UnknownKey => "the access key is unknown",
+            Self::WrongSecret => "the secret doesn't belong to the access key",
+            Self::ExpiredCredentials => "the temporary credentials have expired",
+            Self::Clock => "the clocks differ too much",
+            Self::Busy => "the store asks for patience",
+            Self::Unreachable => "the store doesn't answer",
+            Self::Archived => "the object is archived",
+            Self::NotOffered => "the server doesn't offer this",
+            Self::Other => "the storage can't be used",
+        }
+    }
+
+    /// What an operator does about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::AccessDenied => {
+                "compare the IAM policy with the output of `primetrade storage policy`: the action, and the bucket's name in \
+                 it and in AWS_STORAGE_BUCKET_NAME"
+            }
+            Self::NoSuchBucket => {
+                "check AWS_STORAGE_BUCKET_NAME letter by letter, and AWS_S3_REGION_NAME; or create it: primetrade storage setup"
+            }
+            Self::BucketTaken => "bucket names are unique worldwide: choose another AWS_STORAGE_BUCKET_NAME",
+            Self::WrongRegion => "set AWS_S3_REGION_NAME to the region that the bucket was created in",
+            Self::NoCredentials => {
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (not to nothing), or run with an instance role or AWS_PROFILE"
+            }
+            Self::UnknownKey => {
+                "check AWS_ACCESS_KEY_ID; a key that was deleted or deactivated is unknown too: make a new one in IAM"
+            }
+            Self::WrongSecret => {
+                "check AWS_SECRET_ACCESS_KEY: whole, without spaces or quotes; it can't be looked up again, only replaced"
+            }
+            Self::ExpiredCredentials => {
+                "renew AWS_SESSION_TOKEN and the two keys with it, or use a role, which renews itself"
+            }
+            Self::Clock => "set this machine's clock (NTP): links and requests are signed with its time",
+            Self::Busy => "try again in a minute; it says SlowDown when too much is asked at once",
+            Self::Unreachable => {
+                "check the network, a proxy, and AWS_ENDPOINT_URL_S3 (to be left out for AWS itself); then try again"
+            }
+            Self::Archived => "it has to be restored first: open its download once in the portal, and wait some hours",
+            Self::NotOffered => "nothing to do, if the server isn't AWS",
+            Self::Other => "the message above is the store's own",
+        }
+    }
+
+    /// From the code of an S3 error, where it has one, and the status.
+    pub fn of(code: Option<&str>, message: &str, status: Option<u16>) -> Self {
+        match (code.unwrap_or_default(), status) {
+            ("InvalidAccessKeyId" | "UnrecognizedClientException" | "InvalidClientTokenId", _) => Self::UnknownKey,
+            ("SignatureDoesNotMatch", _) => Self::WrongSecret,
+            ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "InvalidToken", _) => {
+                Self::ExpiredCredentials
+            }
+            ("RequestTimeTooSkewed" | "RequestInTheFuture", _) => Self::Clock,
+            ("NoSuchBucket", _) => Self::NoSuchBucket,
+            ("BucketAlreadyExists", _) => Self::BucketTaken,
+            ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _)
+            | (_, Some(301 | 307)) => Self::WrongRegion,
+            ("InvalidObjectState", _) => Self::Archived,
+            ("NotImplemented" | "MethodNotAllowed" | "UnknownOperation", _) | (_, Some(405 | 501)) => Self::NotOffered,
+            ("SlowDown" | "ServiceUnavailable" | "TooManyRequests" | "RequestLimitExceeded", _)
+            | (_, Some(429 | 503)) => Self::Busy,
+            ("AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden", _) | ("", Some(403)) => {
+                // The same code for a request from tomorrow.
+                if message.contains("not yet valid") { Self::Clock } else { Self::AccessDenied }
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What went wrong with a store, for the log and for operators. Nothing secret is in it.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    pub cause: Cause,
+    pub detail: String,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.detail.is_empty() {
+            f.write_str(self.cause.what())
+        } else {
+            write!(f, "{}: {}", self.cause.what(), self.detail)
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_recognised_by_code_and_by_status() {
+        for (code, message, status, expected) in [
+            (Some("AccessDenied"), "Access Denied", 403, Cause::AccessDenied),
+            (Some("AccessDenied"), "Request is not yet valid", 403, Cause::Clock),
+            (None, "", 403, Cause::AccessDenied),
+            (Some("NoSuchBucket"), "", 404, Cause::NoSuchBucket),
+            (Some("AuthorizationHeaderMalformed"), "the region 'us-east-1' is wrong", 400, Cause::WrongRegion),
+            (None, "", 301, Cause::WrongRegion),
+            (Some("InvalidAccessKeyId"), "", 403, Cause::UnknownKey),
+            (Some("SignatureDoesNotMatch"), "", 403, Cause::WrongSecret),
+            (Some("ExpiredToken"), "", 400, Cause::ExpiredCredentials),
+            (Some("RequestTimeTooSkewed"), "", 403, Cause::Clock),
+            (Some("SlowDown"), "", 503, Cause::Busy),
+            (Some("InvalidObjectState"), "", 403, Cause::Archived),
+            (Some("NotImplemented"), "", 501, Cause::NotOffered),
+            (Some("InternalError"), "", 500, Cause::Other),
+        ] {
+            assert_eq!(Cause::of(code, message, Some(status)), expected, "{code:?} {status}");
+        }
+    }
+}
