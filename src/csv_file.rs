@@ -6,7 +6,8 @@ use std::io::{self, Read};
 const FIRST: usize = 8 * 1024;
 
 /// Trimmed records behind a header. The first line says which separator it is: the one that is most often in it.
-pub fn reader<R: Read>(mut input: R) -> io::Result<csv::Reader<impl Read>> {
+pub fn reader<R: Read>(input: R) -> io::Result<csv::Reader<impl Read>> {
+    let mut input = WithoutReturns(input);
     let mut first = Vec::with_capacity(FIRST);
     input.by_ref().take(FIRST as u64).read_to_end(&mut first)?;
     if first.starts_with("\u{feff}".as_bytes()) {
@@ -22,6 +23,29 @@ pub fn reader<R: Read>(mut input: R) -> io::Result<csv::Reader<impl Read>> {
         .from_reader(io::Cursor::new(first).chain(input)))
 }
 
+/// Lines end with a line feed alone: of those that end with two characters the parser counts the second to the next line,
+/// and names the wrong ones.
+struct WithoutReturns<R>(R);
+
+impl<R: Read> Read for WithoutReturns<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.0.read(into)?;
+            let mut kept = 0;
+            for at in 0..read {
+                if into[at] != b'\r' {
+                    into[kept] = into[at];
+                    kept += 1;
+                }
+            }
+            // Nothing kept isn't the end.
+            if kept > 0 || read == 0 {
+                return Ok(kept);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +57,7 @@ mod tests {
             assert_eq!(reader.headers().expect("a header"), vec!["a", "b"], "{text:?}");
             let record = reader.records().next().expect("a line").expect("a record");
             assert_eq!(record, vec!["1", "2"], "{text:?}");
+            assert_eq!(record.position().map(csv::Position::line), Some(2), "{text:?}");
         }
     }
 }

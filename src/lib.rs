@@ -38,4 +38,5 @@ pub mod notices;
 pub mod samples;
 pub mod storage;
 pub mod telemetry;
+pub mod usage;
 pub mod web;

@@ -142,6 +142,14 @@ impl Storage {
         }
     }
 
+    /// Where it is, for people.
+    pub fn place(&self) -> String {
+        match self {
+            Self::S3(store) => format!("The bucket {} in {}.", store.bucket(), store.region()),
+            Self::Local(_) => "A folder of the server. For production, use a bucket.".into(),
+        }
+    }
+
     /// Stores an object under a key that must be new, and has the store check the SHA-256.
     pub async fn put(
         &self,

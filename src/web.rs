@@ -9,6 +9,7 @@ pub mod api;
 pub mod assets;
 pub mod auth;
 pub mod background;
+pub mod chart;
 pub mod cross_site;
 pub mod error;
 pub mod files;

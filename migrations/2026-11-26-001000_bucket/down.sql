@@ -1,1 +1,3 @@
+DROP TABLE storage_months, storage_prices;
+DROP INDEX documents_created;
 DROP INDEX documents_arrived_order, documents_key_order;

@@ -225,6 +225,7 @@ impl Import<'_> {
     /// The counters, and the event.
     async fn finish(&mut self, connection: &mut AsyncPgConnection, origin: &Origin) -> QueryResult<()> {
         self.report.created = self.companies.created();
+        self.report.errors.sort_by_key(|wrong| wrong.line);
         if self.report.error_count > 0 {
             self.report.imported = 0;
             return Ok(());

@@ -265,6 +265,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    storage_months (month) {
+        month -> Date,
+        uploads -> Int8,
+        bytes -> Int8,
+        links -> Int8,
+        link_bytes -> Int8,
+    }
+}
+
+diesel::table! {
+    storage_prices (id) {
+        id -> Int4,
+        storage_gb_month -> Int8,
+        put_thousand -> Int8,
+        get_thousand -> Int8,
+        egress_gb -> Int8,
+    }
+}
+
+diesel::table! {
     told (address, bol_id, kind) {
         address -> Text,
         bol_id -> Int8,
@@ -353,6 +373,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     settings,
     ship_tos,
+    storage_months,
+    storage_prices,
     told,
     tokens,
     trucks,

@@ -139,10 +139,11 @@ impl Desk<'_> {
         readable: Readable,
     ) -> LinkError {
         if readable == Readable::Archived {
-            if let Err(error) = self.storage.restore(&key).await {
-                return error.into();
-            }
             event.action = Action::DocumentRestoreRequested.as_str();
+            if let Err(error) = self.storage.restore(&key).await {
+                let recorded = self.record_failure(reach, event, asked, &error.to_string()).await;
+                return recorded.err().map_or(error.into(), LinkError::from);
+            }
             let recorded = scope::record(self.db, reach, async |connection: &AsyncPgConnection| {
                 audit::record_link(&event, asked, reach.companies(), connection).await.map(drop)
             });

@@ -72,6 +72,13 @@ impl Audience for OfficeStaff {
     const ROLES: &'static [Role] = &[Role::Office, Role::Admin];
 }
 
+/// Those who look after the portal itself.
+pub struct Admins;
+
+impl Audience for Admins {
+    const ROLES: &'static [Role] = &[Role::Admin];
+}
+
 /// A logged-in user whose role is among the audience's.
 pub struct Visitor<A: Audience> {
     pub viewer: Viewer,

@@ -8,6 +8,7 @@ pub mod new_bol;
 pub mod products;
 pub mod settings;
 pub mod stamp;
+pub mod storage;
 pub mod today;
 pub mod upload;
 pub mod users;

@@ -37,7 +37,7 @@ impl Chrome {
         let (css, icon) = (site.assets.href("app.css"), site.assets.href("icon.svg"));
         let Some(viewer) = viewer else { return Self { css, icon, ..Self::default() } };
         let bols = ("Bills of lading", "/bols");
-        let nav = match viewer.role {
+        let mut nav = match viewer.role {
             Role::Office | Role::Admin => vec![
                 ("Today", "/office"),
                 bols,
@@ -53,6 +53,9 @@ impl Chrome {
             Role::Customer if viewer.administered().next().is_some() => vec![bols, ("People", "/people")],
             Role::Customer | Role::Auditor => vec![bols],
         };
+        if viewer.role == Role::Admin {
+            nav.push(("Storage", "/office/storage"));
+        }
         Self {
             css,
             icon,
@@ -101,12 +104,13 @@ pub fn date(day: NaiveDate) -> String {
     day.format("%b %-d, %Y").to_string()
 }
 
-/// Bytes in the units file managers show: `640 bytes`, `184 KB`, `1.2 MB` (1 KB = 1,000 bytes).
+/// Bytes in the units file managers show: `640 bytes`, `184 KB`, `1.2 MB`, `3.4 GB` (1 KB = 1,000 bytes).
 pub fn size(bytes: i64) -> String {
     match bytes {
         ..1_000 => format!("{bytes} bytes"),
         1_000..1_000_000 => format!("{} KB", (bytes + 500) / 1_000),
-        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+        1_000_000..1_000_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
     }
 }
 
@@ -122,5 +126,6 @@ mod tests {
         assert_eq!(size(640), "640 bytes");
         assert_eq!(size(183_700), "184 KB");
         assert_eq!(size(1_250_000), "1.2 MB");
+        assert_eq!(size(3_450_000_000), "3.4 GB");
     }
 }

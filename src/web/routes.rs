@@ -73,6 +73,8 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(
             resource("/office/settings").route(page!(office::settings::page)).route(post().to(office::settings::save)),
         )
+        .service(resource("/office/storage").route(page!(office::storage::page)))
+        .service(resource("/office/storage/prices").route(post().to(office::storage::save)))
         .service(resource("/office").route(page!(office::today::page)))
         .service(resource("/office/remind").route(post().to(office::today::remind)))
         .service(

@@ -59,6 +59,14 @@ fn find(dir: &Dir, places: &[String]) -> Result<Option<Local>, String> {
     Ok(first)
 }
 
+/// ISO 32000-1, 7.5.5: the last line is `%%EOF`; writers add to it.
+fn ends_as_a_pdf(file: &mut File, size: u64) -> io::Result<bool> {
+    let mut end = Vec::new();
+    file.seek(io::SeekFrom::Start(size.saturating_sub(1024)))?;
+    file.take(1024).read_to_end(&mut end)?;
+    Ok(end.windows(5).any(|part| part == b"%%EOF"))
+}
+
 fn read(dir: &Dir, place: &str) -> io::Result<Option<Local>> {
     let broken = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidData, why.to_owned()));
     // A pipe would be waited for.
@@ -86,6 +94,10 @@ fn read(dir: &Dir, place: &str) -> io::Result<Option<Local>> {
     }
     if size == 0 {
         return broken("it is empty");
+    }
+    // Moved all the same: what there is of it is kept.
+    if !ends_as_a_pdf(&mut file, size)? {
+        tracing::warn!(place, "it doesn't end as a PDF does; is it cut off?");
     }
     file.rewind()?;
     Ok(Some(Local { place: place.into(), sha256: hash.finalize().into(), size, file: Arc::new(file) }))

@@ -12,6 +12,7 @@ use crate::db::Database;
 use crate::glance::{self, COUNTED, Glance, LISTED, Loaded, Waiting, Week};
 use crate::notices::reminder::{self, LOOK_BACK, Reminded};
 use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::chart::{Chart, Value};
 use crate::web::forms::Fields;
 use crate::web::page::{self, Chrome, moment};
 use crate::web::request::Origin;
@@ -26,6 +27,7 @@ struct TodayPage {
     today: Figures,
     this_week: Figures,
     chart: Chart,
+    weeks: Vec<WeekRow>,
     inbox: i64,
     unassigned: i64,
     unsigned_days: i32,
@@ -48,26 +50,11 @@ struct Figures {
     tons: String,
 }
 
-/// Bars of tons by week, as SVG.
-struct Chart {
-    bars: Vec<Bar>,
-    width: i64,
-    height: i64,
-    base: i64,
-    label_y: i64,
-}
-
-struct Bar {
-    x: i64,
-    y: i64,
-    width: i64,
-    height: i64,
-    middle: i64,
-    value_y: i64,
+/// A week as the table has it.
+struct WeekRow {
     label: String,
     tons: String,
     loads: String,
-    is_current: bool,
 }
 
 struct UnsignedRow {
@@ -171,7 +158,8 @@ impl TodayPage {
             day: today.format("%A, %B %-d, %Y").to_string(),
             today: Figures::new(glance.today),
             this_week: Figures::new(last.map(|week| week.loaded).unwrap_or_default()),
-            chart: Chart::new(&glance.weeks),
+            chart: chart(&glance.weeks),
+            weeks: glance.weeks.iter().map(WeekRow::new).collect(),
             inbox: glance.inbox,
             unassigned: glance.unassigned,
             unsigned_days: days,
@@ -240,36 +228,21 @@ impl WaitingRow {
     }
 }
 
-impl Chart {
-    const STEP: i64 = 80;
-    const BAR: i64 = 44;
-    const TALLEST: i64 = 96;
-
-    fn new(weeks: &[Week]) -> Self {
-        let most = weeks.iter().map(|week| week.loaded.net_lb).max().unwrap_or_default().max(1);
-        let base = 20 + Self::TALLEST;
-        let bars = weeks.iter().zip(0..).map(|(week, at)| {
-            let height = week.loaded.net_lb * Self::TALLEST / most;
-            let x = at * Self::STEP + (Self::STEP - Self::BAR) / 2;
-            Bar {
-                x,
-                y: base - height,
-                width: Self::BAR,
-                height,
-                middle: at * Self::STEP + Self::STEP / 2,
-                value_y: base - height - 6,
-                label: week.monday.format("%b %-d").to_string(),
-                tons: grouped((week.loaded.net_lb + 1000) / 2000),
-                loads: grouped(week.loaded.loads),
-                is_current: at as usize + 1 == weeks.len(),
-            }
-        });
+impl WeekRow {
+    fn new(week: &Week) -> Self {
         Self {
-            width: weeks.len() as i64 * Self::STEP,
-            height: base + 24,
-            base,
-            label_y: base + 18,
-            bars: bars.collect(),
+            label: week.monday.format("%b %-d").to_string(),
+            tons: grouped((week.loaded.net_lb + 1000) / 2000),
+            loads: grouped(week.loaded.loads),
         }
     }
+}
+
+fn chart(weeks: &[Week]) -> Chart {
+    let value = |week: &Week| {
+        let WeekRow { label, tons, loads } = WeekRow::new(week);
+        let title = format!("Week of {label}: {tons} tons, {loads} loads");
+        Value { amount: week.loaded.net_lb, text: tons, label, title }
+    };
+    Chart::new(weeks.iter().map(value).collect())
 }

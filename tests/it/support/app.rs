@@ -38,6 +38,12 @@ impl App {
         Self::build(variables, Some(S3Server::start().await)).await
     }
 
+    /// With files on another S3 server, whose bucket is there.
+    pub async fn on(server: Vec<(&'static str, String)>) -> Self {
+        let server: Vec<(&str, &str)> = server.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Self::start_with(&server).await
+    }
+
     /// With an SMTP server.
     pub async fn with_mail() -> (Self, Smtp) {
         let smtp = Smtp::start().await;

@@ -1,0 +1,287 @@
+//! Moving in: BOLs and PDFs of the system before this one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::issue::download;
+use crate::storage::{Environment, run, with};
+use crate::support::scan::paper;
+use crate::support::{App, Fault, Program, Proxy, S3Server, migrated_database, primetrade, rows};
+
+const OLD: &str = "number,date,customer,product,truck,trailer,PO,tons,official weight\n\
+    PRT-2024-0001,2024-01-03,Miami Valley Castings,Basic pig iron,T-12,88,\"PO, 1\",23.03,46100\n\
+    PRT-2024-0002,01/04/2024,Miami Valley Castings,Basic pig iron,T-12,88,PO 2,23.5,\n\
+    PRT-2024-0017,2024-01-05,ACME,\"Scrap \"\"HMS 1\"\"\",T-13,88,PO 3,22,\n";
+
+async fn import(app: &App, csv: &str, arguments: &[&str]) -> (i32, String, String) {
+    let output = primetrade(app.environment(), &[&["import-bols", "-"], arguments].concat(), csv).await;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bols_of_the_old_system_come_in_all_or_none() {
+    let app = App::start().await;
+    let count = async || app.rows("SELECT count(*) FROM bols").await;
+    let (code, stdout, stderr) = import(&app, OLD, &[]).await;
+    assert!(
+        code == 1 && stdout.contains("line 2: there is no customer Miami Valley Castings (--create-customers"),
+        "{stdout}"
+    );
+    assert!(stderr.contains("2 errors in 3 lines. Nothing was imported."), "{stderr}");
+    let (code, stdout, _) = import(&app, OLD, &["--create-customers", "--dry-run"]).await;
+    assert!(code == 0 && stdout.contains("would create customer MIAMI-VALLEY (Miami Valley Castings)"), "{stdout}");
+    assert!(stdout.contains("would import 3 BOLs") && stdout.contains("the next number of 2024 would be 18"));
+    assert_eq!(count().await, ["5"]);
+    let (code, stdout, _) = import(&app, OLD, &["--create-customers"]).await;
+    assert!(code == 0 && stdout.contains("imported 3 BOLs"), "{stdout}");
+    let found = app
+        .rows("SELECT b.number, c.code, b.bol_date, b.product, b.truck_number, b.customer_po, b.net_lb, b.official_weight_lb, b.visible_since::date \
+               FROM bols b JOIN customers c ON c.id = b.customer_id WHERE number_year = 2024 ORDER BY 1")
+        .await;
+    assert_eq!(
+        found,
+        [
+            "PRT-2024-0001|MIAMI-VALLEY|2024-01-03|Basic pig iron|T-12|PO, 1|46060|46100|2024-01-03",
+            "PRT-2024-0002|MIAMI-VALLEY|2024-01-04|Basic pig iron|T-12|PO 2|47000||2024-01-04",
+            "PRT-2024-0017|ACME|2024-01-05|Scrap \"HMS 1\"|T-13|PO 3|44000||2024-01-05",
+        ]
+    );
+    assert_eq!(app.rows("SELECT last_seq FROM bol_counters WHERE year = 2024").await, ["17"]);
+    let events = app.events("action, detail->>'imported'").await;
+    assert!(events.contains(&"BOLS_IMPORTED|3".into()) && events.contains(&"CUSTOMER_CREATED|".into()), "{events:?}");
+    assert_eq!(app.rows("SELECT count(*) FROM notices").await, ["0"], "nobody is mailed about what is old");
+    // Again: refused, or passed over.
+    let (code, stdout, _) = import(&app, OLD, &[]).await;
+    assert!(code == 1 && stdout.contains("PRT-2024-0001 is here already"), "{stdout}");
+    let more = format!("{OLD}PRT-2024-0018,2024-02-01,,HBI,,,,1.5,\n");
+    let (code, stdout, _) = import(&app, &more, &["--skip-existing"]).await;
+    assert!(code == 0 && stdout.contains("imported 1 BOLs, passed over 3"), "{stdout}");
+    // Whose it is finds it.
+    let page = app.acme().await.get("/bols/PRT-2024-0017").await;
+    assert!(page.status == 200 && page.text().contains("22.00"), "{}", page.text());
+    assert_eq!(app.rival().await.get("/bols/PRT-2024-0017").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_wrong_line_is_named_and_nothing_is_kept() {
+    let app = App::start().await;
+    let csv = "\u{feff}number;date;customer;product;tons;net_lb;void reason;carrier scac\r\n\
+        PRT-2024-0001;2024-13-03;ACME;x;23;;;\r\n\
+        PRT-2024-0002;2024-01-03;ACME;;23;;;\r\n\
+        BOL 3;2024-01-03;ACME;x;23;;;\r\n\
+        XYZ-2024-0004;2024-01-03;ACME;x;23;;;\r\n\
+        PRT-2024-0005;2024-01-03;ACME;x;23.0301;;;\r\n\
+        PRT-2024-0006;2024-01-03;ACME;x;23;46001;;\r\n\
+        PRT-2024-0007;2024-01-03;ACME;x;;;;\r\n\
+        PRT-2024-0008;2024-01-03;ACME;x;-1;;;\r\n\
+        PRT-2024-0009;2024-01-03;ACME;x;1;;;abcde\r\n\
+        PRT-2024-0010;2024-01-03;ACME;x;1;;Wrong truck;abcd\r\n\
+        PRT-2024-0010;2024-01-03;ACME;x;1;;;\r\n\
+        PRT-2025-0001;2024-01-03;ACME;x;1;;;\r\n\
+        PRT-2024-0011;2024-01-03;ACME;x\r\n";
+    let (code, stdout, stderr) = import(&app, csv, &["--create-customers"]).await;
+    assert_eq!(code, 1, "{stdout}{stderr}");
+    for (line, word) in [
+        (2, "date"),
+        (3, "product"),
+        (4, "number"),
+        (5, "doesn't begin with PRT-"),
+        (6, "whole pounds"),
+        (7, "46000 lb, and net_lb says 46001"),
+        (8, "net_lb"),
+        (9, "tons"),
+        (10, "carrier_scac"),
+        (12, "in the file twice"),
+        (13, "is here already"),
+        (14, "columns"),
+    ] {
+        let told = stdout.lines().find(|told| told.starts_with(&format!("line {line}: "))).unwrap_or_default();
+        assert!(told.contains(word), "line {line}: {word}: {stdout}");
+    }
+    assert!(!stdout.contains("line 11:"), "{stdout}");
+    assert_eq!(app.rows("SELECT count(*) FROM bols").await, ["5"]);
+    for (csv, word) in [
+        ("", "no column number"),
+        ("a,b\n1,2\n", "no column number"),
+        ("number,date,product,po,customer po\n", "Two columns are the customer_po"),
+    ] {
+        let (code, _, stderr) = import(&app, csv, &[]).await;
+        assert!(code == 1 && stderr.contains(word), "{csv}: {stderr}");
+    }
+    let output = primetrade(app.environment(), &["import-bols", "no-such-file.csv"], "").await;
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// As the old system kept them.
+fn legacy(folder: &Path, files: &[(&str, Vec<u8>)]) {
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+fn row(stdout: &str, label: &str) -> u64 {
+    let line = stdout
+        .lines()
+        .find(|line| line.starts_with(&format!("{label}:")))
+        .unwrap_or_else(|| panic!("{label}: {stdout}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_pdfs_go_to_the_bucket_and_nothing_is_overwritten() {
+    let app = App::on_s3(&[]).await;
+    let s3 = app.s3.as_ref().unwrap();
+    let csv: String = (1..=9).map(|n| format!("PRT-2024-{n:04},2024-01-0{n},ACME,x,1\n")).collect();
+    assert_eq!(import(&app, &format!("number,date,customer,product,tons\n{csv}"), &[]).await.0, 0);
+    let folder = TempDir::new().unwrap();
+    legacy(
+        folder.path(),
+        &[
+            ("bol_pdfs/PRT-2024-0001.pdf", paper("one")),
+            ("bols/2024/PRT-2024-0002.pdf", paper("two")),
+            ("bol_pdfs/PRT-2024-0003.pdf", b"<html>not found</html>".to_vec()),
+            ("bol_pdfs/PRT-2024-0004.pdf", Vec::new()),
+            ("bol_pdfs/PRT-2024-0005.pdf", paper("five")),
+            ("bols/2024/PRT-2024-0005.pdf", paper("another five")),
+            ("bol_pdfs/PRT-2024-0006.pdf", paper("six")),
+            ("bol_pdfs/PRT-2024-0007.pdf", paper("seven")),
+        ],
+    );
+    std::os::unix::fs::symlink("/etc/hostname", folder.path().join("bol_pdfs/PRT-2024-0008.pdf")).unwrap();
+    // Somebody has put these there: one of them is the same.
+    std::fs::create_dir_all(s3.path_of("bols/2024")).unwrap();
+    std::fs::write(s3.path_of("bols/2024/PRT-2024-0006.pdf"), b"something else").unwrap();
+    std::fs::write(s3.path_of("bols/2024/PRT-2024-0007.pdf"), paper("seven")).unwrap();
+    // USE_S3 doesn't matter.
+    let environment = with(app.environment().to_vec(), &[("USE_S3", "False")]);
+    let source = folder.path().to_str().unwrap();
+    let dry = ["migrate-pdfs-to-s3", "--dry-run", "--source", source];
+    let (code, stdout, _) = run(&environment, &dry).await;
+    assert_eq!(code, 1, "{stdout}");
+    for expected in [
+        "BOL PDF Migration to S3",
+        "DRY RUN MODE - No files will be uploaded",
+        "Found 14 BOL records in database",
+        "  → PRT-2024-0001: Would upload to bols/2024/PRT-2024-0001.pdf",
+        "  ✗ PRT-2024-0003: Error: bol_pdfs/PRT-2024-0003.pdf: it isn't a PDF",
+        "  ✗ PRT-2024-0005: Error: bols/2024/PRT-2024-0005.pdf and bol_pdfs/PRT-2024-0005.pdf are different files",
+        "  ✗ PRT-2024-0006: Error: bols/2024/PRT-2024-0006.pdf is there already with other content; it was left as it is",
+        "  ⊘ PRT-2024-0007: Already there",
+        "  ✗ PRT-2024-0009: PDF missing",
+        "  ⊘ PRT-2025-0001: Only in the bucket",
+    ] {
+        assert!(stdout.contains(expected), "{expected}: {stdout}");
+    }
+    assert!(!s3.path_of("bols/2024/PRT-2024-0001.pdf").exists());
+    let go = ["migrate-pdfs-to-s3", "--source", source];
+    let (code, stdout, stderr) = run(&environment, &go).await;
+    assert!(code == 1 && stderr.contains("5 failed"), "{stderr}");
+    assert_eq!(
+        (row(&stdout, "Successfully uploaded"), row(&stdout, "Skipped (exists)"), row(&stdout, "Errors")),
+        (2, 1, 5)
+    );
+    let (found, missing, there) =
+        (row(&stdout, "PDFs found locally"), row(&stdout, "PDFs missing"), row(&stdout, "Only in the bucket"));
+    assert_eq!((row(&stdout, "Total BOL records"), found + missing + there), (14, 14), "{stdout}");
+    assert_eq!(found, 2 + 1 + 5);
+    assert_eq!(std::fs::read(s3.path_of("bols/2024/PRT-2024-0006.pdf")).unwrap(), b"something else");
+    assert_eq!(std::fs::read(folder.path().join("bol_pdfs/PRT-2024-0001.pdf")).unwrap(), paper("one"));
+    let rows = "SELECT object_key, state, version FROM documents WHERE object_key LIKE 'bols/2024/%' ORDER BY 1";
+    let stored = ["1", "2", "7"].map(|n| format!("bols/2024/PRT-2024-000{n}.pdf|stored|1"));
+    assert_eq!(app.rows(rows).await, stored);
+    // Again: nothing is done twice.
+    let (_, stdout, _) = run(&environment, &go).await;
+    assert_eq!((row(&stdout, "Successfully uploaded"), row(&stdout, "Skipped (exists)")), (0, 3), "{stdout}");
+    assert_eq!(app.rows(rows).await, stored);
+    assert_eq!(
+        app.rows("SELECT count(*) FROM audit_events WHERE action = 'PDFS_MIGRATED' AND document_id IS NOT NULL").await,
+        ["3"]
+    );
+    assert_eq!(download(&app.acme().await, "/bols/PRT-2024-0002/download").await, paper("two"));
+    let (_, report, _) = run(&app.environment().to_vec(), &["storage", "reconcile"]).await;
+    assert!(report.contains("Going on right now:        1"), "the stray one, which is young: {report}");
+    // A flat folder, and wrong ones.
+    let flat = folder.path().join("bol_pdfs");
+    let (_, stdout, _) =
+        run(&environment, &["migrate-pdfs-to-s3", "--skip-existing", "--source", flat.to_str().unwrap()]).await;
+    assert!(stdout.contains("⊘ PRT-2024-0001"), "{stdout}");
+    let (code, _, stderr) = run(&environment, &["migrate-pdfs-to-s3", "--source", "/no/such/folder"]).await;
+    assert!(code == 2 && stderr.contains("--source"), "{stderr}");
+    let nowhere = with(environment, &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")]);
+    let (code, _, stderr) = run(&nowhere, &go).await;
+    assert!(code == 1 && stderr.contains("storage check"), "{stderr}");
+}
+
+/// What the portal itself kept in its folder moves too: every version, tickets, what waits in the inbox.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
+    let app = App::start().await;
+    let office = app.office().await;
+    crate::upload::one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await;
+    let s3 = S3Server::start().await;
+    let mut environment: Environment = app.environment().to_vec();
+    environment.extend(s3.environment().into_iter().filter(|(name, _)| *name != "USE_S3"));
+    let (code, stdout, stderr) = run(&environment, &["migrate-pdfs-to-s3"]).await;
+    // One BOL has no PDF.
+    assert!(code == 1 && stderr.contains("1 not found"), "{stdout}{stderr}");
+    assert_eq!((row(&stdout, "Successfully uploaded"), row(&stdout, "Other documents")), (4, 4), "{stdout}");
+    let (code, report, _) = run(&with(environment, &[("USE_S3", "True")]), &["storage", "reconcile", "--read"]).await;
+    assert!(code == 0 && report.contains("Objects in the storage:    8"), "{report}");
+}
+
+/// A database with so many BOLs, their PDFs in a folder, and a bucket.
+async fn to_move(count: usize) -> (Environment, primetrade::config::DatabaseUrl, TempDir, S3Server) {
+    let (database, s3, folder) = (migrated_database().await, S3Server::start().await, TempDir::new().unwrap());
+    let mut environment =
+        with(s3.environment(), &[("USE_S3", "True"), ("MEDIA_ROOT", folder.path().to_str().unwrap())]);
+    environment.push(("DATABASE_URL", database.as_str().into()));
+    let mut csv = String::from("number,date,product,tons\n");
+    for n in 1..=count {
+        csv.push_str(&format!("PRT-2024-{n:04},2024-01-01,x,1\n"));
+        legacy(folder.path(), &[(&format!("bol_pdfs/PRT-2024-{n:04}.pdf"), paper(&n.to_string()))]);
+    }
+    assert!(primetrade(&environment, &["import-bols", "-"], &csv).await.status.success());
+    (environment, database, folder, s3)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_line_slows_the_move_down_and_loses_nothing() {
+    let (environment, database, _folder, s3) = to_move(40).await;
+    let proxy = Proxy::before(s3.address).await;
+    let through = with(environment.clone(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
+    let slow_down = Fault::Says(503, "SlowDown", "Please reduce your request rate.");
+    let faults =
+        [Fault::None, Fault::None, slow_down, Fault::AnswerLost, Fault::Lost, Fault::Late(Duration::from_millis(50))];
+    proxy.next(&faults.repeat(20));
+    let (code, stdout, stderr) = run(&through, &["migrate-pdfs-to-s3"]).await;
+    assert_eq!((code, row(&stdout, "Errors")), (0, 0), "{stdout}{stderr}");
+    assert_eq!(row(&stdout, "Successfully uploaded") + row(&stdout, "Skipped (exists)"), 40, "{stdout}");
+    assert_eq!(rows(&database, "SELECT count(*) FROM documents WHERE state = 'stored'").await, ["40"]);
+    let (code, report, _) = run(&environment, &["storage", "reconcile", "--read"]).await;
+    assert_eq!(code, 0, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_point_it_goes_on_where_it_was() {
+    let (environment, database, folder, _s3) = to_move(60).await;
+    for time in 0..14_u64 {
+        let program = Program::start(folder.path(), &environment, &["migrate-pdfs-to-s3"]);
+        tokio::time::sleep(Duration::from_millis(120 + 35 * time)).await;
+        program.signal(Signal::KILL);
+        program.end().await;
+    }
+    let (code, stdout, stderr) = run(&environment, &["migrate-pdfs-to-s3"]).await;
+    assert_eq!((code, row(&stdout, "Errors"), row(&stdout, "PDFs missing")), (0, 0, 0), "{stdout}{stderr}");
+    assert_eq!(
+        rows(&database, "SELECT count(*), count(DISTINCT bol_id) FROM documents WHERE state = 'stored'").await,
+        ["60|60"]
+    );
+    let (code, report, _) = run(&environment, &["storage", "reconcile", "--read"]).await;
+    assert!(code == 0 && report.contains("(60 with checksum)"), "{report}");
+}

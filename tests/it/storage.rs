@@ -1,0 +1,472 @@
+//! `primetrade storage …`: the bucket set up, checked, and compared with the database; and what the portal does when it
+//! answers badly.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use chrono::TimeDelta;
+use serde_json::Value;
+
+use crate::issue::download;
+use crate::support::scan::paper;
+use crate::support::{App, BUCKET, Fault, Ministack, Proxy, S3Server, SECRET_KEY, World, primetrade};
+use crate::upload::{one, outcomes};
+
+pub type Environment = Vec<(&'static str, String)>;
+
+/// Runs it, and gives the exit code, what it said, and what it said on stderr.
+pub async fn run(environment: &Environment, arguments: &[&str]) -> (i32, String, String) {
+    let output = primetrade(environment, arguments, "").await;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(!stdout.contains(SECRET_KEY) && !stderr.contains(SECRET_KEY), "{stdout}{stderr}");
+    (output.status.code().unwrap(), stdout, stderr)
+}
+
+pub fn with(mut environment: Environment, changes: &[(&'static str, &str)]) -> Environment {
+    for (name, value) in changes {
+        environment.retain(|(known, _)| known != name);
+        environment.push((name, (*value).to_owned()));
+    }
+    environment
+}
+
+/// The line of a check, and the advice under it.
+fn line(stdout: &str, check: &str) -> String {
+    let lines: Vec<&str> = stdout.lines().collect();
+    let is_it = |line: &&str| line.get(6..).is_some_and(|rest| rest.starts_with(&format!("{check} ")));
+    let at = lines.iter().position(is_it).unwrap_or_else(|| panic!("no {check} in {stdout}"));
+    let advice = lines.get(at + 1).filter(|next| next.starts_with("      ->")).unwrap_or(&"");
+    format!("{} {advice}", lines[at]).trim_end().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_bucket_passes_every_check() {
+    let s3 = S3Server::start().await;
+    let (code, stdout, stderr) = run(&s3.environment(), &["storage", "check"]).await;
+    assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
+    for check in [
+        "variables",
+        "credentials",
+        "bucket",
+        "put",
+        "put again",
+        "get",
+        "link",
+        "expired link",
+        "without a link",
+        "delete",
+    ] {
+        assert!(line(&stdout, check).starts_with("ok "), "{check}: {stdout}");
+    }
+    assert!(!stdout.contains("FAIL"));
+    assert!(std::fs::read_dir(s3.path_of("storage-check")).map_or(0, Iterator::count) == 0, "nothing is left");
+    let (code, stdout, _) = run(&s3.environment(), &["storage", "check", "--json"]).await;
+    let lines: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, lines[0]["check"].as_str(), lines[0]["result"].as_str()), (0, Some("variables"), Some("ok")));
+    // Without a bucket, the folder.
+    let (code, stdout, _) = run(&vec![], &["storage", "check"]).await;
+    assert!(code == 0 && line(&stdout, "folder").starts_with("ok"), "{stdout}");
+    // With one that isn't used: checked, and said.
+    let off = with(s3.environment(), &[("USE_S3", "False")]);
+    let (code, stdout, _) = run(&off, &["storage", "check"]).await;
+    assert!(code == 0 && line(&stdout, "variables").contains("until USE_S3=True"), "{stdout}");
+}
+
+/// Each trouble of the guide's list, from what a server really answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_trouble_is_named_with_what_to_do() {
+    let s3 = S3Server::start().await;
+    let good = with(s3.environment(), &[("AWS_EC2_METADATA_DISABLED", "true")]);
+    for (changes, check, word, advice) in [
+        (&[("AWS_STORAGE_BUCKET_NAME", "another-bucket")][..], "bucket", "no such bucket", "letter by letter"),
+        (
+            &[("AWS_SECRET_ACCESS_KEY", "not-the-one-that-belongs-here")],
+            "bucket",
+            "secret doesn't belong",
+            "AWS_SECRET_ACCESS_KEY",
+        ),
+        (
+            &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")],
+            "credentials",
+            "no credentials",
+            "AWS_ACCESS_KEY_ID",
+        ),
+        (&[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")], "bucket", "doesn't answer", "AWS_ENDPOINT_URL_S3"),
+    ] {
+        let (code, stdout, stderr) = run(&with(good.clone(), changes), &["storage", "check"]).await;
+        let found = line(&stdout, check);
+        assert_eq!(code, 1, "{stdout}");
+        assert!(found.starts_with("FAIL") && found.contains(word) && found.contains(advice), "{changes:?}: {stdout}");
+        assert!(stderr.contains("failed"));
+    }
+    // What this server can't be made to say, in Amazon's words.
+    let proxy = Proxy::before(s3.address).await;
+    let through = with(good, &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
+    for (fault, check, word, advice) in [
+        (Fault::Says(403, "AccessDenied", "Access Denied"), "bucket", "access denied", "storage policy"),
+        (
+            Fault::Says(
+                400,
+                "AuthorizationHeaderMalformed",
+                "The authorization header is malformed; the region 'us-east-2' is wrong",
+            ),
+            "bucket",
+            "another region",
+            "AWS_S3_REGION_NAME",
+        ),
+        (Fault::Says(403, "InvalidAccessKeyId", "The key does not exist"), "bucket", "access key is unknown", "IAM"),
+        (
+            Fault::Says(400, "ExpiredToken", "The provided token has expired."),
+            "bucket",
+            "have expired",
+            "AWS_SESSION_TOKEN",
+        ),
+        (Fault::Says(403, "RequestTimeTooSkewed", "The difference is too large"), "bucket", "clocks differ", "NTP"),
+        (Fault::Clock(-3600), "clock", "ahead of", "NTP"),
+        (Fault::Clock(300), "clock", "behind", "NTP"),
+    ] {
+        proxy.always(Some(fault));
+        let (code, stdout, _) = run(&through, &["storage", "check"]).await;
+        let found = line(&stdout, check);
+        let is_warning = matches!(fault, Fault::Clock(300));
+        assert_eq!(code, i32::from(!is_warning), "{fault:?}: {stdout}");
+        assert!(found.starts_with(if is_warning { "warn" } else { "FAIL" }), "{fault:?}: {stdout}");
+        assert!(found.contains(word) && found.contains(advice), "{fault:?}: {stdout}");
+    }
+    proxy.always(Some(Fault::Truncated));
+    let (code, stdout, _) = run(&through, &["storage", "check"]).await;
+    assert!(code == 1 && line(&stdout, "bucket").starts_with("FAIL"), "{stdout}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_set_up_once_and_stays() {
+    let Some(server) = Ministack::start().await else { return };
+    let environment = server.environment();
+    let (code, stdout, _) = run(&environment, &["storage", "setup", "--dry-run"]).await;
+    assert!(code == 0 && stdout.contains("change  bucket") && stdout.contains("Nothing was changed"), "{stdout}");
+    let (code, stdout, stderr) = run(&environment, &["storage", "setup"]).await;
+    assert!(code == 2 && stderr.contains("--yes") && !stdout.contains("done"), "nobody is there to agree: {stdout}");
+    let (code, _, _) = run(&environment, &["storage", "check"]).await;
+    assert_eq!(code, 1, "it isn't there yet");
+    let (code, stdout, _) = run(&environment, &["storage", "setup", "--yes"]).await;
+    assert_eq!(code, 0, "{stdout}");
+    for setting in ["bucket", "public access", "ACLs", "versioning", "encryption", "bucket policy"] {
+        assert!(stdout.contains(&format!("done    {setting}")), "{setting}: {stdout}");
+    }
+    let (code, stdout, _) = run(&environment, &["storage", "setup", "--yes"]).await;
+    assert!(code == 0 && stdout.contains("Nothing was changed") && !stdout.contains("done"), "{stdout}");
+    let archive = ["storage", "setup", "--yes", "--archive-after", "12"];
+    let (_, stdout, _) = run(&environment, &archive).await;
+    assert_eq!(stdout.matches("done").count(), 1, "{stdout}");
+    assert!(stdout.contains("GLACIER_IR"));
+    let (_, stdout, _) = run(&environment, &archive).await;
+    assert!(stdout.contains("Nothing was changed"), "{stdout}");
+    let (code, stdout, _) = run(&environment, &["storage", "check"]).await;
+    assert_eq!(code, 0, "{stdout}");
+    for (setting, found) in [
+        ("versioning", "Enabled"),
+        ("encryption", "AES256"),
+        ("public access", "4 of four"),
+        ("bucket policy", "300 s"),
+    ] {
+        let line = line(&stdout, setting);
+        assert!(line.starts_with("ok") && line.contains(found), "{line}");
+    }
+    // Links that may live longer than the bucket lets them are found out, and set right.
+    let longer = with(environment.clone(), &[("DOWNLOAD_URL_TTL_SECONDS", "3600")]);
+    let (code, stdout, _) = run(&longer, &["storage", "check"]).await;
+    assert!(code == 1 && line(&stdout, "bucket policy").contains("after 300 s"), "{stdout}");
+    let (_, stdout, _) = run(&longer, &["storage", "setup", "--yes"]).await;
+    assert_eq!(stdout.matches("done").count(), 1, "{stdout}");
+    // What it really is, in the server's own words.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let http = reqwest::Client::new();
+    let ask = async |what: &str| {
+        let url = format!("http://{}/{BUCKET}?{what}", server.address);
+        http.get(url).send().await.unwrap().text().await.unwrap()
+    };
+    let policy: Value = serde_json::from_str(&ask("policy").await).unwrap();
+    let policy = policy.to_string();
+    assert!(
+        policy.contains("\"aws:SecureTransport\":\"false\"") && policy.contains("\"s3:signatureAge\":\"3600000\""),
+        "{policy}"
+    );
+    assert!(ask("publicAccessBlock").await.matches(">true<").count() == 4);
+    assert!(ask("versioning").await.contains("<Status>Enabled</Status>"));
+    assert!(ask("encryption").await.contains("AES256"));
+    assert!(ask("ownershipControls").await.contains("BucketOwnerEnforced"));
+}
+
+/// In an archive a link would lead nowhere: the object is asked for instead, once, and that is on record. The server knows
+/// storage classes and can't restore; that the proxy does.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archived_document_is_asked_for_instead_of_a_broken_link() {
+    let Some(server) = Ministack::start().await else { return };
+    let proxy = Proxy::before(server.address).await;
+    let through = with(server.environment(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
+    assert_eq!(run(&through, &["storage", "setup", "--yes"]).await.0, 0);
+    let app = App::on(through).await;
+    let acme = app.acme().await;
+    let url = format!("http://{}/{BUCKET}/bols/2025/PRT-2025-0001.v2.pdf", server.address);
+    let http = reqwest::Client::new();
+    let bytes = http.get(&url).send().await.unwrap().bytes().await.unwrap();
+    let put = http.put(&url).header("x-amz-storage-class", "GLACIER").body(bytes).send().await.unwrap();
+    assert!(put.status().is_success());
+    let path = format!("/bols/{}/download", World::ACME_BOL);
+    for _ in 0..2 {
+        let answer = acme.get(&path).await;
+        assert_eq!((answer.status, answer.one("h1")), (503, "This document is being restored".into()));
+        assert_eq!((answer.header("location"), answer.header("retry-after")), ("", "14400"));
+    }
+    let id = app.rows("SELECT id FROM bols WHERE number = 'PRT-2025-0001'").await.remove(0);
+    let api = acme.get(&format!("/api/bol/{id}/download/")).await;
+    assert_eq!((api.status, api.header("content-type")), (503, "application/problem+json"));
+    let events =
+        app.rows("SELECT action, bol_number, object_key FROM audit_events WHERE action ~ 'RESTORE|DOWNLOADED'").await;
+    assert_eq!(events, ["DOCUMENT_RESTORE_REQUESTED|PRT-2025-0001|bols/2025/PRT-2025-0001.v2.pdf"]);
+    let other = acme.get(&format!("/documents/{}/download", app.world.acme_documents[0])).await;
+    assert_eq!(other.status, 303, "the others are as ever");
+    proxy.restore.store(2, Ordering::SeqCst);
+    assert_eq!(acme.get(&path).await.status, 303);
+    // One that can't be asked for: on record as well.
+    proxy.restore.store(0, Ordering::SeqCst);
+    proxy.next(&[Fault::None, Fault::Says(403, "AccessDenied", "Access Denied")]);
+    let answer = acme.get(&path).await;
+    assert_eq!((answer.status, answer.header("location")), (503, ""));
+    let failed = app.rows("SELECT action, detail->>'reason' FROM audit_events WHERE outcome = 'failed'").await;
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0].starts_with("DOCUMENT_RESTORE_REQUESTED|") && failed[0].contains("AccessDenied"), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_lives_no_longer_than_its_credentials() {
+    let soon = (primetrade::clock::Clock::system().now() + TimeDelta::seconds(90)).to_rfc3339();
+    let app = App::on_s3(&[("AWS_CREDENTIAL_EXPIRATION", &soon)]).await;
+    let id = app.rows("SELECT id FROM bols WHERE number = 'PRT-2025-0001'").await.remove(0);
+    let answer = app.acme().await.get(&format!("/api/bol/{id}/download/")).await.json();
+    let life = answer["expiresIn"].as_u64().unwrap();
+    assert!((1..=90).contains(&life), "{answer}");
+    assert!(answer["downloadUrl"].as_str().unwrap().contains(&format!("X-Amz-Expires={life}&")));
+    let past = (primetrade::clock::Clock::system().now() + TimeDelta::seconds(4)).to_rfc3339();
+    let app = App::on_s3(&[("AWS_CREDENTIAL_EXPIRATION", &past)]).await;
+    let acme = app.acme().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let answer = acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    assert_eq!((answer.status, answer.header("location")), (503, ""));
+}
+
+/// Slow, busy, broken off, forgotten: what is uploaded is stored whole and once, and what isn't is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_line_to_the_bucket_loses_nothing() {
+    let s3 = S3Server::start().await;
+    let proxy = Proxy::before(s3.address).await;
+    let through = with(s3.environment(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
+    let app = App::on(through).await;
+    let (office, acme) = (app.office().await, app.acme().await);
+    let slow_down = Fault::Says(503, "SlowDown", "Please reduce your request rate.");
+    for (name, faults) in [
+        ("busy", &[slow_down, slow_down][..]),
+        ("lost", &[Fault::Lost]),
+        ("answer lost", &[Fault::AnswerLost]),
+        ("late", &[Fault::Late(Duration::from_millis(1500))]),
+        ("broken", &[Fault::Says(500, "InternalError", "We encountered an internal error."), Fault::Truncated]),
+    ] {
+        proxy.next(faults);
+        let file = paper(name);
+        let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &file).await;
+        assert_eq!(outcomes(&answer), ["stored PRT-2025-0005"], "{name}: {}", answer.text());
+        let id = answer.json()[0]["documentId"].as_i64().unwrap();
+        proxy.next(faults);
+        let link = acme.get(&format!("/documents/{id}/download")).await;
+        // Two tries are for the HEAD; then there is a link, or a clear word.
+        assert!([303, 503].contains(&link.status), "{name}: {}", link.status);
+        proxy.next(&[Fault::None; 0]);
+        assert_eq!(download(&acme, &format!("/documents/{id}/download")).await, file, "{name}");
+    }
+    let keys = app.rows("SELECT object_key FROM documents WHERE kind = 'other' ORDER BY version").await;
+    assert_eq!(keys.len(), 5);
+    assert!(keys.iter().all(|key| !key.contains("again")), "the answer that was lost left no second object: {keys:?}");
+    // For good: said, nothing kept, and the same file again goes through.
+    proxy.always(Some(slow_down));
+    let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("never")).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_eq!(acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await.status, 503);
+    proxy.always(None);
+    let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("never")).await;
+    assert_eq!(outcomes(&answer), ["stored PRT-2025-0005"], "{}", answer.text());
+    assert!(proxy.requests.load(Ordering::SeqCst) > 20);
+    let (code, stdout, _) = reconcile(&app, &["--read"]).await;
+    assert_eq!(code, 0, "{stdout}");
+}
+
+async fn reconcile(app: &App, arguments: &[&str]) -> (i32, String, String) {
+    run(&app.environment().to_vec(), &[&["storage", "reconcile"], arguments].concat()).await
+}
+
+/// Written an hour ago: what is younger may be on its way.
+fn an_hour_old(path: &std::path::Path) {
+    let file = std::fs::File::options().append(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+}
+
+fn of(report: &str) -> Vec<String> {
+    let lines = report.lines().filter(|line| {
+        ["missing", "orphan", "size", "checksum", "pending", "fix", "adopt"].iter().any(|word| line.starts_with(word))
+    });
+    lines.map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_difference_is_found_and_mended_where_that_loses_nothing() {
+    for on_s3 in [false, true] {
+        let app = if on_s3 { App::on_s3(&[]).await } else { App::start().await };
+        let path = |key: &str| match &app.s3 {
+            Some(s3) => s3.path_of(key),
+            None => app.media(key),
+        };
+        let (code, stdout, stderr) = reconcile(&app, &[]).await;
+        assert_eq!((code, of(&stdout)), (0, vec![]), "{stdout}{stderr}");
+        assert!(stdout.contains("Keys in the database:      7"), "{stdout}");
+        // Filed from the inbox: both objects stay, and each can stand in for the other.
+        let office = app.office().await;
+        let waiting =
+            one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await.json()[0]["documentId"].clone();
+        office.post(&format!("/office/documents/{waiting}/file"), &[("number", "25-5"), ("kind", "invoice")]).await;
+        assert_eq!(reconcile(&app, &[]).await.0, 0);
+        let key = app.rows(&format!("SELECT object_key FROM documents WHERE id = {waiting}")).await.remove(0);
+        std::fs::remove_file(path(&key)).unwrap();
+        std::fs::remove_file(path("bols/2025/PRT-2025-0003.pdf")).unwrap();
+        std::fs::write(path("bols/2025/PRT-2025-0002.pdf"), b"%PDF-1.4 of another size").unwrap();
+        let same_size = vec![b'x'; std::fs::metadata(path("bols/2025/PRT-2025-0004.pdf")).unwrap().len() as usize];
+        if !on_s3 {
+            std::fs::write(path("bols/2025/PRT-2025-0004.pdf"), same_size).unwrap();
+        }
+        for (key, bytes) in [
+            ("bols/2025/PRT-2025-0099.pdf", paper("nobody's")),
+            ("bols/2025/PRT-2025-0098.pdf", paper("waits")),
+            ("bols/notes.txt", b"hello".to_vec()),
+            ("audit/checkpoints/1", b"not a document".to_vec()),
+        ] {
+            std::fs::create_dir_all(path(key).parent().unwrap()).unwrap();
+            std::fs::write(path(key), bytes).unwrap();
+            an_hour_old(&path(key));
+        }
+        // This one is on its way, for all anybody knows.
+        std::fs::write(path("bols/2025/PRT-2025-0097.pdf"), b"%PDF-1.4 new").unwrap();
+        app.sql("INSERT INTO documents (kind, version, object_key, file_name, sha256, size_bytes, state, pending_at, pending_by) \
+                 SELECT 'other', 1, 'inbox/2025/stuck.pdf', 'stuck.pdf', sha256('x'), 1, 'pending', now() - interval '2 hours', 1").await;
+        let mut expected = vec![
+            "size bols/2025/PRT-2025-0002.pdf".to_owned(),
+            "missing bols/2025/PRT-2025-0003.pdf".to_owned(),
+            "checksum bols/2025/PRT-2025-0004.pdf".to_owned(),
+            format!("missing {key}"),
+            "orphan bols/2025/PRT-2025-0098.pdf".to_owned(),
+            "orphan bols/2025/PRT-2025-0099.pdf".to_owned(),
+            "orphan bols/notes.txt".to_owned(),
+            "pending inbox/2025/stuck.pdf".to_owned(),
+        ];
+        if on_s3 {
+            expected.remove(2);
+        }
+        let (code, stdout, _) = reconcile(&app, &[]).await;
+        let mut found = of(&stdout);
+        // Checksums are compared at the same time.
+        found.sort();
+        expected.sort();
+        assert_eq!((code, found), (1, expected), "{stdout}");
+        assert!(
+            stdout.contains("Going on right now:        1") && stdout.contains("Not documents:             1"),
+            "{stdout}"
+        );
+        let (_, stdout, _) = reconcile(&app, &["--sizes", "--json"]).await;
+        let last: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+        assert_eq!(last["summary"]["differences"], 7, "{stdout}");
+        let (code, stdout, _) = reconcile(&app, &["--fix", "--adopt"]).await;
+        assert_eq!(code, 1, "what is gone can't be made up: {stdout}");
+        let inbox = app.rows("SELECT object_key, state, waits_for FROM documents WHERE object_key ~ '009[0-9]'").await;
+        assert_eq!(
+            inbox,
+            [
+                "bols/2025/PRT-2025-0099.pdf|stored|It was found in the storage without a document, as bols/2025/PRT-2025-0099.pdf."
+            ]
+        );
+        assert!(stdout.contains("the same bytes are document") && stdout.contains("This isn't a PDF"), "{stdout}");
+        for key in ["bols/2025/PRT-2025-0098.pdf", "bols/notes.txt", "bols/2025/PRT-2025-0099.pdf"] {
+            assert!(path(key).exists(), "nothing is deleted: {key}");
+        }
+        assert_eq!(std::fs::read(path(&key)).unwrap(), paper("waits"), "put back from the inbox");
+        assert!(app.events("action").await.contains(&"DOCUMENT_ADOPTED".into()));
+        // A clerk files what was found.
+        let found = app.rows("SELECT id FROM documents WHERE object_key ~ '0099'").await.remove(0);
+        let filed =
+            office.post(&format!("/office/documents/{found}/file"), &[("number", "25-5"), ("kind", "other")]).await;
+        assert_eq!(filed.status, 303, "{}", filed.text());
+        let (_, stdout, _) = reconcile(&app, &[]).await;
+        let mut left = of(&stdout);
+        left.retain(|line| !line.contains("0004"));
+        left.sort();
+        assert_eq!(
+            left,
+            [
+                "missing bols/2025/PRT-2025-0003.pdf",
+                "orphan bols/2025/PRT-2025-0098.pdf",
+                "orphan bols/notes.txt",
+                "size bols/2025/PRT-2025-0002.pdf",
+            ]
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_name_the_bucket_and_no_more_than_is_needed() {
+    let environment = vec![("AWS_STORAGE_BUCKET_NAME", "some-bucket".to_owned())];
+    let (code, stdout, _) = run(&environment, &["storage", "policy"]).await;
+    let policy: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, policy["Version"].as_str()), (0, Some("2012-10-17")));
+    assert!(stdout.contains("arn:aws:s3:::some-bucket/bols/*") && !stdout.contains("s3:*"));
+    assert!(run(&environment, &["storage", "policy", "--setup"]).await.1.contains("s3:PutBucketPolicy"));
+    let (code, _, stderr) = run(&vec![], &["storage", "policy"]).await;
+    assert!(code == 2 && stderr.contains("AWS_STORAGE_BUCKET_NAME"), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_the_storage_counts_and_goes_by_the_prices() {
+    let app = App::start().await;
+    app.sql("UPDATE documents SET created_at = now() - interval '40 days' WHERE kind = 'bol'").await;
+    let acme = app.acme().await;
+    for _ in 0..3 {
+        acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    }
+    let admin = app.user(World::ADMIN).await;
+    let page = admin.get("/office/storage").await;
+    assert_eq!((page.status, page.all(".glance .figure").remove(0)), (200, "7".into()));
+    let cells = page.all("[aria-labelledby=months] tbody td");
+    let months = cells.len() / 8;
+    assert!((2..=3).contains(&months), "{cells:?}");
+    let uploads: Vec<&str> = cells.iter().skip(1).step_by(8).map(String::as_str).collect();
+    assert!(uploads[0].starts_with("Uploads 2") && uploads[months - 1].starts_with("Uploads 5"), "{uploads:?}");
+    assert!(cells[2].starts_with("Links issued 3"), "{cells:?}");
+    assert_eq!(page.all("svg.chart rect").len(), months);
+    assert_eq!(page.attributes("#put_thousand", "value"), ["0.005"]);
+    // A month that is over is counted once.
+    assert_eq!(app.rows("SELECT count(*) FROM storage_months").await, [(months - 1).to_string()]);
+    assert_eq!(admin.get("/office/storage").await.status, 200);
+    let form = [("storage_gb_month", "1000"), ("put_thousand", "1000"), ("get_thousand", "0"), ("egress_gb", "0")];
+    assert_eq!(admin.post("/office/storage/prices", &form).await.header("location"), "/office/storage?done=prices");
+    let page = admin.get("/office/storage").await;
+    // Two uploads at a dollar each, and some bytes.
+    assert!(page.all(".glance .figure")[1].starts_with("$2.0"), "{:?}", page.all(".glance .figure"));
+    assert!(
+        app.events("action, detail->'after'->>'put_thousand'").await.contains(&"SETTINGS_CHANGED|1000000000".into())
+    );
+    let wrong = [("storage_gb_month", "cheap"), ("put_thousand", "1"), ("get_thousand", "-1"), ("egress_gb", "0.09")];
+    let answer = admin.post("/office/storage/prices", &wrong).await;
+    assert_eq!((answer.status, answer.attributes("#storage_gb_month", "value")), (422, vec!["cheap".to_owned()]));
+    assert_eq!(answer.all(".error").len(), 2);
+    for email in [World::ACME, World::OFFICE, World::AUDITOR] {
+        let other = app.user(email).await;
+        assert_eq!(other.get("/office/storage").await.status, 403, "{email}");
+        assert_eq!(other.post("/office/storage/prices", &form).await.status, 403, "{email}");
+    }
+}

@@ -1,0 +1,169 @@
+//! What lies between us and S3: a proxy that passes requests on, until it is told to fail some of them.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    None,
+    /// What S3 says: status, code and message.
+    Says(u16, &'static str, &'static str),
+    Late(Duration),
+    /// The connection is closed before the request arrives.
+    Lost,
+    /// It arrives, and its answer doesn't.
+    AnswerLost,
+    /// Half of the answer's body arrives.
+    Truncated,
+    /// A clock that is off by so many seconds.
+    Clock(i64),
+}
+
+/// In this order, request by request; then `always`.
+#[derive(Default)]
+struct Plan {
+    next: VecDeque<Fault>,
+    always: Option<Fault>,
+}
+
+pub struct Proxy {
+    pub address: SocketAddr,
+    pub requests: Arc<AtomicUsize>,
+    /// What the server behind can't do: bringing an object back from an archive. 0: not asked, 1: under way, 2: back.
+    pub restore: Arc<AtomicUsize>,
+    plan: Arc<Mutex<Plan>>,
+    task: JoinHandle<()>,
+}
+
+type Body = BoxBody<Bytes, std::io::Error>;
+type Answer = Result<Response<Body>, std::io::Error>;
+
+fn whole(bytes: Bytes) -> Body {
+    Full::from(bytes).map_err(|never| match never {}).boxed()
+}
+
+/// Half of it, and then the connection breaks.
+fn half(bytes: &Bytes) -> Body {
+    let parts = [Ok(Frame::data(bytes.slice(..bytes.len() / 2))), Err(std::io::Error::other("as planned"))];
+    StreamBody::new(futures_util::stream::iter(parts)).boxed()
+}
+
+impl Proxy {
+    pub async fn before(behind: SocketAddr) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (plan, requests) = (Arc::new(Mutex::new(Plan::default())), Arc::new(AtomicUsize::new(0)));
+        let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        let restore = Arc::new(AtomicUsize::new(0));
+        let (shared, count, archive) = (plan.clone(), requests.clone(), restore.clone());
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                let (client, plan, count) = (client.clone(), shared.clone(), count.clone());
+                let archive = archive.clone();
+                connections.spawn(async move {
+                    let service = service_fn(move |request| {
+                        let fault = {
+                            let mut plan = plan.lock().unwrap();
+                            plan.next.pop_front().or(plan.always).unwrap_or(Fault::None)
+                        };
+                        count.fetch_add(1, Ordering::SeqCst);
+                        pass(client.clone(), behind, request, fault, archive.clone())
+                    });
+                    let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
+                });
+            }
+        });
+        Self { address, requests, restore, plan, task }
+    }
+
+    pub fn next(&self, faults: &[Fault]) {
+        self.plan.lock().unwrap().next.extend(faults);
+    }
+
+    pub fn always(&self, fault: Option<Fault>) {
+        self.plan.lock().unwrap().always = fault;
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn pass(
+    client: Client<HttpConnector, Full<Bytes>>,
+    behind: SocketAddr,
+    request: Request<Incoming>,
+    fault: Fault,
+    archive: Arc<AtomicUsize>,
+) -> Answer {
+    let broken = || Err(std::io::Error::other("as planned"));
+    match fault {
+        Fault::Lost => return broken(),
+        Fault::Late(time) => tokio::time::sleep(time).await,
+        Fault::Says(status, code, message) => {
+            // The body has to be taken, or the client sees a broken pipe instead.
+            let _ = request.into_body().collect().await;
+            let xml = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
+            let answer = Response::builder().status(status).header("content-type", "application/xml");
+            return Ok(answer.body(whole(xml.into())).unwrap());
+        }
+        _ => {}
+    }
+    if request.method() == "POST" && request.uri().query() == Some("restore") {
+        let _ = request.into_body().collect().await;
+        archive.store(1, Ordering::SeqCst);
+        return Ok(Response::builder().status(202).body(whole(Bytes::new())).unwrap());
+    }
+    let is_head = request.method() == "HEAD";
+    let (mut head, body) = request.into_parts();
+    let Ok(body) = body.collect().await else { return broken() };
+    let path = head.uri.path_and_query().unwrap().as_str();
+    // The Host header stays: it is signed.
+    head.uri = format!("http://{behind}{path}").parse::<Uri>().unwrap();
+    let Ok(answer) = client.request(Request::from_parts(head, Full::from(body.to_bytes()))).await else {
+        return broken();
+    };
+    let (mut head, body) = answer.into_parts();
+    let Ok(body) = body.collect().await else { return broken() };
+    let body = body.to_bytes();
+    let restore = match archive.load(Ordering::SeqCst) {
+        1 => Some("ongoing-request=\"true\""),
+        2 => Some("ongoing-request=\"false\", expiry-date=\"Fri, 21 Dec 2040 00:00:00 GMT\""),
+        _ => None,
+    };
+    if let Some(restore) = restore.filter(|_| is_head) {
+        head.headers.insert("x-amz-restore", restore.parse().unwrap());
+    }
+    match fault {
+        Fault::AnswerLost => broken(),
+        Fault::Clock(seconds) => {
+            let date = primetrade::clock::Clock::system().now() + chrono::TimeDelta::seconds(seconds);
+            head.headers.insert("date", date.format("%a, %d %b %Y %H:%M:%S GMT").to_string().parse().unwrap());
+            Ok(Response::from_parts(head, whole(body)))
+        }
+        Fault::Truncated if !body.is_empty() => {
+            // Ends before what its length says.
+            head.headers.insert("content-length", body.len().to_string().parse().unwrap());
+            Ok(Response::from_parts(head, half(&body)))
+        }
+        _ => Ok(Response::from_parts(head, whole(body))),
+    }
+}
