@@ -124,7 +124,21 @@ impl From<diesel::result::Error> for Failure {
     }
 }
 
+/// Whoever reads the results may have enough of them (`| head`): no reason for a stack trace.
+fn end_quietly_when_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let told = panic.payload().downcast_ref::<String>();
+        if told.is_some_and(|told| told.starts_with("failed printing to stdout") && told.contains("Broken pipe")) {
+            // As if SIGPIPE had ended it.
+            std::process::exit(128 + 13);
+        }
+        usual(panic);
+    }));
+}
+
 pub async fn run() -> ExitCode {
+    end_quietly_when_nobody_reads();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

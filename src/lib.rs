@@ -4,22 +4,24 @@
 //! Calls go one way:
 //!
 //! ```text
-//! main -> cli -> web -> glance -> notices -> {bols, documents, accounts, audit} -> {db, storage, mail, clock}
+//! main -> cli -> web -> {glance, usage} -> notices -> {bols, documents, accounts, audit} -> {db, storage, mail, clock}
 //! ```
 //!
 //! * [`config`] reads the environment, and nothing else does.
 //! * [`clock`] says what time it is, and nothing else does.
 //! * [`telemetry`] sets up the log.
-//! * [`cli`] is the command line: `serve`, `demo`, `migrate`, `seed`, `user`, `customer`.
+//! * [`cli`] is the command line: `serve`, `demo`, `migrate`, `seed`, `user`, `customer`, `storage`,
+//!   `migrate-pdfs-to-s3`, `import-bols`.
 //! * [`db`] has the pool, the migrations, the customer scope ([`db::scope`]) and a private cluster for `demo` and tests.
 //! * [`accounts`] has customers, users, memberships, passwords, sessions and the log-in.
 //! * [`bols`] has the bill of lading, its number, and the search.
-//! * [`documents`] has a BOL's files: which there are, and the link to one.
+//! * [`documents`] has a BOL's files: which there are, the link to one, and whether the storage agrees.
 //! * [`audit`] has the append-only access log.
 //! * [`glance`] is the office's day: what was loaded, and what needs doing.
 //! * [`mail`] has the outbox, what mails say, and their way out.
 //! * [`notices`] tells customers what is new, and reminds them of what nobody has fetched.
 //! * [`storage`] keeps the bytes: S3, or a local folder.
+//! * [`usage`] is what the storage holds and costs, by month.
 //! * [`web`] turns requests into calls of the above and their results into pages.
 //! * [`samples`] makes up the sample data of `demo` and `seed`.
 

@@ -10,6 +10,8 @@ use crate::documents::examine;
 pub fn run(prefix: &str, preview: bool) -> Result<(), Failure> {
     let seconds = if preview { examine::CPU_SECONDS_PREVIEW } else { examine::CPU_SECONDS };
     examine::confine(seconds).map_err(Failure::problem)?;
+    // If memory runs out, this process goes and not the portal. Where there is no such file, be it so.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let input = io::stdin().as_fd().try_clone_to_owned().map_err(Failure::problem)?.into();
     let output = io::stdout().lock();
     let done = if preview { examine::preview(input, output) } else { examine::run(prefix, input, output) };

@@ -24,7 +24,8 @@ pub struct Arguments {
     /// The cheaper class
     #[arg(long, value_enum, default_value = "glacier-ir", requires = "archive_after")]
     archive_class: Class,
-    /// Leave "https only" out of the bucket policy: for a server of your own that speaks plain http
+    /// Leave "https only" out of the bucket policy: for a server of your own that speaks plain http, or sits behind a proxy
+    /// that does the TLS
     #[arg(long)]
     plain_http: bool,
 }
