@@ -238,6 +238,7 @@ impl S3Store {
         life: Duration,
     ) -> Result<(Url, Duration), StorageError> {
         let Some(renewed) = &self.credentials else { return Err(no_credentials()) };
+        // What signs is what is known here, or something newer.
         let credentials = renewed.get().await.map_err(StorageError::Unavailable)?;
         // S3 refuses a link whose credentials have ended, however long it says that it lives.
         let left = credentials.expiry().map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
@@ -254,8 +255,6 @@ impl S3Store {
             .key(key.as_str())
             .response_content_type("application/pdf")
             .response_content_disposition(presentation.content_disposition())
-            .customize()
-            .config_override(aws_sdk_s3::config::Config::builder().credentials_provider(credentials))
             .presigned(presigning)
             .await
             .map_err(unavailable)?;
@@ -364,5 +363,9 @@ where
         (Some(code), None) => code.to_owned(),
         _ => context,
     };
-    Trouble { cause, detail }
+    let elsewhere = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
+    match elsewhere.filter(|_| cause == Cause::WrongRegion) {
+        Some(region) => Trouble { cause, detail: format!("it is in {region} ({detail})") },
+        None => Trouble { cause, detail },
+    }
 }

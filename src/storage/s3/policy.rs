@@ -166,6 +166,31 @@ mod tests {
         assert_eq!(of_bucket("b", &wanted(300), Some(&policy)), policy);
     }
 
+    /// Both set the same bucket up, and neither finds anything to change after the other.
+    #[test]
+    fn terraform_says_the_same() {
+        let terraform = include_str!("../../../deploy/terraform/main.tf");
+        let between = |start: &str, end: &str| {
+            let (_, rest) = terraform.split_once(start).expect(start);
+            rest.split_once(end).expect(end).0
+        };
+        fn actions(text: &str) -> std::collections::BTreeSet<&str> {
+            text.split('"').filter(|part| part.starts_with("s3:")).collect()
+        }
+        let portal = between("\"aws_iam_user_policy\" \"portal\"", "The access key is not made here");
+        let ours = for_iam("b").to_string();
+        assert_eq!(actions(portal), actions(&ours));
+        for folder in FOLDERS.into_iter().chain(["storage-check"]) {
+            assert!(portal.contains(folder), "{folder}");
+        }
+        let bucket = between("\"aws_s3_bucket_policy\" \"documents\"", "depends_on");
+        let statements = Value::from(statements("b", &wanted(300))).to_string();
+        assert_eq!(actions(bucket), actions(&statements));
+        for sid in ["PrimeTradeHttpsOnly", "PrimeTradeShortLinks"] {
+            assert!(bucket.contains(sid) && statements.contains(sid), "{sid}");
+        }
+    }
+
     #[test]
     fn the_program_can_delete_nothing_but_what_a_check_has_put() {
         let policy = for_iam("b").to_string();
