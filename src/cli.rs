@@ -184,6 +184,11 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
     }
 }
 
+/// What somebody else has written, for a terminal: without what would move its cursor or change its colours.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 /// The database that [`Needs`] has made sure of.
 fn database_url(config: &Config) -> Result<&crate::config::DatabaseUrl, Failure> {
     config.database_url.as_ref().ok_or_else(|| Failure::Usage("DATABASE_URL: not set".into()))

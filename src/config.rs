@@ -274,6 +274,11 @@ impl Reader<'_> {
         if let Some(url) = endpoint.as_ref().filter(|url| !matches!(url.scheme(), "http" | "https")) {
             self.problem(endpoint_name, url.as_str(), "http://HOST:PORT or https://HOST");
         }
+        if endpoint.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+            self.problems.push(format!(
+                "{endpoint_name}: found a user name or a password in it, allowed is http://HOST:PORT or https://HOST"
+            ));
+        }
         let credentials = match (self.text("AWS_ACCESS_KEY_ID"), self.text("AWS_SECRET_ACCESS_KEY")) {
             (Some(access_key_id), Some(secret)) => Some(S3Credentials {
                 access_key_id,

@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::config::{SecretKey, StorageConfig};
 
-pub use content::Content;
+pub use content::{Content, digest};
 pub use key::{InvalidKey, ObjectKey};
 pub use local::LocalStore;
 pub use s3::S3Store;

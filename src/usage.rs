@@ -1,6 +1,6 @@
 //! What the storage holds and what that costs, by month: an estimate by the prices that were entered.
 
-use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Date, Nullable, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -142,7 +142,11 @@ async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
             Some((_, uploads, bytes, links, link_bytes)) => {
                 Counted { uploads: *uploads, bytes: *bytes, links: *links, link_bytes: *link_bytes }
             }
-            None => count(connection, month, month == present).await?,
+            // What was going on at midnight is settled a day later.
+            None => {
+                let is_over = month + Months::new(1) < (now - TimeDelta::days(1)).date_naive();
+                count(connection, month, is_over).await?
+            }
         };
         months.push((month, counted));
         month = month + Months::new(1);
@@ -151,14 +155,15 @@ async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
 }
 
 /// A month that is over is counted once.
-async fn count(connection: &mut AsyncPgConnection, month: NaiveDate, is_present: bool) -> QueryResult<Counted> {
+async fn count(connection: &mut AsyncPgConnection, month: NaiveDate, is_over: bool) -> QueryResult<Counted> {
     let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
-    // What arrived in the inbox stays there when it is filed: two objects.
+    // What arrived in the inbox stays there when it is filed: two objects, each in the month in which it was made.
     let counted: Counted = diesel::sql_query(
-        "SELECT d.uploads, d.bytes, e.links, e.link_bytes FROM \
-         (SELECT count(*) + count(arrived_key) AS uploads, \
-                 coalesce(sum(CASE WHEN arrived_key IS NULL THEN size_bytes ELSE 2 * size_bytes END), 0)::bigint AS bytes \
-          FROM documents WHERE created_at >= $1 AND created_at < $2 AND state = 'stored') AS d, \
+        "SELECT d.uploads + f.uploads AS uploads, (d.bytes + f.bytes)::bigint AS bytes, e.links, e.link_bytes FROM \
+         (SELECT count(*) AS uploads, coalesce(sum(size_bytes), 0) AS bytes FROM documents \
+          WHERE created_at >= $1 AND created_at < $2 AND state = 'stored') AS d, \
+         (SELECT count(*) AS uploads, coalesce(sum(size_bytes), 0) AS bytes FROM documents \
+          WHERE stored_at >= $1 AND stored_at < $2 AND arrived_key IS NOT NULL AND arrived_key <> object_key) AS f, \
          (SELECT count(*) AS links, coalesce(sum(d.size_bytes), 0)::bigint AS link_bytes \
           FROM audit_events e LEFT JOIN documents d ON d.id = e.document_id \
           WHERE e.occurred_at >= $1 AND e.occurred_at < $2 AND e.outcome = 'success' \
@@ -168,7 +173,7 @@ async fn count(connection: &mut AsyncPgConnection, month: NaiveDate, is_present:
     .bind::<Timestamptz, _>(midnight(month + Months::new(1)))
     .get_result(connection)
     .await?;
-    if !is_present {
+    if is_over {
         let Counted { uploads, bytes, links, link_bytes } = counted;
         diesel::insert_into(storage_months::table)
             .values((

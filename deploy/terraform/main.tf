@@ -157,7 +157,6 @@ resource "aws_iam_user_policy" "portal" {
         Effect = "Allow"
         Action = [
           "s3:ListBucket",
-          "s3:GetBucketLocation",
           "s3:GetBucketOwnershipControls",
           "s3:GetBucketPolicy",
           "s3:GetBucketPublicAccessBlock",

@@ -22,3 +22,8 @@ CREATE TABLE storage_months (
     link_bytes bigint NOT NULL
 );
 COMMENT ON TABLE storage_months IS 'Months (UTC) that are over: documents stored, links issued. Counted when somebody first looks.';
+
+ALTER TABLE documents ADD COLUMN pending_tried_at timestamptz;
+COMMENT ON COLUMN documents.pending_tried_at IS 'When the sweeper last tried to settle it: one that can''t be settled now comes behind the others.';
+-- Objects that were made when a document was filed from the inbox.
+CREATE INDEX documents_filed ON documents (stored_at) INCLUDE (size_bytes) WHERE arrived_key IS NOT NULL;

@@ -8,103 +8,92 @@ use ipnet::IpNet;
 
 use crate::db::schema::audit_events;
 
-/// What was done. The names are those of every export and never change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    LoginSucceeded,
-    LoginFailed,
-    LoginBlocked,
-    Logout,
-    PasswordChanged,
-    SessionRevoked,
-    UserInvited,
-    UserDisabled,
-    UserEnabled,
-    /// Name of a user.
-    UserChanged,
-    PasswordResetRequested,
-    /// A user joins or leaves a company, or becomes or stops being its administrator.
-    MembershipChanged,
-    /// What somebody wants to be told by mail.
-    NoticesChanged,
-    CustomerCreated,
-    /// Name, address, state, ship-tos, reminders or extra addresses of a customer.
-    CustomerChanged,
-    ReminderSent,
-    /// Somebody of the office begins to look as a customer, looks at a page, and stops.
-    SeeAsStarted,
-    SeenAs,
-    SeeAsEnded,
-    /// A list of the office: products, lots, carriers, trucks.
-    ListChanged,
-    SettingsChanged,
-    BolCreated,
-    BolAssigned,
-    BolVoided,
-    BolWeighed,
-    BolViewed,
-    BolDownloaded,
-    DocumentRestoreRequested,
-    DocumentAdopted,
-    PdfsMigrated,
-    BolsImported,
-    BolPreviewed,
-    /// Stored: with a BOL, or in the inbox (the detail says why).
-    DocumentUploaded,
-    DocumentRejected,
-    /// Out of the inbox, to a BOL.
-    DocumentFiled,
-    /// Taken away from its BOL, back into the inbox.
-    DocumentUnfiled,
-    DocumentDiscarded,
-    /// Out of the bin, into the inbox.
-    DocumentRestored,
-    AccessDenied,
+macro_rules! actions {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $label:literal,)*) => {
+        /// What was done. The names are those of every export and never change.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Action {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Action {
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// For people.
+            pub fn label(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $label,)*
+                }
+            }
+        }
+    };
 }
 
-impl Action {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LoginSucceeded => "LOGIN_SUCCEEDED",
-            Self::LoginFailed => "LOGIN_FAILED",
-            Self::LoginBlocked => "LOGIN_BLOCKED",
-            Self::Logout => "LOGOUT",
-            Self::PasswordChanged => "PASSWORD_CHANGED",
-            Self::SessionRevoked => "SESSION_REVOKED",
-            Self::UserInvited => "USER_INVITED",
-            Self::UserDisabled => "USER_DISABLED",
-            Self::UserEnabled => "USER_ENABLED",
-            Self::UserChanged => "USER_CHANGED",
-            Self::PasswordResetRequested => "PASSWORD_RESET_REQUESTED",
-            Self::MembershipChanged => "MEMBERSHIP_CHANGED",
-            Self::NoticesChanged => "NOTICES_CHANGED",
-            Self::CustomerCreated => "CUSTOMER_CREATED",
-            Self::CustomerChanged => "CUSTOMER_CHANGED",
-            Self::ReminderSent => "REMINDER_SENT",
-            Self::SeeAsStarted => "SEE_AS_STARTED",
-            Self::SeenAs => "SEEN_AS",
-            Self::SeeAsEnded => "SEE_AS_ENDED",
-            Self::ListChanged => "LIST_CHANGED",
-            Self::SettingsChanged => "SETTINGS_CHANGED",
-            Self::BolCreated => "BOL_CREATED",
-            Self::BolAssigned => "BOL_ASSIGNED",
-            Self::BolVoided => "BOL_VOIDED",
-            Self::BolWeighed => "BOL_WEIGHED",
-            Self::BolViewed => "BOL_VIEWED",
-            Self::BolDownloaded => "BOL_DOWNLOADED",
-            Self::DocumentRestoreRequested => "DOCUMENT_RESTORE_REQUESTED",
-            Self::DocumentAdopted => "DOCUMENT_ADOPTED",
-            Self::PdfsMigrated => "PDFS_MIGRATED",
-            Self::BolsImported => "BOLS_IMPORTED",
-            Self::BolPreviewed => "BOL_PREVIEWED",
-            Self::DocumentUploaded => "DOCUMENT_UPLOADED",
-            Self::DocumentRejected => "DOCUMENT_REJECTED",
-            Self::DocumentFiled => "DOCUMENT_FILED",
-            Self::DocumentUnfiled => "DOCUMENT_UNFILED",
-            Self::DocumentDiscarded => "DOCUMENT_DISCARDED",
-            Self::DocumentRestored => "DOCUMENT_RESTORED",
-            Self::AccessDenied => "ACCESS_DENIED",
-        }
+actions! {
+    LoginSucceeded "LOGIN_SUCCEEDED" "Logged in",
+    LoginFailed "LOGIN_FAILED" "Log-in failed",
+    LoginBlocked "LOGIN_BLOCKED" "Log-in held back",
+    Logout "LOGOUT" "Logged out",
+    PasswordChanged "PASSWORD_CHANGED" "Password changed",
+    SessionRevoked "SESSION_REVOKED" "Session ended",
+    UserInvited "USER_INVITED" "User invited",
+    UserDisabled "USER_DISABLED" "User disabled",
+    UserEnabled "USER_ENABLED" "User enabled",
+    /// Name of a user.
+    UserChanged "USER_CHANGED" "User changed",
+    PasswordResetRequested "PASSWORD_RESET_REQUESTED" "Link for a forgotten password asked for",
+    /// A user joins or leaves a company, or becomes or stops being its administrator.
+    MembershipChanged "MEMBERSHIP_CHANGED" "Membership changed",
+    /// What somebody wants to be told by mail.
+    NoticesChanged "NOTICES_CHANGED" "Choice of mail changed",
+    CustomerCreated "CUSTOMER_CREATED" "Customer created",
+    /// Name, address, state, ship-tos, reminders or extra addresses of a customer.
+    CustomerChanged "CUSTOMER_CHANGED" "Customer changed",
+    ReminderSent "REMINDER_SENT" "Customer reminded",
+    /// Somebody of the office begins to look as a customer, looks at a page, and stops.
+    SeeAsStarted "SEE_AS_STARTED" "Began to look as a customer",
+    SeenAs "SEEN_AS" "Looked as a customer",
+    SeeAsEnded "SEE_AS_ENDED" "Stopped looking as a customer",
+    /// A list of the office: products, lots, carriers, trucks.
+    ListChanged "LIST_CHANGED" "List changed",
+    SettingsChanged "SETTINGS_CHANGED" "Settings changed",
+    BolCreated "BOL_CREATED" "BOL issued",
+    BolAssigned "BOL_ASSIGNED" "BOL assigned",
+    BolVoided "BOL_VOIDED" "BOL voided",
+    BolWeighed "BOL_WEIGHED" "Official weight entered",
+    BolViewed "BOL_VIEWED" "BOL looked at",
+    BolDownloaded "BOL_DOWNLOADED" "Link to a document issued",
+    DocumentRestoreRequested "DOCUMENT_RESTORE_REQUESTED" "Document asked for from the archive",
+    DocumentMended "DOCUMENT_MENDED" "Missing object put back",
+    DocumentAdopted "DOCUMENT_ADOPTED" "Document found in the storage",
+    PdfsMigrated "PDFS_MIGRATED" "PDF moved to the bucket",
+    BolsImported "BOLS_IMPORTED" "BOLs imported",
+    BolPreviewed "BOL_PREVIEWED" "Link to look at a document issued",
+    /// Stored: with a BOL, or in the inbox (the detail says why).
+    DocumentUploaded "DOCUMENT_UPLOADED" "Document stored",
+    DocumentRejected "DOCUMENT_REJECTED" "Document rejected",
+    /// Out of the inbox, to a BOL.
+    DocumentFiled "DOCUMENT_FILED" "Document filed",
+    /// Taken away from its BOL, back into the inbox.
+    DocumentUnfiled "DOCUMENT_UNFILED" "Document taken back from a BOL",
+    DocumentDiscarded "DOCUMENT_DISCARDED" "Document put into the bin",
+    /// Out of the bin, into the inbox.
+    DocumentRestored "DOCUMENT_RESTORED" "Document taken out of the bin",
+    AuditViewed "AUDIT_VIEWED" "Log read",
+    AccessDenied "ACCESS_DENIED" "Access denied",
+}
+
+impl std::str::FromStr for Action {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL.iter().copied().find(|action| action.as_str() == name).ok_or(())
     }
 }
 
@@ -118,6 +107,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: [Self; 3] = [Self::Success, Self::Denied, Self::Failed];
+
+    /// For people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Success => "Done",
+            Self::Denied => "Denied",
+            Self::Failed => "Failed",
+        }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",

@@ -3,8 +3,9 @@
 mod columns;
 mod companies;
 
-use std::collections::HashSet;
-use std::io::Read;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::{self, Read, Seek};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
@@ -17,7 +18,7 @@ use self::companies::Companies;
 use super::bol::NewBol;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::csv_file;
-use crate::db::schema::bols;
+use crate::db::schema::{bol_counters, bols};
 use crate::db::{Database, DbError};
 
 /// Rows an INSERT: 40 columns each, and a statement has at most 65,535 parameters.
@@ -75,45 +76,44 @@ pub enum ImportError {
     Db(#[from] DbError),
 }
 
-/// `origin` is who asks, on the log.
+/// The file is read twice: once to see whether every line is right, which waits for whoever writes it; and once more, at
+/// once, inside the transaction. `origin` is who asks, on the log.
 pub async fn import<R: Read>(
     db: &Database,
-    file: R,
+    mut file: R,
     wishes: Wishes,
     prefix: &str,
     origin: &Origin,
 ) -> Result<Report, ImportError> {
-    let mut reader = csv_file::reader(file).map_err(|error| ImportError::File(error.to_string()))?;
-    let header = reader.headers().map_err(|error| ImportError::File(error.to_string()))?.clone();
-    let (columns, ignored_columns) = Columns::new(&header).map_err(ImportError::File)?;
-    let mut report = Report { ignored_columns, ..Report::default() };
+    let unreadable = |error: io::Error| ImportError::File(error.to_string());
+    let mut whole = tempfile::tempfile().map_err(unreadable)?;
+    io::copy(&mut file, &mut whole).map_err(unreadable)?;
+    let mut report = Report::default();
+    let years = read(&whole, prefix, &mut report)?;
     let done = db
         .transaction(async |connection: &mut AsyncPgConnection| {
             // Nobody is mailed about what is years old.
             diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
+            // The counters before the BOLs, as everybody who issues one: nobody takes a number of the file meanwhile.
+            hold_counters(connection, &years).await?;
             let mut import = Import {
                 wishes,
                 companies: Companies::load(connection).await?,
-                seen: HashSet::new(),
                 batch: Vec::new(),
                 report: &mut report,
             };
+            let (columns, mut reader) = open(&whole).map_err(|error| deserialization(&error))?;
             for record in reader.records() {
-                let line = match record {
-                    Ok(record) if record.iter().all(str::is_empty) => continue,
-                    Ok(record) => columns.read(&record, prefix),
-                    Err(error) => {
-                        let line = error.position().map_or(0, csv::Position::line);
-                        import.report.lines += 1;
-                        import.report.wrong(line, told(&error));
-                        continue;
-                    }
-                };
-                import.report.lines += 1;
-                import.line(connection, line).await?;
+                // What is wrong was said.
+                let Ok(record) = record else { continue };
+                if !record.iter().all(str::is_empty)
+                    && let Ok(line) = columns.read(&record, prefix)
+                {
+                    import.line(connection, line).await?;
+                }
             }
             import.flush(connection).await?;
-            import.finish(connection, origin).await?;
+            import.finish(connection, origin, &years).await?;
             let keep = report.error_count == 0 && !wishes.dry_run;
             if keep { Ok(()) } else { Err(diesel::result::Error::RollbackTransaction) }
         })
@@ -122,6 +122,62 @@ pub async fn import<R: Read>(
         Ok(()) | Err(DbError::Query(diesel::result::Error::RollbackTransaction)) => Ok(report),
         Err(error) => Err(error.into()),
     }
+}
+
+fn deserialization(error: &ImportError) -> diesel::result::Error {
+    diesel::result::Error::DeserializationError(error.to_string().into())
+}
+
+/// From the beginning.
+fn open(file: &File) -> Result<(Columns, csv::Reader<impl Read>), ImportError> {
+    let unreadable = |error: io::Error| ImportError::File(error.to_string());
+    let mut file = file.try_clone().map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    let mut reader = csv_file::reader(io::BufReader::new(file)).map_err(unreadable)?;
+    let header = reader.headers().map_err(|error| ImportError::File(error.to_string()))?.clone();
+    let columns = Columns::new(&header).map_err(ImportError::File)?;
+    Ok((columns, reader))
+}
+
+/// Every line by itself, and all together: no number twice. Gives the years, with the highest number of each.
+fn read(file: &File, prefix: &str, report: &mut Report) -> Result<BTreeMap<i32, i32>, ImportError> {
+    let (columns, mut reader) = open(file)?;
+    report.ignored_columns = columns.ignored.clone();
+    let (mut seen, mut years) = (HashSet::new(), BTreeMap::new());
+    for record in reader.records() {
+        let line = match record {
+            Ok(record) if record.iter().all(str::is_empty) => continue,
+            Ok(record) => columns.read(&record, prefix),
+            Err(error) => Err(vec![(error.position().map_or(0, csv::Position::line), told(&error))]),
+        };
+        report.lines += 1;
+        match line {
+            Ok(Line { at, number, .. }) => {
+                if !seen.insert((number.year(), number.seq())) {
+                    report.wrong(at, format!("{number} is in the file twice"));
+                }
+                let highest = years.entry(number.year()).or_insert(number.seq());
+                *highest = number.seq().max(*highest);
+            }
+            Err(wrong) => wrong.into_iter().for_each(|(line, message)| report.wrong(line, message)),
+        }
+    }
+    Ok(years)
+}
+
+/// At least as far as the file goes; locked until the transaction ends.
+async fn hold_counters(connection: &mut AsyncPgConnection, years: &BTreeMap<i32, i32>) -> QueryResult<()> {
+    let (years, highest): (Vec<i32>, Vec<i32>) = years.iter().unzip();
+    diesel::sql_query(
+        "INSERT INTO bol_counters AS c (year, last_seq) SELECT year, greatest(seq, (SELECT max(number_seq) FROM bols WHERE number_year = year)) \
+         FROM unnest($1, $2) AS file (year, seq) ORDER BY year \
+         ON CONFLICT (year) DO UPDATE SET last_seq = greatest(c.last_seq, excluded.last_seq)",
+    )
+    .bind::<Array<Integer>, _>(years)
+    .bind::<Array<Integer>, _>(highest)
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 /// The reader's words are about bytes.
@@ -138,31 +194,14 @@ fn told(error: &csv::Error) -> String {
 struct Import<'a> {
     wishes: Wishes,
     companies: Companies,
-    /// Year and running number of each BOL in the file.
-    seen: HashSet<(i32, i32)>,
     /// With the line of each.
     batch: Vec<(u64, NewBol)>,
     report: &'a mut Report,
 }
 
 impl Import<'_> {
-    async fn line(
-        &mut self,
-        connection: &mut AsyncPgConnection,
-        line: Result<Line, Vec<(u64, String)>>,
-    ) -> QueryResult<()> {
-        let line = match line {
-            Ok(line) => line,
-            Err(wrong) => {
-                wrong.into_iter().for_each(|(line, message)| self.report.wrong(line, message));
-                return Ok(());
-            }
-        };
-        let Line { at, number, customer, mut printed, official_weight_lb, issued_by, void, .. } = line;
-        if !self.seen.insert((number.year(), number.seq())) {
-            self.report.wrong(at, format!("{number} is in the file twice"));
-            return Ok(());
-        }
+    async fn line(&mut self, connection: &mut AsyncPgConnection, line: Line) -> QueryResult<()> {
+        let Line { at, number, customer, mut printed, official_weight_lb, issued_by, void } = line;
         let company = match self.companies.find(connection, &customer, self.wishes.create_customers).await? {
             Ok(company) => company,
             Err(message) => {
@@ -222,25 +261,25 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The counters, and the event.
-    async fn finish(&mut self, connection: &mut AsyncPgConnection, origin: &Origin) -> QueryResult<()> {
+    /// Where the counters stand, and the events.
+    async fn finish(
+        &mut self,
+        connection: &mut AsyncPgConnection,
+        origin: &Origin,
+        years: &BTreeMap<i32, i32>,
+    ) -> QueryResult<()> {
         self.report.created = self.companies.created();
         self.report.errors.sort_by_key(|wrong| wrong.line);
         if self.report.error_count > 0 {
             self.report.imported = 0;
             return Ok(());
         }
-        let years: HashSet<i32> = self.seen.iter().map(|(year, _)| *year).collect();
-        let highest: Vec<Highest> = diesel::sql_query(
-            "INSERT INTO bol_counters AS c (year, last_seq) \
-             SELECT number_year, max(number_seq) FROM bols WHERE number_year = ANY ($1) GROUP BY number_year \
-             ON CONFLICT (year) DO UPDATE SET last_seq = greatest(c.last_seq, excluded.last_seq) RETURNING year, last_seq",
-        )
-        .bind::<Array<Integer>, _>(years.into_iter().collect::<Vec<_>>())
-        .load(connection)
-        .await?;
-        self.report.highest = highest.into_iter().map(|highest| (highest.year, highest.last_seq)).collect();
-        self.report.highest.sort_unstable();
+        self.report.highest = bol_counters::table
+            .filter(bol_counters::year.eq_any(years.keys().copied().collect::<Vec<_>>()))
+            .order(bol_counters::year)
+            .select((bol_counters::year, bol_counters::last_seq))
+            .load(connection)
+            .await?;
         for (id, code, name) in self.companies.created_with_ids() {
             let event = Event::new(Action::CustomerCreated, Outcome::Success, Actor::COMMAND_LINE, origin);
             let event = event.about(id, code).detail(json!({"code": code, "name": name, "by": "import"}));
@@ -251,14 +290,6 @@ impl Import<'_> {
                             "customers_created": self.report.created.len()});
         audit::record(connection, &event.detail(detail)).await
     }
-}
-
-#[derive(QueryableByName)]
-struct Highest {
-    #[diesel(sql_type = Integer)]
-    year: i32,
-    #[diesel(sql_type = Integer)]
-    last_seq: i32,
 }
 
 /// Which of these running numbers are taken, and by which BOL.

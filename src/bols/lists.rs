@@ -116,6 +116,11 @@ fn broken(constraint: &str) -> Option<(&'static str, &'static str)> {
 pub struct Messages(Vec<(&'static str, String)>);
 
 impl Messages {
+    /// Each field with its message.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(field, message)| (*field, message.as_str()))
+    }
+
     /// The message beside a field, or nothing.
     pub fn of(&self, field: &str) -> &str {
         self.0.iter().find(|(name, _)| *name == field).map_or("", |(_, message)| message.as_str())

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, database_url, serve};
+use super::{Failure, database_url, printable, serve};
 use crate::audit::Origin;
 use crate::bols::import::{self, ImportError, Report, Wishes};
 use crate::config::Config;
@@ -49,10 +49,10 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
 
 fn tell(report: &Report, dry_run: bool) -> Result<(), Failure> {
     if !report.ignored_columns.is_empty() {
-        eprintln!("columns that say nothing here: {}", report.ignored_columns.join(", "));
+        eprintln!("columns that say nothing here: {}", printable(&report.ignored_columns.join(", ")));
     }
     for wrong in &report.errors {
-        println!("line {}: {}", wrong.line, wrong.message);
+        println!("line {}: {}", wrong.line, printable(&wrong.message));
     }
     if report.error_count > 0 {
         let told = report.errors.len() as u64;
@@ -63,7 +63,7 @@ fn tell(report: &Report, dry_run: bool) -> Result<(), Failure> {
         )));
     }
     for (code, name) in &report.created {
-        println!("{} customer {code} ({name})", if dry_run { "would create" } else { "created" });
+        println!("{} customer {code} ({})", if dry_run { "would create" } else { "created" }, printable(name));
     }
     let verb = if dry_run { "would import" } else { "imported" };
     let skipped = match report.skipped {

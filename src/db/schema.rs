@@ -154,6 +154,7 @@ diesel::table! {
         pending_customer -> Nullable<Int8>,
         discarded_at -> Nullable<Timestamptz>,
         discarded_by -> Text,
+        pending_tried_at -> Nullable<Timestamptz>,
     }
 }
 

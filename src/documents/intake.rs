@@ -9,6 +9,9 @@ pub mod journal;
 mod mapping;
 mod name;
 
+use diesel::result::QueryResult;
+use diesel::sql_types::BigInt;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use self::claim::{Claim, Claimed};
@@ -148,32 +151,46 @@ pub struct Intake<'a> {
 /// What examining a file came to: it is fit to be kept, or why it isn't.
 pub type Examined = Result<Findings, String>;
 
-impl Intake<'_> {
-    /// Scans it for viruses, if there is a scanner, and looks into it.
-    pub async fn examine(&self, spooled: &Spooled) -> Result<Examined, IntakeError> {
-        if spooled.size == 0 {
-            return Ok(Err(Fault::Empty.reason().into()));
-        }
-        if let Some(address) = self.clamd {
-            match clamd::scan(address, &spooled.file).await {
-                Ok(clamd::Scan::Clean) => {}
-                Ok(clamd::Scan::Infected(name)) => {
-                    return Ok(Err(format!("The virus scanner found {name} in it. Tell whoever sent it.")));
-                }
-                Ok(clamd::Scan::TooLarge) => {
-                    return Ok(Err(
-                        "It is larger than the virus scanner takes. Split it, or have clamd's StreamMaxLength raised."
-                            .into(),
-                    ));
-                }
-                Err(error) => return Err(IntakeError::Unavailable(format!("clamd: {error}"))),
+/// Scans it for viruses, if there is a scanner, and looks into it.
+pub(super) async fn examined(
+    clamd: Option<&ClamdAddress>,
+    examiner: &Examiner,
+    spooled: &Spooled,
+) -> Result<Examined, IntakeError> {
+    if spooled.size == 0 {
+        return Ok(Err(Fault::Empty.reason().into()));
+    }
+    if let Some(address) = clamd {
+        match clamd::scan(address, &spooled.file).await {
+            Ok(clamd::Scan::Clean) => {}
+            Ok(clamd::Scan::Infected(name)) => {
+                return Ok(Err(format!("The virus scanner found {name} in it. Tell whoever sent it.")));
             }
+            Ok(clamd::Scan::TooLarge) => {
+                return Ok(Err(
+                    "It is larger than the virus scanner takes. Split it, or have clamd's StreamMaxLength raised."
+                        .into(),
+                ));
+            }
+            Err(error) => return Err(IntakeError::Unavailable(format!("clamd: {error}"))),
         }
-        match self.examiner.examine(&spooled.file).await {
-            Ok(findings) => Ok(Ok(findings)),
-            Err(ExamineError::Fault(fault)) => Ok(Err(fault.reason().into())),
-            Err(ExamineError::Unavailable(error)) => Err(IntakeError::Unavailable(error.to_string())),
-        }
+    }
+    match examiner.examine(&spooled.file).await {
+        Ok(findings) => Ok(Ok(findings)),
+        Err(ExamineError::Fault(fault)) => Ok(Err(fault.reason().into())),
+        Err(ExamineError::Unavailable(error)) => Err(IntakeError::Unavailable(error.to_string())),
+    }
+}
+
+/// Of several who bring the same bytes one goes on at a time, until the transaction ends.
+pub(super) async fn take_turns(connection: &mut AsyncPgConnection, sha256: &[u8; 32]) -> QueryResult<()> {
+    let turn = i64::from_be_bytes(sha256[..8].try_into().unwrap_or_default());
+    diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(turn).execute(connection).await.map(drop)
+}
+
+impl Intake<'_> {
+    pub async fn examine(&self, spooled: &Spooled) -> Result<Examined, IntakeError> {
+        examined(self.clamd, self.examiner, spooled).await
     }
 
     /// Brings an examined file to its BOL, or into the inbox.

@@ -140,15 +140,18 @@ impl Desk<'_> {
     ) -> LinkError {
         if readable == Readable::Archived {
             event.action = Action::DocumentRestoreRequested.as_str();
+            let recorded = scope::record(self.db, reach, async |connection: &AsyncPgConnection| {
+                audit::record_link(&event, asked, reach.companies(), connection).await
+            });
+            // It costs money: on record first, as a link is.
+            match recorded.await {
+                Ok(Some(_)) => {}
+                Ok(None) => return LinkError::NotFound,
+                Err(error) => return error.into(),
+            }
             if let Err(error) = self.storage.restore(&key).await {
                 let recorded = self.record_failure(reach, event, asked, &error.to_string()).await;
                 return recorded.err().map_or(error.into(), LinkError::from);
-            }
-            let recorded = scope::record(self.db, reach, async |connection: &AsyncPgConnection| {
-                audit::record_link(&event, asked, reach.companies(), connection).await.map(drop)
-            });
-            if let Err(error) = recorded.await {
-                return error.into();
             }
         }
         LinkError::BeingRestored(key.to_string())

@@ -6,7 +6,10 @@
 mod source;
 
 use chrono::NaiveDate;
+use diesel::dsl::{not, sql};
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::stream::{self, StreamExt};
 use serde_json::json;
@@ -112,12 +115,28 @@ struct Known {
     size_bytes: i64,
 }
 
+/// The PDF that a BOL was issued with: the lowest version there is.
+fn is_first_pdf() -> SqlLiteral<Bool> {
+    sql(
+        "documents.kind = 'bol' AND documents.version = (SELECT min(version) FROM documents first WHERE first.bol_id = documents.bol_id \
+         AND first.kind = 'bol')",
+    )
+}
+
 /// An object to be: where its bytes may lie, and what they must be.
 struct Wanted<'a> {
     name: String,
     key: ObjectKey,
     places: Vec<String>,
     known: Option<&'a Known>,
+}
+
+/// Of an object whose row is to be written.
+#[derive(Clone, Copy)]
+struct Bytes<'a> {
+    sha256: [u8; 32],
+    size: u64,
+    from: &'a str,
 }
 
 impl Migration<'_> {
@@ -139,11 +158,17 @@ impl Migration<'_> {
                 report(moved);
             }
         }
-        let mut after = 0;
+        let mut after = (0, false);
         loop {
             let page = self.others(after).await?;
-            let Some(last) = page.last() else { break };
-            after = last.id;
+            let Some(last) = page.last() else {
+                if after.1 {
+                    break;
+                }
+                after = (0, true);
+                continue;
+            };
+            after.0 = last.id;
             let mut moving = stream::iter(&page).map(|known| self.other(known)).buffered(AT_ONCE);
             while let Some(moved) = moving.next().await {
                 of_others.count(&moved.fate);
@@ -157,10 +182,9 @@ impl Migration<'_> {
     }
 
     async fn bols(&self, (year, seq): (i32, i32)) -> DbResult<Vec<Bol>> {
-        let first = documents::kind.eq(Kind::Bol.as_str()).and(documents::version.eq(1));
         let behind = bols::number_year.gt(year).or(bols::number_year.eq(year).and(bols::number_seq.gt(seq)));
         let rows = bols::table
-            .left_join(documents::table.on(documents::bol_id.eq(bols::id.nullable()).and(first)))
+            .left_join(documents::table.on(documents::bol_id.eq(bols::id.nullable()).and(is_first_pdf())))
             .filter(behind)
             .order((bols::number_year, bols::number_seq))
             .limit(PAGE)
@@ -177,20 +201,29 @@ impl Migration<'_> {
         Ok(rows)
     }
 
-    /// Everything else that the portal stored: newer versions, tickets, what waits in the inbox.
-    async fn others(&self, after: i64) -> DbResult<Vec<Known>> {
-        let is_first =
-            documents::kind.eq(Kind::Bol.as_str()).and(documents::version.eq(1)).and(documents::bol_id.is_not_null());
-        let rows = documents::table
-            .filter(documents::id.gt(after))
+    /// Everything else that the portal stored: newer versions, tickets, what waits in the inbox, and the objects under which
+    /// documents arrived there.
+    async fn others(&self, (after, is_arrived): (i64, bool)) -> DbResult<Vec<Known>> {
+        let mut connection = self.db.get().await?;
+        let rows = documents::table.filter(documents::id.gt(after)).order(documents::id).limit(PAGE);
+        if is_arrived {
+            return Ok(rows
+                .filter(documents::arrived_key.is_not_null())
+                .select((
+                    documents::id,
+                    documents::arrived_key.assume_not_null(),
+                    documents::sha256,
+                    documents::size_bytes,
+                ))
+                .load(&mut connection)
+                .await?);
+        }
+        Ok(rows
             .filter(documents::state.eq("stored"))
-            .filter(diesel::dsl::not(is_first))
-            .order(documents::id)
-            .limit(PAGE)
+            .filter(documents::bol_id.is_null().or(not(is_first_pdf())))
             .select((documents::id, documents::object_key, documents::sha256, documents::size_bytes))
-            .load(&mut *self.db.get().await?)
-            .await?;
-        Ok(rows)
+            .load(&mut connection)
+            .await?)
     }
 
     async fn bol(&self, bol: &Bol) -> Moved {
@@ -242,11 +275,12 @@ impl Migration<'_> {
 
     async fn bring(&self, wanted: &Wanted<'_>, bol: Option<&Bol>) -> Result<Fate, String> {
         let there = self.bucket.look(&wanted.key).await.map_err(|error| error.to_string())?;
-        let Some(local) = self.source.find(&wanted.places).await? else {
-            return Ok(match (there, wanted.known) {
-                (Some(there), Some(known)) if there.size == known.size_bytes.unsigned_abs() => Fate::OnlyThere,
-                _ => Fate::Missing,
-            });
+        let expected = wanted.known.map(|known| known.sha256.as_slice());
+        let Some(local) = self.source.find(&wanted.places, expected).await? else {
+            return match there {
+                Some(there) => self.only_there(wanted, there, bol).await,
+                None => Ok(Fate::Missing),
+            };
         };
         if let Some(known) = wanted.known.filter(|known| known.sha256 != local.sha256) {
             return Err(format!("{} isn't the file that document {} was stored as (SHA-256)", local.place, known.id));
@@ -260,16 +294,42 @@ impl Migration<'_> {
             None => self.upload(wanted, &local).await?,
         };
         if !self.dry_run {
-            self.note(wanted, &local, bol, &fate).await.map_err(|error| error.to_string())?;
+            let bytes = Bytes { sha256: local.sha256, size: local.size, from: &local.place };
+            self.note(wanted, bytes, bol, &fate).await.map_err(|error| error.to_string())?;
         }
         Ok(fate)
+    }
+
+    /// The bucket has it and the folder doesn't: moved before, or the old system put it there itself. Then it has no row yet.
+    async fn only_there(&self, wanted: &Wanted<'_>, there: Found, bol: Option<&Bol>) -> Result<Fate, String> {
+        match wanted.known {
+            Some(known) if there.size != known.size_bytes.unsigned_abs() => {
+                return Err(format!(
+                    "{} has {} bytes in the bucket, and {} on record",
+                    wanted.key, there.size, known.size_bytes
+                ));
+            }
+            Some(_) => {}
+            None if there.size == 0 => return Err(format!("{} is empty in the bucket", wanted.key)),
+            None if self.dry_run => {}
+            None => {
+                let sha256 = match there.sha256 {
+                    Some(sha256) => sha256,
+                    None => self.bucket.hash(&wanted.key).await.map_err(|error| error.to_string())?,
+                };
+                let bytes = Bytes { sha256, size: there.size, from: "the bucket" };
+                self.note(wanted, bytes, bol, &Fate::OnlyThere).await.map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(Fate::OnlyThere)
     }
 
     async fn is_same(&self, wanted: &Wanted<'_>, local: &Local, there: Found) -> Result<bool, String> {
         match there.sha256 {
             _ if there.size != local.size => Ok(false),
             Some(sha256) => Ok(sha256 == local.sha256),
-            None if self.skip_existing => Ok(true),
+            // What has no row yet gets one with this very checksum.
+            None if self.skip_existing && wanted.known.is_some() => Ok(true),
             None => Ok(self.bucket.hash(&wanted.key).await.map_err(|error| error.to_string())? == local.sha256),
         }
     }
@@ -288,14 +348,15 @@ impl Migration<'_> {
                 }
                 Err(error) => error,
             };
-            let Some(pause) = pauses.next() else { return Err(error.to_string()) };
+            let is_passing = matches!(&error, StorageError::Unavailable(trouble) if trouble.cause.is_passing());
+            let Some(pause) = pauses.next().filter(|_| is_passing) else { return Err(error.to_string()) };
             tracing::warn!(%error, name = wanted.name, "tried again in {} s", pause.as_secs_f32());
             sleep(*pause).await;
         }
     }
 
     /// The row of a PDF that has none, and the event.
-    async fn note(&self, wanted: &Wanted<'_>, local: &Local, bol: Option<&Bol>, fate: &Fate) -> DbResult<()> {
+    async fn note(&self, wanted: &Wanted<'_>, bytes: Bytes<'_>, bol: Option<&Bol>, fate: &Fate) -> DbResult<()> {
         let is_new = wanted.known.is_none();
         if !is_new && *fate != Fate::Uploaded {
             return Ok(());
@@ -306,12 +367,12 @@ impl Migration<'_> {
                 diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
                 let id = match (wanted.known, bol) {
                     (Some(known), _) => known.id,
-                    (None, Some(bol)) => self.insert(connection, wanted, local, bol).await?,
+                    (None, Some(bol)) => self.insert(connection, wanted, bytes, bol).await?,
                     (None, None) => return Ok(()),
                 };
                 let (subject, origin) = (Subject::find(connection, id).await?, Origin::command_line());
                 let event = subject.event(Action::PdfsMigrated, Actor::COMMAND_LINE, &origin);
-                let detail = json!({"from": local.place, "found_there": *fate == Fate::Exists});
+                let detail = json!({"from": bytes.from, "found_there": *fate != Fate::Uploaded});
                 audit::record(connection, &event.detail(detail)).await
             })
             .await
@@ -321,7 +382,7 @@ impl Migration<'_> {
         &self,
         connection: &mut AsyncPgConnection,
         wanted: &Wanted<'_>,
-        local: &Local,
+        bytes: Bytes<'_>,
         bol: &Bol,
     ) -> QueryResult<i64> {
         let new = NewDocument {
@@ -330,8 +391,8 @@ impl Migration<'_> {
             version: 1,
             object_key: wanted.key.to_string(),
             file_name: wanted.key.file_name().into(),
-            sha256: local.sha256.to_vec(),
-            size_bytes: i64::try_from(local.size).unwrap_or(i64::MAX),
+            sha256: bytes.sha256.to_vec(),
+            size_bytes: i64::try_from(bytes.size).unwrap_or(i64::MAX),
             state: "stored",
             // It was stored when the truck left, as far as anybody knows.
             stored_at: bol.bol_date.and_hms_opt(12, 0, 0).map(|noon| noon.and_utc()),

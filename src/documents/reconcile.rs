@@ -20,6 +20,8 @@ pub use mend::{Adopted, Adopter, Mended, mend};
 const UNDER_WAY: TimeDelta = TimeDelta::minutes(15);
 /// A pending row that is older should have been settled.
 const STUCK: TimeDelta = TimeDelta::hours(1);
+/// So many in a row that can't be looked into, and it is the storage.
+const MOST_UNREADABLE: usize = 50;
 /// Where other parts of the program keep what is no document.
 const NOT_DOCUMENTS: [&str; 2] = ["audit/", crate::storage::CHECKS];
 
@@ -67,6 +69,8 @@ pub enum Difference {
         found: u64,
     },
     Checksum(Expected),
+    /// The storage has it, and doesn't give it; with its reason.
+    Unreadable(Expected, String),
     /// On its way for more than an hour.
     Stuck(Expected),
 }
@@ -78,6 +82,7 @@ impl Difference {
             Self::Missing(expected)
             | Self::Size { expected, .. }
             | Self::Checksum(expected)
+            | Self::Unreadable(expected, _)
             | Self::Stuck(expected) => &expected.key,
         }
     }
@@ -89,6 +94,7 @@ impl Difference {
             Self::Orphan { .. } => "orphan",
             Self::Size { .. } => "size",
             Self::Checksum(_) => "checksum",
+            Self::Unreadable(..) => "unread",
             Self::Stuck(_) => "pending",
         }
     }

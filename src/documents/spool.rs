@@ -1,7 +1,7 @@
 //! Files on their way in. They have no name: whatever ends the process, the disk is free again.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::storage::{Content, ObjectKey, Storage, StorageError};
+use crate::storage::{self, Content, ObjectKey, Storage, StorageError};
 
 /// Of each file on its way, in memory.
 const BUFFER: usize = 128 * 1024;
@@ -85,6 +85,20 @@ impl Spool {
         }
         to.flush().await?;
         Ok(Spooled { file, size, sha256: hash.finalize().into() })
+    }
+
+    /// An object of the storage with what its bytes come to.
+    pub async fn bring(&self, storage: &Storage, key: &ObjectKey) -> Result<Spooled, StorageError> {
+        let file = self.fetch(storage, key).await?;
+        let read = file.clone();
+        let hashed = tokio::task::spawn_blocking(move || {
+            let mut file = read.try_clone()?;
+            file.rewind()?;
+            storage::digest(file)
+        });
+        let hashed: io::Result<(u64, [u8; 32])> = hashed.await.map_err(StorageError::unavailable)?;
+        let (size, sha256) = hashed.map_err(StorageError::unavailable)?;
+        Ok(Spooled { file, size, sha256 })
     }
 
     /// An object of the storage, for looking at or storing it elsewhere.

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::pending::{Finished, Pending, attempt, finish, lock_bol, take_back};
+use super::pending::{Finished, Pending, finish, lock_bol, take_back};
 use crate::audit::{self, Action, Actor, Origin};
 use crate::clock::Clock;
 use crate::db::schema::{documents, users};
-use crate::db::{Database, DbError, try_alone};
+use crate::db::{Database, DbError, DbResult, try_alone};
 use crate::storage::{ObjectKey, Storage, StorageError};
 
 /// Longer than the longest upload takes with all its attempts.
 const GIVEN_UP: TimeDelta = TimeDelta::minutes(15);
 const SWEEP: Duration = Duration::from_secs(60);
-const AT_ONCE: i64 = 50;
 
 /// Held by the process that sweeps.
 const SWEEPING: i64 = 0x7072_696d_6502;
@@ -30,8 +30,8 @@ pub async fn sweep(db: Database, storage: Storage, clock: Clock) {
     loop {
         sleep(SWEEP).await;
         match sweep_alone(&db, &storage, &clock).await {
-            Ok(0) => {}
-            Ok(settled) => tracing::info!(settled, "uploads that were interrupted are settled"),
+            Ok(Swept { settled: 0, .. }) => {}
+            Ok(Swept { settled, left }) => tracing::info!(settled, left, "uploads that were interrupted are settled"),
             Err(error) => tracing::warn!(%error, "interrupted uploads could not be settled"),
         }
     }
@@ -52,40 +52,66 @@ impl From<diesel::result::Error> for SweepError {
 }
 
 /// Nothing, while another process is at it.
-async fn sweep_alone(db: &Database, storage: &Storage, clock: &Clock) -> Result<usize, SweepError> {
+async fn sweep_alone(db: &Database, storage: &Storage, clock: &Clock) -> Result<Swept, SweepError> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !try_alone(connection, SWEEPING).await? {
-            return Ok(Ok(0));
+            return Ok(Ok(Swept::default()));
         }
         // Boxed: the compiler gives up on so many layers.
-        Ok(timeout(WITHIN, Box::pin(sweep_once(db, storage, clock))).await.unwrap_or(Ok(0)))
+        Ok(Box::pin(sweep_within(db, storage, clock, WITHIN)).await)
     })
     .await?
 }
 
-/// How many were settled.
-pub async fn sweep_once(db: &Database, storage: &Storage, clock: &Clock) -> Result<usize, SweepError> {
-    let old: Vec<i64> = documents::table
-        .filter(documents::state.eq("pending"))
-        .filter(documents::pending_at.lt(clock.now() - GIVEN_UP))
-        .order(documents::pending_at)
-        .limit(AT_ONCE)
-        .select(documents::id)
-        .load(&mut *db.get().await?)
-        .await?;
-    let mut settled = 0;
-    for id in old {
-        match settle(db, storage, clock, id).await {
-            Ok(done) => settled += usize::from(done),
-            Err(error) => {
+/// What became of those that were tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub settled: usize,
+    /// Not now: they are tried again after a while.
+    pub left: usize,
+}
+
+/// All that are due, one after the other.
+pub async fn sweep_once(db: &Database, storage: &Storage, clock: &Clock) -> Result<Swept, SweepError> {
+    sweep_within(db, storage, clock, Duration::from_secs(3600)).await
+}
+
+async fn sweep_within(db: &Database, storage: &Storage, clock: &Clock, within: Duration) -> Result<Swept, SweepError> {
+    let (started, mut swept) = (Instant::now(), Swept::default());
+    while started.elapsed() < within {
+        let Some(id) = next_due(db, clock).await? else { break };
+        // No object takes longer; one that does is left, like one that can't be settled.
+        let done = timeout(within.saturating_sub(started.elapsed()), settle(db, storage, clock, id)).await;
+        match done {
+            Ok(Ok(true)) => swept.settled += 1,
+            Ok(Ok(false)) | Err(_) => swept.left += 1,
+            Ok(Err(error)) => {
                 tracing::warn!(%error, document = id, "an interrupted upload can't be settled now");
-                // Behind the others next time: one that never can be mustn't keep them.
-                let again = diesel::update(documents::table.find(id)).filter(documents::state.eq("pending"));
-                again.set(documents::pending_at.eq(attempt(clock))).execute(&mut *db.get().await?).await?;
+                swept.left += 1;
             }
         }
     }
-    Ok(settled)
+    Ok(swept)
+}
+
+/// The one that has waited longest, marked as tried: one that never can be settled mustn't keep the others.
+async fn next_due(db: &Database, clock: &Clock) -> DbResult<Option<i64>> {
+    #[derive(QueryableByName)]
+    struct Due {
+        #[diesel(sql_type = BigInt)]
+        id: i64,
+    }
+    let due: Option<Due> = diesel::sql_query(
+        "UPDATE documents SET pending_tried_at = $1 WHERE id = (SELECT id FROM documents WHERE state = 'pending' AND pending_at < $2 \
+             AND (pending_tried_at IS NULL OR pending_tried_at < $2) ORDER BY coalesce(pending_tried_at, pending_at) LIMIT 1 FOR UPDATE SKIP LOCKED) \
+         RETURNING id",
+    )
+    .bind::<Timestamptz, _>(clock.now())
+    .bind::<Timestamptz, _>(clock.now() - GIVEN_UP)
+    .get_result(&mut *db.get().await?)
+    .await
+    .optional()?;
+    Ok(due.map(|due| due.id))
 }
 
 /// A pending row that nobody can be at any more.

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Cursor, Read, Seek};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 #[derive(Clone)]
 pub enum Content {
     Bytes(Arc<[u8]>),
@@ -28,6 +30,20 @@ impl Content {
             Self::Bytes(bytes) => Box::new(Cursor::new(bytes.clone())),
             Self::File { file, .. } => Box::new(rewound(file)?),
         })
+    }
+}
+
+/// How many bytes, and their SHA-256.
+pub fn digest(mut from: impl Read) -> io::Result<(u64, [u8; 32])> {
+    let (mut hash, mut size, mut part) = (Sha256::new(), 0, vec![0; 128 * 1024]);
+    loop {
+        match from.read(&mut part)? {
+            0 => return Ok((size, hash.finalize().into())),
+            read => {
+                hash.update(&part[..read]);
+                size += read as u64;
+            }
+        }
     }
 }
 

@@ -180,11 +180,11 @@ impl S3Store {
     }
 
     pub(super) async fn list(&self, after: Option<String>, to: &Sender<Result<Listed, StorageError>>) {
-        let mut after = after;
+        let (mut after, mut token) = (after, None);
         loop {
             // Others' keys may hold what XML can't.
             let list = self.client.list_objects_v2().bucket(&self.bucket).encoding_type(EncodingType::Url);
-            let page = match list.set_start_after(after.take()).send().await {
+            let page = match list.set_start_after(after.take()).set_continuation_token(token.take()).send().await {
                 Ok(page) => page,
                 Err(error) => return drop(to.send(Err(unavailable(error))).await),
             };
@@ -194,13 +194,17 @@ impl S3Store {
                 let modified =
                     object.last_modified().and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos()));
                 let size = object.size().unwrap_or_default().unsigned_abs();
-                after = Some(key.clone());
                 if to.send(Ok(Listed { key, size, modified: modified.unwrap_or_default() })).await.is_err() {
                     return;
                 }
             }
-            if !page.is_truncated().unwrap_or_default() || after.is_none() {
+            if !page.is_truncated().unwrap_or_default() {
                 return;
+            }
+            token = page.next_continuation_token().map(Into::into);
+            if token.is_none() {
+                let broken = StorageError::unavailable("the listing breaks off: there is more, and nothing says where");
+                return drop(to.send(Err(broken)).await);
             }
         }
     }

@@ -15,6 +15,8 @@ pub enum Cause {
     UnknownKey,
     WrongSecret,
     ExpiredCredentials,
+    /// A link that has ended, or that this machine's clock, being behind, has dated back.
+    ExpiredLink,
     /// This machine's clock and the store's differ by more than a quarter of an hour.
     Clock,
     Busy,
@@ -37,6 +39,7 @@ impl Cause {
             Self::UnknownKey => "the access key is unknown",
             Self::WrongSecret => "the secret doesn't belong to the access key",
             Self::ExpiredCredentials => "the temporary credentials have expired",
+            Self::ExpiredLink => "the link has expired",
             Self::Clock => "the clocks differ too much",
             Self::Busy => "the store asks for patience",
             Self::Unreachable => "the store doesn't answer",
@@ -70,6 +73,9 @@ impl Cause {
             Self::ExpiredCredentials => {
                 "renew AWS_SESSION_TOKEN and the two keys with it, or use a role, which renews itself"
             }
+            Self::ExpiredLink => {
+                "get a new one (DOWNLOAD_URL_TTL_SECONDS); if it is new, set this machine's clock (NTP), which is behind"
+            }
             Self::Clock => "set this machine's clock (NTP): links and requests are signed with its time",
             Self::Busy => "try again in a minute; it says SlowDown when too much is asked at once",
             Self::Unreachable => {
@@ -79,6 +85,11 @@ impl Cause {
             Self::NotOffered => "nothing to do, if the server isn't AWS",
             Self::Other => "the message above is the store's own",
         }
+    }
+
+    /// It may go by itself: the same request may do in a moment.
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::Busy | Self::Unreachable | Self::Other)
     }
 
     /// From the code of an S3 error, where it has one, and the status.
@@ -92,6 +103,9 @@ impl Cause {
             ("RequestTimeTooSkewed" | "RequestInTheFuture", _) => Self::Clock,
             ("NoSuchBucket", _) => Self::NoSuchBucket,
             ("BucketAlreadyExists", _) => Self::BucketTaken,
+            // One code for three mistakes.
+            ("AuthorizationHeaderMalformed", _) if message.contains("non-empty Access Key") => Self::NoCredentials,
+            ("AuthorizationHeaderMalformed", _) if !message.contains("region") => Self::UnknownKey,
             ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _)
             | (_, Some(301 | 307)) => Self::WrongRegion,
             ("InvalidObjectState", _) => Self::Archived,
@@ -99,8 +113,14 @@ impl Cause {
             ("SlowDown" | "ServiceUnavailable" | "TooManyRequests" | "RequestLimitExceeded", _)
             | (_, Some(429 | 503)) => Self::Busy,
             ("AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden", _) | ("", Some(403)) => {
-                // The same code for a request from tomorrow.
-                if message.contains("not yet valid") { Self::Clock } else { Self::AccessDenied }
+                // The same code for a request from tomorrow, and for one from yesterday.
+                if message.contains("not yet valid") || message.contains("not valid yet") {
+                    Self::Clock
+                } else if message.contains("expired") {
+                    Self::ExpiredLink
+                } else {
+                    Self::AccessDenied
+                }
             }
             _ => Self::Other,
         }
@@ -135,6 +155,19 @@ mod tests {
         for (code, message, status, expected) in [
             (Some("AccessDenied"), "Access Denied", 403, Cause::AccessDenied),
             (Some("AccessDenied"), "Request is not yet valid", 403, Cause::Clock),
+            (Some("AccessDenied"), "Request has expired", 403, Cause::ExpiredLink),
+            (
+                Some("AuthorizationHeaderMalformed"),
+                "The authorization header is malformed; a non-empty Access Key (AKID) must be provided in the credential.",
+                400,
+                Cause::NoCredentials,
+            ),
+            (
+                Some("AuthorizationHeaderMalformed"),
+                "The authorization header is malformed; the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/…\".",
+                400,
+                Cause::UnknownKey,
+            ),
             (None, "", 403, Cause::AccessDenied),
             (Some("NoSuchBucket"), "", 404, Cause::NoSuchBucket),
             (Some("AuthorizationHeaderMalformed"), "the region 'us-east-1' is wrong", 400, Cause::WrongRegion),

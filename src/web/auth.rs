@@ -72,6 +72,13 @@ impl Audience for OfficeStaff {
     const ROLES: &'static [Role] = &[Role::Office, Role::Admin];
 }
 
+/// Those who read the access log.
+pub struct Auditors;
+
+impl Audience for Auditors {
+    const ROLES: &'static [Role] = &[Role::Auditor, Role::Admin];
+}
+
 /// Those who look after the portal itself.
 pub struct Admins;
 

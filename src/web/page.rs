@@ -51,10 +51,11 @@ impl Chrome {
                 ("Settings", "/office/settings"),
             ],
             Role::Customer if viewer.administered().next().is_some() => vec![bols, ("People", "/people")],
-            Role::Customer | Role::Auditor => vec![bols],
+            Role::Customer => vec![bols],
+            Role::Auditor => vec![("Access log", "/audit"), bols],
         };
         if viewer.role == Role::Admin {
-            nav.push(("Storage", "/office/storage"));
+            nav.extend([("Access log", "/audit"), ("Storage", "/office/storage")]);
         }
         Self {
             css,

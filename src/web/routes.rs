@@ -8,7 +8,7 @@ use actix_web::web::{ServiceConfig, get, post, resource, route};
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::error::Error;
-use super::{account, api, auth, invitation, office, password_reset, people, portal, session};
+use super::{account, api, audit, auth, invitation, office, password_reset, people, portal, session};
 
 /// A page that may be asked for by GET and by HEAD: one that records nothing.
 macro_rules! page {
@@ -73,6 +73,8 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(
             resource("/office/settings").route(page!(office::settings::page)).route(post().to(office::settings::save)),
         )
+        .service(resource("/audit").route(page!(audit::log)))
+        .service(resource("/audit/events/{id}").route(page!(audit::event)))
         .service(resource("/office/storage").route(page!(office::storage::page)))
         .service(resource("/office/storage/prices").route(post().to(office::storage::save)))
         .service(resource("/office").route(page!(office::today::page)))

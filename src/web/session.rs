@@ -50,7 +50,8 @@ pub struct LoginForm {
 pub async fn home(request: HttpRequest) -> Result<HttpResponse, Error> {
     let target = match auth::current(&request)?.map(|viewer| viewer.role) {
         Some(Role::Office | Role::Admin) => "/office",
-        Some(Role::Customer | Role::Auditor) => "/bols",
+        Some(Role::Customer) => "/bols",
+        Some(Role::Auditor) => "/audit",
         None => "/login",
     };
     Ok(see_other(target))

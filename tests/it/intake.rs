@@ -182,10 +182,10 @@ async fn what_was_interrupted_is_settled() {
     let config = primetrade::config::StorageConfig::Local { root: app.media("") };
     let secret = primetrade::config::SecretKey::from_bytes(vec![0]);
     let storage = primetrade::storage::Storage::new(&config, &secret, String::new()).await;
-    assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap(), 0, "not before nobody can be at it");
+    assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap().settled, 0, "not before nobody can be at it");
     app.clock.advance(TimeDelta::minutes(16));
-    assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap(), 3);
-    assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap(), 0);
+    assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap().settled, 3);
+    assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap().settled, 0);
     let left = app.rows("SELECT arrived_as, state, bol_id IS NULL, arrived_key IS NULL FROM documents WHERE arrived_as <> '' ORDER BY id").await;
     assert_eq!(left, ["PRT-2025-0005.pdf|stored|false|true", "waits.pdf|stored|true|true"]);
     let events = app.events("action, user_email, detail->>'settled'").await;
@@ -205,7 +205,7 @@ async fn swept(app: &App, sql: &str) -> usize {
     let config = primetrade::config::StorageConfig::Local { root: app.media("") };
     let secret = primetrade::config::SecretKey::from_bytes(vec![0]);
     let storage = primetrade::storage::Storage::new(&config, &secret, String::new()).await;
-    sweep_once(&Database::new(&app.database, 2), &storage, &app.clock).await.unwrap()
+    sweep_once(&Database::new(&app.database, 2), &storage, &app.clock).await.unwrap().settled
 }
 
 /// Filing was interrupted behind the copy; another file while it was to go to a BOL that went to somebody else; and a row

@@ -11,7 +11,7 @@ use crate::storage::{Environment, run, with};
 use crate::support::scan::paper;
 use crate::support::{App, Fault, Program, Proxy, S3Server, migrated_database, primetrade, rows};
 
-const OLD: &str = "number,date,customer,product,truck,trailer,PO,tons,official weight\n\
+const OLD: &str = "number,date,customer,product,truck,trailer,PO,tons,official weight lb\n\
     PRT-2024-0001,2024-01-03,Miami Valley Castings,Basic pig iron,T-12,88,\"PO, 1\",23.03,46100\n\
     PRT-2024-0002,01/04/2024,Miami Valley Castings,Basic pig iron,T-12,88,PO 2,23.5,\n\
     PRT-2024-0017,2024-01-05,ACME,\"Scrap \"\"HMS 1\"\"\",T-13,88,PO 3,22,\n";
@@ -82,7 +82,8 @@ async fn every_wrong_line_is_named_and_nothing_is_kept() {
         PRT-2024-0010;2024-01-03;ACME;x;1;;Wrong truck;abcd\r\n\
         PRT-2024-0010;2024-01-03;ACME;x;1;;;\r\n\
         PRT-2025-0001;2024-01-03;ACME;x;1;;;\r\n\
-        PRT-2024-0011;2024-01-03;ACME;x\r\n";
+        PRT-2024-0011;2024-01-03;ACME;x\r\n\
+        PRT-2024-0012;2024-01-03;ACME;x;23,03;;;\r\n";
     let (code, stdout, stderr) = import(&app, csv, &["--create-customers"]).await;
     assert_eq!(code, 1, "{stdout}{stderr}");
     for (line, word) in [
@@ -98,12 +99,21 @@ async fn every_wrong_line_is_named_and_nothing_is_kept() {
         (12, "in the file twice"),
         (13, "is here already"),
         (14, "columns"),
+        // Neither 2,303 tons nor 23.
+        (15, "whole pounds"),
     ] {
         let told = stdout.lines().find(|told| told.starts_with(&format!("line {line}: "))).unwrap_or_default();
         assert!(told.contains(word), "line {line}: {word}: {stdout}");
     }
     assert!(!stdout.contains("line 11:"), "{stdout}");
     assert_eq!(app.rows("SELECT count(*) FROM bols").await, ["5"]);
+    // Whose it is has to be clear.
+    for (line, word) in [("RIVAL,Acme Steel", "doesn't have the code RIVAL, but ACME"), ("NEW-1,", "no customer NEW-1")]
+    {
+        let csv = format!("number,date,product,tons,customer_code,customer\nPRT-2024-0001,2024-01-03,x,1,{line}\n");
+        let (code, stdout, _) = import(&app, &csv, &[]).await;
+        assert!(code == 1 && stdout.contains(word), "{line}: {stdout}");
+    }
     for (csv, word) in [
         ("", "no column number"),
         ("a,b\n1,2\n", "no column number"),
@@ -158,6 +168,8 @@ async fn old_pdfs_go_to_the_bucket_and_nothing_is_overwritten() {
     std::fs::create_dir_all(s3.path_of("bols/2024")).unwrap();
     std::fs::write(s3.path_of("bols/2024/PRT-2024-0006.pdf"), b"something else").unwrap();
     std::fs::write(s3.path_of("bols/2024/PRT-2024-0007.pdf"), paper("seven")).unwrap();
+    // The old system had put this one into the bucket itself.
+    std::fs::write(s3.path_of("bols/2024/PRT-2024-0009.pdf"), paper("nine")).unwrap();
     // USE_S3 doesn't matter.
     let environment = with(app.environment().to_vec(), &[("USE_S3", "False")]);
     let source = folder.path().to_str().unwrap();
@@ -173,7 +185,8 @@ async fn old_pdfs_go_to_the_bucket_and_nothing_is_overwritten() {
         "  ✗ PRT-2024-0005: Error: bols/2024/PRT-2024-0005.pdf and bol_pdfs/PRT-2024-0005.pdf are different files",
         "  ✗ PRT-2024-0006: Error: bols/2024/PRT-2024-0006.pdf is there already with other content; it was left as it is",
         "  ⊘ PRT-2024-0007: Already there",
-        "  ✗ PRT-2024-0009: PDF missing",
+        "  ⊘ PRT-2024-0009: Only in the bucket: bols/2024/PRT-2024-0009.pdf",
+        "  ✗ PRT-2025-0005: PDF missing",
         "  ⊘ PRT-2025-0001: Only in the bucket",
     ] {
         assert!(stdout.contains(expected), "{expected}: {stdout}");
@@ -193,7 +206,7 @@ async fn old_pdfs_go_to_the_bucket_and_nothing_is_overwritten() {
     assert_eq!(std::fs::read(s3.path_of("bols/2024/PRT-2024-0006.pdf")).unwrap(), b"something else");
     assert_eq!(std::fs::read(folder.path().join("bol_pdfs/PRT-2024-0001.pdf")).unwrap(), paper("one"));
     let rows = "SELECT object_key, state, version FROM documents WHERE object_key LIKE 'bols/2024/%' ORDER BY 1";
-    let stored = ["1", "2", "7"].map(|n| format!("bols/2024/PRT-2024-000{n}.pdf|stored|1"));
+    let stored = ["1", "2", "7", "9"].map(|n| format!("bols/2024/PRT-2024-000{n}.pdf|stored|1"));
     assert_eq!(app.rows(rows).await, stored);
     // Again: nothing is done twice.
     let (_, stdout, _) = run(&environment, &go).await;
@@ -224,15 +237,19 @@ async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
     let app = App::start().await;
     let office = app.office().await;
     crate::upload::one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await;
+    // Filed from the inbox: the object that arrived stays, and moves too.
+    let filed = crate::upload::one(&office, &[("kind", "other")], "filed.pdf", &paper("filed")).await.json();
+    let path = format!("/office/documents/{}/file", filed[0]["documentId"]);
+    assert_eq!(office.post(&path, &[("number", "25-5"), ("kind", "invoice")]).await.status, 303);
     let s3 = S3Server::start().await;
     let mut environment: Environment = app.environment().to_vec();
     environment.extend(s3.environment().into_iter().filter(|(name, _)| *name != "USE_S3"));
     let (code, stdout, stderr) = run(&environment, &["migrate-pdfs-to-s3"]).await;
     // One BOL has no PDF.
     assert!(code == 1 && stderr.contains("1 not found"), "{stdout}{stderr}");
-    assert_eq!((row(&stdout, "Successfully uploaded"), row(&stdout, "Other documents")), (4, 4), "{stdout}");
+    assert_eq!((row(&stdout, "Successfully uploaded"), row(&stdout, "Other documents")), (4, 6), "{stdout}");
     let (code, report, _) = run(&with(environment, &[("USE_S3", "True")]), &["storage", "reconcile", "--read"]).await;
-    assert!(code == 0 && report.contains("Objects in the storage:    8"), "{report}");
+    assert!(code == 0 && report.contains("Objects in the storage:    10"), "{report}");
 }
 
 /// A database with so many BOLs, their PDFs in a folder, and a bucket.

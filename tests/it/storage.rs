@@ -336,7 +336,9 @@ async fn every_difference_is_found_and_mended_where_that_loses_nothing() {
         assert_eq!(reconcile(&app, &[]).await.0, 0);
         let key = app.rows(&format!("SELECT object_key FROM documents WHERE id = {waiting}")).await.remove(0);
         std::fs::remove_file(path(&key)).unwrap();
-        std::fs::remove_file(path("bols/2025/PRT-2025-0003.pdf")).unwrap();
+        // Somebody has renamed this one by hand.
+        std::fs::rename(path("bols/2025/PRT-2025-0003.pdf"), path("bols/2025/renamed.pdf")).unwrap();
+        an_hour_old(&path("bols/2025/renamed.pdf"));
         std::fs::write(path("bols/2025/PRT-2025-0002.pdf"), b"%PDF-1.4 of another size").unwrap();
         let same_size = vec![b'x'; std::fs::metadata(path("bols/2025/PRT-2025-0004.pdf")).unwrap().len() as usize];
         if !on_s3 {
@@ -363,6 +365,7 @@ async fn every_difference_is_found_and_mended_where_that_loses_nothing() {
             format!("missing {key}"),
             "orphan bols/2025/PRT-2025-0098.pdf".to_owned(),
             "orphan bols/2025/PRT-2025-0099.pdf".to_owned(),
+            "orphan bols/2025/renamed.pdf".to_owned(),
             "orphan bols/notes.txt".to_owned(),
             "pending inbox/2025/stuck.pdf".to_owned(),
         ];
@@ -381,7 +384,7 @@ async fn every_difference_is_found_and_mended_where_that_loses_nothing() {
         );
         let (_, stdout, _) = reconcile(&app, &["--sizes", "--json"]).await;
         let last: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
-        assert_eq!(last["summary"]["differences"], 7, "{stdout}");
+        assert_eq!(last["summary"]["differences"], 8, "{stdout}");
         let (code, stdout, _) = reconcile(&app, &["--fix", "--adopt"]).await;
         assert_eq!(code, 1, "what is gone can't be made up: {stdout}");
         let inbox = app.rows("SELECT object_key, state, waits_for FROM documents WHERE object_key ~ '009[0-9]'").await;
@@ -396,6 +399,13 @@ async fn every_difference_is_found_and_mended_where_that_loses_nothing() {
             assert!(path(key).exists(), "nothing is deleted: {key}");
         }
         assert_eq!(std::fs::read(path(&key)).unwrap(), paper("waits"), "put back from the inbox");
+        assert!(path("bols/2025/PRT-2025-0003.pdf").exists(), "put back from what was renamed");
+        assert_eq!(
+            app.rows("SELECT count(*) FROM documents WHERE object_key ~ 'stuck'").await,
+            ["0"],
+            "nothing had arrived"
+        );
+        assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE action = 'DOCUMENT_MENDED'").await, ["2"]);
         assert!(app.events("action").await.contains(&"DOCUMENT_ADOPTED".into()));
         // A clerk files what was found.
         let found = app.rows("SELECT id FROM documents WHERE object_key ~ '0099'").await.remove(0);
@@ -409,13 +419,40 @@ async fn every_difference_is_found_and_mended_where_that_loses_nothing() {
         assert_eq!(
             left,
             [
-                "missing bols/2025/PRT-2025-0003.pdf",
                 "orphan bols/2025/PRT-2025-0098.pdf",
+                "orphan bols/2025/renamed.pdf",
                 "orphan bols/notes.txt",
                 "size bols/2025/PRT-2025-0002.pdf",
             ]
         );
     }
+}
+
+/// More than a page of either side, with differences at the ends of pages, and two documents that came as one object.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_a_page_is_compared_to_the_end() {
+    let app = App::on_s3(&[]).await;
+    let s3 = app.s3.as_ref().unwrap();
+    let count = 2_345;
+    std::fs::create_dir_all(s3.path_of("inbox/2024")).unwrap();
+    for n in 1..=count {
+        // Neither the first, nor the last, nor those at the ends of pages of a thousand.
+        if ![1, 1000, 1001, 2000, count].contains(&n) {
+            std::fs::write(s3.path_of(&format!("inbox/2024/{n:04}.pdf")), b"x").unwrap();
+        }
+    }
+    app.sql(&format!(
+        "INSERT INTO documents (kind, version, object_key, file_name, sha256, size_bytes, state, stored_at, arrived_key) \
+         SELECT 'other', 1, 'inbox/2024/' || to_char(n, 'FM0000') || '.pdf', 'x.pdf', sha256('x'), 1, 'stored', now(), \
+                CASE WHEN n IN (999, 1999) THEN 'inbox/2024/1500.pdf' END FROM generate_series(1, {count}) AS n"
+    ))
+    .await;
+    let (code, stdout, _) = reconcile(&app, &[]).await;
+    let mut missing = of(&stdout);
+    missing.sort();
+    let expected = [1, 1000, 1001, 2000, count].map(|n| format!("missing inbox/2024/{n:04}.pdf"));
+    assert_eq!((code, missing), (1, expected.to_vec()), "{stdout}");
+    assert!(stdout.contains(&format!("Keys in the database:      {}", count + 7 + 2)), "{stdout}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

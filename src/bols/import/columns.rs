@@ -22,7 +22,7 @@ pub(super) struct Line {
 }
 
 /// Columns that aren't fields of the form, and other names for those that are; letters and digits only, in lower case.
-const OTHER_NAMES: [(&str, &str); 45] = [
+const OTHER_NAMES: [(&str, &str); 41] = [
     ("number", "number"),
     ("bol", "number"),
     ("bolnumber", "number"),
@@ -53,15 +53,11 @@ const OTHER_NAMES: [(&str, &str); 45] = [
     ("tons", "tons"),
     ("nettons", "tons"),
     ("shorttons", "tons"),
-    ("gross", "gross_lb"),
     ("grosslbs", "gross_lb"),
-    ("tare", "tare_lb"),
     ("tarelbs", "tare_lb"),
-    ("net", "net_lb"),
     ("netlbs", "net_lb"),
-    ("netweight", "net_lb"),
-    ("officialweight", "official_weight_lb"),
     ("officialweightlb", "official_weight_lb"),
+    ("officialweightlbs", "official_weight_lb"),
     ("ticket", "scale_ticket"),
     ("notes", "special_instructions"),
     ("instructions", "special_instructions"),
@@ -71,11 +67,14 @@ const OTHER_NAMES: [(&str, &str); 45] = [
 ];
 
 /// Which column says what.
-pub(super) struct Columns(Vec<Option<&'static str>>);
+pub(super) struct Columns {
+    fields: Vec<Option<&'static str>>,
+    /// Names of those that say nothing here.
+    pub ignored: Vec<String>,
+}
 
 impl Columns {
-    /// With the names of the columns that say nothing here.
-    pub fn new(header: &StringRecord) -> Result<(Self, Vec<String>), String> {
+    pub fn new(header: &StringRecord) -> Result<Self, String> {
         let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
         let field = |name: &str| {
             let other = OTHER_NAMES.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
@@ -88,7 +87,7 @@ impl Columns {
             if !fields.contains(&Some(needed)) {
                 let needed = needed.trim_start_matches("bol_");
                 return Err(format!(
-                    "The first line has no column {needed}. It needs number, date, customer, product, and tons or net_lb."
+                    "The first line has no column {needed}. It needs number, date and product, and for whole BOLs customer, and tons or net_lb."
                 ));
             }
         }
@@ -99,18 +98,18 @@ impl Columns {
         }
         let ignored = header.iter().zip(&fields).filter(|(_, field)| field.is_none()).map(|(name, _)| name.into());
         let ignored = ignored.collect();
-        Ok((Self(fields), ignored))
+        Ok(Self { fields, ignored })
     }
 
     pub fn read(&self, record: &StringRecord, prefix: &str) -> Result<Line, Vec<(u64, String)>> {
         let at = record.position().map_or(0, csv::Position::line);
         let cell = |field: &str| {
-            let index = self.0.iter().position(|known| *known == Some(field));
+            let index = self.fields.iter().position(|known| *known == Some(field));
             index.and_then(|index| record.get(index)).unwrap_or_default()
         };
         let mut wrong = Vec::new();
         let mut draft = Draft::default();
-        for (field, text) in self.0.iter().zip(record.iter()) {
+        for (field, text) in self.fields.iter().zip(record.iter()) {
             if let Some(field) = field {
                 draft.set(field, text);
             }
@@ -142,7 +141,7 @@ impl Columns {
         };
         let void = match (cell("void_date"), cell("void_reason")) {
             ("", "") => None,
-            (_, "") => {
+            (_, reason) if one_line(reason, 1000).is_empty() => {
                 wrong.push("void_reason: a void BOL has one".into());
                 None
             }
@@ -151,7 +150,7 @@ impl Columns {
                 if day.is_none() {
                     wrong.push("void_date: there is no such day".into());
                 }
-                day.map(|day| (day, reason.chars().take(1000).collect()))
+                day.map(|day| (day, one_line(reason, 1000)))
             }
         };
         let printed = draft.check_old();
@@ -168,7 +167,7 @@ impl Columns {
             code: cell("customer_code").to_uppercase(),
             address: cell("customer_address").into(),
         };
-        let issued_by = cell("issued_by").chars().filter(|c| !c.is_control()).take(200).collect();
+        let issued_by = one_line(cell("issued_by"), 200);
         match (number, printed) {
             (Some(number), Ok(printed)) if wrong.is_empty() => {
                 Ok(Line { at, number, customer, printed, official_weight_lb, issued_by, void })
@@ -176,6 +175,12 @@ impl Columns {
             _ => Err(wrong.into_iter().map(|message| (at, message)).collect()),
         }
     }
+}
+
+/// Without what can't be seen, and cut.
+fn one_line(text: &str, most: usize) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
+    text.trim().to_owned()
 }
 
 /// With our prefix: another one would have the running numbers of ours.
@@ -194,15 +199,15 @@ fn date(text: &str) -> Option<NaiveDate> {
 
 /// Short tons as pounds: `23.03` is 46,060. More decimals than whole pounds have are a mistake, unless they are zeros.
 fn pounds(tons: &str) -> Option<i32> {
-    let tons = tons.replace(',', "");
-    let (whole, part) = tons.split_once('.').unwrap_or((&tons, ""));
+    let (tons, part) = tons.split_once('.').unwrap_or((tons, ""));
+    // A comma is one between thousands, or a mistake: `2,5` isn't 25.
+    let tons = whole(tons).filter(|tons| *tons <= MOST_POUNDS)?;
     let part = part.trim_end_matches('0');
-    let fits = !whole.is_empty() && whole.len() <= 6 && part.len() <= 4;
-    if !fits || !whole.bytes().chain(part.bytes()).all(|b| b.is_ascii_digit()) {
+    if part.len() > 4 || !part.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     // Ten thousandths of a ton are a fifth of a pound.
-    let ten_thousandths: i64 = format!("{whole}{part:0<4}").parse().ok()?;
+    let ten_thousandths: i64 = format!("{tons}{part:0<4}").parse().ok()?;
     let pounds = i32::try_from(ten_thousandths / 5).ok()?;
     (ten_thousandths % 5 == 0 && (1..=MOST_POUNDS).contains(&pounds)).then_some(pounds)
 }
@@ -219,6 +224,10 @@ mod tests {
             ("23.0305", Some(46_061)),
             ("23.030000000", Some(46_060)),
             ("1,000.5", None),
+            ("1,00", None),
+            ("2,5", None),
+            ("23,03", None),
+            ("0,5", None),
             ("23.0301", None),
             ("-1", None),
             ("", None),
@@ -245,10 +254,9 @@ mod tests {
     #[test]
     fn columns_have_many_names_and_two_of_one_are_refused() {
         let header = |text: &str| StringRecord::from(text.split(',').collect::<Vec<_>>());
-        let (columns, ignored) =
-            Columns::new(&header("BOL Number,Date,Customer,Product,Net Tons,Truck #,mood")).expect("columns");
-        assert_eq!(columns.0[4..], [Some("tons"), Some("truck_number"), None]);
-        assert_eq!(ignored, ["mood"]);
+        let columns = Columns::new(&header("BOL Number,Date,Customer,Product,Net Tons,Truck #,mood")).expect("columns");
+        assert_eq!(columns.fields[4..], [Some("tons"), Some("truck_number"), None]);
+        assert_eq!(columns.ignored, ["mood"]);
         assert!(
             Columns::new(&header("number,date,product,PO,customer_po"))
                 .is_err_and(|error| error.contains("customer_po"))

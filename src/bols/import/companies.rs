@@ -6,6 +6,8 @@ use diesel::result::QueryResult;
 use diesel_async::AsyncPgConnection;
 
 use crate::accounts::customers::{self, NewCustomer};
+use crate::bols::lists::SaveError;
+use crate::bols::lists::customers::Details;
 
 /// As a line of the file names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,14 +27,15 @@ pub(super) struct Company {
 
 pub(super) struct Companies {
     known: Vec<Company>,
-    /// By code, and by name in lower case; `None`: several have that name.
-    by: HashMap<String, Option<usize>>,
+    by_code: HashMap<String, usize>,
+    /// In lower case; `None`: several have that name.
+    by_name: HashMap<String, Option<usize>>,
     new: usize,
 }
 
 impl Companies {
     pub async fn load(connection: &mut AsyncPgConnection) -> QueryResult<Self> {
-        let mut companies = Self { known: Vec::new(), by: HashMap::new(), new: 0 };
+        let mut companies = Self { known: Vec::new(), by_code: HashMap::new(), by_name: HashMap::new(), new: 0 };
         for customer in customers::all(connection).await? {
             companies.add(Company { id: customer.id, code: customer.code, name: customer.name });
         }
@@ -43,9 +46,8 @@ impl Companies {
     fn add(&mut self, company: Company) {
         let index = self.known.len();
         let (code, name) = (company.code.clone(), company.name.to_lowercase());
-        self.by.entry(name).and_modify(|known| *known = None).or_insert(Some(index));
-        // A code is one company's, whatever others are called.
-        self.by.insert(code, Some(index));
+        self.by_name.entry(name).and_modify(|known| *known = None).or_insert(Some(index));
+        self.by_code.insert(code, index);
         self.known.push(company);
     }
 
@@ -57,14 +59,34 @@ impl Companies {
         create: bool,
     ) -> QueryResult<Result<Option<Company>, String>> {
         let Named { customer, code, .. } = named;
+        let coded = |code: &str| self.by_code.get(&code.to_uppercase()).copied();
+        let called = self.by_name.get(&customer.to_lowercase()).copied();
         let found = match (code.as_str(), customer.as_str()) {
             ("", "") => return Ok(Ok(None)),
-            ("", customer) => self.by.get(&customer.to_uppercase()).or_else(|| self.by.get(&customer.to_lowercase())),
-            (code, _) => self.by.get(code),
+            // One column for both: a code or a name, as long as it is one company.
+            ("", customer) => match (coded(customer), called) {
+                (Some(code), Some(Some(name))) if code != name => {
+                    return Ok(Err(format!(
+                        "{customer} is the code of one customer and the name of another (customer_code)"
+                    )));
+                }
+                (Some(code), _) => Some(code),
+                (None, Some(None)) => {
+                    return Ok(Err(format!("several customers are called {customer}; give the code (customer_code)")));
+                }
+                (None, name) => name.flatten(),
+            },
+            (code, "") => coded(code),
+            (code, customer) => match (coded(code), called) {
+                (found, Some(Some(name))) if found != Some(name) => {
+                    return Ok(Err(format!("{customer} doesn't have the code {code}, but {}", self.known[name].code)));
+                }
+                // It may be called otherwise today.
+                (found, _) => found,
+            },
         };
         match found {
-            Some(Some(index)) => Ok(Ok(Some(self.known[*index].clone()))),
-            Some(None) => Ok(Err(format!("several customers are called {customer}; give the code (customer_code)"))),
+            Some(index) => Ok(Ok(Some(self.known[index].clone()))),
             None if create => self.create(connection, named).await.map(|created| created.map(Some)),
             None => {
                 let whom = if code.is_empty() { customer } else { code };
@@ -80,17 +102,27 @@ impl Companies {
     ) -> QueryResult<Result<Company, String>> {
         let name = if named.customer.is_empty() { &named.code } else { &named.customer };
         let code = if named.code.is_empty() { self.code_for(name) } else { named.code.clone() };
+        let details = match Details::read(name, &named.address, false) {
+            Ok(details) => details,
+            Err(SaveError::Fields(messages)) => {
+                let told: Vec<String> = messages.all().map(|(field, why)| format!("customer {field}: {why}")).collect();
+                return Ok(Err(told.join("; ")));
+            }
+            Err(_) => return Ok(Err(format!("{name} can't be the name of a customer"))),
+        };
         let fits = (2..=16).contains(&code.len())
             && code.starts_with(|c: char| c.is_ascii_alphanumeric())
             && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-');
-        if !fits || name.chars().count() > 200 {
+        if !fits {
             return Ok(Err(format!(
                 "{name} can't be created with the code {code:?}: 2 to 16 of A-Z 0-9 -, a letter or digit first"
             )));
         }
-        let id = NewCustomer { code: &code, name, address: &named.address }.insert(connection).await?.id;
-        self.add(Company { id, code: code.clone(), name: name.clone() });
-        Ok(Ok(Company { id, code, name: name.clone() }))
+        let Details { name, address, .. } = details;
+        let id = NewCustomer { code: &code, name: &name, address: &address }.insert(connection).await?.id;
+        let company = Company { id, code, name };
+        self.add(company.clone());
+        Ok(Ok(company))
     }
 
     /// From the name: `Miami Valley Castings Co.` is `MIAMI-VALLEY`, or `MIAMI-VALLEY-2` when that is taken.
@@ -113,7 +145,7 @@ impl Companies {
         }
         let mut free = code.clone();
         let mut count = 1;
-        while self.by.contains_key(&free) {
+        while self.by_code.contains_key(&free) {
             count += 1;
             free = format!("{code}-{count}");
         }
@@ -135,7 +167,7 @@ mod tests {
 
     #[test]
     fn codes_are_made_of_names() {
-        let mut companies = Companies { known: Vec::new(), by: HashMap::new(), new: 0 };
+        let mut companies = Companies { known: Vec::new(), by_code: HashMap::new(), by_name: HashMap::new(), new: 0 };
         for (name, expected) in [
             ("Miami Valley Castings Co.", "MIAMI-VALLEY"),
             ("MIAMI Valley Foundry", "MIAMI-VALLEY-2"),

@@ -59,7 +59,7 @@ pub struct Details {
 }
 
 impl Details {
-    fn read(name: &str, address: &str, remind: bool) -> Result<Self, SaveError> {
+    pub fn read(name: &str, address: &str, remind: bool) -> Result<Self, SaveError> {
         let mut messages = Messages::default();
         let name = messages.line("name", name, 200, "Give the name of the company.");
         let address = messages.lines("address", address, MOST_LINES, 600, "");

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr};
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::{Failure, database_url, this_program};
+use crate::cli::{Failure, database_url, printable, this_program};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
@@ -15,7 +15,7 @@ use crate::documents::spool::Spool;
 use crate::documents::sweep;
 use crate::storage::Storage;
 
-/// Differences that one run mends or adopts; the next run takes the others.
+/// Differences of a kind that one run mends or adopts.
 const MOST: usize = 10_000;
 
 #[derive(Args)]
@@ -42,14 +42,12 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let storage = Storage::patient(&config.storage).await;
     storage.ready().await.map_err(Failure::problem)?;
     let clock = Clock::system();
+    if !arguments.json {
+        println!("{}", storage.place());
+    }
     let mut settled = 0;
     if arguments.fix {
-        loop {
-            match sweep::sweep_once(&db, &storage, &clock).await.map_err(Failure::problem)? {
-                0 => break,
-                some => settled += some,
-            }
-        }
+        settled = sweep::sweep_once(&db, &storage, &clock).await.map_err(Failure::problem)?.settled;
     }
     let depth = match (arguments.sizes, arguments.read) {
         (true, _) => Depth::Sizes,
@@ -74,16 +72,17 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let mut mended = 0;
     if arguments.fix {
         for expected in &missing {
-            mended += u64::from(put_back(&db, &storage, &spool, expected, arguments.json).await?);
+            mended += u64::from(put_back(&db, &storage, &spool, expected, arguments.json).await);
         }
     }
     let mut adopted = 0;
     if arguments.adopt {
         let examiner = Examiner::new(this_program()?, config.bol_prefix.clone());
         let (db, storage, clock, spool, prefix) = (&db, &storage, &clock, &spool, config.bol_prefix.as_str());
-        let adopter = Adopter { db, storage, clock, spool, examiner: &examiner, prefix, most: config.most_upload };
+        let (examiner, clamd) = (&examiner, config.clamd.as_ref());
+        let adopter = Adopter { db, storage, clock, spool, examiner, clamd, prefix, most: config.most_upload };
         for (key, size) in &orphans {
-            adopted += u64::from(adopt(&adopter, key, *size, arguments.json).await?);
+            adopted += u64::from(adopt(&adopter, key, *size, arguments.json).await);
         }
     }
     summary(&compared, settled, mended, adopted, arguments.json);
@@ -108,6 +107,7 @@ fn print(difference: &Difference, as_json: bool) {
             (Some(expected), format!("{found} bytes, and {} on record", expected.size))
         }
         Difference::Checksum(expected) => (Some(expected), "other bytes than on record (SHA-256)".into()),
+        Difference::Unreadable(expected, why) => (Some(expected), format!("it can't be looked into: {why}")),
         Difference::Stuck(expected) => {
             let since = expected.pending_since.map(|since| since.format("%Y-%m-%d %H:%M UTC").to_string());
             (Some(expected), format!("on its way since {}; --fix settles it", since.unwrap_or_default()))
@@ -119,7 +119,7 @@ fn print(difference: &Difference, as_json: bool) {
         return println!("{line}");
     }
     // Anything can be the key of an object.
-    let key: String = difference.key().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let key = printable(difference.key());
     let whose = match document {
         Some(Expected { document, is_copy: true, .. }) => format!("document {document}, as it arrived: "),
         Some(Expected { document, .. }) => format!("document {document}: "),
@@ -128,41 +128,41 @@ fn print(difference: &Difference, as_json: bool) {
     println!("{:<9} {key}  {whose}{told}", difference.word());
 }
 
-async fn put_back(
-    db: &Database,
-    storage: &Storage,
-    spool: &Spool,
-    expected: &Expected,
-    as_json: bool,
-) -> Result<bool, Failure> {
-    let mended = mend(db, storage, spool, expected).await.map_err(Failure::problem)?;
+/// One that can't be mended doesn't keep the others.
+async fn put_back(db: &Database, storage: &Storage, spool: &Spool, expected: &Expected, as_json: bool) -> bool {
+    let mended = mend(db, storage, spool, expected).await;
     let told = match &mended {
-        Mended::From(other) => format!("put back from {other}"),
-        Mended::Nowhere => {
-            "its bytes are nowhere else; if the bucket is versioned, an older version may have them (see the README)"
+        Ok(Mended::From(other)) => format!("put back from {other}"),
+        Ok(Mended::Nowhere) => {
+            "no other document has its bytes; --adopt looks through the objects without one; if the bucket is \
+                                versioned, an older version may have them (see the README)"
                 .into()
         }
+        Err(error) => format!("not now: {error}"),
     };
     say("fix", &expected.key, &told, as_json);
-    Ok(mended != Mended::Nowhere)
+    matches!(mended, Ok(Mended::From(_)))
 }
 
-async fn adopt(adopter: &Adopter<'_>, key: &str, size: u64, as_json: bool) -> Result<bool, Failure> {
-    let adopted = adopter.adopt(key, size).await.map_err(Failure::problem)?;
+async fn adopt(adopter: &Adopter<'_>, key: &str, size: u64, as_json: bool) -> bool {
+    let adopted = adopter.adopt(key, size).await;
     let told = match &adopted {
-        Adopted::Document(id) => format!("in the inbox now, as document {id}"),
-        Adopted::SameAs(id) => format!("left: the same bytes are document {id}'s"),
-        Adopted::Unfit(why) => format!("left: {why}"),
+        Ok(Adopted::Document(id)) => format!("in the inbox now, as document {id}"),
+        Ok(Adopted::PutBack(id)) => format!("document {id} was missing these bytes, and has them back"),
+        Ok(Adopted::SameAs(id)) => format!("left: the same bytes are document {id}'s"),
+        Ok(Adopted::Unfit(why)) => format!("left: {why}"),
+        Err(error) => format!("not now: {error}"),
     };
     say("adopt", key, &told, as_json);
-    Ok(matches!(adopted, Adopted::Document(_)))
+    // What is put back is one difference less as well, and the object itself stays one.
+    matches!(adopted, Ok(Adopted::Document(_) | Adopted::PutBack(_)))
 }
 
 fn say(what: &str, key: &str, told: &str, as_json: bool) {
     if as_json {
         println!("{}", json!({"done": what, "key": key, "detail": told}))
     } else {
-        println!("{what:<9} {key}  {told}")
+        println!("{what:<9} {}  {}", printable(key), printable(told))
     }
 }
 

@@ -62,13 +62,26 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
             }
             Err(trouble) => return Err(explained(setting, &trouble)),
         }
-        let state = store.state(setting, &wanted).await.map_err(|trouble| explained(setting, &trouble))?;
+        let state = read_back(&store, setting, &wanted).await.map_err(|trouble| explained(setting, &trouble))?;
         println!("{:<7} {:<14} {}", if state.is_right { "done" } else { "FAIL" }, setting.label(), state.found);
         left += usize::from(!state.is_right);
     }
     match left {
         0 => Ok(()),
         _ => Err(Failure::Problem("The store took the settings and shows others: see FAIL above.".into())),
+    }
+}
+
+/// Amazon takes a setting at once and shows it a few seconds later.
+async fn read_back(store: &S3Store, setting: Setting, wanted: &Wanted) -> Result<State, Trouble> {
+    let mut tries = 0;
+    loop {
+        let state = store.state(setting, wanted).await;
+        tries += 1;
+        if tries == 10 || matches!(state, Ok(State { is_right: true, .. })) {
+            return state;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
 }
 

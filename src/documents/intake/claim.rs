@@ -3,11 +3,10 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{Evidence, FileName, Intake, Outcome, Receipt, Verdict, journal};
+use super::{Evidence, FileName, Intake, Outcome, Receipt, Verdict, journal, take_turns};
 use crate::accounts::customers;
 use crate::audit::{self, Action};
 use crate::bols::BolNumber;
@@ -74,8 +73,7 @@ enum Target {
 
 impl Claim<'_> {
     pub async fn take(&self, connection: &mut AsyncPgConnection) -> QueryResult<Claimed> {
-        let turn = i64::from_be_bytes(self.spooled.sha256[..8].try_into().unwrap_or_default());
-        diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(turn).execute(connection).await?;
+        take_turns(connection, &self.spooled.sha256).await?;
         let target = self.target(connection).await?;
         let known = self.known(connection).await?;
         match target {

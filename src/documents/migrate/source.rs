@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use sha2::{Digest, Sha256};
 
-use crate::storage::Content;
+use crate::storage::{Content, digest};
 
 /// Opened as a capability: whatever links lie in it, nothing outside of it is read.
 pub struct Source {
@@ -37,26 +36,35 @@ impl Source {
         Ok(Self { dir: Arc::new(Dir::open_ambient_dir(folder, ambient_authority())?) })
     }
 
-    /// The file at the first of these places where there is one. If there are several, they have to be the same.
-    pub(super) async fn find(&self, places: &[String]) -> Result<Option<Local>, String> {
-        let (dir, places) = (self.dir.clone(), places.to_vec());
-        tokio::task::spawn_blocking(move || find(&dir, &places)).await.map_err(|error| error.to_string())?
+    /// The file at the first of these places where there is one. If there are several, it is the one that was `expected`
+    /// (SHA-256), or they have to be the same.
+    pub(super) async fn find(&self, places: &[String], expected: Option<&[u8]>) -> Result<Option<Local>, String> {
+        let (dir, places, expected) = (self.dir.clone(), places.to_vec(), expected.map(<[u8]>::to_vec));
+        let found = tokio::task::spawn_blocking(move || find(&dir, &places, expected.as_deref()));
+        found.await.map_err(|error| error.to_string())?
     }
 }
 
-fn find(dir: &Dir, places: &[String]) -> Result<Option<Local>, String> {
+fn find(dir: &Dir, places: &[String], expected: Option<&[u8]>) -> Result<Option<Local>, String> {
     let mut first: Option<Local> = None;
+    let mut differs = None;
     for place in places {
         let Some(local) = read(dir, place).map_err(|error| format!("{place}: {error}"))? else { continue };
+        if expected == Some(&local.sha256[..]) {
+            return Ok(Some(local));
+        }
         match &first {
-            Some(first) if first.sha256 != local.sha256 => {
-                return Err(format!("{} and {place} are different files; which is the right one?", first.place));
-            }
+            Some(first) if first.sha256 != local.sha256 => differs = differs.or(Some(place)),
             Some(_) => {}
             None => first = Some(local),
         }
     }
-    Ok(first)
+    match (first, differs) {
+        (Some(first), Some(place)) => {
+            Err(format!("{} and {place} are different files; which is the right one?", first.place))
+        }
+        (first, _) => Ok(first),
+    }
 }
 
 /// ISO 32000-1, 7.5.5: the last line is `%%EOF`; writers add to it.
@@ -79,26 +87,18 @@ fn read(dir: &Dir, place: &str) -> io::Result<Option<Local>> {
         Err(error) => return Err(error),
     }
     let mut file = dir.open(place)?.into_std();
-    let (mut hash, mut size, mut part) = (Sha256::new(), 0, vec![0; 128 * 1024]);
-    loop {
-        match file.read(&mut part)? {
-            0 => break,
-            read => {
-                if size == 0 && !part[..read].starts_with(b"%PDF-") {
-                    return broken("it isn't a PDF");
-                }
-                hash.update(&part[..read]);
-                size += read as u64;
-            }
-        }
+    let mut first = [0; 5];
+    match file.read_exact(&mut first) {
+        Ok(()) if first == *b"%PDF-" => {}
+        Err(_) if file.metadata()?.len() == 0 => return broken("it is empty"),
+        _ => return broken("it isn't a PDF"),
     }
-    if size == 0 {
-        return broken("it is empty");
-    }
+    file.rewind()?;
+    let (size, sha256) = digest(&mut file)?;
     // Moved all the same: what there is of it is kept.
     if !ends_as_a_pdf(&mut file, size)? {
         tracing::warn!(place, "it doesn't end as a PDF does; is it cut off?");
     }
     file.rewind()?;
-    Ok(Some(Local { place: place.into(), sha256: hash.finalize().into(), size, file: Arc::new(file) }))
+    Ok(Some(Local { place: place.into(), sha256, size, file: Arc::new(file) }))
 }

@@ -6,7 +6,7 @@ use chrono::Utc;
 use tokio::task::JoinSet;
 
 use super::rows::{Rows, under};
-use super::{Compared, Difference, Expected, NOT_DOCUMENTS, ReconcileError, STUCK, UNDER_WAY};
+use super::{Compared, Difference, Expected, MOST_UNREADABLE, NOT_DOCUMENTS, ReconcileError, STUCK, UNDER_WAY};
 use crate::clock::Clock;
 use crate::db::Database;
 use crate::storage::{Listed, ObjectKey, Storage, StorageError};
@@ -31,6 +31,8 @@ struct Comparison<'a, F> {
     clock: &'a Clock,
     report: F,
     done: Compared,
+    /// In a row.
+    unreadable: usize,
 }
 
 /// Reports every difference, and says what was compared. `progress` is told now and then how far it has come.
@@ -42,7 +44,7 @@ pub async fn compare<F: FnMut(Difference)>(
     report: F,
     mut progress: impl FnMut(&Compared),
 ) -> Result<Compared, ReconcileError> {
-    let mut comparison = Comparison { db, storage, clock, report, done: Compared::default() };
+    let mut comparison = Comparison { db, storage, clock, report, done: Compared::default(), unreadable: 0 };
     let (mut rows, mut objects) = (Rows::new(db), storage.list(None));
     let mut expected = rows.next().await?;
     let mut listed = objects.recv().await.transpose()?;
@@ -89,14 +91,14 @@ pub async fn compare<F: FnMut(Difference)>(
         while looking.len() >= AT_ONCE
             && let Some(looked) = looking.join_next().await
         {
-            comparison.looked(looked.map_err(StorageError::unavailable)??).await?;
+            comparison.looked(looked.map_err(StorageError::unavailable)?).await?;
         }
         if (comparison.done.expected + comparison.done.listed).is_multiple_of(500) {
             progress(&comparison.done);
         }
     }
     while let Some(looked) = looking.join_next().await {
-        comparison.looked(looked.map_err(StorageError::unavailable)??).await?;
+        comparison.looked(looked.map_err(StorageError::unavailable)?).await?;
     }
     progress(&comparison.done);
     Ok(comparison.done)
@@ -108,9 +110,17 @@ enum Looked {
     Same,
     Other(Expected),
     Gone(Expected),
+    Not(Expected, StorageError),
 }
 
-async fn look(storage: Storage, expected: Expected, depth: Depth) -> Result<Looked, StorageError> {
+async fn look(storage: Storage, expected: Expected, depth: Depth) -> Looked {
+    match looked(&storage, expected.clone(), depth).await {
+        Ok(looked) => looked,
+        Err(error) => Looked::Not(expected, error),
+    }
+}
+
+async fn looked(storage: &Storage, expected: Expected, depth: Depth) -> Result<Looked, StorageError> {
     let Ok(key) = expected.key.parse::<ObjectKey>() else { return Ok(Looked::AsListed) };
     let kept = match depth {
         Depth::Sizes => return Ok(Looked::AsListed),
@@ -190,7 +200,10 @@ impl<F: FnMut(Difference)> Comparison<'_, F> {
     }
 
     async fn looked(&mut self, looked: Looked) -> Result<(), ReconcileError> {
+        self.unreadable = if matches!(looked, Looked::Not(..)) { self.unreadable + 1 } else { 0 };
         match looked {
+            Looked::Not(_, error) if self.unreadable > MOST_UNREADABLE => return Err(error.into()),
+            Looked::Not(expected, error) => self.differs(Difference::Unreadable(expected, error.to_string())),
             Looked::AsListed => self.done.agreed += 1,
             Looked::Same => {
                 self.done.agreed += 1;

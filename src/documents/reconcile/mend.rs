@@ -1,7 +1,5 @@
 //! What can be settled without losing a byte.
 
-use std::sync::Arc;
-
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
@@ -9,10 +7,11 @@ use serde_json::json;
 use super::{Expected, ReconcileError};
 use crate::audit::{self, Action, Actor, Origin};
 use crate::clock::Clock;
+use crate::config::ClamdAddress;
 use crate::db::Database;
 use crate::db::schema::documents;
-use crate::documents::examine::{ExamineError, Examiner};
-use crate::documents::intake::{FileName, found_in};
+use crate::documents::examine::Examiner;
+use crate::documents::intake::{self, FileName, found_in};
 use crate::documents::pending::Subject;
 use crate::documents::spool::{Spool, Spooled};
 use crate::documents::{Kind, NewDocument};
@@ -50,20 +49,44 @@ pub async fn mend(
         if !storage.has_same(&from, missing.size, sha256).await? {
             continue;
         }
-        let content = Spooled { file: spool.fetch(storage, &from).await?, size: missing.size, sha256 }.content();
-        match storage.put(&key, content, sha256).await {
-            Ok(()) | Err(StorageError::Exists(_)) => return Ok(Mended::From(other)),
-            Err(error) => return Err(error.into()),
+        let spooled = spool.bring(storage, &from).await?;
+        if spooled.sha256 == sha256 {
+            put_back(db, storage, &key, &spooled, missing.document, &other).await?;
+            return Ok(Mended::From(other));
         }
     }
     Ok(Mended::Nowhere)
+}
+
+/// Under its own key, if nothing else is there; and on record.
+async fn put_back(
+    db: &Database,
+    storage: &Storage,
+    key: &ObjectKey,
+    spooled: &Spooled,
+    document: i64,
+    from: &str,
+) -> Result<(), ReconcileError> {
+    match storage.put(key, spooled.content(), spooled.sha256).await {
+        Ok(()) => {}
+        Err(StorageError::Exists(_)) if storage.has_same(key, spooled.size, spooled.sha256).await? => {}
+        Err(error) => return Err(error.into()),
+    }
+    let recorded = db.transaction(async |connection: &mut AsyncPgConnection| {
+        let (subject, origin) = (Subject::find(connection, document).await?, Origin::command_line());
+        let event = subject.event(Action::DocumentMended, Actor::COMMAND_LINE, &origin);
+        audit::record(connection, &event.detail(json!({"put_back_under": key.as_str(), "from": from}))).await
+    });
+    Ok(recorded.await?)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adopted {
     /// In the inbox now, as this document.
     Document(i64),
-    /// The same bytes are this document's: nothing is lost without it.
+    /// These were the missing bytes of this document, which has them back.
+    PutBack(i64),
+    /// The same bytes are this document's, whose own object is there: nothing is lost without this one.
     SameAs(i64),
     /// It isn't fit to be kept as a document, and stays where it is.
     Unfit(String),
@@ -76,6 +99,7 @@ pub struct Adopter<'a> {
     pub clock: &'a Clock,
     pub spool: &'a Spool,
     pub examiner: &'a Examiner,
+    pub clamd: Option<&'a ClamdAddress>,
     pub prefix: &'a str,
     /// In bytes.
     pub most: u64,
@@ -90,15 +114,18 @@ impl Adopter<'_> {
         if size == 0 || size > self.most {
             return Ok(Adopted::Unfit(format!("it has {size} bytes")));
         }
-        let file = self.spool.fetch(self.storage, &object).await?;
-        let sha256 = self.storage.hash(&object).await?;
-        let spooled = Spooled { file, size, sha256 };
-        let findings = match self.examiner.examine(&spooled.file).await {
-            Ok(findings) => findings,
-            Err(ExamineError::Fault(fault)) => return Ok(Adopted::Unfit(fault.reason().into())),
-            Err(ExamineError::Unavailable(error)) => {
-                return Err(StorageError::unavailable(format!("{key} can't be examined: {error}")).into());
-            }
+        let spooled = self.spool.bring(self.storage, &object).await?;
+        if spooled.size != size {
+            return Ok(Adopted::Unfit(format!("it was replaced meanwhile, and has {} bytes now", spooled.size)));
+        }
+        if let Some(known) = self.known(&spooled).await? {
+            return Ok(known);
+        }
+        // As everything else that comes in.
+        let findings = match intake::examined(self.clamd, self.examiner, &spooled).await {
+            Ok(Ok(findings)) => findings,
+            Ok(Err(reason)) => return Ok(Adopted::Unfit(reason)),
+            Err(error) => return Err(StorageError::unavailable(error).into()),
         };
         let name = FileName::cleaned(object.file_name());
         let new = NewDocument {
@@ -107,7 +134,7 @@ impl Adopter<'_> {
             object_key: key.to_owned(),
             file_name: name.as_str().into(),
             arrived_as: name.as_str().into(),
-            sha256: sha256.to_vec(),
+            sha256: spooled.sha256.to_vec(),
             size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
             state: "stored",
             stored_at: Some(self.clock.now()),
@@ -117,12 +144,35 @@ impl Adopter<'_> {
             found: Some(found_in(&findings, &name, self.prefix)),
             ..NewDocument::default()
         };
-        self.insert(new, Arc::from(&sha256[..])).await
+        self.insert(new, &spooled).await
     }
 
-    async fn insert(&self, new: NewDocument, sha256: Arc<[u8]>) -> Result<Adopted, ReconcileError> {
+    /// A document that has the same bytes. If its own object is gone, it gets them back.
+    async fn known(&self, spooled: &Spooled) -> Result<Option<Adopted>, ReconcileError> {
+        let known: Vec<(i64, String)> = documents::table
+            .filter(documents::sha256.eq(&spooled.sha256[..]))
+            .filter(documents::state.eq("stored"))
+            .order(documents::id)
+            .select((documents::id, documents::object_key))
+            .load(&mut *self.db.get().await?)
+            .await?;
+        let mut same = None;
+        for (id, key) in known {
+            let Ok(object) = key.parse::<ObjectKey>() else { continue };
+            if self.storage.look(&object).await?.is_none() {
+                put_back(self.db, self.storage, &object, spooled, id, "an object without a document").await?;
+                return Ok(Some(Adopted::PutBack(id)));
+            }
+            same = same.or(Some(Adopted::SameAs(id)));
+        }
+        Ok(same)
+    }
+
+    async fn insert(&self, new: NewDocument, spooled: &Spooled) -> Result<Adopted, ReconcileError> {
         let adopted = self.db.transaction(async |connection: &mut AsyncPgConnection| {
-            let known = documents::table.filter(documents::sha256.eq(&sha256[..])).select(documents::id);
+            // Somebody may be uploading the same file.
+            intake::take_turns(connection, &spooled.sha256).await?;
+            let known = documents::table.filter(documents::sha256.eq(&spooled.sha256[..])).select(documents::id);
             if let Some(known) = known.first(connection).await.optional()? {
                 return Ok(Adopted::SameAs(known));
             }

@@ -43,7 +43,12 @@ fn walk(dir: &Dir, prefix: &str, after: Option<&str>, to: &Listing) -> io::Resul
                 return Ok(false);
             }
         } else if after.is_none_or(|after| *key > *after) {
-            let found = dir.metadata(&name)?;
+            let found = match dir.metadata(&name) {
+                Ok(found) => found,
+                // Gone since the folder was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             let modified = found.modified().map(|at| DateTime::<Utc>::from(at.into_std()))?;
             if to.blocking_send(Ok(Listed { key, size: found.len(), modified })).is_err() {
                 return Ok(false);

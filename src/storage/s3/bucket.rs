@@ -172,9 +172,11 @@ impl S3Store {
     /// An address for one object that nobody has signed: a private bucket refuses it.
     pub fn unsigned(&self, key: &str) -> Result<url::Url, StorageError> {
         let origins = self.link_origins();
-        let origin = origins.first().ok_or_else(no_credentials)?;
-        let path =
-            if self.endpoint.is_some() { format!("{origin}/{}/{key}", self.bucket) } else { format!("{origin}/{key}") };
+        // A certificate is for one name below the server's, not for two.
+        let in_path = self.endpoint.is_some() || self.bucket.contains('.');
+        let origin = if in_path { origins.last() } else { origins.first() }.ok_or_else(no_credentials)?;
+        let bucket = if in_path { format!("/{}", self.bucket) } else { String::new() };
+        let path = format!("{origin}{bucket}/{key}");
         url::Url::parse(&path).map_err(StorageError::unavailable)
     }
 
@@ -401,7 +403,15 @@ impl Archive {
 
 /// As far as we set it: servers fill in defaults.
 fn same(ours: &LifecycleRule, found: &LifecycleRule) -> bool {
+    let within = |rule: &LifecycleRule| {
+        let and = rule.filter().and_then(LifecycleRuleFilter::and);
+        (
+            and.and_then(|and| and.prefix().map(str::to_owned)),
+            and.and_then(LifecycleRuleAndOperator::object_size_greater_than),
+        )
+    };
     ours.id() == found.id()
+        && within(ours) == within(found)
         && ours.status() == found.status()
         && ours.transitions() == found.transitions()
         && ours

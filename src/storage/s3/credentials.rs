@@ -4,13 +4,19 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::super::trouble::{Cause, Trouble};
 
 /// Roles give new credentials some minutes before the old ones end; until then the old ones are the newest there are.
 const AHEAD: Duration = Duration::from_secs(10 * 60);
+/// A provider that doesn't answer is one that has none.
+const WITHIN: Duration = Duration::from_secs(7);
+/// So long nobody asks again when there were none.
+const FAILED: Duration = Duration::from_secs(5);
 /// They are asked for no more often than this while they can't be had.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -20,6 +26,8 @@ pub(super) struct Renewed {
     provider: SharedCredentialsProvider,
     /// Never held over an await: who waits for it need not be polled.
     known: Arc<Mutex<Option<Known>>>,
+    /// Why there are none, since when: not everybody who wants some asks and waits again.
+    failed: Arc<Mutex<Option<(Trouble, SystemTime)>>>,
     /// One asks at a time.
     asking: Arc<Semaphore>,
 }
@@ -31,7 +39,7 @@ struct Known {
 
 impl Renewed {
     pub(super) fn new(provider: SharedCredentialsProvider) -> Self {
-        Self { provider, known: Arc::default(), asking: Arc::new(Semaphore::new(1)) }
+        Self { provider, known: Arc::default(), failed: Arc::default(), asking: Arc::new(Semaphore::new(1)) }
     }
 
     /// Asks the provider when what is known ends soon. If it has nothing newer, what is known serves to its end.
@@ -45,7 +53,14 @@ impl Renewed {
         if let Some(known) = self.fresh(now) {
             return Ok(known);
         }
-        match self.provider.provide_credentials().await {
+        if let Some(trouble) =
+            self.failed().as_ref().filter(|(_, at)| now < *at + FAILED).map(|(trouble, _)| trouble.clone())
+        {
+            return Err(trouble);
+        }
+        let asked = timeout(WITHIN, self.provider.provide_credentials()).await;
+        let asked = asked.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(WITHIN)));
+        match asked {
             Ok(credentials) => {
                 *self.known() = Some(Known { credentials: credentials.clone(), asked: now });
                 Ok(credentials)
@@ -56,7 +71,9 @@ impl Renewed {
                     known.asked = now;
                     return Ok(known.credentials.clone());
                 }
-                Err(Trouble { cause: Cause::NoCredentials, detail: super::told(&error) })
+                let trouble = Trouble { cause: Cause::NoCredentials, detail: super::told(&error) };
+                *self.failed() = Some((trouble.clone(), now));
+                Err(trouble)
             }
         }
     }
@@ -67,6 +84,10 @@ impl Renewed {
         let known = known.as_ref().filter(|known| known.works(now))?;
         let is_fresh = known.credentials.expiry().is_none_or(|end| end > now + AHEAD);
         (is_fresh || now < known.asked + PATIENCE).then(|| known.credentials.clone())
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<(Trouble, SystemTime)>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {
@@ -91,7 +112,6 @@ impl ProvideCredentials for Renewed {
     where
         Self: 'a,
     {
-        use aws_credential_types::provider::error::CredentialsError;
         use aws_credential_types::provider::future;
         future::ProvideCredentials::new(async { self.get().await.map_err(CredentialsError::not_loaded) })
     }

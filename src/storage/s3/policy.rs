@@ -40,28 +40,35 @@ fn statements(bucket: &str, wanted: &Wanted) -> Vec<Value> {
 
 /// The bucket's policy with our statements in it, and everybody else's as they are.
 pub(super) fn of_bucket(bucket: &str, wanted: &Wanted, present: Option<&Value>) -> Value {
-    let others = present.and_then(|policy| policy["Statement"].as_array()).into_iter().flatten();
+    let others = present.map(present_statements).unwrap_or_default().into_iter();
     let others = others.filter(|statement| !is_ours(statement)).cloned();
     let statements: Vec<Value> = statements(bucket, wanted).into_iter().chain(others).collect();
-    let id = present.and_then(|policy| policy.get("Id")).cloned();
-    let mut policy = json!({"Version": "2012-10-17", "Statement": statements});
-    if let Some(id) = id {
-        policy["Id"] = id;
-    }
+    // Its version says how variables in others' statements are read, and stays too.
+    let mut policy = present.cloned().unwrap_or_else(|| json!({"Version": "2012-10-17"}));
+    policy["Statement"] = statements.into();
     policy
+}
+
+/// One statement may stand without a list around it.
+fn present_statements(policy: &Value) -> Vec<&Value> {
+    match &policy["Statement"] {
+        Value::Array(statements) => statements.iter().collect(),
+        Value::Null => Vec::new(),
+        one => vec![one],
+    }
 }
 
 /// Is exactly what [`of_bucket`] puts there in it?
 pub(super) fn has_ours(bucket: &str, wanted: &Wanted, present: &Value) -> bool {
-    let found: Vec<&Value> =
-        present["Statement"].as_array().into_iter().flatten().filter(|statement| is_ours(statement)).collect();
+    let found: Vec<&Value> = present_statements(present).into_iter().filter(|statement| is_ours(statement)).collect();
     let ours = statements(bucket, wanted);
     found.len() == ours.len() && ours.iter().all(|statement| found.contains(&statement))
 }
 
 /// The age in milliseconds above which the bucket refuses links, if our statement is in its policy.
 pub(super) fn link_age(present: &Value) -> Option<u64> {
-    let ours = present["Statement"].as_array()?.iter().find(|statement| statement["Sid"] == "PrimeTradeShortLinks")?;
+    let statements = present_statements(present);
+    let ours = statements.into_iter().find(|statement| statement["Sid"] == "PrimeTradeShortLinks")?;
     let age = &ours["Condition"]["NumericGreaterThan"]["s3:signatureAge"];
     age.as_u64().or_else(|| age.as_str()?.parse().ok())
 }
@@ -87,7 +94,6 @@ pub fn for_iam(bucket: &str) -> Value {
                 "Effect": "Allow",
                 "Action": [
                     "s3:ListBucket",
-                    "s3:GetBucketLocation",
                     "s3:GetBucketOwnershipControls",
                     "s3:GetBucketPolicy",
                     "s3:GetBucketPublicAccessBlock",
@@ -164,6 +170,9 @@ mod tests {
         assert!(!has_ours("b", &wanted(301), &policy) && !has_ours("another", &wanted(300), &policy));
         assert_eq!(link_age(&policy), Some(300_000));
         assert_eq!(of_bucket("b", &wanted(300), Some(&policy)), policy);
+        // One statement that isn't in a list, of another time.
+        let alone = of_bucket("b", &wanted(300), Some(&json!({"Version": "2008-10-17", "Statement": theirs})));
+        assert_eq!((&alone["Version"], &alone["Statement"][2]), (&json!("2008-10-17"), &theirs));
     }
 
     /// Both set the same bucket up, and neither finds anything to change after the other.

@@ -134,8 +134,11 @@ fn dollars(millionths: i64) -> String {
     match millionths {
         0 => "$0".into(),
         1..1000 => "< $0.001".into(),
-        1000..1_000_000 => format!("$0.{:03}", (millionths + 500) / 1000 % 1000),
-        _ => format!("${}.{:02}", grouped(millionths / 1_000_000), millionths % 1_000_000 / 10_000),
+        1000..999_500 => format!("$0.{:03}", (millionths + 500) / 1000),
+        _ => {
+            let cents = (millionths + 5000) / 10_000;
+            format!("${}.{:02}", grouped(cents / 100), cents % 100)
+        }
     }
 }
 
@@ -227,8 +230,8 @@ mod tests {
         }
         assert_eq!((price(23_000), price(5_000_000), price(0)), ("0.023".into(), "5".into(), "0".into()));
         assert_eq!(
-            (dollars(0), dollars(999), dollars(1_500), dollars(12_345_678)),
-            ("$0".into(), "< $0.001".into(), "$0.002".into(), "$12.34".into())
+            (dollars(0), dollars(999), dollars(1_500), dollars(12_345_678), dollars(999_600)),
+            ("$0".into(), "< $0.001".into(), "$0.002".into(), "$12.35".into(), "$1.00".into())
         );
     }
 }

@@ -1,0 +1,6 @@
+-- One index for each question an auditor asks, in the order of the pages: newest first.
+CREATE INDEX audit_events_action   ON audit_events (action, occurred_at DESC, id DESC);
+CREATE INDEX audit_events_user     ON audit_events (lower(user_email), occurred_at DESC, id DESC);
+CREATE INDEX audit_events_customer ON audit_events (customer_code, occurred_at DESC, id DESC) WHERE customer_code IS NOT NULL;
+CREATE INDEX audit_events_number   ON audit_events (bol_number, occurred_at DESC, id DESC) WHERE bol_number IS NOT NULL;
+CREATE INDEX audit_events_trouble  ON audit_events (outcome, occurred_at DESC, id DESC) WHERE outcome <> 'success';

@@ -1,0 +1,179 @@
+//! Reading the log: by what an auditor asks for, newest first, in pages that an index serves.
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Tz;
+use diesel::dsl::{count_star, sql};
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Date, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use ipnet::IpNet;
+
+use super::event::{Action, Outcome};
+use crate::db::schema::audit_events;
+use crate::db::{fragment, lower};
+
+pub const PAGE: usize = 50;
+/// Words are looked for in so many days, if nobody says in which: there is no index for them.
+pub const WORDS_WITHIN: TimeDelta = TimeDelta::days(31);
+
+/// Everything that is said has to be so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Included.
+    pub from: Option<DateTime<Utc>>,
+    /// Not included.
+    pub until: Option<DateTime<Utc>>,
+    pub action: Option<Action>,
+    pub outcome: Option<Outcome>,
+    /// A code.
+    pub customer: Option<String>,
+    /// An address, in lower case.
+    pub user: Option<String>,
+    /// Of a BOL.
+    pub number: Option<String>,
+    /// A part of a file name, an object's key, an address (IP or mail), an agent, a request's id, or the details.
+    pub text: String,
+}
+
+/// An event, with all its fields.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
+pub struct Entry {
+    pub id: i64,
+    pub occurred_at: DateTime<Utc>,
+    pub action: String,
+    pub outcome: String,
+    pub user_id: Option<i64>,
+    pub user_email: Option<String>,
+    pub user_role: Option<String>,
+    pub customer_code: Option<String>,
+    pub bol_number: Option<String>,
+    pub document_id: Option<i64>,
+    pub document_kind: Option<String>,
+    pub file_name: Option<String>,
+    pub object_key: Option<String>,
+    pub sha256: Option<Vec<u8>>,
+    pub ip: Option<IpNet>,
+    pub user_agent: Option<String>,
+    pub request_id: Option<String>,
+    pub detail: serde_json::Value,
+}
+
+/// The last event of a page: the next one begins behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub occurred_at: DateTime<Utc>,
+    pub id: i64,
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.occurred_at.timestamp_micros(), self.id)
+    }
+}
+
+impl std::str::FromStr for Position {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (micros, id) = text.split_once('-').ok_or(())?;
+        let occurred_at = DateTime::from_timestamp_micros(micros.parse().map_err(|_| ())?).ok_or(())?;
+        Ok(Self { occurred_at, id: id.parse().map_err(|_| ())? })
+    }
+}
+
+/// The same conditions for pages and for counts, whose types differ.
+macro_rules! narrowed {
+    ($query:expr, $filter:expr) => {{
+        let (mut query, filter): (_, &Filter) = ($query, $filter);
+        if let Some(from) = filter.from {
+            query = query.filter(audit_events::occurred_at.ge(from));
+        }
+        if let Some(until) = filter.until {
+            query = query.filter(audit_events::occurred_at.lt(until));
+        }
+        if let Some(action) = filter.action {
+            query = query.filter(audit_events::action.eq(action.as_str()));
+        }
+        match filter.outcome {
+            // As the index has it.
+            Some(outcome @ (Outcome::Denied | Outcome::Failed)) => {
+                query = query
+                    .filter(audit_events::outcome.eq(outcome.as_str()))
+                    .filter(sql::<Bool>("outcome <> 'success'"));
+            }
+            Some(Outcome::Success) => query = query.filter(audit_events::outcome.eq("success")),
+            None => {}
+        }
+        if let Some(customer) = &filter.customer {
+            query = query.filter(audit_events::customer_code.eq(customer.clone()));
+        }
+        if let Some(user) = &filter.user {
+            query = query.filter(lower(audit_events::user_email.assume_not_null()).eq(user.clone()));
+        }
+        if let Some(number) = &filter.number {
+            query = query.filter(audit_events::bol_number.eq(number.clone()));
+        }
+        if !filter.text.trim().is_empty() {
+            query = query.filter(
+                sql::<Bool>(
+                    "concat_ws(' ', file_name, object_key, host(ip), user_email, user_agent, request_id, bol_number, detail::text) ILIKE ",
+                )
+                .bind::<Text, _>(fragment(&filter.text)),
+            );
+        }
+        query
+    }};
+}
+
+/// A page, and one more if there is a next one.
+pub async fn page(
+    connection: &mut AsyncPgConnection,
+    filter: &Filter,
+    after: Option<Position>,
+) -> QueryResult<Vec<Entry>> {
+    let mut query = narrowed!(audit_events::table.into_boxed(), filter);
+    if let Some(Position { occurred_at, id }) = after {
+        let same_moment = audit_events::occurred_at.eq(occurred_at).and(audit_events::id.lt(id));
+        // The first says where an index begins, the second which of that moment.
+        query = query
+            .filter(audit_events::occurred_at.le(occurred_at))
+            .filter(audit_events::occurred_at.lt(occurred_at).or(same_moment));
+    }
+    query
+        .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
+        .limit(PAGE as i64 + 1)
+        .select(Entry::as_select())
+        .load(connection)
+        .await
+}
+
+pub async fn one(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<Entry>> {
+    audit_events::table.filter(audit_events::id.eq(id)).select(Entry::as_select()).first(connection).await.optional()
+}
+
+/// Events a day, of the days that have any.
+pub async fn by_day(
+    connection: &mut AsyncPgConnection,
+    filter: &Filter,
+    zone: Tz,
+) -> QueryResult<Vec<(NaiveDate, i64)>> {
+    // A name of the time zone database, none of anybody's typing.
+    let day = || sql::<Date>(&format!("(occurred_at AT TIME ZONE '{}')::date", zone.name()));
+    let days = audit_events::table.group_by(day()).select((day(), count_star())).into_boxed();
+    narrowed!(days, filter).load(connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_read_as_they_are_written() {
+        let position = Position { occurred_at: "2026-11-25T12:00:00.123456Z".parse().expect("a time"), id: 42 };
+        assert_eq!(position.to_string().parse(), Ok(position));
+        for bad in ["", "1", "x-1", "1-x", "99999999999999999999-1", "9223372036854775807-1"] {
+            assert_eq!(bad.parse::<Position>(), Err(()), "{bad}");
+        }
+    }
+}

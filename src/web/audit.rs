@@ -1,0 +1,277 @@
+//! `/audit`: the access log, for auditors and administrators. Reading it is on record too.
+
+mod filter;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use askama::Template;
+use askama_web::WebTemplate;
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono_tz::Tz;
+use serde_json::json;
+
+use self::filter::{LogFilter, Problems};
+use super::auth::{Auditors, Visitor};
+use super::chart::{Chart, Value};
+use super::forms::{Choice, choices};
+use super::page::{Chrome, with_status};
+use super::request::Origin;
+use super::{Error, Site};
+use crate::accounts::Viewer;
+use crate::audit::search::{self, Entry, Filter, PAGE};
+use crate::audit::{self, Action, Event, Outcome};
+use crate::bols::weight::grouped;
+use crate::db::Database;
+
+/// Days of the chart.
+const DAYS: u64 = 14;
+
+#[derive(Template, WebTemplate)]
+#[template(path = "audit/log.html")]
+struct LogPage {
+    chrome: Chrome,
+    filter: LogFilter,
+    problems: Problems,
+    actions: Vec<Choice>,
+    outcomes: Vec<Choice>,
+    is_filtered: bool,
+    /// Said of the search for words.
+    within: String,
+    rows: Vec<LogRow>,
+    first_href: String,
+    next_href: String,
+    /// Of the first page only.
+    chart: Option<Chart>,
+    days: Vec<DayRow>,
+}
+
+struct LogRow {
+    id: i64,
+    when: String,
+    iso: String,
+    what: &'static str,
+    action: String,
+    outcome: &'static str,
+    is_success: bool,
+    who: String,
+    who_href: String,
+    role: String,
+    number: String,
+    number_href: String,
+    document: String,
+    customer: String,
+    customer_href: String,
+    ip: String,
+}
+
+struct DayRow {
+    day: String,
+    count: String,
+}
+
+#[derive(Template, WebTemplate)]
+#[template(path = "audit/event.html")]
+struct EventPage {
+    chrome: Chrome,
+    what: &'static str,
+    when: String,
+    /// In the order of every export, with those that are empty.
+    fields: Vec<(&'static str, String)>,
+    detail: String,
+    /// What else there is to it: a label and an address.
+    related: Vec<(String, String)>,
+}
+
+/// `GET /audit`
+pub async fn log(
+    request: HttpRequest,
+    visitor: Visitor<Auditors>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    asked: Query<LogFilter>,
+) -> Result<HttpResponse, Error> {
+    let asked = asked.into_inner();
+    let (filter, after, problems) = asked.read(site.time_zone, site.clock.now());
+    if problems.any() {
+        let page = LogPage::new(&site, &visitor, asked, problems);
+        return Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY));
+    }
+    let mut connection = db.get().await?;
+    let mut entries = search::page(&mut connection, &filter, after).await?;
+    let more = entries.len() > PAGE;
+    entries.truncate(PAGE);
+    let event = Event::new(Action::AuditViewed, Outcome::Success, visitor.actor(), &origin.0);
+    audit::record(&mut connection, &event.detail(json!({"filter": asked.told(), "shown": entries.len()}))).await?;
+    let mut page = LogPage::new(&site, &visitor, asked, problems);
+    if after.is_none() {
+        let days = Span::of(&filter, site.clock.now(), site.time_zone);
+        let counted = search::by_day(&mut connection, &days.filter(&filter, site.time_zone), site.time_zone).await?;
+        (page.chart, page.days) = days.chart(&counted);
+    }
+    page.next_href = match entries.last() {
+        Some(last) if more => page.filter.at(search::Position { occurred_at: last.occurred_at, id: last.id }),
+        _ => String::new(),
+    };
+    page.rows = entries.into_iter().map(|entry| LogRow::new(entry, site.time_zone)).collect();
+    Ok(page.respond_to(&request))
+}
+
+/// `GET /audit/events/{id}`: all its fields.
+pub async fn event(
+    request: HttpRequest,
+    visitor: Visitor<Auditors>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    id: Path<String>,
+) -> Result<HttpResponse, Error> {
+    let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
+    let mut connection = db.get().await?;
+    let entry = search::one(&mut connection, id).await?.ok_or(Error::NotFound)?;
+    let event = Event::new(Action::AuditViewed, Outcome::Success, visitor.actor(), &origin.0);
+    audit::record(&mut connection, &event.detail(json!({"event": id}))).await?;
+    Ok(EventPage::new(&site, &visitor, entry).respond_to(&request))
+}
+
+/// The days that the chart shows: the last ones of what is asked for.
+struct Span {
+    first: NaiveDate,
+    last: NaiveDate,
+}
+
+impl Span {
+    fn of(filter: &Filter, now: DateTime<Utc>, zone: Tz) -> Self {
+        let day = |at: DateTime<Utc>| at.with_timezone(&zone).date_naive();
+        let last = filter.until.map_or(day(now), |until| day(until - chrono::TimeDelta::microseconds(1)).min(day(now)));
+        let first = last - Days::new(DAYS - 1);
+        Self { first: filter.from.map_or(first, |from| day(from).max(first)).min(last), last }
+    }
+
+    fn filter(&self, filter: &Filter, zone: Tz) -> Filter {
+        let from = filter::midnight(self.first, zone).max(filter.from.unwrap_or_default());
+        Filter { from: Some(from), until: Some(filter::midnight(self.last + Days::new(1), zone)), ..filter.clone() }
+    }
+
+    fn chart(&self, counted: &[(NaiveDate, i64)]) -> (Option<Chart>, Vec<DayRow>) {
+        let days: Vec<NaiveDate> = self.first.iter_days().take_while(|day| *day <= self.last).collect();
+        let count = |day: NaiveDate| counted.iter().find(|(known, _)| *known == day).map_or(0, |(_, count)| *count);
+        let value = |day: &NaiveDate| Value {
+            amount: count(*day),
+            text: short(count(*day)),
+            label: day.format("%b %-d").to_string(),
+            title: format!("{}: {} events", day.format("%b %-d, %Y"), grouped(count(*day))),
+        };
+        let row = |day: &NaiveDate| DayRow { day: day.format("%b %-d, %Y").to_string(), count: grouped(count(*day)) };
+        (Some(Chart::new(days.iter().map(value).collect())), days.iter().map(row).collect())
+    }
+}
+
+/// What fits above a bar: `980`, `12k`.
+fn short(count: i64) -> String {
+    match count {
+        ..1000 => count.to_string(),
+        1000..1_000_000 => format!("{}k", count / 1000),
+        _ => format!("{}M", count / 1_000_000),
+    }
+}
+
+/// With the seconds: order matters here.
+fn when(at: DateTime<Utc>, zone: Tz) -> String {
+    at.with_timezone(&zone).format("%b %-d, %Y, %-I:%M:%S %p").to_string()
+}
+
+fn what(action: &str) -> &'static str {
+    action.parse().map_or("Something else", Action::label)
+}
+
+impl LogRow {
+    fn new(entry: Entry, zone: Tz) -> Self {
+        let outcome = Outcome::ALL.into_iter().find(|known| known.as_str() == entry.outcome);
+        let who = entry.user_email.unwrap_or_default();
+        let (number, customer) = (entry.bol_number.unwrap_or_default(), entry.customer_code.unwrap_or_default());
+        Self {
+            id: entry.id,
+            when: when(entry.occurred_at, zone),
+            iso: entry.occurred_at.to_rfc3339(),
+            what: what(&entry.action),
+            action: entry.action,
+            outcome: outcome.map_or("", Outcome::label),
+            is_success: outcome == Some(Outcome::Success),
+            who_href: filter::link("user", &who),
+            who,
+            role: entry.user_role.unwrap_or_default(),
+            number_href: filter::link("number", &number),
+            number,
+            document: entry.file_name.or(entry.document_kind).unwrap_or_default(),
+            customer_href: filter::link("customer", &customer),
+            customer,
+            ip: entry.ip.map(|ip| ip.addr().to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+impl LogPage {
+    fn new(site: &Site, viewer: &Viewer, filter: LogFilter, problems: Problems) -> Self {
+        let known =
+            Action::ALL.iter().map(|action| (action.as_str(), format!("{} ({})", action.label(), action.as_str())));
+        let outcomes = Outcome::ALL.map(|outcome| (outcome.as_str(), outcome.label()));
+        Self {
+            chrome: Chrome::new(site, Some(viewer), "/audit"),
+            actions: choices("All", known, &filter.action),
+            outcomes: choices("All", outcomes, &filter.outcome),
+            is_filtered: filter.is_filtered(),
+            within: filter.within(),
+            first_href: if filter.after.is_empty() { String::new() } else { filter.first() },
+            next_href: String::new(),
+            rows: Vec::new(),
+            chart: None,
+            days: Vec::new(),
+            filter,
+            problems,
+        }
+    }
+}
+
+impl EventPage {
+    fn new(site: &Site, viewer: &Viewer, entry: Entry) -> Self {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let mut related = Vec::new();
+        for (label, name, value) in [
+            ("Everything of BOL", "number", &entry.bol_number),
+            ("Everything that was done by", "user", &entry.user_email),
+            ("Everything about customer", "customer", &entry.customer_code),
+        ] {
+            if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
+                related.push((format!("{label} {value}"), filter::link(name, value)));
+            }
+        }
+        let fields = vec![
+            ("id", entry.id.to_string()),
+            ("occurred_at", entry.occurred_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),
+            ("action", entry.action.clone()),
+            ("outcome", entry.outcome),
+            ("user_email", text(&entry.user_email)),
+            ("user_role", text(&entry.user_role)),
+            ("customer_code", text(&entry.customer_code)),
+            ("bol_number", text(&entry.bol_number)),
+            ("document_id", entry.document_id.map(|id| id.to_string()).unwrap_or_default()),
+            ("document_kind", text(&entry.document_kind)),
+            ("file_name", text(&entry.file_name)),
+            ("object_key", text(&entry.object_key)),
+            ("sha256", entry.sha256.map(hex::encode).unwrap_or_default()),
+            ("ip", entry.ip.map(|ip| ip.addr().to_string()).unwrap_or_default()),
+            ("user_agent", text(&entry.user_agent)),
+            ("request_id", text(&entry.request_id)),
+        ];
+        Self {
+            chrome: Chrome::new(site, Some(viewer), "/audit"),
+            what: what(&entry.action),
+            when: when(entry.occurred_at, site.time_zone),
+            fields,
+            detail: serde_json::to_string_pretty(&entry.detail).unwrap_or_default(),
+            related,
+        }
+    }
+}
