@@ -125,10 +125,24 @@ fn is_first_pdf() -> SqlLiteral<Bool> {
 
 /// An object to be: where its bytes may lie, and what they must be.
 struct Wanted<'a> {
-    name: String,
     key: ObjectKey,
     places: Vec<String>,
     known: Option<&'a Known>,
+}
+
+/// What may go by itself is tried again for a while; what won't isn't.
+async fn patiently<T>(mut request: impl AsyncFnMut() -> Result<T, StorageError>) -> Result<T, String> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        let error = match request().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let is_passing = matches!(&error, StorageError::Unavailable(trouble) if trouble.cause.is_passing());
+        let Some(pause) = pauses.next().filter(|_| is_passing) else { return Err(error.to_string()) };
+        tracing::warn!(%error, "tried again in {} s", pause.as_secs_f32());
+        sleep(*pause).await;
+    }
 }
 
 /// Of an object whose row is to be written.
@@ -250,7 +264,7 @@ impl Migration<'_> {
                 places.push(place);
             }
         }
-        let wanted = Wanted { name: bol.number.clone(), key: key.clone(), places, known: bol.known.as_ref() };
+        let wanted = Wanted { key: key.clone(), places, known: bol.known.as_ref() };
         moved(key.to_string(), self.brought(&wanted, Some(bol)).await)
     }
 
@@ -263,7 +277,7 @@ impl Migration<'_> {
             return moved(Fate::Failed("its key isn't one of ours".into()));
         };
         let places = vec![known.object_key.clone()];
-        moved(self.brought(&Wanted { name: key.file_name().into(), key, places, known: Some(known) }, None).await)
+        moved(self.brought(&Wanted { key, places, known: Some(known) }, None).await)
     }
 
     async fn brought(&self, wanted: &Wanted<'_>, bol: Option<&Bol>) -> Fate {
@@ -274,7 +288,7 @@ impl Migration<'_> {
     }
 
     async fn bring(&self, wanted: &Wanted<'_>, bol: Option<&Bol>) -> Result<Fate, String> {
-        let there = self.bucket.look(&wanted.key).await.map_err(|error| error.to_string())?;
+        let there = patiently(async || self.bucket.look(&wanted.key).await).await?;
         let expected = wanted.known.map(|known| known.sha256.as_slice());
         let Some(local) = self.source.find(&wanted.places, expected).await? else {
             return match there {
@@ -315,7 +329,7 @@ impl Migration<'_> {
             None => {
                 let sha256 = match there.sha256 {
                     Some(sha256) => sha256,
-                    None => self.bucket.hash(&wanted.key).await.map_err(|error| error.to_string())?,
+                    None => patiently(async || self.bucket.hash(&wanted.key).await).await?,
                 };
                 let bytes = Bytes { sha256, size: there.size, from: "the bucket" };
                 self.note(wanted, bytes, bol, &Fate::OnlyThere).await.map_err(|error| error.to_string())?;
@@ -330,28 +344,23 @@ impl Migration<'_> {
             Some(sha256) => Ok(sha256 == local.sha256),
             // What has no row yet gets one with this very checksum.
             None if self.skip_existing && wanted.known.is_some() => Ok(true),
-            None => Ok(self.bucket.hash(&wanted.key).await.map_err(|error| error.to_string())? == local.sha256),
+            None => Ok(patiently(async || self.bucket.hash(&wanted.key).await).await? == local.sha256),
         }
     }
 
     async fn upload(&self, wanted: &Wanted<'_>, local: &Local) -> Result<Fate, String> {
-        let mut pauses = PAUSES.iter();
-        loop {
-            let error = match self.bucket.put(&wanted.key, local.content(), local.sha256).await {
+        let is_there = patiently(async || {
+            match self.bucket.put(&wanted.key, local.content(), local.sha256).await {
                 // Somebody else has just put it, or this did, and the answer was lost: the checksum tells.
                 Ok(()) | Err(StorageError::Exists(_)) => {
-                    match self.bucket.has_same(&wanted.key, local.size, local.sha256).await {
-                        Ok(true) => return Ok(Fate::Uploaded),
-                        Ok(false) => return Err(format!("{} isn't what was uploaded (SHA-256)", wanted.key)),
-                        Err(error) => error,
-                    }
+                    self.bucket.has_same(&wanted.key, local.size, local.sha256).await
                 }
-                Err(error) => error,
-            };
-            let is_passing = matches!(&error, StorageError::Unavailable(trouble) if trouble.cause.is_passing());
-            let Some(pause) = pauses.next().filter(|_| is_passing) else { return Err(error.to_string()) };
-            tracing::warn!(%error, name = wanted.name, "tried again in {} s", pause.as_secs_f32());
-            sleep(*pause).await;
+                Err(error) => Err(error),
+            }
+        });
+        match is_there.await? {
+            true => Ok(Fate::Uploaded),
+            false => Err(format!("{} isn't what was uploaded (SHA-256)", wanted.key)),
         }
     }
 

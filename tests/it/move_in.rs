@@ -214,7 +214,7 @@ async fn old_pdfs_go_to_the_bucket_and_nothing_is_overwritten() {
     assert_eq!(app.rows(rows).await, stored);
     assert_eq!(
         app.rows("SELECT count(*) FROM audit_events WHERE action = 'PDFS_MIGRATED' AND document_id IS NOT NULL").await,
-        ["3"]
+        ["4"]
     );
     assert_eq!(download(&app.acme().await, "/bols/PRT-2024-0002/download").await, paper("two"));
     let (_, report, _) = run(&app.environment().to_vec(), &["storage", "reconcile"]).await;
@@ -275,7 +275,7 @@ async fn a_bad_line_slows_the_move_down_and_loses_nothing() {
     let slow_down = Fault::Says(503, "SlowDown", "Please reduce your request rate.");
     let faults =
         [Fault::None, Fault::None, slow_down, Fault::AnswerLost, Fault::Lost, Fault::Late(Duration::from_millis(50))];
-    proxy.next(&faults.repeat(20));
+    proxy.next(&faults.repeat(6));
     let (code, stdout, stderr) = run(&through, &["migrate-pdfs-to-s3"]).await;
     assert_eq!((code, row(&stdout, "Errors")), (0, 0), "{stdout}{stderr}");
     assert_eq!(row(&stdout, "Successfully uploaded") + row(&stdout, "Skipped (exists)"), 40, "{stdout}");
