@@ -43,6 +43,8 @@ struct LogPage {
     next_href: String,
     /// Of the first page only.
     chart: Option<Chart>,
+    /// The first and the last day of it.
+    span: String,
     days: Vec<DayRow>,
 }
 
@@ -108,6 +110,7 @@ pub async fn log(
     if after.is_none() {
         let days = Span::of(&filter, site.clock.now(), site.time_zone);
         let counted = search::by_day(&mut connection, &days.filter(&filter, site.time_zone), site.time_zone).await?;
+        page.span = format!("{} to {}", days.first.format("%b %-d"), days.last.format("%b %-d, %Y"));
         (page.chart, page.days) = days.chart(&counted);
     }
     page.next_href = match entries.last() {
@@ -160,7 +163,7 @@ impl Span {
         let value = |day: &NaiveDate| Value {
             amount: count(*day),
             text: short(count(*day)),
-            label: day.format("%b %-d").to_string(),
+            label: day.format("%-d").to_string(),
             title: format!("{}: {} events", day.format("%b %-d, %Y"), grouped(count(*day))),
         };
         let row = |day: &NaiveDate| DayRow { day: day.format("%b %-d, %Y").to_string(), count: grouped(count(*day)) };
@@ -227,6 +230,7 @@ impl LogPage {
             next_href: String::new(),
             rows: Vec::new(),
             chart: None,
+            span: String::new(),
             days: Vec::new(),
             filter,
             problems,

@@ -106,3 +106,87 @@ async fn refusals_are_on_record_with_what_was_asked_for() {
         ]
     );
 }
+
+/// What an auditor asks: who got which document, when, from where.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auditor_finds_who_got_what() {
+    let app = App::start().await;
+    let (acme, rival) = (app.acme().await, app.rival().await);
+    for path in ["/bols/PRT-2025-0001", "/bols/PRT-2025-0001/download", "/bols/PRT-2025-0003/download"] {
+        acme.get(path).await;
+    }
+    rival.get("/bols/PRT-2025-0003/download").await;
+    let auditor = app.auditor().await;
+    assert_eq!(auditor.get("/").await.header("location"), "/audit");
+    let rows = async |query: &str| {
+        let page = auditor.get(&format!("/audit{query}")).await;
+        assert_eq!(page.status, 200, "{query}");
+        page.all(".log tbody .code")
+    };
+    let all = rows("").await;
+    assert_eq!(all[0], "LOGIN_SUCCEEDED", "newest first: {all:?}");
+    assert_eq!(rows("?number=prt-2025-0001").await, ["BOL_DOWNLOADED", "BOL_VIEWED"]);
+    assert_eq!(rows(&format!("?user={}&outcome=denied", World::ACME.to_uppercase())).await, ["ACCESS_DENIED"]);
+    assert_eq!(rows("?customer=rival&action=BOL_DOWNLOADED").await, ["BOL_DOWNLOADED"]);
+    assert_eq!(rows("?q=PRT-2025-0003.pdf").await, ["BOL_DOWNLOADED"]);
+    assert_eq!(rows("?q=127.0.0.1&number=PRT-2025-0003&outcome=success").await, ["BOL_DOWNLOADED"]);
+    assert!(rows("?q=%25").await.is_empty() && rows("?q=nothing-has-this").await.is_empty());
+    assert!(rows("?from=2001-01-01&to=2001-01-31").await.is_empty());
+    let empty = auditor.get("/audit?number=PRT-1999-0001").await;
+    assert!(empty.one(".empty h2").contains("No event matches"));
+    let page = auditor.get("/audit?number=PRT-2025-0001").await;
+    assert_eq!(page.all("svg.chart rect").len(), 14);
+    assert_eq!(page.all("#days-table td").last().unwrap(), "2");
+    // One event, with all its fields and nothing that is secret.
+    let href = page.attributes(".log tbody .lead a", "href").remove(0);
+    let event = auditor.get(&href).await;
+    let (names, values) = (event.all("dl.event dt"), event.all("dl.event dd"));
+    let field = |name: &str| values[names.iter().position(|known| known == name).unwrap()].clone();
+    assert_eq!(
+        (field("action"), field("user_email"), field("bol_number")),
+        ("BOL_DOWNLOADED".into(), World::ACME.into(), "PRT-2025-0001".into())
+    );
+    assert_eq!((field("object_key"), field("sha256").len()), ("bols/2025/PRT-2025-0001.v2.pdf".into(), 64));
+    assert!(!event.text().contains("signature=") && !event.text().contains("sessionid"));
+    assert!(event.attributes(".lines a", "href").contains(&"/audit?number=PRT-2025-0001".into()));
+    // That the log was read is in the log, with what was asked.
+    let read = app.rows("SELECT detail->'filter'->>'number' FROM audit_events WHERE action = 'AUDIT_VIEWED' AND detail->'filter' ? 'number' ORDER BY id LIMIT 1").await;
+    assert_eq!(read, ["prt-2025-0001"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_for_auditors_and_read_page_by_page() {
+    let app = App::start().await;
+    app.sql("INSERT INTO audit_events (occurred_at, action, outcome, user_email) \
+             SELECT '2026-01-15 12:00:00Z'::timestamptz + (n / 3) * interval '1 second', 'BOL_VIEWED', 'success', 'x@y.example' FROM generate_series(1, 170) n").await;
+    for email in [World::ACME, World::OFFICE] {
+        let other = app.user(email).await;
+        assert_eq!(other.get("/audit").await.status, 403, "{email}");
+        assert_eq!(other.get("/audit/events/1").await.status, 403, "{email}");
+    }
+    let admin = app.user(World::ADMIN).await;
+    let (mut path, mut seen) = ("/audit?user=x@y.example".to_owned(), Vec::new());
+    loop {
+        let page = admin.get(&path).await;
+        assert_eq!(page.status, 200);
+        seen.extend(page.attributes(".log tbody .lead a", "href"));
+        let next = page.attributes(".pager a", "href");
+        match next.last().filter(|_| page.text().contains("Next 50")) {
+            Some(href) => path = href.clone(),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 170);
+    let ids: Vec<i64> = seen.iter().map(|href| href.rsplit('/').next().unwrap().parse().unwrap()).collect();
+    assert!(ids.is_sorted_by(|a, b| a > b), "each once, newest first, though three are of the same moment");
+    for wrong in ["from=yesterday", "action=NOTHING", "outcome=x", "after=x", "from=2026-02-01&to=2026-01-01"] {
+        assert_eq!(admin.get(&format!("/audit?{wrong}")).await.status, 422, "{wrong}");
+    }
+    for odd in ["/audit/events/x", "/audit/events/999999", "/audit/events/99999999999999999999"] {
+        assert_eq!(admin.get(odd).await.status, 404, "{odd}");
+    }
+    for hostile in ["?q=%00", "?user=%27%20OR%201=1--", "?number=%3Cscript%3E", "?q=%5C&customer=%F0%9F%92%A9"] {
+        let page = admin.get(&format!("/audit{hostile}")).await;
+        assert!(page.status == 200 && !page.text().contains("<script>"), "{hostile}");
+    }
+}
