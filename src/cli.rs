@@ -186,7 +186,10 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
 
 /// What somebody else has written, for a terminal: without what would move its cursor or change its colours.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let moves = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if moves(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// The database that [`Needs`] has made sure of.

@@ -279,6 +279,13 @@ impl Reader<'_> {
                 "{endpoint_name}: found a user name or a password in it, allowed is http://HOST:PORT or https://HOST"
             ));
         }
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            if self.text(name).is_some_and(|value| value.chars().any(|c| c.is_control() || !c.is_ascii())) {
+                self.problems.push(format!(
+                    "{name}: found a line break or another character that no key has, allowed is one line of ASCII"
+                ));
+            }
+        }
         let credentials = match (self.text("AWS_ACCESS_KEY_ID"), self.text("AWS_SECRET_ACCESS_KEY")) {
             (Some(access_key_id), Some(secret)) => Some(S3Credentials {
                 access_key_id,

@@ -7,7 +7,7 @@ const FIRST: usize = 8 * 1024;
 
 /// Trimmed records behind a header. The first line says which separator it is: the one that is most often in it.
 pub fn reader<R: Read>(input: R) -> io::Result<csv::Reader<impl Read>> {
-    let mut input = WithoutReturns(input);
+    let mut input = LineFeeds { from: input, after_return: false };
     let mut first = Vec::with_capacity(FIRST);
     input.by_ref().take(FIRST as u64).read_to_end(&mut first)?;
     if first.starts_with("\u{feff}".as_bytes()) {
@@ -23,20 +23,25 @@ pub fn reader<R: Read>(input: R) -> io::Result<csv::Reader<impl Read>> {
         .from_reader(io::Cursor::new(first).chain(input)))
 }
 
-/// Lines end with a line feed alone: of those that end with two characters the parser counts the second to the next line,
-/// and names the wrong ones.
-struct WithoutReturns<R>(R);
+/// Lines end with a line feed alone, however they ended: of those that end with two characters the parser counts the second
+/// to the next line, and names the wrong ones.
+struct LineFeeds<R> {
+    from: R,
+    after_return: bool,
+}
 
-impl<R: Read> Read for WithoutReturns<R> {
+impl<R: Read> Read for LineFeeds<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
-            let read = self.0.read(into)?;
+            let read = self.from.read(into)?;
             let mut kept = 0;
             for at in 0..read {
-                if into[at] != b'\r' {
-                    into[kept] = into[at];
+                let byte = into[at];
+                if !(byte == b'\n' && self.after_return) {
+                    into[kept] = if byte == b'\r' { b'\n' } else { byte };
                     kept += 1;
                 }
+                self.after_return = byte == b'\r';
             }
             // Nothing kept isn't the end.
             if kept > 0 || read == 0 {
@@ -52,7 +57,7 @@ mod tests {
 
     #[test]
     fn separators_and_marks_are_recognised() {
-        for text in ["a,b\n1,2\n", "\u{feff}a;b\r\n 1 ;2\r\n", "a\tb\n1\t\"2\"", "a,b\n\"1\",2"] {
+        for text in ["a,b\n1,2\n", "\u{feff}a;b\r\n 1 ;2\r\n", "a\tb\n1\t\"2\"", "a,b\n\"1\",2", "a,b\r1,2\r"] {
             let mut reader = reader(text.as_bytes()).expect("reads");
             assert_eq!(reader.headers().expect("a header"), vec!["a", "b"], "{text:?}");
             let record = reader.records().next().expect("a line").expect("a record");

@@ -129,7 +129,7 @@ async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
     }
     let present = now.date_naive().with_day(1).unwrap_or_default();
     let first: First = diesel::sql_query(
-        "SELECT date_trunc('month', min(created_at) AT TIME ZONE 'UTC')::date AS month FROM documents",
+        "SELECT date_trunc('month', greatest(min(created_at), '2020-01-01Z') AT TIME ZONE 'UTC')::date AS month FROM documents",
     )
     .get_result(connection)
     .await?;

@@ -266,7 +266,7 @@ impl Dispatch<'_> {
         .get_result(connection)
         .await?;
         BolNumber::new(self.prefix, year, taken.last_seq)
-            .map_err(|error| DbError::Unreachable(format!("number {} of {year}: {error}", taken.last_seq)).into())
+            .map_err(|_| DispatchError::Refused("The running numbers of this year are used up."))
     }
 }
 

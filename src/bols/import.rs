@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Integer};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -82,14 +82,16 @@ pub async fn import<R: Read>(
     db: &Database,
     mut file: R,
     wishes: Wishes,
-    prefix: &str,
+    (prefix, today): (&str, NaiveDate),
     origin: &Origin,
 ) -> Result<Report, ImportError> {
+    // A truck may be loaded tomorrow, somewhere.
+    let latest = today + TimeDelta::days(31);
     let unreadable = |error: io::Error| ImportError::File(error.to_string());
     let mut whole = tempfile::tempfile().map_err(unreadable)?;
     io::copy(&mut file, &mut whole).map_err(unreadable)?;
     let mut report = Report::default();
-    let years = read(&whole, prefix, &mut report)?;
+    let years = read(&whole, (prefix, latest), &mut report)?;
     let done = db
         .transaction(async |connection: &mut AsyncPgConnection| {
             // Nobody is mailed about what is years old.
@@ -102,7 +104,7 @@ pub async fn import<R: Read>(
                 batch: Vec::new(),
                 report: &mut report,
             };
-            let (columns, mut reader) = open(&whole).map_err(|error| deserialization(&error))?;
+            let (columns, mut reader) = open(&whole, latest).map_err(|error| deserialization(&error))?;
             for record in reader.records() {
                 // What is wrong was said.
                 let Ok(record) = record else { continue };
@@ -129,19 +131,24 @@ fn deserialization(error: &ImportError) -> diesel::result::Error {
 }
 
 /// From the beginning.
-fn open(file: &File) -> Result<(Columns, csv::Reader<impl Read>), ImportError> {
+fn open(file: &File, latest: NaiveDate) -> Result<(Columns, csv::Reader<impl Read>), ImportError> {
     let unreadable = |error: io::Error| ImportError::File(error.to_string());
     let mut file = file.try_clone().map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
     let mut reader = csv_file::reader(io::BufReader::new(file)).map_err(unreadable)?;
-    let header = reader.headers().map_err(|error| ImportError::File(error.to_string()))?.clone();
-    let columns = Columns::new(&header).map_err(ImportError::File)?;
+    let header =
+        reader.headers().map_err(|error| ImportError::File(format!("the first line: {}", told(&error))))?.clone();
+    let columns = Columns::new(&header, latest).map_err(ImportError::File)?;
     Ok((columns, reader))
 }
 
 /// Every line by itself, and all together: no number twice. Gives the years, with the highest number of each.
-fn read(file: &File, prefix: &str, report: &mut Report) -> Result<BTreeMap<i32, i32>, ImportError> {
-    let (columns, mut reader) = open(file)?;
+fn read(
+    file: &File,
+    (prefix, latest): (&str, NaiveDate),
+    report: &mut Report,
+) -> Result<BTreeMap<i32, i32>, ImportError> {
+    let (columns, mut reader) = open(file, latest)?;
     report.ignored_columns = columns.ignored.clone();
     let (mut seen, mut years) = (HashSet::new(), BTreeMap::new());
     for record in reader.records() {

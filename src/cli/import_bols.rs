@@ -9,6 +9,7 @@ use clap::Args;
 use super::{Failure, database_url, printable, serve};
 use crate::audit::Origin;
 use crate::bols::import::{self, ImportError, Report, Wishes};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
 
@@ -39,7 +40,10 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     serve::check_schema(url).await?;
     let wishes = Wishes { dry_run, create_customers, skip_existing };
     let db = Database::new(url, 2);
-    let report = import::import(&db, input, wishes, &config.bol_prefix, &Origin::command_line()).await;
+    let report = {
+        let today = Clock::system().now().with_timezone(&config.time_zone).date_naive();
+        import::import(&db, input, wishes, (&config.bol_prefix, today), &Origin::command_line()).await
+    };
     let report = report.map_err(|error| match error {
         ImportError::File(what) => Failure::Problem(format!("{}: {what}", file.display())),
         ImportError::Db(error) => error.into(),
@@ -49,7 +53,10 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
 
 fn tell(report: &Report, dry_run: bool) -> Result<(), Failure> {
     if !report.ignored_columns.is_empty() {
-        eprintln!("columns that say nothing here: {}", printable(&report.ignored_columns.join(", ")));
+        eprintln!(
+            "columns that say nothing here: {}",
+            printable(&report.ignored_columns.join(", ").chars().take(500).collect::<String>())
+        );
     }
     for wrong in &report.errors {
         println!("line {}: {}", wrong.line, printable(&wrong.message));

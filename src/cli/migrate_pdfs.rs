@@ -47,6 +47,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         source: &source,
         dry_run: arguments.dry_run,
         skip_existing: arguments.skip_existing,
+        clamd: config.clamd.as_ref(),
     };
     println!("{LINE}\nBOL PDF Migration to S3\n{LINE}");
     if arguments.dry_run {

@@ -9,6 +9,8 @@ use chrono::NaiveDate;
 use diesel::dsl::{not, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind::UniqueViolation;
+use diesel::result::Error::DatabaseError;
 use diesel::sql_types::Bool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::stream::{self, StreamExt};
@@ -17,13 +19,15 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use self::source::Local;
+use super::clamd;
 use super::pending::Subject;
 use super::{Kind, NewDocument, key_for};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::bols::BolNumber;
 use crate::clock::Clock;
+use crate::config::ClamdAddress;
 use crate::db::schema::{bols, documents};
-use crate::db::{Database, DbResult};
+use crate::db::{Database, DbError, DbResult};
 use crate::storage::{Found, ObjectKey, Storage, StorageError};
 
 pub use self::source::Source;
@@ -93,6 +97,7 @@ pub struct Migration<'a> {
     pub dry_run: bool,
     /// What is there under the key is taken for the same if its size is; only the bucket's own checksum is compared.
     pub skip_existing: bool,
+    pub clamd: Option<&'a ClamdAddress>,
 }
 
 /// A BOL, and its PDF as the portal knows it.
@@ -259,7 +264,10 @@ impl Migration<'_> {
             format!("bol_pdfs/{number}.pdf"),
             format!("{}/{number}.pdf", bol.year),
             format!("{number}.pdf"),
-        ] {
+        ]
+        .into_iter()
+        .flat_map(|place| [place.replace(".pdf", ".PDF"), place].into_iter().rev())
+        {
             if !places.contains(&place) {
                 places.push(place);
             }
@@ -301,11 +309,17 @@ impl Migration<'_> {
         }
         let fate = match there {
             Some(there) if self.is_same(wanted, &local, there).await? => Fate::Exists,
-            Some(_) => {
-                return Err(format!("{} is there already with other content; it was left as it is", wanted.key));
+            Some(there) => {
+                return Err(format!(
+                    "{} is there already with other content; it was left as it is ({} bytes there, {} here)",
+                    wanted.key, there.size, local.size
+                ));
             }
             None if self.dry_run => return Ok(Fate::WouldUpload),
-            None => self.upload(wanted, &local).await?,
+            None => {
+                self.scan(&local).await?;
+                self.upload(wanted, &local).await?
+            }
         };
         if !self.dry_run {
             let bytes = Bytes { sha256: local.sha256, size: local.size, from: &local.place };
@@ -348,6 +362,17 @@ impl Migration<'_> {
         }
     }
 
+    /// As everything else that comes in, if there is a scanner.
+    async fn scan(&self, local: &Local) -> Result<(), String> {
+        let Some(address) = self.clamd else { return Ok(()) };
+        match clamd::scan(address, local.file()).await {
+            Ok(clamd::Scan::Clean) => Ok(()),
+            Ok(clamd::Scan::Infected(name)) => Err(format!("{}: the virus scanner found {name} in it", local.place)),
+            Ok(clamd::Scan::TooLarge) => Err(format!("{}: larger than the virus scanner takes", local.place)),
+            Err(error) => Err(format!("clamd: {error}")),
+        }
+    }
+
     async fn upload(&self, wanted: &Wanted<'_>, local: &Local) -> Result<Fate, String> {
         let is_there = patiently(async || {
             match self.bucket.put(&wanted.key, local.content(), local.sha256).await {
@@ -370,7 +395,8 @@ impl Migration<'_> {
         if !is_new && *fate != Fate::Uploaded {
             return Ok(());
         }
-        self.db
+        let noted = self
+            .db
             .transaction(async |connection: &mut AsyncPgConnection| {
                 // Nobody is mailed about what is years old.
                 diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
@@ -384,7 +410,12 @@ impl Migration<'_> {
                 let detail = json!({"from": bytes.from, "found_there": *fate != Fate::Uploaded});
                 audit::record(connection, &event.detail(detail)).await
             })
-            .await
+            .await;
+        match noted {
+            // Another run of this command was faster.
+            Err(DbError::Query(DatabaseError(UniqueViolation, _))) => Ok(()),
+            noted => noted,
+        }
     }
 
     async fn insert(

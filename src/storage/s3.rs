@@ -37,7 +37,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 const ATTEMPT: Duration = Duration::from_secs(2);
 const OPERATION: Duration = Duration::from_secs(7);
 /// Of a request that no person waits for.
-const PATIENT: Duration = Duration::from_secs(20);
+const PATIENT: Duration = Duration::from_secs(12);
 /// An upload of 50 MB on a slow line takes longer.
 const UPLOAD: Duration = Duration::from_secs(120);
 /// Read from a file at once, in bytes.
@@ -72,7 +72,7 @@ impl S3Store {
     /// For commands, which rather wait than give up.
     pub async fn patient(config: &S3Config) -> Self {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(PATIENT).build();
-        Self::with(config, timeouts, RetryConfig::standard().with_max_attempts(6)).await
+        Self::with(config, timeouts, RetryConfig::standard().with_max_attempts(5)).await
     }
 
     async fn with(config: &S3Config, timeouts: TimeoutConfig, retries: RetryConfig) -> Self {
@@ -147,7 +147,12 @@ impl S3Store {
         let (mut body, mut into) = (found.body.into_async_read(), tokio::fs::File::from_std(into));
         let copied = async { tokio::io::copy(&mut body, &mut into).await.and(into.flush().await) };
         match timeout(UPLOAD, copied).await {
-            Ok(copied) => copied.map(drop).map_err(StorageError::unavailable),
+            Ok(copied) => copied.map(drop).map_err(|error| {
+                StorageError::Unavailable(Trouble {
+                    cause: Cause::Unreachable,
+                    detail: format!("{key} broke off: {error}"),
+                })
+            }),
             Err(_) => Err(StorageError::unavailable(format!("{key} didn't arrive in time"))),
         }
     }

@@ -25,6 +25,8 @@ pub enum Cause {
     Archived,
     /// The server doesn't know this request.
     NotOffered,
+    /// Something else answers at that address.
+    NotS3,
     Other,
 }
 
@@ -45,6 +47,7 @@ impl Cause {
             Self::Unreachable => "the store doesn't answer",
             Self::Archived => "the object is archived",
             Self::NotOffered => "the server doesn't offer this",
+            Self::NotS3 => "what answers there isn't S3",
             Self::Other => "the storage can't be used",
         }
     }
@@ -83,13 +86,16 @@ impl Cause {
             }
             Self::Archived => "it has to be restored first: open its download once in the portal, and wait some hours",
             Self::NotOffered => "nothing to do, if the server isn't AWS",
+            Self::NotS3 => {
+                "a proxy, a captive portal or a gateway is in between, or AWS_ENDPOINT_URL_S3 leads elsewhere (leave it out for AWS)"
+            }
             Self::Other => "the message above is the store's own",
         }
     }
 
     /// It may go by itself: the same request may do in a moment.
     pub fn is_passing(self) -> bool {
-        matches!(self, Self::Busy | Self::Unreachable | Self::Other)
+        matches!(self, Self::Busy | Self::Unreachable | Self::NotS3 | Self::Other)
     }
 
     /// From the code of an S3 error, where it has one, and the status.
@@ -100,7 +106,7 @@ impl Cause {
             ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "InvalidToken", _) => {
                 Self::ExpiredCredentials
             }
-            ("RequestTimeTooSkewed" | "RequestInTheFuture", _) => Self::Clock,
+            ("RequestTimeTooSkewed" | "RequestInTheFuture" | "RequestExpired", _) => Self::Clock,
             ("NoSuchBucket", _) => Self::NoSuchBucket,
             ("BucketAlreadyExists", _) => Self::BucketTaken,
             // One code for three mistakes.
@@ -112,7 +118,7 @@ impl Cause {
             ("NotImplemented" | "MethodNotAllowed" | "UnknownOperation", _) | (_, Some(405 | 501)) => Self::NotOffered,
             ("SlowDown" | "ServiceUnavailable" | "TooManyRequests" | "RequestLimitExceeded", _)
             | (_, Some(429 | 503)) => Self::Busy,
-            ("AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "Forbidden", _) | ("", Some(403)) => {
+            ("AccessDenied" | "AllAccessDisabled" | "Forbidden", _) | ("", Some(403)) => {
                 // The same code for a request from tomorrow, and for one from yesterday.
                 if message.contains("not yet valid") || message.contains("not valid yet") {
                     Self::Clock
@@ -122,6 +128,7 @@ impl Cause {
                     Self::AccessDenied
                 }
             }
+            ("", Some(200..=299 | 302..=399 | 407 | 502 | 504)) => Self::NotS3,
             _ => Self::Other,
         }
     }
@@ -180,6 +187,9 @@ mod tests {
             (Some("InvalidObjectState"), "", 403, Cause::Archived),
             (Some("NotImplemented"), "", 501, Cause::NotOffered),
             (Some("InternalError"), "", 500, Cause::Other),
+            (None, "", 200, Cause::NotS3),
+            (None, "", 407, Cause::NotS3),
+            (Some("RequestExpired"), "", 403, Cause::Clock),
         ] {
             assert_eq!(Cause::of(code, message, Some(status)), expected, "{code:?} {status}");
         }

@@ -83,7 +83,10 @@ async fn every_wrong_line_is_named_and_nothing_is_kept() {
         PRT-2024-0010;2024-01-03;ACME;x;1;;;\r\n\
         PRT-2025-0001;2024-01-03;ACME;x;1;;;\r\n\
         PRT-2024-0011;2024-01-03;ACME;x\r\n\
-        PRT-2024-0012;2024-01-03;ACME;x;23,03;;;\r\n";
+        PRT-2024-0012;2024-01-03;ACME;x;23,03;;;\r\n\
+        PRT-2024-999999999;2024-01-03;ACME;x;23;;;\r\n\
+        PRT-2024-0013;2019-01-03;ACME;x;23;;;\r\n\
+        PRT-2099-0014;2099-01-03;ACME;x;23;;;\r\n";
     let (code, stdout, stderr) = import(&app, csv, &["--create-customers"]).await;
     assert_eq!(code, 1, "{stdout}{stderr}");
     for (line, word) in [
@@ -101,6 +104,9 @@ async fn every_wrong_line_is_named_and_nothing_is_kept() {
         (14, "columns"),
         // Neither 2,303 tons nor 23.
         (15, "whole pounds"),
+        (16, "far behind all others"),
+        (17, "the number is of 2024"),
+        (18, "still to come"),
     ] {
         let told = stdout.lines().find(|told| told.starts_with(&format!("line {line}: "))).unwrap_or_default();
         assert!(told.contains(word), "line {line}: {word}: {stdout}");

@@ -71,10 +71,12 @@ pub(super) struct Columns {
     fields: Vec<Option<&'static str>>,
     /// Names of those that say nothing here.
     pub ignored: Vec<String>,
+    /// No BOL is of a later day.
+    latest: NaiveDate,
 }
 
 impl Columns {
-    pub fn new(header: &StringRecord) -> Result<Self, String> {
+    pub fn new(header: &StringRecord, latest: NaiveDate) -> Result<Self, String> {
         let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
         let field = |name: &str| {
             let other = OTHER_NAMES.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
@@ -98,7 +100,7 @@ impl Columns {
         }
         let ignored = header.iter().zip(&fields).filter(|(_, field)| field.is_none()).map(|(name, _)| name.into());
         let ignored = ignored.collect();
-        Ok(Self { fields, ignored })
+        Ok(Self { fields, ignored, latest })
     }
 
     pub fn read(&self, record: &StringRecord, prefix: &str) -> Result<Line, Vec<(u64, String)>> {
@@ -116,7 +118,14 @@ impl Columns {
         }
         let number = number(cell("number"), prefix).map_err(|message| wrong.push(message)).ok();
         match date(cell("bol_date")) {
-            Some(day) => drop(draft.set("bol_date", day.to_string())),
+            Some(day) if day > self.latest => wrong.push(format!("date: {day} is still to come")),
+            Some(day) => {
+                draft.set("bol_date", day.to_string());
+                let year = number.as_ref().map(BolNumber::year);
+                if let Some(year) = year.filter(|year| (year - day.year()).abs() > YEARS_APART) {
+                    wrong.push(format!("date: {day}, and the number is of {year}; which is right?"));
+                }
+            }
             None => wrong.push(format!("date: there is no day {:?}; write 2025-11-30 or 11/30/2025", cell("bol_date"))),
         }
         match (cell("tons"), cell("net_lb")) {
@@ -183,10 +192,21 @@ fn one_line(text: &str, most: usize) -> String {
     text.trim().to_owned()
 }
 
+/// No terminal loads so many trucks in a year; the counter goes on behind the highest number, and has to have room.
+const MOST_SEQ: i32 = 999_999;
+/// A BOL that is loaded around New Year may have the number of the other one.
+const YEARS_APART: i32 = 1;
+
 /// With our prefix: another one would have the running numbers of ours.
 fn number(text: &str, prefix: &str) -> Result<BolNumber, String> {
     let number: BolNumber = text.to_uppercase().parse().map_err(|error| format!("number: {error}, not {text:?}"))?;
-    if number.prefix() == prefix { Ok(number) } else { Err(format!("number: {number} doesn't begin with {prefix}-")) }
+    if number.prefix() != prefix {
+        return Err(format!("number: {number} doesn't begin with {prefix}-"));
+    }
+    if number.seq() > MOST_SEQ {
+        return Err(format!("number: {number} is far behind all others; the next one would be higher still"));
+    }
+    Ok(number)
 }
 
 /// `2025-11-30` with or without a time behind it, or `11/30/2025`.
@@ -254,13 +274,17 @@ mod tests {
     #[test]
     fn columns_have_many_names_and_two_of_one_are_refused() {
         let header = |text: &str| StringRecord::from(text.split(',').collect::<Vec<_>>());
-        let columns = Columns::new(&header("BOL Number,Date,Customer,Product,Net Tons,Truck #,mood")).expect("columns");
+        let columns = Columns::new(&header("BOL Number,Date,Customer,Product,Net Tons,Truck #,mood"), NaiveDate::MAX)
+            .expect("columns");
         assert_eq!(columns.fields[4..], [Some("tons"), Some("truck_number"), None]);
         assert_eq!(columns.ignored, ["mood"]);
         assert!(
-            Columns::new(&header("number,date,product,PO,customer_po"))
+            Columns::new(&header("number,date,product,PO,customer_po"), NaiveDate::MAX)
                 .is_err_and(|error| error.contains("customer_po"))
         );
-        assert!(Columns::new(&header("date,product")).is_err_and(|error| error.contains("no column number")));
+        assert!(
+            Columns::new(&header("date,product"), NaiveDate::MAX)
+                .is_err_and(|error| error.contains("no column number"))
+        );
     }
 }

@@ -141,7 +141,7 @@ impl Companies {
             code = format!("{code}-{word}");
         }
         if code.len() < 2 {
-            code.push_str("-1");
+            code = format!("CUSTOMER{}{code}", if code.is_empty() { "" } else { "-" });
         }
         let mut free = code.clone();
         let mut count = 1;
@@ -172,8 +172,8 @@ mod tests {
             ("Miami Valley Castings Co.", "MIAMI-VALLEY"),
             ("MIAMI Valley Foundry", "MIAMI-VALLEY-2"),
             ("Ünal", "NAL"),
-            ("Q", "Q-1"),
-            ("漢", "-1"),
+            ("Q", "CUSTOMER-Q"),
+            ("漢", "CUSTOMER"),
             ("Superlongcompanyname Of America", "SUPERLONGCOM"),
         ] {
             let code = companies.code_for(name);

@@ -10,7 +10,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
 use crate::documents::examine::Examiner;
-use crate::documents::reconcile::{Adopted, Adopter, Compared, Depth, Difference, Expected, Mended, compare, mend};
+use crate::documents::reconcile::{
+    Adopted, Adopter, Compared, Depth, Difference, Expected, Mended, ReconcileError, compare, mend,
+};
 use crate::documents::spool::Spool;
 use crate::documents::sweep;
 use crate::storage::Storage;
@@ -67,7 +69,12 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     if stderr().is_terminal() {
         eprintln!();
     }
-    let compared = compared.map_err(Failure::problem)?;
+    let compared = compared.map_err(|error| match error {
+        ReconcileError::Storage(_) => {
+            Failure::Problem(format!("{error}\nTo find out what is wrong: primetrade storage check"))
+        }
+        error => Failure::problem(error),
+    })?;
     let spool = Spool::new(config.spool.clone());
     let mut mended = 0;
     if arguments.fix {

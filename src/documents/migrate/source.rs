@@ -26,6 +26,10 @@ pub(super) struct Local {
 }
 
 impl Local {
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
     pub fn content(&self) -> Content {
         Content::File { file: self.file.clone(), size: self.size }
     }

@@ -81,6 +81,10 @@ impl<'a> Rows<'a> {
 
 /// What is expected under a key now.
 pub(super) async fn under(connection: &mut AsyncPgConnection, key: &str) -> QueryResult<Vec<Expected>> {
+    // Nothing that Postgres could hold, or be asked for.
+    if key.contains('\0') {
+        return Ok(Vec::new());
+    }
     let rows: Vec<Row> = diesel::sql_query(
         "SELECT object_key AS key, id, size_bytes, sha256, CASE WHEN state = 'pending' THEN coalesce(pending_at, created_at) END AS pending_at, \
                 false AS is_copy FROM documents WHERE object_key = $1 \

@@ -144,6 +144,9 @@ impl S3Store {
             return Err(Trouble { cause: Cause::NoCredentials, detail: String::new() });
         };
         let found = renewed.get().await?;
+        if found.expiry().is_some_and(|end| end <= SystemTime::now()) {
+            return Err(Trouble { cause: Cause::ExpiredCredentials, detail: String::new() });
+        }
         Ok(Identity {
             access_key_id: found.access_key_id().into(),
             is_temporary: found.session_token().is_some(),

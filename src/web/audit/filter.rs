@@ -114,8 +114,8 @@ impl LogFilter {
             problems.to = "This is before the first day.";
         }
         let clean = |text: &str| -> Option<String> {
-            let text: String = text.trim().chars().filter(|c| !c.is_control()).take(MOST).collect();
-            (!text.is_empty()).then_some(text)
+            let text: String = text.chars().filter(|c| !c.is_control()).take(MOST).collect();
+            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
         };
         let action = self.action.parse::<Action>().ok();
         if action.is_none() && !self.action.is_empty() {
