@@ -4,6 +4,7 @@
 //! its row, so that whatever ends the program, the next run goes on where this one stopped.
 
 mod source;
+mod tally;
 
 use chrono::NaiveDate;
 use diesel::dsl::{not, sql};
@@ -31,6 +32,7 @@ use crate::db::{Database, DbError, DbResult};
 use crate::storage::{Found, ObjectKey, Storage, StorageError};
 
 pub use self::source::Source;
+pub use self::tally::{Fate, Moved, Tally};
 
 /// Files on their way at once.
 const AT_ONCE: usize = 8;
@@ -39,55 +41,6 @@ const PAGE: i64 = 500;
 /// Before a file is given up.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15)];
-
-/// What became of one BOL, or of one other document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    WouldUpload,
-    Uploaded,
-    /// The same bytes are in the bucket already.
-    Exists,
-    /// The bucket has it and the folder doesn't.
-    OnlyThere,
-    Missing,
-    Failed(String),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
-    /// The number of the BOL, or the file name.
-    pub name: String,
-    pub key: String,
-    pub fate: Fate,
-    /// Besides the BOL's own PDF.
-    pub is_other: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub total: u64,
-    pub found: u64,
-    pub missing: u64,
-    pub only_there: u64,
-    /// Or would be.
-    pub uploaded: u64,
-    pub skipped: u64,
-    pub errors: u64,
-}
-
-impl Tally {
-    fn count(&mut self, fate: &Fate) {
-        self.total += 1;
-        self.found += u64::from(!matches!(fate, Fate::Missing | Fate::OnlyThere));
-        match fate {
-            Fate::WouldUpload | Fate::Uploaded => self.uploaded += 1,
-            Fate::Exists => self.skipped += 1,
-            Fate::OnlyThere => self.only_there += 1,
-            Fate::Missing => self.missing += 1,
-            Fate::Failed(_) => self.errors += 1,
-        }
-    }
-}
 
 pub struct Migration<'a> {
     pub db: &'a Database,

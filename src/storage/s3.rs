@@ -1,5 +1,6 @@
 //! An S3 bucket as the store. Nothing outside of this file and its folder knows the AWS SDK.
 
+mod archive;
 pub mod bucket;
 mod credentials;
 pub mod policy;

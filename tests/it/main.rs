@@ -29,6 +29,7 @@ mod move_in;
 mod notices;
 mod people;
 mod print;
+mod reconcile;
 mod reset;
 mod s3;
 mod scans;

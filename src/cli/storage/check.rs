@@ -1,6 +1,7 @@
 //! `primetrade storage check`: everything that downloads and uploads need, tried for real, one line each.
 
-use std::fmt;
+mod findings;
+
 use std::io::{Read, Seek};
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use tokio::time::sleep;
 use url::Url;
 use uuid::Uuid;
 
-use crate::cli::{Failure, printable};
+use self::findings::{Findings, Verdict};
+use crate::cli::Failure;
 use crate::clock::Clock;
 use crate::config::{Config, S3Config, SecretKey, StorageConfig};
 use crate::storage::s3::bucket::{Setting, Wanted};
@@ -24,82 +26,10 @@ const SHORT: Duration = Duration::from_secs(2);
 /// Of one request that isn't the SDK's.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Ok,
-    Warn,
-    Fail,
-}
-
-#[derive(serde::Serialize)]
-struct Line {
-    check: &'static str,
-    result: Verdict,
-    detail: String,
-    /// What to do.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    advice: String,
-}
-
-/// What has been found so far; printed as it comes.
-struct Findings {
-    lines: Vec<Line>,
-    json: bool,
-}
-
-impl Findings {
-    fn say(&mut self, check: &'static str, result: Verdict, detail: impl fmt::Display, advice: &str) {
-        let line = Line { check, result, detail: printable(&detail.to_string()), advice: advice.into() };
-        if !self.json {
-            let word = match result {
-                Verdict::Ok => "ok",
-                Verdict::Warn => "warn",
-                Verdict::Fail => "FAIL",
-            };
-            println!("{word:<5} {check:<15} {}", line.detail);
-            if !line.advice.is_empty() {
-                println!("      -> {}", line.advice);
-            }
-        }
-        self.lines.push(line);
-    }
-
-    fn ok(&mut self, check: &'static str, detail: impl fmt::Display) {
-        self.say(check, Verdict::Ok, detail, "");
-    }
-
-    fn trouble(&mut self, check: &'static str, trouble: &Trouble) {
-        self.say(check, Verdict::Fail, trouble, trouble.cause.advice());
-    }
-
-    fn error(&mut self, check: &'static str, error: &StorageError) {
-        match error {
-            StorageError::Unavailable(trouble) => self.trouble(check, trouble),
-            other => self.say(check, Verdict::Fail, other, ""),
-        }
-    }
-
-    fn failed(&self) -> usize {
-        self.lines.iter().filter(|line| line.result == Verdict::Fail).count()
-    }
-
-    fn finish(self) -> Result<(), Failure> {
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&self.lines).map_err(Failure::problem)?);
-        }
-        match self.failed() {
-            0 => Ok(()),
-            1 => Err(Failure::Problem("1 check failed.".into())),
-            many => Err(Failure::Problem(format!("{many} checks failed."))),
-        }
-    }
-}
-
 pub async fn run(config: &Config, json: bool) -> Result<(), Failure> {
     // For the client that follows links; it fails only when somebody has done so already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut findings = Findings { lines: Vec::new(), json };
+    let mut findings = Findings::new(json);
     match &config.s3 {
         Some(s3) => bucket(config, s3, &mut findings).await,
         None => folder(config, &mut findings).await,
