@@ -5,6 +5,7 @@
 //!
 //! Bytes are [`crate::storage`]'s; that a link was issued is on record ([`crate::audit`]) before it exists.
 
+pub mod bundle;
 mod clamd;
 mod document;
 pub mod examine;

@@ -167,7 +167,7 @@ async fn count(connection: &mut AsyncPgConnection, month: NaiveDate, is_over: bo
          (SELECT count(*) AS links, coalesce(sum(d.size_bytes), 0)::bigint AS link_bytes \
           FROM audit_events e LEFT JOIN documents d ON d.id = e.document_id \
           WHERE e.occurred_at >= $1 AND e.occurred_at < $2 AND e.outcome = 'success' \
-            AND e.action IN ('BOL_DOWNLOADED', 'BOL_PREVIEWED')) AS e",
+            AND e.action IN ('BOL_DOWNLOADED', 'BOL_PREVIEWED', 'BOLS_ZIPPED')) AS e",
     )
     .bind::<Timestamptz, _>(midnight(month))
     .bind::<Timestamptz, _>(midnight(month + Months::new(1)))

@@ -69,6 +69,8 @@ actions! {
     BolWeighed "BOL_WEIGHED" "Official weight entered",
     BolViewed "BOL_VIEWED" "BOL looked at",
     BolDownloaded "BOL_DOWNLOADED" "Link to a document issued",
+    /// One a document, before its bytes.
+    BolsZipped "BOLS_ZIPPED" "PDF sent in a ZIP",
     DocumentRestoreRequested "DOCUMENT_RESTORE_REQUESTED" "Document asked for from the archive",
     DocumentMended "DOCUMENT_MENDED" "Missing object put back",
     DocumentAdopted "DOCUMENT_ADOPTED" "Document found in the storage",

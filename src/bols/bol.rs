@@ -214,7 +214,10 @@ async fn accesses(mut connection: &AsyncPgConnection, reach: &Reach, number: &Bo
     let id = bols::table.filter(bols::number.eq(number.as_str())).select(bols::id.nullable()).single_value();
     let mut query = audit_events::table
         .filter(audit_events::bol_id.eq(id))
-        .filter(audit_events::action.eq_any([Action::BolDownloaded.as_str(), Action::BolPreviewed.as_str()]))
+        .filter(
+            audit_events::action
+                .eq_any([Action::BolDownloaded, Action::BolPreviewed, Action::BolsZipped].map(Action::as_str)),
+        )
         .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
         .limit(ACCESSES)
         .select(Access::as_select())

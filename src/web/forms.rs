@@ -114,6 +114,10 @@ impl BolFilter {
     }
 
     fn href(&self) -> String {
+        self.of("/bols")
+    }
+
+    fn of(&self, path: &str) -> String {
         let fields = [
             ("q", &self.q),
             ("from", &self.from),
@@ -129,7 +133,12 @@ impl BolFilter {
             query.append_pair(name, value);
         }
         let query = query.finish();
-        if query.is_empty() { "/bols".into() } else { format!("/bols?{query}") }
+        if query.is_empty() { path.into() } else { format!("{path}?{query}") }
+    }
+
+    /// All of them in one file.
+    pub fn zip(&self) -> String {
+        Self { after: String::new(), ..self.clone() }.of("/bols/download.zip")
     }
 }
 

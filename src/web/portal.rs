@@ -3,3 +3,4 @@
 pub mod bol;
 pub mod bols;
 pub mod download;
+pub mod zip;

@@ -31,6 +31,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/account/sessions/end").route(post().to(account::end_session)))
         .service(resource("/account/sessions/end-all").route(post().to(account::end_all_sessions)))
         .service(resource("/bols").route(page!(portal::bols::page)))
+        .service(resource("/bols/download.zip").route(get().to(portal::zip::download)))
         .service(resource("/bols/{number}").route(get().to(portal::bol::page)))
         .service(resource("/bols/{number}/download").route(get().to(portal::download::bol)))
         .service(resource("/documents/{id}/download").route(get().to(portal::download::document)))
@@ -73,8 +74,8 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(
             resource("/office/settings").route(page!(office::settings::page)).route(post().to(office::settings::save)),
         )
-        .service(resource("/audit").route(page!(audit::log)))
-        .service(resource("/audit/events/{id}").route(page!(audit::event)))
+        .service(resource("/audit").route(get().to(audit::log)))
+        .service(resource("/audit/events/{id}").route(get().to(audit::event)))
         .service(resource("/office/storage").route(page!(office::storage::page)))
         .service(resource("/office/storage/prices").route(post().to(office::storage::save)))
         .service(resource("/office").route(page!(office::today::page)))

@@ -43,3 +43,4 @@ mod upload;
 mod view;
 mod virus;
 mod web;
+mod zip;

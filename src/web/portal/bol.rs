@@ -290,6 +290,7 @@ impl Line {
         let what = match (access.action.as_str(), access.outcome.as_str()) {
             (_, "failed") => "File missing; no link issued",
             ("BOL_PREVIEWED", _) => "Link issued for preview",
+            ("BOLS_ZIPPED", _) => "Sent in a ZIP",
             _ => "Link issued for download",
         };
         Self {

@@ -11,6 +11,7 @@ use crate::bols::search::{self, COUNTED, Found, Row, Search, Sort, SortBy};
 use crate::bols::weight::{Pounds, grouped};
 use crate::db::Database;
 use crate::documents::Kind;
+use crate::documents::bundle;
 use crate::web::auth::{Listers, Visitor};
 use crate::web::forms::{BolFilter, Choice, FilterErrors, choices, kinds, statuses};
 use crate::web::page::{self, Chrome};
@@ -25,6 +26,8 @@ struct BolsPage {
     statuses: Vec<Choice>,
     errors: FilterErrors,
     count_label: String,
+    /// All that match, if they are some and not too many.
+    zip_href: String,
     is_filtered: bool,
     columns: Columns,
     show_customer: bool,
@@ -131,6 +134,7 @@ impl BolsPage {
             chrome: Chrome::new(site, Some(viewer), "/bols"),
             kinds: kinds("Any document", &filter.kind),
             statuses: choices("Any status", statuses(viewer.role), &filter.status),
+            zip_href: if may_open && (1..=bundle::MOST as i64).contains(&count) { filter.zip() } else { String::new() },
             count_label: if errors.any() { String::new() } else { count_label(count, filter.is_filtered()) },
             is_filtered: filter.is_filtered(),
             columns,

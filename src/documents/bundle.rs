@@ -1,0 +1,208 @@
+//! Many BOLs in one ZIP, made while it is sent: their PDFs, an index and the checksums.
+//!
+//! Each document is on record before the first of its bytes. Two workers hand pieces to each other: one asks the database
+//! and the storage, the other compresses, off the async threads; whoever reads slowly slows both down, and nothing piles up.
+//! A ZIP that breaks off has no directory at its end, and every program says so.
+
+mod archive;
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use diesel_async::AsyncPgConnection;
+use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+
+use super::spool::Spool;
+use crate::accounts::Viewer;
+use crate::audit::{self, Action, Asked, Event, Origin, Outcome};
+use crate::bols::search::{self, Row, Search};
+use crate::db::scope;
+use crate::db::{Database, DbResult};
+use crate::storage::{Readable, Storage, StorageError};
+
+/// BOLs in one.
+pub const MOST: usize = 5000;
+/// That are asked for one by one.
+pub const MOST_NUMBERS: usize = 500;
+/// Being made at the same time by one process.
+static TURNS: Semaphore = Semaphore::const_new(16);
+
+/// Everything that making one needs.
+pub struct Bundle {
+    pub db: Database,
+    pub storage: Storage,
+    pub spool: Spool,
+    pub viewer: Viewer,
+    pub origin: Origin,
+}
+
+/// What is to be in it.
+pub enum Wanted {
+    Matching(Box<Search>),
+    /// Within reach, with a PDF each.
+    These(Vec<Row>),
+}
+
+/// A BOL as the index has it.
+struct Line {
+    number: String,
+    date: NaiveDate,
+    customer: String,
+    product: String,
+    net_lb: i32,
+    is_void: bool,
+    /// Why it isn't there; empty: it is.
+    problem: String,
+}
+
+enum Piece {
+    Document {
+        line: Line,
+        file: Arc<File>,
+        size: u64,
+        sha256: [u8; 32],
+    },
+    Missing(Line),
+    /// All of them; without this the ZIP is broken off.
+    End,
+}
+
+/// There are as many under way as there can be.
+#[derive(Debug, thiserror::Error)]
+#[error("too many ZIPs are being made at the moment")]
+pub struct Busy;
+
+impl Bundle {
+    /// The BOLs with these numbers that have a PDF; `None`: one of them isn't within reach, which is put on record.
+    pub async fn find(&self, numbers: &[String]) -> DbResult<Option<Vec<Row>>> {
+        let reach = self.viewer.reach();
+        let mut rows = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let by_number = Search { text: number.clone(), ..Search::default() };
+            let found = search::search(&self.db, &reach, &by_number).await?.rows;
+            match found.into_iter().map(|(row, _)| row).find(|row| row.number == *number) {
+                Some(row) => rows.push(row),
+                None => {
+                    scope::record(&self.db, &reach, async |connection: &AsyncPgConnection| {
+                        audit::deny(connection, self.viewer.actor(), &self.origin, Asked::Number(number)).await
+                    })
+                    .await?;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(rows))
+    }
+
+    /// Its bytes, as they are read. An error among them ends it.
+    pub fn stream(self, wanted: Wanted) -> Result<mpsc::Receiver<io::Result<Vec<u8>>>, Busy> {
+        let turn = TURNS.try_acquire().map_err(|_| Busy)?;
+        let (pieces, to_be_packed) = mpsc::channel(2);
+        let (packed, bytes) = mpsc::channel(4);
+        let broken = packed.clone();
+        tokio::task::spawn_blocking(move || archive::pack(to_be_packed, &packed));
+        tokio::spawn(async move {
+            if let Err(why) = self.feed(wanted, &pieces, turn).await {
+                tracing::warn!(why, "a ZIP is broken off");
+                let _ = broken.send(Err(io::Error::other("broken off"))).await;
+            }
+        });
+        Ok(bytes)
+    }
+
+    async fn feed(&self, wanted: Wanted, to: &mpsc::Sender<Piece>, _turn: SemaphorePermit<'_>) -> Result<(), String> {
+        match wanted {
+            Wanted::These(rows) => {
+                for row in rows {
+                    if !self.hand_over(row, "", to).await? {
+                        return Ok(());
+                    }
+                }
+            }
+            Wanted::Matching(mut search) => {
+                let mut count = 0;
+                loop {
+                    let found = search::search(&self.db, &self.viewer.reach(), &search).await.map_err(told)?;
+                    for (row, _) in found.rows {
+                        count += 1;
+                        let owner = row.owner(&found.owners, &self.viewer).unwrap_or_default().to_owned();
+                        if count > MOST || !self.hand_over(row, &owner, to).await? {
+                            return Ok(());
+                        }
+                    }
+                    match found.next {
+                        Some(next) => search.after = Some(next),
+                        None => break,
+                    }
+                }
+            }
+        }
+        // If nobody takes it, nobody reads any more.
+        let _ = to.send(Piece::End).await;
+        Ok(())
+    }
+
+    /// `false`: nobody reads any more.
+    async fn hand_over(&self, row: Row, owner: &str, to: &mpsc::Sender<Piece>) -> Result<bool, String> {
+        if !row.document_kinds.iter().any(|kind| kind == "bol") {
+            return Ok(!to.is_closed());
+        }
+        // Before it is on record: it takes a while until somebody has read what was before it.
+        let Ok(place) = to.reserve().await else { return Ok(false) };
+        let line = Line {
+            number: row.number,
+            date: row.bol_date,
+            customer: owner.to_owned(),
+            product: row.product,
+            net_lb: row.net_lb,
+            is_void: row.voided_at.is_some(),
+            problem: String::new(),
+        };
+        if let Some(piece) = self.fetch(line).await? {
+            place.send(piece);
+        }
+        Ok(true)
+    }
+
+    /// On record first; `None`: it isn't this person's any more.
+    async fn fetch(&self, line: Line) -> Result<Option<Piece>, String> {
+        let reach = self.viewer.reach();
+        let event = Event::new(Action::BolsZipped, Outcome::Success, self.viewer.actor(), &self.origin);
+        let recorded = scope::record(&self.db, &reach, async |connection: &AsyncPgConnection| {
+            audit::record_link(&event, Asked::Number(&line.number), reach.companies(), connection).await
+        });
+        let Some(recorded) = recorded.await.map_err(told)? else { return Ok(None) };
+        let brought = match recorded.object_key.parse() {
+            Ok(key) => match self.storage.look(&key).await.map_err(told)? {
+                Some(found) if found.readable == Readable::Now => self.spool.bring(&self.storage, &key).await,
+                Some(_) => Err(StorageError::Archived(key)),
+                None => Err(StorageError::Missing(key)),
+            },
+            Err(_) => return Err(format!("{} is no key", recorded.object_key)),
+        };
+        let problem = match brought {
+            Ok(spooled) => {
+                let (file, size, sha256) = (spooled.file, spooled.size, spooled.sha256);
+                return Ok(Some(Piece::Document { line, file, size, sha256 }));
+            }
+            Err(StorageError::Archived(_)) => "in the archive; download it by itself, and it is asked for",
+            Err(StorageError::Missing(_)) => "the file is missing in the storage",
+            // The storage is away: better no ZIP than one that looks whole.
+            Err(error) => return Err(error.to_string()),
+        };
+        let mut event = Event::new(Action::BolsZipped, Outcome::Failed, self.viewer.actor(), &self.origin);
+        event = event.detail(json!({"reason": problem}));
+        let failed = scope::record(&self.db, &reach, async |connection: &AsyncPgConnection| {
+            audit::record_link(&event, Asked::Number(&line.number), reach.companies(), connection).await
+        });
+        failed.await.map_err(told)?;
+        Ok(Some(Piece::Missing(Line { problem: problem.into(), ..line })))
+    }
+}
+
+fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,114 @@
+//! The ZIP itself: written to a channel, without going back.
+
+use std::io::{self, BufWriter, Seek, Write};
+
+use chrono::Datelike;
+use tokio::sync::mpsc::{Receiver, Sender};
+use zip::write::{SimpleFileOptions, StreamWriter};
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+use super::{Line, Piece};
+use crate::bols::weight::Pounds;
+
+/// Sent at once.
+const PIECE: usize = 128 * 1024;
+const INDEX: &str = "index.csv";
+const SUMS: &str = "SHA256SUMS";
+
+/// Blocks. Ends early when nobody reads any more.
+pub(super) fn pack(mut pieces: Receiver<Piece>, to: &Sender<io::Result<Vec<u8>>>) {
+    let packed = write(&mut pieces, to);
+    if let Err(error) = packed {
+        // Who reads sees the connection break, not a ZIP that looks whole.
+        let _ = to.blocking_send(Err(error));
+    }
+}
+
+fn write(pieces: &mut Receiver<Piece>, to: &Sender<io::Result<Vec<u8>>>) -> io::Result<()> {
+    let mut zip = ZipWriter::new_stream(BufWriter::with_capacity(PIECE, Outlet(to)));
+    let mut index = csv::Writer::from_writer(Vec::new());
+    index.write_record([
+        "number", "date", "customer", "product", "net_lb", "net_tons", "status", "file", "bytes", "sha256", "problem",
+    ])?;
+    let mut sums = String::new();
+    loop {
+        match pieces.blocking_recv() {
+            Some(Piece::Document { line, file, size, sha256 }) => {
+                let name = format!("{}.pdf", line.number);
+                zip.start_file(&name, options(&line)).map_err(io::Error::other)?;
+                let mut file = file.try_clone()?;
+                file.rewind()?;
+                io::copy(&mut file, &mut zip)?;
+                let sha256 = hex::encode(sha256);
+                sums.push_str(&format!("{sha256}  {name}\n"));
+                index.write_record(record(&line, &name, &size.to_string(), &sha256))?;
+            }
+            Some(Piece::Missing(line)) => index.write_record(record(&line, "", "", ""))?,
+            Some(Piece::End) => break,
+            None => return Err(io::Error::other("broken off")),
+        }
+    }
+    let index = index.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+    sums.push_str(&format!("{}  {INDEX}\n", hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&index))));
+    for (name, bytes) in [(INDEX, index.as_slice()), (SUMS, sums.as_bytes())] {
+        zip.start_file(name, plain()).map_err(io::Error::other)?;
+        zip.write_all(bytes)?;
+    }
+    let out: StreamWriter<BufWriter<Outlet<'_>>> = zip.finish().map_err(io::Error::other)?;
+    out.into_inner().flush()
+}
+
+fn plain() -> SimpleFileOptions {
+    SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(1))
+        .unix_permissions(0o644)
+}
+
+/// Dated as the BOL is.
+fn options(line: &Line) -> SimpleFileOptions {
+    let (month, day) = (line.date.month() as u8, line.date.day() as u8);
+    let date = u16::try_from(line.date.year())
+        .ok()
+        .and_then(|year| DateTime::from_date_and_time(year, month, day, 12, 0, 0).ok());
+    match date {
+        Some(date) => plain().last_modified_time(date),
+        None => plain(),
+    }
+}
+
+fn record(line: &Line, file: &str, bytes: &str, sha256: &str) -> [String; 11] {
+    [
+        line.number.clone(),
+        line.date.to_string(),
+        harmless(&line.customer),
+        harmless(&line.product),
+        line.net_lb.to_string(),
+        Pounds(line.net_lb).short_tons().replace(',', ""),
+        if line.is_void { "void".into() } else { "issued".into() },
+        file.into(),
+        bytes.into(),
+        sha256.into(),
+        line.problem.clone(),
+    ]
+}
+
+/// What a spreadsheet would take for a formula is text with an apostrophe before it.
+fn harmless(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// Where the bytes go.
+struct Outlet<'a>(&'a Sender<io::Result<Vec<u8>>>);
+
+impl Write for Outlet<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads");
+        self.0.blocking_send(Ok(bytes.to_vec())).map_err(gone)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! `GET /bols/download.zip`: the PDFs of the BOLs that the list shows with these filters, or of those with a `number` each.
+
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use actix_web::web::{Bytes, Data, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::StreamExt;
+use futures_util::stream;
+use url::form_urlencoded;
+
+use crate::bols::search;
+use crate::db::Database;
+use crate::documents::bundle::{Bundle, MOST, MOST_NUMBERS, Wanted};
+use crate::web::auth::{Readers, Visitor};
+use crate::web::forms::BolFilter;
+use crate::web::request::Origin;
+use crate::web::{Error, Site};
+
+pub async fn download(
+    request: HttpRequest,
+    visitor: Visitor<Readers>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    filter: Query<BolFilter>,
+) -> Result<HttpResponse, Error> {
+    let numbers: Vec<String> = form_urlencoded::parse(request.query_string().as_bytes())
+        .filter(|(name, _)| name == "number")
+        .map(|(_, number)| number.trim().to_uppercase())
+        .collect();
+    let bundle = Bundle {
+        db: db.get_ref().clone(),
+        storage: site.storage.clone(),
+        spool: site.spool.clone(),
+        viewer: visitor.viewer.clone(),
+        origin: origin.0.clone(),
+    };
+    let wanted = if numbers.is_empty() {
+        let filter = BolFilter { after: String::new(), ..filter.into_inner() };
+        let (search, errors) = filter.resolve(&db, &visitor).await?;
+        if errors.any() {
+            return Err(Error::Invalid(errors.summary()));
+        }
+        match search::search(&db, &visitor.reach(), &search).await?.count {
+            0 => return Err(Error::Invalid("No bill of lading matches; there is nothing to download.".into())),
+            count if count > MOST as i64 => {
+                return Err(Error::Invalid(format!(
+                    "More than {MOST} bills of lading match. Choose a shorter range of dates, and download the others after them."
+                )));
+            }
+            _ => Wanted::Matching(Box::new(search)),
+        }
+    } else if numbers.len() > MOST_NUMBERS || numbers.iter().any(|number| number.contains(['\0', '%'])) {
+        return Err(Error::Invalid(format!("Name up to {MOST_NUMBERS} bills of lading.")));
+    } else {
+        Wanted::These(bundle.find(&numbers).await?.ok_or(Error::NotFound)?)
+    };
+    let bytes = bundle.stream(wanted).map_err(|busy| Error::Unavailable(busy.to_string()))?;
+    let body = stream::unfold(bytes, |mut bytes| async move { bytes.recv().await.map(|part| (part, bytes)) });
+    let today = site.clock.now().with_timezone(&site.time_zone).format("%Y-%m-%d");
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/zip"))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"bols-{today}.zip\"")))
+        .streaming(body.map(|part| part.map(Bytes::from))))
+}

@@ -1,0 +1,120 @@
+//! Many PDFs in one ZIP: whole, on record one by one, and nobody else's.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+use std::process::Stdio;
+
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{Answer, App, World};
+
+fn unpacked(answer: &Answer) -> BTreeMap<String, Vec<u8>> {
+    let mut zip = zip::ZipArchive::new(Cursor::new(answer.body.to_vec())).unwrap();
+    (0..zip.len())
+        .map(|at| {
+            let mut file = zip.by_index(at).unwrap();
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).unwrap();
+            (file.name().unwrap().into_owned(), bytes)
+        })
+        .collect()
+}
+
+fn text(files: &BTreeMap<String, Vec<u8>>, name: &str) -> String {
+    String::from_utf8(files[name].clone()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_gets_its_own_in_one_file() {
+    for on_s3 in [false, true] {
+        let app = if on_s3 { App::on_s3(&[]).await } else { App::start().await };
+        app.sql("UPDATE bols SET product = '=1+1' WHERE number = 'PRT-2025-0002'").await;
+        let acme = app.acme().await;
+        let list = acme.get("/bols").await;
+        assert_eq!(list.attributes(".pagehead .actions a", "href"), ["/bols/download.zip"]);
+        let answer = acme.get("/bols/download.zip").await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "application/zip"));
+        assert!(answer.header("content-disposition").starts_with("attachment; filename=\"bols-2"));
+        let files = unpacked(&answer);
+        // The one without a PDF isn't there, nor anybody else's.
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        assert_eq!(names, ["PRT-2025-0001.pdf", "PRT-2025-0002.pdf", "SHA256SUMS", "index.csv"]);
+        assert_eq!(files["PRT-2025-0001.pdf"], b"%PDF-1.4\n% bols/2025/PRT-2025-0001.v2.pdf sesame\n%%EOF\n");
+        for line in text(&files, "SHA256SUMS").lines() {
+            let (sum, name) = line.split_once("  ").unwrap();
+            assert_eq!(sum, hex::encode(Sha256::digest(&files[name])), "{name}");
+        }
+        let index = text(&files, "index.csv");
+        assert!(
+            index.starts_with("number,date,customer,product,net_lb,net_tons,status,file,bytes,sha256,problem\n"),
+            "{index}"
+        );
+        assert!(
+            index.contains("PRT-2025-0001,2025-03-01,Acme Steel,Pig iron sesame,46900,23.45,issued,PRT-2025-0001.pdf,"),
+            "{index}"
+        );
+        assert!(index.contains("'=1+1") && index.contains(",void,"), "{index}");
+        let events = app.rows("SELECT bol_number, outcome, customer_code, encode(sha256, 'hex') FROM audit_events WHERE action = 'BOLS_ZIPPED' ORDER BY 1").await;
+        let sum = hex::encode(Sha256::digest(&files["PRT-2025-0001.pdf"]));
+        assert_eq!((events.len(), events[0].clone()), (2, format!("PRT-2025-0001|success|ACME|{sum}")));
+        // It counts as fetched, and the page of the BOL says so.
+        assert!(acme.get("/bols/PRT-2025-0001").await.text().contains("Sent in a ZIP"));
+        assert!(!app.rows("SELECT 1 FROM bol_opens WHERE fetched_for IS NOT NULL").await.is_empty());
+        // Another program's idea of it.
+        let mut check = tokio::process::Command::new("python3")
+            .args(["-c", "import sys,io,zipfile; z=zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read())); sys.exit(z.testzip() is not None)"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        check.stdin.take().unwrap().write_all(&answer.body).await.unwrap();
+        assert!(check.wait().await.unwrap().success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_what_isnt_theirs_and_a_broken_one_looks_broken() {
+    let app = App::start().await;
+    let (acme, rival, office) = (app.acme().await, app.rival().await, app.office().await);
+    let picked = acme.get("/bols/download.zip?number=prt-2025-0001").await;
+    assert_eq!(unpacked(&picked).keys().collect::<Vec<_>>(), ["PRT-2025-0001.pdf", "SHA256SUMS", "index.csv"]);
+    for path in [
+        "/bols/download.zip?number=PRT-2025-0001",
+        "/bols/download.zip?number=PRT-2025-0003&number=PRT-2025-0001",
+        "/bols/download.zip?number=PRT-1999-0001",
+    ] {
+        assert_eq!(rival.get(path).await.status, 404, "{path}");
+    }
+    let denied =
+        app.rows("SELECT DISTINCT bol_number FROM audit_events WHERE action = 'ACCESS_DENIED' ORDER BY 1").await;
+    assert_eq!(denied, ["PRT-1999-0001", "PRT-2025-0001"]);
+    assert_eq!(app.auditor().await.get("/bols/download.zip").await.status, 403);
+    assert_eq!(app.stranger().get("/bols/download.zip").await.status, 303);
+    assert_eq!(acme.get("/bols/download.zip?q=nothing-is-like-this").await.status, 422);
+    assert_eq!(acme.get("/bols/download.zip?from=yesterday").await.status, 422);
+    assert_eq!(unpacked(&office.get("/bols/download.zip").await).len(), 4 + 2);
+    let void = unpacked(&office.get("/bols/download.zip?status=void").await);
+    assert!(void.contains_key("PRT-2025-0002.pdf") && void.len() == 3);
+    // One that is missing is named, and the others come.
+    std::fs::remove_file(app.media("bols/2025/PRT-2025-0003.pdf")).unwrap();
+    let files = unpacked(&office.get("/bols/download.zip").await);
+    assert!(
+        !files.contains_key("PRT-2025-0003.pdf")
+            && text(&files, "index.csv").contains("the file is missing in the storage")
+    );
+    let failed =
+        app.rows("SELECT bol_number FROM audit_events WHERE action = 'BOLS_ZIPPED' AND outcome = 'failed'").await;
+    assert_eq!(failed, ["PRT-2025-0003"]);
+}
+
+/// The storage goes away in the middle.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zip_that_breaks_off_is_no_zip() {
+    let mut app = App::on_s3(&[]).await;
+    let acme = app.acme().await;
+    drop(app.s3.take());
+    let answer = acme.request(reqwest::Method::GET, "/bols/download.zip").send().await.unwrap();
+    assert_eq!(answer.status(), 200, "it had begun");
+    assert!(answer.bytes().await.is_err(), "and the connection breaks");
+    assert_eq!(acme.get(&format!("/bols/{}", World::ACME_BOL)).await.status, 200);
+}
