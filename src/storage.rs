@@ -190,12 +190,12 @@ impl Storage {
         }
     }
 
-    /// Every object behind a key, in the order of their bytes, as they are asked for. It ends with the first error.
-    pub fn list(&self, after: Option<String>) -> mpsc::Receiver<Result<Listed, StorageError>> {
+    /// Every object, in the order of their keys' bytes, as they are asked for. It ends with the first error.
+    pub fn list(&self) -> mpsc::Receiver<Result<Listed, StorageError>> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         match self.clone() {
-            Self::S3(store) => drop(tokio::spawn(async move { store.list(after, &sender).await })),
-            Self::Local(store) => drop(tokio::task::spawn_blocking(move || store.list(after.as_deref(), &sender))),
+            Self::S3(store) => drop(tokio::spawn(async move { store.list(&sender).await })),
+            Self::Local(store) => drop(tokio::task::spawn_blocking(move || store.list(&sender))),
         }
         receiver
     }

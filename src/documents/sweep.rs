@@ -21,7 +21,7 @@ const GIVEN_UP: TimeDelta = TimeDelta::minutes(15);
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// Held by the process that sweeps.
-const SWEEPING: i64 = 0x7072_696d_6502;
+pub const SWEEPING: i64 = 0x7072_696d_6502;
 /// For so long at a time: shorter than Postgres lets a transaction be idle.
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -52,7 +52,7 @@ impl From<diesel::result::Error> for SweepError {
 }
 
 /// Nothing, while another process is at it.
-async fn sweep_alone(db: &Database, storage: &Storage, clock: &Clock) -> Result<Swept, SweepError> {
+pub async fn sweep_alone(db: &Database, storage: &Storage, clock: &Clock) -> Result<Swept, SweepError> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !try_alone(connection, SWEEPING).await? {
             return Ok(Ok(Swept::default()));

@@ -1,7 +1,7 @@
 //! What is to be stored: bytes that were just made, or a file on disk that may be too large to hold in memory.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor, Read, Seek, Write};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -34,7 +34,12 @@ impl Content {
 }
 
 /// How many bytes, and their SHA-256.
-pub fn digest(mut from: impl Read) -> io::Result<(u64, [u8; 32])> {
+pub fn digest(from: impl Read) -> io::Result<(u64, [u8; 32])> {
+    copy(from, io::sink())
+}
+
+/// Copies, and gives how many bytes that were, and their SHA-256.
+pub(super) fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<(u64, [u8; 32])> {
     let (mut hash, mut size, mut part) = (Sha256::new(), 0, vec![0; 128 * 1024]);
     loop {
         match from.read(&mut part)? {
@@ -42,6 +47,7 @@ pub fn digest(mut from: impl Read) -> io::Result<(u64, [u8; 32])> {
             read => {
                 hash.update(&part[..read]);
                 size += read as u64;
+                to.write_all(&part[..read])?;
             }
         }
     }

@@ -6,7 +6,7 @@
 mod list;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,10 @@ use cap_std::fs::{Dir, OpenOptions};
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use rand::TryRngCore as _;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use url::Url;
 
+use super::content::{copy, digest};
 use super::{Content, ObjectKey, Presentation, StorageError};
 use crate::config::SecretKey;
 
@@ -124,7 +125,7 @@ impl LocalStore {
         let written = content
             .reader()
             .and_then(|reader| copy(reader, &mut file))
-            .and_then(|written| if written == sha256 { Ok(()) } else { Err(io::Error::other("another checksum")) })
+            .and_then(|(_, written)| if written == sha256 { Ok(()) } else { Err(io::Error::other("another checksum")) })
             .and_then(|()| file.sync_all())
             .and_then(|()| dir.hard_link(&incoming, &dir, key.as_str()));
         dir.remove_file(&incoming)?;
@@ -158,7 +159,7 @@ impl LocalStore {
     /// Reads an object through.
     pub(super) async fn hash(&self, key: &ObjectKey) -> Result<[u8; 32], StorageError> {
         let mut file = self.open(key).await?.ok_or_else(|| StorageError::Missing(key.clone()))?;
-        blocking(move || copy(&mut file, io::sink()).map_err(StorageError::unavailable)).await
+        blocking(move || digest(&mut file).map(|(_, sha256)| sha256).map_err(StorageError::unavailable)).await
     }
 
     pub(super) async fn remove(&self, key: &ObjectKey) -> Result<(), StorageError> {
@@ -172,9 +173,9 @@ impl LocalStore {
         blocking(move || {
             let hashed = file
                 .metadata()
-                .and_then(|found| if found.len() == size { copy(&mut file, io::sink()).map(Some) } else { Ok(None) });
+                .and_then(|found| if found.len() == size { digest(&mut file).map(Some) } else { Ok(None) });
             match hashed {
-                Ok(found) => Ok(found == Some(sha256)),
+                Ok(found) => Ok(found == Some((size, sha256))),
                 Err(error) => Err(StorageError::unavailable(error)),
             }
         })
@@ -262,20 +263,6 @@ impl LocalStore {
             mac.update(part.as_bytes());
         }
         mac
-    }
-}
-
-/// Copies, and gives the SHA-256 of what was copied.
-fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<[u8; 32]> {
-    let (mut hash, mut part) = (Sha256::new(), [0; 64 * 1024]);
-    loop {
-        match from.read(&mut part)? {
-            0 => return Ok(hash.finalize().into()),
-            read => {
-                hash.update(&part[..read]);
-                to.write_all(&part[..read])?;
-            }
-        }
     }
 }
 

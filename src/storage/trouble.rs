@@ -21,6 +21,8 @@ pub enum Cause {
     Clock,
     Busy,
     Unreachable,
+    /// An Object Lock keeps it from being deleted.
+    Locked,
     /// In a storage class whose objects have to be restored before they can be read.
     Archived,
     /// The server doesn't know this request.
@@ -45,6 +47,7 @@ impl Cause {
             Self::Clock => "the clocks differ too much",
             Self::Busy => "the store asks for patience",
             Self::Unreachable => "the store doesn't answer",
+            Self::Locked => "an Object Lock keeps it",
             Self::Archived => "the object is archived",
             Self::NotOffered => "the server doesn't offer this",
             Self::NotS3 => "what answers there isn't S3",
@@ -84,6 +87,9 @@ impl Cause {
             Self::Unreachable => {
                 "check the network, a proxy, and AWS_ENDPOINT_URL_S3 (to be left out for AWS itself); then try again"
             }
+            Self::Locked => {
+                "until its time is over nobody can delete it; the portal is made for a bucket without a default retention"
+            }
             Self::Archived => "it has to be restored first: open its download once in the portal, and wait some hours",
             Self::NotOffered => "nothing to do, if the server isn't AWS",
             Self::NotS3 => {
@@ -122,6 +128,8 @@ impl Cause {
                 // The same code for a request from tomorrow, and for one from yesterday.
                 if message.contains("not yet valid") || message.contains("not valid yet") {
                     Self::Clock
+                } else if message.contains("object lock") {
+                    Self::Locked
                 } else if message.contains("expired") {
                     Self::ExpiredLink
                 } else {
@@ -163,6 +171,7 @@ mod tests {
             (Some("AccessDenied"), "Access Denied", 403, Cause::AccessDenied),
             (Some("AccessDenied"), "Request is not yet valid", 403, Cause::Clock),
             (Some("AccessDenied"), "Request has expired", 403, Cause::ExpiredLink),
+            (Some("AccessDenied"), "Access Denied because object protected by object lock.", 403, Cause::Locked),
             (
                 Some("AuthorizationHeaderMalformed"),
                 "The authorization header is malformed; a non-empty Access Key (AKID) must be provided in the credential.",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use primetrade::db::Database;
-use primetrade::documents::sweep::sweep_once;
+use primetrade::documents::sweep::{sweep_alone, sweep_once};
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use rustix::process::Signal;
@@ -195,6 +195,32 @@ async fn what_was_interrupted_is_settled() {
         outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("gone")).await),
         ["stored PRT-2025-0005"]
     );
+}
+
+/// Of several servers one sweeps at a time; whoever comes meanwhile leaves it to that one.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_server_sweeps_at_a_time() {
+    use diesel_async::SimpleAsyncConnection;
+    let app = App::start().await;
+    let old = (app.clock.now() - TimeDelta::minutes(20)).to_rfc3339();
+    app.sql(&format!(
+        "INSERT INTO documents (kind, version, object_key, file_name, sha256, size_bytes, state, pending_at, pending_by) \
+         VALUES ('other', 1, 'inbox/2026/cut-off.pdf', 'x.pdf', sha256('x'), 1, 'pending', '{old}', 1)"
+    ))
+    .await;
+    let db = Database::new(&app.database, 2);
+    let config = primetrade::config::StorageConfig::Local { root: app.media("") };
+    let storage = primetrade::storage::Storage::patient(&config).await;
+    let mut other = primetrade::db::connect(&app.database).await.unwrap();
+    other
+        .batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", primetrade::documents::sweep::SWEEPING))
+        .await
+        .unwrap();
+    let swept = sweep_alone(&db, &storage, &app.clock).await.unwrap();
+    assert_eq!((swept.settled, swept.left), (0, 0), "another server is at it");
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(sweep_alone(&db, &storage, &app.clock).await.unwrap().settled, 1);
+    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE state = 'pending'").await, ["0"]);
 }
 
 /// A sweep over a database that was left like this, a quarter of an hour later.

@@ -14,8 +14,8 @@ type Listing = Sender<Result<Listed, StorageError>>;
 
 impl LocalStore {
     /// Blocks. One folder's names are in memory at a time, and those of the folders above it.
-    pub(in crate::storage) fn list(&self, after: Option<&str>, to: &Listing) {
-        let walked = self.dir().and_then(|dir| walk(&dir, "", after, to));
+    pub(in crate::storage) fn list(&self, to: &Listing) {
+        let walked = self.dir().and_then(|dir| walk(&dir, "", to));
         if let Err(error) = walked {
             let _ = to.blocking_send(Err(StorageError::unavailable(error)));
         }
@@ -23,7 +23,7 @@ impl LocalStore {
 }
 
 /// `false`: nobody listens any more.
-fn walk(dir: &Dir, prefix: &str, after: Option<&str>, to: &Listing) -> io::Result<bool> {
+fn walk(dir: &Dir, prefix: &str, to: &Listing) -> io::Result<bool> {
     // A folder sorts as its keys do: `a.pdf` is before `a/b.pdf`, since `.` is before `/`.
     let mut names: Vec<(String, bool)> = Vec::new();
     for entry in dir.entries()? {
@@ -38,11 +38,10 @@ fn walk(dir: &Dir, prefix: &str, after: Option<&str>, to: &Listing) -> io::Resul
     for (name, is_dir) in names {
         let key = format!("{prefix}{name}");
         if is_dir {
-            let is_behind = after.is_some_and(|after| !after.starts_with(&key) && *after > *key);
-            if !is_behind && !walk(&dir.open_dir(Path::new(&name))?, &key, after, to)? {
+            if !walk(&dir.open_dir(Path::new(&name))?, &key, to)? {
                 return Ok(false);
             }
-        } else if after.is_none_or(|after| *key > *after) {
+        } else {
             let found = match dir.metadata(&name) {
                 Ok(found) => found,
                 // Gone since the folder was read.
