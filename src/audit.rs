@@ -1,10 +1,11 @@
 //! The access log: who did what, when, from where. Append-only.
 //!
-//! Recording lives here, and reading ([`search`]); exporting and sealing will. This module asks nobody's permission and calls no other
+//! Recording lives here, reading ([`search`]) and exporting ([`export`]); sealing will. This module asks nobody's permission and calls no other
 //! domain module; it knows the tables of BOLs and documents as far as an event names their rows.
 
 mod access;
 mod event;
+pub mod export;
 pub mod search;
 
 pub use access::{Asked, Recorded, deny, record_link, record_view};

@@ -1,6 +1,7 @@
 //! The command line. Results on stdout, progress and log on stderr; exit code 0 fine, 1 found a problem, 2 wrong usage
 //! or configuration.
 
+mod audit;
 mod customer;
 mod demo;
 mod examine;
@@ -69,6 +70,9 @@ enum Command {
     MigratePdfs(migrate_pdfs::Arguments),
     /// Bring in the BOLs of the system before this one, from a CSV file: all of them, or none
     ImportBols(import_bols::Arguments),
+    /// The access log
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// What the portal sees in a PDF on standard input: faults, and the BOL numbers it shows. It runs itself like this for
     /// every upload, with limits on memory and time
     Examine {
@@ -178,6 +182,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Customer(command) => customer::run(&config, command).await,
         Command::User(command) => user::run(&config, command).await,
         Command::Storage(command) => storage::run(&config, command).await,
+        Command::Audit(command) => audit::run(&config, command).await,
         Command::ImportBols(arguments) => import_bols::run(&config, arguments).await,
         Command::MigratePdfs(arguments) => migrate_pdfs::run(&config, arguments).await,
         Command::Examine { .. } => unreachable!("needs no configuration, and was done above"),

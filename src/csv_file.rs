@@ -1,5 +1,7 @@
-//! CSV files as spreadsheets write them: with a mark of their encoding or without, and with commas, semicolons or tabs.
+//! CSV files as spreadsheets write them, with a mark of their encoding or without, and with commas, semicolons or tabs; and
+//! cells as they can take them.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 /// What is looked at to find out what separates the columns.
@@ -21,6 +23,15 @@ pub fn reader<R: Read>(input: R) -> io::Result<csv::Reader<impl Read>> {
         .delimiter(separator)
         .trim(csv::Trim::All)
         .from_reader(io::Cursor::new(first).chain(input)))
+}
+
+/// What a spreadsheet would take for a formula is text with an apostrophe before it. So is what begins with an apostrophe
+/// itself: whoever takes one away from the beginning of a cell has the text again, whatever it was.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    // The wide ones are formulas where people write Japanese.
+    const BEGIN: [char; 12] =
+        ['=', '+', '-', '@', '\t', '\r', '\n', '\'', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+    if text.starts_with(BEGIN) { format!("'{text}").into() } else { text.into() }
 }
 
 /// Lines end with a line feed alone, however they ended: of those that end with two characters the parser counts the second

@@ -70,6 +70,7 @@ pub type DbResult<T> = Result<T, DbError>;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
+    url: DatabaseUrl,
     /// Turns for transactions that wait for something outside of the database: those of downloads, and those that
     /// change something and hold locks meanwhile.
     outside: Arc<Semaphore>,
@@ -96,10 +97,15 @@ impl Database {
         match pool {
             Ok(pool) => {
                 let turns = |part: usize| Arc::new(Semaphore::new((connections / part).max(1)));
-                Self { pool, outside: turns(2), changes: turns(4) }
+                Self { pool, url: url.clone(), outside: turns(2), changes: turns(4) }
             }
             Err(deadpool::managed::BuildError::NoRuntimeSpecified) => unreachable!("a runtime is specified above"),
         }
+    }
+
+    /// The same database with one connection beside the pool: for what holds one for as long as somebody takes to read.
+    pub fn apart(&self) -> Self {
+        Self::new(&self.url, 1)
     }
 
     /// A connection as the owner: for the office, the log-in and the command line. A customer's request never gets

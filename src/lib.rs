@@ -11,7 +11,7 @@
 //! * [`clock`] says what time it is, and nothing else does.
 //! * [`telemetry`] sets up the log.
 //! * [`cli`] is the command line: `serve`, `demo`, `migrate`, `seed`, `user`, `customer`, `storage`,
-//!   `migrate-pdfs-to-s3`, `import-bols`.
+//!   `migrate-pdfs-to-s3`, `import-bols`, `audit`.
 //! * [`db`] has the pool, the migrations, the customer scope ([`db::scope`]) and a private cluster for `demo` and tests.
 //! * [`accounts`] has customers, users, memberships, passwords, sessions and the log-in.
 //! * [`bols`] has the bill of lading, its number, and the search.
@@ -23,6 +23,7 @@
 //! * [`storage`] keeps the bytes: S3, or a local folder.
 //! * [`usage`] is what the storage holds and costs, by month.
 //! * [`web`] turns requests into calls of the above and their results into pages.
+//! * `outlet` carries bytes from a thread that makes them to whoever reads them; `csv_file` knows how spreadsheets write.
 //! * [`samples`] makes up the sample data of `demo` and `seed`.
 
 pub mod accounts;
@@ -37,6 +38,7 @@ pub mod documents;
 pub mod glance;
 pub mod mail;
 pub mod notices;
+mod outlet;
 pub mod samples;
 pub mod storage;
 pub mod telemetry;

@@ -88,6 +88,10 @@ actions! {
     /// Out of the bin, into the inbox.
     DocumentRestored "DOCUMENT_RESTORED" "Document taken out of the bin",
     AuditViewed "AUDIT_VIEWED" "Log read",
+    /// Before the first byte.
+    AuditExportBegun "AUDIT_EXPORT_BEGUN" "Export of the log begun",
+    /// When its last bytes are handed over, or when it broke off.
+    AuditExported "AUDIT_EXPORTED" "Log exported",
     AccessDenied "ACCESS_DENIED" "Access denied",
 }
 

@@ -3,9 +3,11 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use diesel::dsl::{count_star, sql};
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Date, Text};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures_util::Stream;
 use ipnet::IpNet;
 
 use super::event::{Action, Outcome};
@@ -57,6 +59,31 @@ pub struct Entry {
     pub user_agent: Option<String>,
     pub request_id: Option<String>,
     pub detail: serde_json::Value,
+}
+
+/// An event as an export has it: its columns, in their order.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
+pub struct Line {
+    pub id: i64,
+    pub occurred_at: DateTime<Utc>,
+    pub action: String,
+    pub outcome: String,
+    pub user_email: Option<String>,
+    pub user_role: Option<String>,
+    pub customer_code: Option<String>,
+    pub bol_number: Option<String>,
+    pub document_id: Option<i64>,
+    pub document_kind: Option<String>,
+    pub file_name: Option<String>,
+    pub object_key: Option<String>,
+    pub sha256: Option<Vec<u8>>,
+    pub ip: Option<IpNet>,
+    pub user_agent: Option<String>,
+    pub request_id: Option<String>,
+    /// As Postgres writes it: read and written again, a long number would be another.
+    #[diesel(select_expression = sql::<Text>("detail::text"), select_expression_type = SqlLiteral<Text>)]
+    pub detail: String,
 }
 
 /// The last event of a page: the next one begins behind it.
@@ -145,6 +172,20 @@ pub async fn page(
         .limit(PAGE as i64 + 1)
         .select(Entry::as_select())
         .load(connection)
+        .await
+}
+
+/// All of them, of one moment, newest first, as fast as they are taken. Within a transaction of its own.
+pub async fn all<'a>(
+    connection: &'a mut AsyncPgConnection,
+    filter: &Filter,
+) -> QueryResult<impl Stream<Item = QueryResult<Line>> + use<'a>> {
+    // A reader may take an hour; and no sorting first: an index has the order.
+    connection.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_sort = off").await?;
+    narrowed!(audit_events::table.into_boxed(), filter)
+        .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
+        .select(Line::as_select())
+        .load_stream(connection)
         .await
 }
 

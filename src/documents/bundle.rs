@@ -21,6 +21,7 @@ use crate::audit::{self, Action, Asked, Event, Origin, Outcome};
 use crate::bols::search::{self, Row, Search};
 use crate::db::scope;
 use crate::db::{Database, DbResult};
+use crate::outlet::Outlet;
 use crate::storage::{Readable, Storage, StorageError};
 
 /// BOLs in one.
@@ -103,7 +104,8 @@ impl Bundle {
         let (pieces, to_be_packed) = mpsc::channel(2);
         let (packed, bytes) = mpsc::channel(4);
         let broken = packed.clone();
-        tokio::task::spawn_blocking(move || archive::pack(to_be_packed, &packed));
+        let outlet = Outlet::new(packed.clone());
+        tokio::task::spawn_blocking(move || archive::pack(to_be_packed, outlet, &packed));
         tokio::spawn(async move {
             if let Err(why) = self.feed(wanted, &pieces, turn).await {
                 tracing::warn!(why, "a ZIP is broken off");

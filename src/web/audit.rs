@@ -1,6 +1,10 @@
 //! `/audit`: the access log, for auditors and administrators. Reading it is on record too.
 
+mod export;
 mod filter;
+
+pub use self::export::download;
+pub use self::filter::{LogFilter, Problems};
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Query};
@@ -11,7 +15,6 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde_json::json;
 
-use self::filter::{LogFilter, Problems};
 use super::auth::{Auditors, Visitor};
 use super::chart::{Chart, Value};
 use super::forms::{Choice, choices};
@@ -36,6 +39,8 @@ struct LogPage {
     actions: Vec<Choice>,
     outcomes: Vec<Choice>,
     is_filtered: bool,
+    /// A name and an address each.
+    exports: Vec<(&'static str, String)>,
     /// Said of the search for words.
     within: String,
     rows: Vec<LogRow>,
@@ -225,6 +230,7 @@ impl LogPage {
             actions: choices("All", known, &filter.action),
             outcomes: choices("All", outcomes, &filter.outcome),
             is_filtered: filter.is_filtered(),
+            exports: export::links(&filter),
             within: filter.within(),
             first_href: if filter.after.is_empty() { String::new() } else { filter.first() },
             next_href: String::new(),

@@ -75,6 +75,7 @@ pub fn routes(app: &mut ServiceConfig) {
             resource("/office/settings").route(page!(office::settings::page)).route(post().to(office::settings::save)),
         )
         .service(resource("/audit").route(get().to(audit::log)))
+        .service(resource("/audit/export").route(get().to(audit::download)))
         .service(resource("/audit/events/{id}").route(get().to(audit::event)))
         .service(resource("/office/storage").route(page!(office::storage::page)))
         .service(resource("/office/storage/prices").route(post().to(office::storage::save)))

@@ -24,6 +24,7 @@ use super::limits::{FINISH_WITHIN, HEADERS_WITHIN, KEEP_ALIVE, MOST_FORM};
 use super::session_store::PostgresSessions;
 use super::{Error, cross_site, error, files, headers, health, https, limits, request, routes};
 use crate::accounts::{DeviceKey, sessions};
+use crate::audit::export::Turns;
 use crate::bols::Dispatch;
 use crate::clock::Clock;
 use crate::config::{ClamdAddress, Config, DatabaseUrl, PublicUrl, SecretKey};
@@ -60,6 +61,7 @@ pub struct Site {
     /// Largest file that is taken, in bytes.
     pub most_upload: u64,
     pub spool: Spool,
+    pub exports: Turns,
     pub examiner: Examiner,
     pub clamd: Option<ClamdAddress>,
 }
@@ -131,6 +133,7 @@ impl Running {
             policy: headers::policy(&public_url, &storage),
             most_upload: config.most_upload,
             spool,
+            exports: Turns::default(),
             examiner: Examiner::new(program, config.bol_prefix.clone()),
             clamd: config.clamd,
             public_url,

@@ -16,6 +16,7 @@ mod customers;
 mod database;
 mod demo;
 mod download;
+mod export;
 mod inbox;
 mod intake;
 mod invitation;

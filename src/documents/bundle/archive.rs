@@ -1,31 +1,30 @@
 //! The ZIP itself: written to a channel, without going back.
 
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, Seek, Write};
 
 use chrono::Datelike;
-use tokio::sync::mpsc::{Receiver, Sender};
-use zip::write::{SimpleFileOptions, StreamWriter};
+use tokio::sync::mpsc::Receiver;
+use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::{Line, Piece};
 use crate::bols::weight::Pounds;
+use crate::csv_file::harmless;
+use crate::outlet::{Outlet, Pieces};
 
-/// Sent at once.
-const PIECE: usize = 128 * 1024;
 const INDEX: &str = "index.csv";
 const SUMS: &str = "SHA256SUMS";
 
 /// Blocks. Ends early when nobody reads any more.
-pub(super) fn pack(mut pieces: Receiver<Piece>, to: &Sender<io::Result<Vec<u8>>>) {
-    let packed = write(&mut pieces, to);
-    if let Err(error) = packed {
-        // Who reads sees the connection break, not a ZIP that looks whole.
-        let _ = to.blocking_send(Err(error));
+pub(super) fn pack(mut pieces: Receiver<Piece>, outlet: Outlet, to: &Pieces) {
+    if let Err(error) = write(&mut pieces, outlet).and_then(Outlet::finish) {
+        // Who reads sees the connection break, not a ZIP that looks whole. If it has no room, nobody reads.
+        let _ = to.try_send(Err(error));
     }
 }
 
-fn write(pieces: &mut Receiver<Piece>, to: &Sender<io::Result<Vec<u8>>>) -> io::Result<()> {
-    let mut zip = ZipWriter::new_stream(BufWriter::with_capacity(PIECE, Outlet(to)));
+fn write(pieces: &mut Receiver<Piece>, outlet: Outlet) -> io::Result<Outlet> {
+    let mut zip = ZipWriter::new_stream(outlet);
     let mut index = csv::Writer::from_writer(Vec::new());
     index.write_record([
         "number", "date", "customer", "product", "net_lb", "net_tons", "status", "file", "bytes", "sha256", "problem",
@@ -54,8 +53,7 @@ fn write(pieces: &mut Receiver<Piece>, to: &Sender<io::Result<Vec<u8>>>) -> io::
         zip.start_file(name, plain()).map_err(io::Error::other)?;
         zip.write_all(bytes)?;
     }
-    let out: StreamWriter<BufWriter<Outlet<'_>>> = zip.finish().map_err(io::Error::other)?;
-    out.into_inner().flush()
+    Ok(zip.finish().map_err(io::Error::other)?.into_inner())
 }
 
 fn plain() -> SimpleFileOptions {
@@ -81,8 +79,8 @@ fn record(line: &Line, file: &str, bytes: &str, sha256: &str) -> [String; 11] {
     [
         line.number.clone(),
         line.date.to_string(),
-        harmless(&line.customer),
-        harmless(&line.product),
+        harmless(&line.customer).into_owned(),
+        harmless(&line.product).into_owned(),
         line.net_lb.to_string(),
         Pounds(line.net_lb).short_tons().replace(',', ""),
         if line.is_void { "void".into() } else { "issued".into() },
@@ -91,24 +89,4 @@ fn record(line: &Line, file: &str, bytes: &str, sha256: &str) -> [String; 11] {
         sha256.into(),
         line.problem.clone(),
     ]
-}
-
-/// What a spreadsheet would take for a formula is text with an apostrophe before it.
-fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
-}
-
-/// Where the bytes go.
-struct Outlet<'a>(&'a Sender<io::Result<Vec<u8>>>);
-
-impl Write for Outlet<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads");
-        self.0.blocking_send(Ok(bytes.to_vec())).map_err(gone)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

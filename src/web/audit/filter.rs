@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use crate::audit::export::Format;
 use crate::audit::search::{Filter, Position, WORDS_WITHIN};
 use crate::audit::{Action, Outcome};
 
@@ -35,7 +36,14 @@ pub struct Problems {
 
 impl Problems {
     pub fn any(&self) -> bool {
-        [self.from, self.to, self.other].iter().any(|problem| !problem.is_empty())
+        !self.summary().is_empty()
+    }
+
+    /// In one line, where no field stands beside.
+    pub fn summary(&self) -> String {
+        let named = [("from: ", self.from), ("to: ", self.to), ("", self.other)];
+        let said = named.into_iter().filter(|(_, problem)| !problem.is_empty());
+        said.map(|(name, problem)| format!("{name}{problem}")).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -144,23 +152,25 @@ impl LogFilter {
         (filter, after, problems)
     }
 
-    fn href(&self, after: &str) -> String {
+    fn href(&self, path: &str, more: (&str, &str)) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in self.fields().into_iter().filter(|(_, value)| !value.is_empty()) {
+        let fields = self.fields().map(|(name, value)| (name, value.as_str()));
+        for (name, value) in fields.into_iter().chain([more]).filter(|(_, value)| !value.is_empty()) {
             query.append_pair(name, value);
         }
-        if !after.is_empty() {
-            query.append_pair("after", after);
-        }
-        format!("/audit?{}", query.finish())
+        format!("{path}?{}", query.finish())
     }
 
     pub fn first(&self) -> String {
-        self.href("")
+        self.href("/audit", ("after", ""))
     }
 
     pub fn at(&self, position: Position) -> String {
-        self.href(&position.to_string())
+        self.href("/audit", ("after", &position.to_string()))
+    }
+
+    pub fn export(&self, format: Format) -> String {
+        self.href("/audit/export", ("format", format.as_str()))
     }
 }
 

@@ -1,0 +1,59 @@
+//! CSV (RFC 4180, UTF-8) and JSON Lines. Both end in a closing record: how many events there were, and the SHA-256 of every
+//! byte before that record.
+
+use std::io::{self, Write};
+
+use super::{COLUMNS, Cell, Lines};
+use crate::csv_file::harmless;
+use crate::outlet::Outlet;
+
+pub(super) fn csv(lines: Lines<'_>, outlet: Outlet, rows: &mut u64) -> io::Result<Outlet> {
+    let mut file = csv::Writer::from_writer(outlet);
+    file.write_record(COLUMNS)?;
+    for batch in lines {
+        for line in batch? {
+            for cell in line.cells() {
+                match cell {
+                    Cell::Empty => file.write_field(b"")?,
+                    Cell::Number(number) => file.write_field(number.to_string())?,
+                    Cell::Plain(text) => file.write_field(text)?,
+                    Cell::Text(text) | Cell::Json(text) => file.write_field(harmless(text).as_bytes())?,
+                }
+            }
+            file.write_record(None::<&[u8]>)?;
+            *rows += 1;
+        }
+    }
+    file.flush()?;
+    let sum = hex::encode(file.get_ref().sha256());
+    let mut closing = [""; COLUMNS.len()];
+    let detail = format!("{{\"rows\": {rows}, \"sha256\": \"{sum}\"}}");
+    (closing[0], closing[2], closing[16]) = ("END", "EXPORT_COMPLETE", &detail);
+    file.write_record(closing)?;
+    file.into_inner().map_err(|error| io::Error::other(error.to_string()))
+}
+
+pub(super) fn json_lines(lines: Lines<'_>, mut outlet: Outlet, rows: &mut u64) -> io::Result<Outlet> {
+    let mut text = Vec::with_capacity(2048);
+    for batch in lines {
+        for line in batch? {
+            text.clear();
+            for (name, cell) in COLUMNS.into_iter().zip(line.cells()) {
+                write!(text, "{}\"{name}\":", if text.is_empty() { '{' } else { ',' })?;
+                match cell {
+                    Cell::Empty => text.extend_from_slice(b"null"),
+                    Cell::Number(number) => write!(text, "{number}")?,
+                    Cell::Plain(plain) => write!(text, "\"{plain}\"")?,
+                    Cell::Text(value) => serde_json::to_writer(&mut text, value)?,
+                    Cell::Json(json) => text.extend_from_slice(json.as_bytes()),
+                }
+            }
+            text.extend_from_slice(b"}\n");
+            outlet.write_all(&text)?;
+            *rows += 1;
+        }
+    }
+    let sum = hex::encode(outlet.sha256());
+    writeln!(outlet, "{{\"end\":{{\"rows\":{rows},\"sha256\":\"{sum}\"}}}}")?;
+    Ok(outlet)
+}

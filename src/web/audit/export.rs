@@ -1,0 +1,64 @@
+//! `GET /audit/export`: what the log shows with these filters, as a file.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::web::{Bytes, Data, Query};
+use futures_util::{StreamExt, stream};
+
+use super::filter::LogFilter;
+use crate::audit::export::{Export, ExportError, Format};
+use crate::db::Database;
+use crate::web::auth::{Auditors, Visitor};
+use crate::web::request::Origin;
+use crate::web::{Error, Site};
+
+#[derive(serde::Deserialize)]
+pub struct Wish {
+    #[serde(default)]
+    format: String,
+}
+
+pub fn links(filter: &LogFilter) -> Vec<(&'static str, String)> {
+    let name = |format| match format {
+        Format::Csv => "CSV",
+        Format::JsonLines => "JSON Lines",
+        Format::Xlsx => "Excel",
+    };
+    Format::ALL.into_iter().map(|format| (name(format), filter.export(format))).collect()
+}
+
+pub async fn download(
+    visitor: Visitor<Auditors>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    wish: Query<Wish>,
+    asked: Query<LogFilter>,
+) -> Result<HttpResponse, Error> {
+    let format: Format = wish.format.parse().map_err(|()| Error::Invalid("format is csv, jsonl or xlsx.".into()))?;
+    let asked = LogFilter { after: String::new(), ..asked.into_inner() };
+    let (filter, _, problems) = asked.read(site.time_zone, site.clock.now());
+    if problems.any() {
+        return Err(Error::Invalid(problems.summary()));
+    }
+    let export = Export { filter, format, told: asked.told(), by: visitor.actor().into(), origin: origin.0.clone() };
+    let (bytes, _) = export.begin(db.get_ref().clone(), &site.exports).await.map_err(|error| match error {
+        ExportError::Busy => Error::Unavailable(error.to_string()),
+        ExportError::Db(error) => error.into(),
+    })?;
+    let body = stream::unfold(bytes, |mut bytes| async move { bytes.recv().await.map(|part| (part, bytes)) });
+    let name = format!(
+        "access-log-{}.{}",
+        site.clock.now().with_timezone(&site.time_zone).format("%Y-%m-%d"),
+        format.as_str()
+    );
+    let mut response = HttpResponse::Ok();
+    if format == Format::Xlsx {
+        // Compressed as it is.
+        response.insert_header((CONTENT_ENCODING, "identity"));
+    }
+    Ok(response
+        .insert_header((CONTENT_TYPE, format.content_type()))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .streaming(body.map(|part| part.map(Bytes::from))))
+}

@@ -1,0 +1,268 @@
+//! The log to take away: the same events whatever the format, hostile or not, from the page and from the command line; whole,
+//! or seen to be broken; and on record.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use reqwest::{Method, Response};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{Answer, App, World, primetrade};
+
+/// Events whose texts spreadsheets, parsers and terminals stumble over.
+const HOSTILE: &str = r#"INSERT INTO audit_events (occurred_at, action, outcome, user_email, user_agent, file_name, object_key, ip, sha256, document_id, detail)
+    SELECT '2026-03-01 12:00Z'::timestamptz + n * interval '1 second', 'BOL_DOWNLOADED', 'success', 'x@y.example', text, text, 'a/b.pdf',
+           '2001:db8::1', '\x00ff', 7, jsonb_build_object('said', text, 'large', 12345678901234567890123.50)
+    FROM unnest(ARRAY['=1+1', '+1', '-1', '@SUM(A1)', E'\t=1', E'\r=1', E'\n=1', '''quoted', 'a,b;c"d', E'two\nlines', E'cr\r\nlf', ' kept ',
+                      '', E'\u202Eright to left', '_x0041_', E'\x01\x1f', '<b>&amp;', '＝1', '0012', '1e5', 'Łódź 🚚', repeat('é', 300)])
+         WITH ORDINALITY AS hostile (text, n)"#;
+
+/// Reads a file as its format's users do, and says each row's texts as JSON.
+const READ: &str = r#"
+import csv, io, json, sys
+format, data = sys.argv[1], sys.stdin.buffer.read()
+def back(cell):
+    return cell[1:] if isinstance(cell, str) and cell.startswith("'") else cell
+if format == "csv":
+    rows = list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+    end = rows.pop()
+    assert end["id"] == "END" and json.loads(end["detail"])["rows"] == len(rows), end
+    for row in rows:
+        assert not row["user_agent"][:1] in "=+-@\t\r" or row["user_agent"] == "", row
+    rows = [{name: back(cell) for name, cell in row.items()} for row in rows]
+elif format == "jsonl":
+    rows = [json.loads(line, parse_float=str) for line in data.decode().split("\n")[:-1]]
+    assert rows.pop()["end"]["rows"] == len(rows)
+    for row in rows:
+        row["detail"] = json.dumps(row["detail"], ensure_ascii=False)
+else:
+    import openpyxl
+    from openpyxl.utils.escape import unescape
+    book = openpyxl.load_workbook(io.BytesIO(data))
+    *sheets, complete = book.worksheets
+    rows = []
+    for sheet in sheets:
+        header, *more = sheet.iter_rows()
+        assert all(cell.data_type != "f" for row in more for cell in row)
+        names = [cell.value for cell in header]
+        rows += [dict(zip(names, (back(unescape(cell.value) if isinstance(cell.value, str) else cell.value) for cell in row))) for row in more]
+    assert complete.title == "Complete" and [cell.value for cell in complete[1]] == ["rows", len(rows)]
+for row in rows:
+    print(json.dumps([str(row["id"]), row["user_agent"] or "", row["file_name"] or "", row["ip"], row["sha256"], str(row["document_id"]), row["user_role"] or "",
+                      json.loads(row["detail"]).get("said"), "12345678901234567890123.50" in row["detail"], list(row) if row is rows[0] else 0]))
+"#;
+
+const COLUMNS: &str = r#"["id","occurred_at","action","outcome","user_email","user_role","customer_code","bol_number","document_id","document_kind","file_name","object_key","sha256","ip","user_agent","request_id","detail"]"#;
+
+async fn read(format: &str, data: &[u8]) -> Vec<serde_json::Value> {
+    // Debian's, which has the packages that `make test` installs.
+    let python = if std::path::Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" };
+    let mut child = tokio::process::Command::new(python)
+        .args(["-c", READ, format])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, data) = (child.stdin.take().unwrap(), data.to_vec());
+    let fed = tokio::spawn(async move { stdin.write_all(&data).await });
+    let output = child.wait_with_output().await.unwrap();
+    fed.await.unwrap().unwrap();
+    assert!(output.status.success(), "{format}");
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn sum_of(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_an_event_says_comes_back_from_every_format() {
+    let app = App::start().await;
+    app.sql(HOSTILE).await;
+    let auditor = app.auditor().await;
+    let expected = app.rows("SELECT json_build_array(id::text, user_agent, file_name, host(ip), encode(sha256, 'hex'), document_id::text, '', user_agent, true, 0) \
+        FROM audit_events WHERE user_email = 'x@y.example' ORDER BY id DESC").await;
+    let mut expected: Vec<serde_json::Value> = expected.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
+    expected[0][9] = serde_json::from_str(COLUMNS).unwrap();
+    assert_eq!(expected.len(), 22);
+    let filter = "from=2026-03-01&to=2026-03-01&user=X@y.example";
+    let page = auditor.get(&format!("/audit?{filter}")).await;
+    let links = page.attributes(".exports a", "href");
+    assert_eq!(links.len(), 3);
+    for (format, link) in ["csv", "jsonl", "xlsx"].into_iter().zip(links) {
+        let answer = auditor.get(&link).await;
+        assert_eq!(answer.status, 200, "{link}");
+        let name = answer.header("content-disposition").to_owned();
+        assert!(
+            name.starts_with("attachment; filename=\"access-log-2") && name.ends_with(&format!(".{format}\"")),
+            "{name}"
+        );
+        let found = read(format, &answer.body).await;
+        assert_eq!(found.len(), expected.len(), "{format}");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found, expected, "{format}");
+        }
+        if format != "xlsx" {
+            // The closing record vouches for every byte before it.
+            let lines = &answer.body[..answer.body.len() - 1];
+            let end = lines.iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+            assert!(String::from_utf8_lossy(&answer.body[end..]).contains(&sum_of(&answer.body[..end])), "{format}");
+        }
+        // The same bytes from the command line, to standard output and into a file.
+        let wishes = [
+            "audit",
+            "export",
+            "--format",
+            format,
+            "--from",
+            "2026-03-01",
+            "--to",
+            "2026-03-01",
+            "--user",
+            "x@y.example",
+        ];
+        let output = primetrade(app.environment(), &wishes, "").await;
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout == answer.body, "{format}");
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("log");
+        let mut wishes = wishes.to_vec();
+        wishes.extend(["--output", file.to_str().unwrap()]);
+        assert_eq!(primetrade(app.environment(), &wishes, "").await.status.code(), Some(0));
+        assert!(std::fs::read(&file).unwrap() == answer.body, "{format}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
+        // On record, with what was asked, how much it was and the SHA-256 of the file.
+        let by = format!(
+            "SELECT action, outcome, encode(sha256, 'hex'), detail->>'rows', detail->>'bytes', detail->'filter'->>'from' FROM audit_events \
+            WHERE action LIKE 'AUDIT_EXPORT%' AND detail->>'format' = '{format}' AND user_email = '{}' ORDER BY id",
+            World::AUDITOR
+        );
+        let told = format!("AUDIT_EXPORTED|success|{}|22|{}|2026-03-01", sum_of(&answer.body), answer.body.len());
+        assert_eq!(app.rows(&by).await, ["AUDIT_EXPORT_BEGUN|success||||2026-03-01".to_owned(), told]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_is_for_auditors_and_says_what_is_wrong() {
+    let app = App::start().await;
+    for email in [World::ACME, World::OFFICE] {
+        assert_eq!(app.user(email).await.get("/audit/export?format=csv").await.status, 403, "{email}");
+    }
+    let admin = app.user(World::ADMIN).await;
+    for wrong in [
+        "",
+        "?format=pdf",
+        "?format=csv&from=yesterday",
+        "?format=csv&action=NOTHING",
+        "?format=csv&from=2026-02-01&to=2026-01-01",
+    ] {
+        let answer = admin.get(&format!("/audit/export{wrong}")).await;
+        assert_eq!(answer.status, 422, "{wrong}");
+    }
+    // Nothing to export is a whole file too.
+    let nothing = admin.get("/audit/export?format=csv&number=PRT-1999-0001").await;
+    let header = COLUMNS.replace(['[', ']', '"'], "");
+    let closing = format!(
+        "END,,EXPORT_COMPLETE{}\"{{\"\"rows\"\": 0, \"\"sha256\"\": \"\"{}\"\"}}\"",
+        ",".repeat(14),
+        sum_of(format!("{header}\n").as_bytes())
+    );
+    assert_eq!(nothing.text(), format!("{header}\n{closing}\n"));
+    assert!(read("xlsx", &admin.get("/audit/export?format=xlsx&number=PRT-1999-0001").await.body).await.is_empty());
+    for (arguments, code, says) in [
+        (vec!["--format", "pdf"], 2, "csv, jsonl or xlsx"),
+        (vec!["--format", "csv", "--from", "2026-02-30"], 2, "from: There is no such date"),
+        (vec!["--format", "csv", "--output", "/nowhere/at/all.csv"], 2, "/nowhere/at/all.csv"),
+        (vec!["--format", "csv", "--output", "/tmp"], 2, "directory"),
+    ] {
+        let output = primetrade(app.environment(), &[&["audit", "export"], arguments.as_slice()].concat(), "").await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(code) && said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
+/// Begins to read an export, and reads no further.
+async fn begun(app: &App, format: &str) -> Response {
+    let auditor = app.auditor().await;
+    let answer = auditor.request(Method::GET, &format!("/audit/export?format={format}")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer
+}
+
+/// More than all the buffers between the database and a reader hold.
+async fn many_events(app: &App) {
+    app.sql("ALTER TABLE audit_events DISABLE TRIGGER audit_events_opens; \
+             INSERT INTO audit_events (action, outcome, user_agent) SELECT 'BOL_VIEWED', 'success', repeat('agent ', 150) FROM generate_series(1, 30000)").await;
+}
+
+async fn wait_for(app: &App, select: &str, expected: &str) {
+    for _ in 0..100 {
+        if app.rows(select).await == [expected] {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{select}: {:?}, not {expected}", app.rows(select).await);
+}
+
+const ENDED: &str = "SELECT outcome, detail->>'reason', (detail->>'rows')::int >= 30000 FROM audit_events WHERE action = 'AUDIT_EXPORTED'";
+const READING: &str = "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle' AND datname = current_database() AND pid <> pg_backend_pid() \
+    AND query LIKE '%audit_events%'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_gets_it_whole() {
+    let app = App::start().await;
+    many_events(&app).await;
+    // The limit that holds for every other statement.
+    app.sql("DO $$ BEGIN EXECUTE format('ALTER ROLE %I IN DATABASE %I SET statement_timeout = ''1s''', current_user, current_database()); END $$").await;
+    let answer = begun(&app, "csv").await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(app.rows(READING).await, ["1"], "it waits for the reader");
+    let all = answer.bytes().await.unwrap();
+    assert!(read("csv", &all).await.len() >= 30_000);
+    wait_for(&app, ENDED, "success||true").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_breaks_off_looks_broken_and_is_on_record() {
+    for format in ["csv", "jsonl", "xlsx"] {
+        let app = App::start().await;
+        many_events(&app).await;
+        let mut answer = begun(&app, format).await;
+        wait_for(&app, READING, "1").await;
+        app.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state <> 'idle' AND datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%audit_events%'").await;
+        let mut all = Vec::new();
+        let error = loop {
+            match answer.chunk().await {
+                Ok(Some(part)) => all.extend_from_slice(&part),
+                Ok(None) => panic!("{format}: it looks whole"),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.is_body() || error.is_decode() || error.is_request(), "{error:?}");
+        let end = String::from_utf8_lossy(&all[all.len().saturating_sub(400)..]).into_owned();
+        assert!(!end.contains("EXPORT_COMPLETE") && !end.contains("\"end\""), "{format}: {end}");
+        assert!(format != "xlsx" || zip::ZipArchive::new(std::io::Cursor::new(all)).is_err());
+        wait_for(&app, ENDED, "failed|broken off|false").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_goes_away_holds_nothing() {
+    let app = App::start().await;
+    many_events(&app).await;
+    let answer = begun(&app, "jsonl").await;
+    wait_for(&app, READING, "1").await;
+    drop(answer);
+    wait_for(&app, ENDED, "failed|broken off|false").await;
+    wait_for(&app, READING, "0").await;
+    // Four at once, and the fifth is asked to come again.
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        open.push(begun(&app, "jsonl").await);
+    }
+    let busy: Answer = app.auditor().await.get("/audit/export?format=csv").await;
+    assert_eq!(busy.status, 503);
+    assert!(!busy.header("retry-after").is_empty());
+}
