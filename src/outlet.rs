@@ -57,12 +57,18 @@ impl Outlet {
     fn send(&mut self) -> io::Result<()> {
         let piece = std::mem::replace(&mut self.waiting, Vec::with_capacity(PIECE));
         self.sent += piece.len() as u64;
-        match self.runtime.block_on(timeout(STALLED, self.to.send(Ok(piece)))) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads")),
-            Err(_) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "nothing was read for too long")),
-        }
+        self.runtime.block_on(hand_over(&self.to, Ok(piece)))
     }
+}
+
+/// Waits until there is room for it, but not for ever; an error that is handed over breaks the reader's transfer.
+pub async fn hand_over(to: &Pieces, piece: io::Result<Vec<u8>>) -> io::Result<()> {
+    let why = match timeout(STALLED, to.send(piece)).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(_)) => "nobody reads",
+        Err(_) => "nothing was read for too long",
+    };
+    Err(io::Error::new(io::ErrorKind::BrokenPipe, why))
 }
 
 impl Write for Outlet {

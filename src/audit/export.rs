@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::search::{self, Filter, Line};
 use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::db::{Database, DbError, DbResult};
-use crate::outlet::{Outlet, Pieces, Rest};
+use crate::outlet::{Outlet, Pieces, Rest, hand_over};
 
 /// In the order of every export.
 pub const COLUMNS: [&str; 17] = [
@@ -166,6 +166,7 @@ impl Export {
         let writing = tokio::task::spawn_blocking(move || write(format, to_be_written, outlet));
         let apart = db.apart();
         let fed = tokio::select! {
+            biased;
             fed = feed(&apart, &self.filter, &lines) => fed.map_err(|error| error.to_string()),
             // What the database still sends goes nowhere: its connection is closed, not read to the end.
             () = lines.closed() => Err("nobody reads any more".into()),
@@ -196,7 +197,7 @@ impl Export {
             _ => Err(io::Error::other("broken off")),
         };
         // If nobody takes it, nobody reads any more.
-        let _ = to.send(last).await;
+        let _ = hand_over(&to, last).await;
     }
 
     async fn record(
