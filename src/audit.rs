@@ -4,9 +4,11 @@
 //! domain module; it knows the tables of BOLs and documents as far as an event names their rows.
 
 mod access;
+mod columns;
 mod event;
 pub mod export;
 pub mod search;
 
 pub use access::{Asked, Recorded, deny, record_link, record_view};
+pub use columns::{COLUMNS, Cell};
 pub use event::{Action, Actor, Event, Origin, Outcome, record};

@@ -19,31 +19,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::search::{self, Filter, Line};
+use super::search::{self, Entry, Filter};
 use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::db::{Database, DbError, DbResult};
 use crate::outlet::{Outlet, Pieces, Rest, hand_over};
-
-/// In the order of every export.
-pub const COLUMNS: [&str; 17] = [
-    "id",
-    "occurred_at",
-    "action",
-    "outcome",
-    "user_email",
-    "user_role",
-    "customer_code",
-    "bol_number",
-    "document_id",
-    "document_kind",
-    "file_name",
-    "object_key",
-    "sha256",
-    "ip",
-    "user_agent",
-    "request_id",
-    "detail",
-];
 
 /// Exports under way at the same time in one process: each has a connection of its own for as long as it is read.
 #[derive(Clone, Debug)]
@@ -138,7 +117,7 @@ pub enum ExportError {
 pub type Bytes = mpsc::Receiver<io::Result<Vec<u8>>>;
 
 enum Part {
-    Lines(Vec<Line>),
+    Lines(Vec<Entry>),
     /// All of them; without this the export is broken off.
     End,
 }
@@ -252,42 +231,4 @@ fn write(format: Format, mut parts: mpsc::Receiver<Part>, outlet: Outlet) -> Wri
 }
 
 /// What there is to write: events, or what broke off.
-type Lines<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<Line>>>;
-
-/// One field of an event.
-enum Cell<'a> {
-    Empty,
-    Number(i64),
-    Text(&'a str),
-    /// Ours, in plain ASCII, so that it needs no care.
-    Plain(String),
-    Json(&'a str),
-}
-
-impl Line {
-    /// In the order of [`COLUMNS`].
-    fn cells(&self) -> [Cell<'_>; 17] {
-        fn text(value: &Option<String>) -> Cell<'_> {
-            value.as_deref().map_or(Cell::Empty, Cell::Text)
-        }
-        [
-            Cell::Number(self.id),
-            Cell::Plain(self.occurred_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),
-            Cell::Text(&self.action),
-            Cell::Text(&self.outcome),
-            text(&self.user_email),
-            text(&self.user_role),
-            text(&self.customer_code),
-            text(&self.bol_number),
-            self.document_id.map_or(Cell::Empty, Cell::Number),
-            text(&self.document_kind),
-            text(&self.file_name),
-            text(&self.object_key),
-            self.sha256.as_ref().map_or(Cell::Empty, |sum| Cell::Plain(hex::encode(sum))),
-            self.ip.map_or(Cell::Empty, |ip| Cell::Plain(ip.addr().to_string())),
-            text(&self.user_agent),
-            text(&self.request_id),
-            Cell::Json(&self.detail),
-        ]
-    }
-}
+type Lines<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<Entry>>>;

@@ -37,7 +37,7 @@ pub struct Filter {
     pub text: String,
 }
 
-/// An event, with all its fields.
+/// An event, with all that an auditor sees of it.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
 pub struct Entry {
@@ -45,7 +45,6 @@ pub struct Entry {
     pub occurred_at: DateTime<Utc>,
     pub action: String,
     pub outcome: String,
-    pub user_id: Option<i64>,
     pub user_email: Option<String>,
     pub user_role: Option<String>,
     pub customer_code: Option<String>,
@@ -58,30 +57,7 @@ pub struct Entry {
     pub ip: Option<IpNet>,
     pub user_agent: Option<String>,
     pub request_id: Option<String>,
-    pub detail: serde_json::Value,
-}
-
-/// An event as an export has it: its columns, in their order.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
-pub struct Line {
-    pub id: i64,
-    pub occurred_at: DateTime<Utc>,
-    pub action: String,
-    pub outcome: String,
-    pub user_email: Option<String>,
-    pub user_role: Option<String>,
-    pub customer_code: Option<String>,
-    pub bol_number: Option<String>,
-    pub document_id: Option<i64>,
-    pub document_kind: Option<String>,
-    pub file_name: Option<String>,
-    pub object_key: Option<String>,
-    pub sha256: Option<Vec<u8>>,
-    pub ip: Option<IpNet>,
-    pub user_agent: Option<String>,
-    pub request_id: Option<String>,
-    /// As Postgres writes it: read and written again, a long number would be another.
+    /// JSON as Postgres writes it: read and written again, a long number would be another.
     #[diesel(select_expression = sql::<Text>("detail::text"), select_expression_type = SqlLiteral<Text>)]
     pub detail: String,
 }
@@ -179,12 +155,12 @@ pub async fn page(
 pub async fn all<'a>(
     connection: &'a mut AsyncPgConnection,
     filter: &Filter,
-) -> QueryResult<impl Stream<Item = QueryResult<Line>> + use<'a>> {
+) -> QueryResult<impl Stream<Item = QueryResult<Entry>> + use<'a>> {
     // A reader may take an hour; and no sorting first: an index has the order.
     connection.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_sort = off").await?;
     narrowed!(audit_events::table.into_boxed(), filter)
         .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
-        .select(Line::as_select())
+        .select(Entry::as_select())
         .load_stream(connection)
         .await
 }

@@ -87,18 +87,13 @@ async fn export(config: &Config, wishes: Wishes) -> Result<(), Failure> {
     }
     // That it ended, or broke off, is on record before this ends.
     drop(bytes);
-    let ended = task.await;
+    let ended = task.await.map_err(io::Error::other);
     progress.finish_and_clear();
     // What isn't whole takes no name.
-    let finished = match written {
-        Ok(()) => target.finish(),
-        Err(error) => Err(error),
-    };
-    finished.map_err(|error| match error.kind() {
+    written.and(ended).and_then(|()| target.finish()).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::Problem("nobody reads any more; the export is incomplete".into()),
         _ => Failure::Problem(format!("the export is incomplete: {error}")),
-    })?;
-    ended.map_err(Failure::problem)
+    })
 }
 
 /// Drawn on a terminal only.

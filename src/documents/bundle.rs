@@ -21,7 +21,7 @@ use crate::audit::{self, Action, Asked, Event, Origin, Outcome};
 use crate::bols::search::{self, Row, Search};
 use crate::db::scope;
 use crate::db::{Database, DbResult};
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, hand_over};
 use crate::storage::{Readable, Storage, StorageError};
 
 /// BOLs in one.
@@ -109,7 +109,7 @@ impl Bundle {
         tokio::spawn(async move {
             if let Err(why) = self.feed(wanted, &pieces, turn).await {
                 tracing::warn!(why, "a ZIP is broken off");
-                let _ = broken.send(Err(io::Error::other("broken off"))).await;
+                let _ = hand_over(&broken, Err(io::Error::other("broken off"))).await;
             }
         });
         Ok(bytes)

@@ -23,7 +23,7 @@ use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::Viewer;
 use crate::audit::search::{self, Entry, Filter, PAGE};
-use crate::audit::{self, Action, Event, Outcome};
+use crate::audit::{self, Action, COLUMNS, Event, Outcome};
 use crate::bols::weight::grouped;
 use crate::db::Database;
 
@@ -246,7 +246,6 @@ impl LogPage {
 
 impl EventPage {
     fn new(site: &Site, viewer: &Viewer, entry: Entry) -> Self {
-        let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let mut related = Vec::new();
         for (label, name, value) in [
             ("Everything of BOL", "number", &entry.bol_number),
@@ -257,30 +256,15 @@ impl EventPage {
                 related.push((format!("{label} {value}"), filter::link(name, value)));
             }
         }
-        let fields = vec![
-            ("id", entry.id.to_string()),
-            ("occurred_at", entry.occurred_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),
-            ("action", entry.action.clone()),
-            ("outcome", entry.outcome),
-            ("user_email", text(&entry.user_email)),
-            ("user_role", text(&entry.user_role)),
-            ("customer_code", text(&entry.customer_code)),
-            ("bol_number", text(&entry.bol_number)),
-            ("document_id", entry.document_id.map(|id| id.to_string()).unwrap_or_default()),
-            ("document_kind", text(&entry.document_kind)),
-            ("file_name", text(&entry.file_name)),
-            ("object_key", text(&entry.object_key)),
-            ("sha256", entry.sha256.map(hex::encode).unwrap_or_default()),
-            ("ip", entry.ip.map(|ip| ip.addr().to_string()).unwrap_or_default()),
-            ("user_agent", text(&entry.user_agent)),
-            ("request_id", text(&entry.request_id)),
-        ];
+        let fields = COLUMNS.into_iter().zip(entry.cells()).filter(|(name, _)| *name != "detail");
+        let fields = fields.map(|(name, cell)| (name, cell.to_string())).collect();
+        let detail: Option<serde_json::Value> = serde_json::from_str(&entry.detail).ok();
         Self {
             chrome: Chrome::new(site, Some(viewer), "/audit"),
             what: what(&entry.action),
             when: when(entry.occurred_at, site.time_zone),
             fields,
-            detail: serde_json::to_string_pretty(&entry.detail).unwrap_or_default(),
+            detail: detail.and_then(|detail| serde_json::to_string_pretty(&detail).ok()).unwrap_or(entry.detail),
             related,
         }
     }

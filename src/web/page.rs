@@ -1,9 +1,15 @@
 //! What every page shares: its frame, times, and small formats.
 
+use std::io;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::web::Bytes;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc::Receiver;
 
 use super::Site;
 use crate::accounts::{Role, Viewer};
@@ -75,6 +81,24 @@ impl Chrome {
         self.notice = notice;
         self
     }
+}
+
+/// A file that is sent while it is made, to be saved. Compressed ones are sent as they are.
+pub fn attachment(
+    file_name: &str,
+    content_type: &'static str,
+    is_compressed: bool,
+    pieces: Receiver<io::Result<Vec<u8>>>,
+) -> HttpResponse {
+    let body = stream::unfold(pieces, |mut pieces| async move { pieces.recv().await.map(|piece| (piece, pieces)) });
+    let mut response = HttpResponse::Ok();
+    if is_compressed {
+        response.insert_header((CONTENT_ENCODING, "identity"));
+    }
+    response
+        .insert_header((CONTENT_TYPE, content_type))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")))
+        .streaming(body.map(|piece| piece.map(Bytes::from)))
 }
 
 /// A page that isn't an answer to all is well: a form shown again. One that could not be rendered has its 500 already.

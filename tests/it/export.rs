@@ -146,9 +146,12 @@ async fn whatever_an_event_says_comes_back_from_every_format() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_is_for_auditors_and_says_what_is_wrong() {
     let app = App::start().await;
-    for email in [World::ACME, World::OFFICE] {
+    let stranger = app.stranger().get("/audit/export?format=csv").await;
+    assert_eq!((stranger.status, stranger.header("location")), (303, "/login?next=%2Faudit%2Fexport%3Fformat%3Dcsv"));
+    for email in [World::ACME, World::RIVAL, World::OFFICE] {
         assert_eq!(app.user(email).await.get("/audit/export?format=csv").await.status, 403, "{email}");
     }
+    assert!(app.rows("SELECT 1 FROM audit_events WHERE action LIKE 'AUDIT_EXPORT%'").await.is_empty());
     let admin = app.user(World::ADMIN).await;
     for wrong in [
         "",

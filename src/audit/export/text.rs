@@ -3,7 +3,8 @@
 
 use std::io::{self, Write};
 
-use super::{COLUMNS, Cell, Lines};
+use super::Lines;
+use crate::audit::{COLUMNS, Cell};
 use crate::csv_file::harmless;
 use crate::outlet::Outlet;
 

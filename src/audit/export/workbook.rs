@@ -10,7 +10,8 @@ use std::io::{self, Write};
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{COLUMNS, Cell, Lines};
+use super::Lines;
+use crate::audit::{COLUMNS, Cell};
 use crate::csv_file::harmless;
 use crate::outlet::Outlet;
 
@@ -208,12 +209,12 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::audit::search::Line;
+    use crate::audit::search::Entry;
 
-    fn line(id: i64) -> Line {
+    fn entry(id: i64) -> Entry {
         let (none, occurred_at) = (|| None, DateTime::UNIX_EPOCH);
         let (action, outcome, detail) = ("LOGOUT".into(), "success".into(), "{}".into());
-        Line {
+        Entry {
             id,
             occurred_at,
             action,
@@ -240,7 +241,7 @@ mod tests {
         let (to, mut pieces) = mpsc::channel(64);
         let outlet = Outlet::new(to);
         let writing = tokio::task::spawn_blocking(move || {
-            let (mut lines, mut rows) = (std::iter::once(Ok((1..=7).map(line).collect())), 0);
+            let (mut lines, mut rows) = (std::iter::once(Ok((1..=7).map(entry).collect())), 0);
             let outlet = write_sheets(&mut lines, outlet, &mut rows, 4).expect("it writes");
             outlet.finish().expect("it is read");
             rows

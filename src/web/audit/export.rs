@@ -1,14 +1,13 @@
 //! `GET /audit/export`: what the log shows with these filters, as a file.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
-use actix_web::web::{Bytes, Data, Query};
-use futures_util::{StreamExt, stream};
+use actix_web::web::{Data, Query};
 
 use super::filter::LogFilter;
 use crate::audit::export::{Export, ExportError, Format};
 use crate::db::Database;
 use crate::web::auth::{Auditors, Visitor};
+use crate::web::page::attachment;
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
@@ -46,19 +45,7 @@ pub async fn download(
         ExportError::Busy => Error::Unavailable(error.to_string()),
         ExportError::Db(error) => error.into(),
     })?;
-    let body = stream::unfold(bytes, |mut bytes| async move { bytes.recv().await.map(|part| (part, bytes)) });
-    let name = format!(
-        "access-log-{}.{}",
-        site.clock.now().with_timezone(&site.time_zone).format("%Y-%m-%d"),
-        format.as_str()
-    );
-    let mut response = HttpResponse::Ok();
-    if format == Format::Xlsx {
-        // Compressed as it is.
-        response.insert_header((CONTENT_ENCODING, "identity"));
-    }
-    Ok(response
-        .insert_header((CONTENT_TYPE, format.content_type()))
-        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .streaming(body.map(|part| part.map(Bytes::from))))
+    let today = site.clock.now().with_timezone(&site.time_zone).format("%Y-%m-%d");
+    let name = format!("access-log-{today}.{}", format.as_str());
+    Ok(attachment(&name, format.content_type(), format == Format::Xlsx, bytes))
 }

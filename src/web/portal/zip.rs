@@ -1,10 +1,7 @@
 //! `GET /bols/download.zip`: the PDFs of the BOLs that the list shows with these filters, or of those with a `number` each.
 
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use actix_web::web::{Bytes, Data, Query};
+use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::StreamExt;
-use futures_util::stream;
 use url::form_urlencoded;
 
 use crate::bols::search;
@@ -12,6 +9,7 @@ use crate::db::Database;
 use crate::documents::bundle::{Bundle, MOST, MOST_NUMBERS, Wanted};
 use crate::web::auth::{Readers, Visitor};
 use crate::web::forms::BolFilter;
+use crate::web::page::attachment;
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
@@ -55,10 +53,6 @@ pub async fn download(
         Wanted::These(bundle.find(&numbers).await?.ok_or(Error::NotFound)?)
     };
     let bytes = bundle.stream(wanted).map_err(|busy| Error::Unavailable(busy.to_string()))?;
-    let body = stream::unfold(bytes, |mut bytes| async move { bytes.recv().await.map(|part| (part, bytes)) });
     let today = site.clock.now().with_timezone(&site.time_zone).format("%Y-%m-%d");
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "application/zip"))
-        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"bols-{today}.zip\"")))
-        .streaming(body.map(|part| part.map(Bytes::from))))
+    Ok(attachment(&format!("bols-{today}.zip"), "application/zip", true, bytes))
 }
