@@ -90,6 +90,7 @@ impl Command {
             Self::Serve => Needs::Serving,
             Self::Demo { .. } => Needs::Nothing,
             Self::Storage(command) if !command.needs_database() => Needs::Nothing,
+            Self::Audit(command) if !command.needs_database() => Needs::Nothing,
             _ => Needs::Database,
         }
     }

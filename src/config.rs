@@ -9,6 +9,7 @@ mod database_url;
 mod mail;
 mod reader;
 mod s3;
+mod seal;
 mod secret;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ pub use clamd_address::ClamdAddress;
 pub use database_url::DatabaseUrl;
 pub use mail::MailConfig;
 pub use s3::{S3Config, S3Credentials};
+pub use seal::{SealKey, SealKeys, Verifier};
 pub use secret::{Secret, SecretKey};
 
 /// Everything that can be configured. `None` where the README says "none".
@@ -37,6 +39,9 @@ pub struct Config {
     pub port: u16,
     pub public_url: Option<PublicUrl>,
     pub secret_key: Option<SecretKey>,
+    pub seal_key: Option<SealKey>,
+    /// Of former keys; or of the portal, where somebody else checks.
+    pub seal_verifiers: Vec<Verifier>,
     pub storage: StorageConfig,
     /// The bucket, whether or not `USE_S3` says that documents are in it.
     pub s3: Option<S3Config>,
@@ -161,6 +166,8 @@ impl Config {
             port: read.number("PORT", 8080, 0, 65535) as u16,
             public_url: read.parsed("PUBLIC_URL", "http:// or https:// with a host, without path or query"),
             secret_key: read.secret_key(needs),
+            seal_key: read.seal_key(),
+            seal_verifiers: read.seal_verifiers(),
             s3: s3.clone(),
             storage: match s3 {
                 Some(s3) if use_s3 => StorageConfig::S3(s3),
@@ -182,6 +189,11 @@ impl Config {
             host,
         };
         if read.problems.is_empty() { Ok(config) } else { Err(ConfigErrors(read.problems)) }
+    }
+
+    /// What signs the log's checkpoints: `SEAL_KEY`, or what is derived from the secret key.
+    pub fn seal_keys(&self, secret: Option<&SecretKey>) -> SealKeys {
+        SealKeys::new(self.seal_key.as_ref(), &self.seal_verifiers, secret)
     }
 
     /// What links begin with: `PUBLIC_URL`, or the address where `serve` listens.
@@ -294,6 +306,8 @@ mod tests {
             &[
                 ("DATABASE_URL", database_url.as_str()),
                 ("SECRET_KEY", secret),
+                ("SEAL_KEY", secret),
+                ("SEAL_VERIFIERS", "PRIVATE+KEY+hunter2-hunter2"),
                 ("SMTP_URL", secret),
                 ("PORT", "eighty"),
                 ("USE_S3", "yes"),
@@ -314,6 +328,8 @@ mod tests {
         for name in [
             "DATABASE_URL",
             "SECRET_KEY",
+            "SEAL_KEY",
+            "SEAL_VERIFIERS",
             "SMTP_URL",
             "MAIL_FROM",
             "PORT",

@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod migrations;
+pub mod moment;
 pub mod schema;
 pub mod scope;
 mod tls;

@@ -190,12 +190,13 @@ impl Storage {
         }
     }
 
-    /// Every object, in the order of their keys' bytes, as they are asked for. It ends with the first error.
-    pub fn list(&self) -> mpsc::Receiver<Result<Listed, StorageError>> {
+    /// Every object in a folder such as `audit/`, or of all (an empty name), in the order of their keys' bytes, as they are
+    /// asked for. It ends with the first error.
+    pub fn list(&self, folder: &'static str) -> mpsc::Receiver<Result<Listed, StorageError>> {
         let (sender, receiver) = mpsc::channel(AHEAD);
         match self.clone() {
-            Self::S3(store) => drop(tokio::spawn(async move { store.list(&sender).await })),
-            Self::Local(store) => drop(tokio::task::spawn_blocking(move || store.list(&sender))),
+            Self::S3(store) => drop(tokio::spawn(async move { store.list(folder, &sender).await })),
+            Self::Local(store) => drop(tokio::task::spawn_blocking(move || store.list(folder, &sender))),
         }
         receiver
     }

@@ -1,6 +1,16 @@
 // As `diesel print-schema` prints it; tests/it/schema.rs holds it against the migrated database.
 
 diesel::table! {
+    audit_checkpoints (size) {
+        size -> Int8,
+        note -> Text,
+        edge -> Bytea,
+        publish_at -> Nullable<Timestamptz>,
+        is_published -> Bool,
+    }
+}
+
+diesel::table! {
     audit_events (id, occurred_at) {
         id -> Int8,
         occurred_at -> Timestamptz,
@@ -22,6 +32,14 @@ diesel::table! {
         user_agent -> Nullable<Text>,
         request_id -> Nullable<Text>,
         detail -> Jsonb,
+    }
+}
+
+diesel::table! {
+    audit_leaves (position) {
+        position -> Int8,
+        event_id -> Int8,
+        hash -> Bytea,
     }
 }
 
@@ -356,7 +374,9 @@ diesel::joinable!(memberships -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
+    audit_checkpoints,
     audit_events,
+    audit_leaves,
     bol_counters,
     bol_opens,
     bol_requests,

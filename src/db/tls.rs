@@ -8,25 +8,52 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::DatabaseUrl;
 
 pub(super) async fn connect(url: &DatabaseUrl) -> ConnectionResult<AsyncPgConnection> {
-    let bad = |error: tokio_postgres::Error| {
-        // The Display of a failed connect says only "error connecting to server"; the cause says why.
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        ConnectionError::BadConnection(format!("{error}{cause}"))
-    };
     let options = url.options();
-    if options.get_ssl_mode() == SslMode::Disable || url.is_local() {
-        let (client, connection) = options.connect(tokio_postgres::NoTls).await.map_err(bad)?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await
-    } else {
-        let tls = MakeRustlsConnect::new(client_config(url.verifies_certificate()));
-        let (client, connection) = options.connect(tls).await.map_err(bad)?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    match tls(url) {
+        None => {
+            let (client, connection) = options.connect(NoTls).await.map_err(bad)?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+        }
+        Some(tls) => {
+            let (client, connection) = options.connect(tls).await.map_err(bad)?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+        }
     }
+}
+
+/// What is underneath, for what diesel-async can't do.
+pub(super) async fn client(url: &DatabaseUrl) -> ConnectionResult<Client> {
+    let options = url.options();
+    match tls(url) {
+        None => {
+            let (client, connection) = options.connect(NoTls).await.map_err(bad)?;
+            drop(tokio::spawn(connection));
+            Ok(client)
+        }
+        Some(tls) => {
+            let (client, connection) = options.connect(tls).await.map_err(bad)?;
+            drop(tokio::spawn(connection));
+            Ok(client)
+        }
+    }
+}
+
+/// `None`: without.
+fn tls(url: &DatabaseUrl) -> Option<MakeRustlsConnect> {
+    let is_plain = url.options().get_ssl_mode() == SslMode::Disable || url.is_local();
+    (!is_plain).then(|| MakeRustlsConnect::new(client_config(url.verifies_certificate())))
+}
+
+fn bad(error: tokio_postgres::Error) -> ConnectionError {
+    // The Display of a failed connect says only "error connecting to server"; the cause says why.
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    ConnectionError::BadConnection(format!("{error}{cause}"))
 }
 
 fn client_config(verifies: bool) -> ClientConfig {

@@ -185,11 +185,12 @@ impl S3Store {
         remove.send().await.map(drop).map_err(unavailable)
     }
 
-    pub(super) async fn list(&self, to: &Sender<Result<Listed, StorageError>>) {
+    pub(super) async fn list(&self, folder: &str, to: &Sender<Result<Listed, StorageError>>) {
         let mut token = None;
         loop {
             // Others' keys may hold what XML can't.
-            let list = self.client.list_objects_v2().bucket(&self.bucket).encoding_type(EncodingType::Url);
+            let list =
+                self.client.list_objects_v2().bucket(&self.bucket).prefix(folder).encoding_type(EncodingType::Url);
             let page = match list.set_continuation_token(token.take()).send().await {
                 Ok(page) => page,
                 Err(error) => return drop(to.send(Err(unavailable(error))).await),

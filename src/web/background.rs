@@ -1,10 +1,13 @@
-//! What a server does besides answering: settling interrupted uploads, sending mail, telling customers what is new.
+//! What a server does besides answering: settling interrupted uploads, sending mail, telling customers what is new,
+//! and sealing the log.
 //!
 //! Every server does all of it; rows and locks in the database see to it that each thing is done once.
 
 use chrono_tz::Tz;
 
+use crate::audit::seal::{publish, seal};
 use crate::clock::Clock;
+use crate::config::SealKeys;
 use crate::db::Database;
 use crate::documents::sweep::sweep;
 use crate::mail::Postman;
@@ -18,14 +21,21 @@ pub struct Background {
     pub clock: Clock,
     pub zone: Tz,
     pub postman: Postman,
+    pub seals: SealKeys,
 }
 
 impl Background {
-    pub const CONNECTIONS: usize = 3;
+    pub const CONNECTIONS: usize = 5;
 
     /// For as long as it is polled.
     pub async fn run(self) {
-        let Self { db, storage, clock, zone, postman } = self;
-        tokio::join!(sweep(db.clone(), storage, clock.clone()), postman.run(), notices::run(db, clock, zone));
+        let Self { db, storage, clock, zone, postman, seals } = self;
+        tokio::join!(
+            sweep(db.clone(), storage.clone(), clock.clone()),
+            postman.run(),
+            seal(db.clone(), seals),
+            publish(db.clone(), storage),
+            notices::run(db, clock, zone),
+        );
     }
 }

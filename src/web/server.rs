@@ -27,7 +27,7 @@ use crate::accounts::{DeviceKey, sessions};
 use crate::audit::export::Turns;
 use crate::bols::Dispatch;
 use crate::clock::Clock;
-use crate::config::{ClamdAddress, Config, DatabaseUrl, PublicUrl, SecretKey};
+use crate::config::{ClamdAddress, Config, DatabaseUrl, PublicUrl, SealKeys, SecretKey};
 use crate::db::Database;
 use crate::documents::examine::Examiner;
 use crate::documents::spool::Spool;
@@ -62,6 +62,7 @@ pub struct Site {
     pub most_upload: u64,
     pub spool: Spool,
     pub exports: Turns,
+    pub seals: SealKeys,
     pub examiner: Examiner,
     pub clamd: Option<ClamdAddress>,
 }
@@ -91,6 +92,7 @@ impl Running {
     /// Binds, and serves until [`Running::stop`], or until `signal` is there.
     pub async fn start(settings: Settings, signal: impl Future<Output = ()> + Send + 'static) -> io::Result<Self> {
         let Settings { config, database_url, secret, clock, program } = settings;
+        let seals = config.seal_keys(Some(&secret));
         let listener = TcpListener::bind((config.host.as_str(), config.port)).map_err(|error| {
             io::Error::new(
                 error.kind(),
@@ -127,6 +129,7 @@ impl Running {
             storage: storage.clone(),
             clock: clock.clone(),
             zone: config.time_zone,
+            seals: seals.clone(),
         };
         let cookie_key = Key::from(&secret.derive::<64>("primetrade session cookie v1"));
         let site = Data::from(Arc::new(Site {
@@ -134,6 +137,7 @@ impl Running {
             most_upload: config.most_upload,
             spool,
             exports: Turns::default(),
+            seals,
             examiner: Examiner::new(program, config.bol_prefix.clone()),
             clamd: config.clamd,
             public_url,

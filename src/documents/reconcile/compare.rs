@@ -45,7 +45,7 @@ pub async fn compare<F: FnMut(Difference)>(
     mut progress: impl FnMut(&Compared),
 ) -> Result<Compared, ReconcileError> {
     let mut comparison = Comparison { db, storage, clock, report, done: Compared::default(), unreadable: 0 };
-    let (mut rows, mut objects) = (Rows::new(db), storage.list());
+    let (mut rows, mut objects) = (Rows::new(db), storage.list(""));
     let mut expected = rows.next().await?;
     let mut listed = objects.recv().await.transpose()?;
     // Tasks of their own, since other things are waited for meanwhile.

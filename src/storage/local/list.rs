@@ -14,10 +14,13 @@ type Listing = Sender<Result<Listed, StorageError>>;
 
 impl LocalStore {
     /// Blocks. One folder's names are in memory at a time, and those of the folders above it.
-    pub(in crate::storage) fn list(&self, to: &Listing) {
-        let walked = self.dir().and_then(|dir| walk(&dir, "", to));
-        if let Err(error) = walked {
-            let _ = to.blocking_send(Err(StorageError::unavailable(error)));
+    pub(in crate::storage) fn list(&self, folder: &str, to: &Listing) {
+        let dir = self.dir().and_then(|dir| if folder.is_empty() { Ok(dir) } else { dir.open_dir(folder) });
+        match dir.and_then(|dir| walk(&dir, folder, to)) {
+            // Nothing has been put there yet.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.is_empty() => {}
+            Err(error) => drop(to.blocking_send(Err(StorageError::unavailable(error)))),
+            Ok(_) => {}
         }
     }
 }

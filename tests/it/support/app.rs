@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use primetrade::clock::Clock;
-use primetrade::config::{Config, DatabaseUrl, Needs};
+use primetrade::config::{Config, DatabaseUrl, Needs, SealKeys};
+use primetrade::db::Database;
+use primetrade::storage::Storage;
 use primetrade::web::{Running, Settings};
 use tempfile::TempDir;
 
@@ -81,6 +83,51 @@ impl App {
     /// The environment of this server, for the command line.
     pub fn environment(&self) -> &[(&'static str, String)] {
         &self.environment
+    }
+
+    pub fn config(&self) -> Config {
+        config(&self.environment)
+    }
+
+    /// What signs the log of this server.
+    pub fn seals(&self) -> SealKeys {
+        let config = self.config();
+        config.seal_keys(config.secret_key.as_ref())
+    }
+
+    pub fn db(&self) -> Database {
+        Database::new(&self.database, 2)
+    }
+
+    /// As the commands have it.
+    pub async fn storage(&self) -> Storage {
+        Storage::patient(&self.config().storage).await
+    }
+
+    /// Waits until every event has its seal.
+    pub async fn sealed(&self) {
+        const UNSEALED: &str =
+            "SELECT e.id FROM audit_events e WHERE NOT EXISTS (SELECT 1 FROM audit_leaves l WHERE l.event_id = e.id)";
+        for _ in 0..400 {
+            if self.rows(UNSEALED).await.is_empty() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("not sealed: {:?}", self.rows(UNSEALED).await);
+    }
+
+    /// Waits until the newest checkpoint is in the storage.
+    pub async fn published(&self) {
+        for _ in 0..400 {
+            // As if the last minute were over.
+            self.sql("UPDATE audit_checkpoints SET publish_at = publish_at - interval '1 minute'").await;
+            if self.rows("SELECT 1 FROM audit_checkpoints WHERE is_published AND size = (SELECT max(size) FROM audit_checkpoints)").await.len() == 1 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("not published: {:?}", self.rows("SELECT size, publish_at, is_published FROM audit_checkpoints").await);
     }
 
     /// Somebody who isn't logged in.

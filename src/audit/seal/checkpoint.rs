@@ -1,0 +1,94 @@
+//! A checkpoint: how many leaves the tree has and its root, signed. A [C2SP tlog-checkpoint](https://c2sp.org/tlog-checkpoint)
+//! in a [signed note](https://c2sp.org/signed-note).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::tree::Hash;
+use crate::config::{SealKey, SealKeys};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Which log it is of: the name of the key that signed it.
+    pub origin: String,
+    /// Leaves.
+    pub size: u64,
+    pub root: Hash,
+    pub stated: Stated,
+}
+
+/// What the log says besides: the extension line, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stated {
+    pub sealed_at: DateTime<Utc>,
+    /// The size of the checkpoint before it; 0: there is none.
+    pub previous: u64,
+    /// The size of the newest checkpoint that was in the storage; 0: none was.
+    pub published: u64,
+    /// The last event of the batch: its transaction and its id. Whatever comes later has a higher pair.
+    pub transaction: u64,
+    pub event: i64,
+    /// Every event that was committed before is in the tree. `None`: not yet, the sealing is behind.
+    pub complete_at: Option<DateTime<Utc>>,
+    /// The newest date of an event of the batch.
+    pub newest: Option<DateTime<Utc>>,
+    /// Events of the batch that are dated earlier than they can have been written.
+    pub backdated: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoteError {
+    #[error("it is no signed checkpoint")]
+    Malformed,
+    #[error("it is not signed with a key that is known here")]
+    UnknownKey,
+    #[error("its signature is wrong")]
+    WrongSignature,
+}
+
+impl Checkpoint {
+    pub fn sign(&self, key: &SealKey) -> Result<String, serde_json::Error> {
+        let Self { origin, size, root, stated } = self;
+        let text = format!("{origin}\n{size}\n{}\n{}\n", STANDARD.encode(root), serde_json::to_string(stated)?);
+        let mut signature = key.verifier().id().to_vec();
+        signature.extend(key.sign(text.as_bytes()));
+        Ok(format!("{text}\n— {} {}\n", key.verifier().name(), STANDARD.encode(signature)))
+    }
+
+    /// Reads a note, if it is signed with a key that counts. Signatures of others beside it don't matter.
+    pub fn open(note: &str, keys: &SealKeys) -> Result<Self, NoteError> {
+        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
+        let signatures = signatures.strip_suffix('\n').ok_or(NoteError::Malformed)?;
+        let signed = &note.as_bytes()[..=text.len()];
+        let mut signed_by = None;
+        for line in signatures.split('\n') {
+            let (name, signature) =
+                line.strip_prefix("— ").and_then(|line| line.split_once(' ')).ok_or(NoteError::Malformed)?;
+            let signature = STANDARD.decode(signature).map_err(|_| NoteError::Malformed)?;
+            let (id, signature) = signature.split_first_chunk::<4>().ok_or(NoteError::Malformed)?;
+            let Some(verifier) = keys.find(name, id) else { continue };
+            if !verifier.verifies(signed, signature) {
+                return Err(NoteError::WrongSignature);
+            }
+            signed_by = Some(verifier);
+        }
+        let signed_by = signed_by.ok_or(NoteError::UnknownKey)?;
+        let mut lines = text.split('\n');
+        let (Some(origin), Some(size), Some(root), Some(stated), None) =
+            (lines.next(), lines.next(), lines.next(), lines.next(), lines.next())
+        else {
+            return Err(NoteError::Malformed);
+        };
+        if origin != signed_by.name() {
+            return Err(NoteError::UnknownKey);
+        }
+        Ok(Self {
+            origin: origin.into(),
+            size: size.parse().map_err(|_| NoteError::Malformed)?,
+            root: STANDARD.decode(root).ok().and_then(|root| root.try_into().ok()).ok_or(NoteError::Malformed)?,
+            stated: serde_json::from_str(stated).map_err(|_| NoteError::Malformed)?,
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Is the log still what was sealed? Everything is recomputed, in flat memory: events in the order they lie on disk, leaves
+//! and checkpoints in the order of the tree, all of one moment; then what is in the storage.
+//!
+//! Events and leaves are not sorted to be compared: both sides add up a keyed hash of each event's id and leaf into buckets
+//! of ids, under a key that is made for this run and told to nobody. Buckets that differ are compared exactly.
+
+mod copied;
+mod difference;
+mod events;
+mod objects;
+mod progress;
+mod seals;
+mod sums;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::{max, min};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+pub use difference::{Difference, Differences};
+pub use progress::Progress;
+
+use self::sums::Buckets;
+use super::seal::{Checkpoint, Horizon, Tail};
+use super::{Action, Actor, Event, Origin, Outcome, record};
+use crate::config::SealKeys;
+use crate::db::schema::{audit_checkpoints, audit_events, audit_leaves};
+use crate::db::{Database, DbError, DbResult};
+use crate::storage::{Storage, StorageError};
+
+pub struct Verification<'a> {
+    pub db: &'a Database,
+    pub keys: &'a SealKeys,
+    /// `None`: only the database is looked at.
+    pub storage: Option<&'a Storage>,
+    /// Checkpoints that somebody has kept elsewhere: notes, and what to call them.
+    pub kept: Vec<(String, String)>,
+    pub progress: Progress,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error("checkpoints in the storage can't be read: {0}")]
+    Storage(#[from] StorageError),
+    #[error("the verification broke off: {0}")]
+    Broken(String),
+}
+
+impl From<diesel::result::Error> for VerifyError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    pub events: u64,
+    /// Leaves of the tree.
+    pub sealed: u64,
+    /// Events that came too late to be sealed yet.
+    pub waiting: u64,
+    /// Leaves whose events were purged, as the retention allows.
+    pub purged: u64,
+    /// Events that were sealed although they are dated earlier than they can have been written.
+    pub backdated: u64,
+    pub checkpoints: u64,
+    /// In the storage; `None`: they were not looked at.
+    pub objects: Option<u64>,
+    /// Of the newest checkpoint, in hex.
+    pub root: String,
+    pub sealed_at: Option<DateTime<Utc>>,
+    /// The log was restored into another cluster, and nothing has been sealed there yet.
+    pub is_restored: bool,
+    /// How many there are, and the first ones in words.
+    pub different: u64,
+    pub differences: Vec<String>,
+}
+
+impl Report {
+    pub fn is_fine(&self) -> bool {
+        self.different == 0
+    }
+}
+
+/// What everything is held against: where the seals end, and what may be missing.
+#[derive(Clone, Debug, Default)]
+struct Expected {
+    tail: Tail,
+    /// The log was restored into another cluster since.
+    is_elsewhere: bool,
+    /// The first transaction that had not begun.
+    next_transaction: u64,
+    purges: Vec<Purge>,
+}
+
+/// Positions of the tree whose events are gone, and rightly so if none was newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Purge {
+    from: u64,
+    to: u64,
+    before: DateTime<Utc>,
+}
+
+impl Expected {
+    fn is_purged(&self, position: u64) -> bool {
+        let next = self.purges.partition_point(|purge| purge.to <= position);
+        self.purges.get(next).is_some_and(|purge| purge.from <= position)
+    }
+}
+
+impl Verification<'_> {
+    pub async fn run(self) -> Result<Report, VerifyError> {
+        // Before the moment that everything else is of: what the storage has by now, the database has too.
+        let objects = match self.storage {
+            Some(storage) => Some(objects::list(storage).await?),
+            None => None,
+        };
+        let mut moment = self.db.moment().await?;
+        let mut differences = Differences::default();
+        let one = moment.held();
+        let expected = Arc::new(Expected::read(one, self.keys).await?);
+        let buckets = Buckets::over(range(one).await?);
+        self.expect(one).await?;
+
+        let (snapshot, progress) = (moment.snapshot(), self.progress.clone());
+        let events = aside(events::add_up(snapshot.clone(), buckets.clone(), progress.clone()));
+        let with = (buckets, expected.clone(), self.keys.clone());
+        let seals = aside(seals::add_up(snapshot.clone(), with, progress));
+        let (events, seals) = tokio::try_join!(events, seals)?;
+        let (mut two, one) = (snapshot.connection().await?, moment.held());
+        differences.extend(seals.differences);
+        let mut waiting = 0;
+        let differing = if events.is_unreadable { None } else { Some(events.sums.differing(&seals.sums)) };
+        for ids in differing.iter().flatten() {
+            waiting += events::compare(one, &mut two, *ids, &expected, &mut differences).await?;
+        }
+        if differing.is_none() {
+            events::name_unreadable(one, &mut differences).await?;
+        }
+        let mut seen = None;
+        if let (Some(storage), Some(listed)) = (self.storage, objects) {
+            seen = Some(listed.len() as u64);
+            objects::compare(one, storage, listed, &seals.published, seals.leaves, &mut differences).await?;
+        }
+        for (name, note) in &self.kept {
+            objects::compare_kept(one, (name, note), self.keys, &mut differences).await?;
+        }
+        Ok(Report {
+            events: events.count,
+            sealed: seals.leaves,
+            waiting,
+            purged: seals.purged,
+            backdated: seals.backdated,
+            checkpoints: seals.checkpoints,
+            objects: seen,
+            root: seals.last.as_ref().map(|last| hex::encode(last.root)).unwrap_or_default(),
+            sealed_at: seals.last.map(|last| last.stated.sealed_at),
+            is_restored: expected.is_elsewhere,
+            different: differences.count(),
+            differences: differences.told(),
+        })
+    }
+
+    /// How much there is to do.
+    async fn expect(&self, connection: &mut AsyncPgConnection) -> Result<(), VerifyError> {
+        let leaves: Option<i64> = audit_leaves::table.select(max(audit_leaves::position)).first(connection).await?;
+        let leaves = leaves.map_or(0, |position| position + 1).max(0).cast_unsigned();
+        self.progress.expect(leaves * 2);
+        Ok(())
+    }
+}
+
+/// In a thread of its own, with its connections: what reads and hashes for half a minute has nobody to hand its rows to, and
+/// keeps nobody waiting.
+async fn aside<T: Send + 'static>(
+    work: impl Future<Output = Result<T, VerifyError>> + Send + 'static,
+) -> Result<T, VerifyError> {
+    let broken = |error: &dyn std::fmt::Display| VerifyError::Broken(error.to_string());
+    let working = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| broken(&error))?.block_on(work)
+    });
+    working.await.map_err(|error| broken(&error))?
+}
+
+/// The lowest and the highest id of events and leaves.
+async fn range(connection: &mut AsyncPgConnection) -> QueryResult<(i64, i64)> {
+    let events: (Option<i64>, Option<i64>) =
+        audit_events::table.select((min(audit_events::id), max(audit_events::id))).first(connection).await?;
+    let leaves: (Option<i64>, Option<i64>) = audit_leaves::table
+        .select((min(audit_leaves::event_id), max(audit_leaves::event_id)))
+        .first(connection)
+        .await?;
+    let low = [events.0, leaves.0].into_iter().flatten().min().unwrap_or_default();
+    let high = [events.1, leaves.1].into_iter().flatten().max().unwrap_or_default();
+    Ok((low, high))
+}
+
+impl Expected {
+    async fn read(connection: &mut AsyncPgConnection, keys: &SealKeys) -> QueryResult<Self> {
+        let last: Option<String> = audit_checkpoints::table
+            .order(audit_checkpoints::size.desc())
+            .select(audit_checkpoints::note)
+            .first(connection)
+            .await
+            .optional()?;
+        // One that can't be opened is a difference of its own; then nothing counts as sealed after it.
+        let tail = match last.and_then(|note| Checkpoint::open(&note, keys).ok()) {
+            Some(Checkpoint { stated, .. }) => Tail::from(&stated),
+            None => Tail::default(),
+        };
+        let horizon = Horizon::of(connection).await?;
+        let is_elsewhere = horizon.is_of_another_cluster(&tail);
+        let purges = purges(connection).await?;
+        Ok(Self { tail, is_elsewhere, next_transaction: horizon.next.cast_unsigned(), purges })
+    }
+}
+
+/// What purging has put on record, in the order of the tree.
+async fn purges(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Purge>> {
+    #[derive(Deserialize)]
+    struct Detail {
+        before: DateTime<Utc>,
+        positions: Vec<(u64, u64)>,
+    }
+    let told: Vec<(DateTime<Utc>, serde_json::Value)> = audit_events::table
+        .filter(audit_events::action.eq(Action::AuditPurged.as_str()))
+        .filter(audit_events::outcome.eq(Outcome::Success.as_str()))
+        .select((audit_events::occurred_at, audit_events::detail))
+        .load(connection)
+        .await?;
+    let mut purges = Vec::new();
+    for (at, detail) in told {
+        let Ok(Detail { before, positions }) = serde_json::from_value(detail) else { continue };
+        // Whoever wants to hide what is new can't do so by calling it a purge.
+        let before = before.min(super::retention::cutoff(at, 1));
+        purges.extend(positions.into_iter().map(|(from, to)| Purge { from, to, before }));
+    }
+    purges.sort_unstable_by_key(|purge| purge.from);
+    Ok(purges)
+}
+
+/// Puts the result on record: this is what the last run was.
+pub async fn put_on_record(
+    db: &Database,
+    result: &Result<Report, VerifyError>,
+    actor: Actor<'_>,
+    origin: &Origin,
+) -> DbResult<()> {
+    let (outcome, detail) = match result {
+        Ok(report) => (if report.is_fine() { Outcome::Success } else { Outcome::Failed }, json!(report)),
+        Err(error) => (Outcome::Failed, json!({"reason": error.to_string()})),
+    };
+    let event = Event::new(Action::AuditVerified, outcome, actor, origin).detail(detail);
+    Ok(record(&mut *db.get().await?, &event).await?)
+}

@@ -1,0 +1,141 @@
+//! Events: all of them once, and then exactly those of the ids where something is different.
+
+use std::pin::pin;
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::TryStreamExt;
+
+use super::copied;
+use super::sums::{Buckets, Sums};
+use super::{Difference, Differences, Expected, Progress, VerifyError};
+use crate::audit::seal::Row;
+use crate::db::moment::Snapshot;
+use crate::db::schema::{audit_events, audit_leaves};
+
+pub struct Events {
+    pub count: u64,
+    pub sums: Sums,
+    /// One of them at least; then not all are in the sums.
+    pub is_unreadable: bool,
+}
+
+pub async fn add_up(snapshot: Snapshot, buckets: Buckets, progress: Progress) -> Result<Events, VerifyError> {
+    // As they lie on disk: nobody sorts.
+    let mut rows = pin!(snapshot.copy(&format!("SELECT {} FROM audit_events", copied::EVENT)).await?);
+    let mut events = Events { count: 0, sums: buckets.empty(), is_unreadable: false };
+    let mut line = Vec::new();
+    while let Some(piece) = rows.try_next().await? {
+        let Some(row) = copied::row(piece.as_ref()) else { continue };
+        match copied::event(row) {
+            Some(event) => events.sums.add(event.id, &event.hash(&mut line)),
+            None => events.is_unreadable = true,
+        }
+        events.count += 1;
+        progress.add(1);
+    }
+    Ok(events)
+}
+
+/// Those that stand in the way of reading the others.
+pub async fn name_unreadable(
+    connection: &mut AsyncPgConnection,
+    differences: &mut Differences,
+) -> Result<(), VerifyError> {
+    let undated: Vec<(i64, String)> = audit_events::table
+        .filter(sql::<diesel::sql_types::Bool>("NOT (occurred_at >= '1900-01-01Z' AND occurred_at < '10000-01-01Z')"))
+        .order(audit_events::id)
+        .limit(20)
+        .select((audit_events::id, sql::<Text>("occurred_at::text")))
+        .load(connection)
+        .await?;
+    if undated.is_empty() {
+        differences.add(Difference::EventUnreadable("a value that is none".into()));
+    }
+    undated.into_iter().for_each(|(id, at)| differences.add(Difference::EventUndated { id, at }));
+    Ok(())
+}
+
+struct Leaf {
+    position: i64,
+    event_id: i64,
+    hash: Vec<u8>,
+}
+
+/// Those of these ids, one by one; gives how many merely wait for their seal.
+pub async fn compare(
+    events: &mut AsyncPgConnection,
+    leaves: &mut AsyncPgConnection,
+    (from, to): (i64, i64),
+    expected: &Expected,
+    differences: &mut Differences,
+) -> Result<u64, VerifyError> {
+    let events = audit_events::table
+        .filter(audit_events::id.between(from, to))
+        .order((audit_events::id, audit_events::occurred_at))
+        .select(Row::as_select())
+        .load_stream::<Row>(events)
+        .await?;
+    let leaves = audit_leaves::table
+        .filter(audit_leaves::event_id.between(from, to))
+        .order((audit_leaves::event_id, audit_leaves::position))
+        .select((audit_leaves::position, audit_leaves::event_id, audit_leaves::hash))
+        .load_stream::<(i64, i64, Vec<u8>)>(leaves)
+        .await?
+        .map_ok(|(position, event_id, hash)| Leaf { position, event_id, hash });
+    let (mut events, mut leaves) = (pin!(events), pin!(leaves));
+    let (mut event, mut leaf) = (events.try_next().await?, leaves.try_next().await?);
+    let (mut line, mut waiting) = (Vec::new(), 0);
+    let (mut last_event, mut last_leaf) = (None, None);
+    loop {
+        match (&event, &leaf) {
+            (None, None) => return Ok(waiting),
+            (Some(row), Some(Leaf { position, event_id, hash })) if row.entry.id == *event_id => {
+                if row.fields().hash(&mut line)[..] != hash[..] {
+                    differences.add(Difference::EventChanged { id: *event_id, position: *position });
+                }
+                (last_event, last_leaf) = (Some(row.entry.id), Some(*event_id));
+                (event, leaf) = (events.try_next().await?, leaves.try_next().await?);
+            }
+            (Some(row), other) if other.as_ref().is_none_or(|leaf| row.entry.id < leaf.event_id) => {
+                let id = row.entry.id;
+                let why =
+                    if last_event == Some(id) { Some(Difference::EventTwice { id }) } else { unsealed(row, expected) };
+                match why {
+                    Some(difference) => differences.add(difference),
+                    None => waiting += 1,
+                }
+                last_event = Some(id);
+                event = events.try_next().await?;
+            }
+            (_, Some(Leaf { position, event_id, .. })) => {
+                let id = *event_id;
+                if last_leaf == Some(id) {
+                    differences.add(Difference::LeafTwice { id });
+                } else if !expected.is_purged(position.cast_unsigned()) {
+                    differences.add(Difference::EventMissing { id, position: *position });
+                }
+                last_leaf = Some(id);
+                leaf = leaves.try_next().await?;
+            }
+            (Some(_), None) => unreachable!("an event without a leaf behind it is one without a leaf"),
+        }
+    }
+}
+
+/// An event without a leaf: why that can't be, if it can't.
+fn unsealed(row: &Row, expected: &Expected) -> Option<Difference> {
+    let id = row.entry.id;
+    if expected.is_elsewhere {
+        return None;
+    }
+    if !expected.tail.is_before(row) {
+        return Some(Difference::EventUnsealed { id });
+    }
+    if row.transaction.cast_unsigned() >= expected.next_transaction {
+        return Some(Difference::EventOfNoTransaction { id });
+    }
+    expected.tail.is_backdated(row).then_some(Difference::EventBackdated { id, at: row.entry.occurred_at })
+}

@@ -1,0 +1,111 @@
+//! Checkpoints outside of the database: in the storage, and with whoever has kept one.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use sha2::{Digest, Sha256};
+
+use super::{Difference, Differences, VerifyError};
+use crate::audit::seal::{Checkpoint, FOLDER, key_of};
+use crate::config::SealKeys;
+use crate::db::schema::audit_checkpoints;
+use crate::storage::{Storage, StorageError};
+
+/// Asked for at once.
+const AT_ONCE: usize = 16;
+const PAGE: usize = 500;
+
+/// Sizes of the trees whose checkpoints the storage has, in order. What else somebody has put beside them is none of ours.
+pub async fn list(storage: &Storage) -> Result<Vec<u64>, StorageError> {
+    let (mut listing, mut sizes) = (storage.list(FOLDER), Vec::new());
+    while let Some(listed) = listing.recv().await {
+        let listed = listed?;
+        let size = listed.key.strip_prefix(FOLDER).and_then(|name| name.strip_suffix(".txt")?.parse().ok());
+        sizes.extend(size.filter(|size| key_of(*size).as_str() == listed.key));
+    }
+    sizes.sort_unstable();
+    Ok(sizes)
+}
+
+pub async fn compare(
+    connection: &mut AsyncPgConnection,
+    storage: &Storage,
+    listed: Vec<u64>,
+    published: &[u64],
+    leaves: u64,
+    differences: &mut Differences,
+) -> Result<(), VerifyError> {
+    for page in listed.chunks(PAGE) {
+        let notes = notes(connection, page).await?;
+        let known = page.iter().filter_map(|size| Some((*size, notes.get(size)?)));
+        let same =
+            stream::iter(known.map(|(size, note)| async move { Ok((size, is_same(storage, size, note).await?)) }));
+        let mut changed: Vec<u64> = same
+            .buffered(AT_ONCE)
+            .try_filter_map(|(size, same)| async move { Ok::<_, StorageError>((!same).then_some(size)) })
+            .try_collect()
+            .await?;
+        changed.sort_unstable();
+        for size in page {
+            let key = key_of(*size);
+            if changed.contains(size) {
+                differences.add(Difference::ObjectChanged(key, *size));
+            } else if notes.contains_key(size) {
+            } else if *size > leaves {
+                differences.add(Difference::DatabaseCutOff { key, leaves });
+            } else {
+                differences.add(Difference::ObjectUnknown(key));
+            }
+        }
+    }
+    for size in published.iter().filter(|size| listed.binary_search(size).is_err()) {
+        // It may have been put there since they were listed.
+        if storage.look(&key_of(*size)).await?.is_none() {
+            differences.add(Difference::ObjectMissing(key_of(*size)));
+        }
+    }
+    Ok(())
+}
+
+async fn notes(connection: &mut AsyncPgConnection, sizes: &[u64]) -> QueryResult<HashMap<u64, String>> {
+    let sizes: Vec<i64> = sizes.iter().map(|size| size.cast_signed()).collect();
+    let notes: Vec<(i64, String)> = audit_checkpoints::table
+        .filter(audit_checkpoints::size.eq_any(sizes))
+        .select((audit_checkpoints::size, audit_checkpoints::note))
+        .load(connection)
+        .await?;
+    Ok(notes.into_iter().map(|(size, note)| (size.cast_unsigned(), note)).collect())
+}
+
+async fn is_same(storage: &Storage, size: u64, note: &str) -> Result<bool, StorageError> {
+    storage.has_same(&key_of(size), note.len() as u64, Sha256::digest(note).into()).await
+}
+
+/// One that somebody has kept.
+pub async fn compare_kept(
+    connection: &mut AsyncPgConnection,
+    (name, note): (&str, &str),
+    keys: &SealKeys,
+    differences: &mut Differences,
+) -> Result<(), VerifyError> {
+    let name = name.to_owned();
+    let kept = match Checkpoint::open(note, keys) {
+        Ok(kept) => kept,
+        Err(error) => {
+            differences.add(Difference::Kept { name, error });
+            return Ok(());
+        }
+    };
+    let size = kept.size;
+    match notes(connection, &[size]).await?.remove(&size) {
+        None => differences.add(Difference::KeptMissing { name, size }),
+        // One that can't be opened is told of already.
+        Some(ours) if Checkpoint::open(&ours, keys).is_ok_and(|ours| ours.root != kept.root) => {
+            differences.add(Difference::KeptDiffers { name, size });
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}

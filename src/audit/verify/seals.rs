@@ -1,0 +1,168 @@
+//! Leaves and checkpoints, in the order of the tree: every root is computed again, every signature checked.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use futures_util::TryStreamExt;
+
+use super::copied;
+use super::sums::{Buckets, Sums};
+use super::{Difference, Differences, Expected, Progress, VerifyError};
+use crate::audit::seal::{Checkpoint, Edge, Hash};
+use crate::config::SealKeys;
+use crate::db::moment::Snapshot;
+use crate::db::schema::audit_checkpoints;
+
+pub struct Seals {
+    pub leaves: u64,
+    pub purged: u64,
+    pub backdated: u64,
+    pub checkpoints: u64,
+    pub sums: Sums,
+    /// The last one whose signature counts.
+    pub last: Option<Checkpoint>,
+    /// Sizes of those that are in the storage, as later ones say, or the database does. In order.
+    pub published: Vec<u64>,
+    pub differences: Differences,
+}
+
+/// Size, note, edge, whether it is published.
+type Kept = (i64, String, Vec<u8>, bool);
+
+pub async fn add_up(
+    snapshot: Snapshot,
+    (buckets, expected, keys): (Buckets, Arc<Expected>, SealKeys),
+    progress: Progress,
+) -> Result<Seals, VerifyError> {
+    let mut connection = snapshot.connection().await?;
+    let checkpoints = audit_checkpoints::table
+        .order(audit_checkpoints::size)
+        .select((
+            audit_checkpoints::size,
+            audit_checkpoints::note,
+            audit_checkpoints::edge,
+            audit_checkpoints::is_published,
+        ))
+        .load_stream::<Kept>(&mut connection)
+        .await?;
+    let leaves = snapshot.copy("SELECT position, event_id, hash FROM audit_leaves ORDER BY position").await?;
+    let (mut checkpoints, mut leaves) = (pin!(checkpoints), pin!(leaves));
+    let mut walk = Walk::new(buckets, expected, keys);
+    let mut next = checkpoints.try_next().await?;
+    while let Some(piece) = leaves.try_next().await? {
+        let Some(row) = copied::row(piece.as_ref()) else { continue };
+        walk.leaf(copied::leaf(row).unwrap_or((-1, -1, Hash::default())));
+        progress.add(1);
+        while let Some(kept) = next.take_if(|kept| kept.0.cast_unsigned() <= walk.edge.size()) {
+            walk.checkpoint(kept);
+            next = checkpoints.try_next().await?;
+        }
+    }
+    walk.end_of_leaves();
+    while let Some(kept) = next {
+        walk.without_leaves(kept.0.cast_unsigned());
+        next = checkpoints.try_next().await?;
+    }
+    Ok(walk.seals)
+}
+
+struct Walk {
+    expected: Arc<Expected>,
+    keys: SealKeys,
+    edge: Edge,
+    /// The size of the last checkpoint that was met.
+    met: u64,
+    seals: Seals,
+}
+
+impl Walk {
+    fn new(buckets: Buckets, expected: Arc<Expected>, keys: SealKeys) -> Self {
+        let seals = Seals {
+            leaves: 0,
+            purged: 0,
+            backdated: 0,
+            checkpoints: 0,
+            sums: buckets.empty(),
+            last: None,
+            published: Vec::new(),
+            differences: Differences::default(),
+        };
+        Self { expected, keys, edge: Edge::default(), met: 0, seals }
+    }
+
+    fn end_of_leaves(&mut self) {
+        self.seals.leaves = self.edge.size();
+        if self.met < self.edge.size() {
+            self.differ(Difference::LeavesWithoutCheckpoint { from: self.met });
+        }
+        self.seals.published.sort_unstable();
+        self.seals.published.dedup();
+    }
+
+    fn without_leaves(&mut self, size: u64) {
+        let leaves = self.edge.size();
+        self.differ(Difference::LeavesCutOff { size, leaves });
+    }
+
+    fn differ(&mut self, difference: Difference) {
+        self.seals.differences.add(difference);
+    }
+
+    fn leaf(&mut self, (position, event_id, hash): (i64, i64, Hash)) {
+        let expected = self.edge.size();
+        if position.cast_unsigned() != expected {
+            self.differ(Difference::LeafMissing { expected, found: position });
+        }
+        if self.expected.is_purged(position.cast_unsigned()) {
+            self.seals.purged += 1;
+        } else {
+            self.seals.sums.add(event_id, &hash);
+        }
+        self.edge.push(hash);
+    }
+
+    fn checkpoint(&mut self, (size, note, edge, is_published): Kept) {
+        self.seals.checkpoints += 1;
+        if is_published {
+            self.seals.published.push(size.cast_unsigned());
+        }
+        let (before, size) = (std::mem::replace(&mut self.met, size.cast_unsigned()), size.cast_unsigned());
+        let checkpoint = match Checkpoint::open(&note, &self.keys) {
+            Ok(checkpoint) => checkpoint,
+            Err(error) => return self.differ(Difference::Checkpoint { size: size.cast_signed(), error }),
+        };
+        if checkpoint.size != size {
+            return self.differ(Difference::CheckpointSize { size: size.cast_signed(), said: checkpoint.size });
+        }
+        let said = checkpoint.stated.previous;
+        if said > before {
+            self.differ(Difference::CheckpointMissing { missing: said, size });
+        } else if said < before {
+            self.differ(Difference::CheckpointOrder { size, said });
+        }
+        if checkpoint.root != self.edge.root() {
+            self.differ(Difference::Leaves { from: before, to: size });
+        } else if self.edge.to_bytes() != edge {
+            self.differ(Difference::Edge { size });
+        }
+        if checkpoint.stated.published > 0 && self.seals.published.last() != Some(&checkpoint.stated.published) {
+            self.seals.published.push(checkpoint.stated.published);
+        }
+        self.purged(&checkpoint);
+        self.seals.backdated += checkpoint.stated.backdated;
+        self.seals.last = Some(checkpoint);
+    }
+
+    /// Were its events old enough to be purged?
+    fn purged(&mut self, checkpoint: &Checkpoint) {
+        let (from, to) = (checkpoint.stated.previous, checkpoint.size);
+        let newer = |before| checkpoint.stated.newest.is_some_and(|newest| newest >= before);
+        let purges = self.expected.purges.iter().filter(|purge| purge.from < to && purge.to > from);
+        if let Some(purge) = purges.into_iter().find(|purge| newer(purge.before)) {
+            let before = purge.before;
+            self.differ(Difference::PurgedTooEarly { size: to, before });
+        }
+    }
+}

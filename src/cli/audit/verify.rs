@@ -1,0 +1,164 @@
+//! `primetrade audit verify`
+
+use std::io::{IsTerminal, stderr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use crate::audit::seal::{publish_once, seal_all};
+use crate::audit::verify::{Progress, Report, Verification, put_on_record};
+use crate::audit::{Actor, Origin};
+use crate::bols::weight::grouped;
+use crate::cli::{Failure, database_url, printable, serve};
+use crate::config::{Config, SealKeys, Verifier};
+use crate::db::Database;
+use crate::storage::Storage;
+
+/// Longer than any sane checkpoint.
+const MOST_NOTE: u64 = 100_000;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// A checkpoint that was kept elsewhere: it has to be in the database too. May be repeated
+    #[arg(long = "checkpoint", value_name = "FILE")]
+    checkpoints: Vec<PathBuf>,
+    /// A public key to trust besides, such as `primetrade audit key` prints. May be repeated
+    #[arg(long = "key", value_name = "KEY", value_parser = |key: &str| key.parse::<Verifier>().map_err(|()| "it is NAME+ID+BASE64"))]
+    keys: Vec<Verifier>,
+    /// Don't look at the checkpoints in the storage
+    #[arg(long)]
+    database_only: bool,
+    /// Events that are dated before they can have been written, though sealed in order, count as a difference
+    #[arg(long)]
+    strict: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
+    let keys = keys(config, &arguments)?;
+    let kept = kept(&arguments.checkpoints)?;
+    let url = database_url(config)?;
+    serve::check_schema(url).await?;
+    let db = Database::new(url, 2);
+    let storage = Storage::patient(&config.storage).await;
+    let progress = Progress::default();
+    let verification = Verification {
+        db: &db,
+        keys: &keys,
+        storage: (!arguments.database_only).then_some(&storage),
+        kept,
+        progress: progress.clone(),
+    };
+    let started = Instant::now();
+    let drawing = tokio::spawn(draw(progress));
+    let result = verification.run().await;
+    drawing.abort();
+    if let Err(error) = put_on_record(&db, &result, Actor::COMMAND_LINE, &Origin::command_line()).await {
+        tracing::warn!(%error, "the result could not be put on record");
+    }
+    // What came in last, this run with it, is sealed even where no server runs.
+    if keys.signs.is_some() {
+        match seal_all(&db, &keys).await {
+            Ok(_) if arguments.database_only => {}
+            Ok(_) => {
+                if let Err(error) = publish_once(&db, &storage).await {
+                    tracing::warn!(%error, "the newest checkpoint is not in the storage");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the newest events are not sealed"),
+        }
+    }
+    let report = result.map_err(Failure::problem)?;
+    let is_fine = report.is_fine() && !(arguments.strict && report.backdated > 0);
+    if arguments.json {
+        println!("{}", json!({"ok": is_fine, "report": report}));
+    } else {
+        tell(&report, &keys, started.elapsed());
+    }
+    if is_fine { Ok(()) } else { Err(Failure::Problem("the log is not as it was sealed".into())) }
+}
+
+fn keys(config: &Config, arguments: &Arguments) -> Result<SealKeys, Failure> {
+    let mut keys = config.seal_keys(config.secret_key.as_ref());
+    keys.trusted.extend(arguments.keys.iter().cloned());
+    if keys.trusted.is_empty() {
+        return Err(Failure::Usage(
+            "SEAL_KEY: not set, nor SECRET_KEY, nor SEAL_VERIFIERS; without them give --key, with what `primetrade audit key` \
+             prints where the portal runs"
+                .into(),
+        ));
+    }
+    Ok(keys)
+}
+
+fn kept(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
+    let read = |file: &PathBuf| {
+        let problem = |error| Failure::Usage(format!("--checkpoint: {}: {error}", file.display()));
+        if std::fs::metadata(file).map_err(problem)?.len() > MOST_NOTE {
+            return Err(problem(std::io::ErrorKind::FileTooLarge.into()));
+        }
+        Ok((file.display().to_string(), std::fs::read_to_string(file).map_err(problem)?))
+    };
+    files.iter().map(read).collect()
+}
+
+/// On a terminal only.
+async fn draw(progress: Progress) {
+    let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(0), target);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent}%  {eta} left") {
+        bar.set_style(style);
+    }
+    loop {
+        let (done, all) = progress.get();
+        bar.set_length(all.max(done));
+        bar.set_position(done);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn tell(report: &Report, keys: &SealKeys, took: Duration) {
+    let count = |count: u64| grouped(count.cast_signed());
+    for (index, difference) in report.differences.iter().enumerate() {
+        println!("{} {}", if index == 0 { "first difference:" } else { "and:" }, printable(difference));
+    }
+    if report.different > report.differences.len() as u64 {
+        println!("and {} more", count(report.different - report.differences.len() as u64));
+    }
+    println!("{} events in {:.1} s", count(report.events), took.as_secs_f64());
+    println!("{} sealed, {} waiting for their seal", count(report.sealed), count(report.waiting));
+    if report.purged > 0 {
+        println!(
+            "{} of the sealed ones were purged since, as the retention allows: their leaves are there",
+            count(report.purged)
+        );
+    }
+    if report.backdated > 0 {
+        println!(
+            "{} were sealed although they are dated earlier than they can have been written: brought in by hand",
+            count(report.backdated)
+        );
+    }
+    if report.is_restored {
+        println!("the log was restored into another cluster, and nothing has been sealed there yet");
+    }
+    println!("{} checkpoints in the database", count(report.checkpoints));
+    match report.objects {
+        Some(objects) => println!("{} checkpoints in the storage", count(objects)),
+        None => println!("the storage was not looked at"),
+    }
+    if let Some(sealed_at) = report.sealed_at {
+        println!("newest root: {} ({})", report.root, sealed_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+    }
+    for key in &keys.trusted {
+        println!("trusted key: {key}");
+    }
+    if report.is_fine() {
+        println!("everything is as it was sealed");
+    }
+}

@@ -1,0 +1,311 @@
+//! Seals: every event becomes a leaf exactly once, soon, and in a tree and under signatures that others can check.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use diesel_async::SimpleAsyncConnection;
+use primetrade::audit::seal::{Checkpoint, Sealed, key_of, publish_once, seal_once};
+use primetrade::config::{SealKey, SealKeys};
+use primetrade::db;
+use signed_note::{Note, StandardVerifier, VerifierList};
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{App, Fault, Proxy, S3Server, World, primetrade};
+
+/// Leaves in the order of the tree, as `position|event`.
+async fn leaves(app: &App) -> Vec<String> {
+    app.rows("SELECT position, event_id FROM audit_leaves ORDER BY position").await
+}
+
+async fn insert(app: &App, count: u32) {
+    app.sql(&format!(
+        "INSERT INTO audit_events (action, outcome, user_email) SELECT 'X', 'success', 'x' || n FROM generate_series(1, {count}) n"
+    ))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_is_sealed_at_once_and_stored_soon() {
+    let mut app = App::start().await;
+    app.second().await;
+    app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    app.sealed().await;
+    insert(&app, 25_000).await;
+    app.sealed().await;
+    assert_eq!(
+        app.rows("SELECT count(*), min(position), max(position), count(DISTINCT event_id) FROM audit_leaves").await,
+        ["25002|0|25001|25002"]
+    );
+    // No batch is endless.
+    let batches = "SELECT max(size - before) <= 10000, count(*) >= 4, min(before) FROM (SELECT size, lag(size, 1, 0::bigint) OVER (ORDER BY size) before FROM audit_checkpoints) b";
+    assert_eq!(app.rows(batches).await, ["true|true|0"]);
+    app.published().await;
+    let newest = app.rows("SELECT size, note FROM audit_checkpoints ORDER BY size DESC LIMIT 1").await.remove(0);
+    let (size, note) = newest.split_once('|').unwrap();
+    assert_eq!(std::fs::read_to_string(app.media(key_of(size.parse().unwrap()).as_str())).unwrap(), note);
+    // Two at the most: the first one, and this one as if a minute had passed.
+    assert_eq!(std::fs::read_dir(app.media("audit/checkpoints")).unwrap().count(), 2);
+    // The bucket is as the database says, checkpoints or not.
+    let told = primetrade(app.environment(), &["storage", "reconcile"], "").await;
+    assert!(told.status.success(), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_took_a_low_id_and_commits_late_is_sealed_once() {
+    let app = App::start().await;
+    app.sealed().await;
+    // One has written already, another has only taken its number.
+    let mut early = db::connect(&app.database).await.unwrap();
+    let mut late = db::connect(&app.database).await.unwrap();
+    early
+        .batch_execute("BEGIN; INSERT INTO audit_events (id, action, outcome) VALUES (1001, 'EARLY', 'success')")
+        .await
+        .unwrap();
+    late.batch_execute("BEGIN").await.unwrap();
+    app.sql("INSERT INTO audit_events (id, action, outcome) VALUES (1002, 'BETWEEN', 'success')").await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    // What came after the one that is under way waits with it.
+    assert!(leaves(&app).await.iter().all(|leaf| !leaf.ends_with("|1002")));
+    early.batch_execute("COMMIT").await.unwrap();
+    app.sealed().await;
+    late.batch_execute("INSERT INTO audit_events (id, action, outcome) VALUES (1000, 'LATE', 'success')")
+        .await
+        .unwrap();
+    app.sql("INSERT INTO audit_events (id, action, outcome) VALUES (1003, 'AFTER', 'success')").await;
+    late.batch_execute("COMMIT").await.unwrap();
+    app.sealed().await;
+    let order: Vec<String> = leaves(&app).await.into_iter().filter(|leaf| leaf.contains("|100")).collect();
+    let events: Vec<&str> = order.iter().filter_map(|leaf| leaf.split('|').nth(1)).collect();
+    assert_eq!(events, ["1001", "1002", "1000", "1003"]);
+}
+
+/// Hashes events as README says, from what Postgres says of them.
+const RECOMPUTE: &str = r#"
+import hashlib, json, sys
+for line in sys.stdin:
+    row = json.loads(line)
+    want = row.pop("leaf")
+    text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    got = hashlib.sha256(b"\0" + text.encode()).hexdigest()
+    assert got == want, (text, got, want)
+    print(row["id"])
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaves_are_what_the_readme_says() {
+    let app = App::start().await;
+    app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    app.sql(super::export::HOSTILE).await;
+    app.sql("INSERT INTO audit_events (occurred_at, action, outcome, ip) VALUES ('2000-01-01T00:00:00.000001Z', 'X', 'failed', '10.1.2.3'), \
+             ('9999-12-31 23:59:59.999999Z', 'X', 'denied', '10.0.0.0/8')").await;
+    app.sealed().await;
+    // json, not jsonb: in the table's order.
+    let rows = app
+        .rows(
+            r#"SELECT json_build_object('id', id, 'occurred_at', to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                'xact_id', xact_id::text::bigint, 'action', action, 'outcome', outcome, 'user_id', user_id, 'user_email', user_email, 'user_role', user_role,
+                'customer_id', customer_id, 'customer_code', customer_code, 'bol_id', bol_id, 'bol_number', bol_number, 'document_id', document_id,
+                'document_kind', document_kind, 'file_name', file_name, 'object_key', object_key, 'sha256', encode(sha256, 'hex'), 'ip', CASE WHEN ip IS NOT NULL THEN format('%s', ip) END,
+                'user_agent', user_agent, 'request_id', request_id, 'detail', detail::text, 'leaf', encode(hash, 'hex'))
+              FROM audit_leaves JOIN audit_events ON id = event_id ORDER BY position"#,
+        )
+        .await;
+    let mut child = tokio::process::Command::new("python3")
+        .args(["-c", RECOMPUTE])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all((rows.join("\n") + "\n").as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), rows.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_are_read_by_other_peoples_programs() {
+    let app = App::start().await;
+    insert(&app, 700).await;
+    app.sealed().await;
+    let told = primetrade(app.environment(), &["audit", "key"], "").await;
+    let key = String::from_utf8(told.stdout).unwrap();
+    let verifier = StandardVerifier::new(key.trim()).unwrap();
+    let notes = app.rows("SELECT note FROM audit_checkpoints ORDER BY size").await;
+    assert!(!notes.is_empty());
+    for note in &notes {
+        let note = Note::from_bytes(note.as_bytes()).unwrap();
+        let verifiers = VerifierList::new(vec![Box::new(verifier.clone())]);
+        let (by, others) = note.verify(&verifiers).unwrap();
+        assert_eq!((by.len(), others.len()), (1, 0));
+        let checkpoint = tlog_tiles::Checkpoint::from_bytes(note.text()).unwrap();
+        assert_eq!(checkpoint.origin(), "primetrade/audit");
+        // And the root is that of the leaves, as they compute it.
+        let hashes = app
+            .rows(&format!(
+                "SELECT encode(hash, 'hex') FROM audit_leaves WHERE position < {} ORDER BY position",
+                checkpoint.size()
+            ))
+            .await;
+        assert_eq!(hashes.len() as u64, checkpoint.size());
+        let mut stored: Vec<tlog_tiles::Hash> = Vec::new();
+        for (position, hash) in hashes.iter().enumerate() {
+            let leaf = tlog_tiles::Hash(hex::decode(hash).unwrap().try_into().unwrap());
+            let more = tlog_tiles::stored_hashes_for_record_hash(position as u64, leaf, &Stored(&stored)).unwrap();
+            stored.extend(more);
+        }
+        assert_eq!(&tlog_tiles::tree_hash(checkpoint.size(), &Stored(&stored)).unwrap(), checkpoint.hash());
+    }
+}
+
+struct Stored<'a>(&'a [tlog_tiles::Hash]);
+
+impl tlog_tiles::HashReader for Stored<'_> {
+    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<tlog_tiles::Hash>, tlog_tiles::Error> {
+        Ok(indexes.iter().map(|index| self.0[*index as usize]).collect())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_storage_is_away_sealing_goes_on_and_checkpoints_wait() {
+    let server = S3Server::start().await;
+    let proxy = Proxy::before(server.address).await;
+    let mut environment = server.environment();
+    environment.retain(|(name, _)| *name != "AWS_ENDPOINT_URL_S3");
+    environment.push(("AWS_ENDPOINT_URL_S3", format!("http://{}", proxy.address)));
+    let app = App::on(environment).await;
+    proxy.always(Some(Fault::Says(503, "ServiceUnavailable", "Please try again")));
+    insert(&app, 5).await;
+    app.sealed().await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    app.sql("UPDATE audit_checkpoints SET publish_at = publish_at - interval '1 minute'").await;
+    insert(&app, 5).await;
+    app.sealed().await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let published = "SELECT count(*) FILTER (WHERE is_published), count(*) FILTER (WHERE publish_at IS NOT NULL) >= 1 FROM audit_checkpoints";
+    assert_eq!(app.rows(published).await, ["0|true"]);
+    proxy.always(None);
+    let chosen = app.rows("SELECT size FROM audit_checkpoints WHERE publish_at IS NOT NULL").await;
+    publish_once(&app.db(), &app.storage().await).await.unwrap();
+    for size in chosen {
+        assert!(server.path_of(key_of(size.parse().unwrap()).as_str()).exists(), "{size}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_says_something_else_is_never_overwritten() {
+    let app = App::start().await;
+    let key = key_of(3);
+    std::fs::create_dir_all(app.media("audit/checkpoints")).unwrap();
+    std::fs::write(app.media(key.as_str()), "something else").unwrap();
+    insert(&app, 3).await;
+    app.sealed().await;
+    let error = loop {
+        match publish_once(&app.db(), &app.storage().await).await {
+            Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(error.contains("audit/checkpoints/000000000003.txt") && error.contains("audit verify"), "{error}");
+    assert_eq!(std::fs::read_to_string(app.media(key.as_str())).unwrap(), "something else");
+    // The next ones are not held up by it.
+    insert(&app, 1).await;
+    app.sealed().await;
+    app.published().await;
+    assert!(app.media(key_of(4).as_str()).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_restored_into_another_cluster_goes_on_where_it_was() {
+    let app = App::start().await;
+    insert(&app, 3).await;
+    app.sealed().await;
+    let keys = app.seals();
+    // There, transactions were far beyond those of this cluster; and one was not sealed before the backup.
+    let far: u64 = 1 << 40;
+    let last = app.rows("SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1").await.remove(0);
+    let mut checkpoint = Checkpoint::open(&last, &keys).unwrap();
+    checkpoint.stated.transaction = far;
+    let note = checkpoint.sign(keys.signs.as_ref().unwrap()).unwrap();
+    app.sql(&format!(
+        "GRANT UPDATE ON audit_checkpoints TO CURRENT_USER; ALTER TABLE audit_checkpoints DISABLE TRIGGER USER; \
+         UPDATE audit_checkpoints SET note = '{note}' WHERE size = {}; \
+         INSERT INTO audit_events (xact_id, action, outcome) VALUES ('{}', 'RESTORED', 'success'), (pg_current_xact_id(), 'NEW', 'success')",
+        checkpoint.size,
+        far + 5
+    ))
+    .await;
+    app.sealed().await;
+    insert(&app, 2).await;
+    app.sealed().await;
+    insert(&app, 1).await;
+    app.sealed().await;
+    assert_eq!(app.rows("SELECT count(*), max(position), count(DISTINCT event_id) FROM audit_leaves").await, ["8|7|8"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_rotated_and_unknown_ones_stop_the_sealing() {
+    let app = App::start().await;
+    insert(&app, 3).await;
+    app.sealed().await;
+    let old = app.seals();
+    let told = primetrade(&[], &["audit", "keygen", "--name", "portal.example/log"], "").await;
+    let line = String::from_utf8(told.stdout).unwrap();
+    let seal_key = line.trim().strip_prefix("SEAL_KEY=").unwrap().to_owned();
+    let public = String::from_utf8(told.stderr).unwrap().lines().last().unwrap().to_owned();
+    assert!(!public.contains("PRIVATE"));
+
+    // The program with the new key alone doesn't know who signed so far.
+    let mut environment = app.environment().to_vec();
+    environment.push(("SEAL_KEY", seal_key));
+    let key = primetrade(&environment, &["audit", "key"], "").await;
+    assert_eq!(String::from_utf8(key.stdout).unwrap().trim(), public);
+    let told = primetrade(&environment, &["audit", "verify"], "").await;
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert_eq!(told.status.code(), Some(1));
+    assert!(
+        text.contains("first difference: checkpoint 3 was changed: it is not signed with a key that is known here"),
+        "{text}"
+    );
+    // With the old one's public key it does, and goes on with its own.
+    environment.push(("SEAL_VERIFIERS", old.trusted[0].to_string()));
+    let told = primetrade(&environment, &["audit", "verify"], "").await;
+    assert!(told.status.success(), "{told:?}");
+
+    let seed = [9; 32];
+    let stranger = SealKey::from_seed("primetrade/audit", &seed).unwrap();
+    let keys = SealKeys { trusted: vec![stranger.verifier().clone()], signs: Some(stranger) };
+    let error = seal_once(&app.db(), &keys).await.expect_err("somebody else's log").to_string();
+    assert!(error.contains("not signed with a key that is known here"), "{error}");
+    assert!(matches!(seal_once(&app.db(), &SealKeys::default()).await, Ok(Sealed::Elsewhere)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealing_never_goes_on_from_what_is_not_right() {
+    let app = App::start().await;
+    insert(&app, 5).await;
+    app.sealed().await;
+    let (db, keys) = (app.db(), app.seals());
+    let allow = "GRANT ALL ON audit_leaves, audit_checkpoints TO CURRENT_USER; ALTER TABLE audit_leaves DISABLE TRIGGER USER; ALTER TABLE audit_checkpoints DISABLE TRIGGER USER;";
+    let copy =
+        "CREATE TABLE kept AS SELECT * FROM audit_checkpoints; CREATE TABLE kept_leaves AS SELECT * FROM audit_leaves;";
+    app.sql(&format!("{allow} {copy}")).await;
+    for (change, told) in [
+        ("UPDATE audit_checkpoints SET edge = '\\x00'", "its edge is damaged"),
+        (
+            "UPDATE audit_checkpoints SET edge = set_byte(edge, 3, 255 - get_byte(edge, 3))",
+            "its note is of another tree",
+        ),
+        ("UPDATE audit_checkpoints SET note = replace(note, 'previous', 'before')", "its signature is wrong"),
+        ("UPDATE audit_checkpoints SET note = 'x'", "it is no signed checkpoint"),
+        ("DELETE FROM audit_leaves WHERE position = 4", "there are 4 leaves"),
+        ("DELETE FROM audit_checkpoints", "there are 5 leaves and no checkpoint"),
+    ] {
+        app.sql(change).await;
+        let error = seal_once(&db, &keys).await.expect_err(change).to_string();
+        assert!(error.contains(told), "{change}: {error}");
+        app.sql("DELETE FROM audit_checkpoints; INSERT INTO audit_checkpoints SELECT * FROM kept; DELETE FROM audit_leaves; INSERT INTO audit_leaves SELECT * FROM kept_leaves").await;
+    }
+    seal_once(&db, &keys).await.unwrap();
+}
