@@ -7,7 +7,7 @@ run:
 
 # Every test, on real parts: Postgres, an S3 server, Chromium, clamd, an SMTP server; poppler and qpdf read what is printed.
 test:
-	@scripts/need postgres chromium pdftools clamd smtpd openpyxl ministack
+	@scripts/need postgres chromium pdftools clamd smtpd openpyxl cryptography ministack
 	@scripts/test
 
 # Pages and downloads a second, beside pgbench with the same statements. Takes some two minutes after the build.

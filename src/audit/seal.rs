@@ -6,6 +6,8 @@
 
 mod canonical;
 mod checkpoint;
+pub mod copied;
+mod overview;
 mod publish;
 mod tree;
 
@@ -22,12 +24,13 @@ use tokio::time::sleep;
 
 pub use canonical::{Fields, Row};
 pub use checkpoint::{Checkpoint, NoteError, Stated};
+pub use overview::{MOST_WAITING, Overview};
 pub use publish::{FOLDER, key_of, publish, publish_once};
 pub use tree::{Edge, Hash, Place};
 
 use crate::config::SealKeys;
 use crate::db::schema::{audit_checkpoints, audit_events, audit_leaves};
-use crate::db::{Database, DbError, DbResult, try_alone};
+use crate::db::{Database, DbError, try_alone};
 
 /// Held by the process that seals.
 const SEALING: i64 = 0x7072_696d_6504;
@@ -334,14 +337,5 @@ impl Batch {
         .execute(connection)
         .await
         .map(drop)
-    }
-}
-
-/// When everything before was sealed, and of how many events; for people.
-pub async fn state(db: &Database, keys: &SealKeys) -> DbResult<Result<Tail, SealError>> {
-    let mut connection = db.get().await?;
-    match Tail::of(&mut connection, keys).await {
-        Err(SealError::Db(error)) => Err(error),
-        known => Ok(known),
     }
 }

@@ -4,11 +4,11 @@
 //! Events and leaves are not sorted to be compared: both sides add up a keyed hash of each event's id and leaf into buckets
 //! of ids, under a key that is made for this run and told to nobody. Buckets that differ are compared exactly.
 
-mod copied;
 mod difference;
 mod events;
 mod objects;
 mod progress;
+mod runs;
 mod seals;
 mod sums;
 
@@ -23,6 +23,7 @@ use serde_json::json;
 
 pub use difference::{Difference, Differences};
 pub use progress::Progress;
+pub use runs::{Run, is_under_way, last_runs};
 
 use self::sums::Buckets;
 use super::seal::{Checkpoint, Horizon, Tail};

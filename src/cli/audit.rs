@@ -2,6 +2,7 @@
 
 mod export;
 mod keys;
+mod prove;
 mod verify;
 
 use clap::Subcommand;
@@ -16,6 +17,8 @@ pub enum Command {
     /// Whether every event, seal and checkpoint is as it was sealed, in the database and in the storage. Exit code 1, and
     /// the first that isn't, otherwise
     Verify(verify::Arguments),
+    /// That an event was sealed, as a file that anybody checks without the log (tools/check_proof.py)
+    Prove(prove::Arguments),
     /// A new key for SEAL_KEY, and the public one that belongs to it
     Keygen(keys::Arguments),
     /// The public key that belongs to what signs here: for auditors, and for SEAL_VERIFIERS before SEAL_KEY is changed
@@ -32,6 +35,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
     match command {
         Command::Export(wishes) => export::run(config, wishes).await,
         Command::Verify(arguments) => verify::run(config, arguments).await,
+        Command::Prove(arguments) => prove::run(config, arguments).await,
         Command::Keygen(arguments) => keys::generate(&arguments),
         Command::Key => keys::show(config),
     }

@@ -2,6 +2,8 @@
 
 mod export;
 mod filter;
+pub mod integrity;
+pub mod proof;
 
 pub use self::export::download;
 pub use self::filter::{LogFilter, Problems};
@@ -23,7 +25,7 @@ use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::Viewer;
 use crate::audit::search::{self, Entry, Filter, PAGE};
-use crate::audit::{self, Action, COLUMNS, Event, Outcome};
+use crate::audit::{self, Action, COLUMNS, Event, Outcome, prove};
 use crate::bols::weight::grouped;
 use crate::db::Database;
 
@@ -86,6 +88,9 @@ struct EventPage {
     /// In the order of every export, with those that are empty.
     fields: Vec<(&'static str, String)>,
     detail: String,
+    /// Its place in the tree, if it has one.
+    position: String,
+    proof_href: String,
     /// What else there is to it: a label and an address.
     related: Vec<(String, String)>,
 }
@@ -138,9 +143,10 @@ pub async fn event(
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
     let mut connection = db.get().await?;
     let entry = search::one(&mut connection, id).await?.ok_or(Error::NotFound)?;
+    let place = prove::place(&mut connection, id).await?;
     let event = Event::new(Action::AuditViewed, Outcome::Success, visitor.actor(), &origin.0);
     audit::record(&mut connection, &event.detail(json!({"event": id}))).await?;
-    Ok(EventPage::new(&site, &visitor, entry).respond_to(&request))
+    Ok(EventPage::new(&site, &visitor, entry, place).respond_to(&request))
 }
 
 /// The days that the chart shows: the last ones of what is asked for.
@@ -245,7 +251,7 @@ impl LogPage {
 }
 
 impl EventPage {
-    fn new(site: &Site, viewer: &Viewer, entry: Entry) -> Self {
+    fn new(site: &Site, viewer: &Viewer, entry: Entry, position: Option<i64>) -> Self {
         let mut related = Vec::new();
         for (label, name, value) in [
             ("Everything of BOL", "number", &entry.bol_number),
@@ -265,6 +271,8 @@ impl EventPage {
             when: when(entry.occurred_at, site.time_zone),
             fields,
             detail: detail.and_then(|detail| serde_json::to_string_pretty(&detail).ok()).unwrap_or(entry.detail),
+            position: position.map(grouped).unwrap_or_default(),
+            proof_href: format!("/audit/events/{}/proof", entry.id),
             related,
         }
     }

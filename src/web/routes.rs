@@ -77,6 +77,12 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/audit").route(get().to(audit::log)))
         .service(resource("/audit/export").route(get().to(audit::download)))
         .service(resource("/audit/events/{id}").route(get().to(audit::event)))
+        .service(resource("/audit/events/{id}/proof").route(get().to(audit::proof::download)))
+        .service(
+            resource("/audit/integrity")
+                .route(page!(audit::integrity::page))
+                .route(post().to(audit::integrity::verify)),
+        )
         .service(resource("/office/storage").route(page!(office::storage::page)))
         .service(resource("/office/storage/prices").route(post().to(office::storage::save)))
         .service(resource("/office").route(page!(office::today::page)))

@@ -8,7 +8,7 @@ use reqwest::{Method, Response};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{Answer, App, World, primetrade};
+use crate::support::{Answer, App, World, primetrade, python};
 
 /// Events whose texts spreadsheets, parsers and terminals stumble over.
 pub const HOSTILE: &str = r#"INSERT INTO audit_events (occurred_at, action, outcome, user_email, user_agent, file_name, object_key, ip, sha256, document_id, detail)
@@ -56,9 +56,7 @@ for row in rows:
 const COLUMNS: &str = r#"["id","occurred_at","action","outcome","user_email","user_role","customer_code","bol_number","document_id","document_kind","file_name","object_key","sha256","ip","user_agent","request_id","detail"]"#;
 
 async fn read(format: &str, data: &[u8]) -> Vec<serde_json::Value> {
-    // Debian's, which has the packages that `make test` installs.
-    let python = if std::path::Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" };
-    let mut child = tokio::process::Command::new(python)
+    let mut child = tokio::process::Command::new(python())
         .args(["-c", READ, format])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

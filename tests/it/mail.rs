@@ -117,7 +117,8 @@ async fn each_mail_goes_its_own_way() {
     // The one that has to wait is tried less and less often.
     app.clock.advance(TimeDelta::minutes(1));
     until(&app, "SELECT attempts FROM mails WHERE to_address LIKE 'later%'", &["2"]).await;
-    let due = "SELECT extract(epoch FROM due_at - now())::int BETWEEN 300 AND 420 FROM mails WHERE to_address LIKE 'later%'";
+    let due =
+        "SELECT extract(epoch FROM due_at - now())::int BETWEEN 300 AND 420 FROM mails WHERE to_address LIKE 'later%'";
     until(&app, due, &["true"]).await;
 }
 

@@ -30,6 +30,7 @@ mod move_in;
 mod notices;
 mod people;
 mod print;
+mod prove;
 mod reconcile;
 mod reset;
 mod s3;

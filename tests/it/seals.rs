@@ -10,7 +10,7 @@ use primetrade::db;
 use signed_note::{Note, StandardVerifier, VerifierList};
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{App, Fault, Proxy, S3Server, World, primetrade};
+use crate::support::{App, Fault, Proxy, S3Server, World, primetrade, python};
 
 /// Leaves in the order of the tree, as `position|event`.
 async fn leaves(app: &App) -> Vec<String> {
@@ -110,7 +110,7 @@ async fn leaves_are_what_the_readme_says() {
               FROM audit_leaves JOIN audit_events ON id = event_id ORDER BY position"#,
         )
         .await;
-    let mut child = tokio::process::Command::new("python3")
+    let mut child = tokio::process::Command::new(python())
         .args(["-c", RECOMPUTE])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -8,10 +8,9 @@ use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt;
 
-use super::copied;
 use super::sums::{Buckets, Sums};
 use super::{Difference, Differences, Expected, Progress, VerifyError};
-use crate::audit::seal::Row;
+use crate::audit::seal::{Row, copied};
 use crate::db::moment::Snapshot;
 use crate::db::schema::{audit_events, audit_leaves};
 
@@ -24,7 +23,7 @@ pub struct Events {
 
 pub async fn add_up(snapshot: Snapshot, buckets: Buckets, progress: Progress) -> Result<Events, VerifyError> {
     // As they lie on disk: nobody sorts.
-    let mut rows = pin!(snapshot.copy(&format!("SELECT {} FROM audit_events", copied::EVENT)).await?);
+    let mut rows = pin!(snapshot.copy(copied::EVENTS).await?);
     let mut events = Events { count: 0, sums: buckets.empty(), is_unreadable: false };
     let mut line = Vec::new();
     while let Some(piece) = rows.try_next().await? {

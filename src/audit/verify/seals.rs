@@ -7,10 +7,9 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::TryStreamExt;
 
-use super::copied;
 use super::sums::{Buckets, Sums};
 use super::{Difference, Differences, Expected, Progress, VerifyError};
-use crate::audit::seal::{Checkpoint, Edge, Hash};
+use crate::audit::seal::{Checkpoint, Edge, Hash, copied};
 use crate::config::SealKeys;
 use crate::db::moment::Snapshot;
 use crate::db::schema::audit_checkpoints;
@@ -47,7 +46,7 @@ pub async fn add_up(
         ))
         .load_stream::<Kept>(&mut connection)
         .await?;
-    let leaves = snapshot.copy("SELECT position, event_id, hash FROM audit_leaves ORDER BY position").await?;
+    let leaves = snapshot.copy(&format!("{} ORDER BY position", copied::LEAVES)).await?;
     let (mut checkpoints, mut leaves) = (pin!(checkpoints), pin!(leaves));
     let mut walk = Walk::new(buckets, expected, keys);
     let mut next = checkpoints.try_next().await?;

@@ -6,11 +6,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::audit::seal::{Fields, Hash};
+use super::{Fields, Hash};
 
-/// The columns of [`event`].
-pub const EVENT: &str = "id, occurred_at, xact_id, action, outcome, user_id, user_email, user_role, customer_id, customer_code, bol_id, bol_number, \
-    document_id, document_kind, file_name, object_key, sha256, ip, user_agent, request_id, detail";
+/// As [`event`] reads them.
+pub const EVENTS: &str = "SELECT id, occurred_at, xact_id, action, outcome, user_id, user_email, user_role, customer_id, customer_code, bol_id, bol_number, \
+    document_id, document_kind, file_name, object_key, sha256, ip, user_agent, request_id, detail FROM audit_events";
+/// As [`leaf`] reads them.
+pub const LEAVES: &str = "SELECT position, event_id, hash FROM audit_leaves";
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// The signature, flags, and the length of an extension that isn't there.

@@ -1,0 +1,177 @@
+//! `/audit/integrity`: how the sealing is getting on, the last verifications, and a new one.
+
+use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
+use actix_web::web::{Data, Query};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use askama::Template;
+use askama_web::WebTemplate;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::accounts::Viewer;
+use crate::audit::seal::{MOST_WAITING, Overview};
+use crate::audit::verify::{Progress, Report, Run, Verification, is_under_way, last_runs};
+use crate::audit::{Actor, Origin as Where};
+use crate::bols::weight::grouped;
+use crate::db::Database;
+use crate::web::auth::{Auditors, Visitor};
+use crate::web::page::Chrome;
+use crate::web::request::Origin;
+use crate::web::{Error, Site};
+
+/// Verifications that are shown.
+const RUNS: i64 = 10;
+/// Later than this, and something is wrong.
+const SOON: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
+
+#[derive(Template, WebTemplate)]
+#[template(path = "audit/integrity.html")]
+struct IntegrityPage {
+    chrome: Chrome,
+    /// Why nothing is sealed, or is late.
+    trouble: String,
+    sealed: String,
+    sealed_at: String,
+    waiting: String,
+    root: String,
+    published: String,
+    published_at: String,
+    unpublished: i64,
+    /// The public key of what signs here.
+    key: String,
+    is_under_way: bool,
+    runs: Vec<RunRow>,
+}
+
+struct RunRow {
+    href: String,
+    when: String,
+    by: String,
+    is_fine: bool,
+    result: String,
+    events: String,
+}
+
+#[derive(serde::Deserialize)]
+pub struct Notice {
+    #[serde(default)]
+    done: String,
+}
+
+pub async fn page(
+    request: HttpRequest,
+    visitor: Visitor<Auditors>,
+    site: Data<Site>,
+    db: Data<Database>,
+    notice: Query<Notice>,
+) -> Result<HttpResponse, Error> {
+    let mut connection = db.get().await?;
+    let overview = Overview::read(&mut connection, &site.seals).await?;
+    let runs = last_runs(&mut connection, RUNS).await?;
+    let mut page = IntegrityPage::new(&site, &visitor, overview, runs);
+    let is_under_way = is_under_way(&mut connection).await?;
+    page.is_under_way = is_under_way;
+    if notice.done == "begun" && is_under_way {
+        page.chrome.notice = "The verification has begun. Its result will stand below.";
+    }
+    let mut response = page.respond_to(&request);
+    if is_under_way {
+        let again = HeaderValue::from_static("3; url=/audit/integrity");
+        response.headers_mut().insert(HeaderName::from_static("refresh"), again);
+    }
+    Ok(response)
+}
+
+/// `POST /audit/integrity`: begins a verification, which goes on by itself.
+pub async fn verify(
+    visitor: Visitor<Auditors>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+) -> Result<HttpResponse, Error> {
+    let begun = HttpResponse::SeeOther().insert_header((LOCATION, "/audit/integrity?done=begun")).finish();
+    if is_under_way(&mut *db.get().await?).await? {
+        return Ok(begun);
+    }
+    let (site, db, origin) = (site.into_inner(), db.get_ref().clone(), origin.0.clone());
+    let Actor { user_id, email, role, .. } = visitor.actor();
+    let (email, role) = (email.to_owned(), role.map(str::to_owned));
+    actix_web::rt::spawn(async move {
+        let actor = Actor { user_id, email: &email, role: role.as_deref(), seen_as: None };
+        verify_apart(&site, &db, actor, &origin).await;
+    });
+    // So that the page that comes next finds it under way, or ended.
+    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    Ok(begun)
+}
+
+async fn verify_apart(site: &Site, db: &Database, actor: Actor<'_>, origin: &Where) {
+    let verification = Verification {
+        db,
+        keys: &site.seals,
+        storage: Some(&site.storage),
+        kept: Vec::new(),
+        progress: Progress::default(),
+    };
+    match verification.run_alone(actor, origin).await {
+        Ok(Some(Err(error))) => tracing::warn!(%error, "the log could not be verified"),
+        Ok(Some(Ok(report))) if !report.is_fine() => {
+            tracing::error!(first = report.differences.first(), "the log is not as it was sealed");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the result of a verification could not be put on record"),
+    }
+}
+
+impl IntegrityPage {
+    fn new(site: &Site, viewer: &Viewer, overview: Overview, runs: Vec<Run>) -> Self {
+        let zone = site.time_zone;
+        let when = |at: Option<DateTime<Utc>>| at.map(|at| super::when(at, zone)).unwrap_or_default();
+        let late = overview.waiting.oldest.filter(|oldest| *oldest < site.clock.now() - SOON);
+        let (trouble, tail) = match overview.tail {
+            Ok(tail) => {
+                (late.map(|late| format!("Events are waiting for their seal since {}.", super::when(late, zone))), tail)
+            }
+            Err(why) => (Some(format!("{}.", capital(&why))), Default::default()),
+        };
+        let waiting = overview.waiting.count;
+        Self {
+            chrome: Chrome::new(site, Some(viewer), "/audit"),
+            trouble: trouble.unwrap_or_default(),
+            sealed: grouped(tail.edge.size().cast_signed()),
+            sealed_at: when(tail.sealed_at),
+            waiting: format!("{}{}", grouped(waiting), if waiting == MOST_WAITING { " or more" } else { "" }),
+            root: if tail.edge.size() == 0 { String::new() } else { hex::encode(tail.edge.root()) },
+            published: overview.published.map(|(size, _)| grouped(size)).unwrap_or_default(),
+            published_at: when(overview.published.and_then(|(_, at)| at)),
+            unpublished: overview.unpublished,
+            key: site.seals.signs.as_ref().map(|key| key.verifier().to_string()).unwrap_or_default(),
+            is_under_way: false,
+            runs: runs.into_iter().map(|run| RunRow::new(run, zone)).collect(),
+        }
+    }
+}
+
+impl RunRow {
+    fn new(run: Run, zone: Tz) -> Self {
+        let result = match &run.report {
+            None => "It broke off".into(),
+            Some(Report { different: 0, .. }) => "Everything is as it was sealed".into(),
+            Some(report) => report.differences.first().map(|first| capital(first)).unwrap_or_default(),
+        };
+        Self {
+            href: format!("/audit/events/{}", run.id),
+            when: super::when(run.at, zone),
+            by: run.by,
+            is_fine: run.is_fine,
+            result,
+            events: run.report.map(|report| grouped(report.events.cast_signed())).unwrap_or_default(),
+        }
+    }
+}
+
+/// As a sentence begins.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

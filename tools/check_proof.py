@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Checks without the log that an event was sealed in it:  check_proof.py FILE.tlog-proof KEY
+
+FILE is what `primetrade audit prove ID` writes (https://c2sp.org/tlog-proof); KEY is the log's public key, NAME+ID+BASE64, from
+somebody you trust. Needs Python 3.8 and `cryptography` (https://cryptography.io); exit code 0 if all is well.
+"""
+import base64
+import hashlib
+import sys
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def open_note(note, key):
+    """The lines of a signed note, if the key has signed it (https://c2sp.org/signed-note)."""
+    name, key_id, public = key.strip().split("+", 2)
+    public = base64.b64decode(public, validate=True)
+    if public[:1] != b"\x01" or sha256(name.encode(), b"\n", public)[:4].hex() != key_id:
+        raise ValueError("the key doesn't belong to its own id")
+    text, signatures = note.rsplit("\n\n", 1)
+    for line in signatures.splitlines():
+        dash, signed_by, signature = line.split(" ")
+        signature = base64.b64decode(signature, validate=True)
+        if dash == "\u2014" and signed_by == name and signature[:4].hex() == key_id:
+            Ed25519PublicKey.from_public_bytes(public[1:]).verify(signature[4:], f"{text}\n".encode())
+            return text.split("\n")
+    raise ValueError("the checkpoint isn't signed with this key")
+
+
+def root_of(root, index, size, proof):
+    """Where a leaf and its proof lead (RFC 9162, 2.1.3.2)."""
+    at, last = index, size - 1
+    for beside in proof:
+        if at & 1 or at == last:
+            root = sha256(b"\x01", beside, root)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            root = sha256(b"\x01", root, beside)
+        at, last = at >> 1, last >> 1
+    return root if last == 0 and index < size else None
+
+
+try:
+    head, checkpoint = open(sys.argv[1], encoding="utf-8", newline="").read().split("\n\n", 1)
+    magic, extra, index, *proof = head.split("\n")
+    if (magic, extra[:6], index[:6]) != ("c2sp.org/tlog-proof@v1", "extra ", "index "):
+        raise ValueError("it is no proof of an event")
+    event, index = base64.b64decode(extra[6:], validate=True), int(index[6:])
+    lines = open_note(checkpoint, sys.argv[2])
+    if root_of(sha256(b"\x00", event), index, int(lines[1]), map(base64.b64decode, proof)) != base64.b64decode(lines[2]):
+        raise ValueError("the event isn't in the tree of the checkpoint")
+    print(f"sealed at position {index} of {lines[1]} in {lines[0]}: {lines[3]}", event.decode(), sep="\n")
+except (InvalidSignature, ValueError, IndexError, OSError) as error:
+    sys.exit(f"NOT PROVED: {error or 'the signature is wrong'}" if len(sys.argv) == 3 else __doc__)
