@@ -93,8 +93,6 @@ actions! {
     /// When its last bytes are handed over, or when it broke off.
     AuditExported "AUDIT_EXPORTED" "Log exported",
     AuditVerified "AUDIT_VERIFIED" "Seals of the log verified",
-    /// Events that the retention no longer wants; their leaves stay.
-    AuditPurged "AUDIT_PURGED" "Old events purged",
     AccessDenied "ACCESS_DENIED" "Access denied",
 }
 

@@ -24,8 +24,8 @@ pub enum ProveError {
     Db(#[from] DbError),
     #[error("there is no event with this id")]
     NoSuchEvent,
-    #[error("the event was purged, as the retention allows; its leaf, at position {0}, is still there")]
-    Purged(i64),
+    #[error("the event is missing, although it was sealed at position {0}: run primetrade audit verify")]
+    Missing(i64),
     #[error("the event has no seal yet: it gets one within seconds while a server runs")]
     Waiting,
     #[error("the event is not what was sealed: run primetrade audit verify")]
@@ -72,7 +72,7 @@ pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, Pr
     let (event, (position, hash)) = match (event, leaf) {
         (Some(event), Some(leaf)) => (event, leaf),
         (Some(_), None) => return Err(ProveError::Waiting),
-        (None, Some((position, _))) => return Err(ProveError::Purged(position)),
+        (None, Some((position, _))) => return Err(ProveError::Missing(position)),
         (None, None) => return Err(ProveError::NoSuchEvent),
     };
     let mut line = Vec::new();

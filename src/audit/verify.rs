@@ -12,8 +12,6 @@ mod runs;
 mod seals;
 mod sums;
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use diesel::dsl::{max, min};
 use diesel::prelude::*;
@@ -67,8 +65,6 @@ pub struct Report {
     pub sealed: u64,
     /// Events that came too late to be sealed yet.
     pub waiting: u64,
-    /// Leaves whose events were purged, as the retention allows.
-    pub purged: u64,
     /// Events that were sealed although they are dated earlier than they can have been written.
     pub backdated: u64,
     pub checkpoints: u64,
@@ -90,7 +86,7 @@ impl Report {
     }
 }
 
-/// What everything is held against: where the seals end, and what may be missing.
+/// What everything is held against: where the seals end.
 #[derive(Clone, Debug, Default)]
 struct Expected {
     tail: Tail,
@@ -98,22 +94,6 @@ struct Expected {
     is_elsewhere: bool,
     /// The first transaction that had not begun.
     next_transaction: u64,
-    purges: Vec<Purge>,
-}
-
-/// Positions of the tree whose events are gone, and rightly so if none was newer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Purge {
-    from: u64,
-    to: u64,
-    before: DateTime<Utc>,
-}
-
-impl Expected {
-    fn is_purged(&self, position: u64) -> bool {
-        let next = self.purges.partition_point(|purge| purge.to <= position);
-        self.purges.get(next).is_some_and(|purge| purge.from <= position)
-    }
 }
 
 impl Verification<'_> {
@@ -126,13 +106,13 @@ impl Verification<'_> {
         let mut moment = self.db.moment().await?;
         let mut differences = Differences::default();
         let one = moment.held();
-        let expected = Arc::new(Expected::read(one, self.keys).await?);
+        let expected = Expected::read(one, self.keys).await?;
         let buckets = Buckets::over(range(one).await?);
         self.expect(one).await?;
 
         let (snapshot, progress) = (moment.snapshot(), self.progress.clone());
         let events = aside(events::add_up(snapshot.clone(), buckets.clone(), progress.clone()));
-        let with = (buckets, expected.clone(), self.keys.clone());
+        let with = (buckets, self.keys.clone());
         let seals = aside(seals::add_up(snapshot.clone(), with, progress));
         let (events, seals) = tokio::try_join!(events, seals)?;
         let (mut two, one) = (snapshot.connection().await?, moment.held());
@@ -157,7 +137,6 @@ impl Verification<'_> {
             events: events.count,
             sealed: seals.leaves,
             waiting,
-            purged: seals.purged,
             backdated: seals.backdated,
             checkpoints: seals.checkpoints,
             objects: seen,
@@ -219,33 +198,8 @@ impl Expected {
         };
         let horizon = Horizon::of(connection).await?;
         let is_elsewhere = horizon.is_of_another_cluster(&tail);
-        let purges = purges(connection).await?;
-        Ok(Self { tail, is_elsewhere, next_transaction: horizon.next.cast_unsigned(), purges })
+        Ok(Self { tail, is_elsewhere, next_transaction: horizon.next.cast_unsigned() })
     }
-}
-
-/// What purging has put on record, in the order of the tree.
-async fn purges(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Purge>> {
-    #[derive(Deserialize)]
-    struct Detail {
-        before: DateTime<Utc>,
-        positions: Vec<(u64, u64)>,
-    }
-    let told: Vec<(DateTime<Utc>, serde_json::Value)> = audit_events::table
-        .filter(audit_events::action.eq(Action::AuditPurged.as_str()))
-        .filter(audit_events::outcome.eq(Outcome::Success.as_str()))
-        .select((audit_events::occurred_at, audit_events::detail))
-        .load(connection)
-        .await?;
-    let mut purges = Vec::new();
-    for (at, detail) in told {
-        let Ok(Detail { before, positions }) = serde_json::from_value(detail) else { continue };
-        // Whoever wants to hide what is new can't do so by calling it a purge.
-        let before = before.min(super::retention::cutoff(at, 1));
-        purges.extend(positions.into_iter().map(|(from, to)| Purge { from, to, before }));
-    }
-    purges.sort_unstable_by_key(|purge| purge.from);
-    Ok(purges)
 }
 
 /// Puts the result on record: this is what the last run was.

@@ -1,14 +1,13 @@
 //! Leaves and checkpoints, in the order of the tree: every root is computed again, every signature checked.
 
 use std::pin::pin;
-use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::TryStreamExt;
 
 use super::sums::{Buckets, Sums};
-use super::{Difference, Differences, Expected, Progress, VerifyError};
+use super::{Difference, Differences, Progress, VerifyError};
 use crate::audit::seal::{Checkpoint, Edge, Hash, copied};
 use crate::config::SealKeys;
 use crate::db::moment::Snapshot;
@@ -16,7 +15,6 @@ use crate::db::schema::audit_checkpoints;
 
 pub struct Seals {
     pub leaves: u64,
-    pub purged: u64,
     pub backdated: u64,
     pub checkpoints: u64,
     pub sums: Sums,
@@ -32,7 +30,7 @@ type Kept = (i64, String, Vec<u8>, bool);
 
 pub async fn add_up(
     snapshot: Snapshot,
-    (buckets, expected, keys): (Buckets, Arc<Expected>, SealKeys),
+    (buckets, keys): (Buckets, SealKeys),
     progress: Progress,
 ) -> Result<Seals, VerifyError> {
     let mut connection = snapshot.connection().await?;
@@ -48,7 +46,7 @@ pub async fn add_up(
         .await?;
     let leaves = snapshot.copy(&format!("{} ORDER BY position", copied::LEAVES)).await?;
     let (mut checkpoints, mut leaves) = (pin!(checkpoints), pin!(leaves));
-    let mut walk = Walk::new(buckets, expected, keys);
+    let mut walk = Walk::new(buckets, keys);
     let mut next = checkpoints.try_next().await?;
     while let Some(piece) = leaves.try_next().await? {
         let Some(row) = copied::row(piece.as_ref()) else { continue };
@@ -68,7 +66,6 @@ pub async fn add_up(
 }
 
 struct Walk {
-    expected: Arc<Expected>,
     keys: SealKeys,
     edge: Edge,
     /// The size of the last checkpoint that was met.
@@ -77,10 +74,9 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(buckets: Buckets, expected: Arc<Expected>, keys: SealKeys) -> Self {
+    fn new(buckets: Buckets, keys: SealKeys) -> Self {
         let seals = Seals {
             leaves: 0,
-            purged: 0,
             backdated: 0,
             checkpoints: 0,
             sums: buckets.empty(),
@@ -88,7 +84,7 @@ impl Walk {
             published: Vec::new(),
             differences: Differences::default(),
         };
-        Self { expected, keys, edge: Edge::default(), met: 0, seals }
+        Self { keys, edge: Edge::default(), met: 0, seals }
     }
 
     fn end_of_leaves(&mut self) {
@@ -114,11 +110,7 @@ impl Walk {
         if position.cast_unsigned() != expected {
             self.differ(Difference::LeafMissing { expected, found: position });
         }
-        if self.expected.is_purged(position.cast_unsigned()) {
-            self.seals.purged += 1;
-        } else {
-            self.seals.sums.add(event_id, &hash);
-        }
+        self.seals.sums.add(event_id, &hash);
         self.edge.push(hash);
     }
 
@@ -149,19 +141,7 @@ impl Walk {
         if checkpoint.stated.published > 0 && self.seals.published.last() != Some(&checkpoint.stated.published) {
             self.seals.published.push(checkpoint.stated.published);
         }
-        self.purged(&checkpoint);
         self.seals.backdated += checkpoint.stated.backdated;
         self.seals.last = Some(checkpoint);
-    }
-
-    /// Were its events old enough to be purged?
-    fn purged(&mut self, checkpoint: &Checkpoint) {
-        let (from, to) = (checkpoint.stated.previous, checkpoint.size);
-        let newer = |before| checkpoint.stated.newest.is_some_and(|newest| newest >= before);
-        let purges = self.expected.purges.iter().filter(|purge| purge.from < to && purge.to > from);
-        if let Some(purge) = purges.into_iter().find(|purge| newer(purge.before)) {
-            let before = purge.before;
-            self.differ(Difference::PurgedTooEarly { size: to, before });
-        }
     }
 }

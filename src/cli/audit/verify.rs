@@ -132,12 +132,6 @@ fn tell(report: &Report, keys: &SealKeys, took: Duration) {
     }
     println!("{} events in {:.1} s", count(report.events), took.as_secs_f64());
     println!("{} sealed, {} waiting for their seal", count(report.sealed), count(report.waiting));
-    if report.purged > 0 {
-        println!(
-            "{} of the sealed ones were purged since, as the retention allows: their leaves are there",
-            count(report.purged)
-        );
-    }
     if report.backdated > 0 {
         println!(
             "{} were sealed although they are dated earlier than they can have been written: brought in by hand",
