@@ -168,7 +168,7 @@ impl Horizon {
 #[derive(Clone, Debug, Default)]
 pub struct Tail {
     pub edge: Edge,
-    /// The last event that was sealed: its transaction and id.
+    /// Up to where everything is sealed: a transaction, and the id of an event of it.
     pub transaction: u64,
     pub event: i64,
     pub complete_at: Option<DateTime<Utc>>,
@@ -237,7 +237,9 @@ async fn seal_alone(connection: &mut AsyncPgConnection, keys: &SealKeys) -> Resu
         // Only now is everything from before in the tree, and transactions can be compared again.
         _ if elsewhere && !is_behind => (horizon.oldest.cast_unsigned() - 1, i64::MAX),
         _ if elsewhere => (tail.transaction, tail.event),
-        last => last,
+        last if is_behind => last,
+        // All of it, and of every transaction before, whether or not it wrote an event: none can come after.
+        (transaction, _) => (transaction.max(horizon.oldest.cast_unsigned() - 1), i64::MAX),
     };
     let published: Option<i64> = audit_checkpoints::table
         .filter(audit_checkpoints::is_published)

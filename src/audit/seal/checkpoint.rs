@@ -27,7 +27,8 @@ pub struct Stated {
     pub previous: u64,
     /// The size of the newest checkpoint that was in the storage; 0: none was.
     pub published: u64,
-    /// The last event of the batch: its transaction and its id. Whatever comes later has a higher pair.
+    /// Up to where everything is sealed: a transaction, and the id of an event of it, the highest there is if that is all of
+    /// it. Whatever comes later has a higher pair.
     pub transaction: u64,
     pub event: i64,
     /// Every event that was committed before is in the tree. `None`: not yet, the sealing is behind.
