@@ -14,10 +14,12 @@ mod storage;
 mod user;
 
 use std::fmt;
+use std::io::{IsTerminal, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::config::{Config, ConfigErrors, Needs};
 use crate::db::DbError;
@@ -196,6 +198,16 @@ fn printable(text: &str) -> String {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.chars().map(|c| if moves(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// On stderr, and drawn on a terminal only. Without a length nobody knows how long it takes.
+fn bar(length: Option<u64>, template: &str) -> ProgressBar {
+    let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(length, target);
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }
 
 /// The database that [`Needs`] has made sure of.

@@ -108,7 +108,7 @@ pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, Pr
     while let Some(piece) = leaves.try_next().await? {
         let Some(row) = copied::row(piece.as_ref()) else { continue };
         let (at, _, hash) = copied::leaf(row).ok_or(ProveError::Changed)?;
-        edge.push_marked(hash, at == position, |_, beside| proof.push(beside));
+        edge.push_marked(hash, at == position, |beside| proof.push(beside));
     }
     if edge.size() != to || edge.fold(|beside| proof.push(beside)) != checkpoint.root {
         return Err(ProveError::Changed);

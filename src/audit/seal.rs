@@ -26,7 +26,7 @@ pub use canonical::{Fields, Row};
 pub use checkpoint::{Checkpoint, NoteError, Stated};
 pub use overview::{MOST_WAITING, Overview};
 pub use publish::{FOLDER, key_of, publish, publish_once};
-pub use tree::{Edge, Hash, Place};
+pub use tree::{Edge, Hash};
 
 use crate::config::SealKeys;
 use crate::db::schema::{audit_checkpoints, audit_events, audit_leaves};
@@ -36,7 +36,9 @@ use crate::db::{Database, DbError, try_alone};
 const SEALING: i64 = 0x7072_696d_6504;
 /// Looked for new events so often.
 const EVERY: Duration = Duration::from_millis(400);
-/// After something went wrong, and when all there is to do is to look through everything.
+/// After something went wrong.
+const RETRY: Duration = Duration::from_secs(4);
+/// When all there is to do is to look through everything.
 const LATER: Duration = Duration::from_secs(20);
 /// Events of one batch.
 const BATCH: usize = 10_000;
@@ -77,7 +79,7 @@ pub async fn seal(db: Database, keys: SealKeys) {
                     tracing::error!(error = told, "events can't be sealed");
                     trouble = told;
                 }
-                LATER.min(EVERY * 10)
+                RETRY
             }
         };
         sleep(pause).await;

@@ -163,9 +163,16 @@ async fn aside<T: Send + 'static>(
     work: impl Future<Output = Result<T, VerifyError>> + Send + 'static,
 ) -> Result<T, VerifyError> {
     let broken = |error: &dyn std::fmt::Display| VerifyError::Broken(error.to_string());
+    // Dropped with this: then nobody waits for the result any more, and nothing may keep a server from stopping.
+    let (_waiting, gone) = tokio::sync::oneshot::channel::<()>();
     let working = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.map_err(|error| broken(&error))?.block_on(work)
+        runtime.map_err(|error| broken(&error))?.block_on(async {
+            tokio::select! {
+                done = work => done,
+                _ = gone => Err(VerifyError::Broken("nobody waits for it".into())),
+            }
+        })
     });
     working.await.map_err(|error| broken(&error))?
 }

@@ -1,12 +1,10 @@
 //! `primetrade migrate-pdfs-to-s3`
 
-use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Failure, database_url, serve, storage};
+use super::{Failure, bar, database_url, serve, storage};
 use crate::clock::Clock;
 use crate::config::{Config, StorageConfig};
 use crate::db::Database;
@@ -55,7 +53,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     }
     let count = migration.bol_count().await?;
     println!("\nFound {count} BOL records in database\n");
-    let bar = bar(count.unsigned_abs());
+    let bar = bar(Some(count.unsigned_abs()), "{bar:40} {pos}/{len}  {per_sec}  {eta} left");
     let mut in_others = false;
     let report = |moved: Moved| {
         bar.suspend(|| {
@@ -81,17 +79,6 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         return Err(Failure::Problem(format!("{}. Run it again when that is mended.", told.join(", "))));
     }
     Ok(())
-}
-
-/// Drawn on a terminal only.
-fn bar(length: u64) -> ProgressBar {
-    let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {per_sec}  {eta} left");
-    let bar = ProgressBar::with_draw_target(Some(length), target);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn line(moved: &Moved) -> String {

@@ -230,6 +230,19 @@ async fn whatever_is_done_to_the_log_is_named() {
         // Some of these drop constraints.
         let _ = log.owner.batch_execute("ALTER TABLE audit_leaves ADD PRIMARY KEY (position)").await;
     }
+    // Only the batch with the changed leaf is told of, beside what else was done.
+    let two =
+        "UPDATE audit_leaves SET hash = sha256('\\x00') WHERE event_id = 12; DELETE FROM audit_events WHERE id = 1500";
+    let told = log.told_of(two).await;
+    let word = |word: &str| told.iter().filter(|told| told.contains(word)).count();
+    assert_eq!(
+        (word("leaves were changed"), word("event 12 was changed"), word("event 1500 is missing")),
+        (1, 1, 1),
+        "{told:?}"
+    );
+    let told =
+        log.told_of("DELETE FROM audit_events WHERE id = 12; DELETE FROM audit_leaves WHERE event_id = 12").await;
+    assert_eq!(told.len(), 2, "{told:?}");
     // One that is dated earlier, and not sealed yet; the sealing is kept from it meanwhile.
     log.change("BEGIN; SELECT pg_current_xact_id()").await;
     let back =

@@ -21,6 +21,18 @@ struct Part {
     is_marked: bool,
 }
 
+impl Part {
+    /// With the one on its right. If what is to be proved is in one of them, the hash of the other goes to `beside`.
+    fn join(self, right: Self, mut beside: impl FnMut(Hash)) -> Self {
+        match (self.is_marked, right.is_marked) {
+            (true, false) => beside(right.hash),
+            (false, true) => beside(self.hash),
+            _ => {}
+        }
+        Self { hash: node(&self.hash, &right.hash), is_marked: self.is_marked || right.is_marked }
+    }
+}
+
 /// A tree of which only the largest complete subtrees are kept, from the left: one for each bit of its size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edge {
@@ -46,26 +58,20 @@ impl Edge {
     }
 
     pub fn push(&mut self, leaf: Hash) {
-        self.append(Part { hash: leaf, is_marked: false }, |_, _| {});
+        self.append(Part { hash: leaf, is_marked: false }, |_| {});
     }
 
-    /// The same, for a proof: of whatever is beside a subtree with a marked leaf, the hash goes to `beside`, with where it
-    /// is: its level (0 are the leaves) and its number on that level.
-    pub fn push_marked(&mut self, leaf: Hash, is_marked: bool, beside: impl FnMut(Place, Hash)) {
+    /// The same, for a proof: the hash of whatever is beside a subtree with the marked leaf goes to `beside`.
+    pub fn push_marked(&mut self, leaf: Hash, is_marked: bool, beside: impl FnMut(Hash)) {
         self.append(Part { hash: leaf, is_marked }, beside);
     }
 
-    fn append(&mut self, mut part: Part, mut beside: impl FnMut(Place, Hash)) {
-        let (mut level, mut index) = (0, self.size);
-        while index & 1 == 1 {
+    fn append(&mut self, mut part: Part, mut beside: impl FnMut(Hash)) {
+        let mut subtrees = self.size;
+        while subtrees & 1 == 1 {
             let Some(left) = self.parts.pop() else { break };
-            match (left.is_marked, part.is_marked) {
-                (true, false) => beside(Place { level, index }, part.hash),
-                (false, true) => beside(Place { level, index: index - 1 }, left.hash),
-                _ => {}
-            }
-            part = Part { hash: node(&left.hash, &part.hash), is_marked: left.is_marked || part.is_marked };
-            (level, index) = (level + 1, index >> 1);
+            part = left.join(part, &mut beside);
+            subtrees >>= 1;
         }
         self.parts.push(part);
         self.size += 1;
@@ -80,33 +86,10 @@ impl Edge {
         let Some((last, others)) = self.parts.split_last() else { return Sha256::digest([]).into() };
         let mut whole = *last;
         for left in others.iter().rev() {
-            match (left.is_marked, whole.is_marked) {
-                (true, false) => beside(whole.hash),
-                (false, true) => beside(left.hash),
-                _ => {}
-            }
-            whole = Part { hash: node(&left.hash, &whole.hash), is_marked: left.is_marked || whole.is_marked };
+            whole = left.join(whole, &mut beside);
         }
         whole.hash
     }
-
-    /// Complete subtrees of the edge without a marked leaf: what proofs of several leaves need besides.
-    pub fn unmarked(&self) -> impl Iterator<Item = (Place, Hash)> {
-        let mut before = 0;
-        let levels = (0..u64::BITS).rev().filter(|level| self.size >> level & 1 == 1);
-        levels.zip(&self.parts).filter_map(move |(level, part)| {
-            let index = before >> level;
-            before += 1 << level;
-            (!part.is_marked).then_some((Place { level, index }, part.hash))
-        })
-    }
-}
-
-/// Of a complete subtree: the hash of the leaves from `index << level` on, `1 << level` of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    pub level: u32,
-    pub index: u64,
 }
 
 #[cfg(test)]
@@ -167,7 +150,7 @@ mod tests {
                 all[..begins].iter().for_each(|leaf| edge.push(*leaf));
                 let mut proof = Vec::new();
                 for (position, leaf) in all[..size].iter().enumerate().skip(begins) {
-                    edge.push_marked(*leaf, position == wanted, |_, hash| proof.push(hash));
+                    edge.push_marked(*leaf, position == wanted, |hash| proof.push(hash));
                 }
                 assert_eq!(edge.fold(|hash| proof.push(hash)), by_the_book(&all[..size]));
                 assert_eq!(proof, path(wanted, &all[..size]), "{wanted} of {size}");

@@ -24,7 +24,7 @@ pub enum Difference {
     #[error("an event was changed: it can't be read ({0})")]
     EventUnreadable(String),
     #[error("leaf {expected} is missing: {found} comes in its place")]
-    LeafMissing { expected: u64, found: i64 },
+    LeafMissing { expected: i64, found: i64 },
     #[error("the leaf of event {id} is there more than once")]
     LeafTwice { id: i64 },
     #[error("leaves were changed: those from {from} to {to} aren't what checkpoint {to} was signed over")]

@@ -50,24 +50,32 @@ pub async fn add_up(
     let mut next = checkpoints.try_next().await?;
     while let Some(piece) = leaves.try_next().await? {
         let Some(row) = copied::row(piece.as_ref()) else { continue };
-        walk.leaf(copied::leaf(row).unwrap_or((-1, -1, Hash::default())));
-        progress.add(1);
-        while let Some(kept) = next.take_if(|kept| kept.0.cast_unsigned() <= walk.edge.size()) {
+        let leaf = copied::leaf(row).unwrap_or((walk.next, -1, Hash::default()));
+        // Those that end before it.
+        while let Some(kept) = next.take_if(|kept| kept.0 <= leaf.0) {
             walk.checkpoint(kept);
             next = checkpoints.try_next().await?;
         }
+        walk.leaf(leaf);
+        progress.add(1);
     }
-    walk.end_of_leaves();
     while let Some(kept) = next {
-        walk.without_leaves(kept.0.cast_unsigned());
+        if kept.0 <= walk.next {
+            walk.checkpoint(kept)
+        } else {
+            walk.without_leaves(kept.0)
+        }
         next = checkpoints.try_next().await?;
     }
+    walk.end();
     Ok(walk.seals)
 }
 
 struct Walk {
     keys: SealKeys,
     edge: Edge,
+    /// The position that comes next.
+    next: i64,
     /// The size of the last checkpoint that was met.
     met: u64,
     seals: Seals,
@@ -84,21 +92,22 @@ impl Walk {
             published: Vec::new(),
             differences: Differences::default(),
         };
-        Self { keys, edge: Edge::default(), met: 0, seals }
+        Self { keys, edge: Edge::default(), next: 0, met: 0, seals }
     }
 
-    fn end_of_leaves(&mut self) {
-        self.seals.leaves = self.edge.size();
-        if self.met < self.edge.size() {
+    fn end(&mut self) {
+        if self.met < self.next.cast_unsigned() {
             self.differ(Difference::LeavesWithoutCheckpoint { from: self.met });
         }
         self.seals.published.sort_unstable();
         self.seals.published.dedup();
     }
 
-    fn without_leaves(&mut self, size: u64) {
-        let leaves = self.edge.size();
-        self.differ(Difference::LeavesCutOff { size, leaves });
+    fn without_leaves(&mut self, size: i64) {
+        // That is told of here, and not of its end.
+        self.met = size.cast_unsigned();
+        let leaves = self.next.cast_unsigned();
+        self.differ(Difference::LeavesCutOff { size: self.met, leaves });
     }
 
     fn differ(&mut self, difference: Difference) {
@@ -106,10 +115,11 @@ impl Walk {
     }
 
     fn leaf(&mut self, (position, event_id, hash): (i64, i64, Hash)) {
-        let expected = self.edge.size();
-        if position.cast_unsigned() != expected {
-            self.differ(Difference::LeafMissing { expected, found: position });
+        if position != self.next {
+            self.differ(Difference::LeafMissing { expected: self.next, found: position });
         }
+        self.next = position.saturating_add(1);
+        self.seals.leaves += 1;
         self.seals.sums.add(event_id, &hash);
         self.edge.push(hash);
     }
@@ -135,6 +145,10 @@ impl Walk {
         }
         if checkpoint.root != self.edge.root() {
             self.differ(Difference::Leaves { from: before, to: size });
+            // What comes behind is held against what was signed here: only this batch is told of.
+            if let Some(signed) = Edge::from_bytes(size, &edge).filter(|edge| edge.root() == checkpoint.root) {
+                self.edge = signed;
+            }
         } else if self.edge.to_bytes() != edge {
             self.differ(Difference::Edge { size });
         }

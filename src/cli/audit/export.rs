@@ -1,15 +1,14 @@
 //! `primetrade audit export`
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write, stderr, stdout};
+use std::io::{self, IsTerminal, Write, stdout};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::audit::export::{Export, Format, Turns};
 use crate::audit::{Actor, Origin};
-use crate::cli::{Failure, database_url, serve};
+use crate::cli::{Failure, bar, database_url, serve};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
@@ -66,7 +65,7 @@ pub async fn run(config: &Config, wishes: Wishes) -> Result<(), Failure> {
     let (told, by, origin) = (asked.told(), Actor::COMMAND_LINE.into(), Origin::command_line());
     let export = Export { filter, format, told, by, origin };
     let (mut bytes, task) = export.begin(Database::new(url, 2), &Turns::default()).await.map_err(Failure::problem)?;
-    let progress = progress();
+    let progress = bar(None, "{spinner} {bytes} in {elapsed}");
     let mut written = Ok(());
     while let (Ok(()), Some(piece)) = (&written, bytes.recv().await) {
         written = piece.and_then(|piece| {
@@ -83,16 +82,6 @@ pub async fn run(config: &Config, wishes: Wishes) -> Result<(), Failure> {
         io::ErrorKind::BrokenPipe => Failure::Problem("nobody reads any more; the export is incomplete".into()),
         _ => Failure::Problem(format!("the export is incomplete: {error}")),
     })
-}
-
-/// Drawn on a terminal only.
-fn progress() -> ProgressBar {
-    let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(None, target);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes} in {elapsed}") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 /// Where it goes: a file takes its name when it is whole.

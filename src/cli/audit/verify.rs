@@ -1,18 +1,16 @@
 //! `primetrade audit verify`
 
-use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use crate::audit::seal::{publish_once, seal_all};
 use crate::audit::verify::{Progress, Report, Verification, put_on_record};
 use crate::audit::{Actor, Origin};
 use crate::bols::weight::grouped;
-use crate::cli::{Failure, database_url, printable, serve};
+use crate::cli::{Failure, bar, database_url, printable, serve};
 use crate::config::{Config, SealKeys, Verifier};
 use crate::db::Database;
 use crate::storage::Storage;
@@ -107,13 +105,9 @@ fn kept(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
     files.iter().map(read).collect()
 }
 
-/// On a terminal only.
+/// For as long as it is polled.
 async fn draw(progress: Progress) {
-    let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(0), target);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent}%  {eta} left") {
-        bar.set_style(style);
-    }
+    let bar = bar(Some(0), "{bar:40} {percent}%  {eta} left");
     loop {
         let (done, all) = progress.get();
         bar.set_length(all.max(done));
