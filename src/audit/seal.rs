@@ -33,7 +33,7 @@ use crate::db::schema::{audit_checkpoints, audit_events, audit_leaves};
 use crate::db::{Database, DbError, try_alone};
 
 /// Held by the process that seals.
-const SEALING: i64 = 0x7072_696d_6504;
+pub const SEALING: i64 = 0x7072_696d_6504;
 /// Looked for new events so often.
 const EVERY: Duration = Duration::from_millis(400);
 /// After something went wrong.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use primetrade::audit::seal::{Checkpoint, key_of};
+use primetrade::audit::seal::{Checkpoint, SEALING, key_of};
 use primetrade::audit::verify::{Progress, Report, Verification};
 use primetrade::config::SealKey;
 use primetrade::db;
@@ -48,8 +48,10 @@ impl Log {
         Self { app, owner }
     }
 
+    /// While nobody seals: sealing reads in another order than this locks.
     async fn change(&mut self, sql: &str) {
-        self.owner.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let sql = format!("SELECT pg_advisory_xact_lock({SEALING}); {sql}");
+        self.owner.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     async fn undo(&mut self) {
