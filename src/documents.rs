@@ -7,6 +7,7 @@
 
 pub mod bundle;
 mod clamd;
+pub mod courier;
 mod document;
 pub mod examine;
 pub mod inbox;
@@ -14,6 +15,7 @@ pub mod intake;
 mod kind;
 mod link;
 pub mod migrate;
+pub mod pack;
 pub mod pending;
 pub mod reconcile;
 pub mod spool;

@@ -1,12 +1,9 @@
 #!/usr/bin/env python3
 """Checks without the log that an event was sealed in it:  check_proof.py FILE.tlog-proof KEY
 
-FILE is what `primetrade audit prove ID` writes (https://c2sp.org/tlog-proof); KEY is the log's public key, NAME+ID+BASE64, from
-somebody you trust. Needs Python 3.8 and `cryptography` (https://cryptography.io); exit code 0 if all is well.
-"""
-import base64
-import hashlib
-import sys
+FILE: what `primetrade audit prove ID` writes (https://c2sp.org/tlog-proof). KEY: the log's public key, NAME+ID+BASE64, from
+somebody you trust. Needs Python 3.8 and `cryptography`; exit code 0 if all is well."""
+import base64, hashlib, sys
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -36,25 +33,28 @@ def root_of(root, index, size, proof):
     """Where a leaf and its proof lead (RFC 9162, 2.1.3.2)."""
     at, last = index, size - 1
     for beside in proof:
-        if at & 1 or at == last:
-            root = sha256(b"\x01", beside, root)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            root = sha256(b"\x01", root, beside)
+        is_right = at & 1 or at == last
+        root = sha256(b"\x01", beside, root) if is_right else sha256(b"\x01", root, beside)
+        while is_right and not at & 1 and at:
+            at, last = at >> 1, last >> 1
         at, last = at >> 1, last >> 1
     return root if last == 0 and index < size else None
 
 
-try:
-    head, checkpoint = open(sys.argv[1], encoding="utf-8", newline="").read().split("\n\n", 1)
+def main(file, key):
+    head, checkpoint = open(file, encoding="utf-8", newline="").read().split("\n\n", 1)
     magic, extra, index, *proof = head.split("\n")
     if (magic, extra[:6], index[:6]) != ("c2sp.org/tlog-proof@v1", "extra ", "index "):
         raise ValueError("it is no proof of an event")
     event, index = base64.b64decode(extra[6:], validate=True), int(index[6:])
-    lines = open_note(checkpoint, sys.argv[2])
+    lines = open_note(checkpoint, key)
     if root_of(sha256(b"\x00", event), index, int(lines[1]), map(base64.b64decode, proof)) != base64.b64decode(lines[2]):
         raise ValueError("the event isn't in the tree of the checkpoint")
     print(f"sealed at position {index} of {lines[1]} in {lines[0]}: {lines[3]}", event.decode(), sep="\n")
-except (InvalidSignature, ValueError, IndexError, OSError) as error:
-    sys.exit(f"NOT PROVED: {error or 'the signature is wrong'}" if len(sys.argv) == 3 else __doc__)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except (InvalidSignature, ValueError, TypeError, OSError) as error:
+        sys.exit(f"NOT PROVED: {error or 'the signature is wrong'}" if len(sys.argv) == 3 else __doc__)

@@ -1,7 +1,6 @@
 //! That one event was sealed: a [tlog-proof](https://c2sp.org/tlog-proof) that anybody checks without the log.
 //!
-//! It is one against the first checkpoint behind the event that is in the storage, so that it can be held against that one,
-//! and begins at the last checkpoint before the event, whose edge is kept: what lies between is all there is to read.
+//! What has to be read for it is a [`Span`] of the tree.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,9 +9,9 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt;
 use std::pin::pin;
 
-use super::seal::{Checkpoint, Edge, Hash, NoteError, Row, copied};
+use super::seal::{Hash, Row, Span, SpanError};
 use crate::config::SealKeys;
-use crate::db::schema::{audit_checkpoints, audit_events, audit_leaves};
+use crate::db::schema::{audit_events, audit_leaves};
 use crate::db::{Database, DbError};
 
 /// What the text begins with.
@@ -30,8 +29,8 @@ pub enum ProveError {
     Waiting,
     #[error("the event is not what was sealed: run primetrade audit verify")]
     Changed,
-    #[error("the checkpoint it would be proved with can't be opened: {0}")]
-    Note(#[from] NoteError),
+    #[error(transparent)]
+    Span(#[from] SpanError),
 }
 
 impl From<diesel::result::Error> for ProveError {
@@ -44,12 +43,6 @@ impl From<diesel::result::Error> for ProveError {
 pub async fn place(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<i64>> {
     let leaf = audit_leaves::table.filter(audit_leaves::event_id.eq(id)).select(audit_leaves::position);
     leaf.first(connection).await.optional()
-}
-
-/// Checkpoints whose trees have this leaf, the smallest first.
-#[diesel::dsl::auto_type(no_type_alias)]
-fn behind(position: i64) -> _ {
-    audit_checkpoints::table.filter(audit_checkpoints::size.gt(position)).order(audit_checkpoints::size)
 }
 
 /// The text of the proof, with the event's canonical bytes in it.
@@ -79,39 +72,15 @@ pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, Pr
     if event.fields().hash(&mut line)[..] != hash[..] {
         return Err(ProveError::Changed);
     }
-    let published = behind(position).filter(audit_checkpoints::is_published).select(audit_checkpoints::note);
-    let note: String = match published.first(connection).await.optional()? {
-        Some(note) => note,
-        None => behind(position)
-            .select(audit_checkpoints::note)
-            .first(connection)
-            .await
-            .optional()?
-            .ok_or(ProveError::Waiting)?,
-    };
-    let checkpoint = Checkpoint::open(&note, keys)?;
-    let before: Option<(i64, Vec<u8>)> = audit_checkpoints::table
-        .filter(audit_checkpoints::size.le(position))
-        .order(audit_checkpoints::size.desc())
-        .select((audit_checkpoints::size, audit_checkpoints::edge))
-        .first(connection)
-        .await
-        .optional()?;
-    let mut edge = match before {
-        Some((size, edge)) => Edge::from_bytes(size.cast_unsigned(), &edge).ok_or(ProveError::Changed)?,
-        None => Edge::default(),
-    };
+    let span = Span::around(connection, keys, (position, position)).await?;
+    let mut leaves = pin!(span.leaves(&snapshot).await?);
+    let Span { mut edge, note, checkpoint } = span;
     let mut proof: Vec<Hash> = Vec::new();
-    let (from, to) = (edge.size(), checkpoint.size);
-    let select = format!("{} WHERE position >= {from} AND position < {to} ORDER BY position", copied::LEAVES);
-    let mut leaves = pin!(snapshot.copy(&select).await?);
-    while let Some(piece) = leaves.try_next().await? {
-        let Some(row) = copied::row(piece.as_ref()) else { continue };
-        let (at, _, hash) = copied::leaf(row).ok_or(ProveError::Changed)?;
+    while let Some((at, hash)) = leaves.try_next().await? {
         edge.push_marked(hash, at == position, |beside| proof.push(beside));
     }
-    if edge.size() != to || edge.fold(|beside| proof.push(beside)) != checkpoint.root {
-        return Err(ProveError::Changed);
+    if edge.size() != checkpoint.size || edge.fold(|beside| proof.push(beside)) != checkpoint.root {
+        return Err(SpanError::Changed.into());
     }
     let mut text = format!("{MAGIC}\nextra {}\nindex {position}\n", STANDARD.encode(line));
     proof.iter().for_each(|hash| text.extend([STANDARD.encode(hash).as_str(), "\n"]));

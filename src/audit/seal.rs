@@ -7,8 +7,10 @@
 mod canonical;
 mod checkpoint;
 pub mod copied;
+mod cover;
 mod overview;
 mod publish;
+mod span;
 mod tree;
 
 use std::pin::pin;
@@ -24,8 +26,10 @@ use tokio::time::sleep;
 
 pub use canonical::{Fields, Row};
 pub use checkpoint::{Checkpoint, NoteError, Stated};
+pub use cover::{Cover, Told};
 pub use overview::{MOST_WAITING, Overview};
 pub use publish::{FOLDER, key_of, publish, publish_once};
+pub use span::{Span, SpanError};
 pub use tree::{Edge, Hash};
 
 use crate::config::SealKeys;

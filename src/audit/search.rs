@@ -11,7 +11,8 @@ use futures_util::Stream;
 use ipnet::IpNet;
 
 use super::event::{Action, Outcome};
-use crate::db::schema::audit_events;
+use super::seal::Row;
+use crate::db::schema::{audit_events, audit_leaves};
 use crate::db::{fragment, lower};
 
 pub const PAGE: usize = 50;
@@ -163,6 +164,53 @@ pub async fn all<'a>(
         .select(Entry::as_select())
         .load_stream(connection)
         .await
+}
+
+/// Those that are sealed, in the order of the tree, with their leaves: position and hash. Within a transaction of its own.
+pub async fn sealed<'a>(
+    connection: &'a mut AsyncPgConnection,
+    filter: &Filter,
+) -> QueryResult<impl Stream<Item = QueryResult<(i64, Vec<u8>, Row)>> + use<'a>> {
+    narrowed!(audit_events::table.inner_join(leaf()).into_boxed(), filter)
+        .order(audit_leaves::position)
+        .select((audit_leaves::position, audit_leaves::hash, Row::as_select()))
+        .load_stream(connection)
+        .await
+}
+
+/// Their positions alone.
+pub async fn positions<'a>(
+    connection: &'a mut AsyncPgConnection,
+    filter: &Filter,
+) -> QueryResult<impl Stream<Item = QueryResult<i64>> + use<'a>> {
+    narrowed!(audit_events::table.inner_join(leaf()).into_boxed(), filter)
+        .order(audit_leaves::position)
+        .select(audit_leaves::position)
+        .load_stream(connection)
+        .await
+}
+
+/// The first and the last of their positions; `None`: there are none.
+pub async fn extent(connection: &mut AsyncPgConnection, filter: &Filter) -> QueryResult<Option<(i64, i64)>> {
+    let of = || narrowed!(audit_events::table.inner_join(leaf()).select(audit_leaves::position).into_boxed(), filter);
+    let first = of().order(audit_leaves::position).first(connection).await.optional()?;
+    let last = of().order(audit_leaves::position.desc()).first(connection).await.optional()?;
+    Ok(first.zip(last))
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn leaf() -> _ {
+    audit_leaves::table.on(audit_leaves::event_id.eq(audit_events::id))
+}
+
+/// The BOLs that they name, by their ids.
+pub async fn bols(connection: &mut AsyncPgConnection, filter: &Filter) -> QueryResult<Vec<i64>> {
+    let ids = audit_events::table
+        .filter(audit_events::bol_id.is_not_null())
+        .select(audit_events::bol_id.assume_not_null())
+        .distinct()
+        .into_boxed();
+    narrowed!(ids, filter).load(connection).await
 }
 
 pub async fn one(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<Entry>> {

@@ -6,23 +6,23 @@
 
 mod archive;
 
+pub(super) use archive::plain;
+
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use diesel_async::AsyncPgConnection;
-use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-use super::spool::Spool;
-use crate::accounts::Viewer;
-use crate::audit::{self, Action, Asked, Event, Origin, Outcome};
+use super::courier::{Brought, Courier};
+use super::spool::Spooled;
+use crate::audit::{self, Asked};
 use crate::bols::search::{self, Row, Search};
+use crate::db::DbResult;
 use crate::db::scope;
-use crate::db::{Database, DbResult};
 use crate::outlet::{Outlet, hand_over};
-use crate::storage::{Readable, Storage, StorageError};
 
 /// BOLs in one.
 pub const MOST: usize = 5000;
@@ -31,14 +31,7 @@ pub const MOST_NUMBERS: usize = 500;
 /// Being made at the same time by one process.
 static TURNS: Semaphore = Semaphore::const_new(16);
 
-/// Everything that making one needs.
-pub struct Bundle {
-    pub db: Database,
-    pub storage: Storage,
-    pub spool: Spool,
-    pub viewer: Viewer,
-    pub origin: Origin,
-}
+pub struct Bundle(pub Courier);
 
 /// What is to be in it.
 pub enum Wanted {
@@ -79,16 +72,16 @@ pub struct Busy;
 impl Bundle {
     /// The BOLs with these numbers that have a PDF; `None`: one of them isn't within reach, which is put on record.
     pub async fn find(&self, numbers: &[String]) -> DbResult<Option<Vec<Row>>> {
-        let reach = self.viewer.reach();
+        let reach = self.0.viewer.reach();
         let mut rows = Vec::with_capacity(numbers.len());
         for number in numbers {
             let by_number = Search { text: number.clone(), ..Search::default() };
-            let found = search::search(&self.db, &reach, &by_number).await?.rows;
+            let found = search::search(&self.0.db, &reach, &by_number).await?.rows;
             match found.into_iter().map(|(row, _)| row).find(|row| row.number == *number) {
                 Some(row) => rows.push(row),
                 None => {
-                    scope::record(&self.db, &reach, async |connection: &AsyncPgConnection| {
-                        audit::deny(connection, self.viewer.actor(), &self.origin, Asked::Number(number)).await
+                    scope::record(&self.0.db, &reach, async |connection: &AsyncPgConnection| {
+                        audit::deny(connection, self.0.viewer.actor(), &self.0.origin, Asked::Number(number)).await
                     })
                     .await?;
                     return Ok(None);
@@ -127,10 +120,10 @@ impl Bundle {
             Wanted::Matching(mut search) => {
                 let mut count = 0;
                 loop {
-                    let found = search::search(&self.db, &self.viewer.reach(), &search).await.map_err(told)?;
+                    let found = search::search(&self.0.db, &self.0.viewer.reach(), &search).await.map_err(told)?;
                     for (row, _) in found.rows {
                         count += 1;
-                        let owner = row.owner(&found.owners, &self.viewer).unwrap_or_default().to_owned();
+                        let owner = row.owner(&found.owners, &self.0.viewer).unwrap_or_default().to_owned();
                         if count > MOST || !self.hand_over(row, &owner, to).await? {
                             return Ok(());
                         }
@@ -171,37 +164,11 @@ impl Bundle {
 
     /// On record first; `None`: it isn't this person's any more.
     async fn fetch(&self, line: Line) -> Result<Option<Piece>, String> {
-        let reach = self.viewer.reach();
-        let event = Event::new(Action::BolsZipped, Outcome::Success, self.viewer.actor(), &self.origin);
-        let recorded = scope::record(&self.db, &reach, async |connection: &AsyncPgConnection| {
-            audit::record_link(&event, Asked::Number(&line.number), reach.companies(), connection).await
-        });
-        let Some(recorded) = recorded.await.map_err(told)? else { return Ok(None) };
-        let brought = match recorded.object_key.parse() {
-            Ok(key) => match self.storage.look(&key).await.map_err(told)? {
-                Some(found) if found.readable == Readable::Now => self.spool.bring(&self.storage, &key).await,
-                Some(_) => Err(StorageError::Archived(key)),
-                None => Err(StorageError::Missing(key)),
-            },
-            Err(_) => return Err(format!("{} is no key", recorded.object_key)),
-        };
-        let problem = match brought {
-            Ok(spooled) => {
-                let (file, size, sha256) = (spooled.file, spooled.size, spooled.sha256);
-                return Ok(Some(Piece::Document { line, file, size, sha256 }));
-            }
-            Err(StorageError::Archived(_)) => "in the archive; download it by itself, and it is asked for",
-            Err(StorageError::Missing(_)) => "the file is missing in the storage",
-            // The storage is away: better no ZIP than one that looks whole.
-            Err(error) => return Err(error.to_string()),
-        };
-        let mut event = Event::new(Action::BolsZipped, Outcome::Failed, self.viewer.actor(), &self.origin);
-        event = event.detail(json!({"reason": problem}));
-        let failed = scope::record(&self.db, &reach, async |connection: &AsyncPgConnection| {
-            audit::record_link(&event, Asked::Number(&line.number), reach.companies(), connection).await
-        });
-        failed.await.map_err(told)?;
-        Ok(Some(Piece::Missing(Line { problem: problem.into(), ..line })))
+        Ok(match self.0.bring(Asked::Number(&line.number)).await? {
+            None => None,
+            Some(Brought::File(Spooled { file, size, sha256 })) => Some(Piece::Document { line, file, size, sha256 }),
+            Some(Brought::Problem(problem)) => Some(Piece::Missing(Line { problem: problem.into(), ..line })),
+        })
     }
 }
 

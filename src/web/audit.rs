@@ -3,6 +3,7 @@
 mod export;
 mod filter;
 pub mod integrity;
+pub mod pack;
 pub mod proof;
 
 pub use self::export::download;

@@ -76,6 +76,7 @@ pub fn routes(app: &mut ServiceConfig) {
         )
         .service(resource("/audit").route(get().to(audit::log)))
         .service(resource("/audit/export").route(get().to(audit::download)))
+        .service(resource("/audit/pack").route(get().to(audit::pack::download)))
         .service(resource("/audit/events/{id}").route(get().to(audit::event)))
         .service(resource("/audit/events/{id}/proof").route(get().to(audit::proof::download)))
         .service(

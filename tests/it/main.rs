@@ -28,6 +28,7 @@ mod login;
 mod mail;
 mod move_in;
 mod notices;
+mod pack;
 mod people;
 mod print;
 mod prove;

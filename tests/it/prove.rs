@@ -27,7 +27,7 @@ async fn check(proof: &str, key: &str) -> (bool, String) {
     (output.status.success(), told)
 }
 
-async fn key(app: &App) -> String {
+pub async fn key(app: &App) -> String {
     let told = primetrade(app.environment(), &["audit", "key"], "").await;
     String::from_utf8(told.stdout).unwrap().trim().to_owned()
 }

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::support::{Answer, App, World};
 
-fn unpacked(answer: &Answer) -> BTreeMap<String, Vec<u8>> {
+pub fn unpacked(answer: &Answer) -> BTreeMap<String, Vec<u8>> {
     let mut zip = zip::ZipArchive::new(Cursor::new(answer.body.to_vec())).unwrap();
     (0..zip.len())
         .map(|at| {

@@ -10,7 +10,7 @@ pub fn leaf(bytes: &[u8]) -> Hash {
     Sha256::new().chain_update([0]).chain_update(bytes).finalize().into()
 }
 
-fn node(left: &Hash, right: &Hash) -> Hash {
+pub fn node(left: &Hash, right: &Hash) -> Hash {
     Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
 }
 
@@ -49,7 +49,12 @@ impl Edge {
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.parts.iter().flat_map(|part| part.hash).collect()
+        self.hashes().flatten().collect()
+    }
+
+    /// Of its subtrees, from the left.
+    pub fn hashes(&self) -> impl Iterator<Item = Hash> {
+        self.parts.iter().map(|part| part.hash)
     }
 
     /// Leaves.

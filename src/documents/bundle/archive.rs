@@ -56,7 +56,7 @@ fn write(pieces: &mut Receiver<Piece>, outlet: Outlet) -> io::Result<Outlet> {
     Ok(zip.finish().map_err(io::Error::other)?.into_inner())
 }
 
-fn plain() -> SimpleFileOptions {
+pub fn plain() -> SimpleFileOptions {
     SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(1))

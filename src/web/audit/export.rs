@@ -23,7 +23,8 @@ pub fn links(filter: &LogFilter) -> Vec<(&'static str, String)> {
         Format::JsonLines => "JSON Lines",
         Format::Xlsx => "Excel",
     };
-    Format::ALL.into_iter().map(|format| (name(format), filter.export(format))).collect()
+    let exports = Format::ALL.into_iter().map(|format| (name(format), filter.export(format)));
+    exports.chain([("Pack with proofs", filter.pack())]).collect()
 }
 
 pub async fn download(
@@ -35,12 +36,8 @@ pub async fn download(
     asked: Query<LogFilter>,
 ) -> Result<HttpResponse, Error> {
     let format: Format = wish.format.parse().map_err(|()| Error::Invalid("format is csv, jsonl or xlsx.".into()))?;
-    let asked = LogFilter { after: String::new(), ..asked.into_inner() };
-    let (filter, _, problems) = asked.read(site.time_zone, site.clock.now());
-    if problems.any() {
-        return Err(Error::Invalid(problems.summary()));
-    }
-    let export = Export { filter, format, told: asked.told(), by: visitor.actor().into(), origin: origin.0.clone() };
+    let (filter, told) = asked.into_inner().whole(&site)?;
+    let export = Export { filter, format, told, by: visitor.actor().into(), origin: origin.0.clone() };
     let (bytes, _) = export.begin(db.get_ref().clone(), &site.exports).await.map_err(|error| match error {
         ExportError::Busy => Error::Unavailable(error.to_string()),
         ExportError::Db(error) => error.into(),

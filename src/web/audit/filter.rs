@@ -8,6 +8,7 @@ use url::form_urlencoded;
 use crate::audit::export::Format;
 use crate::audit::search::{Filter, Position, WORDS_WITHIN};
 use crate::audit::{Action, Outcome};
+use crate::web::{Error, Site};
 
 /// Longer than anything that is looked for.
 const MOST: usize = 200;
@@ -152,6 +153,16 @@ impl LogFilter {
         (filter, after, problems)
     }
 
+    /// All pages of it, to be taken away, and what was asked for.
+    pub fn whole(mut self, site: &Site) -> Result<(Filter, Value), Error> {
+        self.after.clear();
+        let (filter, _, problems) = self.read(site.time_zone, site.clock.now());
+        if problems.any() {
+            return Err(Error::Invalid(problems.summary()));
+        }
+        Ok((filter, self.told()))
+    }
+
     fn href(&self, path: &str, more: (&str, &str)) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let fields = self.fields().map(|(name, value)| (name, value.as_str()));
@@ -171,6 +182,10 @@ impl LogFilter {
 
     pub fn export(&self, format: Format) -> String {
         self.href("/audit/export", ("format", format.as_str()))
+    }
+
+    pub fn pack(&self) -> String {
+        self.href("/audit/pack", ("after", ""))
     }
 }
 

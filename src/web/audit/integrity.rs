@@ -8,7 +8,7 @@ use askama_web::WebTemplate;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::accounts::Viewer;
+use crate::accounts::{Role, Viewer};
 use crate::audit::seal::{MOST_WAITING, Overview};
 use crate::audit::verify::{Progress, Report, Run, Verification, is_under_way, last_runs};
 use crate::audit::{Actor, Origin as Where};
@@ -40,6 +40,8 @@ struct IntegrityPage {
     /// The public key of what signs here.
     key: String,
     is_under_way: bool,
+    /// Of a pack.
+    can_have_pdfs: bool,
     runs: Vec<RunRow>,
 }
 
@@ -147,6 +149,7 @@ impl IntegrityPage {
             unpublished: overview.unpublished,
             key: site.seals.signs.as_ref().map(|key| key.verifier().to_string()).unwrap_or_default(),
             is_under_way: false,
+            can_have_pdfs: viewer.role == Role::Admin,
             runs: runs.into_iter().map(|run| RunRow::new(run, zone)).collect(),
         }
     }

@@ -6,6 +6,7 @@ use actix_web::web::{Data, Path};
 use serde_json::json;
 
 use crate::audit::prove::{ProveError, prove};
+use crate::audit::seal::SpanError;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::Database;
 use crate::web::auth::{Auditors, Visitor};
@@ -24,6 +25,7 @@ pub async fn download(
         ProveError::Db(error) => error.into(),
         ProveError::NoSuchEvent => Error::NotFound,
         ProveError::Waiting => Error::Unavailable(error.to_string()),
+        ProveError::Span(error) => unprovable(error),
         other => Error::Conflict(other.to_string()),
     })?;
     let event = Event::new(Action::AuditViewed, Outcome::Success, visitor.actor(), &origin.0);
@@ -32,4 +34,12 @@ pub async fn download(
         .insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"event-{id}.tlog-proof\"")))
         .body(proof))
+}
+
+pub fn unprovable(error: SpanError) -> Error {
+    match error {
+        SpanError::Db(error) => error.into(),
+        SpanError::Waiting => Error::Unavailable(error.to_string()),
+        other => Error::Conflict(other.to_string()),
+    }
 }

@@ -7,6 +7,7 @@ use url::form_urlencoded;
 use crate::bols::search;
 use crate::db::Database;
 use crate::documents::bundle::{Bundle, MOST, MOST_NUMBERS, Wanted};
+use crate::documents::courier::Courier;
 use crate::web::auth::{Readers, Visitor};
 use crate::web::forms::BolFilter;
 use crate::web::page::attachment;
@@ -25,13 +26,13 @@ pub async fn download(
         .filter(|(name, _)| name == "number")
         .map(|(_, number)| number.trim().to_uppercase())
         .collect();
-    let bundle = Bundle {
+    let bundle = Bundle(Courier {
         db: db.get_ref().clone(),
         storage: site.storage.clone(),
         spool: site.spool.clone(),
         viewer: visitor.viewer.clone(),
         origin: origin.0.clone(),
-    };
+    });
     let wanted = if numbers.is_empty() {
         let filter = BolFilter { after: String::new(), ..filter.into_inner() };
         let (search, errors) = filter.resolve(&db, &visitor).await?;

@@ -1,0 +1,214 @@
+//! What an auditor takes away of the log to show it to somebody who hasn't got it: events, the BOLs that they name, and what
+//! proves that they were sealed, in one ZIP that is made while it is sent; an administrator can have the PDFs too.
+//!
+//! Events and leaves are of one moment. Whoever reads slowly slows down whoever asks the database, and nothing piles up. It
+//! is on record as every export is, and each PDF before its bytes.
+
+mod archive;
+mod index;
+mod pdfs;
+
+use std::pin::pin;
+
+use futures_util::TryStreamExt;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use self::archive::{Member, Piece};
+use super::courier::Courier;
+use crate::audit::export::{Bytes, ExportError, Taking, Turns};
+use crate::audit::seal::{Cover, Span, SpanError, Told};
+use crate::audit::search::{self, Filter};
+use crate::config::SealKeys;
+use crate::db::DbError;
+use crate::db::moment::Moment;
+use crate::outlet::Outlet;
+
+/// PDFs in one.
+pub const MOST: usize = 5000;
+
+const README: &str = include_str!("pack/verify.md");
+/// What checks it, as it lies in the project too.
+const CHECKS: [(&str, &str); 2] = [
+    ("check_pack.py", include_str!("../../tools/check_pack.py")),
+    ("check_proof.py", include_str!("../../tools/check_proof.py")),
+];
+
+pub struct Pack {
+    pub courier: Courier,
+    pub keys: SealKeys,
+    pub filter: Filter,
+    /// The filter as it was typed, for the log.
+    pub told: Value,
+    pub with_pdfs: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    #[error("no event that is sealed matches")]
+    Nothing,
+    #[error("the events name more than {MOST} documents")]
+    TooMany,
+    #[error(transparent)]
+    Span(#[from] SpanError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+impl From<DbError> for PackError {
+    fn from(error: DbError) -> Self {
+        Self::Span(error.into())
+    }
+}
+
+impl From<diesel::result::Error> for PackError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Span(error.into())
+    }
+}
+
+impl Pack {
+    /// On record, and then its bytes, as they are read; an error among them ends it.
+    pub async fn begin(self, turns: &Turns) -> Result<Bytes, PackError> {
+        let mut moment = self.courier.db.moment().await?;
+        let held = moment.held();
+        let extent = search::extent(held, &self.filter).await?.ok_or(PackError::Nothing)?;
+        let span = Span::around(held, &self.keys, extent).await?;
+        if self.with_pdfs {
+            let bols = search::bols(held, &self.filter).await?;
+            if index::documents(held, &bols).await? > MOST as i64 {
+                return Err(PackError::TooMany);
+            }
+        }
+        let (by, origin) = (self.courier.viewer.actor().into(), self.courier.origin.clone());
+        let asked = json!({"filter": self.told, "pdfs": self.with_pdfs});
+        let taking = Taking::begin(self.courier.db.clone(), turns, "pack", asked, (by, origin)).await?;
+        let (to, bytes) = mpsc::channel(4);
+        let (pieces, to_be_packed) = mpsc::channel(4);
+        let outlet = Outlet::new(to.clone());
+        let packing = tokio::task::spawn_blocking(move || archive::pack(to_be_packed, outlet));
+        let contents = Contents { pack: self, moment, span, extent, to: pieces.clone() };
+        tokio::spawn(taking.run(to, pieces, contents.feed(), packing));
+        Ok(bytes)
+    }
+}
+
+struct Contents {
+    pack: Pack,
+    moment: Moment,
+    span: Span,
+    /// Positions of the first and the last event.
+    extent: (i64, i64),
+    to: mpsc::Sender<Piece>,
+}
+
+impl Contents {
+    async fn feed(mut self) -> Result<(), String> {
+        self.whole("verify.md", README).await?;
+        for (name, text) in CHECKS {
+            self.whole(name, text).await?;
+        }
+        self.whole("pack.json", &format!("{:#}\n", self.described())).await?;
+        let note = self.span.note.clone();
+        self.whole("checkpoint.txt", &note).await?;
+        let events = self.events().await?;
+        self.tree().await?;
+        self.checkpoints().await?;
+        let held = self.moment.held();
+        let bols = search::bols(held, &self.pack.filter).await.map_err(told)?;
+        let mut documents = Vec::new();
+        let keep = self.pack.with_pdfs.then_some(&mut documents);
+        index::write(held, &bols, keep, Member::begin(&self.to, "bols.csv").await?).await?;
+        if self.pack.with_pdfs {
+            pdfs::write(&self.pack.courier, documents, &self.to).await?;
+        }
+        self.to.send(Piece::End(events)).await.map_err(told)
+    }
+
+    async fn whole(&self, name: &str, text: &str) -> Result<(), String> {
+        let mut member = Member::begin(&self.to, name).await?;
+        member.write(text.as_bytes()).await?;
+        member.end().await
+    }
+
+    /// What it is of. What it says is to be believed as far as the rest proves it.
+    fn described(&self) -> Value {
+        let checkpoint = &self.span.checkpoint;
+        json!({
+            "log": checkpoint.origin,
+            "asked": self.pack.told,
+            "by": self.pack.courier.viewer.actor().email,
+            "first_position": self.extent.0,
+            "last_position": self.extent.1,
+            "checkpoint": {"size": checkpoint.size, "sealed_at": checkpoint.stated.sealed_at},
+            "pdfs": self.pack.with_pdfs,
+        })
+    }
+
+    /// Their canonical bytes, a line each, in the order of the tree.
+    async fn events(&mut self) -> Result<u64, String> {
+        let mut member = Member::begin(&self.to, "events.jsonl").await?;
+        let mut rows = pin!(search::sealed(self.moment.held(), &self.pack.filter).await.map_err(told)?);
+        let (mut line, mut count) = (Vec::new(), 0);
+        while let Some((_, hash, row)) = rows.try_next().await.map_err(told)? {
+            if row.fields().hash(&mut line)[..] != hash[..] {
+                return Err(format!("event {} is not what was sealed: run primetrade audit verify", row.entry.id));
+            }
+            line.push(b'\n');
+            member.write(&line).await?;
+            count += 1;
+        }
+        member.end().await?;
+        Ok(count)
+    }
+
+    /// What has to be known of the tree beside them.
+    async fn tree(&mut self) -> Result<(), String> {
+        let mut member = Member::begin(&self.to, "tree.txt").await?;
+        let mut leaves = pin!(self.span.leaves(&self.moment.snapshot()).await.map_err(told)?);
+        let mut proved = pin!(search::positions(self.moment.held(), &self.pack.filter).await.map_err(told)?);
+        let (mut edge, mut cover) = (self.span.edge.clone(), Cover::from(&self.span.edge));
+        let mut next = proved.try_next().await.map_err(told)?;
+        let mut lines = Vec::new();
+        while let Some((position, hash)) = leaves.try_next().await.map_err(told)? {
+            let is_proved = next == Some(position);
+            if is_proved {
+                next = proved.try_next().await.map_err(told)?;
+            }
+            edge.push(hash);
+            cover.push(hash, is_proved, |part| line(&mut lines, part));
+            member.write(&lines).await?;
+            lines.clear();
+        }
+        cover.end(|part| line(&mut lines, part));
+        member.write(&lines).await?;
+        let checkpoint = &self.span.checkpoint;
+        if next.is_some() || edge.size() != checkpoint.size || edge.root() != checkpoint.root {
+            return Err(SpanError::Changed.to_string());
+        }
+        member.end().await
+    }
+
+    /// Others that are in the storage: an event is in the first one that is larger than its position.
+    async fn checkpoints(&mut self) -> Result<(), String> {
+        let mut member = Member::begin(&self.to, "checkpoints.jsonl").await?;
+        let held = self.moment.held();
+        let mut notes = pin!(self.span.published(held, self.extent.0).await.map_err(told)?);
+        while let Some((size, note)) = notes.try_next().await.map_err(told)? {
+            member.write(format!("{}\n", json!({"size": size, "note": note})).as_bytes()).await?;
+        }
+        member.end().await
+    }
+}
+
+/// `leaf`: the next one of events.jsonl. Otherwise a subtree of 2^level leaves, and its hash.
+fn line(to: &mut Vec<u8>, part: Told) {
+    match part {
+        Told::Leaf => to.extend_from_slice(b"leaf\n"),
+        Told::Node { level, hash } => to.extend_from_slice(format!("{level} {}\n", hex::encode(hash)).as_bytes()),
+    }
+}
+
+fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,43 @@
+//! The PDFs, each on record before its bytes, and what became of each.
+
+use tokio::sync::mpsc::Sender;
+
+use super::archive::{Member, Piece};
+use super::index::Wanted;
+use super::told;
+use crate::audit::Asked;
+use crate::documents::courier::{Brought, Courier};
+use crate::storage::ObjectKey;
+
+pub(super) async fn write(courier: &Courier, wanted: Vec<Wanted>, to: &Sender<Piece>) -> Result<(), String> {
+    let mut lines = csv::Writer::from_writer(Vec::new());
+    lines.write_record(["document_id", "file", "bytes", "sha256", "problem"]).map_err(told)?;
+    for Wanted { id, key, sha256 } in wanted {
+        // Before it is on record: it takes a while until somebody has read what was before it.
+        let places = to.reserve_many(2).await.map_err(told)?;
+        let name = format!("pdfs/{key}");
+        // What isn't one could lead out of the folder that the pack is unpacked to.
+        let brought = match key.parse::<ObjectKey>() {
+            Ok(_) => courier.bring(Asked::Document(id)).await?,
+            Err(_) => Some(Brought::Problem("it has no key to name a file by")),
+        };
+        let id = id.to_string();
+        match brought {
+            Some(Brought::File(spooled)) => {
+                [Piece::Begin(name.clone()), Piece::Content(spooled.file)]
+                    .into_iter()
+                    .zip(places)
+                    .for_each(|(piece, place)| place.send(piece));
+                let problem = if spooled.sha256[..] == sha256[..] { "" } else { "its SHA-256 is not that on record" };
+                lines
+                    .write_record([&id, &name, &spooled.size.to_string(), &hex::encode(spooled.sha256), problem])
+                    .map_err(told)?;
+            }
+            Some(Brought::Problem(problem)) => lines.write_record([&id, "", "", "", problem]).map_err(told)?,
+            None => lines.write_record([&id, "", "", "", "it has been removed since"]).map_err(told)?,
+        }
+    }
+    let mut member = Member::begin(to, "pdfs/index.csv").await?;
+    member.write(&lines.into_inner().map_err(told)?).await?;
+    member.end().await
+}
