@@ -1,7 +1,7 @@
 //! The access log: who did what, when, from where. Append-only.
 //!
-//! Recording lives here, reading ([`search`]), exporting ([`export`]), sealing ([`seal`]), verifying ([`verify`]) and proving
-//! ([`prove`]). This module asks nobody's permission and calls no other
+//! Recording lives here, reading ([`search`]), exporting ([`export`]), sealing ([`seal`]), verifying ([`verify`]), proving ([`prove`])
+//! and purging ([`retention`]). This module asks nobody's permission and calls no other
 //! domain module; it knows the tables of BOLs and documents as far as an event names their rows.
 
 mod access;
@@ -9,6 +9,7 @@ mod columns;
 mod event;
 pub mod export;
 pub mod prove;
+pub mod retention;
 pub mod seal;
 pub mod search;
 pub mod verify;

@@ -14,7 +14,7 @@ mod storage;
 mod user;
 
 use std::fmt;
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -208,6 +208,18 @@ fn bar(length: Option<u64>, template: &str) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
+}
+
+/// Does whoever sits there agree? Nobody does where nobody sits.
+fn agreed(question: &str) -> Result<bool, Failure> {
+    if !stdin().is_terminal() {
+        return Err(Failure::Usage("Nobody is there to agree: add --yes, or --dry-run to see only.".into()));
+    }
+    eprint!("{question} [y/N] ");
+    stderr().flush().map_err(Failure::problem)?;
+    let mut answer = String::new();
+    stdin().read_line(&mut answer).map_err(Failure::problem)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// The database that [`Needs`] has made sure of.

@@ -40,6 +40,8 @@ pub struct Config {
     pub public_url: Option<PublicUrl>,
     pub secret_key: Option<SecretKey>,
     pub seal_key: Option<SealKey>,
+    /// Years that events of the log are kept; `None`: for ever.
+    pub audit_retention: Option<u16>,
     /// Of former keys; or of the portal, where somebody else checks.
     pub seal_verifiers: Vec<Verifier>,
     pub storage: StorageConfig,
@@ -168,6 +170,7 @@ impl Config {
             secret_key: read.secret_key(needs),
             seal_key: read.seal_key(),
             seal_verifiers: read.seal_verifiers(),
+            audit_retention: read.years("AUDIT_RETENTION_YEARS"),
             s3: s3.clone(),
             storage: match s3 {
                 Some(s3) if use_s3 => StorageConfig::S3(s3),

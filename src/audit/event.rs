@@ -93,6 +93,8 @@ actions! {
     /// When its last bytes are handed over, or when it broke off.
     AuditExported "AUDIT_EXPORTED" "Log exported",
     AuditVerified "AUDIT_VERIFIED" "Seals of the log verified",
+    /// Before the first of its events goes.
+    AuditPurged "AUDIT_PURGED" "Old events purged",
     AccessDenied "ACCESS_DENIED" "Access denied",
 }
 

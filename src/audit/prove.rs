@@ -9,6 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt;
 use std::pin::pin;
 
+use super::retention::Purged;
 use super::seal::{Hash, Row, Span, SpanError};
 use crate::config::SealKeys;
 use crate::db::schema::{audit_events, audit_leaves};
@@ -23,6 +24,8 @@ pub enum ProveError {
     Db(#[from] DbError),
     #[error("there is no event with this id")]
     NoSuchEvent,
+    #[error("the event was purged: it is older than events are kept")]
+    Purged,
     #[error("the event is missing, although it was sealed at position {0}: run primetrade audit verify")]
     Missing(i64),
     #[error("the event has no seal yet: it gets one within seconds while a server runs")]
@@ -65,7 +68,11 @@ pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, Pr
     let (event, (position, hash)) = match (event, leaf) {
         (Some(event), Some(leaf)) => (event, leaf),
         (Some(_), None) => return Err(ProveError::Waiting),
-        (None, Some((position, _))) => return Err(ProveError::Missing(position)),
+        (None, Some((position, _))) => {
+            let purged = Purged::read(connection).await?;
+            let is_purged = purged.has(position.cast_unsigned());
+            return Err(if is_purged { ProveError::Purged } else { ProveError::Missing(position) });
+        }
         (None, None) => return Err(ProveError::NoSuchEvent),
     };
     let mut line = Vec::new();

@@ -12,6 +12,8 @@ mod runs;
 mod seals;
 mod sums;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use diesel::dsl::{max, min};
 use diesel::prelude::*;
@@ -24,6 +26,7 @@ pub use progress::Progress;
 pub use runs::{Run, is_under_way, last_runs};
 
 use self::sums::Buckets;
+use super::retention::Purged;
 use super::seal::{Checkpoint, Horizon, Tail};
 use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::config::SealKeys;
@@ -63,6 +66,12 @@ pub struct Report {
     pub events: u64,
     /// Leaves of the tree.
     pub sealed: u64,
+    /// Of those, the ones whose events were purged, as the retention allows.
+    #[serde(default)]
+    pub purged: u64,
+    /// Purged events were older than this.
+    #[serde(default)]
+    pub purged_before: Option<DateTime<Utc>>,
     /// Events that came too late to be sealed yet.
     pub waiting: u64,
     /// Events that were sealed although they are dated earlier than they can have been written.
@@ -86,7 +95,7 @@ impl Report {
     }
 }
 
-/// What everything is held against: where the seals end.
+/// What everything is held against: where the seals end, and what may be missing.
 #[derive(Clone, Debug, Default)]
 struct Expected {
     tail: Tail,
@@ -94,6 +103,7 @@ struct Expected {
     is_elsewhere: bool,
     /// The first transaction that had not begun.
     next_transaction: u64,
+    purged: Purged,
 }
 
 impl Verification<'_> {
@@ -106,13 +116,13 @@ impl Verification<'_> {
         let mut moment = self.db.moment().await?;
         let mut differences = Differences::default();
         let one = moment.held();
-        let expected = Expected::read(one, self.keys).await?;
+        let expected = Arc::new(Expected::read(one, self.keys).await?);
         let buckets = Buckets::over(range(one).await?);
         self.expect(one).await?;
 
         let (snapshot, progress) = (moment.snapshot(), self.progress.clone());
         let events = aside(events::add_up(snapshot.clone(), buckets.clone(), progress.clone()));
-        let with = (buckets, self.keys.clone());
+        let with = (buckets, expected.clone(), self.keys.clone());
         let seals = aside(seals::add_up(snapshot.clone(), with, progress));
         let (events, seals) = tokio::try_join!(events, seals)?;
         let (mut two, one) = (snapshot.connection().await?, moment.held());
@@ -136,6 +146,8 @@ impl Verification<'_> {
         Ok(Report {
             events: events.count,
             sealed: seals.leaves,
+            purged: seals.purged,
+            purged_before: expected.purged.before(),
             waiting,
             backdated: seals.backdated,
             checkpoints: seals.checkpoints,
@@ -205,7 +217,8 @@ impl Expected {
         };
         let horizon = Horizon::of(connection).await?;
         let is_elsewhere = horizon.is_of_another_cluster(&tail);
-        Ok(Self { tail, is_elsewhere, next_transaction: horizon.next.cast_unsigned() })
+        let purged = Purged::read(connection).await?;
+        Ok(Self { tail, is_elsewhere, next_transaction: horizon.next.cast_unsigned(), purged })
     }
 }
 

@@ -3,6 +3,7 @@
 mod export;
 mod keys;
 mod prove;
+mod purge;
 mod verify;
 
 use clap::Subcommand;
@@ -19,6 +20,9 @@ pub enum Command {
     Verify(verify::Arguments),
     /// That an event was sealed, as a file that anybody checks without the log (tools/check_proof.py)
     Prove(prove::Arguments),
+    /// Remove what is older than AUDIT_RETENTION_YEARS, batch by sealed batch; the leaves stay, so that everything else can be
+    /// verified. A server does it by itself
+    Purge(purge::Arguments),
     /// A new key for SEAL_KEY, and the public one that belongs to it
     Keygen(keys::Arguments),
     /// The public key that belongs to what signs here: for auditors, and for SEAL_VERIFIERS before SEAL_KEY is changed
@@ -36,6 +40,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::Export(wishes) => export::run(config, wishes).await,
         Command::Verify(arguments) => verify::run(config, arguments).await,
         Command::Prove(arguments) => prove::run(config, arguments).await,
+        Command::Purge(arguments) => purge::run(config, arguments).await,
         Command::Keygen(arguments) => keys::generate(&arguments),
         Command::Key => keys::show(config),
     }

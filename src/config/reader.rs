@@ -62,6 +62,12 @@ impl Reader<'_> {
         }
     }
 
+    /// `None`: not set.
+    pub(super) fn years(&mut self, name: &str) -> Option<u16> {
+        self.text(name)?;
+        u16::try_from(self.number(name, 0, 1, 100)).ok()
+    }
+
     pub(super) fn flag(&mut self, name: &str, default: bool) -> bool {
         let Some(found) = self.text(name) else { return default };
         match found.to_ascii_lowercase().as_str() {

@@ -1,10 +1,11 @@
 //! What a server does besides answering: settling interrupted uploads, sending mail, telling customers what is new,
-//! and sealing the log.
+//! sealing the log, and purging what it needn't keep any longer.
 //!
 //! Every server does all of it; rows and locks in the database see to it that each thing is done once.
 
 use chrono_tz::Tz;
 
+use crate::audit::retention::keep;
 use crate::audit::seal::{publish, seal};
 use crate::clock::Clock;
 use crate::config::SealKeys;
@@ -22,6 +23,8 @@ pub struct Background {
     pub zone: Tz,
     pub postman: Postman,
     pub seals: SealKeys,
+    /// Years that events are kept.
+    pub retention: Option<u16>,
 }
 
 impl Background {
@@ -29,12 +32,13 @@ impl Background {
 
     /// For as long as it is polled.
     pub async fn run(self) {
-        let Self { db, storage, clock, zone, postman, seals } = self;
+        let Self { db, storage, clock, zone, postman, seals, retention } = self;
         tokio::join!(
             sweep(db.clone(), storage.clone(), clock.clone()),
             postman.run(),
-            seal(db.clone(), seals),
+            seal(db.clone(), seals.clone()),
             publish(db.clone(), storage),
+            keep(db.clone(), seals.clone(), retention, clock.clone()),
             notices::run(db, clock, zone),
         );
     }

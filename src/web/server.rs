@@ -130,6 +130,7 @@ impl Running {
             clock: clock.clone(),
             zone: config.time_zone,
             seals: seals.clone(),
+            retention: config.audit_retention,
         };
         let cookie_key = Key::from(&secret.derive::<64>("primetrade session cookie v1"));
         let site = Data::from(Arc::new(Site {

@@ -34,6 +34,7 @@ mod print;
 mod prove;
 mod reconcile;
 mod reset;
+mod retention;
 mod s3;
 mod scans;
 mod schema;

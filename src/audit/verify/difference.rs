@@ -43,6 +43,8 @@ pub enum Difference {
     CheckpointMissing { missing: u64, size: u64 },
     #[error("checkpoint {size} names {said} as the one before, which is not so")]
     CheckpointOrder { size: u64, said: u64 },
+    #[error("events of checkpoint {size} are said to be purged, and it has some that are newer than {before}")]
+    PurgedTooEarly { size: u64, before: DateTime<Utc> },
     #[error("{0} is missing in the storage")]
     ObjectMissing(ObjectKey),
     #[error("{0} in the storage is not checkpoint {1} of the database")]

@@ -1,13 +1,14 @@
 //! Leaves and checkpoints, in the order of the tree: every root is computed again, every signature checked.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::TryStreamExt;
 
 use super::sums::{Buckets, Sums};
-use super::{Difference, Differences, Progress, VerifyError};
+use super::{Difference, Differences, Expected, Progress, VerifyError};
 use crate::audit::seal::{Checkpoint, Edge, Hash, copied};
 use crate::config::SealKeys;
 use crate::db::moment::Snapshot;
@@ -15,6 +16,7 @@ use crate::db::schema::audit_checkpoints;
 
 pub struct Seals {
     pub leaves: u64,
+    pub purged: u64,
     pub backdated: u64,
     pub checkpoints: u64,
     pub sums: Sums,
@@ -30,7 +32,7 @@ type Kept = (i64, String, Vec<u8>, bool);
 
 pub async fn add_up(
     snapshot: Snapshot,
-    (buckets, keys): (Buckets, SealKeys),
+    (buckets, expected, keys): (Buckets, Arc<Expected>, SealKeys),
     progress: Progress,
 ) -> Result<Seals, VerifyError> {
     let mut connection = snapshot.connection().await?;
@@ -46,7 +48,7 @@ pub async fn add_up(
         .await?;
     let leaves = snapshot.copy(&format!("{} ORDER BY position", copied::LEAVES)).await?;
     let (mut checkpoints, mut leaves) = (pin!(checkpoints), pin!(leaves));
-    let mut walk = Walk::new(buckets, keys);
+    let mut walk = Walk::new(buckets, expected, keys);
     let mut next = checkpoints.try_next().await?;
     while let Some(piece) = leaves.try_next().await? {
         let Some(row) = copied::row(piece.as_ref()) else { continue };
@@ -72,6 +74,7 @@ pub async fn add_up(
 }
 
 struct Walk {
+    expected: Arc<Expected>,
     keys: SealKeys,
     edge: Edge,
     /// The position that comes next.
@@ -82,9 +85,10 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(buckets: Buckets, keys: SealKeys) -> Self {
+    fn new(buckets: Buckets, expected: Arc<Expected>, keys: SealKeys) -> Self {
         let seals = Seals {
             leaves: 0,
+            purged: 0,
             backdated: 0,
             checkpoints: 0,
             sums: buckets.empty(),
@@ -92,7 +96,7 @@ impl Walk {
             published: Vec::new(),
             differences: Differences::default(),
         };
-        Self { keys, edge: Edge::default(), next: 0, met: 0, seals }
+        Self { expected, keys, edge: Edge::default(), next: 0, met: 0, seals }
     }
 
     fn end(&mut self) {
@@ -120,7 +124,11 @@ impl Walk {
         }
         self.next = position.saturating_add(1);
         self.seals.leaves += 1;
-        self.seals.sums.add(event_id, &hash);
+        if self.expected.purged.has(position.cast_unsigned()) {
+            self.seals.purged += 1;
+        } else {
+            self.seals.sums.add(event_id, &hash);
+        }
         self.edge.push(hash);
     }
 
@@ -156,6 +164,17 @@ impl Walk {
             self.seals.published.push(checkpoint.stated.published);
         }
         self.seals.backdated += checkpoint.stated.backdated;
+        self.purged(&checkpoint);
         self.seals.last = Some(checkpoint);
+    }
+
+    /// Were its events old enough to be purged?
+    fn purged(&mut self, checkpoint: &Checkpoint) {
+        let (from, to) = (checkpoint.stated.previous, checkpoint.size);
+        let is_newer = |before| checkpoint.stated.newest.is_none_or(|newest| newest >= before);
+        let early = self.expected.purged.overlapping(from, to).find(|purge| is_newer(purge.before));
+        if let Some(before) = early.map(|purge| purge.before) {
+            self.differ(Difference::PurgedTooEarly { size: to, before });
+        }
     }
 }

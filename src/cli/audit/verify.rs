@@ -126,6 +126,9 @@ fn tell(report: &Report, keys: &SealKeys, took: Duration) {
     }
     println!("{} events in {:.1} s", count(report.events), took.as_secs_f64());
     println!("{} sealed, {} waiting for their seal", count(report.sealed), count(report.waiting));
+    if let Some(before) = report.purged_before {
+        println!("{} of them were purged, all older than {}", count(report.purged), before.format("%Y-%m-%d"));
+    }
     if report.backdated > 0 {
         println!(
             "{} were sealed although they are dated earlier than they can have been written: brought in by hand",

@@ -1,11 +1,9 @@
 //! `primetrade storage setup`: the bucket as it should be. Run twice, it changes nothing.
 
-use std::io::{IsTerminal, Write, stderr, stdin};
-
 use clap::Args;
 
 use super::bucket;
-use crate::cli::Failure;
+use crate::cli::{Failure, agreed};
 use crate::config::Config;
 use crate::storage::s3::bucket::{Archive, Class, Setting, State, Wanted};
 use crate::storage::{Cause, S3Store, Trouble};
@@ -49,7 +47,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         println!("Nothing was changed (--dry-run).");
         return Ok(());
     }
-    if !arguments.yes && !agreed()? {
+    if !arguments.yes && !agreed("Make these changes?")? {
         return Err(Failure::Problem("Nothing was changed.".into()));
     }
     let mut left = 0;
@@ -112,15 +110,4 @@ async fn todo(store: &S3Store, wanted: &Wanted) -> Result<Vec<Setting>, Failure>
 
 fn explained(setting: Setting, trouble: &Trouble) -> Failure {
     Failure::Problem(format!("FAIL    {:<14} {trouble}\n        -> {}", setting.label(), trouble.cause.advice()))
-}
-
-fn agreed() -> Result<bool, Failure> {
-    if !stdin().is_terminal() {
-        return Err(Failure::Usage("Nobody is there to agree: add --yes, or --dry-run to see only.".into()));
-    }
-    eprint!("Make these changes? [y/N] ");
-    stderr().flush().map_err(Failure::problem)?;
-    let mut answer = String::new();
-    stdin().read_line(&mut answer).map_err(Failure::problem)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -159,7 +159,10 @@ impl RunRow {
     fn new(run: Run, zone: Tz) -> Self {
         let result = match &run.report {
             None => "It broke off".into(),
-            Some(Report { different: 0, .. }) => "Everything is as it was sealed".into(),
+            Some(Report { different: 0, purged: 0, .. }) => "Everything is as it was sealed".into(),
+            Some(Report { different: 0, purged, .. }) => {
+                format!("Everything is as it was sealed; {} purged", grouped(purged.cast_signed()))
+            }
             Some(report) => report.differences.first().map(|first| capital(first)).unwrap_or_default(),
         };
         Self {

@@ -1,0 +1,187 @@
+//! How long events are kept, if not for ever (`AUDIT_RETENTION_YEARS`).
+//!
+//! Whole sealed batches go, whose newest event is older than the beginning of the month that many years ago. Which ones is on
+//! record (`AUDIT_PURGED`) before the first of them goes, and sealed like everything else. Their leaf hashes and checkpoints
+//! stay, so that the tree stays what it was and proofs that were given before still hold.
+
+mod purged;
+mod remove;
+
+use std::pin::pin;
+use std::time::Duration;
+
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures_util::TryStreamExt;
+use serde_json::json;
+use tokio::time::sleep;
+
+pub use purged::{Purge, Purged};
+pub use remove::Removed;
+
+use super::seal::{Checkpoint, NoteError};
+use super::{Action, Actor, Event, Origin, Outcome, record};
+use crate::clock::Clock;
+use crate::config::SealKeys;
+use crate::db::schema::audit_checkpoints;
+use crate::db::{Database, DbError, try_alone};
+
+/// Held by the process that purges.
+const PURGING: i64 = 0x7072_696d_6507;
+/// A server looks so often whether a month has gone by.
+const EVERY: Duration = Duration::from_secs(6 * 3600);
+/// After its start: there is more urgent work then.
+const FIRST: Duration = Duration::from_secs(60);
+
+pub struct Retention<'a> {
+    pub db: &'a Database,
+    pub keys: &'a SealKeys,
+    pub years: u16,
+    pub now: DateTime<Utc>,
+}
+
+/// What would go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// All of it is older than this.
+    pub before: DateTime<Utc>,
+    /// From, and up to: positions of the tree.
+    pub positions: Vec<(u64, u64)>,
+    pub batches: u64,
+}
+
+impl Plan {
+    pub fn events(&self) -> u64 {
+        self.positions.iter().map(|(from, to)| to - from).sum()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PurgeError {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// What can't be relied on isn't purged by.
+    #[error(
+        "nothing is purged, because checkpoint {size} isn't as it should be ({error}): run primetrade audit verify"
+    )]
+    Checkpoint { size: i64, error: NoteError },
+}
+
+impl From<diesel::result::Error> for PurgeError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+/// Again and again, for as long as it is polled. `None`: everything is kept.
+pub async fn keep(db: Database, keys: SealKeys, years: Option<u16>, clock: Clock) {
+    let Some(years) = years else { return };
+    sleep(FIRST).await;
+    loop {
+        let retention = Retention { db: &db, keys: &keys, years, now: clock.now() };
+        match retention.purge(Actor::PORTAL, &Origin::default()).await {
+            Ok(Some((plan, removed))) if removed.events > 0 || !removed.waiting.is_empty() => {
+                let (events, waiting) = (removed.events, removed.waiting.join(", "));
+                tracing::info!(before = %plan.before, events, waiting, "events were purged");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the log could not be purged"),
+        }
+        sleep(EVERY).await;
+    }
+}
+
+impl Retention<'_> {
+    /// What would go now, beside what has gone.
+    pub async fn plan(&self, connection: &mut AsyncPgConnection) -> Result<Plan, PurgeError> {
+        let purged = Purged::read(connection).await?;
+        let before = cutoff(self.now, self.years);
+        let mut plan = Plan { before, positions: Vec::new(), batches: 0 };
+        let older = sql::<Bool>("substring(note FROM '\"newest\":\"([^\"]+)\"') COLLATE \"C\" < ");
+        let mut batches = pin!(
+            audit_checkpoints::table
+                .filter(older.bind::<Text, _>(before.format("%Y-%m-%d").to_string()))
+                .filter(audit_checkpoints::size.gt(purged.up_to().cast_signed()))
+                .order(audit_checkpoints::size)
+                .select((audit_checkpoints::size, audit_checkpoints::note))
+                .load_stream::<(i64, String)>(connection)
+                .await?
+        );
+        while let Some((size, note)) = batches.try_next().await? {
+            let checkpoint =
+                Checkpoint::open(&note, self.keys).map_err(|error| PurgeError::Checkpoint { size, error })?;
+            let (from, to) = (checkpoint.stated.previous, checkpoint.size);
+            if checkpoint.size.cast_signed() != size {
+                return Err(PurgeError::Checkpoint { size, error: NoteError::Malformed });
+            }
+            // What is signed counts, not what was looked up.
+            if purged.has(from) || checkpoint.stated.newest.is_none_or(|newest| newest >= before) {
+                continue;
+            }
+            plan.batches += 1;
+            match plan.positions.last_mut() {
+                Some((_, end)) if *end == from => *end = to,
+                _ => plan.positions.push((from, to)),
+            }
+        }
+        Ok(plan)
+    }
+
+    /// On record first. What an interrupted purge left is removed too. `None`: another process is at it.
+    pub async fn purge(&self, actor: Actor<'_>, origin: &Origin) -> Result<Option<(Plan, Removed)>, PurgeError> {
+        let apart = self.db.apart();
+        let alone = apart.transaction(async |connection: &mut AsyncPgConnection| {
+            if !try_alone(connection, PURGING).await? {
+                return Ok(Ok(None));
+            }
+            connection.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
+            Ok(Box::pin(self.purge_alone(actor, origin)).await.map(Some))
+        });
+        alone.await?
+    }
+
+    async fn purge_alone(&self, actor: Actor<'_>, origin: &Origin) -> Result<(Plan, Removed), PurgeError> {
+        let apart = self.db.apart();
+        let (plan, purged) = apart
+            .transaction(async |connection: &mut AsyncPgConnection| {
+                connection.batch_execute("SET LOCAL statement_timeout = 0").await?;
+                let plan = match self.plan(connection).await {
+                    Ok(plan) => plan,
+                    Err(PurgeError::Db(DbError::Query(error))) => return Err(error),
+                    Err(error) => return Ok(Err(error)),
+                };
+                if plan.batches > 0 {
+                    let Plan { before, positions, .. } = &plan;
+                    let detail =
+                        json!({"before": before, "years": self.years, "positions": positions, "events": plan.events()});
+                    let event = Event::new(Action::AuditPurged, Outcome::Success, actor, origin).detail(detail);
+                    record(connection, &event).await?;
+                }
+                Ok(Ok((plan, Purged::read(connection).await?)))
+            })
+            .await??;
+        Ok((plan, remove::remove(&apart, &purged).await?))
+    }
+}
+
+/// The beginning of the month, so many years ago: what is older may go.
+pub fn cutoff(now: DateTime<Utc>, years: u16) -> DateTime<Utc> {
+    let day = NaiveDate::from_ymd_opt(now.year() - i32::from(years), now.month(), 1);
+    day.unwrap_or_default().and_time(NaiveTime::MIN).and_utc()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_months_are_kept() {
+        let cut = |now: &str, years| cutoff(now.parse().expect("a time"), years).to_rfc3339();
+        assert_eq!(cut("2026-11-26T11:00:00Z", 1), "2025-11-01T00:00:00+00:00");
+        assert_eq!(cut("2028-02-29T23:59:59Z", 7), "2021-02-01T00:00:00+00:00");
+        assert_eq!(cut("2026-01-01T00:00:00Z", 100), "1926-01-01T00:00:00+00:00");
+    }
+}

@@ -1,0 +1,172 @@
+//! What is older than the retention goes, batch by sealed batch, and everything else is as it was sealed.
+
+use diesel_async::SimpleAsyncConnection;
+use primetrade::audit::prove::{ProveError, prove};
+use primetrade::audit::verify::{Progress, Report, Verification};
+use primetrade::db;
+
+use crate::support::{App, primetrade};
+
+/// So many events of a month, sealed as a batch.
+async fn batch(app: &App, month: &str, count: usize) {
+    app.sql(&format!(
+        "INSERT INTO audit_events (occurred_at, action, outcome, customer_code) \
+         SELECT '{month}-01Z'::timestamptz + n * interval '1 minute', 'BOL_VIEWED', 'success', 'ACME' FROM generate_series(1, {count}) n"
+    ))
+    .await;
+    app.sealed().await;
+}
+
+/// Two months as partitions and one without, a batch of two months, one of old and new ones, and what is new.
+async fn with_years() -> App {
+    let app = App::start().await;
+    app.sql("SELECT audit_prepare_months('2024-01-01', 3)").await;
+    batch(&app, "2024-01", 300).await;
+    batch(&app, "2024-02", 200).await;
+    batch(&app, "2019-05", 100).await;
+    app.sql(
+        "INSERT INTO audit_events (occurred_at, action, outcome) VALUES ('2024-01-30Z', 'A', 'success'), ('2024-02-28Z', 'A', 'success')",
+    )
+    .await;
+    app.sealed().await;
+    app.sql("INSERT INTO audit_events (occurred_at, action, outcome) VALUES ('2024-02-29Z', 'KEPT', 'success'), (now(), 'KEPT', 'success')").await;
+    app.sealed().await;
+    app.published().await;
+    app
+}
+
+async fn purge(app: &App, years: &str, arguments: &[&str]) -> (i32, String, String) {
+    let mut environment = app.environment().to_vec();
+    environment.push(("AUDIT_RETENTION_YEARS", years.into()));
+    let output = primetrade(&environment, &[&["audit", "purge"], arguments].concat(), "").await;
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+async fn verify(app: &App) -> Report {
+    let (db, keys, storage) = (app.db(), app.seals(), app.storage().await);
+    let storage = Some(&storage);
+    Verification { db: &db, keys: &keys, storage, kept: Vec::new(), progress: Progress::default() }.run().await.unwrap()
+}
+
+const OLD: &str = "SELECT count(*) FROM audit_events WHERE occurred_at < '2025-01-01'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_older_goes_and_the_rest_is_as_it_was_sealed() {
+    let app = with_years().await;
+    let given = prove(&app.db(), &app.seals(), 10).await.unwrap();
+    let before = verify(&app).await;
+    assert!(before.is_fine() && before.purged == 0, "{before:?}");
+
+    // Nothing is removed unless somebody says how long events are kept, and agrees.
+    let unset = primetrade(app.environment(), &["audit", "purge", "--yes"], "").await;
+    assert_eq!(unset.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unset.stderr).contains("AUDIT_RETENTION_YEARS: not set, so every event is kept"));
+    for years in ["0", "101", "seven", "-1"] {
+        let (code, _, told) = purge(&app, years, &["--yes"]).await;
+        assert!(code == 2 && told.contains("AUDIT_RETENTION_YEARS: found "), "{years}: {told}");
+    }
+    assert_eq!(purge(&app, "1", &[]).await.0, 2);
+    let (code, told, _) = purge(&app, "1", &["--dry-run"]).await;
+    assert_eq!((code, told.lines().nth(1)), (0, Some("602 events in 4 sealed batches")), "{told}");
+    let (_, told, _) = purge(&app, "5", &["--dry-run", "--json"]).await;
+    assert!(told.contains("\"events\":100}"), "{told}");
+    assert_eq!(app.rows(OLD).await, ["603"]);
+
+    let (code, told, _) = purge(&app, "1", &["--yes"]).await;
+    assert_eq!((code, told.lines().last()), (0, Some("602 events removed, 1 months of them as a whole")), "{told}");
+    // That of a batch with a new one stays, with its month; what is in no month is deleted.
+    assert_eq!(app.rows("SELECT action FROM audit_events WHERE occurred_at < '2025-01-01'").await, ["KEPT"]);
+    let months = "SELECT relname FROM pg_class WHERE relname LIKE 'audit_events_2024%' AND relkind = 'r' ORDER BY 1";
+    assert_eq!(app.rows(months).await, ["audit_events_2024_02", "audit_events_2024_03"]);
+    let record = "SELECT user_email, detail->>'years', detail->>'events', detail->>'positions', l.position IS NOT NULL \
+        FROM audit_events LEFT JOIN audit_leaves l ON event_id = id WHERE action = 'AUDIT_PURGED'";
+    assert_eq!(app.rows(record).await, ["command line|1|602|[[0, 602]]|true"]);
+
+    // Everything else is as it was sealed, and verifying says what is gone.
+    app.published().await;
+    let after = verify(&app).await;
+    assert!(after.is_fine() && after.purged == 602 && after.sealed > 602, "{after:?}");
+    let told = primetrade(app.environment(), &["audit", "verify"], "").await;
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.success() && text.contains("602 of them were purged, all older than 2025-"), "{text}");
+    let auditor = app.auditor().await;
+    auditor.post("/audit/integrity", &[]).await;
+    assert!(auditor.get("/audit/integrity").await.text().contains("602 purged"));
+    // A proof that was given before still leads to a root of the log; another one isn't given.
+    assert!(given.contains("index 9\n"));
+    assert!(matches!(prove(&app.db(), &app.seals(), 10).await, Err(ProveError::Purged)));
+    let kept = app.rows("SELECT min(id) FROM audit_events WHERE action = 'KEPT'").await[0].parse().unwrap();
+    prove(&app.db(), &app.seals(), kept).await.unwrap();
+    assert_eq!(auditor.get("/audit/pack?from=2024-01-01&to=2024-12-31").await.status, 200);
+
+    // Once is enough, and the log is as closed as it was.
+    let (code, told, _) = purge(&app, "1", &["--yes"]).await;
+    assert_eq!((code, told.lines().last()), (0, Some("0 events removed, 0 months of them as a whole")), "{told}");
+    assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE action = 'AUDIT_PURGED'").await, ["1"]);
+    let open = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'audit_events_no%' AND tgenabled <> 'O'";
+    assert_eq!(app.rows(open).await, ["0"]);
+    let mut owner = db::connect(&app.database).await.unwrap();
+    for table in ["audit_events", "audit_events_2024_02"] {
+        assert!(owner.batch_execute(&format!("DELETE FROM {table}")).await.is_err(), "{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_reads_is_not_disturbed_and_what_was_interrupted_goes_on() {
+    let app = with_years().await;
+    let mut reader = db::connect(&app.database).await.unwrap();
+    reader.batch_execute("BEGIN; SELECT count(*) FROM audit_events").await.unwrap();
+    let (code, _, told) = purge(&app, "1", &["--yes"]).await;
+    assert!(code == 1 && told.contains("somebody is reading audit_events_2024_01: run it again later"), "{told}");
+    // It is on record, and what is still there is no difference.
+    let halfway = verify(&app).await;
+    assert!(halfway.is_fine() && halfway.purged == 602, "{halfway:?}");
+    assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE occurred_at < '2024-02-01'").await, ["301"]);
+    reader.batch_execute("COMMIT").await.unwrap();
+    let (code, told, _) = purge(&app, "1", &["--yes"]).await;
+    assert_eq!((code, told.lines().last()), (0, Some("301 events removed, 1 months of them as a whole")), "{told}");
+    assert!(verify(&app).await.is_fine());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_hidden_by_calling_it_a_purge() {
+    let app = with_years().await;
+    batch(&app, "2024-03", 50).await;
+    app.acme().await.get("/bols").await;
+    app.sealed().await;
+    let mut owner = db::connect(&app.database).await.unwrap();
+    owner
+        .batch_execute(
+            "GRANT ALL ON audit_events TO CURRENT_USER; ALTER TABLE audit_events DISABLE TRIGGER USER; \
+             CREATE TABLE kept AS SELECT e.*, position FROM audit_events e JOIN audit_leaves l ON event_id = id; \
+             DELETE FROM audit_events WHERE action = 'LOGIN_SUCCEEDED'",
+        )
+        .await
+        .unwrap();
+    let position = app.rows("SELECT position FROM kept WHERE action = 'LOGIN_SUCCEEDED'").await[0].clone();
+    let missing = format!(" is missing: it was sealed at position {position}");
+    assert!(verify(&app).await.differences[0].ends_with(&missing));
+    // As a purge of everything would look: with today's date, or with one that hasn't come yet.
+    for (at, before) in [
+        ("now()", "2026-01-01T00:00:00Z"),
+        ("now()", "2099-01-01T00:00:00Z"),
+        ("now() + interval '9 years'", "2033-01-01T00:00:00Z"),
+    ] {
+        owner
+            .batch_execute(&format!(
+                "INSERT INTO audit_events (occurred_at, action, outcome, user_email, detail) VALUES ({at}, 'AUDIT_PURGED', 'success', 'portal', \
+                 '{{\"before\": \"{before}\", \"positions\": [[{position}, {position}]]}}'); \
+                 UPDATE audit_events SET detail = jsonb_set(detail, '{{positions,0,1}}', to_jsonb({position} + 1)) WHERE action = 'AUDIT_PURGED'"
+            ))
+            .await
+            .unwrap();
+        app.sealed().await;
+        let told = verify(&app).await.differences;
+        assert!(told[0].contains("are said to be purged, and it has some that are newer than "), "{told:?}");
+        owner.batch_execute("DELETE FROM audit_events WHERE action = 'AUDIT_PURGED'").await.unwrap();
+    }
+    // A purge without its record: everything is missing.
+    let told = verify(&app).await.differences;
+    assert!(told.iter().any(|one| one.ends_with(&missing)), "{told:?}");
+}
