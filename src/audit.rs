@@ -1,13 +1,15 @@
 //! The access log: who did what, when, from where. Append-only.
 //!
-//! Recording lives here, reading ([`search`]), exporting ([`export`]), sealing ([`seal`]), verifying ([`verify`]), proving ([`prove`])
-//! and purging ([`retention`]). This module asks nobody's permission and calls no other
-//! domain module; it knows the tables of BOLs and documents as far as an event names their rows.
+//! Recording lives here, also of what became of a link ([`fetched`]), reading ([`search`]), exporting ([`export`]),
+//! sealing ([`seal`]), verifying ([`verify`]), proving ([`prove`]) and purging ([`retention`]). This module asks nobody's
+//! permission and calls no other domain module; it knows the tables of BOLs and documents as far as an event names their
+//! rows.
 
 mod access;
 mod columns;
 mod event;
 pub mod export;
+pub mod fetched;
 pub mod prove;
 pub mod retention;
 pub mod seal;

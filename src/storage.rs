@@ -21,7 +21,7 @@ use crate::config::{SecretKey, StorageConfig};
 pub use content::{Content, digest};
 pub use key::{InvalidKey, ObjectKey};
 pub use local::LocalStore;
-pub use s3::S3Store;
+pub use s3::{LINK_REQUEST, S3Store};
 pub use trouble::{Cause, Trouble};
 
 /// Where checks put their objects, the only ones that are ever removed.
@@ -86,10 +86,13 @@ pub struct Listed {
 }
 
 /// What a link gives: a file name, and whether a browser should show it or save it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Presentation {
     pub file_name: String,
     pub inline: bool,
+    /// The id of the request in which the link is issued; empty: of none that is on record. The link carries it, signed,
+    /// so that whoever hands out the bytes can say which link it was.
+    pub request: String,
 }
 
 impl Presentation {
@@ -258,7 +261,9 @@ mod tests {
 
     #[test]
     fn content_disposition_is_one_clean_line() {
-        let show = |name: &str, inline| Presentation { file_name: name.into(), inline }.content_disposition();
+        let show = |name: &str, inline| {
+            Presentation { file_name: name.into(), inline, ..Presentation::default() }.content_disposition()
+        };
         assert_eq!(show("PRT-2025-0002.pdf", false), "attachment; filename=\"PRT-2025-0002.pdf\"");
         assert_eq!(show("PRT-2025-0002.pdf", true), "inline; filename=\"PRT-2025-0002.pdf\"");
         assert_eq!(

@@ -71,6 +71,8 @@ actions! {
     BolDownloaded "BOL_DOWNLOADED" "Link to a document issued",
     /// One a document, before its bytes.
     BolsZipped "BOLS_ZIPPED" "PDF sent in a ZIP",
+    /// With a link that was issued before, or one that nobody knows of.
+    LinkFetched "LINK_FETCHED" "Document fetched with a link",
     DocumentRestoreRequested "DOCUMENT_RESTORE_REQUESTED" "Document asked for from the archive",
     DocumentMended "DOCUMENT_MENDED" "Missing object put back",
     DocumentAdopted "DOCUMENT_ADOPTED" "Document found in the storage",
@@ -92,6 +94,8 @@ actions! {
     AuditExportBegun "AUDIT_EXPORT_BEGUN" "Export of the log begun",
     /// When its last bytes are handed over, or when it broke off.
     AuditExported "AUDIT_EXPORTED" "Log exported",
+    /// Of the bucket.
+    AccessLogImported "ACCESS_LOG_IMPORTED" "Access log of the bucket imported",
     AuditVerified "AUDIT_VERIFIED" "Seals of the log verified",
     /// Before the first of its events goes.
     AuditPurged "AUDIT_PURGED" "Old events purged",

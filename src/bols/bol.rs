@@ -1,8 +1,10 @@
 //! One BOL, and looking at it, which is recorded.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join5;
 
@@ -102,19 +104,48 @@ pub struct NewBol {
     pub visible_since: Option<DateTime<Utc>>,
 }
 
-/// Somebody was given a link to a document, or was refused one.
+/// Somebody was given a link to a document, or was refused one, or has followed one.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
 pub struct Access {
-    pub occurred_at: DateTime<Utc>,
+    occurred_at: DateTime<Utc>,
     pub action: String,
     pub outcome: String,
     pub user_email: Option<String>,
     pub file_name: Option<String>,
+    #[diesel(
+        select_expression = sql::<Nullable<Jsonb>>("CASE WHEN action = 'LINK_FETCHED' THEN link_fetch(id, occurred_at) END"),
+        select_expression_type = SqlLiteral<Nullable<Jsonb>>
+    )]
+    fetched: Option<serde_json::Value>,
+}
+
+/// What somebody got who followed a link.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Fetched {
+    fetched_at: DateTime<Utc>,
+    pub status: u16,
+    pub bytes: i64,
+    /// Of the whole document.
+    pub size: Option<i64>,
+}
+
+impl Access {
+    /// `None`: it isn't about following a link.
+    pub fn fetched(&self) -> Option<Fetched> {
+        self.fetched.clone().and_then(|fetched| serde_json::from_value(fetched).ok())
+    }
+
+    /// When it happened: an access log is read in later.
+    pub fn at(&self) -> DateTime<Utc> {
+        self.fetched().map_or(self.occurred_at, |fetched| fetched.fetched_at)
+    }
 }
 
 /// How many accesses the page of a BOL shows; the whole log is the auditor's.
-const ACCESSES: i64 = 50;
+const ACCESSES: usize = 50;
+/// Among how many of the newest events they are found: what is read in later isn't in the order of what happened.
+const LOOKED_AT: i64 = 200;
 
 pub struct Viewed {
     pub bol: Bol,
@@ -209,22 +240,26 @@ async fn kin(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumb
     Ok(kin)
 }
 
-/// Links issued for documents of this BOL, newest first. A customer sees those of its own company's people.
+/// Links issued for documents of this BOL, and fetches with them, newest first. A customer sees those of its own company's
+/// people.
 async fn accesses(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumber) -> QueryResult<Vec<Access>> {
     let id = bols::table.filter(bols::number.eq(number.as_str())).select(bols::id.nullable()).single_value();
     let mut query = audit_events::table
         .filter(audit_events::bol_id.eq(id))
-        .filter(
-            audit_events::action
-                .eq_any([Action::BolDownloaded, Action::BolPreviewed, Action::BolsZipped].map(Action::as_str)),
-        )
+        .filter(audit_events::action.eq_any(
+            [Action::BolDownloaded, Action::BolPreviewed, Action::BolsZipped, Action::LinkFetched].map(Action::as_str),
+        ))
         .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
-        .limit(ACCESSES)
+        .limit(LOOKED_AT)
         .select(Access::as_select())
         .into_boxed();
     if let Some(companies) = reach.companies() {
         query =
             query.filter(audit_events::customer_id.eq_any(companies)).filter(audit_events::user_role.eq("customer"));
     }
-    query.load(&mut connection).await
+    let mut accesses: Vec<Access> = query.load(&mut connection).await?;
+    // Stable: of one second, and a bucket's log says no more, the newest event stays the first.
+    accesses.sort_by_key(|access| std::cmp::Reverse(access.at().timestamp()));
+    accesses.truncate(ACCESSES);
+    Ok(accesses)
 }

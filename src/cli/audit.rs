@@ -1,6 +1,7 @@
 //! `primetrade audit …`
 
 mod export;
+mod import_access_log;
 mod keys;
 mod prove;
 mod purge;
@@ -15,6 +16,9 @@ use crate::config::Config;
 pub enum Command {
     /// Events as a file, newest first: the same as the page /audit gives with the same filters
     Export(export::Wishes),
+    /// What the bucket's own access log says of links: who followed them, when, and how many bytes went out. Each GET becomes an
+    /// event, once, however often its file is read
+    ImportAccessLog(import_access_log::Arguments),
     /// Whether every event, seal and checkpoint is as it was sealed, in the database and in the storage. Exit code 1, and
     /// the first that isn't, otherwise
     Verify(verify::Arguments),
@@ -38,6 +42,7 @@ impl Command {
 pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
     match command {
         Command::Export(wishes) => export::run(config, wishes).await,
+        Command::ImportAccessLog(arguments) => import_access_log::run(config, arguments).await,
         Command::Verify(arguments) => verify::run(config, arguments).await,
         Command::Prove(arguments) => prove::run(config, arguments).await,
         Command::Purge(arguments) => purge::run(config, arguments).await,

@@ -177,6 +177,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    link_fetches (s3_request) {
+        s3_request -> Text,
+        fetched_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     login_throttles (scope, key) {
         scope -> Text,
         key -> Bytea,
@@ -384,6 +391,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     carriers,
     customers,
     documents,
+    link_fetches,
     login_throttles,
     lots,
     mails,

@@ -7,6 +7,9 @@
 //! 3. Look again, and commit, in one message: if the BOL was given to somebody else while the storage was asked, there is
 //!    neither event nor link.
 //! 4. Only now sign the link. If any of this fails, there is none.
+//!
+//! The link carries the id of the request, by which whoever hands out the bytes says which link was followed
+//! ([`crate::audit::fetched`]).
 
 use std::time::Duration;
 
@@ -108,7 +111,8 @@ impl Desk<'_> {
             return Err(LinkError::NotFound);
         }
         let file_name = name_for(asked, &found);
-        let presentation = Presentation { file_name, inline: purpose == Purpose::Preview };
+        let inline = purpose == Purpose::Preview;
+        let presentation = Presentation { file_name, inline, request: origin.request_id.clone() };
         match self.storage.link(&key, &presentation, self.clock.now(), self.life).await {
             Ok((url, life)) => {
                 let file_name = presentation.file_name;

@@ -1,7 +1,7 @@
 //! A local folder as the store, with links that we sign ourselves.
 //!
-//! A link says which object, until when, under which name and whether to show or save it, and carries an HMAC-SHA256
-//! over exactly that: changing any byte of it makes it worthless. `web::files` serves what [`LocalStore::open`] gives.
+//! A link says which object, until when, under which name, whether to show or save it and in which request it was issued,
+//! and carries an HMAC-SHA256 over exactly that: changing any byte of it makes it worthless. `web::files` serves what [`LocalStore::open`] gives.
 
 mod list;
 
@@ -42,6 +42,9 @@ pub struct LinkQuery {
     expires: i64,
     name: String,
     disposition: Disposition,
+    /// Links from before there was one have none.
+    #[serde(default)]
+    request: String,
     signature: String,
 }
 
@@ -65,8 +68,9 @@ impl Disposition {
 pub enum BadLink {
     #[error("the signature doesn't fit")]
     Altered,
+    /// One of ours all the same.
     #[error("the link has expired")]
-    Expired,
+    Expired(ObjectKey, Presentation),
 }
 
 impl LocalStore {
@@ -203,13 +207,18 @@ impl LocalStore {
 
     fn write_link(&self, key: &ObjectKey, presentation: &Presentation, expires: i64) -> Result<Url, StorageError> {
         let disposition = if presentation.inline { Disposition::Inline } else { Disposition::Attachment };
-        let mac = self.mac(key.as_str(), expires, disposition, &presentation.file_name);
+        let mac = self.mac(key.as_str(), expires, disposition, presentation);
         let mut url = Url::parse(&format!("{}/files/{key}", self.origin)).map_err(StorageError::unavailable)?;
-        url.query_pairs_mut()
+        let mut query = url.query_pairs_mut();
+        query
             .append_pair("expires", &expires.to_string())
             .append_pair("disposition", disposition.as_str())
-            .append_pair("name", &presentation.file_name)
-            .append_pair("signature", &hex::encode(mac.finalize().into_bytes()));
+            .append_pair("name", &presentation.file_name);
+        if !presentation.request.is_empty() {
+            query.append_pair("request", &presentation.request);
+        }
+        query.append_pair("signature", &hex::encode(mac.finalize().into_bytes()));
+        drop(query);
         Ok(url)
     }
 
@@ -223,17 +232,17 @@ impl LocalStore {
         now: DateTime<Utc>,
     ) -> Result<(ObjectKey, Presentation), BadLink> {
         let signature = hex::decode(&query.signature).map_err(|_| BadLink::Altered)?;
-        let mac = self.mac(path, query.expires, query.disposition, &query.name);
+        let inline = query.disposition == Disposition::Inline;
+        let presentation = Presentation { file_name: query.name.clone(), inline, request: query.request.clone() };
+        let mac = self.mac(path, query.expires, query.disposition, &presentation);
         mac.verify_slice(&signature).map_err(|_| BadLink::Altered)?;
         let key = path.parse().map_err(|_| BadLink::Altered)?;
-        let presentation =
-            Presentation { file_name: query.name.clone(), inline: query.disposition == Disposition::Inline };
         let written = self.write_link(&key, &presentation, query.expires).map_err(|_| BadLink::Altered)?;
         if written[url::Position::BeforePath..] != *asked {
             return Err(BadLink::Altered);
         }
         if now.timestamp() >= query.expires {
-            return Err(BadLink::Expired);
+            return Err(BadLink::Expired(key, presentation));
         }
         Ok((key, presentation))
     }
@@ -254,11 +263,14 @@ impl LocalStore {
     }
 
     /// Over every part, each with its length, so that no two links have the same text.
-    fn mac(&self, key: &str, expires: i64, disposition: Disposition, name: &str) -> Hmac<Sha256> {
+    fn mac(&self, key: &str, expires: i64, disposition: Disposition, presentation: &Presentation) -> Hmac<Sha256> {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.key) else {
             unreachable!("HMAC takes keys of any length")
         };
-        for part in [key, &expires.to_string(), disposition.as_str(), name] {
+        let expires = expires.to_string();
+        let request = Some(presentation.request.as_str()).filter(|request| !request.is_empty());
+        let parts = [key, &expires, disposition.as_str(), &presentation.file_name];
+        for part in parts.into_iter().chain(request) {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }

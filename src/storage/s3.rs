@@ -3,6 +3,7 @@
 mod archive;
 pub mod bucket;
 mod credentials;
+mod elsewhere;
 pub mod policy;
 
 use std::fs::File;
@@ -12,7 +13,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_s3::config::{Credentials, IdentityCache, SharedCredentialsProvider};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -45,6 +46,10 @@ const UPLOAD: Duration = Duration::from_secs(120);
 const BUFFER: usize = 128 * 1024;
 /// A restored object can be read for so many days.
 const RESTORED_DAYS: i32 = 7;
+/// The parameter of a link that names the request in which it was issued. S3 ignores those that begin with `x-`, and writes
+/// them into the bucket's access log:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html#LogFormatCustom>
+pub const LINK_REQUEST: &str = "x-request";
 /// Characters of an error.
 const MOST_TOLD: usize = 400;
 
@@ -259,16 +264,23 @@ impl S3Store {
             return Err(StorageError::Unavailable(Trouble { cause, detail: String::new() }));
         }
         let presigning = PresigningConfig::expires_in(life).map_err(StorageError::unavailable)?;
-        let request = self
+        let get = self
             .client
             .get_object()
             .bucket(&self.bucket)
             .key(key.as_str())
             .response_content_type("application/pdf")
-            .response_content_disposition(presentation.content_disposition())
-            .presigned(presigning)
-            .await
-            .map_err(unavailable)?;
+            .response_content_disposition(presentation.content_disposition());
+        let issued_in = presentation.request.clone();
+        // Before it is signed, so that nobody can change it.
+        let name_request = move |request: &mut HttpRequest| {
+            let joint = if request.uri().contains('?') { '&' } else { '?' };
+            let named = format!("{}{joint}{LINK_REQUEST}={issued_in}", request.uri());
+            if !issued_in.is_empty() && request.set_uri(named).is_err() {
+                tracing::warn!("a link could not be given its request's id");
+            }
+        };
+        let request = get.customize().mutate_request(name_request).presigned(presigning).await.map_err(unavailable)?;
         Ok((Url::parse(request.uri()).map_err(StorageError::unavailable)?, life))
     }
 }

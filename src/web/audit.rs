@@ -263,9 +263,14 @@ impl EventPage {
                 related.push((format!("{label} {value}"), filter::link(name, value)));
             }
         }
+        let detail: Option<serde_json::Value> = serde_json::from_str(&entry.detail).ok();
+        // Of a fetch: the event of the link that was followed.
+        let link = detail.as_ref().and_then(|detail| detail["link"].as_i64());
+        if let Some(link) = link.filter(|_| entry.action == Action::LinkFetched.as_str()) {
+            related.insert(0, ("The link that was followed".into(), format!("/audit/events/{link}")));
+        }
         let fields = COLUMNS.into_iter().zip(entry.cells()).filter(|(name, _)| *name != "detail");
         let fields = fields.map(|(name, cell)| (name, cell.to_string())).collect();
-        let detail: Option<serde_json::Value> = serde_json::from_str(&entry.detail).ok();
         Self {
             chrome: Chrome::new(site, Some(viewer), "/audit"),
             what: what(&entry.action),

@@ -1,15 +1,23 @@
 //! `GET /files/…`: an object of the local store, for whoever holds a link that is good. S3 does this itself.
+//!
+//! And as S3's access log does, what was sent is put on record, with the link that was followed: a link alone fetches nothing.
+
+mod sent;
 
 use actix_files::NamedFile;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::web::{Data, Path, Query, ServiceConfig, get, resource};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
+use self::sent::Sent;
+use super::request::Origin;
 use super::{Error, Site};
-use crate::storage::Storage;
+use crate::audit::fetched::{Fetch, Source};
+use crate::db::Database;
 use crate::storage::local::{BadLink, LinkQuery};
+use crate::storage::{LocalStore, ObjectKey, Presentation, Storage};
 
 pub fn routes(app: &mut ServiceConfig) {
     app.service(resource("/files/{key:.*}").route(get().to(serve)));
@@ -21,28 +29,72 @@ const POLICY: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none
 async fn serve(
     request: HttpRequest,
     site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
     key: Path<String>,
     query: Option<Query<LinkQuery>>,
 ) -> Result<HttpResponse, Error> {
     let Storage::Local(store) = &site.storage else { return Err(Error::NotFound) };
     let query = query.ok_or(Error::BadLink)?;
     let asked = request.uri().path_and_query().map_or("", |asked| asked.as_str());
-    let (key, presentation) = store.check(&key, &query, asked, site.clock.now()).map_err(|error| match error {
-        BadLink::Altered => Error::BadLink,
-        BadLink::Expired => Error::LinkExpired,
-    })?;
+    let begun = |key: &ObjectKey, link: &Presentation, size| Sent::new(&db, fetch(&site, &origin, key, link, size));
+    let (key, link) = match store.check(&key, &query, asked, site.clock.now()) {
+        Ok(good) => good,
+        // Anybody can make one up.
+        Err(BadLink::Altered) => return Err(Error::BadLink),
+        Err(BadLink::Expired(key, link)) => {
+            begun(&key, &link, None).refused(Error::LinkExpired.status_code().as_u16());
+            return Err(Error::LinkExpired);
+        }
+    };
+    match answer(&request, store, &key, &link).await {
+        Ok((response, size)) => {
+            let (status, sent) = (response.status().as_u16(), begun(&key, &link, Some(size)));
+            Ok(response.map_body(|_, body| sent.counting(status, body)))
+        }
+        Err(error) => {
+            begun(&key, &link, None).refused(error.status_code().as_u16());
+            Err(error)
+        }
+    }
+}
+
+/// And the size of the whole file.
+async fn answer(
+    request: &HttpRequest,
+    store: &LocalStore,
+    key: &ObjectKey,
+    link: &Presentation,
+) -> Result<(HttpResponse, i64), Error> {
     let file = store
-        .open(&key)
+        .open(key)
         .await?
         .ok_or_else(|| Error::FileMissing(format!("the object {key} is missing in the storage")))?;
     let file = NamedFile::from_file(file, "document.pdf").map_err(|error| Error::Internal(error.to_string()))?;
-    let mut response = file.use_last_modified(true).into_response(&request);
+    let size = file.metadata().len().cast_signed();
+    let mut response = file.use_last_modified(true).into_response(request);
     let headers = response.headers_mut();
-    let disposition = HeaderValue::from_str(&presentation.content_disposition());
+    let disposition = HeaderValue::from_str(&link.content_disposition());
     headers.insert(CONTENT_DISPOSITION, disposition.map_err(|error| Error::Internal(error.to_string()))?);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    Ok(response)
+    Ok((response, size))
+}
+
+/// What is known before anything is sent.
+fn fetch(site: &Site, Origin(origin): &Origin, key: &ObjectKey, link: &Presentation, size: Option<i64>) -> Fetch {
+    Fetch {
+        key: key.to_string(),
+        request: Some(link.request.clone()).filter(|request| !request.is_empty()),
+        signed_at: None,
+        fetched_at: site.clock.now(),
+        status: 0,
+        bytes: 0,
+        size,
+        ip: origin.ip,
+        user_agent: origin.user_agent.clone(),
+        source: Source::Local,
+    }
 }

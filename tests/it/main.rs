@@ -17,6 +17,7 @@ mod database;
 mod demo;
 mod download;
 mod export;
+mod fetched;
 mod inbox;
 mod intake;
 mod invitation;

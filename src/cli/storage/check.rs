@@ -185,7 +185,7 @@ async fn read(storage: &Storage, key: &ObjectKey) -> Result<Vec<u8>, StorageErro
 
 /// A link works without credentials, ends, and is the only way in.
 async fn links(storage: &Storage, store: &S3Store, key: &ObjectKey, bytes: &[u8], findings: &mut Findings) {
-    let presentation = Presentation { file_name: "check.pdf".into(), inline: false };
+    let presentation = Presentation { file_name: "check.pdf".into(), ..Presentation::default() };
     let link =
         async |life: u64| storage.link(key, &presentation, Clock::system().now(), Duration::from_secs(life)).await;
     match link(60).await {

@@ -10,6 +10,7 @@ use crate::bols::weight::{Pounds, Variance, grouped};
 use crate::bols::{self, Access, Bol, BolNumber, Viewed};
 use crate::db::Database;
 use crate::documents::{Document, Kind};
+use crate::storage::Storage;
 use crate::web::auth::{Readers, Visitor};
 use crate::web::page::{self, Chrome, moment};
 use crate::web::request::Origin;
@@ -39,6 +40,8 @@ pub struct BolPage {
     download_href: String,
     preview_href: String,
     history: Vec<Line>,
+    /// That a link was followed is known when the bucket's access log is imported.
+    fetched_later: bool,
 }
 
 struct Section {
@@ -72,7 +75,7 @@ struct Line {
     when: String,
     when_iso: String,
     who: String,
-    what: &'static str,
+    what: String,
     file: String,
 }
 
@@ -115,7 +118,8 @@ pub async fn page(
         Some(owner) => format!("Assigned to {owner}"),
         None => "Not assigned to a customer yet".into(),
     };
-    Ok(BolPage { is_office, owner, ..BolPage::new(chrome, site.time_zone, viewed) })
+    let fetched_later = matches!(site.storage, Storage::S3(_));
+    Ok(BolPage { is_office, owner, fetched_later, ..BolPage::new(chrome, site.time_zone, viewed) })
 }
 
 impl BolPage {
@@ -138,6 +142,7 @@ impl BolPage {
             documents: grouped_by_kind(documents, zone),
             download_href: href(""),
             preview_href: href("?inline=1"),
+            fetched_later: false,
             history: accesses.into_iter().map(|access| Line::new(access, zone)).collect(),
             number: bol.number,
             void_reason: bol.void_reason,
@@ -284,19 +289,33 @@ impl Doc {
     }
 }
 
+/// "Fetched: 184 KB", "Fetched: 60 KB of 184 KB"
+fn fetched(access: &Access) -> String {
+    let Some(fetched) = access.fetched() else { return "Fetched".into() };
+    let bytes = page::size(fetched.bytes);
+    match (fetched.status, fetched.size) {
+        (200 | 206, Some(size)) if fetched.bytes < size => format!("Fetched: {bytes} of {}", page::size(size)),
+        (200 | 206, _) => format!("Fetched: {bytes}"),
+        (304, _) => "Asked for again: not changed since".into(),
+        (403, _) => "Not fetched: the link was refused".into(),
+        (status, _) => format!("Not fetched: answer {status}"),
+    }
+}
+
 impl Line {
     fn new(access: Access, zone: Tz) -> Self {
-        let when = moment(access.occurred_at, zone);
+        let when = moment(access.at(), zone);
         let what = match (access.action.as_str(), access.outcome.as_str()) {
-            (_, "failed") => "File missing; no link issued",
-            ("BOL_PREVIEWED", _) => "Link issued for preview",
-            ("BOLS_ZIPPED", _) => "Sent in a ZIP",
-            _ => "Link issued for download",
+            ("LINK_FETCHED", _) => fetched(&access),
+            (_, "failed") => "File missing; no link issued".into(),
+            ("BOL_PREVIEWED", _) => "Link issued for preview".into(),
+            ("BOLS_ZIPPED", _) => "Sent in a ZIP".into(),
+            _ => "Link issued for download".into(),
         };
         Self {
             when: when.text,
             when_iso: when.iso,
-            who: access.user_email.unwrap_or_default(),
+            who: access.user_email.filter(|who| !who.is_empty()).unwrap_or_else(|| "Nobody known".into()),
             what,
             file: access.file_name.unwrap_or_default(),
         }

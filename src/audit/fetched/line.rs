@@ -1,0 +1,344 @@
+//! One line of an S3 server access log: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html>.
+//!
+//! Fields with spaces between them, of which the request, the referrer and the agent stand between quotation marks. What a
+//! client has sent is written as it came, quotation marks and all. So what is before the request is read from the left,
+//! the end of the agent is the last quotation mark of the line, and the numbers between the two tell where the request ends.
+//! New fields may be added at the end, and old lines have fewer.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
+use url::form_urlencoded;
+
+use super::{Fetch, Source};
+use crate::storage::{CHECKS, LINK_REQUEST};
+
+/// The only operation that hands out an object's bytes to whoever asks for it by HTTP.
+const GET: &str = "REST.GET.OBJECT";
+/// S3's own limit of a key, and more than it ever uses for its ids and codes.
+const MOST_KEY: usize = 1024;
+const MOST_WORD: usize = 64;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// An object was asked for with a link.
+    Link(Box<Fetch>),
+    /// An object was asked for, but not with a link: with credentials, or with nothing at all.
+    NoLink { requester: String, bytes: i64 },
+    /// A link of `storage check`, which is on no record.
+    Check,
+    /// Another bucket, or something else than asking for an object.
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unreadable(pub(super) &'static str);
+
+/// Reads a line, of which only those of this bucket matter.
+pub(super) fn read(line: &[u8], bucket: &str) -> Result<Line, Unreadable> {
+    let line = String::from_utf8_lossy(line);
+    let mut rest = line.trim_end_matches(['\r', '\n']);
+    let _owner = word(&mut rest)?;
+    let found_bucket = word(&mut rest)?;
+    let fetched_at = time(&mut rest)?;
+    let ip = word(&mut rest)?;
+    let requester = word(&mut rest)?;
+    let request = word(&mut rest)?;
+    let operation = word(&mut rest)?;
+    if found_bucket != bucket || operation != GET {
+        return Ok(Line::Other);
+    }
+    let key = decoded(word(&mut rest)?);
+    let (uri, numbers, rest) = request_uri(rest)?;
+    let (user_agent, rest) = agent(rest)?;
+    // Version, host id, version of the signature, cipher, and how the request was authenticated.
+    let authentication = rest.split(' ').filter(|field| !field.is_empty()).nth(4);
+    let query = Query::of(uri);
+    // Older lines don't say, and some that were refused neither.
+    let is_link = authentication == Some("QueryString") || authentication != Some("AuthHeader") && query.is_signed;
+    if !is_link {
+        return Ok(Line::NoLink { requester: requester.into(), bytes: numbers.bytes.unwrap_or_default() });
+    }
+    if key.starts_with(CHECKS) {
+        return Ok(Line::Check);
+    }
+    if !is_word(request) {
+        return Err(Unreadable("it has no request id"));
+    }
+    Ok(Line::Link(Box::new(Fetch {
+        key,
+        request: query.request,
+        signed_at: query.signed_at,
+        fetched_at,
+        status: numbers.status.ok_or(Unreadable("it has no status"))?,
+        bytes: numbers.bytes.unwrap_or_default(),
+        size: numbers.size,
+        ip: ip.parse().ok(),
+        user_agent: if user_agent == "-" { String::new() } else { user_agent.into() },
+        source: Source::Bucket { request: request.into(), error: numbers.error.map(Into::into) },
+    })))
+}
+
+/// The next field, and the rest behind it.
+fn word<'a>(rest: &mut &'a str) -> Result<&'a str, Unreadable> {
+    let (word, behind) = rest.split_once(' ').ok_or(Unreadable("it ends too early"))?;
+    *rest = behind;
+    if word.is_empty() { Err(Unreadable("a field is empty")) } else { Ok(word) }
+}
+
+/// `[06/Feb/2019:00:00:38 +0000]`
+fn time(rest: &mut &str) -> Result<DateTime<Utc>, Unreadable> {
+    const WRONG: Unreadable = Unreadable("its time can't be read");
+    let (text, behind) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")).ok_or(WRONG)?;
+    *rest = behind;
+    let at = DateTime::parse_from_str(text, "%d/%b/%Y:%H:%M:%S %z").map_err(|_| WRONG)?.to_utc();
+    // Four digits, as the database has them.
+    if (2000..10_000).contains(&at.year()) { Ok(at) } else { Err(WRONG) }
+}
+
+/// What stands between the request and the referrer.
+struct Numbers<'a> {
+    status: Option<u16>,
+    error: Option<&'a str>,
+    bytes: Option<i64>,
+    size: Option<i64>,
+}
+
+/// The first quotation mark behind which the numbers stand ends it: a request has no spaces.
+fn request_uri(rest: &str) -> Result<(&str, Numbers<'_>, &str), Unreadable> {
+    const WRONG: Unreadable = Unreadable("its request can't be read");
+    if let Some(behind) = rest.strip_prefix("- ") {
+        let (numbers, behind) = numbers(behind).ok_or(WRONG)?;
+        return Ok(("", numbers, behind));
+    }
+    let quoted = rest.strip_prefix('"').ok_or(WRONG)?;
+    let mut ends = quoted.match_indices("\" ").map(|(at, _)| at);
+    let found =
+        ends.find_map(|at| numbers(&quoted[at + 2..]).map(|(numbers, behind)| (&quoted[..at], numbers, behind)));
+    found.ok_or(WRONG)
+}
+
+/// Status, error code, bytes sent, size of the object, and two times in milliseconds.
+fn numbers(rest: &str) -> Option<(Numbers<'_>, &str)> {
+    let mut fields = rest.splitn(7, ' ');
+    let mut next = || fields.next();
+    let status = next()?;
+    let status = match status {
+        "-" => None,
+        _ => Some(status.parse().ok().filter(|status| (100..1000).contains(status))?),
+    };
+    let error = next()?;
+    let is_code = error == "-" || is_word(error);
+    let numbers = [amount(next()?)?, amount(next()?)?, amount(next()?)?, amount(next()?)?];
+    let behind = next()?;
+    let error = Some(error).filter(|error| *error != "-");
+    is_code.then_some((Numbers { status, error, bytes: numbers[0], size: numbers[1] }, behind))
+}
+
+fn amount(field: &str) -> Option<Option<i64>> {
+    if field == "-" { Some(None) } else { field.parse().ok().filter(|amount| *amount >= 0).map(Some) }
+}
+
+/// Of letters, digits and little else: an id or a code of S3's.
+fn is_word(word: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_');
+    (1..=MOST_WORD).contains(&word.len()) && word.bytes().all(plain)
+}
+
+/// Behind the referrer, which nobody needs: it may be the address of anything.
+fn agent(rest: &str) -> Result<(&str, &str), Unreadable> {
+    const WRONG: Unreadable = Unreadable("its agent can't be read");
+    let end = rest.rfind('"').ok_or(WRONG)?;
+    let (both, behind) = (&rest[..end], &rest[end + 1..]);
+    let both = both.strip_prefix("- ").map_or(both, |agent| agent);
+    let agent = match both.strip_prefix('"').ok_or(WRONG)?.split_once("\" \"") {
+        Some((_, agent)) => agent,
+        // Without a referrer before it, or cut off in the middle.
+        None if rest.starts_with("- ") => &both[1..],
+        None => return Err(WRONG),
+    };
+    Ok((agent, behind))
+}
+
+/// Keys are encoded as in an address, and that once more; ours need neither.
+fn decoded(key: &str) -> String {
+    let mut key: Cow<'_, str> = key.into();
+    for _ in 0..2 {
+        if key.contains(['%', '+']) {
+            let pair = format!("={}", key.replace('&', "%26"));
+            let decoded = form_urlencoded::parse(pair.as_bytes()).next().map(|(_, key)| key.into_owned());
+            key = decoded.unwrap_or_default().into();
+        }
+    }
+    let mut length = 0;
+    key.chars()
+        .filter(|c| !c.is_control())
+        .take_while(|c| {
+            length += c.len_utf8();
+            length <= MOST_KEY
+        })
+        .collect()
+}
+
+/// What matters of a link.
+#[derive(Default)]
+struct Query {
+    request: Option<String>,
+    signed_at: Option<DateTime<Utc>>,
+    is_signed: bool,
+}
+
+impl Query {
+    fn of(uri: &str) -> Self {
+        let uri = uri.rsplit_once(" HTTP/").map_or(uri, |(uri, _)| uri);
+        let mut query = Self::default();
+        let Some((_, pairs)) = uri.split_once('?') else { return query };
+        for (name, value) in form_urlencoded::parse(pairs.as_bytes()) {
+            match name.as_ref() {
+                LINK_REQUEST if query.request.is_none() && is_word(&value) => query.request = Some(value.into_owned()),
+                "X-Amz-Date" if query.signed_at.is_none() && value.len() == "20260101T000000Z".len() => {
+                    let at = NaiveDateTime::parse_from_str(&value, "%Y%m%dT%H%M%SZ");
+                    query.signed_at = at.ok().map(|at| at.and_utc()).filter(|at| at.year() >= 2000);
+                }
+                "X-Amz-Signature" | "Signature" => query.is_signed = true,
+                _ => {}
+            }
+        }
+        query
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUCKET: &str = "awsexamplebucket1";
+    const ID: &str = "0199f0c5a0f07e8c9a3b5d2c1e0f4a6b";
+
+    /// The ones of AWS's documentation.
+    const SAMPLES: &str = r#"79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be awsexamplebucket1 [06/Feb/2019:00:00:38 +0000] 192.0.2.3 79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be 3E57427F3EXAMPLE REST.GET.VERSIONING - "GET /awsexamplebucket1?versioning HTTP/1.1" 200 - 113 - 7 - "-" "S3Console/0.4" - s9lzHYrFp76ZVxRcpX9+5cjAnEH2ROuNkd2BHfIa6UkFVdtjf5mKR3/eTPFvsiP/XV/VLi31234= SigV2 ECDHE-RSA-AES128-GCM-SHA256 AuthHeader awsexamplebucket1.s3.us-west-1.amazonaws.com TLSV1.1
+79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be awsexamplebucket1 [06/Feb/2019:00:00:38 +0000] 192.0.2.3 79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be 891CE47D2EXAMPLE REST.GET.LOGGING_STATUS - "GET /awsexamplebucket1?logging HTTP/1.1" 200 - 242 - 11 - "-" "S3Console/0.4" - 9vKBE6vMhrNiWHZmb2L0mXOcqPGzQOI5XLnCtZNPxev+Hf+7tpT6sxDwDty4LHBUOZJG96N1234= SigV2 ECDHE-RSA-AES128-GCM-SHA256 AuthHeader awsexamplebucket1.s3.us-west-1.amazonaws.com TLSV1.1
+79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be awsexamplebucket1 [06/Feb/2019:00:00:38 +0000] 192.0.2.3 79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be A1206F460EXAMPLE REST.GET.BUCKETPOLICY - "GET /awsexamplebucket1?policy HTTP/1.1" 404 NoSuchBucketPolicy 297 - 38 - "-" "S3Console/0.4" - BNaBsXZQQDbssi6xMBdBU2sLt+Yf5kZDmeBUP35sFoKa3sLLeMC78iwEIWxs99CRUrbS4n11234= SigV2 ECDHE-RSA-AES128-GCM-SHA256 AuthHeader awsexamplebucket1.s3.us-west-1.amazonaws.com TLSV1.1
+79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be awsexamplebucket1 [06/Feb/2019:00:01:57 +0000] 192.0.2.3 79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be DD6CC733AEXAMPLE REST.PUT.OBJECT s3-dg.pdf "PUT /awsexamplebucket1/s3-dg.pdf HTTP/1.1" 200 - - 4406583 41754 28 "-" "S3Console/0.4" - 10S62Zv81kBW7BB6SX4XJ48o6kpcl6LPwEoizZQQxJd5qDSCTLX0TgS37kYUBKQW3+bPdrg1234= SigV4 ECDHE-RSA-AES128-SHA AuthHeader awsexamplebucket1.s3.us-west-1.amazonaws.com TLSV1.1"#;
+
+    fn line(request: &str, middle: &str, ends: &str) -> String {
+        format!(
+            "79a59df9 {BUCKET} [26/Nov/2026:10:20:30 +0000] 192.0.2.3 arn:aws:iam::1:user/portal 3E57427F3EXAMPLE \
+             REST.GET.OBJECT bols/2026/PRT-2026-0001.pdf \"{request}\" {middle} {ends}"
+        )
+    }
+
+    const ENDS: &str = r#""-" "curl/8.1" - hostid= SigV4 ECDHE-RSA QueryString awsexamplebucket1.s3.amazonaws.com TLSv1.3 - - us-east-2"#;
+
+    fn link(line: &str) -> Fetch {
+        match read(line.as_bytes(), BUCKET) {
+            Ok(Line::Link(fetch)) => *fetch,
+            other => panic!("{other:?}: {line}"),
+        }
+    }
+
+    fn signed() -> String {
+        format!(
+            "GET /bols/2026/PRT-2026-0001.pdf?x-id=GetObject&X-Amz-Date=20261126T101500Z&X-Amz-Expires=300&x-request={ID}\
+             &X-Amz-Signature=0123abcd HTTP/1.1"
+        )
+    }
+
+    #[test]
+    fn the_samples_of_the_documentation_are_read() {
+        for sample in SAMPLES.lines() {
+            assert_eq!(read(sample.as_bytes(), BUCKET), Ok(Line::Other));
+            // As if they were GETs of objects.
+            let get = sample.replace("REST.GET.VERSIONING -", "REST.GET.OBJECT a/b.pdf");
+            if get != sample {
+                let owner = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be".into();
+                assert_eq!(read(get.as_bytes(), BUCKET), Ok(Line::NoLink { requester: owner, bytes: 113 }));
+                assert_eq!(read(get.as_bytes(), "another"), Ok(Line::Other));
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_is_read_with_what_it_says_of_itself() {
+        let fetch = link(&line(&signed(), "200 - 182000 182000 25 12", ENDS));
+        assert_eq!(fetch.key, "bols/2026/PRT-2026-0001.pdf");
+        assert_eq!(
+            (fetch.request.as_deref(), fetch.status, fetch.bytes, fetch.size),
+            (Some(ID), 200, 182_000, Some(182_000))
+        );
+        assert_eq!(fetch.signed_at.map(|at| at.to_rfc3339()).as_deref(), Some("2026-11-26T10:15:00+00:00"));
+        assert_eq!(fetch.fetched_at.to_rfc3339(), "2026-11-26T10:20:30+00:00");
+        assert_eq!((fetch.ip, fetch.user_agent.as_str()), ("192.0.2.3".parse().ok(), "curl/8.1"));
+        assert_eq!(fetch.source, Source::Bucket { request: "3E57427F3EXAMPLE".into(), error: None });
+        let refused = link(&line(&signed(), "403 AccessDenied 243 - 5 -", ENDS));
+        assert_eq!((refused.status, refused.size), (403, None));
+        assert_eq!(
+            refused.source,
+            Source::Bucket { request: "3E57427F3EXAMPLE".into(), error: Some("AccessDenied".into()) }
+        );
+        // Lines of before 2019 end with the version.
+        let old = link(&line(&signed(), "206 - - 9 1 1", "\"-\" \"-\" -"));
+        assert_eq!((old.bytes, old.user_agent.as_str(), old.request.as_deref()), (0, "", Some(ID)));
+        let unsigned = line("GET /bols/2026/PRT-2026-0001.pdf HTTP/1.1", "200 - 7 7 1 1", "\"-\" \"-\" -");
+        assert!(matches!(read(unsigned.as_bytes(), BUCKET), Ok(Line::NoLink { bytes: 7, .. })));
+        let check = line(&signed(), "200 - 7 7 1 1", ENDS).replace(" bols/2026/", " storage-check/");
+        assert_eq!(read(check.as_bytes(), BUCKET), Ok(Line::Check));
+    }
+
+    /// What a client sends stands there as it came.
+    #[test]
+    fn hostile_agents_and_referrers_change_nothing_else() {
+        let hostile = [
+            (r#""-" "a" b" "c" 200 - 1 1 1 1""#, r#"a" b" "c" 200 - 1 1 1 1"#),
+            (r#""-" "x" - h SigV4 c AuthHeader h t""#, r#"x" - h SigV4 c AuthHeader h t"#),
+            (r#""http://x/?X-Amz-Signature=77" "agent""#, "agent"),
+            (r#"- "agent""#, "agent"),
+            (r#""-" "" "#, ""),
+            (r#""-" "\" \\" "#, r#"\" \\"#),
+        ];
+        for (sent, agent) in hostile {
+            let ends = format!("{} - host= SigV4 cipher QueryString host TLSv1.3", sent.trim_end());
+            let fetch = link(&line(&signed(), "200 - 5 9 1 1", &ends));
+            assert_eq!((fetch.user_agent.as_str(), fetch.status, fetch.bytes), (agent, 200, 5), "{sent}");
+        }
+        let uri = format!("GET /a\"b?x-request={ID}&X-Amz-Signature=1\"c HTTP/1.1");
+        assert_eq!(link(&line(&uri, "200 - 5 9 1 1", ENDS)).request.as_deref(), Some(ID));
+        let bytes = [line(&signed(), "200 - 5 9 1 1", ENDS).as_bytes(), b"\xff\0\xfe"].concat();
+        assert!(matches!(read(&bytes, BUCKET), Ok(Line::Link(_))));
+    }
+
+    #[test]
+    fn keys_are_decoded_twice() {
+        for (key, found) in [
+            ("bols/a.pdf", "bols/a.pdf"),
+            ("a%2520b", "a b"),
+            ("a%20b", "a b"),
+            ("a%0Ab%00", "ab"),
+            ("a&b%2526", "a&b&"),
+        ] {
+            assert_eq!(decoded(key), found);
+        }
+        assert_eq!(decoded(&"ä".repeat(2000)).len(), MOST_KEY);
+    }
+
+    /// Cut off anywhere, with any byte changed: an answer, never a panic.
+    #[test]
+    fn damaged_lines_are_named() {
+        let whole = line(&signed(), "200 - 5 9 1 1", ENDS);
+        for at in 0..whole.len() {
+            let _ = read(&whole.as_bytes()[..at], BUCKET);
+            for byte in [b'"', b' ', 0, 0xff, b'-', b'[', b'%', b'\\'] {
+                let mut changed = whole.clone().into_bytes();
+                changed[at] = byte;
+                let _ = read(&changed, BUCKET);
+            }
+        }
+        let error = |text: &str| read(text.as_bytes(), BUCKET).expect_err("unreadable").0;
+        assert_eq!(error("nonsense"), "it ends too early");
+        assert_eq!(error(&whole.replace("26/Nov/2026", "31/Feb/2026")), "its time can't be read");
+        assert_eq!(error(&whole.replace("3E57427F3EXAMPLE", "-")), "it has no request id");
+        assert_eq!(error(&whole[..whole.find("200 -").expect("there") + 8]), "its request can't be read");
+        assert_eq!(error(&whole[..whole.find("curl").expect("there") + 2]), "its agent can't be read");
+    }
+}

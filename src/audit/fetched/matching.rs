@@ -1,0 +1,247 @@
+//! Which link was followed.
+//!
+//! A link names the request in which it was issued, and so does its event; that the bucket took the link's signature says that
+//! nobody has changed it. Links from before they did so have a date only: whose they are is certain where one person alone
+//! was given a link to that object at about that time.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bytea, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use super::Fetch;
+
+/// Clocks may differ by so much: beyond that S3 takes no link.
+const SKEW: TimeDelta = TimeDelta::minutes(15);
+/// An event is written before its link is signed, a few seconds at the most (the storage is asked in between).
+const BEFORE_SIGNED: TimeDelta = TimeDelta::seconds(60);
+const AFTER_SIGNED: TimeDelta = TimeDelta::seconds(5);
+
+pub(super) enum Match {
+    Link {
+        link: Box<Link>,
+        by: By,
+    },
+    /// The object is known nevertheless, if a document has that key.
+    None {
+        reason: &'static str,
+        document: Option<Box<Subject>>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Request,
+    Time,
+}
+
+impl By {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Time => "time",
+        }
+    }
+}
+
+impl Match {
+    pub(super) fn is_match(&self) -> bool {
+        self.link().is_some()
+    }
+
+    pub(super) fn link(&self) -> Option<&Link> {
+        match self {
+            Self::Link { link, .. } => Some(link),
+            Self::None { .. } => None,
+        }
+    }
+
+    pub(super) fn subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Link { link, .. } => Some(&link.subject),
+            Self::None { document, .. } => document.as_deref(),
+        }
+    }
+}
+
+/// What was fetched.
+#[derive(Clone, Debug, QueryableByName)]
+pub(super) struct Subject {
+    #[diesel(sql_type = BigInt)]
+    position: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) customer_id: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) customer_code: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) bol_id: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) bol_number: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) document_id: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) document_kind: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) file_name: Option<String>,
+    #[diesel(sql_type = Nullable<Bytea>)]
+    pub(super) sha256: Option<Vec<u8>>,
+}
+
+/// The event of a link.
+#[derive(Clone, Debug, QueryableByName)]
+pub(super) struct Link {
+    #[diesel(sql_type = BigInt)]
+    pub(super) event: i64,
+    #[diesel(sql_type = Timestamptz)]
+    occurred_at: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) request_id: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(super) user_id: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) user_email: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) user_role: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) seen_as: Option<String>,
+    #[diesel(embed)]
+    pub(super) subject: Subject,
+}
+
+/// By what a link is looked for, and among the events of which time.
+struct Clue<'a> {
+    request: Option<&'a str>,
+    since: DateTime<Utc>,
+    until: DateTime<Utc>,
+}
+
+impl<'a> Clue<'a> {
+    fn of(fetch: &'a Fetch) -> Result<Self, &'static str> {
+        let (request, since, until) = match (&fetch.request, fetch.signed_at) {
+            (Some(request), _) => {
+                let begun = began(request).ok_or("the link isn't on record")?;
+                (Some(request.as_str()), begun - SKEW, begun + SKEW)
+            }
+            // Whoever has no link may write any date into one, and is refused.
+            (None, _) if matches!(fetch.status, 400 | 403) => {
+                return Err("refused, and the link doesn't say which it is");
+            }
+            (None, Some(signed)) => (None, signed - BEFORE_SIGNED, signed + AFTER_SIGNED),
+            (None, None) => return Err("the link doesn't say when it was signed"),
+        };
+        // No link is followed before it is issued.
+        Ok(Self { request, since, until: until.min(fetch.fetched_at + SKEW) })
+    }
+}
+
+/// When a request was made: its id begins with the time (UUIDv7).
+fn began(request: &str) -> Option<DateTime<Utc>> {
+    let id = Uuid::try_parse(request).ok().filter(|id| id.get_version_num() == 7)?;
+    let (seconds, nanos) = id.get_timestamp()?.to_unix();
+    DateTime::from_timestamp(seconds.try_into().ok()?, nanos)
+}
+
+pub(super) async fn find(connection: &mut AsyncPgConnection, fetches: &[Fetch]) -> QueryResult<Vec<Match>> {
+    let clues: Vec<_> = fetches.iter().map(Clue::of).collect();
+    let mut links: Vec<Vec<Link>> = (0..fetches.len()).map(|_| Vec::new()).collect();
+    for link in candidates(connection, fetches, &clues).await? {
+        if let Some(found) = usize::try_from(link.subject.position).ok().and_then(|at| links.get_mut(at)) {
+            found.push(link);
+        }
+    }
+    let chosen: Vec<_> = fetches
+        .iter()
+        .zip(&clues)
+        .zip(links)
+        .map(|((fetch, clue), links)| match clue {
+            Ok(clue) => choose(fetch, clue, links),
+            Err(reason) => Err(*reason),
+        })
+        .collect();
+    let unknown: Vec<&str> = fetches
+        .iter()
+        .zip(&chosen)
+        .filter(|(_, chosen)| chosen.is_err())
+        .map(|(fetch, _)| fetch.key.as_str())
+        .collect();
+    // In the same order as what is unknown.
+    let mut documents: Vec<Option<Box<Subject>>> = (0..unknown.len()).map(|_| None).collect();
+    for document in documents_of(connection, &unknown).await? {
+        if let Some(found) = usize::try_from(document.position).ok().and_then(|at| documents.get_mut(at)) {
+            *found = Some(Box::new(document));
+        }
+    }
+    let mut documents = documents.into_iter();
+    Ok(chosen
+        .into_iter()
+        .map(|chosen| match chosen {
+            Ok((link, by)) => Match::Link { link: Box::new(link), by },
+            Err(reason) => Match::None { reason, document: documents.next().flatten() },
+        })
+        .collect())
+}
+
+fn choose(fetch: &Fetch, clue: &Clue<'_>, mut links: Vec<Link>) -> Result<(Link, By), &'static str> {
+    let by = if clue.request.is_some() { By::Request } else { By::Time };
+    // Somebody who asks twice has two links that do the same; the one of that moment is theirs.
+    if let (By::Time, Some(signed)) = (by, fetch.signed_at) {
+        links.sort_by_key(|link| (link.occurred_at - signed).abs());
+    }
+    let mut links = links.into_iter();
+    let first = links.next().ok_or(match by {
+        By::Request => "the link isn't on record",
+        By::Time => "no link to it was issued at that time",
+    })?;
+    let is_hers = |other: Link| (other.user_id, &other.user_email) == (first.user_id, &first.user_email);
+    if by == By::Time && !links.all(is_hers) { Err("several links fit") } else { Ok((first, by)) }
+}
+
+/// One probe of an index for each fetch, in the partitions of its time.
+async fn candidates(
+    connection: &mut AsyncPgConnection,
+    fetches: &[Fetch],
+    clues: &[Result<Clue<'_>, &'static str>],
+) -> QueryResult<Vec<Link>> {
+    let asked =
+        || fetches.iter().zip(clues).enumerate().filter_map(|(at, (f, clue))| Some((at, f, clue.as_ref().ok()?)));
+    let positions: Vec<i64> = asked().map(|(at, ..)| at as i64).collect();
+    let keys: Vec<&str> = asked().map(|(_, fetch, _)| fetch.key.as_str()).collect();
+    let requests: Vec<Option<&str>> = asked().map(|(.., clue)| clue.request).collect();
+    let since: Vec<DateTime<Utc>> = asked().map(|(.., clue)| clue.since).collect();
+    let until: Vec<DateTime<Utc>> = asked().map(|(.., clue)| clue.until).collect();
+    diesel::sql_query(
+        "SELECT w.position, e.* FROM unnest($1, $2, $3, $4, $5) AS w (position, key, request, since, until) \
+         CROSS JOIN LATERAL (SELECT id AS event, occurred_at, request_id, user_id, user_email, user_role, \
+            detail->>'seen_as' AS seen_as, customer_id, customer_code, bol_id, bol_number, document_id, document_kind, file_name, sha256 \
+            FROM audit_events \
+            WHERE object_key = w.key AND occurred_at BETWEEN w.since AND w.until \
+              AND action IN ('BOL_DOWNLOADED', 'BOL_PREVIEWED') AND outcome = 'success' \
+              AND (w.request IS NULL OR request_id = w.request) \
+            ORDER BY occurred_at DESC LIMIT 100) AS e",
+    )
+    .bind::<Array<BigInt>, _>(positions)
+    .bind::<Array<Text>, _>(keys)
+    .bind::<Array<Nullable<Text>>, _>(requests)
+    .bind::<Array<Timestamptz>, _>(since)
+    .bind::<Array<Timestamptz>, _>(until)
+    .load(connection)
+    .await
+}
+
+/// As they are now.
+async fn documents_of(connection: &mut AsyncPgConnection, keys: &[&str]) -> QueryResult<Vec<Subject>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    diesel::sql_query(
+        "SELECT w.position - 1 AS position, d.customer_id, c.code AS customer_code, d.bol_id, b.number AS bol_number, \
+            d.id AS document_id, d.kind AS document_kind, d.file_name, d.sha256 \
+         FROM unnest($1) WITH ORDINALITY AS w (key, position) \
+         JOIN documents d ON d.object_key = w.key AND d.state = 'stored' \
+         LEFT JOIN bols b ON b.id = d.bol_id LEFT JOIN customers c ON c.id = d.customer_id",
+    )
+    .bind::<Array<Text>, _>(keys)
+    .load(connection)
+    .await
+}

@@ -1,0 +1,78 @@
+//! What was sent of a file, on record when it has ended, or when nobody takes any more of it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::web::Bytes;
+
+use crate::audit::fetched::{self, Fetch};
+use crate::db::Database;
+
+/// A fetch that is under way; [`Sent::end`] puts it on record.
+pub struct Sent {
+    db: Database,
+    fetch: Fetch,
+}
+
+impl Sent {
+    pub fn new(db: &Database, fetch: Fetch) -> Self {
+        Self { db: db.clone(), fetch }
+    }
+
+    /// Beside the answer: it is not held up, and doesn't fail, for want of a record of it.
+    fn end(self, status: u16, bytes: i64) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return tracing::error!(key = self.fetch.key, "the server stops; a fetch is not on record");
+        };
+        let Self { db, fetch } = self;
+        let fetch = Fetch { status, bytes, ..fetch };
+        runtime.spawn(async move {
+            let recorded = async { Ok(fetched::record(&mut *db.get().await?, std::slice::from_ref(&fetch)).await?) };
+            if let Err(error) = recorded.await {
+                let error: crate::db::DbError = error;
+                tracing::error!(%error, key = fetch.key, status, bytes, "a fetch could not be put on record");
+            }
+        });
+    }
+
+    /// Nothing was sent but a page that says why.
+    pub fn refused(self, status: u16) {
+        self.end(status, 0);
+    }
+
+    /// Counts what goes through.
+    pub fn counting(self, status: u16, body: BoxBody) -> BoxBody {
+        Counted { body, bytes: 0, sent: Some((self, status)) }.boxed()
+    }
+}
+
+struct Counted {
+    body: BoxBody,
+    bytes: i64,
+    sent: Option<(Sent, u16)>,
+}
+
+impl MessageBody for Counted {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let piece = ready!(Pin::new(&mut self.body).poll_next(context));
+        if let Some(Ok(piece)) = &piece {
+            self.bytes += piece.len() as i64;
+        }
+        Poll::Ready(piece)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some((sent, status)) = self.sent.take() {
+            sent.end(status, self.bytes);
+        }
+    }
+}

@@ -1,0 +1,515 @@
+//! A link that was issued is not yet a document that was fetched: what the bucket's access log and our own handler of local files
+//! say of that.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use primetrade::audit::fetched::import::Import;
+use primetrade::clock::Clock;
+use primetrade::storage::{LocalStore, Presentation, Storage};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{Actor, Answer, App, BUCKET, Rows, World, primetrade};
+
+const KEY: &str = "bols/2025/PRT-2025-0001.v2.pdf";
+
+/// The columns that matter of the fetches, oldest first.
+const FETCHES: &str = "SELECT outcome, coalesce(user_email, ''), coalesce(user_role, '-'), coalesce(customer_code, '-'), coalesce(bol_number, '-'), \
+    detail->>'matched', coalesce(detail->>'by', detail->>'reason'), detail->>'bytes', detail->>'status' \
+    FROM audit_events WHERE action = 'LINK_FETCHED' ORDER BY id";
+
+async fn download(actor: &Actor) -> Answer {
+    let answer = actor.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    assert_eq!(answer.status, 303, "{}", answer.text());
+    answer
+}
+
+/// A line of an access log, as S3 writes them.
+struct Entry {
+    id: String,
+    at: DateTime<Utc>,
+    bucket: &'static str,
+    key: String,
+    uri: String,
+    status: u16,
+    error: &'static str,
+    bytes: u64,
+    agent: String,
+    authentication: &'static str,
+}
+
+impl Entry {
+    /// Of a link that was followed just now.
+    fn of(id: &str, url: &str, answer: &Answer) -> Self {
+        let (_, path) = url.split_once(BUCKET).unwrap();
+        let (key, _) = path.split_once('?').unwrap();
+        Self {
+            id: id.into(),
+            at: Clock::system().now(),
+            bucket: BUCKET,
+            key: key.trim_start_matches('/').into(),
+            uri: format!("/{BUCKET}{path}"),
+            status: answer.status,
+            error: "-",
+            bytes: answer.body.len() as u64,
+            agent: "Mozilla/5.0 (X11; Linux x86_64)".into(),
+            authentication: "QueryString",
+        }
+    }
+
+    fn without_request(mut self) -> Self {
+        let start = self.uri.find("&x-request=").unwrap();
+        let end = start + 1 + self.uri[start + 1..].find('&').unwrap_or(self.uri.len() - start - 1);
+        self.uri.replace_range(start..end, "");
+        self
+    }
+
+    fn line(&self) -> String {
+        let Self { id, at, bucket, key, uri, status, error, bytes, agent, authentication } = self;
+        let time = at.format("%d/%b/%Y:%H:%M:%S +0000");
+        let sent = if *bytes == 0 { "-".to_owned() } else { bytes.to_string() };
+        format!(
+            "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be {bucket} [{time}] 203.0.113.9 \
+             arn:aws:iam::123456789012:user/portal {id} REST.GET.OBJECT {key} \"GET {uri} HTTP/1.1\" {status} {error} {sent} {bytes} 25 12 \
+             \"-\" \"{agent}\" - s9lzHYrFp76ZVxRcpX9+5cjAnEH2ROuNkd2BHfIa6UkFVdtjf5mKR3/eTPFvsiP/XV/VLi31234= SigV4 \
+             ECDHE-RSA-AES128-GCM-SHA256 {authentication} s3.us-east-2.amazonaws.com TLSv1.2 - - us-east-2\n"
+        )
+    }
+}
+
+struct Logs(tempfile::TempDir);
+
+impl Logs {
+    fn new() -> Self {
+        Self(tempfile::TempDir::with_prefix("primetrade-access-log-").unwrap())
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+}
+
+/// The program's summary, and its exit code.
+async fn import(app: &App, more: &[&str], input: &str) -> (Option<i32>, serde_json::Value, String) {
+    let arguments = [&["audit", "import-access-log", "--json"], more].concat();
+    let output = primetrade(app.environment(), &arguments, input).await;
+    let (said, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let report = serde_json::from_str::<serde_json::Value>(&said).unwrap_or_else(|_| panic!("{said}{errors}"));
+    (output.status.code(), report["report"].clone(), errors)
+}
+
+async fn counted(app: &App, path: &str) -> (u64, u64, u64, u64) {
+    let (code, report, errors) = import(app, &[path], "").await;
+    assert_eq!(code, Some(0), "{errors}");
+    let count = |name: &str| report[name].as_u64().unwrap();
+    (count("by_request"), count("by_time"), count("unmatched"), count("already"))
+}
+
+/// Written beside the answer, so it may take a moment.
+async fn fetches(app: &App, count: usize) -> Rows {
+    for _ in 0..200 {
+        let found = app.rows(FETCHES).await;
+        if found.len() >= count {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{:?}", app.rows(FETCHES).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_names_its_request_and_what_was_fetched_with_it_is_matched() {
+    let app = App::on_s3(&[]).await;
+    let acme = app.acme().await;
+    let redirect = download(&acme).await;
+    let (url, request) = (redirect.header("location").to_owned(), redirect.header("x-request-id").to_owned());
+    assert!(url.contains(&format!("x-request={request}")), "{url}");
+    let file = app.stranger().get(&url).await;
+    assert_eq!(file.status, 200, "{}", file.text());
+    // It is covered by the signature.
+    let other = url.replace(&request, &request.chars().rev().collect::<String>());
+    assert_eq!(app.stranger().get(&other).await.status, 403);
+    // Who it was, is who it was.
+    app.sql("UPDATE users SET email = 'married@acme.example', role = 'office' WHERE email = 'buyer@acme.example'")
+        .await;
+    let logs = Logs::new();
+    logs.write("2026-11-26-10-00-00-AAAA", Entry::of("3E57427F33A59F07", &url, &file).line());
+    let (code, report, errors) = import(&app, &["--dry-run", logs.path()], "").await;
+    assert_eq!((code, report["by_request"].as_u64()), (Some(0), Some(1)), "{errors}");
+    assert!(app.rows(FETCHES).await.is_empty() && app.rows("SELECT * FROM link_fetches").await.is_empty());
+    assert_eq!(counted(&app, logs.path()).await, (1, 0, 0, 0));
+    let size = file.body.len();
+    assert_eq!(
+        app.rows(FETCHES).await,
+        [format!("success|buyer@acme.example|customer|ACME|PRT-2025-0001|true|request|{size}|200")]
+    );
+    let more = app
+        .rows("SELECT request_id, host(ip), user_agent, object_key, document_kind, file_name, length(sha256), detail->>'source', detail->>'s3_request', \
+               (SELECT id::text FROM audit_events WHERE action = 'BOL_DOWNLOADED') = detail->>'link' FROM audit_events WHERE action = 'LINK_FETCHED'")
+        .await;
+    assert_eq!(
+        more,
+        [format!(
+            "{request}|203.0.113.9|Mozilla/5.0 (X11; Linux x86_64)|{KEY}|bol|PRT-2025-0001.v2.pdf|32|s3-access-log|3E57427F33A59F07|true"
+        )]
+    );
+    // The run is on record; one that changes nothing changes nothing.
+    let run = "SELECT outcome, user_email, detail->>'gets', detail->'new'->>'by_request', detail->>'bucket' FROM audit_events WHERE action = 'ACCESS_LOG_IMPORTED'";
+    assert_eq!(app.rows(run).await, [format!("success|command line|1|1|{BUCKET}")]);
+    let before = app.rows("SELECT count(*), max(id) FROM audit_events").await;
+    assert_eq!(counted(&app, logs.path()).await, (0, 0, 0, 1));
+    assert_eq!(app.rows("SELECT count(*), max(id) FROM audit_events").await, before);
+    // Both are on the page of the BOL, apart; and nothing that would open the document again is anywhere.
+    let page = app.office().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    let history = page.all("table[aria-labelledby=history] tbody tr");
+    assert!(
+        history[0].contains(&format!("Fetched: {size} bytes")) && history[0].contains("buyer@acme.example"),
+        "{history:?}"
+    );
+    assert!(history[1].contains("Link issued for download"), "{history:?}");
+    let kept =
+        app.rows("SELECT e::text FROM audit_events e UNION ALL SELECT l::text FROM link_fetches l").await.join("\n");
+    let signature = url.split("X-Amz-Signature=").nth(1).unwrap().split('&').next().unwrap();
+    assert!(
+        signature.len() == 64 && !kept.contains(signature) && !kept.contains("X-Amz") && !kept.contains("x-request")
+    );
+    // The auditor gets from one to the other.
+    let auditor = app.auditor().await;
+    let log = auditor.get("/audit?action=LINK_FETCHED").await;
+    let event = auditor.get(&log.attributes(".log tbody .lead a", "href")[0]).await;
+    let issued = app.rows("SELECT '/audit/events/' || id FROM audit_events WHERE action = 'BOL_DOWNLOADED'").await;
+    assert!(event.attributes(".lines a", "href").contains(&issued[0]), "{}", event.text());
+    app.sealed().await;
+    let verified = primetrade(app.environment(), &["audit", "verify", "--database-only"], "").await;
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
+    let app = App::on_s3(&[]).await;
+    let acme = app.acme().await;
+    let url = download(&acme).await.header("location").to_owned();
+    let file = app.stranger().get(&url).await;
+    let entry = |id: &str| Entry::of(id, &url, &file).without_request();
+    let logs = Logs::new();
+    let import = async |name: &str, entry: Entry| counted(&app, logs.write(name, entry.line()).to_str().unwrap()).await;
+    assert_eq!(import("alone", entry("A1")).await, (0, 1, 0, 0));
+    // Somebody else's date and object.
+    let other = "bols/2025/PRT-2025-0003.pdf";
+    assert_eq!(import("key", Entry { key: other.into(), ..entry("A2") }).await, (0, 0, 1, 0));
+    let mut late = entry("A3");
+    late.uri = late.uri.replace("X-Amz-Date=202", "X-Amz-Date=201");
+    assert_eq!(import("late", late).await, (0, 0, 1, 0));
+    // Whoever has no link can write any date into one.
+    assert_eq!(
+        import("refused", Entry { status: 403, error: "SignatureDoesNotMatch", ..entry("A4") }).await,
+        (0, 0, 1, 0)
+    );
+    assert_eq!(import("unknown", Entry { key: "nobody/knows.pdf".into(), ..entry("A5") }).await, (0, 0, 1, 0));
+    // The same person twice is still the same person; two persons are two.
+    download(&acme).await;
+    assert_eq!(import("again", entry("A6")).await, (0, 1, 0, 0));
+    download(&app.user(World::COLLEAGUE).await).await;
+    assert_eq!(import("several", entry("A7")).await, (0, 0, 1, 0));
+    let bytes = file.body.len();
+    assert_eq!(
+        app.rows(FETCHES).await,
+        [
+            format!("success|buyer@acme.example|customer|ACME|PRT-2025-0001|true|time|{bytes}|200"),
+            format!("success||-|RIVAL|PRT-2025-0003|false|no link to it was issued at that time|{bytes}|200"),
+            format!("success||-|ACME|PRT-2025-0001|false|no link to it was issued at that time|{bytes}|200"),
+            format!("failed||-|ACME|PRT-2025-0001|false|refused, and the link doesn't say which it is|{bytes}|403"),
+            format!("success||-|-|-|false|no link to it was issued at that time|{bytes}|200"),
+            format!("success|buyer@acme.example|customer|ACME|PRT-2025-0001|true|time|{bytes}|200"),
+            format!("success||-|ACME|PRT-2025-0001|false|several links fit|{bytes}|200"),
+        ]
+    );
+    // A link that names a request is that request's, or nobody's.
+    let mut forged = Entry::of("A8", &url, &file);
+    let request = forged.uri.split("x-request=").nth(1).unwrap()[..32].to_owned();
+    forged.uri = forged.uri.replace(&request, "0199f0c5a0f07e8c9a3b5d2c1e0f4a6b");
+    assert_eq!(import("forged", forged).await, (0, 0, 1, 0));
+    let mut nonsense = Entry::of("A9", &url, &file);
+    nonsense.uri = nonsense.uri.replace(&request, "' OR 1=1 --");
+    assert_eq!(import("nonsense", nonsense).await.2 + counted(&app, logs.path()).await.2, 1);
+    // Before it was issued nobody can have followed it.
+    let early = Entry { at: Clock::system().now() - TimeDelta::hours(2), ..Entry::of("B1", &url, &file) };
+    assert_eq!(import("early", early).await, (0, 0, 1, 0));
+    let later = Entry { at: Clock::system().now() + TimeDelta::days(6), ..Entry::of("B2", &url, &file) };
+    assert_eq!(import("later", later).await, (1, 0, 0, 0));
+    // What customers see of it is their own people's.
+    let seen = app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    let history = seen.all("table[aria-labelledby=history] tbody tr");
+    assert_eq!(history.iter().filter(|line| line.contains("Fetched")).count(), 3, "{history:?}");
+    assert!(history[0].contains("Fetched"), "the one of six days ahead: {history:?}");
+    let office = app.office().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    assert!(office.text().contains("Nobody known") && !seen.text().contains("Nobody known"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_link_of_ours_is_counted_and_what_can_not_be_read_is_named() {
+    let app = App::on_s3(&[]).await;
+    let url = download(&app.acme().await).await.header("location").to_owned();
+    let file = app.stranger().get(&url).await;
+    let entry = |id: &str| Entry::of(id, &url, &file);
+    let mut bytes = Vec::new();
+    for good in [
+        entry("C1"),
+        // The same line again.
+        entry("C1"),
+        Entry { bucket: "somebody-elses", ..entry("C2") },
+        Entry { authentication: "AuthHeader", ..entry("C3") },
+        Entry { authentication: "AuthHeader", ..entry("C4") },
+        Entry { key: "storage-check/x.pdf".into(), ..entry("C5") },
+        Entry { agent: "a\" 200 - 1 1 1 1 \"b\" \" \\\" <script>".into(), ..entry("C6") },
+        Entry { status: 206, bytes: 7, ..entry("C7") },
+    ] {
+        bytes.extend_from_slice(good.line().as_bytes());
+    }
+    let damaged = entry("C8").line();
+    bytes.extend_from_slice(damaged.replace("Mozilla", "\u{0}\u{1b}[31mMoz").as_bytes());
+    bytes.extend_from_slice(b"\xff\xfe\x00 nonsense\n\n");
+    bytes.extend_from_slice(&vec![b'x'; 1_000_000]);
+    bytes.push(b'\n');
+    bytes.extend_from_slice(entry("C9").line().trim_end().replace(KEY, "%FF%00\u{7}").as_bytes());
+    bytes.push(b'\n');
+    bytes.extend_from_slice(&damaged.as_bytes()[..damaged.find("REST").unwrap() + 60]);
+    let logs = Logs::new();
+    let path = logs.write("mixed", &bytes);
+    let (code, report, errors) = import(&app, &[path.to_str().unwrap(), "/nowhere/at/all"], "").await;
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("/nowhere/at/all") && errors.contains("3 lines could not be read"), "{errors}");
+    let count = |name: &str| report[name].as_u64().unwrap();
+    assert_eq!((count("lines"), count("gets"), count("by_request"), count("already")), (13, 6, 4, 1), "{report}");
+    assert_eq!(
+        (count("unmatched"), count("checks"), count("without_link"), count("unreadable")),
+        (1, 1, 2, 3),
+        "{report}"
+    );
+    assert_eq!(report["requesters"]["arn:aws:iam::123456789012:user/portal"]["gets"], 2);
+    let wrong: Vec<_> = report["first_unreadable"].as_array().unwrap().iter().map(|wrong| &wrong["line"]).collect();
+    assert_eq!(wrong, [10, 12, 14]);
+    let agents = app.rows("SELECT user_agent FROM audit_events WHERE action = 'LINK_FETCHED' ORDER BY id").await;
+    assert_eq!(agents[1], "a\" 200 - 1 1 1 1 \"b\" \" \\\" <script>");
+    // From standard input, and for people.
+    let input = Entry { authentication: "-", ..entry("D1") }.line();
+    let output = primetrade(app.environment(), &["audit", "import-access-log", "-"], &input).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && said.contains("1 matched by the request of the link"), "{said}");
+    // An environment without a bucket.
+    let none: Vec<_> = app
+        .environment()
+        .iter()
+        .filter(|(name, _)| !name.contains("S3") && !name.contains("BUCKET"))
+        .cloned()
+        .collect();
+    assert_eq!(primetrade(&none, &["audit", "import-access-log", "-"], "").await.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_at_once_import_each_line_once_and_a_bucket_is_read_object_by_object() {
+    let app = App::on_s3(&[]).await;
+    let url = download(&app.acme().await).await.header("location").to_owned();
+    let file = app.stranger().get(&url).await;
+    let line = |n: usize| Entry::of(&format!("E{n:05}"), &url, &file).line();
+    let logs = Logs::new();
+    logs.write("forward", (0..1200).map(line).collect::<String>());
+    let other = Logs::new();
+    other.write("backward", (0..1200).rev().map(line).collect::<String>());
+    let (first, second) = tokio::join!(counted(&app, logs.path()), counted(&app, other.path()));
+    assert_eq!((first.0 + second.0, first.3 + second.3), (1200, 1200), "{first:?} {second:?}");
+    assert_eq!(
+        app.rows(
+            "SELECT count(*), count(DISTINCT detail->>'s3_request') FROM audit_events WHERE action = 'LINK_FETCHED'"
+        )
+        .await,
+        ["1200|1200"]
+    );
+    // Another bucket, with the same credentials.
+    let bucket = app.s3.as_ref().unwrap().path_of("x").parent().unwrap().with_file_name("access-logs");
+    std::fs::create_dir_all(bucket.join("portal/2026")).unwrap();
+    for n in 0..5 {
+        let path = bucket.join(format!("portal/2026/2026-11-26-10-00-0{n}-ABCDEF"));
+        std::fs::write(path, (0..3).map(|i| line(2000 + 3 * n + i)).collect::<String>()).unwrap();
+    }
+    std::fs::write(bucket.join("another"), "nonsense\n").unwrap();
+    let (code, report, errors) = import(&app, &["s3://access-logs/portal/"], "").await;
+    assert_eq!(
+        (code, report["files"].as_u64(), report["by_request"].as_u64()),
+        (Some(0), Some(5), Some(15)),
+        "{errors}"
+    );
+    for wrong in ["s3://access-logs/nothing-here", "s3://no-such-bucket/x"] {
+        let (code, _, errors) = import(&app, &[wrong], "").await;
+        assert!(code == Some(1) && errors.contains(wrong), "{errors}");
+    }
+    assert_eq!(
+        primetrade(app.environment(), &["audit", "import-access-log", "s3://"], "").await.status.code(),
+        Some(2)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_off_is_kept_so_far_and_is_not_doubled_when_it_is_read_again() {
+    struct Breaks<'a>(&'a [u8]);
+    impl tokio::io::AsyncRead for Breaks<'_> {
+        fn poll_read(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            into: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            if self.0.is_empty() {
+                return std::task::Poll::Ready(Err(std::io::Error::other("the cable is out")));
+            }
+            let (now, later) = self.0.split_at(self.0.len().min(into.remaining()));
+            into.put_slice(now);
+            self.0 = later;
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
+    let app = App::on_s3(&[]).await;
+    let url = download(&app.acme().await).await.header("location").to_owned();
+    let file = app.stranger().get(&url).await;
+    let text: String = (0..700).map(|n| Entry::of(&format!("F{n}"), &url, &file).line()).collect();
+    let db = app.db();
+    let (actor, origin) = (primetrade::audit::Actor::COMMAND_LINE, primetrade::audit::Origin::command_line());
+    let mut import = Import::new(&db, BUCKET, false);
+    let broken = import.read("broken", Breaks(&text.as_bytes()[..text.len() - 1000])).await;
+    assert!(broken.unwrap_err().to_string().contains("the cable is out"));
+    // As if it had been killed: what waits for its transaction is lost, and what was committed stays.
+    drop(import);
+    assert_eq!(app.rows("SELECT count(*) FROM link_fetches").await, ["500"]);
+    let mut import = Import::new(&db, BUCKET, false);
+    import.read("whole", text.as_bytes()).await.unwrap();
+    let report = import.finish(actor, &origin, 0).await.unwrap();
+    assert_eq!((report.new.by_request, report.already), (200, 500));
+    assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE action = 'LINK_FETCHED'").await, ["700"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn local_files_say_themselves_what_was_fetched() {
+    let app = App::start().await;
+    let acme = app.acme().await;
+    let redirect = download(&acme).await;
+    let (url, request) = (redirect.header("location").to_owned(), redirect.header("x-request-id").to_owned());
+    assert!(url.contains(&format!("&request={request}&")), "{url}");
+    let stranger = app.stranger();
+    let file = stranger.get(&url).await;
+    let size = file.body.len();
+    let who = "buyer@acme.example|customer|ACME|PRT-2025-0001|true|request";
+    assert_eq!(fetches(&app, 1).await, [format!("success|{who}|{size}|200")]);
+    Answer::of(stranger.request(reqwest::Method::GET, &url).header("range", "bytes=0-7")).await;
+    assert_eq!(fetches(&app, 2).await[1], format!("success|{who}|8|206"));
+    let tag = file.header("etag");
+    let same = Answer::of(stranger.request(reqwest::Method::GET, &url).header("if-none-match", tag)).await;
+    assert_eq!((same.status, fetches(&app, 3).await[2].clone()), (304, format!("success|{who}|0|304")));
+    Answer::of(stranger.request(reqwest::Method::GET, &url).header("range", "bytes=9999-")).await;
+    assert_eq!(fetches(&app, 4).await[3], format!("failed|{who}|0|416"));
+    // A link that was changed is nobody's; one that has ended is still that link.
+    assert_eq!(stranger.get(&url.replace(&request, &"0".repeat(32))).await.status, 403);
+    app.clock.advance(TimeDelta::seconds(400));
+    assert_eq!(stranger.get(&url).await.status, 403);
+    assert_eq!(fetches(&app, 5).await[4..], [format!("failed|{who}|0|403")]);
+    let facts = app
+        .rows(&format!("SELECT DISTINCT request_id = '{request}', host(ip), user_agent, object_key, detail->>'source', detail->>'size', \
+               detail->>'link' = (SELECT id::text FROM audit_events WHERE action = 'BOL_DOWNLOADED') FROM audit_events WHERE action = 'LINK_FETCHED' AND outcome = 'success'"))
+        .await;
+    assert_eq!(facts, [format!("true|127.0.0.1||{KEY}|local|{size}|true")]);
+    // Gone meanwhile.
+    let again = download(&acme).await.header("location").to_owned();
+    std::fs::remove_file(app.media(KEY)).unwrap();
+    assert_eq!(stranger.get(&again).await.status, 503);
+    assert_eq!(fetches(&app, 6).await[5], format!("failed|{who}|0|503"));
+    let page = acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    let shown = page.all("table[aria-labelledby=history] tbody td:nth-child(3)");
+    assert!(
+        shown.contains(&format!("Fetched: 8 bytes of {size} bytes"))
+            && shown.contains(&"Not fetched: the link was refused".into()),
+        "{shown:?}"
+    );
+    let kept = app.rows("SELECT e::text FROM audit_events e").await.join("\n");
+    let signature = url.split("signature=").nth(1).unwrap();
+    assert!(signature.len() == 64 && !kept.contains(signature) && !kept.contains("signature="));
+}
+
+/// Links that were issued before they named a request.
+#[tokio::test(flavor = "multi_thread")]
+async fn links_from_before_work_until_they_end() {
+    let app = App::start().await;
+    let secret = app.config().secret_key.unwrap();
+    let store = Storage::Local(LocalStore::new(app.media("").as_path(), &secret, app.url.clone()));
+    let presentation = Presentation { file_name: "PRT-2025-0001.pdf".into(), ..Presentation::default() };
+    let (url, _) =
+        store.link(&KEY.parse().unwrap(), &presentation, app.clock.now(), Duration::from_secs(60)).await.unwrap();
+    assert!(!url.as_str().contains("request"));
+    assert_eq!(app.stranger().get(url.as_str()).await.status, 200);
+    assert!(fetches(&app, 1).await[0].starts_with("success||-|ACME|PRT-2025-0001|false|the link doesn't say"));
+    assert_eq!(app.stranger().get(&url.as_str().replace("&signature", "&request=&signature")).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_breaks_off_has_fewer_bytes() {
+    let app = App::start().await;
+    const SIZE: usize = 40_000_000;
+    std::fs::write(app.media(KEY), vec![b'x'; SIZE]).unwrap();
+    app.sql(&format!("UPDATE documents SET size_bytes = {SIZE} WHERE object_key = '{KEY}'")).await;
+    let acme = app.acme().await;
+    let url = download(&acme).await.header("location").to_owned();
+    let path = url.strip_prefix(&app.url).unwrap();
+    let mut socket = tokio::net::TcpStream::connect(app.url.strip_prefix("http://").unwrap()).await.unwrap();
+    socket
+        .write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nuser-agent: breaks off\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut piece = vec![0; 100_000];
+    socket.read_exact(&mut piece).await.unwrap();
+    drop(socket);
+    fetches(&app, 1).await;
+    let bytes = app.rows("SELECT detail->>'bytes', user_agent FROM audit_events WHERE action = 'LINK_FETCHED'").await;
+    let (bytes, agent) = bytes[0].split_once('|').unwrap();
+    let bytes: usize = bytes.parse().unwrap();
+    assert!((90_000..SIZE).contains(&bytes) && agent == "breaks off", "{bytes} {agent}");
+    let shown = acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    assert!(shown.text().contains("of 40.0 MB"), "{}", shown.text());
+    assert_eq!(app.stranger().get(&url).await.body.len(), SIZE);
+    assert!(fetches(&app, 2).await[1].contains(&format!("|{SIZE}|200")));
+}
+
+/// The second lock: nobody of another company reads what a fetch was, whatever they ask for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_fetched_is_within_the_reach_of_its_company_alone() {
+    let app = App::start().await;
+    for actor in [app.acme().await, app.office().await] {
+        let url = download(&actor).await.header("location").to_owned();
+        app.stranger().get(&url).await;
+    }
+    fetches(&app, 2).await;
+    let (acme, rival) = (app.world.acme, app.world.rival);
+    for (ids, seen) in [(acme.to_string(), 1), (rival.to_string(), 0), (String::new(), 0)] {
+        let events = app.rows("SELECT id, occurred_at FROM audit_events WHERE action = 'LINK_FETCHED'").await;
+        let mut found = 0;
+        for event in &events {
+            let (id, at) = event.split_once('|').unwrap();
+            let facts = app
+                .rows(&format!(
+                    "WITH scope AS MATERIALIZED (SELECT set_config('role', 'portal_customer', false), set_config('portal.customer_ids', '{ids}', false)) \
+                     SELECT coalesce(link_fetch({id}, '{at}')::text, 'nothing') FROM scope"
+                ))
+                .await;
+            found += usize::from(facts[0] != "nothing");
+        }
+        assert_eq!(found, seen, "as {ids}");
+    }
+    for (actor, seen) in [(app.acme().await, 1), (app.office().await, 2)] {
+        let page = actor.get(&format!("/bols/{}", World::ACME_BOL)).await;
+        let history = page.all("table[aria-labelledby=history] tbody tr");
+        assert_eq!(history.iter().filter(|line| line.contains("Fetched")).count(), seen, "{history:?}");
+    }
+}
