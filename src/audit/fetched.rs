@@ -92,7 +92,7 @@ impl Fetch {
                     detail["seen_as"] = code.as_str().into();
                 }
             }
-            Match::None { reason, .. } => detail["reason"] = (*reason).into(),
+            Match::Unmatched { reason, .. } => detail["reason"] = (*reason).into(),
         }
         detail
     }
@@ -117,7 +117,7 @@ impl Tally {
             match found {
                 Match::Link { by: matching::By::Request, .. } => tally.by_request += 1,
                 Match::Link { by: matching::By::Time, .. } => tally.by_time += 1,
-                Match::None { .. } => tally.unmatched += 1,
+                Match::Unmatched { .. } => tally.unmatched += 1,
             }
         }
         tally

@@ -93,7 +93,7 @@ impl<'a> Import<'a> {
     /// Reads one file to its end. Many small ones share a transaction: some of it may be kept by a later call only.
     pub async fn read(&mut self, name: &str, from: impl AsyncRead + Unpin) -> Result<(), ImportError> {
         self.report.files += 1;
-        let name: String = name.chars().take(MOST_NAME).collect();
+        let name: String = name.chars().filter(|c| !c.is_control()).take(MOST_NAME).collect();
         if self.names.len() < MOST_NAMED {
             self.names.push(name.clone());
         }

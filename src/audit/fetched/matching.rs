@@ -24,7 +24,7 @@ pub(super) enum Match {
         by: By,
     },
     /// The object is known nevertheless, if a document has that key.
-    None {
+    Unmatched {
         reason: &'static str,
         document: Option<Box<Subject>>,
     },
@@ -53,14 +53,14 @@ impl Match {
     pub(super) fn link(&self) -> Option<&Link> {
         match self {
             Self::Link { link, .. } => Some(link),
-            Self::None { .. } => None,
+            Self::Unmatched { .. } => None,
         }
     }
 
     pub(super) fn subject(&self) -> Option<&Subject> {
         match self {
             Self::Link { link, .. } => Some(&link.subject),
-            Self::None { document, .. } => document.as_deref(),
+            Self::Unmatched { document, .. } => document.as_deref(),
         }
     }
 }
@@ -177,7 +177,7 @@ pub(super) async fn find(connection: &mut AsyncPgConnection, fetches: &[Fetch]) 
         .into_iter()
         .map(|chosen| match chosen {
             Ok((link, by)) => Match::Link { link: Box::new(link), by },
-            Err(reason) => Match::None { reason, document: documents.next().flatten() },
+            Err(reason) => Match::Unmatched { reason, document: documents.next().flatten() },
         })
         .collect())
 }
@@ -193,8 +193,8 @@ fn choose(fetch: &Fetch, clue: &Clue<'_>, mut links: Vec<Link>) -> Result<(Link,
         By::Request => "the link isn't on record",
         By::Time => "no link to it was issued at that time",
     })?;
-    let is_hers = |other: Link| (other.user_id, &other.user_email) == (first.user_id, &first.user_email);
-    if by == By::Time && !links.all(is_hers) { Err("several links fit") } else { Ok((first, by)) }
+    let is_theirs = |other: Link| (other.user_id, &other.user_email) == (first.user_id, &first.user_email);
+    if by == By::Time && !links.all(is_theirs) { Err("several links fit") } else { Ok((first, by)) }
 }
 
 /// One probe of an index for each fetch, in the partitions of its time.

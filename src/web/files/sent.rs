@@ -5,9 +5,11 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use crate::audit::fetched::{self, Fetch};
-use crate::db::Database;
+use crate::db::{Database, DbResult};
 
 /// A fetch that is under way; [`Sent::end`] puts it on record.
 pub struct Sent {
@@ -20,30 +22,31 @@ impl Sent {
         Self { db: db.clone(), fetch }
     }
 
-    /// Beside the answer: it is not held up, and doesn't fail, for want of a record of it.
-    fn end(self, status: u16, bytes: i64) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return tracing::error!(key = self.fetch.key, "the server stops; a fetch is not on record");
+    /// Beside the answer, which doesn't fail for want of a record of it; what is begun is done, whoever waits for it.
+    fn end(self, status: u16, bytes: i64) -> Option<JoinHandle<()>> {
+        let Ok(runtime) = Handle::try_current() else {
+            tracing::error!(key = self.fetch.key, "the server stops; a fetch is not on record");
+            return None;
         };
         let Self { db, fetch } = self;
         let fetch = Fetch { status, bytes, ..fetch };
-        runtime.spawn(async move {
+        Some(runtime.spawn(async move {
             let recorded = async { Ok(fetched::record(&mut *db.get().await?, std::slice::from_ref(&fetch)).await?) };
-            if let Err(error) = recorded.await {
-                let error: crate::db::DbError = error;
+            let recorded: DbResult<_> = recorded.await;
+            if let Err(error) = recorded {
                 tracing::error!(%error, key = fetch.key, status, bytes, "a fetch could not be put on record");
             }
-        });
+        }))
     }
 
     /// Nothing was sent but a page that says why.
     pub fn refused(self, status: u16) {
-        self.end(status, 0);
+        drop(self.end(status, 0));
     }
 
     /// Counts what goes through.
     pub fn counting(self, status: u16, body: BoxBody) -> BoxBody {
-        Counted { body, bytes: 0, sent: Some((self, status)) }.boxed()
+        Counted { body, bytes: 0, sent: Some((self, status)), recording: None }.boxed()
     }
 }
 
@@ -51,6 +54,15 @@ struct Counted {
     body: BoxBody,
     bytes: i64,
     sent: Option<(Sent, u16)>,
+    recording: Option<JoinHandle<()>>,
+}
+
+impl Counted {
+    fn end(&mut self) {
+        if let Some((sent, status)) = self.sent.take() {
+            self.recording = sent.end(status, self.bytes);
+        }
+    }
 }
 
 impl MessageBody for Counted {
@@ -61,18 +73,27 @@ impl MessageBody for Counted {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let piece = ready!(Pin::new(&mut self.body).poll_next(context));
-        if let Some(Ok(piece)) = &piece {
-            self.bytes += piece.len() as i64;
+        if self.sent.is_some() {
+            let piece = ready!(Pin::new(&mut self.body).poll_next(context));
+            if let Some(Ok(piece)) = &piece {
+                self.bytes += piece.len() as i64;
+            }
+            if piece.is_some() {
+                return Poll::Ready(piece);
+            }
+            self.end();
         }
-        Poll::Ready(piece)
+        // Every byte is with the connection, which ends after that is on record: a server that stops waits for it.
+        if let Some(recording) = &mut self.recording {
+            let _ = ready!(Pin::new(recording).poll(context));
+            self.recording = None;
+        }
+        Poll::Ready(None)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        if let Some((sent, status)) = self.sent.take() {
-            sent.end(status, self.bytes);
-        }
+        self.end();
     }
 }
