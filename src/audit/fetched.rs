@@ -12,7 +12,7 @@ mod matching;
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
@@ -66,7 +66,7 @@ impl Fetch {
 
     fn detail(&self, found: &Match) -> serde_json::Value {
         let mut detail = json!({
-            "fetched_at": self.fetched_at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            "fetched_at": self.fetched_at.trunc_subsecs(6).to_rfc3339_opts(SecondsFormat::AutoSi, true),
             "bytes": self.bytes,
             "status": self.status,
             "matched": found.is_match(),
