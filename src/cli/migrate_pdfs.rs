@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, bar, database_url, serve, storage};
+use super::{Failure, bar, database_url, printable, serve, storage};
 use crate::clock::Clock;
 use crate::config::{Config, StorageConfig};
 use crate::db::Database;
@@ -53,7 +53,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     }
     let count = migration.bol_count().await?;
     println!("\nFound {count} BOL records in database\n");
-    let bar = bar(Some(count.unsigned_abs()), "{bar:40} {pos}/{len}  {per_sec}  {eta} left");
+    let bar = bar(Some(count.unsigned_abs()), "{bar:40} {pos}/{len}  {per_sec}  {eta} left  {msg}");
     let mut in_others = false;
     let report = |moved: Moved| {
         bar.suspend(|| {
@@ -69,9 +69,14 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         bar.inc(1);
     };
     let (of_bols, of_others) = migration.run(report).await?;
+    bar.set_message("checkpoints of the access log");
+    let of_log = migration
+        .checkpoints(|name, why| bar.suspend(|| println!("  ✗ {}: Error: {}", printable(name), printable(why))))
+        .await;
     bar.finish_and_clear();
-    summary(of_bols, of_others, arguments.dry_run);
-    let (errors, missing) = (of_bols.errors + of_others.errors, of_bols.missing + of_others.missing);
+    summary(of_bols, of_others, of_log, arguments.dry_run);
+    let errors = of_bols.errors + of_others.errors + of_log.errors;
+    let missing = of_bols.missing + of_others.missing;
     if errors + missing > 0 {
         let what = [(errors, "failed (✗, with the reason)"), (missing, "not found (✗ missing)")];
         let told: Vec<String> =
@@ -93,7 +98,7 @@ fn line(moved: &Moved) -> String {
     }
 }
 
-fn summary(of_bols: Tally, of_others: Tally, is_dry: bool) {
+fn summary(of_bols: Tally, of_others: Tally, of_log: Tally, is_dry: bool) {
     let uploaded = if is_dry { "Would upload" } else { "Successfully uploaded" };
     let row = |label: &str, count: u64| println!("{:<23}{count}", format!("{label}:"));
     println!("\n{LINE}\nMigration Summary\n{LINE}");
@@ -114,6 +119,13 @@ fn summary(of_bols: Tally, of_others: Tally, is_dry: bool) {
         row(if is_dry { "  would upload" } else { "  uploaded" }, of_others.uploaded);
         row("  skipped (exists)", of_others.skipped);
         row("  errors", of_others.errors);
+    }
+    if of_log.total > 0 {
+        println!();
+        row("Log checkpoints", of_log.total);
+        row(if is_dry { "  would upload" } else { "  uploaded" }, of_log.uploaded);
+        row("  skipped (exists)", of_log.skipped);
+        row("  errors", of_log.errors);
     }
     println!("{LINE}");
 }

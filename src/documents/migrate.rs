@@ -3,6 +3,7 @@
 //! Local files are only read. An object is put under a key that must be new, verified by its checksum, and only then gets
 //! its row, so that whatever ends the program, the next run goes on where this one stopped.
 
+mod checkpoints;
 mod source;
 mod tally;
 

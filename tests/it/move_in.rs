@@ -247,6 +247,8 @@ async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
     let filed = crate::upload::one(&office, &[("kind", "other")], "filed.pdf", &paper("filed")).await.json();
     let path = format!("/office/documents/{}/file", filed[0]["documentId"]);
     assert_eq!(office.post(&path, &[("number", "25-5"), ("kind", "invoice")]).await.status, 303);
+    app.sealed().await;
+    app.published().await;
     let s3 = S3Server::start().await;
     let mut environment: Environment = app.environment().to_vec();
     environment.extend(s3.environment().into_iter().filter(|(name, _)| *name != "USE_S3"));
@@ -254,8 +256,25 @@ async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
     // One BOL has no PDF.
     assert!(code == 1 && stderr.contains("1 not found"), "{stdout}{stderr}");
     assert_eq!((row(&stdout, "Successfully uploaded"), row(&stdout, "Other documents")), (4, 6), "{stdout}");
+    // The log is as it was sealed there too, as its checkpoints say.
+    let checkpoints = row(&stdout, "Log checkpoints");
+    assert!(checkpoints > 0 && stdout.contains(&format!("  uploaded:            {checkpoints}\n")), "{stdout}");
+    let moved = with(environment.clone(), &[("USE_S3", "True")]);
+    let (code, told, _) = run(&moved, &["audit", "verify"]).await;
+    assert!(code == 0 && told.contains(" checkpoints in the storage"), "{told}");
+    // One that isn't the bucket's is named, and left alone.
+    let one = std::fs::read_dir(app.media("audit/checkpoints")).unwrap().next().unwrap().unwrap();
+    std::fs::write(one.path(), "another").unwrap();
+    std::fs::write(app.media("audit/checkpoints/not a key.txt"), "another").unwrap();
+    let (code, again, _) = run(&environment, &["migrate-pdfs-to-s3"]).await;
+    assert!(again.contains("✗ audit/checkpoints/not a key.txt: Error: it has no key of the storage"), "{again}");
+    let other =
+        format!("✗ audit/checkpoints/{}: Error: another one is in the bucket", one.file_name().to_string_lossy());
+    assert!(code == 1 && again.contains(&other), "{again}");
+    assert_eq!(run(&moved, &["audit", "verify"]).await.0, 0);
     let (code, report, _) = run(&with(environment, &[("USE_S3", "True")]), &["storage", "reconcile", "--read"]).await;
-    assert!(code == 0 && report.contains("Objects in the storage:    10"), "{report}");
+    let others = format!("Not documents:             {checkpoints}\n");
+    assert!(code == 0 && report.contains("In both and as recorded:   10 ") && report.contains(&others), "{report}");
 }
 
 /// A database with so many BOLs, their PDFs in a folder, and a bucket.

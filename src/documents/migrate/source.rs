@@ -10,6 +10,9 @@ use cap_std::fs::Dir;
 
 use crate::storage::{Content, digest};
 
+/// Of a checkpoint, in bytes: far more than it needs.
+const MOST_NOTE: u64 = 100_000;
+
 /// Opened as a capability: whatever links lie in it, nothing outside of it is read.
 pub struct Source {
     dir: Arc<Dir>,
@@ -46,6 +49,37 @@ impl Source {
         let (dir, places, expected) = (self.dir.clone(), places.to_vec(), expected.map(<[u8]>::to_vec));
         let found = tokio::task::spawn_blocking(move || find(&dir, &places, expected.as_deref()));
         found.await.map_err(|error| error.to_string())?
+    }
+
+    /// What lies in a folder of it, in order; nothing if there is no such folder.
+    pub(super) async fn names(&self, folder: &'static str) -> Result<Vec<String>, String> {
+        let dir = self.dir.clone();
+        let names = tokio::task::spawn_blocking(move || {
+            let entries = match dir.read_dir(folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+                entries => entries?,
+            };
+            let mut names = entries
+                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+                .collect::<io::Result<Vec<String>>>()?;
+            names.sort_unstable();
+            Ok(names)
+        });
+        names.await.map_err(|error| error.to_string())?.map_err(|error: io::Error| error.to_string())
+    }
+
+    /// A small text.
+    pub(super) async fn note(&self, place: &str) -> Result<Vec<u8>, String> {
+        let (dir, place) = (self.dir.clone(), place.to_owned());
+        let read = tokio::task::spawn_blocking(move || {
+            if !dir.metadata(&place)?.is_file() {
+                return Err(io::Error::other("it isn't a file"));
+            }
+            let mut bytes = Vec::new();
+            dir.open(&place)?.take(MOST_NOTE + 1).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 > MOST_NOTE { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+        });
+        read.await.map_err(|error| error.to_string())?.map_err(|error: io::Error| error.to_string())
     }
 }
 

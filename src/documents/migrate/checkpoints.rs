@@ -1,0 +1,55 @@
+//! The checkpoints of the log move with the PDFs: `audit verify` misses those that aren't in the storage. As they lie in the
+//! folder, and not as the database has them: holding the two against each other is what they are for.
+
+use futures_util::stream::{self, StreamExt};
+use sha2::{Digest, Sha256};
+
+use super::{AT_ONCE, Fate, Migration, Tally, patiently};
+use crate::audit::seal::FOLDER;
+use crate::storage::{ObjectKey, StorageError};
+
+impl Migration<'_> {
+    /// Every one that the folder has. `failed`: what couldn't be moved, and why.
+    pub async fn checkpoints(&self, mut failed: impl FnMut(&str, &str)) -> Tally {
+        let mut tally = Tally::default();
+        let names = match self.source.names(FOLDER).await {
+            Ok(names) => names,
+            Err(error) => {
+                failed(FOLDER, &error);
+                tally.count(&Fate::Failed(error));
+                return tally;
+            }
+        };
+        let places = names.into_iter().filter(|name| name.ends_with(".txt")).map(|name| format!("{FOLDER}{name}"));
+        let mut moving = stream::iter(places)
+            .map(|place| async move {
+                let fate = self.checkpoint(&place).await.unwrap_or_else(Fate::Failed);
+                (place, fate)
+            })
+            .buffered(AT_ONCE);
+        while let Some((place, fate)) = moving.next().await {
+            if let Fate::Failed(why) = &fate {
+                failed(&place, why);
+            }
+            tally.count(&fate);
+        }
+        tally
+    }
+
+    async fn checkpoint(&self, place: &str) -> Result<Fate, String> {
+        let key: ObjectKey = place.parse().map_err(|_| "it has no key of the storage".to_owned())?;
+        let bytes = self.source.note(place).await?;
+        let (size, sha256) = (bytes.len() as u64, Sha256::digest(&bytes).into());
+        if self.dry_run {
+            let there = patiently(async || self.bucket.look(&key).await).await?;
+            return Ok(if there.is_some() { Fate::Exists } else { Fate::WouldUpload });
+        }
+        patiently(async || match self.bucket.put(&key, bytes.clone(), sha256).await {
+            Ok(()) => Ok(Fate::Uploaded),
+            Err(StorageError::Exists(_)) if self.bucket.has_same(&key, size, sha256).await? => Ok(Fate::Exists),
+            Err(StorageError::Exists(_)) => Ok(Fate::Failed("another one is in the bucket under its name".into())),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+}
