@@ -7,7 +7,7 @@ pub mod pack;
 pub mod proof;
 
 pub use self::export::download;
-pub use self::filter::{LogFilter, Problems};
+pub use self::filter::{LogFilter, Problems, timeline};
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Query};
@@ -38,6 +38,8 @@ const DAYS: u64 = 14;
 struct LogPage {
     chrome: Chrome,
     filter: LogFilter,
+    /// What it is a timeline of, if of one thing.
+    subject: String,
     problems: Problems,
     actions: Vec<Choice>,
     outcomes: Vec<Choice>,
@@ -119,7 +121,9 @@ pub async fn log(
     audit::record(&mut connection, &event.detail(json!({"filter": asked.told(), "shown": entries.len()}))).await?;
     let mut page = LogPage::new(&site, &visitor, asked, problems);
     if after.is_none() {
-        let days = Span::of(&filter, site.clock.now(), site.time_zone);
+        // Up to the newest of them: of a timeline that may be long ago.
+        let newest = entries.first().map_or(site.clock.now(), |newest| newest.occurred_at);
+        let days = Span::of(&filter, newest, site.time_zone);
         let counted = search::by_day(&mut connection, &days.filter(&filter, site.time_zone), site.time_zone).await?;
         page.span = format!("{} to {}", days.first.format("%b %-d"), days.last.format("%b %-d, %Y"));
         (page.chart, page.days) = days.chart(&counted);
@@ -157,9 +161,10 @@ struct Span {
 }
 
 impl Span {
-    fn of(filter: &Filter, now: DateTime<Utc>, zone: Tz) -> Self {
+    fn of(filter: &Filter, newest: DateTime<Utc>, zone: Tz) -> Self {
         let day = |at: DateTime<Utc>| at.with_timezone(&zone).date_naive();
-        let last = filter.until.map_or(day(now), |until| day(until - chrono::TimeDelta::microseconds(1)).min(day(now)));
+        let last =
+            filter.until.map_or(day(newest), |until| day(until - chrono::TimeDelta::microseconds(1)).min(day(newest)));
         let first = last - Days::new(DAYS - 1);
         Self { first: filter.from.map_or(first, |from| day(from).max(first)).min(last), last }
     }
@@ -214,13 +219,13 @@ impl LogRow {
             action: entry.action,
             outcome: outcome.map_or("", Outcome::label),
             is_success: outcome == Some(Outcome::Success),
-            who_href: filter::link("user", &who),
+            who_href: timeline("user", &who),
             who,
             role: entry.user_role.unwrap_or_default(),
-            number_href: filter::link("number", &number),
+            number_href: timeline("number", &number),
             number,
             document: entry.file_name.or(entry.document_kind).unwrap_or_default(),
-            customer_href: filter::link("customer", &customer),
+            customer_href: timeline("customer", &customer),
             customer,
             ip: entry.ip.map(|ip| ip.addr().to_string()).unwrap_or_default(),
         }
@@ -238,6 +243,7 @@ impl LogPage {
             outcomes: choices("All", outcomes, &filter.outcome),
             is_filtered: filter.is_filtered(),
             exports: export::links(&filter),
+            subject: filter.subject(),
             within: filter.within(),
             first_href: if filter.after.is_empty() { String::new() } else { filter.first() },
             next_href: String::new(),
@@ -260,7 +266,7 @@ impl EventPage {
             ("Everything about customer", "customer", &entry.customer_code),
         ] {
             if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
-                related.push((format!("{label} {value}"), filter::link(name, value)));
+                related.push((format!("{label} {value}"), timeline(name, value)));
             }
         }
         let detail: Option<serde_json::Value> = serde_json::from_str(&entry.detail).ok();

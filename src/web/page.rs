@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc::Receiver;
 
-use super::Site;
+use super::{Site, audit};
 use crate::accounts::{Role, Viewer};
 
 /// The frame of a page: `base.html`.
@@ -75,6 +75,11 @@ impl Chrome {
             nav: nav.into_iter().map(|(label, href)| NavItem { label, href, current: href == here }).collect(),
             ..Self::default()
         }
+    }
+
+    /// Where everything stands that is on record of one user, customer or BOL; `None`: this visitor doesn't read the log.
+    pub fn timeline(&self, of: &str, value: &str) -> Option<String> {
+        self.nav.iter().any(|item| item.href == "/audit").then(|| audit::timeline(of, value))
     }
 
     pub fn notice(mut self, notice: &'static str) -> Self {

@@ -190,3 +190,49 @@ async fn the_log_is_for_auditors_and_read_page_by_page() {
         assert!(page.status == 200 && !page.text().contains("<script>"), "{hostile}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeline_has_everything_of_one_bol_user_or_customer() {
+    let app = App::start().await;
+    let acme = app.acme().await;
+    acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
+    acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    app.sql(
+        "INSERT INTO audit_events (occurred_at, action, outcome, user_email, customer_code, bol_number) \
+         VALUES ('2026-02-03 12:00Z', 'BOL_VIEWED', 'success', 'long.ago+1@acme.example', 'OLD', 'PRT-2019-0001')",
+    )
+    .await;
+    let auditor = app.auditor().await;
+    // From the list, which doesn't lead an auditor to the paper.
+    let list = auditor.get("/bols").await;
+    let links = list.attributes("a.number", "href");
+    assert!(links.contains(&"/audit?number=PRT-2025-0001".to_owned()), "{links:?}");
+    let of_bol = auditor.get("/audit?number=prt-2025-0001").await;
+    assert_eq!(of_bol.one("h1"), "Timeline of BOL PRT-2025-0001");
+    assert!(of_bol.text().contains("BOL_VIEWED") && of_bol.attributes(".crumb a", "href") == ["/audit"]);
+    // Its chart ends where it does, and not today.
+    let of_user = auditor.get("/audit?user=Long.Ago%2B1%40acme.example").await;
+    assert_eq!(of_user.one("h1"), "Timeline of long.ago+1@acme.example");
+    assert_eq!(of_user.one("#days"), "Events by day, Jan 21 to Feb 3, 2026");
+    assert_eq!(auditor.get("/audit?customer=old&from=2026-01-01").await.one("h1"), "Timeline of customer OLD");
+    for several in
+        ["", "?customer=ACME&user=x@y.example", "?customer=ACME&action=BOL_VIEWED", "?q=x&number=PRT-2025-0001"]
+    {
+        assert_eq!(auditor.get(&format!("/audit{several}")).await.one("h1"), "Access log", "{several}");
+    }
+    // And from where an administrator is; the office doesn't read the log.
+    let (admin, office) = (app.user(World::ADMIN).await, app.office().await);
+    for (path, timeline) in
+        [("/bols/PRT-2025-0001", "/audit?number=PRT-2025-0001"), ("/office/customers/ACME", "/audit?customer=ACME")]
+    {
+        let href = format!("href=\"{timeline}\"");
+        assert!(
+            admin.get(path).await.text().contains(&href) && !office.get(path).await.text().contains("/audit"),
+            "{path}"
+        );
+    }
+    let id = app.rows("SELECT id FROM users WHERE email = 'buyer@acme.example'").await[0].clone();
+    assert!(
+        admin.get(&format!("/office/users/{id}")).await.text().contains("href=\"/audit?user=buyer%40acme.example\"")
+    );
+}

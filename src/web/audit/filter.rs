@@ -48,8 +48,8 @@ impl Problems {
     }
 }
 
-/// The log, narrowed to one thing.
-pub fn link(name: &str, value: &str) -> String {
+/// The log, narrowed to one thing: a `user`, a `customer`, or the `number` of a BOL.
+pub fn timeline(name: &str, value: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair(name, value);
     format!("/audit?{}", query.finish())
@@ -87,6 +87,20 @@ impl LogFilter {
 
     pub fn is_filtered(&self) -> bool {
         self.fields().iter().any(|(_, value)| !value.trim().is_empty())
+    }
+
+    /// One user, BOL or customer, whatever the dates, and nothing else: then it is a timeline of that.
+    pub fn subject(&self) -> String {
+        let is_empty = |text: &str| text.trim().is_empty();
+        if ![&self.q, &self.action, &self.outcome].into_iter().all(|text| is_empty(text)) {
+            return String::new();
+        }
+        match [&self.user, &self.number, &self.customer].map(|text| text.trim()) {
+            [user, "", ""] => user.to_lowercase(),
+            ["", number, ""] if !number.is_empty() => format!("BOL {}", number.to_uppercase()),
+            ["", "", customer] if !customer.is_empty() => format!("customer {}", customer.to_uppercase()),
+            _ => String::new(),
+        }
     }
 
     /// For the log: what was asked for.

@@ -12,6 +12,7 @@ use crate::bols::weight::{Pounds, grouped};
 use crate::db::Database;
 use crate::documents::Kind;
 use crate::documents::bundle;
+use crate::web::audit::timeline;
 use crate::web::auth::{Listers, Visitor};
 use crate::web::forms::{BolFilter, Choice, FilterErrors, choices, kinds, statuses};
 use crate::web::page::{self, Chrome};
@@ -167,7 +168,8 @@ impl BolRow {
         let has = |kind: Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
         let weight = Pounds(row.net_lb);
         Self {
-            href: if may_open { format!("/bols/{}", row.number) } else { String::new() },
+            // An auditor reads what happened to it, and not the paper.
+            href: if may_open { format!("/bols/{}", row.number) } else { timeline("number", &row.number) },
             download_href: format!("/bols/{}/download", row.number),
             date: page::date(row.bol_date),
             date_iso: row.bol_date.to_string(),
