@@ -9,10 +9,17 @@ import csv
 import hashlib
 import io
 import json
+import re
 import sys
 import zipfile
 
 from check_proof import InvalidSignature, open_note, sha256
+
+
+ALWAYS = {"verify.md", "check_pack.py", "check_proof.py", "pack.json", "checkpoint.txt", "checkpoints.jsonl", "events.jsonl",
+          "tree.txt", "bols.csv", "SHA256SUMS"}
+# Of names that lead nowhere else, wherever they are unpacked.
+PDF = re.compile(r"pdfs(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+", re.ASCII)
 
 
 def opened(note, keys):
@@ -28,7 +35,13 @@ def opened(note, keys):
 
 
 def check_sums(pack):
-    """That every file of the pack is what SHA256SUMS says, and that there is no other."""
+    """That there is every file of a pack and no other, and that each is what SHA256SUMS says."""
+    names = pack.namelist()
+    others = set(names) - ALWAYS
+    if not ALWAYS <= set(names) or not all(PDF.fullmatch(name) for name in others):
+        raise ValueError("it hasn't the files of a pack")
+    if len({name.casefold() for name in names}) != len(names) or any(entry.external_attr >> 28 == 0xA for entry in pack.infolist()):
+        raise ValueError("two of its files would be one when they are unpacked, or one is a link")
     sums = dict(reversed(line.split("  ", 1)) for line in pack.read("SHA256SUMS").decode().splitlines())
     if sorted(pack.namelist()) != sorted([*sums, "SHA256SUMS"]):
         raise ValueError("its files aren't those of SHA256SUMS")
@@ -61,7 +74,7 @@ def check_tree(pack, size, root):
     whole = parts.pop()[1]
     while parts:
         whole = sha256(b"\x01", parts.pop()[1], whole)
-    if (at, whole) != (size, root):
+    if (at, whole) != (size, root) or not count:
         raise ValueError("the events aren't in the tree of the checkpoint")
     return count
 
@@ -79,17 +92,23 @@ def check_checkpoints(pack, keys):
 
 
 def check_pdfs(pack, sums):
-    """That each PDF has the SHA-256 that was on record when it was stored. Gives how many there are."""
-    if "pdfs/index.csv" not in sums:
-        return 0
-    recorded = {line["document_id"]: line["sha256"] for line in rows(pack, "bols.csv")}
-    count = 0
-    for line in rows(pack, "pdfs/index.csv"):
-        if line["file"]:
-            count += 1
-            if sums[line["file"]] != recorded[line["document_id"]]:
-                raise ValueError(f"{line['file']} isn't what was stored")
-    return count
+    """That each PDF has the SHA-256 that events about it have, which have been proved by now. Gives how many there are, and how
+    many of them no event here names."""
+    pdfs = {name for name in sums if name.startswith("pdfs/") and name != "pdfs/index.csv"}
+    if not pdfs and "pdfs/index.csv" not in sums:
+        return 0, 0
+    files = {int(line["document_id"]): line["file"] for line in rows(pack, "pdfs/index.csv") if line["file"]}
+    if sorted(files.values()) != sorted(pdfs):
+        raise ValueError("the PDFs aren't those of pdfs/index.csv")
+    named = set()
+    with pack.open("events.jsonl") as events:
+        for event in map(json.loads, events):
+            name = files.get(event["document_id"])
+            if name and event["sha256"]:
+                named.add(name)
+                if event["sha256"] != sums[name]:
+                    raise ValueError(f"{name} isn't what event {event['id']} is about")
+    return len(pdfs), len(pdfs - named)
 
 
 def rows(pack, name):
@@ -103,9 +122,11 @@ def main(path, *keys):
         size, root, stated = opened(pack.read("checkpoint.txt").decode(), keys)
         events = check_tree(pack, size, root)
         others = check_checkpoints(pack, keys)
-        pdfs = check_pdfs(pack, sums)
+        pdfs, unnamed = check_pdfs(pack, sums)
     print(f"{events} events are in the tree of {size} that was sealed at {stated['sealed_at']}")
-    print(f"{others} checkpoints are signed; {pdfs} PDFs are what was stored")
+    print(f"{others} other checkpoints are signed")
+    if pdfs:
+        print(f"{pdfs - unnamed} PDFs are what these events are about; of {unnamed} no event here says what they are")
 
 
 if __name__ == "__main__":
@@ -113,5 +134,5 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     try:
         main(*sys.argv[1:])
-    except (InvalidSignature, ValueError, KeyError, IndexError, OSError, EOFError, zipfile.BadZipFile, csv.Error) as error:
+    except Exception as error:  # Whatever is wrong with it, it isn't proved.
         sys.exit(f"NOT PROVED: {error or 'a signature is wrong'}")

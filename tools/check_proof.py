@@ -38,7 +38,7 @@ def root_of(root, index, size, proof):
         while is_right and not at & 1 and at:
             at, last = at >> 1, last >> 1
         at, last = at >> 1, last >> 1
-    return root if last == 0 and index < size else None
+    return root if last == 0 and 0 <= index < size else None
 
 
 def main(file, key):

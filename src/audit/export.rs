@@ -84,7 +84,7 @@ impl Export {
     /// On record, and then its bytes, as they are read; an error among them ends it. The task ends when its end is on record.
     pub async fn begin(self, db: Database, turns: &Turns) -> Result<(Bytes, JoinHandle<()>), ExportError> {
         let Self { filter, format, told, by, origin } = self;
-        let taking = Taking::begin(db.clone(), turns, format.as_str(), told, (by, origin)).await?;
+        let taking = Taking::begin(db.clone(), turns.take()?, format.as_str(), told, (by, origin)).await?;
         let (to, bytes) = mpsc::channel(4);
         let (parts, to_be_written) = mpsc::channel(4);
         let outlet = Outlet::new(to.clone());

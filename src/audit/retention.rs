@@ -1,8 +1,9 @@
 //! How long events are kept, if not for ever (`AUDIT_RETENTION_YEARS`).
 //!
 //! Whole sealed batches go, whose newest event is older than the beginning of the month that many years ago. Which ones is on
-//! record (`AUDIT_PURGED`) before the first of them goes, and sealed like everything else. Their leaf hashes and checkpoints
-//! stay, so that the tree stays what it was and proofs that were given before still hold.
+//! record (`AUDIT_PURGED`), and that record sealed, before the first of them goes; what such a record says is said again when
+//! it goes itself. Their leaf hashes and checkpoints stay, so that the tree stays what it was and proofs that were given
+//! before still hold. What a record says is never enough to remove anything: checkpoints that are signed have to agree.
 
 mod purged;
 mod remove;
@@ -19,10 +20,10 @@ use futures_util::TryStreamExt;
 use serde_json::json;
 use tokio::time::sleep;
 
-pub use purged::{Purge, Purged};
+pub use purged::{Purge, Purged, Told};
 pub use remove::Removed;
 
-use super::seal::{Checkpoint, NoteError};
+use super::seal::{Checkpoint, Horizon, NoteError, SealError, seal_once};
 use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::clock::Clock;
 use crate::config::SealKeys;
@@ -35,6 +36,10 @@ const PURGING: i64 = 0x7072_696d_6507;
 const EVERY: Duration = Duration::from_secs(6 * 3600);
 /// After its start: there is more urgent work then.
 const FIRST: Duration = Duration::from_secs(60);
+
+/// For a record to be sealed.
+const TRIES: usize = 60;
+const PAUSE: Duration = Duration::from_millis(500);
 
 pub struct Retention<'a> {
     pub db: &'a Database,
@@ -63,6 +68,11 @@ impl Plan {
 pub enum PurgeError {
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The record is there, and what it speaks of too.
+    #[error("what is to be purged is on record, and goes as soon as that is sealed: run it again later")]
+    Unsealed,
+    #[error("nothing is purged, because what says so can't be sealed: {0}")]
+    Seal(#[from] SealError),
     /// What can't be relied on isn't purged by.
     #[error(
         "nothing is purged, because checkpoint {size} isn't as it should be ({error}): run primetrade audit verify"
@@ -98,7 +108,9 @@ impl Retention<'_> {
     /// What would go now, beside what has gone.
     pub async fn plan(&self, connection: &mut AsyncPgConnection) -> Result<Plan, PurgeError> {
         let purged = Purged::read(connection).await?;
-        let before = cutoff(self.now, self.years);
+        // Whichever clock is behind: a record counts by the database's.
+        let now = self.now.min(Horizon::of(connection).await?.at);
+        let before = cutoff(now, self.years);
         let mut plan = Plan { before, positions: Vec::new(), batches: 0 };
         let older = sql::<Bool>("substring(note FROM '\"newest\":\"([^\"]+)\"') COLLATE \"C\" < ");
         let mut batches = pin!(
@@ -145,7 +157,7 @@ impl Retention<'_> {
 
     async fn purge_alone(&self, actor: Actor<'_>, origin: &Origin) -> Result<(Plan, Removed), PurgeError> {
         let apart = self.db.apart();
-        let (plan, purged) = apart
+        let plan = apart
             .transaction(async |connection: &mut AsyncPgConnection| {
                 connection.batch_execute("SET LOCAL statement_timeout = 0").await?;
                 let plan = match self.plan(connection).await {
@@ -155,15 +167,35 @@ impl Retention<'_> {
                 };
                 if plan.batches > 0 {
                     let Plan { before, positions, .. } = &plan;
-                    let detail =
-                        json!({"before": before, "years": self.years, "positions": positions, "events": plan.events()});
+                    // Records that go with them.
+                    let restated = Purged::read(connection).await?.told_within(positions);
+                    let detail = json!({
+                        "before": before, "years": self.years, "positions": positions, "events": plan.events(),
+                        "restated": restated,
+                    });
                     let event = Event::new(Action::AuditPurged, Outcome::Success, actor, origin).detail(detail);
                     record(connection, &event).await?;
                 }
-                Ok(Ok((plan, Purged::read(connection).await?)))
+                Ok(Ok(plan))
             })
             .await??;
-        Ok((plan, remove::remove(&apart, &purged).await?))
+        let purged = self.sealed(&apart, &plan).await?;
+        let removed = remove::remove(&apart, &purged, (plan.before, self.keys)).await?;
+        Ok((plan, removed))
+    }
+
+    /// What is on record, once that of this plan is sealed.
+    async fn sealed(&self, db: &Database, plan: &Plan) -> Result<Purged, PurgeError> {
+        for _ in 0..TRIES {
+            let purged = Purged::read(&mut *db.get().await?).await?;
+            if plan.positions.iter().all(|(from, _)| purged.has(*from)) {
+                return Ok(purged);
+            }
+            // A server does it by itself, if one runs.
+            seal_once(db, self.keys).await?;
+            sleep(PAUSE).await;
+        }
+        Err(PurgeError::Unsealed)
     }
 }
 

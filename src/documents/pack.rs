@@ -70,6 +70,7 @@ impl From<diesel::result::Error> for PackError {
 impl Pack {
     /// On record, and then its bytes, as they are read; an error among them ends it.
     pub async fn begin(self, turns: &Turns) -> Result<Bytes, PackError> {
+        let turn = turns.take()?;
         let mut moment = self.courier.db.moment().await?;
         let held = moment.held();
         let extent = search::extent(held, &self.filter).await?.ok_or(PackError::Nothing)?;
@@ -82,7 +83,7 @@ impl Pack {
         }
         let (by, origin) = (self.courier.viewer.actor().into(), self.courier.origin.clone());
         let asked = json!({"filter": self.told, "pdfs": self.with_pdfs});
-        let taking = Taking::begin(self.courier.db.clone(), turns, "pack", asked, (by, origin)).await?;
+        let taking = Taking::begin(self.courier.db.clone(), turn, "pack", asked, (by, origin)).await?;
         let (to, bytes) = mpsc::channel(4);
         let (pieces, to_be_packed) = mpsc::channel(4);
         let outlet = Outlet::new(to.clone());

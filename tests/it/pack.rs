@@ -203,17 +203,23 @@ async fn whatever_is_changed_in_a_pack_is_noticed() {
             Box::new(|files| line(files, "checkpoints.jsonl", &|all| all[0] = all[0].replace("202", "201"))),
         ),
         ("checkpoints in another order", Box::new(|files| line(files, "checkpoints.jsonl", &|all| all.reverse()))),
-        ("a file more", Box::new(|files| drop(files.insert("SHA256SUMS ".into(), Vec::new())))),
+        ("a file more", Box::new(|files| drop(files.insert("./events.jsonl".into(), b"{}\n".to_vec())))),
+        ("a file that would be another", Box::new(|files| drop(files.insert("EVENTS.jsonl".into(), Vec::new())))),
+        ("a file elsewhere", Box::new(|files| drop(files.insert("pdfs/../../x".into(), Vec::new())))),
+        ("a PDF of no index", Box::new(|files| drop(files.insert("pdfs/bols/2025/X.pdf".into(), Vec::new())))),
+        (
+            "no events",
+            Box::new(|files| {
+                line(files, "tree.txt", &|all| all.retain(|line| line != "leaf"));
+                files.insert("events.jsonl".into(), Vec::new());
+            }),
+        ),
     ];
     for (what, change) in &changes {
         let mut changed = files.clone();
         change(&mut changed);
         let (is_proved, told) = check(&packed(&changed), &[&key]).await;
-        if *what == "a file more" {
-            assert!(is_proved, "it is in the sums, and proves nothing: {told}");
-        } else {
-            assert!(!is_proved && told.starts_with("NOT PROVED: "), "{what}: {told}");
-        }
+        assert!(!is_proved && told.starts_with("NOT PROVED: "), "{what}: {told}");
     }
     // Damaged on the way; cut off; under another key.
     let at = pack.body.len() / 2;
@@ -246,27 +252,38 @@ async fn pdfs_are_for_administrators_and_each_is_on_record() {
         assert_eq!(pack.status, 200);
         let (is_proved, told) = check(&pack.body, &[&key]).await;
         assert!(is_proved, "{told}");
-        let files = unpacked(&pack);
+        let files: Files = unpacked(&pack);
         let pdfs: Vec<&String> = files.keys().filter(|name| name.starts_with("pdfs/bols/")).collect();
-        assert!(!pdfs.is_empty() && told.contains(&format!("; {} PDFs are what was stored", pdfs.len())), "{told}");
+        assert!(!pdfs.is_empty() && told.contains(" PDFs are what these events are about; of "), "{told}");
         let recorded = app.rows("SELECT 'pdfs/' || object_key FROM audit_events WHERE action = 'BOLS_ZIPPED' AND outcome = 'success' AND user_role = 'admin' ORDER BY 1").await;
         assert_eq!(recorded, pdfs.iter().map(|name| name.as_str()).collect::<Vec<_>>());
         for name in &pdfs {
             assert!(lines(&files, "pdfs/index.csv").iter().any(|line| line.contains(&sum_of(&files[*name]))), "{name}");
         }
+        // One that was exchanged, with everything beside it that nobody has signed.
+        let mut forged = files.clone();
+        let (name, sum) =
+            ("pdfs/bols/2025/PRT-2025-0001.v2.pdf", sum_of(&files["pdfs/bols/2025/PRT-2025-0001.v2.pdf"]));
+        forged.insert(name.into(), b"%PDF-1.4\n% forged\n%%EOF\n".to_vec());
+        for index in ["bols.csv", "pdfs/index.csv"] {
+            let text = lines(&files, index).join("\n").replace(&sum, &sum_of(&forged[name])) + "\n";
+            forged.insert(index.into(), text.into_bytes());
+        }
+        let (is_proved, told) = check(&packed(&forged), &[&key]).await;
+        assert!(!is_proved && told.contains("PRT-2025-0001.v2.pdf isn't what event "), "{told}");
         if on_s3 {
             continue;
         }
         // One isn't what was stored, another one is missing.
-        std::fs::write(app.media("bols/2025/PRT-2025-0001.pdf"), b"%PDF-1.4\n% another\n%%EOF\n").unwrap();
-        std::fs::remove_file(app.media("bols/2025/PRT-2025-0001.v2.pdf")).unwrap();
+        std::fs::write(app.media("bols/2025/PRT-2025-0001.v2.pdf"), b"%PDF-1.4\n% another\n%%EOF\n").unwrap();
+        std::fs::remove_file(app.media("bols/2025/PRT-2025-0001.pdf")).unwrap();
         let pack = admin.get("/audit/pack?number=PRT-2025-0001&pdfs=1").await;
         let files = unpacked(&pack);
         let index = lines(&files, "pdfs/index.csv");
         assert!(index.iter().any(|line| line.ends_with("its SHA-256 is not that on record")), "{index:?}");
         assert!(index.iter().any(|line| line.ends_with(",,,,the file is missing in the storage")), "{index:?}");
         let (is_proved, told) = check(&pack.body, &[&key]).await;
-        assert!(!is_proved && told.contains("isn't what was stored"), "{told}");
+        assert!(!is_proved && told.contains("isn't what event "), "{told}");
     }
 }
 

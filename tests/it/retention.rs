@@ -166,7 +166,75 @@ async fn nothing_is_hidden_by_calling_it_a_purge() {
         assert!(told[0].contains("are said to be purged, and it has some that are newer than "), "{told:?}");
         owner.batch_execute("DELETE FROM audit_events WHERE action = 'AUDIT_PURGED'").await.unwrap();
     }
+    // Nor what is old, event by event, or by a record that isn't sealed or isn't the portal's.
+    let old = app.rows("SELECT position FROM kept WHERE id = 50").await[0].clone();
+    let forged = |from: &str, by: &str| {
+        format!(
+            "INSERT INTO audit_events (action, outcome, user_email, user_role, detail) VALUES ('AUDIT_PURGED', 'success', 'portal', {by}, \
+             '{{\"before\": \"2025-01-01T00:00:00Z\", \"positions\": [[{from}, {old}]], \"x\": 1e400}}'); \
+             UPDATE audit_events SET detail = jsonb_set(detail, '{{positions,0,1}}', to_jsonb({old} + 1)) WHERE action = 'AUDIT_PURGED'"
+        )
+    };
+    owner.batch_execute("DELETE FROM audit_events WHERE id = 50").await.unwrap();
+    for (by, is_sealed) in [("NULL", true), ("NULL", false), ("'customer'", true)] {
+        owner.batch_execute(&forged(&old, by)).await.unwrap();
+        if is_sealed {
+            app.sealed().await;
+        }
+        let told = verify(&app).await.differences.join("; ");
+        assert!(told.contains("are said to be purged in part") || told.contains("event 50 is missing"), "{told}");
+        owner.batch_execute("DELETE FROM audit_events WHERE action = 'AUDIT_PURGED'").await.unwrap();
+    }
     // A purge without its record: everything is missing.
     let told = verify(&app).await.differences;
     assert!(told.iter().any(|one| one.ends_with(&missing)), "{told:?}");
+}
+
+/// What is on record as purged is only removed where signed checkpoints agree.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_alone_removes_nothing() {
+    let app = with_years().await;
+    app.sql(
+        "INSERT INTO audit_events (action, outcome, user_email, detail) VALUES \
+         ('AUDIT_PURGED', 'success', 'portal', '{\"before\": \"2099-01-01T00:00:00Z\", \"positions\": [[0, 9000000000000000000], [5, 3]]}')",
+    )
+    .await;
+    app.sealed().await;
+    let (code, _, told) = purge(&app, "5", &["--yes"]).await;
+    assert_eq!(code, 0, "{told}");
+    // Those of 2019, as five years want it.
+    assert_eq!(app.rows(OLD).await, ["503"]);
+    let within = "BEGIN; SET LOCAL ROLE portal_customer; SET LOCAL portal.user_id = '1'; SET LOCAL portal.customer_ids = '1'; \
+        INSERT INTO audit_events (action, outcome, user_id, user_role, customer_id) VALUES ('ACTION', 'success', 1, 'customer', 1)";
+    let mut customer = db::connect(&app.database).await.unwrap();
+    customer.batch_execute(&within.replace("'ACTION'", "'BOL_VIEWED'")).await.unwrap();
+    customer.batch_execute("ROLLBACK").await.unwrap();
+    let refused = customer.batch_execute(&within.replace("'ACTION'", "'AUDIT_PURGED'")).await;
+    assert!(refused.unwrap_err().to_string().contains("row-level security"));
+}
+
+/// A record that goes itself is said again by the one that takes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_purged_long_ago_stays_on_record() {
+    let app = App::start().await;
+    batch(&app, "2019-05", 100).await;
+    let first = app.rows("SELECT position FROM audit_leaves JOIN audit_events ON id = event_id WHERE occurred_at < '2020-01-01' ORDER BY 1 LIMIT 1").await;
+    let first: u64 = first[0].parse().unwrap();
+    // As a purge of 2022 left it.
+    app.sql(&format!(
+        "GRANT ALL ON audit_events TO CURRENT_USER; ALTER TABLE audit_events DISABLE TRIGGER USER; \
+         DELETE FROM audit_events WHERE occurred_at < '2020-01-01'; \
+         INSERT INTO audit_events (occurred_at, action, outcome, user_email, detail) VALUES ('2022-03-01Z', 'AUDIT_PURGED', 'success', 'portal', \
+            '{{\"before\": \"2020-03-01T00:00:00Z\", \"positions\": [[{first}, {}]]}}')",
+        first + 100
+    ))
+    .await;
+    app.sealed().await;
+    batch(&app, "2022-04", 50).await;
+    let before = verify(&app).await;
+    assert!(before.is_fine() && before.purged == 100, "{before:?}");
+    assert_eq!(purge(&app, "2", &["--yes"]).await.0, 0);
+    assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE occurred_at < '2023-01-01'").await, ["0"]);
+    let after = verify(&app).await;
+    assert!(after.is_fine() && after.purged == 151, "{after:?}");
 }

@@ -26,6 +26,15 @@ impl Default for Turns {
     }
 }
 
+/// One of them. To be had first of all: what it is for costs something.
+pub struct Turn(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
+
+impl Turns {
+    pub fn take(&self) -> Result<Turn, ExportError> {
+        self.0.clone().try_acquire_owned().map(Turn).map_err(|_| ExportError::Busy)
+    }
+}
+
 /// An [`Actor`] that outlives the request.
 pub struct Exporter {
     user_id: Option<i64>,
@@ -70,19 +79,18 @@ pub struct Taking {
     told: Value,
     by: Exporter,
     origin: Origin,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 impl Taking {
     /// `told`: what was asked for, as it was typed.
     pub async fn begin(
         db: Database,
-        turns: &Turns,
+        turn: Turn,
         format: &'static str,
         told: Value,
         (by, origin): (Exporter, Origin),
     ) -> Result<Self, ExportError> {
-        let turn = turns.0.clone().try_acquire_owned().map_err(|_| ExportError::Busy)?;
         let taking = Self { db, id: Uuid::now_v7().to_string(), format, told, by, origin, _turn: turn };
         taking.record(Action::AuditExportBegun, Outcome::Success, taking.detail(), None).await?;
         Ok(taking)
@@ -106,6 +114,7 @@ impl Taking {
             fed = feed => fed,
             // What the database still sends goes nowhere: its connection is closed, not read to the end.
             () = pieces.closed() => Err("nobody reads any more".into()),
+            () = to.closed() => Err("nobody reads any more".into()),
         };
         drop(pieces);
         let (rows, rest) = match writing.await {

@@ -1,54 +1,87 @@
 //! What purging has put on record: positions of the tree whose events are gone, and rightly so if none was newer.
+//!
+//! A record counts if it is sealed and the portal's own: a row that somebody puts beside it excuses nothing.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Timestamptz;
+use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::cutoff;
 use crate::audit::{Action, Outcome};
-use crate::db::schema::audit_events;
+use crate::clock::Clock;
+use crate::db::schema::{audit_events, audit_leaves};
 
+/// Positions, from and up to, of which every event is older than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Purge {
     pub from: u64,
     pub to: u64,
-    /// Every event of it is older than this.
     pub before: DateTime<Utc>,
+    /// Where the record of it is in the tree.
+    pub record: u64,
 }
 
-/// In the order of the tree.
+/// The same, as a record has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub before: DateTime<Utc>,
+    pub positions: Vec<(u64, u64)>,
+}
+
+#[derive(Deserialize)]
+struct Detail {
+    #[serde(flatten)]
+    purged: Told,
+    /// What records said that are purged themselves.
+    #[serde(default)]
+    restated: Vec<Told>,
+}
+
+/// In the order of the tree; none overlaps another.
 #[derive(Clone, Debug, Default)]
 pub struct Purged(Vec<Purge>);
 
 impl Purged {
     pub async fn read(connection: &mut AsyncPgConnection) -> QueryResult<Self> {
-        #[derive(Deserialize)]
-        struct Detail {
-            before: DateTime<Utc>,
-            positions: Vec<(u64, u64)>,
-        }
-        let told: Vec<(DateTime<Utc>, serde_json::Value)> = audit_events::table
+        // As text: what isn't as it should be is passed over, and stops nothing.
+        let records: Vec<(DateTime<Utc>, String, i64)> = audit_events::table
+            .inner_join(audit_leaves::table.on(audit_leaves::event_id.eq(audit_events::id)))
             .filter(audit_events::action.eq(Action::AuditPurged.as_str()))
             .filter(audit_events::outcome.eq(Outcome::Success.as_str()))
-            .select((sql::<Timestamptz>("least(occurred_at, statement_timestamp())"), audit_events::detail))
+            .filter(audit_events::user_id.is_null().and(audit_events::user_role.is_null()))
+            .select((audit_events::occurred_at, sql::<Text>("detail::text"), audit_leaves::position))
             .load(connection)
             .await?;
+        let now = Clock::system().now();
         let mut purges = Vec::new();
-        for (at, detail) in told {
-            let Ok(Detail { before, positions }) = serde_json::from_value(detail) else { continue };
-            // Nobody hides what is less than a year old by calling it a purge.
-            let before = before.min(cutoff(at, 1));
-            purges.extend(positions.into_iter().map(|(from, to)| Purge { from, to, before }));
+        for (at, detail, position) in records {
+            let Ok(Detail { purged, restated }) = serde_json::from_str(&detail) else { continue };
+            for Told { before, positions } in restated.into_iter().chain([purged]) {
+                // Nobody hides what is less than a year old by calling it a purge.
+                let (before, record) = (before.min(cutoff(at.min(now), 1)), position.cast_unsigned());
+                purges.extend(positions.into_iter().map(|(from, to)| Purge { from, to, before, record }));
+            }
         }
-        purges.sort_unstable_by_key(|purge| (purge.from, purge.to));
-        Ok(Self(purges))
+        Ok(Self::of(purges))
+    }
+
+    fn of(mut purges: Vec<Purge>) -> Self {
+        purges.sort_unstable_by_key(|purge| (purge.from, purge.to, purge.record));
+        let mut apart: Vec<Purge> = Vec::with_capacity(purges.len());
+        for mut purge in purges {
+            purge.from = purge.from.max(apart.last().map_or(0, |last| last.to));
+            if purge.from < purge.to && i64::try_from(purge.to).is_ok() {
+                apart.push(purge);
+            }
+        }
+        Self(apart)
     }
 
     pub fn has(&self, position: u64) -> bool {
-        self.overlapping(position, position + 1).next().is_some()
+        self.overlapping(position, position.saturating_add(1)).next().is_some()
     }
 
     /// Those that have something between these positions; `to` isn't one of them.
@@ -57,13 +90,15 @@ impl Purged {
         self.0[first..].iter().take_while(move |purge| purge.from < to)
     }
 
-    /// Everything before this position is gone.
-    pub fn up_to(&self) -> u64 {
-        self.0.iter().fold(0, |end, purge| if purge.from <= end { end.max(purge.to) } else { end })
+    /// All of it is on record.
+    pub fn is_whole(&self, from: u64, to: u64) -> bool {
+        let end = self.overlapping(from, to).fold(from, |end, purge| if purge.from <= end { purge.to } else { end });
+        end >= to
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Everything before this position is gone.
+    pub fn up_to(&self) -> u64 {
+        self.0.iter().fold(0, |end, purge| if purge.from <= end { purge.to } else { end })
     }
 
     /// The newest of it was older than this.
@@ -71,10 +106,21 @@ impl Purged {
         self.0.iter().map(|purge| purge.before).max()
     }
 
-    /// As Postgres writes an `int8multirange`.
-    pub fn positions(&self) -> String {
-        let ranges = self.0.iter().map(|Purge { from, to, .. }| format!("[{from},{to})"));
-        format!("{{{}}}", ranges.collect::<Vec<_>>().join(","))
+    /// What is said by records that are among these positions.
+    pub fn told_within(&self, positions: &[(u64, u64)]) -> Vec<Told> {
+        let is_within = |at: u64| positions.iter().any(|(from, to)| (*from..*to).contains(&at));
+        let mut told: Vec<Told> = Vec::new();
+        for Purge { from, to, before, .. } in self.0.iter().filter(|purge| is_within(purge.record)) {
+            match told.last_mut() {
+                Some(last) if last.before == *before => last.positions.push((*from, *to)),
+                _ => told.push(Told { before: *before, positions: vec![(*from, *to)] }),
+            }
+        }
+        told
+    }
+
+    pub fn positions(&self) -> Vec<(u64, u64)> {
+        self.0.iter().map(|purge| (purge.from, purge.to)).collect()
     }
 }
 
@@ -82,15 +128,26 @@ impl Purged {
 mod tests {
     use super::*;
 
+    fn purge(from: u64, to: u64) -> Purge {
+        Purge { from, to, before: DateTime::UNIX_EPOCH, record: from }
+    }
+
     #[test]
     fn positions_are_found_among_those_that_were_purged() {
-        let purge = |from, to| Purge { from, to, before: DateTime::UNIX_EPOCH };
-        let purged = Purged(vec![purge(0, 10), purge(10, 15), purge(20, 30)]);
+        let purged = Purged::of(vec![purge(20, 30), purge(0, 10), purge(10, 15)]);
         let has: Vec<u64> = (0..32).filter(|position| purged.has(*position)).collect();
         assert_eq!(has, (0..15).chain(20..30).collect::<Vec<_>>());
-        assert_eq!((purged.up_to(), Purged(vec![purge(3, 5)]).up_to(), Purged::default().up_to()), (15, 0, 0));
+        assert_eq!((purged.up_to(), Purged::of(vec![purge(3, 5)]).up_to(), Purged::default().up_to()), (15, 0, 0));
         assert_eq!(purged.overlapping(9, 20).count(), 2);
         assert_eq!(purged.overlapping(15, 20).count(), 0);
-        assert_eq!(purged.positions(), "{[0,10),[10,15),[20,30)}");
+        assert_eq!(purged.told_within(&[(5, 20)])[0].positions, [(10, 15)]);
+    }
+
+    #[test]
+    fn whatever_records_say_ranges_are_apart_and_in_order() {
+        let all = [(0, 100), (5, 10), (0, 100), (90, 120), (7, 3), (5, 5), (0, u64::MAX), (130, 140)];
+        let purged = Purged::of(all.map(|(from, to)| purge(from, to)).to_vec());
+        assert_eq!(purged.positions(), [(0, 100), (100, 120), (130, 140)]);
+        assert!((0..120).all(|at| purged.has(at)) && !purged.has(120) && !purged.has(u64::MAX));
     }
 }

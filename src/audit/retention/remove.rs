@@ -1,26 +1,33 @@
 //! Removes what is on record as purged: whole months at once where nothing else is in them, row by row elsewhere.
 //!
-//! No writer waits for it: a month is dropped only if its lock is to be had at once, and where rows are deleted nobody writes any
-//! more. Each step is a transaction of its own; an interrupted purge goes on where it was.
+//! A record is not enough: only whole batches go whose checkpoints are signed and say that they are as old as the record and the
+//! retention want it. Nobody waits for long: a month goes only if its locks are to be had within a moment. Each step is a
+//! transaction of its own; an interrupted purge goes on where it was.
+
+use std::pin::pin;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures_util::TryStreamExt;
 use serde::Serialize;
 
-use super::Purged;
-use crate::db::{Database, DbResult};
+use super::{PurgeError, Purged};
+use crate::audit::seal::{Checkpoint, NoteError};
+use crate::config::SealKeys;
+use crate::db::schema::audit_checkpoints;
+use crate::db::{Database, DbError, DbResult};
 
-/// Rows that are deleted at once.
-const BATCH: usize = 20_000;
+/// Rows that are deleted at once: whoever writes among them waits so long.
+const BATCH: usize = 5_000;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Removed {
     pub events: u64,
     /// Months that went as a whole.
     pub months: u64,
-    /// Those that somebody was reading; they go the next time.
+    /// Those that did not, because somebody was reading the log; they go the next time.
     pub waiting: Vec<String>,
 }
 
@@ -38,30 +45,90 @@ struct Share {
     purged: i64,
     #[diesel(sql_type = Bool)]
     has_others: bool,
+    /// Of those that are purged, in the tree.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    first: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    last: Option<i64>,
 }
 
-pub(super) async fn remove(db: &Database, purged: &Purged) -> DbResult<Removed> {
+/// What is older than `before`.
+pub(super) async fn remove(
+    db: &Database,
+    purged: &Purged,
+    (before, keys): (DateTime<Utc>, &SealKeys),
+) -> Result<Removed, PurgeError> {
     let mut removed = Removed::default();
-    let Some(before) = purged.before() else { return Ok(removed) };
-    let gone = Gone { before, positions: purged.positions() };
+    let said = Gone { before, positions: range(&purged.positions()) };
     for Partition { name, is_month } in partitions(db).await? {
-        let Share { purged, has_others } = gone.share(db, &name).await?;
+        let Share { first: Some(first), last: Some(last), .. } = said.share(db, &name).await? else { continue };
+        let agreed = agreed(db, purged, (before, keys), (first, last)).await?;
+        let gone = Gone { before, positions: range(&agreed) };
+        let Share { purged, has_others, .. } = gone.share(db, &name).await?;
         if purged > 0 && is_month && !has_others {
-            match drop_month(db, &name).await {
-                Ok(()) => {
+            match gone.drop_month(db, &name).await {
+                Ok(true) => {
                     removed.months += 1;
                     removed.events += purged.unsigned_abs();
                 }
-                Err(error) => {
-                    tracing::info!(%error, name, "a month of the log is in use; it goes the next time");
-                    removed.waiting.push(name);
-                }
+                Ok(false) => removed.waiting.push(name),
+                Err(error) if is_locked(&error) => removed.waiting.push(name),
+                Err(error) => return Err(error.into()),
             }
         } else if purged > 0 {
             removed.events += gone.delete(db, &name).await?;
         }
     }
     Ok(removed)
+}
+
+/// As Postgres writes an `int8multirange`.
+fn range(positions: &[(u64, u64)]) -> String {
+    let ranges = positions.iter().map(|(from, to)| format!("[{from},{to})"));
+    format!("{{{}}}", ranges.collect::<Vec<_>>().join(","))
+}
+
+fn is_locked(error: &DbError) -> bool {
+    matches!(error, DbError::Query(error) if error.to_string().contains("lock timeout"))
+}
+
+/// Between these positions, batches that are on record as a whole and whose signed checkpoints agree.
+async fn agreed(
+    db: &Database,
+    purged: &Purged,
+    (before, keys): (DateTime<Utc>, &SealKeys),
+    (first, last): (i64, i64),
+) -> Result<Vec<(u64, u64)>, PurgeError> {
+    let mut connection = db.get().await?;
+    let mut batches = pin!(
+        audit_checkpoints::table
+            .filter(audit_checkpoints::size.gt(first))
+            .order(audit_checkpoints::size)
+            .select((audit_checkpoints::size, audit_checkpoints::note))
+            .load_stream::<(i64, String)>(&mut connection)
+            .await?
+    );
+    let mut agreed: Vec<(u64, u64)> = Vec::new();
+    while let Some((size, note)) = batches.try_next().await? {
+        let checkpoint = Checkpoint::open(&note, keys).map_err(|error| PurgeError::Checkpoint { size, error })?;
+        let (from, to) = (checkpoint.stated.previous, checkpoint.size);
+        if to.cast_signed() != size {
+            return Err(PurgeError::Checkpoint { size, error: NoteError::Malformed });
+        }
+        let is_older = |than| checkpoint.stated.newest.is_some_and(|newest| newest < than);
+        let is_on_record =
+            purged.is_whole(from, to) && purged.overlapping(from, to).all(|purge| is_older(purge.before));
+        if is_on_record && is_older(before) {
+            match agreed.last_mut() {
+                Some((_, end)) if *end == from => *end = to,
+                _ => agreed.push((from, to)),
+            }
+        }
+        if size > last {
+            break;
+        }
+    }
+    Ok(agreed)
 }
 
 /// Of the log, by their names as SQL wants them.
@@ -73,14 +140,6 @@ async fn partitions(db: &Database) -> DbResult<Vec<Partition>> {
     Ok(partitions.load(&mut *db.get().await?).await?)
 }
 
-async fn drop_month(db: &Database, name: &str) -> DbResult<()> {
-    db.transaction(async |connection: &mut AsyncPgConnection| {
-        // Whoever reads or writes the log would queue behind us if we had to wait for the lock.
-        connection.batch_execute(&format!("SET LOCAL lock_timeout = '300ms'; DROP TABLE {name}")).await
-    })
-    .await
-}
-
 /// What may go.
 struct Gone {
     before: DateTime<Utc>,
@@ -89,20 +148,42 @@ struct Gone {
 
 impl Gone {
     async fn share(&self, db: &Database, name: &str) -> DbResult<Share> {
-        // Only where something is old at all: an index knows.
-        let share = format!(
-            "WITH old AS (SELECT EXISTS (SELECT 1 FROM {name} WHERE occurred_at < $1) AS there), \
-             gone AS (SELECT count(*) AS count FROM {name} e JOIN audit_leaves l ON l.event_id = e.id \
-                 WHERE (SELECT there FROM old) AND e.occurred_at < $1 AND l.position <@ $2::int8multirange) \
-             SELECT count AS purged, count > 0 AND (SELECT count(*) FROM {name}) > count AS has_others FROM gone"
-        );
         db.transaction(async |connection: &mut AsyncPgConnection| {
             connection.batch_execute("SET LOCAL statement_timeout = 0").await?;
-            diesel::sql_query(&share)
-                .bind::<Timestamptz, _>(self.before)
-                .bind::<Text, _>(&self.positions)
-                .get_result(connection)
-                .await
+            self.share_now(connection, name).await
+        })
+        .await
+    }
+
+    async fn share_now(&self, connection: &mut AsyncPgConnection, name: &str) -> QueryResult<Share> {
+        // Only where something is old at all: an index knows.
+        diesel::sql_query(format!(
+            "WITH old AS (SELECT EXISTS (SELECT 1 FROM {name} WHERE occurred_at < $1) AS there), \
+             gone AS (SELECT count(*) AS count, min(l.position) AS first, max(l.position) AS last \
+                 FROM {name} e JOIN audit_leaves l ON l.event_id = e.id \
+                 WHERE (SELECT there FROM old) AND e.occurred_at < $1 AND l.position <@ $2::int8multirange) \
+             SELECT count AS purged, first, last, count > 0 AND (SELECT count(*) FROM {name}) > count AS has_others FROM gone"
+        ))
+        .bind::<Timestamptz, _>(self.before)
+        .bind::<Text, _>(&self.positions)
+        .get_result(connection)
+        .await
+    }
+
+    /// `false`: something else is in it by now.
+    async fn drop_month(&self, db: &Database, name: &str) -> DbResult<bool> {
+        db.transaction(async |connection: &mut AsyncPgConnection| {
+            // Nobody writes into such a month any more; whoever does it by hand waits while it is looked through again. Whoever
+            // reads or writes the log anywhere else would queue behind us if we had to wait for the last lock.
+            let lock = format!(
+                "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '100ms'; \
+                 LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"
+            );
+            connection.batch_execute(&lock).await?;
+            if self.share_now(connection, name).await?.has_others {
+                return Ok(false);
+            }
+            connection.batch_execute(&format!("DROP TABLE {name}")).await.map(|()| true)
         })
         .await
     }

@@ -45,6 +45,8 @@ pub enum Difference {
     CheckpointOrder { size: u64, said: u64 },
     #[error("events of checkpoint {size} are said to be purged, and it has some that are newer than {before}")]
     PurgedTooEarly { size: u64, before: DateTime<Utc> },
+    #[error("events of checkpoint {size} are said to be purged in part, which purging never does")]
+    PurgedInPart { size: u64 },
     #[error("{0} is missing in the storage")]
     ObjectMissing(ObjectKey),
     #[error("{0} in the storage is not checkpoint {1} of the database")]

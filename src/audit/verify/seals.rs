@@ -175,6 +175,10 @@ impl Walk {
         let early = self.expected.purged.overlapping(from, to).find(|purge| is_newer(purge.before));
         if let Some(before) = early.map(|purge| purge.before) {
             self.differ(Difference::PurgedTooEarly { size: to, before });
+        } else if self.expected.purged.overlapping(from, to).next().is_some()
+            && !self.expected.purged.is_whole(from, to)
+        {
+            self.differ(Difference::PurgedInPart { size: to });
         }
     }
 }

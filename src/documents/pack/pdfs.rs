@@ -9,6 +9,8 @@ use crate::audit::Asked;
 use crate::documents::courier::{Brought, Courier};
 use crate::storage::ObjectKey;
 
+const INDEX: &str = "index.csv";
+
 pub(super) async fn write(courier: &Courier, wanted: Vec<Wanted>, to: &Sender<Piece>) -> Result<(), String> {
     let mut lines = csv::Writer::from_writer(Vec::new());
     lines.write_record(["document_id", "file", "bytes", "sha256", "problem"]).map_err(told)?;
@@ -18,8 +20,8 @@ pub(super) async fn write(courier: &Courier, wanted: Vec<Wanted>, to: &Sender<Pi
         let name = format!("pdfs/{key}");
         // What isn't one could lead out of the folder that the pack is unpacked to.
         let brought = match key.parse::<ObjectKey>() {
-            Ok(_) => courier.bring(Asked::Document(id)).await?,
-            Err(_) => Some(Brought::Problem("it has no key to name a file by")),
+            Ok(_) if key != INDEX => courier.bring(Asked::Document(id)).await?,
+            _ => Some(Brought::Problem("it has no key to name a file by")),
         };
         let id = id.to_string();
         match brought {
@@ -37,7 +39,7 @@ pub(super) async fn write(courier: &Courier, wanted: Vec<Wanted>, to: &Sender<Pi
             None => lines.write_record([&id, "", "", "", "it has been removed since"]).map_err(told)?,
         }
     }
-    let mut member = Member::begin(to, "pdfs/index.csv").await?;
+    let mut member = Member::begin(to, &format!("pdfs/{INDEX}")).await?;
     member.write(&lines.into_inner().map_err(told)?).await?;
     member.end().await
 }
