@@ -63,6 +63,8 @@ pub struct Site {
     pub spool: Spool,
     pub exports: Turns,
     pub seals: SealKeys,
+    /// Years that events of the log are kept; `None`: for ever.
+    pub retention: Option<u16>,
     pub examiner: Examiner,
     pub clamd: Option<ClamdAddress>,
 }
@@ -139,6 +141,7 @@ impl Running {
             spool,
             exports: Turns::default(),
             seals,
+            retention: config.audit_retention,
             examiner: Examiner::new(program, config.bol_prefix.clone()),
             clamd: config.clamd,
             public_url,

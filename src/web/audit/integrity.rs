@@ -33,6 +33,8 @@ struct IntegrityPage {
     sealed: String,
     sealed_at: String,
     waiting: String,
+    /// How long events are kept.
+    kept: String,
     root: String,
     published: String,
     published_at: String,
@@ -143,6 +145,11 @@ impl IntegrityPage {
             sealed: grouped(tail.edge.size().cast_signed()),
             sealed_at: when(tail.sealed_at),
             waiting: format!("{}{}", grouped(waiting), if waiting == MOST_WAITING { " or more" } else { "" }),
+            kept: match site.retention {
+                None => "for ever".into(),
+                Some(1) => "1 year, and then whole months go".into(),
+                Some(years) => format!("{years} years, and then whole months go"),
+            },
             root: if tail.edge.size() == 0 { String::new() } else { hex::encode(tail.edge.root()) },
             published: overview.published.map(|(size, _)| grouped(size)).unwrap_or_default(),
             published_at: when(overview.published.and_then(|(_, at)| at)),
