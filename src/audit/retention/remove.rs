@@ -22,6 +22,8 @@ use crate::db::{Database, DbError, DbResult};
 /// Rows that are deleted at once: whoever writes among them waits so long.
 const BATCH: usize = 5_000;
 
+const PATIENT: &str = "SET LOCAL statement_timeout = 0";
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Removed {
     pub events: u64,
@@ -61,10 +63,13 @@ pub(super) async fn remove(
     let mut removed = Removed::default();
     let said = Gone { before, positions: range(&purged.positions()) };
     for Partition { name, is_month } in partitions(db).await? {
-        let Share { first: Some(first), last: Some(last), .. } = said.share(db, &name).await? else { continue };
+        let share = said.share(db, &name).await?;
+        let (Some(first), Some(last)) = (share.first, share.last) else { continue };
         let agreed = agreed(db, purged, (before, keys), (first, last)).await?;
         let gone = Gone { before, positions: range(&agreed) };
-        let Share { purged, has_others, .. } = gone.share(db, &name).await?;
+        let is_agreed =
+            matches!(agreed[..], [(from, to)] if from <= first.cast_unsigned() && last.cast_unsigned() < to);
+        let Share { purged, has_others, .. } = if is_agreed { share } else { gone.share(db, &name).await? };
         if purged > 0 && is_month && !has_others {
             match gone.drop_month(db, &name).await {
                 Ok(true) => {
@@ -149,18 +154,19 @@ struct Gone {
 impl Gone {
     async fn share(&self, db: &Database, name: &str) -> DbResult<Share> {
         db.transaction(async |connection: &mut AsyncPgConnection| {
-            connection.batch_execute("SET LOCAL statement_timeout = 0").await?;
+            connection.batch_execute(PATIENT).await?;
             self.share_now(connection, name).await
         })
         .await
     }
 
     async fn share_now(&self, connection: &mut AsyncPgConnection, name: &str) -> QueryResult<Share> {
-        // Only where something is old at all: an index knows.
+        // Only where something is old at all: an index knows. Of leaves, however many, only those of its ids are read.
         diesel::sql_query(format!(
             "WITH old AS (SELECT EXISTS (SELECT 1 FROM {name} WHERE occurred_at < $1) AS there), \
              gone AS (SELECT count(*) AS count, min(l.position) AS first, max(l.position) AS last \
                  FROM {name} e JOIN audit_leaves l ON l.event_id = e.id \
+                 AND l.event_id BETWEEN (SELECT min(id) FROM {name}) AND (SELECT max(id) FROM {name}) \
                  WHERE (SELECT there FROM old) AND e.occurred_at < $1 AND l.position <@ $2::int8multirange) \
              SELECT count AS purged, first, last, count > 0 AND (SELECT count(*) FROM {name}) > count AS has_others FROM gone"
         ))
@@ -175,10 +181,8 @@ impl Gone {
         db.transaction(async |connection: &mut AsyncPgConnection| {
             // Nobody writes into such a month any more; whoever does it by hand waits while it is looked through again. Whoever
             // reads or writes the log anywhere else would queue behind us if we had to wait for the last lock.
-            let lock = format!(
-                "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '100ms'; \
-                 LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"
-            );
+            let lock =
+                format!("{PATIENT}; SET LOCAL lock_timeout = '100ms'; LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE");
             connection.batch_execute(&lock).await?;
             if self.share_now(connection, name).await?.has_others {
                 return Ok(false);
