@@ -7,19 +7,17 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use primetrade::audit::fetched::import::Import;
 use primetrade::clock::Clock;
-use primetrade::storage::{LocalStore, Presentation, Storage};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{Actor, Answer, App, BUCKET, Rows, World, primetrade};
 
-const KEY: &str = "bols/2025/PRT-2025-0001.v2.pdf";
+pub const KEY: &str = "bols/2025/PRT-2025-0001.v2.pdf";
 
 /// The columns that matter of the fetches, oldest first.
 const FETCHES: &str = "SELECT outcome, coalesce(user_email, ''), coalesce(user_role, '-'), coalesce(customer_code, '-'), coalesce(bol_number, '-'), \
     detail->>'matched', coalesce(detail->>'by', detail->>'reason'), detail->>'bytes', detail->>'status' \
     FROM audit_events WHERE action = 'LINK_FETCHED' ORDER BY id";
 
-async fn download(actor: &Actor) -> Answer {
+pub async fn download(actor: &Actor) -> Answer {
     let answer = actor.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
     assert_eq!(answer.status, 303, "{}", answer.text());
     answer
@@ -113,7 +111,7 @@ async fn counted(app: &App, path: &str) -> (u64, u64, u64, u64) {
 }
 
 /// Written beside the answer, so it may take a moment.
-async fn fetches(app: &App, count: usize) -> Rows {
+pub async fn fetches(app: &App, count: usize) -> Rows {
     for _ in 0..200 {
         let found = app.rows(FETCHES).await;
         if found.len() >= count {
@@ -391,125 +389,4 @@ async fn what_breaks_off_is_kept_so_far_and_is_not_doubled_when_it_is_read_again
     let report = import.finish(actor, &origin, 0).await.unwrap();
     assert_eq!((report.new.by_request, report.already), (200, 500));
     assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE action = 'LINK_FETCHED'").await, ["700"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn local_files_say_themselves_what_was_fetched() {
-    let app = App::start().await;
-    let acme = app.acme().await;
-    let redirect = download(&acme).await;
-    let (url, request) = (redirect.header("location").to_owned(), redirect.header("x-request-id").to_owned());
-    assert!(url.contains(&format!("&request={request}&")), "{url}");
-    let stranger = app.stranger();
-    let file = stranger.get(&url).await;
-    let size = file.body.len();
-    let who = "buyer@acme.example|customer|ACME|PRT-2025-0001|true|request";
-    assert_eq!(fetches(&app, 1).await, [format!("success|{who}|{size}|200")]);
-    Answer::of(stranger.request(reqwest::Method::GET, &url).header("range", "bytes=0-7")).await;
-    assert_eq!(fetches(&app, 2).await[1], format!("success|{who}|8|206"));
-    let tag = file.header("etag");
-    let same = Answer::of(stranger.request(reqwest::Method::GET, &url).header("if-none-match", tag)).await;
-    assert_eq!((same.status, fetches(&app, 3).await[2].clone()), (304, format!("success|{who}|0|304")));
-    Answer::of(stranger.request(reqwest::Method::GET, &url).header("range", "bytes=9999-")).await;
-    assert_eq!(fetches(&app, 4).await[3], format!("failed|{who}|0|416"));
-    // A link that was changed is nobody's; one that has ended is still that link.
-    assert_eq!(stranger.get(&url.replace(&request, &"0".repeat(32))).await.status, 403);
-    app.clock.advance(TimeDelta::seconds(400));
-    assert_eq!(stranger.get(&url).await.status, 403);
-    assert_eq!(fetches(&app, 5).await[4..], [format!("failed|{who}|0|403")]);
-    let facts = app
-        .rows(&format!("SELECT DISTINCT request_id = '{request}', host(ip), user_agent, object_key, detail->>'source', detail->>'size', \
-               detail->>'link' = (SELECT id::text FROM audit_events WHERE action = 'BOL_DOWNLOADED') FROM audit_events WHERE action = 'LINK_FETCHED' AND outcome = 'success'"))
-        .await;
-    assert_eq!(facts, [format!("true|127.0.0.1||{KEY}|local|{size}|true")]);
-    // Gone meanwhile.
-    let again = download(&acme).await.header("location").to_owned();
-    std::fs::remove_file(app.media(KEY)).unwrap();
-    assert_eq!(stranger.get(&again).await.status, 503);
-    assert_eq!(fetches(&app, 6).await[5], format!("failed|{who}|0|503"));
-    let page = acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
-    let shown = page.all("table[aria-labelledby=history] tbody td:nth-child(3)");
-    assert!(
-        shown.contains(&format!("Fetched: 8 bytes of {size} bytes"))
-            && shown.contains(&"Not fetched: the link was refused".into()),
-        "{shown:?}"
-    );
-    let kept = app.rows("SELECT e::text FROM audit_events e").await.join("\n");
-    let signature = url.split("signature=").nth(1).unwrap();
-    assert!(signature.len() == 64 && !kept.contains(signature) && !kept.contains("signature="));
-}
-
-/// Links that were issued before they named a request.
-#[tokio::test(flavor = "multi_thread")]
-async fn links_from_before_work_until_they_end() {
-    let app = App::start().await;
-    let secret = app.config().secret_key.unwrap();
-    let store = Storage::Local(LocalStore::new(app.media("").as_path(), &secret, app.url.clone()));
-    let presentation = Presentation { file_name: "PRT-2025-0001.pdf".into(), ..Presentation::default() };
-    let (url, _) =
-        store.link(&KEY.parse().unwrap(), &presentation, app.clock.now(), Duration::from_secs(60)).await.unwrap();
-    assert!(!url.as_str().contains("request"));
-    assert_eq!(app.stranger().get(url.as_str()).await.status, 200);
-    assert!(fetches(&app, 1).await[0].starts_with("success||-|ACME|PRT-2025-0001|false|the link doesn't say"));
-    assert_eq!(app.stranger().get(&url.as_str().replace("&signature", "&request=&signature")).await.status, 403);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_download_that_breaks_off_has_fewer_bytes() {
-    let app = App::start().await;
-    const SIZE: usize = 40_000_000;
-    std::fs::write(app.media(KEY), vec![b'x'; SIZE]).unwrap();
-    app.sql(&format!("UPDATE documents SET size_bytes = {SIZE} WHERE object_key = '{KEY}'")).await;
-    let acme = app.acme().await;
-    let url = download(&acme).await.header("location").to_owned();
-    let path = url.strip_prefix(&app.url).unwrap();
-    let mut socket = tokio::net::TcpStream::connect(app.url.strip_prefix("http://").unwrap()).await.unwrap();
-    socket
-        .write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\nuser-agent: breaks off\r\n\r\n").as_bytes())
-        .await
-        .unwrap();
-    let mut piece = vec![0; 100_000];
-    socket.read_exact(&mut piece).await.unwrap();
-    drop(socket);
-    fetches(&app, 1).await;
-    let bytes = app.rows("SELECT detail->>'bytes', user_agent FROM audit_events WHERE action = 'LINK_FETCHED'").await;
-    let (bytes, agent) = bytes[0].split_once('|').unwrap();
-    let bytes: usize = bytes.parse().unwrap();
-    assert!((90_000..SIZE).contains(&bytes) && agent == "breaks off", "{bytes} {agent}");
-    let shown = acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
-    assert!(shown.text().contains("of 40.0 MB"), "{}", shown.text());
-    assert_eq!(app.stranger().get(&url).await.body.len(), SIZE);
-    assert!(fetches(&app, 2).await[1].contains(&format!("|{SIZE}|200")));
-}
-
-/// The second lock: nobody of another company reads what a fetch was, whatever they ask for.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_fetched_is_within_the_reach_of_its_company_alone() {
-    let app = App::start().await;
-    for actor in [app.acme().await, app.office().await] {
-        let url = download(&actor).await.header("location").to_owned();
-        app.stranger().get(&url).await;
-    }
-    fetches(&app, 2).await;
-    let (acme, rival) = (app.world.acme, app.world.rival);
-    for (ids, seen) in [(acme.to_string(), 1), (rival.to_string(), 0), (String::new(), 0)] {
-        let events = app.rows("SELECT id, occurred_at FROM audit_events WHERE action = 'LINK_FETCHED'").await;
-        let mut found = 0;
-        for event in &events {
-            let (id, at) = event.split_once('|').unwrap();
-            let facts = app
-                .rows(&format!(
-                    "WITH scope AS MATERIALIZED (SELECT set_config('role', 'portal_customer', false), set_config('portal.customer_ids', '{ids}', false)) \
-                     SELECT coalesce(link_fetch({id}, '{at}')::text, 'nothing') FROM scope"
-                ))
-                .await;
-            found += usize::from(facts[0] != "nothing");
-        }
-        assert_eq!(found, seen, "as {ids}");
-    }
-    for (actor, seen) in [(app.acme().await, 1), (app.office().await, 2)] {
-        let page = actor.get(&format!("/bols/{}", World::ACME_BOL)).await;
-        let history = page.all("table[aria-labelledby=history] tbody tr");
-        assert_eq!(history.iter().filter(|line| line.contains("Fetched")).count(), seen, "{history:?}");
-    }
 }

@@ -18,6 +18,7 @@ mod demo;
 mod download;
 mod export;
 mod fetched;
+mod fetched_here;
 mod inbox;
 mod intake;
 mod invitation;

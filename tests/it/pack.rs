@@ -1,15 +1,15 @@
 //! A part of the log for somebody who hasn't got it: checked with what lies in it, and by nothing else.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::Write as _;
-use std::process::Stdio;
 
 use sha2::{Digest, Sha256};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use crate::prove::key;
-use crate::support::{Answer, App, World, python};
+use crate::support::{Answer, App, World, script};
 use crate::zip::unpacked;
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -33,19 +33,13 @@ async fn check(pack: &[u8], keys: &[&str]) -> (bool, String) {
     let file = folder.path().join("pack.zip");
     std::fs::write(&file, pack).unwrap();
     for name in ["check_pack.py", "check_proof.py"] {
-        let script = format!("{}/tools/{name}", env!("CARGO_MANIFEST_DIR"));
-        std::fs::copy(script, folder.path().join(name)).unwrap();
+        let of_ours = format!("{}/tools/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::copy(of_ours, folder.path().join(name)).unwrap();
     }
-    let output = tokio::process::Command::new(python())
-        .arg(folder.path().join("check_pack.py"))
-        .arg(&file)
-        .args(keys)
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    let told = String::from_utf8(if output.status.success() { output.stdout } else { output.stderr }).unwrap();
-    (output.status.success(), told)
+    let checker = folder.path().join("check_pack.py");
+    let mut arguments = vec![checker.as_os_str(), file.as_os_str()];
+    arguments.extend(keys.iter().map(OsStr::new));
+    script(&arguments).await
 }
 
 /// As somebody would pack it who knows how.

@@ -1,30 +1,17 @@
 //! One event proved, to somebody who has nothing but the proof and the log's public key.
 
-use std::process::Stdio;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use primetrade::audit::prove::prove;
 
-use crate::support::{App, World, primetrade, python};
-
-fn script() -> String {
-    format!("{}/tools/check_proof.py", env!("CARGO_MANIFEST_DIR"))
-}
+use crate::support::{App, World, primetrade, script};
 
 /// Whether the script says that it is proved, and what it says.
 async fn check(proof: &str, key: &str) -> (bool, String) {
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("event.tlog-proof");
     std::fs::write(&file, proof).unwrap();
-    let output = tokio::process::Command::new(python())
-        .args([script().as_str(), file.to_str().unwrap(), key])
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    let told = String::from_utf8(if output.status.success() { output.stdout } else { output.stderr }).unwrap();
-    (output.status.success(), told)
+    script(&[concat!(env!("CARGO_MANIFEST_DIR"), "/tools/check_proof.py").as_ref(), file.as_ref(), key.as_ref()]).await
 }
 
 pub async fn key(app: &App) -> String {

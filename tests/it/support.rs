@@ -25,6 +25,14 @@ pub use s3::{ACCESS_KEY, BUCKET, Door, S3Server, SECRET_KEY};
 pub use smtp::{Mail, Smtp};
 pub use world::{PASSWORD, World};
 
+/// Runs a script of Python's: whether all is well, and what it says.
+pub async fn script(arguments: &[&std::ffi::OsStr]) -> (bool, String) {
+    let mut command = tokio::process::Command::new(python());
+    let output = command.args(arguments).stdin(std::process::Stdio::null()).output().await.unwrap();
+    let told = String::from_utf8(if output.status.success() { output.stdout } else { output.stderr }).unwrap();
+    (output.status.success(), told)
+}
+
 /// Debian's, which has the packages that `make test` installs, or whichever there is.
 pub fn python() -> &'static str {
     if std::path::Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" }

@@ -7,6 +7,7 @@
 use std::pin::pin;
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::min;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -105,9 +106,15 @@ async fn agreed(
     (first, last): (i64, i64),
 ) -> Result<Vec<(u64, u64)>, PurgeError> {
     let mut connection = db.get().await?;
+    // The batch of the last one ends here.
+    let end: Option<i64> = audit_checkpoints::table
+        .filter(audit_checkpoints::size.gt(last))
+        .select(min(audit_checkpoints::size))
+        .first(&mut connection)
+        .await?;
     let mut batches = pin!(
         audit_checkpoints::table
-            .filter(audit_checkpoints::size.gt(first))
+            .filter(audit_checkpoints::size.gt(first).and(audit_checkpoints::size.le(end.unwrap_or(last))))
             .order(audit_checkpoints::size)
             .select((audit_checkpoints::size, audit_checkpoints::note))
             .load_stream::<(i64, String)>(&mut connection)
@@ -128,9 +135,6 @@ async fn agreed(
                 Some((_, end)) if *end == from => *end = to,
                 _ => agreed.push((from, to)),
             }
-        }
-        if size > last {
-            break;
         }
     }
     Ok(agreed)
