@@ -1,16 +1,29 @@
-.PHONY: run test bench
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt bench screenshots
 
-# Serves http://127.0.0.1:8080 with a private Postgres, local files and sample data in data/.
-run:
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Serve http://127.0.0.1:8080 with a private Postgres, local files and sample data in data/
 	@scripts/need postgres
 	@exec cargo run --locked --release -- demo
 
-# Every test, on real parts: Postgres, an S3 server, Chromium, clamd, an SMTP server; poppler and qpdf read what is printed.
-test:
+test: ## Install what the tests need, run every test, and say how many passed
 	@scripts/need postgres chromium pdftools clamd smtpd openpyxl cryptography ministack
 	@scripts/test
 
-# Pages and downloads a second, beside pgbench with the same statements. Takes some two minutes after the build.
-bench:
+# CI runs this before the tests. Add further checks as lines here.
+check: ## Check formatting and lints, as CI does before the tests
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+fmt: ## Format the Rust code
+	cargo fmt
+
+bench: ## Measure printing, pages and downloads per second beside pgbench (about two minutes after the build)
 	@scripts/need postgres wrk
 	cargo bench --locked --bench portal
+
+screenshots: ## Take the screenshots in docs/images with Chromium over the demo
+	@scripts/need postgres chromium
+	@scripts/screenshots
