@@ -1,4 +1,4 @@
-// The inbox with script: tick all, tick a range with shift, and see how many are ticked.
+// Inbox: select all, select a range with Shift, and show how many are selected.
 
 const boxes = [...document.querySelectorAll("input[type=checkbox][name=document], input[type=checkbox][name=number]")];
 const bulk = document.querySelector(".bulk");
@@ -15,7 +15,7 @@ if (boxes.length && bulk) {
 
   const show = () => {
     const ticked = boxes.filter((box) => box.checked).length;
-    text.textContent = ticked ? `${ticked} of ${boxes.length} ticked` : "Tick all on this page";
+    text.textContent = ticked ? `${ticked} of ${boxes.length} selected` : "Select all on this page";
     all.checked = ticked === boxes.length;
     all.indeterminate = ticked > 0 && ticked < boxes.length;
   };

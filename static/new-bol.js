@@ -1,15 +1,15 @@
-// The form of a new BOL works without this. It saves keystrokes: fills in what follows from a choice, and shows tons.
+// The form for a new BOL works without this script. The script fills in what follows from a choice, and shows net tons.
 
 const form = document.getElementById("bolform");
 const field = (name) => form.elements.namedItem(name);
 let sending = false;
 let changed = false;
 
-// ---- What follows from a choice ----
+// ---- Fields that follow from a choice ----
 
 /**
- * Puts a value where nothing stands, or what came by itself: from the program with the page, or with the last choice.
- * Without a value, what came by itself goes: the chemistry of another lot would be wrong.
+ * Fills a field that is empty, or that still holds what the page or the last choice filled in. Never overwrites what was
+ * typed. Without a value, clears what was filled in: the chemistry of another lot would be wrong.
  */
 const followed = new Map();
 function follow(name, value = "") {
@@ -28,7 +28,7 @@ function known(input) {
 field("lot").addEventListener("change", (event) => follow("chemistry", known(event.target)[0]?.dataset.chemistry));
 field("carrier").addEventListener("change", (event) => follow("carrier_scac", known(event.target)[0]?.dataset.scac));
 field("truck_number").addEventListener("change", (event) => {
-  // Carriers number their trucks as they like: the carrier on the form decides, if there is one.
+  // Two carriers can use the same truck number: the carrier on the form decides, if there is one.
   const carrier = field("carrier").value.trim().toLowerCase();
   const trucks = known(event.target).filter((truck) => carrier === "" || truck.dataset.carrier.toLowerCase() === carrier);
   const truck = trucks.length === 1 ? trucks[0] : undefined;
@@ -46,7 +46,7 @@ field("customer").addEventListener("change", (event) => {
   if (event.target.value) form.requestSubmit(document.getElementById("fill"));
 });
 
-// ---- Tons, as the program computes them: a hundredth of a short ton is 20 lb, half of one counts as one ----
+// ---- Net tons, rounded as the server does: 0.01 short tons are 20 lb, and half of that rounds up ----
 
 const grouped = new Intl.NumberFormat("en-US");
 
@@ -71,13 +71,13 @@ function showTons() {
 for (const name of ["gross_lb", "tare_lb", "net_lb"]) field(name).addEventListener("input", showTons);
 showTons();
 
-// ---- Nothing typed is lost by accident ----
+// ---- Warn before leaving with unsaved input ----
 
 form.addEventListener("input", () => { changed = true; });
 form.addEventListener("submit", (event) => {
   if (event.submitter?.formTarget !== "_blank") sending = true;
 });
-// Back from the next page, the form is live again.
+// The browser can restore this page from its back/forward cache.
 addEventListener("pageshow", () => { sending = false; });
 addEventListener("beforeunload", (event) => {
   if (changed && !sending) event.preventDefault();

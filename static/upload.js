@@ -1,5 +1,5 @@
-// The upload page with script: files can be dropped, each is sent by itself, and has its progress and outcome at once.
-// What a lost connection took with it is sent again; the server knows what it has already.
+// Upload page: accepts dropped files, sends each in its own request, and shows its progress and outcome at once.
+// Sends a file again after a lost connection; the server recognizes files that it already has.
 
 const form = document.getElementById("upload");
 const input = document.getElementById("files");
@@ -14,10 +14,10 @@ const LABELS = { stored: "Stored", duplicate: "Already here", needs_review: "In 
 const waiting = [];
 const counts = new Map();
 let total = 0, running = 0, told = 0, timer = null;
-let untried = false; // a list has come along, and no answer yet says that it can be read
+let untried = false; // a list was added, and no answer has confirmed yet that it can be read
 
 for (const hint of document.querySelectorAll(".scripted")) hint.hidden = false;
-input.required = false; // files may also be dropped
+input.required = false; // files can also be dropped
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -42,7 +42,7 @@ function row(file) {
 }
 
 function tell(now) {
-  // Once a second is as often as anybody can listen.
+  // A screen reader can announce this about once a second.
   if (!now && Date.now() - told < 1000) {
     timer ??= setTimeout(() => tell(true), 1000);
     return;
@@ -71,7 +71,7 @@ function settle(job, receipt) {
     again.type = "button";
     again.addEventListener("click", () => { add(job); next(); }, { once: true });
   } else {
-    job.file = null; // a thousand files needn't stay in memory
+    job.file = null; // frees memory: there may be a thousand files
   }
   tell();
 }
@@ -91,7 +91,7 @@ function send(job) {
   if (job.fields.mapping) body.append("mapping", job.fields.mapping);
   body.append("files", job.file);
   return new Promise((resolve) => {
-    const request = new XMLHttpRequest(); // fetch doesn't tell how far an upload is
+    const request = new XMLHttpRequest(); // fetch reports no upload progress
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "application/json");
     const bar = element("progress");
@@ -99,10 +99,10 @@ function send(job) {
     bar.setAttribute("aria-label", `Uploading ${job.file.name}`);
     job.row.outcome.replaceChildren(bar);
     request.upload.addEventListener("progress", (event) => { if (event.total) bar.value = event.loaded / event.total; });
-    request.upload.addEventListener("load", () => job.row.outcome.replaceChildren(element("span", "count", "Looking into it")));
+    request.upload.addEventListener("load", () => job.row.outcome.replaceChildren(element("span", "count", "Checking")));
     request.addEventListener("loadend", () => {
       let answer = null;
-      try { answer = JSON.parse(request.responseText); } catch { /* a proxy's page, or nothing at all */ }
+      try { answer = JSON.parse(request.responseText); } catch { /* not JSON: a proxy's page, or no answer */ }
       resolve({ status: request.status, answer, after: Number(request.getResponseHeader("Retry-After")) });
     });
     request.send(body);
@@ -112,11 +112,11 @@ function send(job) {
 async function work(job) {
   for (let attempt = 0; ; attempt += 1) {
     const { status, answer, after } = await send(job);
-    if (status === 401) return settle(job, { outcome: "failed", reason: "You have been logged out. Log in in another tab, then try again. " });
+    if (status === 401) return settle(job, { outcome: "failed", reason: "You are logged out. Log in on another tab, then try again. " });
     const passing = status === 0 || status === 408 || status === 429 || status === 502 || status === 503;
     if (Array.isArray(answer) && answer.length && !passing) {
       untried = false;
-      // A list that can't be read has an outcome of its own, and isn't sent again.
+      // A list that can't be read has its own outcome. Don't send it again.
       if (answer.length > 1) {
         const broken = answer[0];
         const list = { row: row({ name: broken.fileName, size: job.fields.mapping?.size ?? 0 }), fields: job.fields };
@@ -132,7 +132,7 @@ async function work(job) {
       return settle(job, { outcome: "failed", reason: `${reason} ` });
     }
     const pause = Math.min(after || PAUSES[attempt], 30);
-    job.row.why.textContent = status === 0 ? `The connection was lost; again in ${pause} seconds.` : `The server is busy; again in ${pause} seconds.`;
+    job.row.why.textContent = status === 0 ? `The connection was lost. Trying again in ${pause} seconds.` : `The server is busy. Trying again in ${pause} seconds.`;
     await new Promise((resolve) => setTimeout(resolve, pause * 1000));
     job.row.why.textContent = "";
   }
@@ -152,10 +152,10 @@ function next() {
 
 function finish() {
   tell(true);
-  // From now on a reload shows what became of them.
+  // A reload then shows the results of this upload.
   history.replaceState(null, "", `/office/upload?batch=${form.batch.value}`);
   if (!counts.get("failed")) form.reset();
-  // Whoever is at work elsewhere on the page stays there.
+  // Move the focus only if it is not elsewhere on the page.
   if (document.activeElement === document.body || form.contains(document.activeElement)) document.getElementById("outcomes-title").focus();
 }
 
@@ -173,11 +173,11 @@ function start(files) {
     const job = { file, fields, row: row(file), outcome: null };
     added.append(job.row.line);
     total += 1;
-    if (file.size > most) settle(job, { outcome: "rejected", reason: `It is larger than ${form.dataset.maxMb} MB. Scan it in grey and at 200 dpi, or split it.` });
+    if (file.size > most) settle(job, { outcome: "rejected", reason: `The file is larger than ${form.dataset.maxMb} MB. Scan it in gray at 200 dpi, or split it.` });
     else waiting.push(job);
   }
   if (!added.childElementCount) {
-    // A list by itself does nothing yet: it waits in its field for the files.
+    // Only a list was dropped: put it into its field, to wait for the files.
     const list = all.find(isList);
     if (list) {
       const taken = new DataTransfer();
@@ -187,7 +187,7 @@ function start(files) {
     }
     return;
   }
-  if (total === added.childElementCount) rows.replaceChildren(); // what the page showed was of another stack
+  if (total === added.childElementCount) rows.replaceChildren(); // the page showed results of an earlier upload
   untried ||= Boolean(fields.mapping);
   rows.append(added);
   section.hidden = false;
@@ -197,7 +197,7 @@ function start(files) {
 }
 
 form.addEventListener("submit", (event) => {
-  if (!input.files.length) return; // the server says what is missing
+  if (!input.files.length) return; // the server answers what is missing
   event.preventDefault();
   start(input.files);
   input.value = "";

@@ -172,7 +172,7 @@ impl Letter {
                 }],
                 action: Some(("Choose your password", link("invitation", seed))),
                 closing: vec![format!(
-                    "The link works once, for {days} days. If it has expired, ask for a new one with “Forgotten password?” on the log-in page. If you didn't expect this mail, leave it: nothing happens."
+                    "The link works once, for {days} days. If it has expired, ask for a new one with “Forgot your password?” on the login page. If you didn't expect this mail, leave it: nothing happens."
                 )],
                 ..Words::default()
             },
@@ -196,7 +196,7 @@ impl Letter {
                 ],
                 action: Some(("Your account", format!("{origin}/account"))),
                 closing: vec![
-                    "If that wasn't you, set a new password at once with “Forgotten password?” on the log-in page, and call the terminal office.".into(),
+                    "If that wasn't you, set a new password at once with “Forgot your password?” on the login page, and call the terminal office.".into(),
                 ],
                 ..Words::default()
             },

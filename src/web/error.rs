@@ -183,7 +183,7 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
         (_, Some(Error::InvitationGone)) => (
             "This link doesn't work any more",
             "It was used already, a newer one has replaced it, or its time is over. If you have set your password, log in \
-             with it; otherwise get a new link with “Forgotten password?” on the log-in page.",
+             with it; otherwise get a new link with “Forgot your password?” on the login page.",
         ),
         (_, Some(Error::Invalid(what))) => {
             return Telling { title: "Please correct the request", message: what.clone() };

@@ -92,7 +92,7 @@ pub async fn invite(
         Err(error) => refusal(error)?,
     };
     let mut page = PeoplePage::load(&site, &visitor, &db).await?;
-    "Nobody was invited. See the message beside the field.".clone_into(&mut page.problem);
+    "No invitation was sent. See the message beside the field.".clone_into(&mut page.problem);
     if let Some(company) = page.companies.iter_mut().find(|company| company.code == code) {
         (company.email, company.person_name, company.is_admin) = (email.into(), name.into(), is_admin);
         company.email_error = error.of("email").into();

@@ -27,9 +27,9 @@ async fn from_the_log_in_to_the_file() {
     browser.text_with("Link issued for download").await;
 
     browser.click(".logout button").await;
-    browser.text_with("Forgotten password?").await;
+    browser.text_with("Forgot your password?").await;
     browser.back().await.unwrap();
-    let text = browser.text_with("Forgotten password?").await;
+    let text = browser.text_with("Forgot your password?").await;
     assert!(!text.contains("sesame"), "Back shows nothing: {text}");
     browser.close().await;
 }
@@ -119,10 +119,10 @@ async fn the_office_issues_weighs_voids_and_reissues() {
     browser.click("button[name=confirm]").await;
     browser.text_with("81,480 lb is more than").await;
     browser.click("button[name=confirm]").await;
-    browser.text_with(&format!("Takes the place of {number}")).await;
+    browser.text_with(&format!("Replaces {number}")).await;
 
     browser.click(".logout button").await;
-    browser.text_with("Forgotten password?").await;
+    browser.text_with("Forgot your password?").await;
     browser.log_in(&app.url, World::ACME, PASSWORD).await;
     browser.open(&format!("{}/bols/{number}", app.url)).await;
     let text = browser.text_with("This bill of lading is void.").await;
@@ -204,9 +204,9 @@ async fn a_stack_is_dropped_and_the_rest_is_filed() {
         browser.text_with(&format!("Documents {left}")).await;
     }
     browser.click(".bulk .check input").await;
-    browser.text_with("3 of 3 ticked").await;
+    browser.text_with("3 of 3 selected").await;
     browser.click("button[value=discard].button.quiet:not(.small)").await;
-    browser.text_with("Nothing waits").await;
+    browser.text_with("The inbox is empty").await;
     let filed = app.rows("SELECT count(*) FROM documents WHERE bol_id = 5").await;
     assert_eq!(filed, ["8"]);
     browser.close().await;

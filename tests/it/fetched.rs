@@ -248,7 +248,7 @@ async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
     assert_eq!(history.iter().filter(|line| line.contains("Fetched")).count(), 3, "{history:?}");
     assert!(history[0].contains("Fetched"), "the one of six days ahead: {history:?}");
     let office = app.office().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
-    assert!(office.text().contains("Nobody known") && !seen.text().contains("Nobody known"));
+    assert!(office.text().contains("Unknown") && !seen.text().contains("Unknown"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ async fn waiting(office: &Actor, text: &str) -> i64 {
 async fn a_document_is_filed_with_a_few_keys() {
     let app = App::start().await;
     let office = app.office().await;
-    assert!(office.get("/office/inbox").await.text().contains("Nothing waits"));
+    assert!(office.get("/office/inbox").await.text().contains("The inbox is empty"));
     let id = waiting(&office, "ticket").await;
     let page = office.get("/office/inbox").await;
     assert_eq!(page.all(".intake h2"), ["ticket.pdf"]);

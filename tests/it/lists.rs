@@ -40,7 +40,7 @@ async fn a_product_is_added_renamed_retired_and_taken_back() {
     let empty = office.get("/office/products").await;
     assert_eq!(empty.status, 200);
     assert_eq!(empty.all(".empty").len(), 2, "says what to do");
-    assert!(empty.one("main").contains("never changes a BOL that was issued"));
+    assert!(empty.one("main").contains("never change a BOL that was already issued"));
 
     let form = [("name", "  Basic \t pig iron ")];
     let page = saved(&office, "/office/products", &form, "/office/products?done=product-added").await;
@@ -242,12 +242,12 @@ async fn a_long_list_says_that_there_is_more() {
     app.sql("INSERT INTO products (name, active) SELECT 'Product ' || n, n > 1 FROM generate_series(1, 500) n").await;
     let page = office.get("/office/products").await;
     assert_eq!(page.all("table[aria-labelledby=products] tbody tr").len(), 500);
-    assert!(!page.one("main").contains("There are more."));
+    assert!(!page.one("main").contains("Only the first "));
     assert_eq!(page.all("table[aria-labelledby=products] .lead").last().map(String::as_str), Some("Product 1"));
     app.sql("INSERT INTO products (id, name, active) VALUES (9001, 'Z last', false); INSERT INTO lots (number, product_id) VALUES ('L', 9001)").await;
     let page = office.get("/office/products").await;
     assert_eq!(page.all("table[aria-labelledby=products] tbody tr").len(), 500);
-    assert!(page.one("main").contains("There are more. The first 500 are shown"));
+    assert!(page.one("main").contains("Only the first 500 are shown"));
     assert_eq!(page.one("table[aria-labelledby=lots] option[selected]"), "Z last", "saving the lot must not lose it");
 }
 

@@ -123,7 +123,7 @@ async fn an_auditor_verifies_on_a_page() {
         assert_eq!((answer.status, answer.header("location")), (303, "/audit/integrity?done=begun"));
         for _ in 0..100 {
             let page = auditor.get("/audit/integrity").await;
-            if !page.text().contains("is under way") {
+            if !page.text().contains("is running") {
                 return page;
             }
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;

@@ -185,7 +185,7 @@ impl Manager<'_> {
     pub async fn resend(&self, id: i64) -> Result<(), PeopleError> {
         self.with_user(id, async |connection, user| {
             if user.password_hash.is_some() {
-                return refused("This person has set a password already. If it is forgotten, “Forgotten password?” on the log-in page helps.");
+                return refused("This person has set a password already. If it is forgotten, “Forgot your password?” on the login page helps.");
             }
             if !user.active {
                 return refused("This login is disabled. Enable it first.");

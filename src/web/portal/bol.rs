@@ -315,7 +315,7 @@ impl Line {
         Self {
             when: when.text,
             when_iso: when.iso,
-            who: access.user_email.filter(|who| !who.is_empty()).unwrap_or_else(|| "Nobody known".into()),
+            who: access.user_email.filter(|who| !who.is_empty()).unwrap_or_else(|| "Unknown".into()),
             what,
             file: access.file_name.unwrap_or_default(),
         }
