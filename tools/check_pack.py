@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Checks a pack of the access log without the log:  check_pack.py PACK.zip KEY [FORMER-KEY ...]
 
-KEY is the log's public key, NAME+ID+BASE64, from somebody you trust (`primetrade audit key`), and never out of the pack. Needs
-check_proof.py beside it, Python 3.11 and `cryptography`; reads the ZIP as it is; exit code 0 if all is well.
+KEY is the log's public key, NAME+ID+BASE64. Get it from someone you trust (`primetrade audit key`), never from the pack. Needs
+Python 3.11, `cryptography`, and check_proof.py in the same folder. Don't unpack the ZIP. Exit code 0 means that the events are
+proved. The format is docs/audit-format.md in the project.
 """
 import base64
 import csv
@@ -18,12 +19,12 @@ from check_proof import InvalidSignature, open_note, sha256
 
 ALWAYS = {"verify.md", "check_pack.py", "check_proof.py", "pack.json", "checkpoint.txt", "checkpoints.jsonl", "events.jsonl",
           "tree.txt", "bols.csv", "SHA256SUMS"}
-# Of names that lead nowhere else, wherever they are unpacked.
+# Names that stay inside the folder that the pack is unpacked into.
 PDF = re.compile(r"pdfs(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+", re.ASCII)
 
 
 def opened(note, keys):
-    """Size, root and statement of a checkpoint that one of the keys has signed."""
+    """Returns size, root and statement of a checkpoint that one of the keys has signed."""
     for key in keys:
         if note.startswith(key.split("+")[0] + "\n"):
             try:
@@ -31,29 +32,29 @@ def opened(note, keys):
                 return int(size), base64.b64decode(root, validate=True), json.loads(stated)
             except ValueError:
                 continue
-    raise ValueError("a checkpoint isn't signed with these keys")
+    raise ValueError("a checkpoint isn't signed with any of these keys")
 
 
 def check_sums(pack):
-    """That there is every file of a pack and no other, and that each is what SHA256SUMS says."""
+    """Checks that the pack has all its files and no other, and that they match SHA256SUMS, which it returns."""
     names = pack.namelist()
     others = set(names) - ALWAYS
     if not ALWAYS <= set(names) or not all(PDF.fullmatch(name) for name in others):
-        raise ValueError("it hasn't the files of a pack")
+        raise ValueError("the ZIP doesn't have the files of a pack")
     if len({name.casefold() for name in names}) != len(names) or any(entry.external_attr >> 28 == 0xA for entry in pack.infolist()):
-        raise ValueError("two of its files would be one when they are unpacked, or one is a link")
+        raise ValueError("two file names would collide when unpacked, or a file is a link")
     sums = dict(reversed(line.split("  ", 1)) for line in pack.read("SHA256SUMS").decode().splitlines())
     if sorted(pack.namelist()) != sorted([*sums, "SHA256SUMS"]):
-        raise ValueError("its files aren't those of SHA256SUMS")
+        raise ValueError("the files aren't those in SHA256SUMS")
     for name, expected in sums.items():
         with pack.open(name) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-                raise ValueError(f"{name} isn't what SHA256SUMS says")
+                raise ValueError(f"{name} doesn't match SHA256SUMS")
     return sums
 
 
 def check_tree(pack, size, root):
-    """That the events and what tree.txt tells beside them are one tree with this root (RFC 6962). Gives how many there are."""
+    """Checks that the events and the hashes of tree.txt form the tree with this root (RFC 6962). Returns the number of events."""
     parts, at, count = [], 0, 0
     with pack.open("tree.txt") as tree, pack.open("events.jsonl") as events:
         for line in tree:
@@ -70,7 +71,7 @@ def check_tree(pack, size, root):
                 level, part = level + 1, sha256(b"\x01", parts.pop()[1], part)
             parts.append((level, part))
         if events.readline():
-            raise ValueError("there are events that tree.txt doesn't know")
+            raise ValueError("there are more events than tree.txt has leaves")
     whole = parts.pop()[1]
     while parts:
         whole = sha256(b"\x01", parts.pop()[1], whole)
@@ -80,7 +81,7 @@ def check_tree(pack, size, root):
 
 
 def check_checkpoints(pack, keys):
-    """That all others are signed too, and in order. Gives how many there are."""
+    """Checks that the checkpoints of checkpoints.jsonl are signed, in order of size. Returns their number."""
     last, count = 0, 0
     with pack.open("checkpoints.jsonl") as lines:
         for line in lines:
@@ -92,14 +93,14 @@ def check_checkpoints(pack, keys):
 
 
 def check_pdfs(pack, sums):
-    """That each PDF has the SHA-256 that events about it have, which have been proved by now. Gives how many there are, and how
-    many of them no event here names."""
+    """Checks each PDF against the SHA-256 in the events about it, which are proved by now. Returns the number of PDFs, and how
+    many of them no event in the pack names."""
     pdfs = {name for name in sums if name.startswith("pdfs/") and name != "pdfs/index.csv"}
     if not pdfs and "pdfs/index.csv" not in sums:
         return 0, 0
     files = {int(line["document_id"]): line["file"] for line in rows(pack, "pdfs/index.csv") if line["file"]}
     if sorted(files.values()) != sorted(pdfs):
-        raise ValueError("the PDFs aren't those of pdfs/index.csv")
+        raise ValueError("the PDFs aren't those in pdfs/index.csv")
     named = set()
     with pack.open("events.jsonl") as events:
         for event in map(json.loads, events):
@@ -124,9 +125,9 @@ def main(path, *keys):
         others = check_checkpoints(pack, keys)
         pdfs, unnamed = check_pdfs(pack, sums)
     print(f"{events} events are in the tree of {size} that was sealed at {stated['sealed_at']}")
-    print(f"{others} other checkpoints are signed")
+    print(f"{others} checkpoints of the storage are signed")
     if pdfs:
-        print(f"{pdfs - unnamed} PDFs are what these events are about; of {unnamed} no event here says what they are")
+        print(f"{pdfs - unnamed} PDFs are what these events are about; of {unnamed} others no event here says what they are")
 
 
 if __name__ == "__main__":
@@ -134,5 +135,5 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     try:
         main(*sys.argv[1:])
-    except Exception as error:  # Whatever is wrong with it, it isn't proved.
+    except Exception as error:  # Any failure means that nothing is proved.
         sys.exit(f"NOT PROVED: {error or 'a signature is wrong'}")

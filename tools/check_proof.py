@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks without the log that an event was sealed in it:  check_proof.py FILE.tlog-proof KEY
+"""Checks without the log that an event is in it:  check_proof.py FILE.tlog-proof KEY
 
-FILE: what `primetrade audit prove ID` writes (https://c2sp.org/tlog-proof). KEY: the log's public key, NAME+ID+BASE64, from
-somebody you trust. Needs Python 3.8 and `cryptography`; exit code 0 if all is well."""
+FILE is what `primetrade audit prove ID` writes (https://c2sp.org/tlog-proof). KEY is the log's public key, NAME+ID+BASE64,
+from someone you trust. Needs Python 3.8 and `cryptography`. Exit code 0 means that the event is proved."""
 import base64, hashlib, sys
 
 from cryptography.exceptions import InvalidSignature
@@ -14,11 +14,11 @@ def sha256(*parts):
 
 
 def open_note(note, key):
-    """The lines of a signed note, if the key has signed it (https://c2sp.org/signed-note)."""
+    """Returns the lines of a note that the key has signed (https://c2sp.org/signed-note)."""
     name, key_id, public = key.strip().split("+", 2)
     public = base64.b64decode(public, validate=True)
     if public[:1] != b"\x01" or sha256(name.encode(), b"\n", public)[:4].hex() != key_id:
-        raise ValueError("the key doesn't belong to its own id")
+        raise ValueError("the key doesn't match its own ID")
     text, signatures = note.rsplit("\n\n", 1)
     for line in signatures.splitlines():
         dash, signed_by, signature = line.split(" ")
@@ -30,7 +30,7 @@ def open_note(note, key):
 
 
 def root_of(root, index, size, proof):
-    """Where a leaf and its proof lead (RFC 9162, 2.1.3.2)."""
+    """Returns the root that a leaf and its proof lead to, or None (RFC 9162, 2.1.3.2)."""
     at, last = index, size - 1
     for beside in proof:
         is_right = at & 1 or at == last
@@ -45,7 +45,7 @@ def main(file, key):
     head, checkpoint = open(file, encoding="utf-8", newline="").read().split("\n\n", 1)
     magic, extra, index, *proof = head.split("\n")
     if (magic, extra[:6], index[:6]) != ("c2sp.org/tlog-proof@v1", "extra ", "index "):
-        raise ValueError("it is no proof of an event")
+        raise ValueError("this is not a proof of an event")
     event, index = base64.b64decode(extra[6:], validate=True), int(index[6:])
     lines = open_note(checkpoint, key)
     if root_of(sha256(b"\x00", event), index, int(lines[1]), map(base64.b64decode, proof)) != base64.b64decode(lines[2]):
