@@ -1,21 +1,21 @@
-# The bucket for the documents and the user as which the portal comes.
+# The bucket for the documents, and the portal's user.
 #
 #   terraform init && terraform apply -var bucket=primetrade-documents
 #
-# This is what `primetrade storage setup` does too, with the same names and texts, so that the one finds nothing to change
-# after the other. Use one of them. For a bucket that `storage setup` has made, import it first:
+# `primetrade storage setup` does the same with the same names and texts, so that each finds nothing to change after the
+# other. Use one of them. For a bucket that `storage setup` has created, import it first:
 #   terraform import aws_s3_bucket.documents primetrade-documents
-# and read the plan: nothing may be destroyed or replaced.
+# and read the plan: it must destroy and replace nothing.
 #
-# Nothing here ever deletes an object, and neither can the portal.
+# Nothing here deletes an object, and the portal cannot.
 
 locals {
   arn         = "arn:aws:s3:::${var.bucket}"
   replica     = var.replica_region == null ? {} : { (var.replica_region) = coalesce(var.replica_bucket, "${var.bucket}-replica") }
   replica_arn = { for region, name in local.replica : region => "arn:aws:s3:::${name}" }
 
-  # In bytes. What is smaller is cheaper where it is: the first two classes bill at least 128 KB, the others 40 KB more
-  # than there is.
+  # In bytes. Smaller objects are cheaper in S3 Standard: the first two classes bill at least 128 KB per object, the
+  # others 40 KB more than its size.
   worthwhile = { GLACIER_IR = 24000, STANDARD_IA = 72000, GLACIER = 16000, DEEP_ARCHIVE = 16000 }
 }
 
@@ -38,7 +38,7 @@ resource "aws_s3_bucket_public_access_block" "documents" {
   restrict_public_buckets = true
 }
 
-# ACLs are off: only policies give access.
+# ACLs are off, so only policies grant access.
 resource "aws_s3_bucket_ownership_controls" "documents" {
   bucket = aws_s3_bucket.documents.id
   rule {
@@ -46,7 +46,7 @@ resource "aws_s3_bucket_ownership_controls" "documents" {
   }
 }
 
-# The portal never overwrites an object. If somebody else does, or deletes one, the former version is still there.
+# The portal never overwrites an object. If anything else overwrites or deletes one, the previous version remains.
 resource "aws_s3_bucket_versioning" "documents" {
   bucket = aws_s3_bucket.documents.id
   versioning_configuration {
@@ -63,8 +63,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "documents" {
   }
 }
 
-# `primetrade storage check` knows these two statements by their Sid and compares them letter by letter: change them here
-# and there.
+# `primetrade storage check` finds these two statements by their Sid and compares them exactly. Change them in both
+# places.
 resource "aws_s3_bucket_policy" "documents" {
   bucket = aws_s3_bucket.documents.id
   policy = jsonencode({
@@ -78,7 +78,7 @@ resource "aws_s3_bucket_policy" "documents" {
         Resource  = [local.arn, "${local.arn}/*"]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
-      # Whatever a link says about its own life. REST-QUERY-STRING: only presigned links, not the portal's own requests.
+      # Applies whatever a link says. REST-QUERY-STRING: only presigned links, not the portal's own requests.
       {
         Sid       = "PrimeTradeShortLinks"
         Effect    = "Deny"
@@ -87,7 +87,7 @@ resource "aws_s3_bucket_policy" "documents" {
         Resource  = "${local.arn}/*"
         Condition = {
           StringEquals = { "s3:authType" = "REST-QUERY-STRING" }
-          # Milliseconds since it was signed.
+          # Milliseconds since the link was signed.
           NumericGreaterThan = { "s3:signatureAge" = tostring(var.link_life_seconds * 1000) }
         }
       },
@@ -97,7 +97,7 @@ resource "aws_s3_bucket_policy" "documents" {
   depends_on = [aws_s3_bucket_public_access_block.documents]
 }
 
-# Moves, never expires.
+# The rules move objects and never expire them.
 resource "aws_s3_bucket_lifecycle_configuration" "documents" {
   count  = var.archive_after_months == null ? 0 : 1
   bucket = aws_s3_bucket.documents.id
@@ -132,26 +132,26 @@ resource "aws_s3_bucket_lifecycle_configuration" "documents" {
     }
   }
 
-  # Rules about old versions need versions.
+  # Rules about old versions need versioning.
   depends_on = [aws_s3_bucket_versioning.documents]
 }
 
 # ---- The portal's user
 
-# Where the portal runs inside AWS, give its role the policy below instead: a role has no key that can be lost.
+# If the portal runs inside AWS, give its role the policy below instead: a role has no key that can be lost.
 resource "aws_iam_user" "portal" {
   name = var.user
 }
 
-# The least that the portal needs: what `primetrade storage policy` prints.
+# The least that the portal needs, as `primetrade storage policy` prints it.
 resource "aws_iam_user_policy" "portal" {
   name = "primetrade-documents"
   user = aws_iam_user.portal.name
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      # Listing is also what makes S3 say that an object is missing, instead of refusing. The others are for
-      # `storage check`, which says how the bucket is set up; none of them changes anything.
+      # With ListBucket, S3 reports a missing object as missing instead of refusing access. The other actions let
+      # `storage check` report how the bucket is set up; none of them changes anything.
       {
         Sid    = "PrimeTradeBucket"
         Effect = "Allow"
@@ -172,7 +172,7 @@ resource "aws_iam_user_policy" "portal" {
         Action   = ["s3:GetObject", "s3:PutObject", "s3:RestoreObject"]
         Resource = [for folder in ["bols", "inbox", "audit", "storage-check"] : "${local.arn}/${folder}/*"]
       },
-      # What a check has put. No document can be deleted.
+      # Only the test objects of `storage check`. The portal can delete no document.
       {
         Sid      = "PrimeTradeStorageCheck"
         Effect   = "Allow"
@@ -183,14 +183,15 @@ resource "aws_iam_user_policy" "portal" {
   })
 }
 
-# The access key is not made here: its secret would lie in the state, readable by whoever reads that. Make it with
+# The access key is not made here, because its secret would be in Terraform's state. Create it with
 #   aws iam create-access-key --user-name primetrade-portal
-# and put both values where the portal's environment is kept. The secret is shown this once.
-# To replace it: create a second key, switch the portal, then  aws iam delete-access-key --user-name … --access-key-id …
+# and put both values into the portal's environment. AWS shows the secret only this once.
+# To replace it, create a second key, switch the portal, then run
+#   aws iam delete-access-key --user-name … --access-key-id …
 
 # ---- A copy in another region (var.replica_region)
 
-# Objects that are there already when this is turned on are not copied; S3 Batch Replication does that, once.
+# Objects that exist already are not copied. S3 Batch Replication copies them once.
 
 resource "aws_s3_bucket" "replica" {
   for_each = local.replica
@@ -269,7 +270,7 @@ resource "aws_iam_role" "replication" {
       Effect    = "Allow"
       Principal = { Service = "s3.amazonaws.com" }
       Action    = "sts:AssumeRole"
-      # For this bucket only, not for anybody's who makes S3 ask for the role.
+      # For this bucket only, so that S3 does not use the role for a bucket of someone else.
       Condition = { ArnLike = { "aws:SourceArn" = local.arn } }
     }]
   })
@@ -292,7 +293,7 @@ resource "aws_iam_role_policy" "replication" {
         Action   = ["s3:GetObjectVersionForReplication", "s3:GetObjectVersionAcl", "s3:GetObjectVersionTagging"]
         Resource = "${local.arn}/*"
       },
-      # Not ReplicateDelete: what is deleted here stays there.
+      # Without ReplicateDelete, so that deletions are not replicated.
       {
         Effect   = "Allow"
         Action   = ["s3:ReplicateObject", "s3:ReplicateTags"]
@@ -319,7 +320,7 @@ resource "aws_s3_bucket_replication_configuration" "documents" {
     }
   }
 
-  # Both sides have to be versioned before.
+  # Both buckets must be versioned first.
   depends_on = [
     aws_s3_bucket_versioning.documents,
     aws_s3_bucket_versioning.replica,
@@ -327,7 +328,7 @@ resource "aws_s3_bucket_replication_configuration" "documents" {
   ]
 }
 
-# ---- What it costs (var.alert_email)
+# ---- Budget alert (var.alert_email)
 
 resource "aws_budgets_budget" "storage" {
   count        = var.alert_email == null ? 0 : 1
@@ -337,13 +338,13 @@ resource "aws_budgets_budget" "storage" {
   limit_unit   = "USD"
   limit_amount = tostring(var.monthly_budget_usd)
 
-  # All of S3 in this account: to count one bucket alone, its tag would have to be activated for billing first.
+  # All of S3 in this account. Counting one bucket would require activating its tag for billing.
   cost_filter {
     name   = "Service"
     values = ["Amazon Simple Storage Service"]
   }
 
-  # Once it is spent, and once it looks as if it will be.
+  # One alert when the budget is spent, and one when the forecast exceeds it.
   notification {
     comparison_operator        = "GREATER_THAN"
     threshold                  = 100

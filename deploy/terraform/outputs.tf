@@ -1,5 +1,5 @@
 output "environment" {
-  description = "For the portal, besides the key."
+  description = "Variables of the portal, besides its access key."
   value = {
     USE_S3                   = "True"
     AWS_STORAGE_BUCKET_NAME  = aws_s3_bucket.documents.id
@@ -9,11 +9,11 @@ output "environment" {
 }
 
 output "make_key" {
-  description = "Makes the portal's access key, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+  description = "Creates the portal's access key, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
   value       = "aws iam create-access-key --user-name ${aws_iam_user.portal.name}"
 }
 
 output "replica" {
-  description = "The bucket with the copies, by its region."
+  description = "The replica bucket, by region."
   value       = { for region, bucket in aws_s3_bucket.replica : region => bucket.id }
 }

@@ -3,7 +3,7 @@ variable "bucket" {
   type        = string
   default     = "primetrade-documents"
 
-  # Dots would break TLS, since the name becomes part of the host name.
+  # No dots: the name becomes part of the host name, and a dot would break TLS.
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.bucket))
     error_message = "3 to 63 of a-z 0-9 - , starting and ending with a letter or digit."
@@ -17,13 +17,13 @@ variable "region" {
 }
 
 variable "user" {
-  description = "Name of the IAM user as which the portal comes."
+  description = "Name of the portal's IAM user."
   type        = string
   default     = "primetrade-portal"
 }
 
 variable "link_life_seconds" {
-  description = "The bucket refuses presigned links that are older. The same as DOWNLOAD_URL_TTL_SECONDS of the portal."
+  description = "Age in seconds from which the bucket refuses presigned links. The same as the portal's DOWNLOAD_URL_TTL_SECONDS."
   type        = number
   default     = 300
 
@@ -34,7 +34,7 @@ variable "link_life_seconds" {
 }
 
 variable "archive_after_months" {
-  description = "After so many months BOLs, and old versions of objects, go to a cheaper class. null: never."
+  description = "Months after which BOLs and old versions of objects move to a cheaper storage class. null: never."
   type        = number
   default     = null
 
@@ -45,7 +45,7 @@ variable "archive_after_months" {
 }
 
 variable "archive_class" {
-  description = "The cheaper class. The first two are read at once; what is in the others has to be restored first, which takes hours."
+  description = "The cheaper class. GLACIER_IR and STANDARD_IA can be read at once; objects in the others must be restored first, which takes hours."
   type        = string
   default     = "GLACIER_IR"
 
@@ -56,30 +56,30 @@ variable "archive_class" {
 }
 
 variable "replica_region" {
-  description = "Another region, such as us-west-2, in which a second bucket gets a copy of every object. null: none."
+  description = "Another region, such as us-west-2, for a second bucket with a copy of every object. null: none."
   type        = string
   default     = null
 
   validation {
     condition     = var.replica_region == null ? true : var.replica_region != var.region
-    error_message = "Another region than the bucket's own."
+    error_message = "Must differ from the bucket's own region."
   }
 }
 
 variable "replica_bucket" {
-  description = "Name of that bucket. null: the bucket's name with -replica."
+  description = "Name of the replica bucket. null: the bucket's name with -replica."
   type        = string
   default     = null
 }
 
 variable "alert_email" {
-  description = "Who gets a mail when S3 costs more than expected. null: nobody."
+  description = "E-mail address for alerts when S3 costs more than expected. null: no alerts."
   type        = string
   default     = null
 }
 
 variable "monthly_budget_usd" {
-  description = "What is expected of S3 in this account a month, in dollars."
+  description = "Expected cost of S3 in this account, in dollars per month."
   type        = number
   default     = 5
 }

@@ -1,5 +1,5 @@
 terraform {
-  # 1.9: a variable's check may look at another variable.
+  # From 1.9 on, a variable's validation may refer to another variable.
   required_version = ">= 1.9"
   required_providers {
     aws = {
@@ -13,7 +13,7 @@ provider "aws" {
   region = var.region
 }
 
-# Where the copies are. Without replication it is not used, but a provider can't be left out.
+# The region of the replica. Terraform requires the provider even without replication.
 provider "aws" {
   alias  = "replica"
   region = coalesce(var.replica_region, var.region)
