@@ -73,7 +73,7 @@ variable "replica_bucket" {
 }
 
 variable "alert_email" {
-  description = "E-mail address for alerts when S3 costs more than expected. null: no alerts."
+  description = "Email address for alerts when S3 costs more than expected. null: no alerts."
   type        = string
   default     = null
 }
