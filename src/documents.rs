@@ -1,28 +1,19 @@
-//! The files of a BOL: how they come in, which there are, and the link to one.
+//! The documents of a BOL: how one is stored, which version is current, and the link to it.
 //!
-//! What is uploaded is received ([`spool`]), looked into ([`examine`]), matched with its BOL ([`intake`]) and stored
-//! (`pending`); what can't be matched waits in the [`inbox`].
-//!
-//! Bytes are [`crate::storage`]'s; that a link was issued is on record ([`crate::audit`]) before it exists.
+//! [`lifecycle`] is the only way from a file to a stored document. What arrives is examined and matched above
+//! ([`crate::intake`]); bytes are kept below ([`crate::storage`]). [`crate::audit`] records a link before it exists.
 
-pub mod bundle;
-mod clamd;
-pub mod courier;
+mod bol_view;
 mod document;
-pub mod examine;
-pub mod inbox;
-pub mod intake;
-mod kind;
+pub mod fetcher;
+pub mod lifecycle;
 mod link;
-pub mod migrate;
-pub mod pack;
-pub mod pending;
-pub mod reconcile;
-pub mod spool;
 mod store;
 pub mod sweep;
+pub mod zip;
 
+pub use crate::bols::DocumentKind as Kind;
+pub use bol_view::{Access, Kin, Viewed, view};
 pub use document::{Document, NewDocument, key_for, of_bol};
-pub use kind::Kind;
 pub use link::{Desk, Issued, LinkError, Purpose};
 pub use store::{StoreError, Stored, store_next_version};

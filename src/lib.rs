@@ -1,46 +1,45 @@
-//! The PrimeTrade BOL portal.
+//! The PrimeTrade BOL portal: customers find and download their bills of lading, and every link is recorded first.
 //!
-//! Customers find and download their bills of lading; every link that is handed out is on record first.
-//! Calls go one way:
+//! Imports point downward only. `docs/architecture.md` has the table; a test compares it with the code.
 //!
-//! ```text
-//! main -> cli -> web -> {glance, usage} -> notices -> {bols, documents, accounts, audit} -> {db, storage, mail, clock}
-//! ```
-//!
-//! * [`config`] reads the environment, and nothing else does.
-//! * [`clock`] says what time it is, and nothing else does.
-//! * [`telemetry`] sets up the log.
-//! * [`cli`] is the command line: `serve`, `demo`, `migrate`, `seed`, `user`, `customer`, `storage`,
-//!   `migrate-pdfs-to-s3`, `import-bols`, `audit`.
-//! * [`db`] has the pool, the migrations, the customer scope ([`db::scope`]) and a private cluster for `demo` and tests.
-//! * [`accounts`] has customers, users, memberships, passwords, sessions and the log-in.
-//! * [`bols`] has the bill of lading, its number, and the search.
-//! * [`documents`] has a BOL's files: which there are, the link to one, and whether the storage agrees.
-//! * [`audit`] has the append-only access log.
-//! * [`glance`] is the office's day: what was loaded, and what needs doing.
-//! * [`mail`] has the outbox, what mails say, and their way out.
-//! * [`notices`] tells customers what is new, and reminds them of what nobody has fetched.
-//! * [`storage`] keeps the bytes: S3, or a local folder.
-//! * [`usage`] is what the storage holds and costs, by month.
-//! * [`web`] turns requests into calls of the above and their results into pages.
-//! * `outlet` carries bytes from a thread that makes them to whoever reads them; `csv_file` knows how spreadsheets write.
-//! * [`samples`] makes up the sample data of `demo` and `seed`.
+//! * [`cli`] is the command line: `serve`, `demo`, `migrate`, `seed`, `storage`, `audit`, …
+//! * [`web`] turns requests into domain calls and their results into pages.
+//! * [`dashboard`] is the office's day: what was loaded, and what needs attention.
+//! * [`notices`] mails customers about new documents and reminds them of unopened ones.
+//! * [`operations`] moves PDFs into the storage, compares storage with database, and estimates cost.
+//! * [`audit_pack`] builds the ZIP with which a third party verifies events of the access log.
+//! * [`intake`] receives files: examines them, matches each with its BOL, or leaves it in the inbox.
+//! * [`issuing`] issues, voids and weighs BOLs, and prints them.
+//! * [`documents`] has the life of a document, the link to one, and ZIPs of many.
+//! * [`bols`] has the bill of lading: number, fields, weights, search, assignment, reference lists.
+//! * [`accounts`] has customers, logins, memberships, passwords and sessions.
+//! * [`mail`] has the outbox and the templates of e-mails.
+//! * [`audit`] has the append-only access log: recording, searching, exporting, sealing, verifying.
+//! * [`storage`] keeps the bytes, in S3 or in a local folder.
+//! * [`db`] has the pool, the migrations, the customer scope and a private cluster for `demo` and tests.
+//! * [`config`] reads the environment, and no other module does. [`clock`] tells the time, [`telemetry`] sets up the log.
+//! * `stream_writer` carries bytes from a blocking thread to a response; `csv_file` knows how spreadsheets write CSV;
+//!   `typefaces` has the fonts; [`samples`] makes up the sample data of `demo` and `seed`.
 
 pub mod accounts;
 pub mod audit;
+pub mod audit_pack;
 pub mod bols;
 pub mod cli;
 pub mod clock;
 pub mod config;
 mod csv_file;
+pub mod dashboard;
 pub mod db;
 pub mod documents;
-pub mod glance;
+pub mod intake;
+pub mod issuing;
 pub mod mail;
 pub mod notices;
-mod outlet;
+pub mod operations;
 pub mod samples;
 pub mod storage;
+mod stream_writer;
 pub mod telemetry;
-pub mod usage;
+mod typefaces;
 pub mod web;

@@ -6,6 +6,7 @@ mod content;
 mod key;
 pub mod local;
 pub mod s3;
+pub mod spool;
 mod trouble;
 
 use std::fmt;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use primetrade::bols::print::Sheet;
 use primetrade::bols::{Bol, Printed};
+use primetrade::issuing::print::Sheet;
 
 const BOLS: u32 = 200;
 /// What ReportLab (Python) took for a simpler form on two cores like these.

@@ -23,7 +23,7 @@ pub use taking::{Bytes, ExportError, Exporter, Taking, Turns, Written};
 use super::Origin;
 use super::search::{self, Entry, Filter};
 use crate::db::{Database, DbResult};
-use crate::outlet::Outlet;
+use crate::stream_writer::Outlet;
 
 /// Events that are handed from one worker to the other at once.
 const BATCH: usize = 256;

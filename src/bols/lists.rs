@@ -13,9 +13,9 @@ use diesel::QueryResult;
 use diesel::result::Error as QueryError;
 use diesel_async::AsyncPgConnection;
 
-use super::print::{unprintable, unprintable_message};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::{Database, DbError, fragment};
+use crate::typefaces::{unprintable, unprintable_message};
 
 /// As many of each list as a page shows.
 pub const MOST: usize = 500;

@@ -11,11 +11,11 @@ use diesel::sql_types::{BigInt, Bool, Date, Integer, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 
+use super::DocumentKind;
 use crate::accounts::Viewer;
 use crate::db::schema::{bol_opens, bols, customers};
 use crate::db::scope::{self, Reach};
 use crate::db::{Database, DbResult};
-use crate::documents::Kind;
 
 pub const PAGE: usize = 50;
 /// Counting stops here: "10,000+" says enough, and costs the same on a table of any size.
@@ -29,7 +29,7 @@ pub struct Search {
     pub from: Option<NaiveDate>,
     /// Included.
     pub to: Option<NaiveDate>,
-    pub kind: Option<Kind>,
+    pub kind: Option<DocumentKind>,
     pub status: Option<Status>,
     /// One of the companies within reach.
     pub customer: Option<i64>,
@@ -246,7 +246,7 @@ where
     if let Some(kind) = search.kind {
         query = query.filter(bols::document_kinds.contains(vec![kind.as_str()]));
     }
-    let signed = || bols::document_kinds.contains(vec![Kind::SignedBol.as_str()]);
+    let signed = || bols::document_kinds.contains(vec![DocumentKind::SignedBol.as_str()]);
     match search.status {
         None => query,
         Some(Status::Issued) => query.filter(bols::voided_at.is_null()),

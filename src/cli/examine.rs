@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::Failure;
-use crate::documents::examine;
+use crate::intake::examine;
 
 pub fn run(prefix: &str, preview: bool) -> Result<(), Failure> {
     let seconds = if preview { examine::CPU_SECONDS_PREVIEW } else { examine::CPU_SECONDS };

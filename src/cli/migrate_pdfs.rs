@@ -8,7 +8,7 @@ use super::{Failure, bar, database_url, printable, serve, storage};
 use crate::clock::Clock;
 use crate::config::{Config, StorageConfig};
 use crate::db::Database;
-use crate::documents::migrate::{Fate, Migration, Moved, Source, Tally};
+use crate::operations::migrate_pdfs::{Fate, Migration, Moved, Source, Tally};
 use crate::storage::Storage;
 
 const LINE: &str = "======================================================================";

@@ -14,13 +14,13 @@ use super::{Failure, database_url};
 use crate::accounts::customers::NewCustomer;
 use crate::accounts::passwords;
 use crate::accounts::users::{self, NewMembership, NewUser};
-use crate::bols::print::{self, Sheet};
 use crate::bols::settings::Company;
 use crate::bols::{Bol, BolNumber, NewBol, Printed};
 use crate::config::Config;
 use crate::db::Database;
 use crate::db::schema::{bols, customers, documents, settings, users as users_table};
 use crate::documents::{Kind, NewDocument, key_for};
+use crate::issuing::print::{self, Sheet};
 use crate::samples::{self, SampleBol, SampleDocument, SampleSet, SampleUser};
 use crate::storage::{ObjectKey, Storage, StorageError};
 

@@ -12,9 +12,9 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
+use super::Kind;
 use super::document::{Document, NewDocument};
-use super::kind::Kind;
-use super::pending::next_version;
+use super::lifecycle::next_version;
 use crate::accounts::Viewer;
 use crate::bols::BolNumber;
 use crate::db::schema::documents;

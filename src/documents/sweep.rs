@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::pending::{Finished, Pending, finish, lock_bol, take_back};
+use super::lifecycle::{Finished, Pending, finish, lock_bol, take_back};
 use crate::audit::{self, Action, Actor, Origin};
 use crate::clock::Clock;
 use crate::db::schema::{documents, users};

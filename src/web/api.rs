@@ -14,9 +14,10 @@ use super::{Error, Site};
 use crate::audit::Asked;
 use crate::bols::search::{self, Row};
 use crate::bols::weight::Pounds;
-use crate::bols::{DispatchError, Draft, Problem};
+use crate::bols::{Draft, Problem};
 use crate::db::Database;
 use crate::documents::{Desk, Purpose};
+use crate::issuing::DispatchError;
 
 /// `GET /api/bols`: the list with the filters of the page. `next` goes into `after` for the next page.
 pub async fn bols(

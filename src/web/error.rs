@@ -17,9 +17,9 @@ use super::page::Chrome;
 use super::request::Origin;
 use super::{Site, auth, limits, request};
 use crate::accounts::Viewer;
-use crate::bols::DispatchError;
 use crate::db::DbError;
 use crate::documents::LinkError;
+use crate::issuing::DispatchError;
 use crate::storage::StorageError;
 
 #[derive(Debug, thiserror::Error)]

@@ -25,14 +25,14 @@ use super::session_store::PostgresSessions;
 use super::{Error, cross_site, error, files, headers, health, https, limits, request, routes};
 use crate::accounts::{DeviceKey, sessions};
 use crate::audit::export::Turns;
-use crate::bols::Dispatch;
 use crate::clock::Clock;
 use crate::config::{ClamdAddress, Config, DatabaseUrl, PublicUrl, SealKeys, SecretKey};
 use crate::db::Database;
-use crate::documents::examine::Examiner;
-use crate::documents::spool::Spool;
+use crate::intake::examine::Examiner;
+use crate::issuing::Dispatch;
 use crate::mail::{LinkKey, Postman};
 use crate::storage::Storage;
+use crate::storage::spool::Spool;
 
 /// What `serve` and `demo` start a server with.
 pub struct Settings {

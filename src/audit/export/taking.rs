@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::audit::{Action, Actor, Event, Origin, Outcome, record};
 use crate::db::{Database, DbError, DbResult};
-use crate::outlet::{Pieces, Rest, hand_over};
+use crate::stream_writer::{Pieces, Rest, hand_over};
 
 /// What is taken away at the same time from one process: each has connections of its own for as long as it is read.
 #[derive(Clone, Debug)]

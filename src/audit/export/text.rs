@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::Lines;
 use crate::audit::{COLUMNS, Cell};
 use crate::csv_file::harmless;
-use crate::outlet::Outlet;
+use crate::stream_writer::Outlet;
 
 pub(super) fn csv(lines: Lines<'_>, outlet: Outlet, rows: &mut u64) -> io::Result<Outlet> {
     let mut file = csv::Writer::from_writer(outlet);

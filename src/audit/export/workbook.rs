@@ -13,7 +13,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::Lines;
 use crate::audit::{COLUMNS, Cell};
 use crate::csv_file::harmless;
-use crate::outlet::Outlet;
+use crate::stream_writer::Outlet;
 
 /// Rows of a sheet, with its header: Excel's limit.
 const MOST_ROWS: u64 = 1_048_576;

@@ -5,9 +5,9 @@ use chrono::{Datelike, NaiveDate};
 
 use super::{Draft, FIELDS, Problem, Shape};
 use crate::bols::bol::Printed;
-use crate::bols::print::{unprintable, unprintable_message};
 use crate::bols::settings::Company;
 use crate::bols::weight::{Pounds, grouped};
+use crate::typefaces::{unprintable, unprintable_message};
 
 const FREIGHT_TERMS: [&str; 3] = ["prepaid", "collect", "third-party"];
 const BY: [&str; 2] = ["shipper", "driver"];

@@ -9,13 +9,13 @@ use crate::cli::{Failure, database_url, printable, this_program};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
-use crate::documents::examine::Examiner;
-use crate::documents::reconcile::{
+use crate::documents::sweep;
+use crate::intake::examine::Examiner;
+use crate::operations::reconcile::{
     Adopted, Adopter, Compared, Depth, Difference, Expected, Mended, ReconcileError, compare, mend,
 };
-use crate::documents::spool::Spool;
-use crate::documents::sweep;
 use crate::storage::Storage;
+use crate::storage::spool::Spool;
 
 /// Differences of a kind that one run mends or adopts.
 const MOST: usize = 10_000;

@@ -14,7 +14,7 @@ use crate::audit::Origin as AuditOrigin;
 use crate::bols::BolNumber;
 use crate::db::Database;
 use crate::documents::Kind;
-use crate::documents::inbox::{Desk, FileError};
+use crate::intake::inbox::{Desk, FileError};
 use crate::storage::StorageError;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::request::Origin;

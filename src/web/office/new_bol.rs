@@ -9,8 +9,9 @@ use askama_web::WebTemplate;
 use uuid::Uuid;
 
 use crate::bols::choices::{self, Choices};
-use crate::bols::{BolNumber, DispatchError, Doubt, Draft, Filling, Problem, fill_in};
+use crate::bols::{BolNumber, Draft, Filling, Problem, fill_in};
 use crate::db::Database;
+use crate::issuing::{DispatchError, Doubt};
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::page::{Chrome, with_status};
 use crate::web::request::Origin;

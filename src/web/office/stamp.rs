@@ -8,8 +8,9 @@ use askama::Template;
 use askama_web::WebTemplate;
 
 use crate::bols::weight::Pounds;
-use crate::bols::{Bol, BolNumber, DispatchError, choices};
+use crate::bols::{Bol, BolNumber, choices};
 use crate::db::Database;
+use crate::issuing::DispatchError;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::page::{Chrome, with_status};
 use crate::web::request::Origin;

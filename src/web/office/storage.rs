@@ -10,7 +10,7 @@ use askama_web::WebTemplate;
 use crate::accounts::Viewer;
 use crate::bols::weight::grouped;
 use crate::db::Database;
-use crate::usage::{self, Month, Prices};
+use crate::operations::storage_usage::{self, Month, Prices};
 use crate::web::auth::{Admins, Visitor};
 use crate::web::chart::{Chart, Value};
 use crate::web::forms::Fields;
@@ -97,7 +97,7 @@ pub async fn save(
     let read = [read("storage_gb_month"), read("put_thousand"), read("get_thousand"), read("egress_gb")];
     if let [Some(storage_gb_month), Some(put_thousand), Some(get_thousand), Some(egress_gb)] = read {
         let prices = Prices { storage_gb_month, put_thousand, get_thousand, egress_gb };
-        usage::change(&db, prices, visitor.actor(), &origin.0).await?;
+        storage_usage::change(&db, prices, visitor.actor(), &origin.0).await?;
         return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/office/storage?done=prices")).finish());
     }
     let mut page = StoragePage::load(&site, &visitor, &db).await?;
@@ -169,7 +169,7 @@ impl MonthRow {
 
 impl StoragePage {
     async fn load(site: &Site, viewer: &Viewer, db: &Database) -> Result<Self, Error> {
-        let usage = usage::usage(db, site.clock.now()).await?;
+        let usage = storage_usage::usage(db, site.clock.now()).await?;
         let most = usage.months.iter().map(|month| month.stored).max().unwrap_or_default();
         let unit = if most < 10_000_000_000 { MB } else { GB };
         let value = |month: &Month| Value {

@@ -8,8 +8,8 @@ use askama_web::WebTemplate;
 use chrono::NaiveDate;
 
 use crate::bols::weight::{grouped, short_tons};
+use crate::dashboard::{self, COUNTED, Glance, LISTED, Loaded, Waiting, Week};
 use crate::db::Database;
-use crate::glance::{self, COUNTED, Glance, LISTED, Loaded, Waiting, Week};
 use crate::notices::reminder::{self, LOOK_BACK, Reminded};
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::chart::{Chart, Value};
@@ -100,7 +100,7 @@ pub async fn page(
 ) -> Result<HttpResponse, Error> {
     let now = site.clock.now();
     let today = now.with_timezone(&site.time_zone).date_naive();
-    let glance = glance::glance(&db, now, today).await?;
+    let glance = dashboard::glance(&db, now, today).await?;
     let mut page = TodayPage::new(&site, &visitor, today, glance);
     // Known words only: nothing of the address is shown.
     match asked.done.as_str() {

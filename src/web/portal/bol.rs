@@ -7,9 +7,9 @@ use chrono_tz::Tz;
 
 use crate::accounts::Role;
 use crate::bols::weight::{Pounds, Variance, grouped};
-use crate::bols::{self, Access, Bol, BolNumber, Viewed};
+use crate::bols::{Bol, BolNumber};
 use crate::db::Database;
-use crate::documents::{Document, Kind};
+use crate::documents::{self, Access, Document, Kind, Viewed};
 use crate::storage::Storage;
 use crate::web::auth::{Readers, Visitor};
 use crate::web::page::{self, Chrome, moment};
@@ -108,7 +108,7 @@ pub async fn page(
     notice: Query<Notice>,
 ) -> Result<BolPage, Error> {
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
-    let viewed = bols::view(&db, &visitor.reach(), visitor.actor(), &origin.0, &number).await?;
+    let viewed = documents::view(&db, &visitor.reach(), visitor.actor(), &origin.0, &number).await?;
     let viewed = viewed.ok_or(Error::NotFound)?;
     let chrome = Chrome::new(&site, Some(&visitor), "/bols").notice(notice.text());
     let is_office = matches!(visitor.role, Role::Office | Role::Admin);

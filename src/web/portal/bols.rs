@@ -11,7 +11,7 @@ use crate::bols::search::{self, COUNTED, Found, Row, Search, Sort, SortBy};
 use crate::bols::weight::{Pounds, grouped};
 use crate::db::Database;
 use crate::documents::Kind;
-use crate::documents::bundle;
+use crate::documents::zip;
 use crate::web::audit::timeline;
 use crate::web::auth::{Listers, Visitor};
 use crate::web::forms::{BolFilter, Choice, FilterErrors, choices, kinds, statuses};
@@ -135,7 +135,7 @@ impl BolsPage {
             chrome: Chrome::new(site, Some(viewer), "/bols"),
             kinds: kinds("Any document", &filter.kind),
             statuses: choices("Any status", statuses(viewer.role), &filter.status),
-            zip_href: if may_open && (1..=bundle::MOST as i64).contains(&count) { filter.zip() } else { String::new() },
+            zip_href: if may_open && (1..=zip::MOST as i64).contains(&count) { filter.zip() } else { String::new() },
             count_label: if errors.any() { String::new() } else { count_label(count, filter.is_filtered()) },
             is_filtered: filter.is_filtered(),
             columns,

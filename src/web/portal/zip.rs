@@ -6,8 +6,8 @@ use url::form_urlencoded;
 
 use crate::bols::search;
 use crate::db::Database;
-use crate::documents::bundle::{Bundle, MOST, MOST_NUMBERS, Wanted};
-use crate::documents::courier::Courier;
+use crate::documents::fetcher::Courier;
+use crate::documents::zip::{Bundle, MOST, MOST_NUMBERS, Wanted};
 use crate::web::auth::{Readers, Visitor};
 use crate::web::forms::BolFilter;
 use crate::web::page::attachment;

@@ -10,7 +10,7 @@ use crate::accounts::customers::{self, Customer};
 use crate::bols::weight::{Pounds, grouped};
 use crate::bols::{BolNumber, assign};
 use crate::db::Database;
-use crate::documents::inbox::{self, Page, Shelf};
+use crate::intake::inbox::{self, Page, Shelf};
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::{Choice, choices};
 use crate::web::page::{self, Chrome, moment, with_status};

@@ -13,10 +13,10 @@ use crate::accounts::Viewer;
 use crate::audit::Origin;
 use crate::db::Database;
 use crate::documents::Kind;
-use crate::documents::examine::Findings;
-use crate::documents::intake::journal::{self, MOST_BATCH};
-use crate::documents::intake::{Arrival, Examined, FileName, Intake, IntakeError, Mapping, Outcome, Receipt, Wishes};
-use crate::documents::spool::ReceiveError;
+use crate::intake::examine::Findings;
+use crate::intake::journal::{self, MOST_BATCH};
+use crate::intake::{Arrival, Examined, FileName, Intake, IntakeError, Mapping, Outcome, Receipt, Wishes};
+use crate::storage::spool::ReceiveError;
 use crate::web::{Error, Site, limits};
 
 /// Parts of one form at the most, files and fields.

@@ -6,7 +6,7 @@ use super::archive::{Member, Piece};
 use super::index::Wanted;
 use super::told;
 use crate::audit::Asked;
-use crate::documents::courier::{Brought, Courier};
+use crate::documents::fetcher::{Brought, Courier};
 use crate::storage::ObjectKey;
 
 const INDEX: &str = "index.csv";

@@ -1,10 +1,13 @@
 //! A file that is handed in: checked, matched with its BOL, and stored there, or in the inbox for a person to look at.
 //!
-//! [`evidence`] decides which BOL; [`claim`] holds that against what the database knows; [`super::pending`] brings the
+//! [`evidence`] decides which BOL; [`claim`] holds that against what the database knows; [`crate::documents::lifecycle`] brings the
 //! bytes into the storage. What became of each file is in [`journal`].
 
 mod claim;
+pub mod clamd;
 mod evidence;
+pub mod examine;
+pub mod inbox;
 pub mod journal;
 mod mapping;
 mod name;
@@ -15,15 +18,15 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use self::claim::{Claim, Claimed};
-use super::examine::{ExamineError, Examiner, Fault, Findings};
-use super::pending::Finished;
-use super::spool::Spooled;
-use super::{Kind, clamd, pending};
+use self::examine::{ExamineError, Examiner, Fault, Findings};
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Event, Origin, Outcome as EventOutcome};
 use crate::clock::Clock;
 use crate::config::ClamdAddress;
 use crate::db::{Database, DbError};
+use crate::documents::Kind;
+use crate::documents::lifecycle::{self as pending, Finished};
+use crate::storage::spool::Spooled;
 use crate::storage::{Storage, StorageError};
 
 use self::evidence::{Evidence, Verdict};

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::mapping::Row;
 use super::name::FileName;
 use crate::documents::Kind;
-use crate::documents::examine::{Findings, PAGES};
+use crate::intake::examine::{Findings, PAGES};
 
 type Numbers = BTreeSet<String>;
 

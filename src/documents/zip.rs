@@ -4,9 +4,7 @@
 //! and the storage, the other compresses, off the async threads; whoever reads slowly slows both down, and nothing piles up.
 //! A ZIP that breaks off has no directory at its end, and every program says so.
 
-mod archive;
-
-pub(super) use archive::plain;
+pub mod archive;
 
 use std::fs::File;
 use std::io;
@@ -16,13 +14,13 @@ use chrono::NaiveDate;
 use diesel_async::AsyncPgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-use super::courier::{Brought, Courier};
-use super::spool::Spooled;
+use super::fetcher::{Brought, Courier};
 use crate::audit::{self, Asked};
 use crate::bols::search::{self, Row, Search};
 use crate::db::DbResult;
 use crate::db::scope;
-use crate::outlet::{Outlet, hand_over};
+use crate::storage::spool::Spooled;
+use crate::stream_writer::{Outlet, hand_over};
 
 /// BOLs in one.
 pub const MOST: usize = 5000;

@@ -21,15 +21,15 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use self::source::Local;
-use super::clamd;
-use super::pending::Subject;
-use super::{Kind, NewDocument, key_for};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::bols::BolNumber;
 use crate::clock::Clock;
 use crate::config::ClamdAddress;
 use crate::db::schema::{bols, documents};
 use crate::db::{Database, DbError, DbResult};
+use crate::documents::lifecycle::Subject;
+use crate::documents::{Kind, NewDocument, key_for};
+use crate::intake::clamd;
 use crate::storage::{Found, ObjectKey, Storage, StorageError};
 
 pub use self::source::Source;

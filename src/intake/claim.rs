@@ -11,11 +11,11 @@ use crate::accounts::customers;
 use crate::audit::{self, Action};
 use crate::bols::BolNumber;
 use crate::db::schema::{bols, documents};
-use crate::documents::examine::Findings;
-use crate::documents::pending::{self, Pending, Place, Subject};
-use crate::documents::spool::Spooled;
+use crate::documents::lifecycle::{self as pending, Pending, Place, Subject};
 use crate::documents::{Kind, NewDocument};
+use crate::intake::examine::Findings;
 use crate::storage::ObjectKey;
+use crate::storage::spool::Spooled;
 
 pub(super) struct Claim<'a> {
     pub intake: &'a Intake<'a>,

@@ -10,11 +10,11 @@ use crate::clock::Clock;
 use crate::config::ClamdAddress;
 use crate::db::Database;
 use crate::db::schema::documents;
-use crate::documents::examine::Examiner;
-use crate::documents::intake::{self, FileName, found_in};
-use crate::documents::pending::Subject;
-use crate::documents::spool::{Spool, Spooled};
+use crate::documents::lifecycle::Subject;
 use crate::documents::{Kind, NewDocument};
+use crate::intake::examine::Examiner;
+use crate::intake::{self, FileName, found_in};
+use crate::storage::spool::{Spool, Spooled};
 use crate::storage::{ObjectKey, Storage, StorageError};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

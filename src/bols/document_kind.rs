@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum DocumentKind {
     Bol,
     /// Proof of delivery.
     SignedBol,
@@ -15,7 +15,7 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
+impl DocumentKind {
     pub const ALL: [Self; 7] = [
         Self::Bol,
         Self::SignedBol,
@@ -52,13 +52,13 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for DocumentKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for Kind {
+impl FromStr for DocumentKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -12,11 +12,9 @@ use qrcode::{Color, EcLevel, QrCode};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use super::Bol;
-use super::bol::Printed;
-use super::weight::{Pounds, Variance, grouped};
-
-pub use typesetter::{unprintable, unprintable_message};
+use crate::bols::weight::{Pounds, Variance, grouped};
+use crate::bols::{Bol, Printed};
+use crate::typefaces::unprintable;
 
 /// The fault is the program's or the template's, never the visitor's: what a form may contain is checked before.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use super::{Line, Piece};
 use crate::bols::weight::Pounds;
 use crate::csv_file::harmless;
-use crate::outlet::{Outlet, Pieces};
+use crate::stream_writer::{Outlet, Pieces};
 
 const INDEX: &str = "index.csv";
 const SUMS: &str = "SHA256SUMS";

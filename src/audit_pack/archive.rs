@@ -9,8 +9,8 @@ use tokio::sync::mpsc::{Receiver, Sender};
 use zip::ZipWriter;
 
 use crate::audit::export::Written;
-use crate::documents::bundle::plain;
-use crate::outlet::Outlet;
+use crate::documents::zip::archive::plain;
+use crate::stream_writer::Outlet;
 
 /// Handed over at once.
 const PIECE: usize = 64 * 1024;

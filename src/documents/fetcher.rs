@@ -3,11 +3,11 @@
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
-use super::spool::{Spool, Spooled};
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Asked, Event, Origin, Outcome};
 use crate::db::Database;
 use crate::db::scope;
+use crate::storage::spool::{Spool, Spooled};
 use crate::storage::{Readable, Storage, StorageError};
 
 pub struct Courier {

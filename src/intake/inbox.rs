@@ -8,16 +8,16 @@ use diesel::sql_types::Bool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::Kind;
 use super::examine::{ExamineError, Examiner};
-use super::pending::{self, Finished, Pending, Subject};
-use super::spool::Spool;
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Origin};
 use crate::bols::BolNumber;
 use crate::clock::Clock;
 use crate::db::schema::{documents, users};
 use crate::db::{Database, DbError, DbResult};
+use crate::documents::Kind;
+use crate::documents::lifecycle::{self as pending, Finished, Pending, Subject};
+use crate::storage::spool::Spool;
 use crate::storage::{Content, ObjectKey, Storage, StorageError};
 
 /// Entries of a page.

@@ -9,20 +9,22 @@ use diesel::prelude::*;
 use diesel::sql_types::Integer;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::bol::{Bol, NewBol, Printed};
-use super::doubts::{self, Doubt};
-use super::draft::{Draft, Problem};
-use super::print::{PrintError, Sheet, print};
-use super::{BolNumber, choices, settings};
+pub mod print;
+mod warnings;
+
+use self::print::{PrintError, Sheet, print};
+pub use self::warnings::Doubt;
 use crate::accounts::Viewer;
 use crate::accounts::customers::{self, Customer};
 use crate::audit::{self, Action, Event, Origin, Outcome};
+use crate::bols::{Bol, BolNumber, Draft, NewBol, Printed, Problem, choices, draft, settings};
 use crate::clock::Clock;
 use crate::config::PublicUrl;
 use crate::db::schema::{bol_requests, bols};
 use crate::db::{Database, DbError};
 use crate::documents::{Kind, StoreError, Stored, store_next_version};
 use crate::storage::{Storage, StorageError};
+use crate::typefaces;
 
 /// The office's desk, with everything it needs at hand.
 pub struct Dispatch<'a> {
@@ -120,7 +122,7 @@ impl Dispatch<'_> {
                 let year = now.with_timezone(&self.zone).year();
                 let number = self.next_number(connection, year).await?;
                 // Behind the counter's lock, so that of two at once the second sees the first.
-                let doubts = doubts::about(connection, &load, now, self.today()).await?;
+                let doubts = warnings::about(connection, &load, now, self.today()).await?;
                 let open: Vec<Doubt> = doubts.into_iter().filter(|doubt| !draft.has_confirmed(&doubt.code)).collect();
                 if !open.is_empty() {
                     return Err(DispatchError::Doubtful(open));
@@ -357,13 +359,13 @@ fn checked_reason(reason: &str) -> Result<String, DispatchError> {
     if reason.chars().count() > MOST_REASON {
         return Err(invalid("reason", format!("Up to {MOST_REASON} characters fit here.")));
     }
-    match super::print::unprintable(&reason) {
-        Some(c) => Err(invalid("reason", super::print::unprintable_message(c))),
+    match typefaces::unprintable(&reason) {
+        Some(c) => Err(invalid("reason", typefaces::unprintable_message(c))),
         None => Ok(reason),
     }
 }
 
 fn checked_pounds(pounds: &str) -> Result<i32, DispatchError> {
-    let found = super::draft::whole(pounds.trim()).filter(|pounds| (1..=super::draft::MOST_POUNDS).contains(pounds));
+    let found = draft::whole(pounds.trim()).filter(|pounds| (1..=draft::MOST_POUNDS).contains(pounds));
     found.ok_or_else(|| invalid("official_weight_lb", "Enter whole pounds, such as 46,060."))
 }

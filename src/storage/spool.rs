@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::storage::{self, Content, ObjectKey, Storage, StorageError};
+use super::{self as storage, Content, ObjectKey, Storage, StorageError};
 
 /// Of each file on its way, in memory.
 const BUFFER: usize = 128 * 1024;

@@ -15,23 +15,23 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use self::archive::{Member, Piece};
-use super::courier::Courier;
 use crate::audit::export::{Bytes, ExportError, Taking, Turns};
 use crate::audit::seal::{Cover, Span, SpanError, Told};
 use crate::audit::search::{self, Filter};
 use crate::config::SealKeys;
 use crate::db::DbError;
 use crate::db::moment::Moment;
-use crate::outlet::Outlet;
+use crate::documents::fetcher::Courier;
+use crate::stream_writer::Outlet;
 
 /// PDFs in one.
 pub const MOST: usize = 5000;
 
-const README: &str = include_str!("pack/verify.md");
+const README: &str = include_str!("audit_pack/verify.md");
 /// What checks it, as it lies in the project too.
 const CHECKS: [(&str, &str); 2] = [
-    ("check_pack.py", include_str!("../../tools/check_pack.py")),
-    ("check_proof.py", include_str!("../../tools/check_proof.py")),
+    ("check_pack.py", include_str!("../tools/check_pack.py")),
+    ("check_proof.py", include_str!("../tools/check_proof.py")),
 ];
 
 pub struct Pack {

@@ -6,10 +6,10 @@ use diesel::sql_types::{Array, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use sha2::{Digest, Sha256};
 
-use super::bol::Printed;
-use super::dispatch::Load;
-use super::draft::seals;
-use super::weight::Pounds;
+use super::Load;
+use crate::bols::Printed;
+use crate::bols::draft::seals;
+use crate::bols::weight::Pounds;
 use crate::db::schema::{bols, customers, ship_tos};
 
 /// The federal limit for a vehicle on the Interstate System (23 U.S.C. 127(a)(2)), in pounds.

@@ -1,0 +1,176 @@
+//! Reading one BOL with its documents and its accesses. Each view is recorded in the same transaction.
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::future::try_join5;
+
+use super::document::{self, Document};
+use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::bols::{Bol, BolNumber};
+use crate::db::schema::{audit_events, bols, customers};
+use crate::db::scope::{self, Reach};
+use crate::db::{Database, DbResult};
+
+/// Somebody was given a link to a document, or was refused one, or has followed one.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
+pub struct Access {
+    occurred_at: DateTime<Utc>,
+    pub action: String,
+    pub outcome: String,
+    pub user_email: Option<String>,
+    pub file_name: Option<String>,
+    #[diesel(
+        select_expression = sql::<Nullable<Jsonb>>("CASE WHEN action = 'LINK_FETCHED' THEN link_fetch(id, occurred_at) END"),
+        select_expression_type = SqlLiteral<Nullable<Jsonb>>
+    )]
+    fetched: Option<serde_json::Value>,
+}
+
+/// What somebody got who followed a link.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Fetched {
+    fetched_at: DateTime<Utc>,
+    pub status: u16,
+    pub bytes: i64,
+    /// Of the whole document.
+    pub size: Option<i64>,
+}
+
+impl Access {
+    /// `None`: it isn't about following a link.
+    pub fn fetched(&self) -> Option<Fetched> {
+        self.fetched.clone().and_then(|fetched| serde_json::from_value(fetched).ok())
+    }
+
+    /// When it happened: an access log is read in later.
+    pub fn at(&self) -> DateTime<Utc> {
+        self.fetched().map_or(self.occurred_at, |fetched| fetched.fetched_at)
+    }
+}
+
+/// How many accesses the page of a BOL shows; the whole log is the auditor's.
+const ACCESSES: usize = 50;
+/// Among how many of the newest events they are found: what is read in later isn't in the order of what happened.
+const LOOKED_AT: i64 = 200;
+
+pub struct Viewed {
+    pub bol: Bol,
+    pub documents: Vec<Document>,
+    pub accesses: Vec<Access>,
+    pub kin: Kin,
+    /// The name of the customer whose it is now.
+    pub owner: Option<String>,
+}
+
+/// The BOLs that a reissue ties this one to, as far as they are within reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kin {
+    /// The void BOL whose place this one takes.
+    pub before: Option<String>,
+    /// The newest of those that take the place of this one.
+    pub after: Option<String>,
+}
+
+/// The BOL with its documents and who fetched what, and the view put on record, in one transaction.
+///
+/// `None`: there is no such BOL within reach, and that is on record instead. Nothing in it tells, by answer or by
+/// time, whether somebody else has a BOL of that number.
+pub async fn view(
+    db: &Database,
+    reach: &Reach,
+    actor: Actor<'_>,
+    origin: &Origin,
+    number: &BolNumber,
+) -> DbResult<Option<Viewed>> {
+    scope::record(db, reach, async |connection: &AsyncPgConnection| {
+        let event = Event::new(Action::BolViewed, Outcome::Success, actor, origin);
+        let viewed = try_join5(
+            by_number(connection, reach, number),
+            document::of_bol(connection, reach, number),
+            accesses(connection, reach, number),
+            kin(connection, reach, number),
+            audit::record_view(&event, number.as_str(), reach.companies(), connection),
+        );
+        match viewed.await? {
+            (Some((bol, owner)), documents, accesses, kin, true) => {
+                Ok(Some(Viewed { bol, documents, accesses, kin, owner }))
+            }
+            _ => {
+                audit::deny(connection, actor, origin, audit::Asked::Number(number.as_str())).await?;
+                Ok(None)
+            }
+        }
+    })
+    .await
+}
+
+async fn by_number(
+    mut connection: &AsyncPgConnection,
+    reach: &Reach,
+    number: &BolNumber,
+) -> QueryResult<Option<(Bol, Option<String>)>> {
+    let mut query = bols::table
+        .left_join(customers::table)
+        .filter(bols::number.eq(number.as_str()))
+        .select((Bol::as_select(), customers::name.nullable()))
+        .into_boxed();
+    if let Some(companies) = reach.companies() {
+        query = query.filter(bols::customer_id.eq_any(companies));
+    }
+    query.first(&mut connection).await.optional()
+}
+
+#[derive(QueryableByName)]
+struct Relative {
+    #[diesel(sql_type = Text)]
+    number: String,
+    #[diesel(sql_type = Bool)]
+    is_before: bool,
+}
+
+async fn kin(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumber) -> QueryResult<Kin> {
+    let rows: Vec<Relative> = diesel::sql_query(
+        "SELECT other.number, other.id < this.id AS is_before \
+         FROM bols this JOIN bols other ON other.id = this.reissue_of OR other.reissue_of = this.id \
+         WHERE this.number = $1 AND ($2::bigint[] IS NULL OR this.customer_id = ANY ($2) AND other.customer_id = ANY ($2)) \
+         ORDER BY other.id",
+    )
+    .bind::<Text, _>(number.as_str())
+    .bind::<Nullable<Array<BigInt>>, _>(reach.companies())
+    .load(&mut connection)
+    .await?;
+    let mut kin = Kin::default();
+    for Relative { number, is_before } in rows {
+        *(if is_before { &mut kin.before } else { &mut kin.after }) = Some(number);
+    }
+    Ok(kin)
+}
+
+/// Links issued for documents of this BOL, and fetches with them, newest first. A customer sees those of its own company's
+/// people.
+async fn accesses(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumber) -> QueryResult<Vec<Access>> {
+    let id = bols::table.filter(bols::number.eq(number.as_str())).select(bols::id.nullable()).single_value();
+    let mut query = audit_events::table
+        .filter(audit_events::bol_id.eq(id))
+        .filter(audit_events::action.eq_any(
+            [Action::BolDownloaded, Action::BolPreviewed, Action::BolsZipped, Action::LinkFetched].map(Action::as_str),
+        ))
+        .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
+        .limit(LOOKED_AT)
+        .select(Access::as_select())
+        .into_boxed();
+    if let Some(companies) = reach.companies() {
+        query =
+            query.filter(audit_events::customer_id.eq_any(companies)).filter(audit_events::user_role.eq("customer"));
+    }
+    let mut accesses: Vec<Access> = query.load(&mut connection).await?;
+    // Stable: of one second, and a bucket's log says no more, the newest event stays the first.
+    accesses.sort_by_key(|access| std::cmp::Reverse(access.at().timestamp()));
+    accesses.truncate(ACCESSES);
+    Ok(accesses)
+}
