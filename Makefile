@@ -20,7 +20,7 @@ check: ## Check formatting and lints, as CI does before the tests
 fmt: ## Format the Rust code
 	cargo fmt
 
-bench: ## Measure printing, pages and downloads per second beside pgbench (about two minutes after the build)
+bench: ## Measure printing, pages and downloads per second, compared with pgbench (about two minutes after the build)
 	@scripts/need postgres wrk
 	cargo bench --locked --bench portal
 

@@ -1,5 +1,5 @@
 output "environment" {
-  description = "Variables of the portal, besides its access key."
+  description = "Variables of the portal, except its access key."
   value = {
     USE_S3                   = "True"
     AWS_STORAGE_BUCKET_NAME  = aws_s3_bucket.documents.id
