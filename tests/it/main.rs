@@ -19,6 +19,7 @@ mod download;
 mod export;
 mod fetched;
 mod fetched_here;
+mod house;
 mod inbox;
 mod intake;
 mod invitation;

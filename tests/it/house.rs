@@ -1,0 +1,3 @@
+//! House rules that a test can check by reading the source, without a server.
+
+mod direction;
