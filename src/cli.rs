@@ -25,7 +25,7 @@ use crate::config::{Config, ConfigErrors, Needs};
 use crate::db::DbError;
 use crate::telemetry;
 
-/// The PrimeTrade BOL portal. Configuration comes from the environment and a .env file; see the README.
+/// The PrimeTrade BOL portal. It reads its configuration from the environment and a .env file; see docs/configuration.md
 #[derive(Parser)]
 #[command(name = "primetrade", version, arg_required_else_help = true)]
 struct Arguments {

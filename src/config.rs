@@ -1,7 +1,7 @@
 //! The environment (and a `.env` file) as typed values, checked once at the start.
 //!
-//! Names, defaults and limits are those of the README's configuration table. Every problem is reported, not just
-//! the first, one line each: the variable, what was found, what is allowed. Secrets appear in no message and in no
+//! docs/configuration.md lists names, defaults and limits. Every problem is reported, not just the first, in one line
+//! each: the variable, the value that was found, the values that are allowed. Secrets appear in no message and in no
 //! `Debug` output.
 
 mod clamd_address;
@@ -30,7 +30,7 @@ pub use s3::{S3Config, S3Credentials};
 pub use seal::{SealKey, SealKeys, Verifier};
 pub use secret::{Secret, SecretKey};
 
-/// Everything that can be configured. `None` where the README says "none".
+/// The whole configuration. `None` where docs/configuration.md says "none".
 #[derive(Clone, Debug)]
 pub struct Config {
     pub database_url: Option<DatabaseUrl>,
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_those_of_the_readme() {
+    fn defaults_are_those_of_the_documentation() {
         let config = config(&[], Needs::Nothing).expect("defaults are valid");
         assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 8080));
         assert_eq!(config.link_life, Duration::from_secs(300));

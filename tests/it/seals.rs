@@ -80,7 +80,7 @@ async fn a_transaction_that_took_a_low_id_and_commits_late_is_sealed_once() {
     assert_eq!(events, ["1001", "1002", "1000", "1003"]);
 }
 
-/// Hashes events as README says, from what Postgres says of them.
+/// Hashes events as docs/audit-format.md specifies, from the values that Postgres returns.
 const RECOMPUTE: &str = r#"
 import hashlib, json, sys
 for line in sys.stdin:

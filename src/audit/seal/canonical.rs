@@ -1,5 +1,5 @@
-//! The canonical bytes of an event: one line of JSON with every column of its row, in the table's order. README, "Seals",
-//! has this for third parties; it never changes, or no leaf would ever match again.
+//! The canonical bytes of an event: one line of JSON with every column of its row, in the table's order.
+//! docs/audit-format.md specifies them for third parties. They never change, because every leaf hash depends on them.
 
 use std::io::{self, Write};
 

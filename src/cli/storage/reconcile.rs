@@ -142,7 +142,7 @@ async fn put_back(db: &Database, storage: &Storage, spool: &Spool, expected: &Ex
         Ok(Mended::From(other)) => format!("put back from {other}"),
         Ok(Mended::Nowhere) => {
             "no other document has its bytes; --adopt looks through the objects without one; if the bucket is \
-                                versioned, an older version may have them (see the README)"
+                                versioned, an older version may have them (see docs/operations.md)"
                 .into()
         }
         Err(error) => format!("not now: {error}"),
