@@ -4,7 +4,7 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Inet, Jsonb, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::event::{Action, Actor, Event, Origin, Outcome};
@@ -65,30 +65,6 @@ pub async fn deny(
     diesel::insert_into(audit_events::table).values(&event).execute(&mut connection).await.map(drop)
 }
 
-const COLUMNS: &str = "INSERT INTO audit_events (action, outcome, user_id, user_email, user_role, ip, user_agent, request_id, \
-    detail, customer_id, customer_code, bol_id, bol_number, document_id, document_kind, file_name, object_key, sha256) SELECT ";
-
-/// The values of the event itself, in the order of [`COLUMNS`].
-fn push_event<'b>(out: &mut AstPass<'_, 'b, Pg>, event: &'b Event<'_>) -> QueryResult<()> {
-    out.push_bind_param::<Text, _>(event.action)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Text, _>(event.outcome)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Nullable<BigInt>, _>(&event.user_id)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Text, _>(event.user_email)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Nullable<Text>, _>(&event.user_role)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Nullable<Inet>, _>(&event.ip)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Text, _>(event.user_agent)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Text, _>(event.request_id)?;
-    out.push_sql(", ");
-    out.push_bind_param::<Jsonb, _>(&event.detail)
-}
-
 fn push_companies<'b>(out: &mut AstPass<'_, 'b, Pg>, companies: &'b Option<&[i64]>) -> QueryResult<()> {
     if let Some(companies) = companies {
         out.push_sql(" AND s.customer_id = ANY(");
@@ -106,12 +82,14 @@ struct View<'a> {
 
 impl QueryFragment<Pg> for View<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(COLUMNS);
-        push_event(&mut out, self.event)?;
-        out.push_sql(
-            ", s.customer_id, c.code, s.id, s.number, NULL, NULL, NULL, NULL, NULL \
-             FROM bols s LEFT JOIN customers c ON c.id = s.customer_id WHERE s.number = ",
-        );
+        let subject = [
+            ("customer_id", "s.customer_id"),
+            ("customer_code", "c.code"),
+            ("bol_id", "s.id"),
+            ("bol_number", "s.number"),
+        ];
+        self.event.push_insert_select(&mut out, &subject)?;
+        out.push_sql(" FROM bols s LEFT JOIN customers c ON c.id = s.customer_id WHERE s.number = ");
         out.push_bind_param::<Text, _>(self.number)?;
         push_companies(&mut out, &self.companies)
     }
@@ -146,12 +124,19 @@ impl QueryFragment<Pg> for Link<'_> {
         }
         push_companies(&mut out, &self.companies)?;
         out.push_sql(" ORDER BY s.version DESC LIMIT 1), written AS (");
-        out.push_sql(COLUMNS);
-        push_event(&mut out, self.event)?;
-        out.push_sql(
-            ", customer_id, code, bol_id, number, id, kind, file_name, object_key, sha256 FROM subject) \
-             SELECT id, object_key, file_name, size_bytes, number FROM subject",
-        );
+        let subject = [
+            ("customer_id", "customer_id"),
+            ("customer_code", "code"),
+            ("bol_id", "bol_id"),
+            ("bol_number", "number"),
+            ("document_id", "id"),
+            ("document_kind", "kind"),
+            ("file_name", "file_name"),
+            ("object_key", "object_key"),
+            ("sha256", "sha256"),
+        ];
+        self.event.push_insert_select(&mut out, &subject)?;
+        out.push_sql(" FROM subject) SELECT id, object_key, file_name, size_bytes, number FROM subject");
         Ok(())
     }
 }

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::AstPass;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use ipnet::IpNet;
 
@@ -246,12 +248,55 @@ impl<'a> Event<'a> {
         self
     }
 
+    /// Appends `INSERT INTO audit_events (…) SELECT …` to a query, up to the FROM clause, which the caller appends.
+    ///
+    /// `selected` pairs names of columns with SQL expressions. Those columns take their values from the query, all others
+    /// from this event. So one statement selects the subject of an event and records it.
+    pub fn push_insert_select<'b>(
+        &'b self,
+        out: &mut AstPass<'_, 'b, Pg>,
+        selected: &[(&str, &str)],
+    ) -> QueryResult<()> {
+        out.push_sql("INSERT INTO audit_events (");
+        out.push_sql(&EVENT_COLUMNS.join(", "));
+        out.push_sql(") SELECT ");
+        for (index, column) in EVENT_COLUMNS.into_iter().enumerate() {
+            if index > 0 {
+                out.push_sql(", ");
+            }
+            match selected.iter().find(|(name, _)| *name == column) {
+                Some((_, expression)) => out.push_sql(expression),
+                None => self.push_value(out, column)?,
+            }
+        }
+        Ok(())
+    }
+
     /// The company that it is about.
     pub fn about(mut self, customer_id: i64, customer_code: &'a str) -> Self {
         (self.customer_id, self.customer_code) = (Some(customer_id), Some(customer_code));
         self
     }
 }
+
+/// Declares the columns that an event fills when it is recorded, in the order of the table.
+macro_rules! event_columns {
+    ($count:literal: $($column:ident),*) => {
+        /// The columns that an [`Event`] fills; the database fills the others (`id`, `occurred_at`, `xact_id`).
+        const EVENT_COLUMNS: [&str; $count] = [$(stringify!($column)),*];
+
+        impl Event<'_> {
+            fn push_value<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, column: &str) -> QueryResult<()> {
+                $(if column == stringify!($column) {
+                    return out.push_bind_param::<<audit_events::$column as Expression>::SqlType, _>(&self.$column);
+                })*
+                Ok(())
+            }
+        }
+    };
+}
+
+event_columns!(18: action, outcome, user_id, user_email, user_role, customer_id, customer_code, bol_id, bol_number, document_id, document_kind, file_name, object_key, sha256, ip, user_agent, request_id, detail);
 
 /// Writes an event. It is on record when the connection's transaction, if there is one, is committed.
 pub async fn record(connection: &mut AsyncPgConnection, event: &Event<'_>) -> QueryResult<()> {
