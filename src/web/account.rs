@@ -8,9 +8,9 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
 use askama_web::WebTemplate;
 
-use super::auth::{Customers, Everybody, Visitor};
+use super::auth::{AnyUser, Customers, Visitor};
 use super::forms::{Choice, Fields};
-use super::page::{Chrome, moment};
+use super::page::{Layout, timestamp};
 use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::account::{self, ChangeError, NewPassword, Notify};
@@ -20,7 +20,7 @@ use crate::db::Database;
 #[derive(Template, WebTemplate)]
 #[template(path = "account/account.html")]
 struct AccountPage {
-    chrome: Chrome,
+    layout: Layout,
     email: String,
     name: String,
     role_label: &'static str,
@@ -80,19 +80,19 @@ pub struct EndForm {
 
 pub async fn page(
     request: HttpRequest,
-    visitor: Visitor<Everybody>,
+    visitor: Visitor<AnyUser>,
     site: Data<Site>,
     db: Data<Database>,
     notice: Query<Notice>,
 ) -> Result<HttpResponse, Error> {
     let page = AccountPage::new(&visitor, &site, &db).await?;
-    Ok(AccountPage { chrome: Chrome::new(&site, Some(&visitor), "").notice(notice.text()), ..page }
+    Ok(AccountPage { layout: Layout::new(&site, Some(&visitor), "").notice(notice.text()), ..page }
         .respond_to(&request))
 }
 
 pub async fn change_password(
     request: HttpRequest,
-    visitor: Visitor<Everybody>,
+    visitor: Visitor<AnyUser>,
     site: Data<Site>,
     db: Data<Database>,
     origin: Origin,
@@ -131,7 +131,7 @@ pub async fn set_notify(
 
 /// Somebody else's session id ends nothing, and the answer is the same.
 pub async fn end_session(
-    visitor: Visitor<Everybody>,
+    visitor: Visitor<AnyUser>,
     db: Data<Database>,
     origin: Origin,
     form: Form<EndForm>,
@@ -143,7 +143,7 @@ pub async fn end_session(
 }
 
 pub async fn end_all_sessions(
-    visitor: Visitor<Everybody>,
+    visitor: Visitor<AnyUser>,
     db: Data<Database>,
     session: Session,
     origin: Origin,
@@ -154,7 +154,7 @@ pub async fn end_all_sessions(
 }
 
 impl AccountPage {
-    async fn new(visitor: &Visitor<Everybody>, site: &Site, db: &Database) -> Result<Self, Error> {
+    async fn new(visitor: &Visitor<AnyUser>, site: &Site, db: &Database) -> Result<Self, Error> {
         let mut connection = db.get().await?;
         let wish = account::notify(&mut connection, visitor).await?;
         let notify = [
@@ -170,7 +170,7 @@ impl AccountPage {
         let open = sessions::of_user(&mut connection, site.clock.now(), visitor.user_id).await?;
         let row = |session: sessions::Session| {
             let (started, seen) =
-                (moment(session.created_at, site.time_zone), moment(session.last_seen_at, site.time_zone));
+                (timestamp(session.created_at, site.time_zone), timestamp(session.last_seen_at, site.time_zone));
             SessionRow {
                 id: session.id,
                 device: device(&session.user_agent),
@@ -183,7 +183,7 @@ impl AccountPage {
             }
         };
         Ok(Self {
-            chrome: Chrome::new(site, Some(visitor), ""),
+            layout: Layout::new(site, Some(visitor), ""),
             email: visitor.email.clone(),
             name: visitor.name.clone(),
             role_label: visitor.role.label(),

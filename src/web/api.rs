@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::auth::{Listers, OfficeStaff, Readers, Visitor};
+use super::auth::{BolListViewers, DocumentReaders, OfficeStaff, Visitor};
 use super::forms::{BolFilter, encode};
 use super::request::Origin;
 use super::{Error, Site};
@@ -21,7 +21,7 @@ use crate::issuing::DispatchError;
 
 /// `GET /api/bols`: the list with the filters of the page. `next` goes into `after` for the next page.
 pub async fn bols(
-    visitor: Visitor<Listers>,
+    visitor: Visitor<BolListViewers>,
     db: Data<Database>,
     filter: Query<BolFilter>,
 ) -> Result<HttpResponse, Error> {
@@ -59,7 +59,7 @@ fn bol(row: &Row, owner: Option<&str>, is_new: bool) -> serde_json::Value {
 
 /// `GET /api/bol/{id}/download/`: a link to the current PDF, on record first.
 pub async fn download(
-    visitor: Visitor<Readers>,
+    visitor: Visitor<DocumentReaders>,
     site: Data<Site>,
     db: Data<Database>,
     origin: Origin,

@@ -21,7 +21,7 @@ use serde_json::json;
 use super::auth::{Auditors, Visitor};
 use super::chart::{Chart, Value};
 use super::forms::{Choice, choices};
-use super::page::{Chrome, with_status};
+use super::page::{Layout, with_status};
 use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::Viewer;
@@ -36,7 +36,7 @@ const DAYS: u64 = 14;
 #[derive(Template, WebTemplate)]
 #[template(path = "audit/log.html")]
 struct LogPage {
-    chrome: Chrome,
+    layout: Layout,
     filter: LogFilter,
     /// What it is a timeline of, if of one thing.
     subject: String,
@@ -85,7 +85,7 @@ struct DayRow {
 #[derive(Template, WebTemplate)]
 #[template(path = "audit/event.html")]
 struct EventPage {
-    chrome: Chrome,
+    layout: Layout,
     what: &'static str,
     when: String,
     /// In the order of every export, with those that are empty.
@@ -238,7 +238,7 @@ impl LogPage {
             Action::ALL.iter().map(|action| (action.as_str(), format!("{} ({})", action.label(), action.as_str())));
         let outcomes = Outcome::ALL.map(|outcome| (outcome.as_str(), outcome.label()));
         Self {
-            chrome: Chrome::new(site, Some(viewer), "/audit"),
+            layout: Layout::new(site, Some(viewer), "/audit"),
             actions: choices("All", known, &filter.action),
             outcomes: choices("All", outcomes, &filter.outcome),
             is_filtered: filter.is_filtered(),
@@ -278,7 +278,7 @@ impl EventPage {
         let fields = COLUMNS.into_iter().zip(entry.cells()).filter(|(name, _)| *name != "detail");
         let fields = fields.map(|(name, cell)| (name, cell.to_string())).collect();
         Self {
-            chrome: Chrome::new(site, Some(viewer), "/audit"),
+            layout: Layout::new(site, Some(viewer), "/audit"),
             what: what(&entry.action),
             when: when(entry.occurred_at, site.time_zone),
             fields,

@@ -1,4 +1,4 @@
-//! Who may call a handler stands in its signature: `Visitor<Readers>` can't be had by an auditor.
+//! Who may call a handler stands in its signature: `Visitor<DocumentReaders>` can't be had by an auditor.
 //!
 //! A role says which pages; which BOLs is another question, and [`Viewer::reach`] answers it for the database.
 
@@ -29,12 +29,12 @@ pub trait Audience {
     }
 }
 
-/// Everybody with a login.
-pub struct Everybody;
+/// AnyUser with a login.
+pub struct AnyUser;
 /// Those who may see the list of BOLs.
-pub struct Listers;
+pub struct BolListViewers;
 /// Those who may open a BOL and its documents.
-pub struct Readers;
+pub struct DocumentReaders;
 
 /// The terminal's office: those who may change things.
 pub struct OfficeStaff;
@@ -56,15 +56,15 @@ impl Audience for CompanyAdmins {
     }
 }
 
-impl Audience for Everybody {
+impl Audience for AnyUser {
     const ROLES: &'static [Role] = &Role::ALL;
 }
 
-impl Audience for Listers {
+impl Audience for BolListViewers {
     const ROLES: &'static [Role] = &Role::ALL;
 }
 
-impl Audience for Readers {
+impl Audience for DocumentReaders {
     const ROLES: &'static [Role] = &[Role::Customer, Role::Office, Role::Admin];
 }
 
@@ -127,7 +127,7 @@ fn admitted<A: Audience>(request: &HttpRequest) -> Result<Viewer, Error> {
     let is_admitted = A::ROLES.contains(&viewer.role) && A::admits(&viewer);
     match viewer.seeing_from {
         // Whoever looks as a customer does only looks.
-        Some(_) if !is_admitted || !request.method().is_safe() => Err(Error::OnlyLooking),
+        Some(_) if !is_admitted || !request.method().is_safe() => Err(Error::ReadOnlyView),
         None if !is_admitted => Err(Error::Forbidden),
         _ => Ok(viewer),
     }

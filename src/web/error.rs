@@ -13,7 +13,7 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
-use super::page::Chrome;
+use super::page::Layout;
 use super::request::Origin;
 use super::{Site, auth, limits, request};
 use crate::accounts::Viewer;
@@ -31,7 +31,7 @@ pub enum Error {
     #[error("not for this role")]
     Forbidden,
     #[error("only looks as a customer does")]
-    OnlyLooking,
+    ReadOnlyView,
     #[error("sent by another site")]
     CrossSite,
     #[error("not there, or not within reach")]
@@ -125,7 +125,7 @@ impl ResponseError for Error {
         match self {
             Self::BadRequest | Self::Broken => StatusCode::BAD_REQUEST,
             Self::LoginRequired => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::OnlyLooking | Self::CrossSite | Self::BadLink | Self::LinkExpired => {
+            Self::Forbidden | Self::ReadOnlyView | Self::CrossSite | Self::BadLink | Self::LinkExpired => {
                 StatusCode::FORBIDDEN
             }
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -147,18 +147,18 @@ impl ResponseError for Error {
 }
 
 /// What a visitor is told.
-struct Telling {
+struct Explanation {
     title: &'static str,
     message: String,
 }
 
-fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
+fn explain(status: StatusCode, error: Option<&Error>) -> Explanation {
     let (title, message) = match (status, error) {
         (_, Some(Error::CrossSite)) => (
             "That came from another site",
             "Nothing was changed. Open this portal in your browser and do it from there.",
         ),
-        (_, Some(Error::OnlyLooking)) => (
+        (_, Some(Error::ReadOnlyView)) => (
             "You are looking as a customer",
             "A customer doesn't have this page, and nothing can be changed while you look. Stop looking as the customer \
              (above), and do it as yourself.",
@@ -186,10 +186,10 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
              with it; otherwise get a new link with “Forgot your password?” on the login page.",
         ),
         (_, Some(Error::Invalid(what))) => {
-            return Telling { title: "Please correct the request", message: what.clone() };
+            return Explanation { title: "Please correct the request", message: what.clone() };
         }
         (_, Some(Error::Conflict(what))) => {
-            return Telling { title: "That doesn't fit what is there", message: what.clone() };
+            return Explanation { title: "That doesn't fit what is there", message: what.clone() };
         }
         (_, Some(Error::Broken)) => (
             "The upload broke off",
@@ -225,13 +225,13 @@ fn telling(status: StatusCode, error: Option<&Error>) -> Telling {
             "The fault is ours. Please try again; if it stays, call us with the reference below.",
         ),
     };
-    Telling { title, message: message.into() }
+    Explanation { title, message: message.into() }
 }
 
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage {
-    chrome: Chrome,
+    layout: Layout,
     status: String,
     title: &'static str,
     message: String,
@@ -252,7 +252,7 @@ pub async fn render(
     }
     let error = response.response().error().and_then(|error| error.as_error::<Error>());
     let unrecorded = match error {
-        Some(Error::Forbidden | Error::OnlyLooking) => auth::record_refusal(response.request()).await.err(),
+        Some(Error::Forbidden | Error::ReadOnlyView) => auth::record_refusal(response.request()).await.err(),
         _ => None,
     };
     let rendered = match &unrecorded {
@@ -281,7 +281,7 @@ fn answer(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> H
     if matches!(error, Some(Error::LoginRequired)) && !api {
         return HttpResponse::SeeOther().insert_header((LOCATION, auth::login_path(request))).finish();
     }
-    let Telling { title, message } = telling(status, error);
+    let Explanation { title, message } = explain(status, error);
     // Not on a 404: somebody else's BOL and one that doesn't exist must be the same bytes.
     let shown_id = if status == StatusCode::NOT_FOUND { String::new() } else { request_id };
     let mut response = HttpResponse::build(status);
@@ -300,7 +300,7 @@ fn answer(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> H
     let Some(site) = request.app_data::<Data<Site>>() else { return response.finish() };
     let viewer = request.extensions().get::<Viewer>().cloned();
     let page = ErrorPage {
-        chrome: Chrome::new(site, viewer.as_ref(), ""),
+        layout: Layout::new(site, viewer.as_ref(), ""),
         status: status.as_u16().to_string(),
         title,
         message,

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
 use askama_web::WebTemplate;
 
-use super::page::Chrome;
+use super::page::Layout;
 use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::Token;
@@ -19,7 +19,7 @@ use crate::db::Database;
 #[derive(Template, WebTemplate)]
 #[template(path = "session/invitation.html")]
 struct InvitationPage {
-    chrome: Chrome,
+    layout: Layout,
     token: String,
     email: String,
     name: String,
@@ -85,7 +85,7 @@ impl InvitationPage {
         let user = invitation::find(&mut *db.get().await?, site.clock.now(), &presented).await?;
         let (user, purpose) = user.ok_or(Error::InvitationGone)?;
         Ok(Self {
-            chrome: Chrome::new(site, None, ""),
+            layout: Layout::new(site, None, ""),
             token,
             email: user.email,
             name: user.name,

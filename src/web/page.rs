@@ -16,7 +16,7 @@ use crate::accounts::{Role, Viewer};
 
 /// The frame of a page: `base.html`.
 #[derive(Default)]
-pub struct Chrome {
+pub struct Layout {
     pub css: String,
     pub icon: String,
     pub signed_in: bool,
@@ -37,7 +37,7 @@ pub struct NavItem {
     pub current: bool,
 }
 
-impl Chrome {
+impl Layout {
     /// `here` is the path of the navigation entry this page belongs to, or nothing.
     pub fn new(site: &Site, viewer: Option<&Viewer>, here: &str) -> Self {
         let (css, icon) = (site.assets.href("app.css"), site.assets.href("icon.svg"));
@@ -115,15 +115,15 @@ pub fn with_status(mut page: HttpResponse, status: StatusCode) -> HttpResponse {
 }
 
 /// A moment as people read it, and as machines do.
-pub struct Moment {
+pub struct Timestamp {
     /// `Nov 12, 2025, 3:04 PM`
     pub text: String,
     /// RFC 3339 in UTC
     pub iso: String,
 }
 
-pub fn moment(at: DateTime<Utc>, zone: Tz) -> Moment {
-    Moment {
+pub fn timestamp(at: DateTime<Utc>, zone: Tz) -> Timestamp {
+    Timestamp {
         text: at.with_timezone(&zone).format("%b %-d, %Y, %-I:%M %p").to_string(),
         iso: at.to_rfc3339_opts(SecondsFormat::Secs, true),
     }
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn formats() {
         let at: DateTime<Utc> = "2025-11-12T20:04:59Z".parse().expect("a time");
-        let shown = moment(at, chrono_tz::America::New_York);
+        let shown = timestamp(at, chrono_tz::America::New_York);
         assert_eq!((shown.text.as_str(), shown.iso.as_str()), ("Nov 12, 2025, 3:04 PM", "2025-11-12T20:04:59Z"));
         assert_eq!(size(640), "640 bytes");
         assert_eq!(size(183_700), "184 KB");

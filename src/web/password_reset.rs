@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
 use askama_web::WebTemplate;
 
-use super::page::{Chrome, with_status};
+use super::page::{Layout, with_status};
 use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::invitation::RESET_LIFE;
@@ -18,7 +18,7 @@ use crate::mail;
 #[derive(Template, WebTemplate)]
 #[template(path = "session/password_reset.html")]
 struct ResetPage {
-    chrome: Chrome,
+    layout: Layout,
     email: String,
     error: String,
     /// Asked for: what happens next.
@@ -74,6 +74,6 @@ pub async fn ask(
 impl ResetPage {
     fn new(site: &Site, sent: bool) -> Self {
         let minutes = RESET_LIFE.num_minutes();
-        Self { chrome: Chrome::new(site, None, ""), email: String::new(), error: String::new(), sent, minutes }
+        Self { layout: Layout::new(site, None, ""), email: String::new(), error: String::new(), sent, minutes }
     }
 }

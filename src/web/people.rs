@@ -9,7 +9,7 @@ use askama_web::WebTemplate;
 
 use super::auth::{CompanyAdmins, Visitor};
 use super::forms::Fields;
-use super::page::{Chrome, with_status};
+use super::page::{Layout, with_status};
 use super::person::{PersonRow, refusal};
 use super::request::Origin;
 use super::{Error, Site};
@@ -21,7 +21,7 @@ use crate::db::Database;
 #[derive(Template, WebTemplate)]
 #[template(path = "account/people.html")]
 struct PeoplePage {
-    chrome: Chrome,
+    layout: Layout,
     problem: String,
     companies: Vec<CompanyPeople>,
 }
@@ -66,7 +66,7 @@ pub async fn page(
     notice: Query<Notice>,
 ) -> Result<HttpResponse, Error> {
     let mut page = PeoplePage::load(&site, &visitor, &db).await?;
-    page.chrome.notice = notice.text();
+    page.layout.notice = notice.text();
     Ok(page.respond_to(&request))
 }
 
@@ -165,6 +165,6 @@ impl PeoplePage {
                 company_error: String::new(),
             });
         }
-        Ok(Self { chrome: Chrome::new(site, Some(viewer), "/people"), problem: String::new(), companies })
+        Ok(Self { layout: Layout::new(site, Some(viewer), "/people"), problem: String::new(), companies })
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::page::moment;
+use super::page::timestamp;
 use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::directory::Person;
@@ -28,7 +28,7 @@ pub struct PersonRow {
 
 impl PersonRow {
     pub fn new(person: Person, now: DateTime<Utc>, zone: Tz) -> Self {
-        let invited = person.invited_until.map(|until| (until > now, moment(until, zone).text));
+        let invited = person.invited_until.map(|until| (until > now, timestamp(until, zone).text));
         let (state, detail) = match (person.active, person.activated, invited) {
             (false, ..) => ("Disabled", String::new()),
             (true, true, _) => ("Active", String::new()),

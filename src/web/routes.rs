@@ -108,11 +108,11 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/people").route(page!(people::page)).route(post().to(people::invite)))
         .service(resource("/people/{id}/{change}").route(post().to(people::change)))
         .service(resource("/office/settings/days").route(post().to(office::settings::save_days)))
-        .default_service(route().to(nothing_here));
+        .default_service(route().to(not_found));
 }
 
 /// In the frame of whoever is logged in, so that the error page is the same as that of a BOL that isn't there.
-async fn nothing_here(request: HttpRequest) -> Result<&'static str, Error> {
+async fn not_found(request: HttpRequest) -> Result<&'static str, Error> {
     if let Some(viewer) = auth::current(&request)? {
         request.extensions_mut().insert(viewer);
     }

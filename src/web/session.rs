@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder, http::StatusCode};
 use askama::Template;
 use askama_web::WebTemplate;
 
-use super::page::Chrome;
+use super::page::Layout;
 use super::request::Origin;
 use super::session_store::TOKEN;
 use super::{Error, Site, auth};
@@ -21,7 +21,7 @@ use crate::db::Database;
 #[derive(Template, WebTemplate)]
 #[template(path = "session/login.html")]
 struct LoginPage {
-    chrome: Chrome,
+    layout: Layout,
     email: String,
     next: String,
     error: String,
@@ -64,7 +64,7 @@ pub async fn login_page(request: HttpRequest, site: Data<Site>, query: Query<Nex
     }
     let notice = if query.done == "password" { "Your password is set. Log in with it." } else { "" };
     let page = LoginPage {
-        chrome: Chrome::new(&site, None, "").notice(notice),
+        layout: Layout::new(&site, None, "").notice(notice),
         email: String::new(),
         next: next.into(),
         error: String::new(),
@@ -114,7 +114,7 @@ fn refused(request: &HttpRequest, site: &Site, email: String, next: String, erro
             "The e-mail address and the password don't match. Check both and try again.".into(),
         ),
     };
-    let page = LoginPage { chrome: Chrome::new(site, None, ""), email, next, error: message };
+    let page = LoginPage { layout: Layout::new(site, None, ""), email, next, error: message };
     let mut response = page.respond_to(request);
     *response.status_mut() = status;
     if let LoginError::Slowed(wait) = error {

@@ -15,7 +15,7 @@ use crate::audit::{Actor, Origin as Where};
 use crate::bols::weight::grouped;
 use crate::db::Database;
 use crate::web::auth::{Auditors, Visitor};
-use crate::web::page::Chrome;
+use crate::web::page::Layout;
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
@@ -27,7 +27,7 @@ const SOON: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 #[derive(Template, WebTemplate)]
 #[template(path = "audit/integrity.html")]
 struct IntegrityPage {
-    chrome: Chrome,
+    layout: Layout,
     /// Why nothing is sealed, or is late.
     trouble: String,
     sealed: String,
@@ -76,7 +76,7 @@ pub async fn page(
     let is_under_way = is_under_way(&mut connection).await?;
     page.is_under_way = is_under_way;
     if notice.done == "begun" && is_under_way {
-        page.chrome.notice = "The verification has begun. Its result will stand below.";
+        page.layout.notice = "The verification has begun. Its result will stand below.";
     }
     let mut response = page.respond_to(&request);
     if is_under_way {
@@ -140,7 +140,7 @@ impl IntegrityPage {
         };
         let waiting = overview.waiting.count;
         Self {
-            chrome: Chrome::new(site, Some(viewer), "/audit"),
+            layout: Layout::new(site, Some(viewer), "/audit"),
             trouble: trouble.unwrap_or_default(),
             sealed: grouped(tail.edge.size().cast_signed()),
             sealed_at: when(tail.sealed_at),

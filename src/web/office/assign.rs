@@ -13,14 +13,14 @@ use crate::bols::assign::{self, AssignError};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::{Choice, choices};
-use crate::web::page::{self, Chrome, with_status};
+use crate::web::page::{self, Layout, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "office/assign.html")]
 struct AssignPage {
-    chrome: Chrome,
+    layout: Layout,
     bols: Vec<Chosen>,
     customers: Vec<Choice>,
     error: String,
@@ -137,7 +137,7 @@ async fn show(
         many => format!("{} bills of lading", many.len()),
     };
     let page = AssignPage {
-        chrome: Chrome::new(site, Some(visitor), "/bols"),
+        layout: Layout::new(site, Some(visitor), "/bols"),
         customers: choices("Choose a customer", options, &wanted.customer),
         error: error.map(|error| error.to_string()).unwrap_or_default(),
         owners: assign::owners(&found),

@@ -13,14 +13,14 @@ use crate::bols::lists::{Clerk, MOST, Messages, Wanted};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::refusal;
-use crate::web::page::{Chrome, with_status};
+use crate::web::page::{Layout, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "office/carriers.html")]
 struct CarriersPage {
-    chrome: Chrome,
+    layout: Layout,
     /// Something was typed that can't be saved.
     problem: bool,
     most: usize,
@@ -131,7 +131,7 @@ pub async fn page(
     notice: Query<Notice>,
 ) -> Result<HttpResponse, Error> {
     let mut page = CarriersPage::load(&site, &visitor, &db, Wanted { fragment: &notice.find, first: None }).await?;
-    page.chrome.notice = notice.text();
+    page.layout.notice = notice.text();
     Ok(page.respond_to(&request))
 }
 
@@ -218,7 +218,7 @@ impl CarriersPage {
         let trucks = carriers::trucks(&mut connection, wanted).await?;
         let offered = carriers.rows.iter().filter(|(_, carrier)| carrier.active);
         Ok(Self {
-            chrome: Chrome::new(site, Some(viewer), "/office/carriers"),
+            layout: Layout::new(site, Some(viewer), "/office/carriers"),
             problem: false,
             most: MOST,
             new_carrier: CarrierEntry {

@@ -16,7 +16,7 @@ use crate::db::Database;
 use crate::db::scope::Reach;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::{Fields, refusal};
-use crate::web::page::{self, Chrome, moment, with_status};
+use crate::web::page::{self, Layout, timestamp, with_status};
 use crate::web::person::PersonRow;
 use crate::web::request::Origin;
 use crate::web::{Error, Site, auth};
@@ -27,7 +27,7 @@ const NEWEST: usize = 5;
 #[derive(Template, WebTemplate)]
 #[template(path = "office/customers.html")]
 struct CustomersPage {
-    chrome: Chrome,
+    layout: Layout,
     problem: bool,
     open: bool,
     most: usize,
@@ -46,7 +46,7 @@ struct CustomersPage {
 #[derive(Template, WebTemplate)]
 #[template(path = "office/customer.html")]
 struct CustomerPage {
-    chrome: Chrome,
+    layout: Layout,
     problem: bool,
     customer: Full,
     reminded: String,
@@ -74,7 +74,7 @@ struct BolLine {
 #[derive(Template, WebTemplate)]
 #[template(path = "office/customer_active.html")]
 struct ActivePage {
-    chrome: Chrome,
+    layout: Layout,
     customer: Full,
     logins: usize,
 }
@@ -150,7 +150,7 @@ pub async fn customer(
     asked: Query<Asked>,
 ) -> Result<HttpResponse, Error> {
     let mut page = CustomerPage::load(&site, &visitor, &db, &code).await?;
-    page.chrome.notice = notice(&asked.done);
+    page.layout.notice = notice(&asked.done);
     Ok(page.respond_to(&request))
 }
 
@@ -220,7 +220,7 @@ pub async fn ask_active(
     let mut connection = db.get().await?;
     let customer = customers::one(&mut connection, known(&code)?).await?.ok_or(Error::NotFound)?;
     let logins = directory::members(&mut connection, customer.id).await?.len();
-    let page = ActivePage { chrome: Chrome::new(&site, Some(&visitor), "/office/customers"), customer, logins };
+    let page = ActivePage { layout: Layout::new(&site, Some(&visitor), "/office/customers"), customer, logins };
     Ok(page.respond_to(&request))
 }
 
@@ -271,7 +271,7 @@ impl CustomersPage {
         let wanted = Wanted { fragment: find, first: None };
         let listed = customers::all(&mut *db.get().await?, wanted).await?;
         Ok(Self {
-            chrome: Chrome::new(site, Some(viewer), "/office/customers"),
+            layout: Layout::new(site, Some(viewer), "/office/customers"),
             problem: false,
             open: listed.rows.is_empty() && find.is_empty(),
             most: MOST,
@@ -307,9 +307,9 @@ impl CustomerPage {
         });
         let now = site.clock.now();
         Ok(Self {
-            chrome: Chrome::new(site, Some(viewer), "/office/customers"),
+            layout: Layout::new(site, Some(viewer), "/office/customers"),
             problem: false,
-            reminded: customer.reminded_at.map(|at| moment(at, site.time_zone).text).unwrap_or_default(),
+            reminded: customer.reminded_at.map(|at| timestamp(at, site.time_zone).text).unwrap_or_default(),
             name: customer.details.name.clone(),
             address: customer.details.address.clone(),
             remind: customer.details.remind,

@@ -13,7 +13,7 @@ use crate::bols::{BolNumber, Draft, Filling, Problem, fill_in};
 use crate::db::Database;
 use crate::issuing::{DispatchError, Doubt};
 use crate::web::auth::{OfficeStaff, Visitor};
-use crate::web::page::{Chrome, with_status};
+use crate::web::page::{Layout, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
@@ -25,7 +25,7 @@ type Pairs = Vec<(String, String)>;
 #[derive(Template, WebTemplate)]
 #[template(path = "office/new_bol.html")]
 struct NewBolPage {
-    chrome: Chrome,
+    layout: Layout,
     script: String,
     draft: Draft,
     problems: Vec<Problem>,
@@ -215,7 +215,7 @@ fn show(
     choices: Choices,
 ) -> HttpResponse {
     let Filled { draft, key, filled_for, problems, doubts, trouble } = filled;
-    let (chrome, script) = (Chrome::new(site, Some(visitor), HERE), site.assets.href("new-bol.js"));
-    let page = NewBolPage { chrome, script, draft, problems, doubts, choices, key, filled_for, trouble };
+    let (layout, script) = (Layout::new(site, Some(visitor), HERE), site.assets.href("new-bol.js"));
+    let page = NewBolPage { layout, script, draft, problems, doubts, choices, key, filled_for, trouble };
     with_status(page.respond_to(request), status)
 }

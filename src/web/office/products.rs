@@ -15,14 +15,14 @@ use crate::bols::lists::{Clerk, MOST, Messages, Wanted};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::refusal;
-use crate::web::page::{Chrome, with_status};
+use crate::web::page::{Layout, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "office/products.html")]
 struct ProductsPage {
-    chrome: Chrome,
+    layout: Layout,
     /// Something was typed that can't be saved.
     problem: bool,
     most: usize,
@@ -130,7 +130,7 @@ pub async fn page(
     notice: Query<Notice>,
 ) -> Result<HttpResponse, Error> {
     let mut page = ProductsPage::load(&site, &visitor, &db, Wanted { fragment: &notice.find, first: None }).await?;
-    page.chrome.notice = notice.text();
+    page.layout.notice = notice.text();
     Ok(page.respond_to(&request))
 }
 
@@ -216,7 +216,7 @@ impl ProductsPage {
         let products = products::all(&mut connection).await?;
         let lots = products::lots(&mut connection, wanted).await?;
         Ok(Self {
-            chrome: Chrome::new(site, Some(viewer), "/office/products"),
+            layout: Layout::new(site, Some(viewer), "/office/products"),
             problem: false,
             most: MOST,
             new_product: ProductEntry {

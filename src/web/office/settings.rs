@@ -13,14 +13,14 @@ use crate::bols::settings::{self, Company, PatienceText};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::refusal;
-use crate::web::page::{Chrome, with_status};
+use crate::web::page::{Layout, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
 #[derive(Default, Template, WebTemplate)]
 #[template(path = "office/settings.html")]
 struct SettingsPage {
-    chrome: Chrome,
+    layout: Layout,
     /// Something was typed that can't be saved.
     problem: bool,
     company: Company,
@@ -58,7 +58,7 @@ pub async fn page(
     notice: Query<Notice>,
 ) -> Result<HttpResponse, Error> {
     let mut page = SettingsPage::load(&site, &visitor, &db, None, None).await?;
-    page.chrome.notice = notice.text();
+    page.layout.notice = notice.text();
     Ok(page.respond_to(&request))
 }
 
@@ -112,7 +112,7 @@ impl SettingsPage {
         let saved = settings::company(&mut connection).await?;
         let patience = settings::patience(&mut connection).await?;
         Ok(Self {
-            chrome: Chrome::new(site, Some(viewer), "/office/settings"),
+            layout: Layout::new(site, Some(viewer), "/office/settings"),
             problem: false,
             company: company.unwrap_or(saved),
             days: days.unwrap_or_else(|| PatienceText {

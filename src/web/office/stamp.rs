@@ -12,14 +12,14 @@ use crate::bols::{Bol, BolNumber, choices};
 use crate::db::Database;
 use crate::issuing::DispatchError;
 use crate::web::auth::{OfficeStaff, Visitor};
-use crate::web::page::{Chrome, with_status};
+use crate::web::page::{Layout, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "office/void.html")]
 struct VoidPage {
-    chrome: Chrome,
+    layout: Layout,
     bol: Summary,
     reason: String,
     error: String,
@@ -28,7 +28,7 @@ struct VoidPage {
 #[derive(Template, WebTemplate)]
 #[template(path = "office/weight.html")]
 struct WeightPage {
-    chrome: Chrome,
+    layout: Layout,
     bol: Summary,
     official_weight_lb: String,
     error: String,
@@ -78,8 +78,8 @@ pub async fn void_page(
     number: Path<String>,
 ) -> Result<HttpResponse, Error> {
     let bol = find(&db, &parsed(&number)?).await?;
-    let chrome = Chrome::new(&site, Some(&visitor), "/bols");
-    let page = VoidPage { chrome, bol: Summary::new(&bol), reason: String::new(), error: String::new() };
+    let layout = Layout::new(&site, Some(&visitor), "/bols");
+    let page = VoidPage { layout, bol: Summary::new(&bol), reason: String::new(), error: String::new() };
     Ok(page.respond_to(&request))
 }
 
@@ -100,8 +100,8 @@ pub async fn void(
     };
     let (status, error) = beside_field(error)?;
     let bol = Summary::new(&find(&db, &number).await?);
-    let chrome = Chrome::new(&site, Some(&visitor), "/bols");
-    let page = VoidPage { chrome, bol, reason: form.into_inner().reason, error };
+    let layout = Layout::new(&site, Some(&visitor), "/bols");
+    let page = VoidPage { layout, bol, reason: form.into_inner().reason, error };
     Ok(with_status(page.respond_to(&request), status))
 }
 
@@ -114,8 +114,8 @@ pub async fn weight_page(
 ) -> Result<HttpResponse, Error> {
     let bol = find(&db, &parsed(&number)?).await?;
     let official_weight_lb = bol.official_weight_lb.map(|lb| Pounds(lb).to_string()).unwrap_or_default();
-    let chrome = Chrome::new(&site, Some(&visitor), "/bols");
-    let page = WeightPage { chrome, bol: Summary::new(&bol), official_weight_lb, error: String::new() };
+    let layout = Layout::new(&site, Some(&visitor), "/bols");
+    let page = WeightPage { layout, bol: Summary::new(&bol), official_weight_lb, error: String::new() };
     Ok(page.respond_to(&request))
 }
 
@@ -136,8 +136,8 @@ pub async fn weigh(
     };
     let (status, error) = beside_field(error)?;
     let bol = Summary::new(&find(&db, &number).await?);
-    let chrome = Chrome::new(&site, Some(&visitor), "/bols");
-    let page = WeightPage { chrome, bol, official_weight_lb: form.into_inner().official_weight_lb, error };
+    let layout = Layout::new(&site, Some(&visitor), "/bols");
+    let page = WeightPage { layout, bol, official_weight_lb: form.into_inner().official_weight_lb, error };
     Ok(with_status(page.respond_to(&request), status))
 }
 

@@ -14,7 +14,7 @@ use crate::operations::storage_usage::{self, Month, Prices};
 use crate::web::auth::{Admins, Visitor};
 use crate::web::chart::{Chart, Value};
 use crate::web::forms::Fields;
-use crate::web::page::{Chrome, size, with_status};
+use crate::web::page::{Layout, size, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
@@ -29,7 +29,7 @@ const GB: Unit = ("GB", 1_000_000_000);
 #[derive(Template, WebTemplate)]
 #[template(path = "office/storage.html")]
 struct StoragePage {
-    chrome: Chrome,
+    layout: Layout,
     problem: bool,
     place: String,
     documents: String,
@@ -79,7 +79,7 @@ pub async fn page(
 ) -> Result<HttpResponse, Error> {
     let mut page = StoragePage::load(&site, &visitor, &db).await?;
     if notice.done == "prices" {
-        page.chrome.notice = "The prices are saved, and every estimate goes by them.";
+        page.layout.notice = "The prices are saved, and every estimate goes by them.";
     }
     Ok(page.respond_to(&request))
 }
@@ -187,7 +187,7 @@ impl StoragePage {
         let field = |name, label, amount| PriceField { name, label, value: price(amount), error: String::new() };
         let prices = usage.prices;
         Ok(Self {
-            chrome: Chrome::new(site, Some(viewer), "/office/storage"),
+            layout: Layout::new(site, Some(viewer), "/office/storage"),
             problem: false,
             place: site.storage.place(),
             documents: grouped(usage.documents),

@@ -14,14 +14,14 @@ use crate::notices::reminder::{self, LOOK_BACK, Reminded};
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::chart::{Chart, Value};
 use crate::web::forms::Fields;
-use crate::web::page::{self, Chrome, moment};
+use crate::web::page::{self, Layout, timestamp};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "office/today.html")]
 struct TodayPage {
-    chrome: Chrome,
+    layout: Layout,
     problem: &'static str,
     day: String,
     today: Figures,
@@ -104,8 +104,8 @@ pub async fn page(
     let mut page = TodayPage::new(&site, &visitor, today, glance);
     // Known words only: nothing of the address is shown.
     match asked.done.as_str() {
-        "reminded" if asked.people == "1" => page.chrome.notice = "One person of the customer is being mailed.",
-        "reminded" => page.chrome.notice = "The people of the customer are being mailed.",
+        "reminded" if asked.people == "1" => page.layout.notice = "One person of the customer is being mailed.",
+        "reminded" => page.layout.notice = "The people of the customer are being mailed.",
         "already" => page.problem = "This customer was reminded within the last hour. Nothing was sent.",
         "nothing" => page.problem = "The customer has fetched everything meanwhile. Nothing was sent.",
         "nobody" => {
@@ -149,11 +149,11 @@ impl TodayPage {
             what: what(&mail.purpose),
             address: mail.to_address,
             why: mail.last_error,
-            when: mail.failed_at.map(|at| moment(at, zone).text).unwrap_or_default(),
+            when: mail.failed_at.map(|at| timestamp(at, zone).text).unwrap_or_default(),
         });
         let (days, last) = (glance.patience.unsigned_days, glance.weeks.last());
         Self {
-            chrome: Chrome::new(site, Some(visitor), "/office"),
+            layout: Layout::new(site, Some(visitor), "/office"),
             problem: "",
             day: today.format("%A, %B %-d, %Y").to_string(),
             today: Figures::new(glance.today),
@@ -220,7 +220,7 @@ impl WaitingRow {
             oldest: oldest.unwrap_or_default(),
             more: waiting.bols.len().saturating_sub(SHOWN),
             numbers: waiting.bols.into_iter().take(SHOWN).map(|bol| bol.number).collect(),
-            reminded: waiting.reminded_at.map(|at| moment(at, site.time_zone).text).unwrap_or_default(),
+            reminded: waiting.reminded_at.map(|at| timestamp(at, site.time_zone).text).unwrap_or_default(),
             code: waiting.code,
             name: waiting.name,
             remind: waiting.remind,

@@ -18,14 +18,14 @@ use crate::intake::journal::{self, Entry};
 use crate::intake::{FileName, Outcome, Receipt};
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::{Choice, choices, kinds};
-use crate::web::page::{self, Chrome, with_status};
+use crate::web::page::{self, Layout, with_status};
 use crate::web::request::{Origin, wants_json};
 use crate::web::{Error, Site};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "office/upload.html")]
 pub struct UploadPage {
-    chrome: Chrome,
+    layout: Layout,
     script: String,
     kinds: Vec<Choice>,
     customers: Vec<Choice>,
@@ -158,7 +158,7 @@ impl UploadPage {
         let active = customers.into_iter().filter(|customer| customer.active);
         let active = active.map(|customer| (customer.code.clone(), format!("{} ({})", customer.name, customer.code)));
         Ok(Self {
-            chrome: Chrome::new(site, Some(visitor), "/office/upload"),
+            layout: Layout::new(site, Some(visitor), "/office/upload"),
             script: site.assets.href("upload.js"),
             kinds: kinds("As each file's name says (…_signed.pdf); a scan of our own BOL is a signed one", ""),
             customers: choices("Whoever has the BOL", active, ""),

@@ -16,7 +16,7 @@ use crate::accounts::{Role, Viewer, customers};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::{Choice, Fields, choices};
-use crate::web::page::{Chrome, with_status};
+use crate::web::page::{Layout, with_status};
 use crate::web::person::{PersonRow, refusal};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
@@ -24,7 +24,7 @@ use crate::web::{Error, Site};
 #[derive(Template, WebTemplate)]
 #[template(path = "office/users.html")]
 struct UsersPage {
-    chrome: Chrome,
+    layout: Layout,
     problem: bool,
     invite: InviteForm,
     people: Vec<PersonRow>,
@@ -51,7 +51,7 @@ struct InviteForm {
 #[derive(Template, WebTemplate)]
 #[template(path = "office/user.html")]
 struct UserPage {
-    chrome: Chrome,
+    layout: Layout,
     problem: String,
     person: PersonRow,
     /// It is the visitor's own login.
@@ -102,7 +102,7 @@ pub async fn page(
     let mut page =
         UsersPage::load(&site, &visitor, &db, &wanted.find, &wanted.after, std::slice::from_ref(&wanted.customer))
             .await?;
-    page.chrome.notice = notice(&wanted.done);
+    page.layout.notice = notice(&wanted.done);
     page.invite.open |= !wanted.customer.is_empty();
     Ok(page.respond_to(&request))
 }
@@ -148,7 +148,7 @@ pub async fn user(
     wanted: Query<Wanted>,
 ) -> Result<HttpResponse, Error> {
     let mut page = UserPage::load(&site, &visitor, &db, number(&id)?).await?;
-    page.chrome.notice = notice(&wanted.done);
+    page.layout.notice = notice(&wanted.done);
     Ok(page.respond_to(&request))
 }
 
@@ -243,7 +243,7 @@ impl UsersPage {
         };
         let now = site.clock.now();
         Ok(Self {
-            chrome: Chrome::new(site, Some(viewer), "/office/users"),
+            layout: Layout::new(site, Some(viewer), "/office/users"),
             problem: false,
             invite,
             people: people.into_iter().map(|person| PersonRow::new(person, now, site.time_zone)).collect(),
@@ -277,7 +277,7 @@ impl UserPage {
         let seats = directory::seats(&mut connection, id).await?;
         let companies = company_choices(&mut connection, "").await?;
         Ok(Self {
-            chrome: Chrome::new(site, Some(viewer), "/office/users"),
+            layout: Layout::new(site, Some(viewer), "/office/users"),
             problem: String::new(),
             is_self: id == viewer.user_id,
             is_customer: person.role == Role::Customer.as_str(),

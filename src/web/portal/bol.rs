@@ -11,15 +11,15 @@ use crate::bols::{Bol, BolNumber};
 use crate::db::Database;
 use crate::documents::{self, Access, Document, Kind, Viewed};
 use crate::storage::Storage;
-use crate::web::auth::{Readers, Visitor};
-use crate::web::page::{self, Chrome, moment};
+use crate::web::auth::{DocumentReaders, Visitor};
+use crate::web::page::{self, Layout, timestamp};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "portal/bol.html")]
 pub struct BolPage {
-    chrome: Chrome,
+    layout: Layout,
     number: String,
     date: String,
     date_iso: String,
@@ -100,7 +100,7 @@ impl Notice {
 }
 
 pub async fn page(
-    visitor: Visitor<Readers>,
+    visitor: Visitor<DocumentReaders>,
     site: Data<Site>,
     db: Data<Database>,
     origin: Origin,
@@ -110,7 +110,7 @@ pub async fn page(
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
     let viewed = documents::view(&db, &visitor.reach(), visitor.actor(), &origin.0, &number).await?;
     let viewed = viewed.ok_or(Error::NotFound)?;
-    let chrome = Chrome::new(&site, Some(&visitor), "/bols").notice(notice.text());
+    let layout = Layout::new(&site, Some(&visitor), "/bols").notice(notice.text());
     let is_office = matches!(visitor.role, Role::Office | Role::Admin);
     let owner = match &viewed.owner {
         _ if !is_office => String::new(),
@@ -119,20 +119,20 @@ pub async fn page(
         None => "Not assigned to a customer yet".into(),
     };
     let fetched_later = matches!(site.storage, Storage::S3(_));
-    Ok(BolPage { is_office, owner, fetched_later, ..BolPage::new(chrome, site.time_zone, viewed) })
+    Ok(BolPage { is_office, owner, fetched_later, ..BolPage::new(layout, site.time_zone, viewed) })
 }
 
 impl BolPage {
-    fn new(chrome: Chrome, zone: Tz, viewed: Viewed) -> Self {
+    fn new(layout: Layout, zone: Tz, viewed: Viewed) -> Self {
         let Viewed { bol, documents, accesses, kin, .. } = viewed;
         let has_pdf = documents.iter().any(|document| document.kind == Kind::Bol.as_str());
         let href = |inline| if has_pdf { format!("/bols/{}/download{inline}", bol.number) } else { String::new() };
         Self {
-            chrome,
+            layout,
             date: page::date(bol.bol_date),
             date_iso: bol.bol_date.to_string(),
             is_void: bol.voided_at.is_some(),
-            voided: bol.voided_at.map(|at| by(&moment(at, zone).text, &bol.voided_by)).unwrap_or_default(),
+            voided: bol.voided_at.map(|at| by(&timestamp(at, zone).text, &bol.voided_by)).unwrap_or_default(),
             reissue_of: kin.before.unwrap_or_default(),
             reissued_as: kin.after.unwrap_or_default(),
             is_office: false,
@@ -168,7 +168,7 @@ fn by(what: &str, who: &str) -> String {
 fn official_weight(bol: &Bol, zone: Tz) -> String {
     let Some(lb) = bol.official_weight_lb else { return String::new() };
     let variance = Variance::new(lb, bol.net_lb);
-    let entered = bol.weighed_at.map(|at| format!("\n{}", by(&moment(at, zone).text, &bol.weighed_by)));
+    let entered = bol.weighed_at.map(|at| format!("\n{}", by(&timestamp(at, zone).text, &bol.weighed_by)));
     let (pounds, percent) = (variance.pounds(), variance.percent());
     format!("{} lb\nVariance {pounds} lb, {percent} %{}", Pounds(lb), entered.unwrap_or_default())
 }
@@ -267,7 +267,7 @@ fn grouped_by_kind(documents: Vec<Document>, zone: Tz) -> Vec<Doc> {
 
 impl Doc {
     fn new(document: &Document, kind: Kind, zone: Tz) -> Self {
-        let stored = document.stored_at.map(|at| moment(at, zone));
+        let stored = document.stored_at.map(|at| timestamp(at, zone));
         let (stored, stored_iso) = stored.map(|at| (at.text, at.iso)).unwrap_or_default();
         Self {
             kind_label: kind.label().into(),
@@ -304,7 +304,7 @@ fn fetched(access: &Access) -> String {
 
 impl Line {
     fn new(access: Access, zone: Tz) -> Self {
-        let when = moment(access.at(), zone);
+        let when = timestamp(access.at(), zone);
         let what = match (access.action.as_str(), access.outcome.as_str()) {
             ("LINK_FETCHED", _) => fetched(&access),
             (_, "failed") => "File missing; no link issued".into(),

@@ -13,15 +13,15 @@ use crate::db::Database;
 use crate::documents::Kind;
 use crate::documents::zip;
 use crate::web::audit::timeline;
-use crate::web::auth::{Listers, Visitor};
+use crate::web::auth::{BolListViewers, Visitor};
 use crate::web::forms::{BolFilter, Choice, FilterErrors, choices, kinds, statuses};
-use crate::web::page::{self, Chrome};
+use crate::web::page::{self, Layout};
 use crate::web::{Error, Site};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "portal/bols.html")]
 struct BolsPage {
-    chrome: Chrome,
+    layout: Layout,
     filter: BolFilter,
     kinds: Vec<Choice>,
     statuses: Vec<Choice>,
@@ -83,7 +83,7 @@ pub struct Done {
 
 pub async fn page(
     request: HttpRequest,
-    visitor: Visitor<Listers>,
+    visitor: Visitor<BolListViewers>,
     site: Data<Site>,
     db: Data<Database>,
     filter: Query<BolFilter>,
@@ -95,7 +95,7 @@ pub async fn page(
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let mut page = BolsPage::new(&site, &visitor, filter, &search, errors, found);
     if done.done == "assigned" {
-        page.chrome = page.chrome.notice("Assigned. The customer sees these BOLs from now on, and nobody else does.");
+        page.layout = page.layout.notice("Assigned. The customer sees these BOLs from now on, and nobody else does.");
     }
     let mut response = page.respond_to(&request);
     *response.status_mut() = status;
@@ -132,7 +132,7 @@ impl BolsPage {
         let (rows, count, next, owners) =
             found.map_or_else(Default::default, |found| (found.rows, found.count, found.next, found.owners));
         Self {
-            chrome: Chrome::new(site, Some(viewer), "/bols"),
+            layout: Layout::new(site, Some(viewer), "/bols"),
             kinds: kinds("Any document", &filter.kind),
             statuses: choices("Any status", statuses(viewer.role), &filter.status),
             zip_href: if may_open && (1..=zip::MOST as i64).contains(&count) { filter.zip() } else { String::new() },

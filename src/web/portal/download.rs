@@ -8,7 +8,7 @@ use crate::audit::Asked;
 use crate::bols::BolNumber;
 use crate::db::Database;
 use crate::documents::{Desk, Purpose};
-use crate::web::auth::{Readers, Visitor};
+use crate::web::auth::{DocumentReaders, Visitor};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
@@ -26,7 +26,7 @@ impl Show {
 
 /// `GET /bols/{number}/download`: the current PDF of the BOL.
 pub async fn bol(
-    visitor: Visitor<Readers>,
+    visitor: Visitor<DocumentReaders>,
     site: Data<Site>,
     db: Data<Database>,
     origin: Origin,
@@ -39,7 +39,7 @@ pub async fn bol(
 
 /// `GET /documents/{id}/download`: any version of any document.
 pub async fn document(
-    visitor: Visitor<Readers>,
+    visitor: Visitor<DocumentReaders>,
     site: Data<Site>,
     db: Data<Database>,
     origin: Origin,
@@ -51,7 +51,7 @@ pub async fn document(
 }
 
 async fn redirect(
-    visitor: &Visitor<Readers>,
+    visitor: &Visitor<DocumentReaders>,
     site: &Site,
     db: &Database,
     origin: &Origin,

@@ -8,7 +8,7 @@ use crate::bols::search;
 use crate::db::Database;
 use crate::documents::fetcher::Courier;
 use crate::documents::zip::{Bundle, MOST, MOST_NUMBERS, Wanted};
-use crate::web::auth::{Readers, Visitor};
+use crate::web::auth::{DocumentReaders, Visitor};
 use crate::web::forms::BolFilter;
 use crate::web::page::attachment;
 use crate::web::request::Origin;
@@ -16,7 +16,7 @@ use crate::web::{Error, Site};
 
 pub async fn download(
     request: HttpRequest,
-    visitor: Visitor<Readers>,
+    visitor: Visitor<DocumentReaders>,
     site: Data<Site>,
     db: Data<Database>,
     origin: Origin,

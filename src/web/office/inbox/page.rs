@@ -13,7 +13,7 @@ use crate::db::Database;
 use crate::intake::inbox::{self, Page, Shelf};
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::{Choice, choices};
-use crate::web::page::{self, Chrome, moment, with_status};
+use crate::web::page::{self, Layout, timestamp, with_status};
 use crate::web::{Error, Site};
 
 /// BOLs without a customer that are listed at once.
@@ -22,7 +22,7 @@ const LOOSE: usize = 200;
 #[derive(Template, WebTemplate)]
 #[template(path = "office/inbox.html")]
 struct InboxPage {
-    chrome: Chrome,
+    layout: Layout,
     script: String,
     tabs: Vec<Tab>,
     show: &'static str,
@@ -197,7 +197,7 @@ pub(super) async fn show(
     let sign = if here.contains('?') { '&' } else { '?' };
     let active = shown.customers.into_iter().filter(|customer| customer.active);
     let page = InboxPage {
-        chrome: Chrome::new(site, Some(visitor), HERE).notice(view.notice()),
+        layout: Layout::new(site, Some(visitor), HERE).notice(view.notice()),
         script: site.assets.href("inbox.js"),
         tabs,
         show: name,
@@ -220,14 +220,14 @@ impl Waiting {
     fn new(row: inbox::Waiting, by: Option<String>, site: &Site) -> Self {
         let zone = site.time_zone;
         let found = found(&row.found);
-        let when = moment(row.created_at, zone);
+        let when = timestamp(row.created_at, zone);
         let pages = match row.pages {
             None => String::new(),
             Some(1) => ", 1 page".into(),
             Some(pages) => format!(", {pages} pages"),
         };
         let reason = match row.discarded_at {
-            Some(at) => format!("Discarded {} by {}. {}", moment(at, zone).text, row.discarded_by, row.waits_for),
+            Some(at) => format!("Discarded {} by {}. {}", timestamp(at, zone).text, row.discarded_by, row.waits_for),
             None => row.waits_for,
         };
         Self {
