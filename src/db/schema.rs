@@ -1,4 +1,4 @@
-// As `diesel print-schema` prints it; tests/it/schema.rs holds it against the migrated database.
+// As `diesel print-schema` prints it; tests/it/house/schema.rs compares it with the migrated database.
 
 diesel::table! {
     audit_checkpoints (size) {

@@ -1,3 +1,6 @@
-//! House rules that a test can check by reading the source, without a server.
+//! Rules that hold for the whole house: the source, the schema, every answer over HTTP, and pages in a browser.
 
-mod direction;
+pub mod browser;
+pub mod direction;
+pub mod http;
+pub mod schema;

@@ -68,7 +68,11 @@ impl Crate {
             let length = (0..=path.len()).rev().find(|length| self.modules.contains_key(&path[..*length].join("::")));
             let (module, rest) = path.split_at(length.unwrap());
             let module = module.join("::");
-            let passed_on = rest.first().and_then(|first| self.names[&module].iter().find(|name| name.alias == *first));
+            let names = &self.names[&module];
+            // A function may have the name of an imported module.
+            let is_function = matches!(rest, [name] if defines_function(&self.modules[&module].tokens, name));
+            let passed_on =
+                rest.first().and_then(|first| names.iter().find(|name| name.alias == *first && !is_function));
             match passed_on {
                 Some(name) => path = [name.path.as_slice(), &rest[1..]].concat(),
                 None => return (module, rest.to_vec()),
@@ -111,6 +115,10 @@ impl Crate {
         }
         Some(base.into_iter().chain(rest.iter().cloned()).collect())
     }
+}
+
+fn defines_function(tokens: &[String], name: &str) -> bool {
+    tokens.windows(2).any(|pair| pair[0] == "fn" && pair[1] == name)
 }
 
 /// The names of all `use` lines, with their paths as written.

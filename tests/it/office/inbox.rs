@@ -1,9 +1,9 @@
 //! The inbox: what waits, filing it with a few keys, many at once, and the bin.
 
-use crate::issue::download;
+use crate::office::new_bol::download;
+use crate::office::upload::{one, outcomes};
 use crate::support::scan::paper;
 use crate::support::{Actor, App, World};
-use crate::upload::{one, outcomes};
 
 /// A paper that nothing is known of.
 async fn waiting(office: &Actor, text: &str) -> i64 {

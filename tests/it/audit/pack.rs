@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use crate::prove::key;
+use crate::audit::proof::key;
+use crate::portal::zip::unpacked;
 use crate::support::{Answer, App, World, script};
-use crate::zip::unpacked;
 
 type Files = BTreeMap<String, Vec<u8>>;
 

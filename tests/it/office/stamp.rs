@@ -1,6 +1,6 @@
 //! What is stamped on a BOL: void, reissue, official weight.
 
-use crate::issue::{download, kinds};
+use crate::office::new_bol::{download, kinds};
 use crate::support::{App, Load, text_of, with_settings};
 
 /// Weigh, void, reissue; and what the customer sees, downloads, and what is recorded.

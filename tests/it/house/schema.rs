@@ -5,7 +5,7 @@ use crate::support::{migrated_database, rows};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schema_in_the_code_is_the_one_in_the_database() {
     let url = migrated_database().await;
-    let source = include_str!("../../src/db/schema.rs");
+    let source = include_str!("../../../src/db/schema.rs");
     let mut described = Vec::new();
     for table in source.split("diesel::table! {").skip(1) {
         let table = table.trim_start();

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::office::upload::{one, outcomes, reason};
 use crate::support::App;
 use crate::support::scan::paper;
-use crate::upload::{one, outcomes, reason};
 
 struct Clamd {
     child: Child,

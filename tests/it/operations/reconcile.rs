@@ -4,10 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::storage::run;
+use crate::office::upload::one;
+use crate::operations::storage::run;
 use crate::support::App;
 use crate::support::scan::paper;
-use crate::upload::one;
 
 pub async fn reconcile(app: &App, arguments: &[&str]) -> (i32, String, String) {
     run(&app.environment().to_vec(), &[&["storage", "reconcile"], arguments].concat()).await

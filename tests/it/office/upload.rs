@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 
-use crate::issue::download;
+use crate::office::new_bol::download;
 use crate::support::scan::paper;
 use crate::support::{Actor, Answer, App, PASSWORD, World, raw};
 

@@ -1,9 +1,9 @@
 //! Our own paper as it comes back: scanned at every quality, turned and askew. Right, or in the inbox; never wrong.
 
-use crate::issue::{app, download};
+use crate::office::new_bol::{app, download};
+use crate::office::upload::{one, outcomes, reason, send};
 use crate::support::scan::{Picture, code, pages_of_text, sheet, text_and_picture};
 use crate::support::{Actor, App, Load};
-use crate::upload::{one, outcomes, reason, send};
 
 async fn issued(app: &App, office: &Actor) -> (String, Vec<u8>) {
     let number = Load::today(app).await.issue(office).await;

@@ -53,7 +53,7 @@ async fn nothing_can_be_changed() {
     let office = look(&app).await;
     let before = app.rows("SELECT (SELECT md5(string_agg(b::text, '' ORDER BY id)) FROM bols b), (SELECT count(*) FROM documents), \
                            (SELECT md5(string_agg(c::text, '' ORDER BY id)) FROM customers c), (SELECT md5(string_agg(u::text, '' ORDER BY id)) FROM users u)").await;
-    let routes = include_str!("../../src/web/routes.rs");
+    let routes = include_str!("../../../src/web/routes.rs");
     let mut tried = 0;
     for template in routes.split('"').skip(1).step_by(2).filter(|path| path.starts_with('/')) {
         if ["/logout", "/see-as/end", "/login"].contains(&template) {

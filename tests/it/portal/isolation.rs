@@ -131,7 +131,7 @@ async fn the_queries_filter_by_themselves() {
 
 /// Every path of the routing table with every id of the victim's.
 fn paths(app: &App) -> Vec<String> {
-    let routes = include_str!("../../src/web/routes.rs");
+    let routes = include_str!("../../../src/web/routes.rs");
     let table: Vec<&str> = routes.split('"').skip(1).step_by(2).filter(|path| path.starts_with('/')).collect();
     assert!(table.contains(&"/bols/{number}/download") && table.contains(&"/documents/{id}/download"), "{table:?}");
     let mut paths = Vec::new();

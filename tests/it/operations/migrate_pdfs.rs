@@ -6,8 +6,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::issue::download;
-use crate::storage::{Environment, run, with};
+use crate::office::new_bol::download;
+use crate::operations::storage::{Environment, run, with};
 use crate::support::scan::paper;
 use crate::support::{App, Fault, Program, Proxy, S3Server, migrated_database, primetrade, rows};
 
@@ -242,9 +242,9 @@ async fn old_pdfs_go_to_the_bucket_and_nothing_is_overwritten() {
 async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
     let app = App::start().await;
     let office = app.office().await;
-    crate::upload::one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await;
+    crate::office::upload::one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await;
     // Filed from the inbox: the object that arrived stays, and moves too.
-    let filed = crate::upload::one(&office, &[("kind", "other")], "filed.pdf", &paper("filed")).await.json();
+    let filed = crate::office::upload::one(&office, &[("kind", "other")], "filed.pdf", &paper("filed")).await.json();
     let path = format!("/office/documents/{}/file", filed[0]["documentId"]);
     assert_eq!(office.post(&path, &[("number", "25-5"), ("kind", "invoice")]).await.status, 303);
     app.sealed().await;

@@ -1,6 +1,6 @@
 //! Who may look after which logins: the office, an administrator, a company's own administrators, and nobody else.
 
-use crate::mail::until;
+use crate::operations::mail::until;
 use crate::support::{Actor, App, Mail, PASSWORD, World};
 
 const CHOSEN: &str = "four barges upstream 1851";

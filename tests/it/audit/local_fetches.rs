@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use primetrade::storage::{LocalStore, Presentation, Storage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::fetched::{KEY, download, fetches};
+use crate::audit::access_log_import::{KEY, download, fetches};
 use crate::support::{Answer, App, World};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,9 +10,9 @@ use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use rustix::process::Signal;
 
+use crate::office::upload::{one, outcomes, reason, send};
 use crate::support::scan::paper;
 use crate::support::{Actor, Answer, App, PASSWORD, Program, World};
-use crate::upload::{one, outcomes, reason, send};
 
 async fn with_list(office: &Actor, list: &str, files: &[(&str, Vec<u8>)], first: bool) -> Answer {
     let list = Part::bytes(list.as_bytes().to_vec()).file_name("list.csv");

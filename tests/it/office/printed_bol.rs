@@ -1,6 +1,6 @@
 //! The printed BOL: what it says, that it stays as it was issued, and that readers of every kind can read it.
 
-use crate::issue::{app, download};
+use crate::office::new_bol::{app, download};
 use crate::support::{Load, text_of};
 
 /// What was issued stays, whatever happens to customer, product, carrier, lot and settings.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use crate::issue::download;
-use crate::reconcile::reconcile;
+use crate::office::new_bol::download;
+use crate::office::upload::{one, outcomes};
+use crate::operations::reconcile::reconcile;
 use crate::support::scan::paper;
 use crate::support::{App, BUCKET, Fault, Ministack, Proxy, S3Server, SECRET_KEY, World, primetrade};
-use crate::upload::{one, outcomes};
 
 pub type Environment = Vec<(&'static str, String)>;
 

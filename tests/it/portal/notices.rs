@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use primetrade::db::Database;
 use primetrade::notices;
 
-use crate::mail::until;
+use crate::operations::mail::until;
 use crate::support::{Actor, App, Smtp, World};
 
 const ZONE: chrono_tz::Tz = chrono_tz::America::New_York;

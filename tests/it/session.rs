@@ -1,0 +1,6 @@
+//! Logging in and out, invitations and forgotten passwords.
+
+pub mod invitation;
+pub mod login;
+pub mod password_reset;
+pub mod sessions;
