@@ -11,7 +11,9 @@ use std::fs;
 
 use primetrade::audit::Action;
 
-use self::source::{Names, assert_same, doc_pages, first_column, is_constant, literals_in, read_file, root};
+use self::source::{
+    Names, assert_same, doc_pages, find_files, first_column, is_constant, literals_in, read_file, root,
+};
 
 /// The variables that the program reads, without the shell's `PATH`.
 fn variables() -> Names {
@@ -78,4 +80,17 @@ fn the_sample_logins_in_the_docs_exist() {
             assert!(exists, "{}: no sample user has this email address and password; correct {row}", page.display());
         }
     }
+}
+
+#[test]
+fn the_messages_in_the_troubleshooting_table_exist() {
+    let page = read_file("docs/operations.md");
+    let table = page.split_once("## Troubleshooting").expect("docs/operations.md: a heading \"Troubleshooting\"").1;
+    let table = table.split("\n## ").next().unwrap_or_default();
+    let program: String =
+        find_files(&root().join("src"), &[".rs"]).iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let messages = first_column(table).into_iter().filter(|cell| cell.contains(' '));
+    let unknown: Vec<&str> =
+        messages.filter(|message| !message.split(" N ").all(|part| program.contains(part))).collect();
+    assert!(unknown.is_empty(), "docs/operations.md quotes messages that src/ lacks; quote the new ones: {unknown:?}");
 }
