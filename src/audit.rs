@@ -6,6 +6,7 @@
 //! rows.
 
 mod access;
+mod binary_copy;
 mod columns;
 mod event;
 pub mod export;
@@ -17,5 +18,5 @@ pub mod search;
 pub mod verify;
 
 pub use access::{Asked, Recorded, deny, record_link, record_view};
-pub use columns::{COLUMNS, Cell};
+pub use columns::{COLUMNS, Cell, EventRow};
 pub use event::{Action, Actor, Event, Origin, Outcome, record};

@@ -152,8 +152,8 @@ impl Contents {
         let mut rows = pin!(search::sealed(self.moment.held(), &self.pack.filter).await.map_err(told)?);
         let (mut line, mut count) = (Vec::new(), 0);
         while let Some((_, hash, row)) = rows.try_next().await.map_err(told)? {
-            if row.fields().hash(&mut line)[..] != hash[..] {
-                return Err(format!("event {} is not what was sealed: run primetrade audit verify", row.entry.id));
+            if row.fields().leaf_hash(&mut line)[..] != hash[..] {
+                return Err(format!("event {} is not what was sealed: run primetrade audit verify", row.id));
             }
             line.push(b'\n');
             member.write(&line).await?;

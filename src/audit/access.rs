@@ -7,8 +7,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::event::{Action, Actor, Event, Origin, Outcome};
-use crate::db::schema::audit_events;
+use super::event::{Action, Actor, Event, Origin, Outcome, record};
 
 /// What somebody asks for, as they name it: the current PDF of a BOL, by its number or its id, or a document.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +61,7 @@ pub async fn deny(
         Asked::BolId(id) => event = event.detail(serde_json::json!({"bol_id": id})),
         Asked::Document(id) => event.document_id = Some(id),
     }
-    diesel::insert_into(audit_events::table).values(&event).execute(&mut connection).await.map(drop)
+    record(&mut connection, &event).await
 }
 
 fn push_companies<'b>(out: &mut AstPass<'_, 'b, Pg>, companies: &'b Option<&[i64]>) -> QueryResult<()> {

@@ -1,74 +1,224 @@
-//! An event as every export and its own page show it: these columns, in this order.
+//! The columns of the access log: one list, from which events are inserted, read, exported, hashed and shown.
+//!
+//! A new column needs a migration, a line in `db/schema.rs`, and a line at the end of the list below.
 
-use std::fmt;
+mod value;
 
-use super::search::Entry;
+use std::io;
 
-pub const COLUMNS: [&str; 17] = [
-    "id",
-    "occurred_at",
-    "action",
-    "outcome",
-    "user_email",
-    "user_role",
-    "customer_code",
-    "bol_number",
-    "document_id",
-    "document_kind",
-    "file_name",
-    "object_key",
-    "sha256",
-    "ip",
-    "user_agent",
-    "request_id",
-    "detail",
-];
+use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::AstPass;
+use diesel::sql_types::{BigInt, Text};
+use ipnet::IpNet;
 
-/// One of them.
-pub enum Cell<'a> {
-    Empty,
-    Number(i64),
-    Text(&'a str),
-    /// Ours, in plain ASCII, so that it needs no care.
-    Plain(String),
-    Json(&'a str),
+use super::binary_copy::Reader;
+use crate::db::schema::audit_events;
+
+pub use value::{Cell, ColumnType, Json, TransactionId};
+
+/// Who sees a column: exports and the page of an event show `Exported` ones; `Internal` ones are only sealed.
+enum Visibility {
+    Internal = 0,
+    Exported = 1,
 }
 
-impl fmt::Display for Cell<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => Ok(()),
-            Self::Number(number) => write!(f, "{number}"),
-            Self::Text(text) | Self::Json(text) => f.write_str(text),
-            Self::Plain(text) => f.write_str(text),
+/// A computation over all columns of an event, in the order of the table.
+pub trait ColumnVisitor {
+    /// Called once for each column.
+    fn column<T: ColumnType>(&mut self, name: &'static str, value: T::Ref<'_>) -> io::Result<()>;
+}
+
+macro_rules! event_columns {
+    (
+        filled by the database { $($(#[$db_attr:meta])* $db_name:ident: $db_type:ty, $db_visibility:ident;)* }
+        filled by the portal { $($(#[$attr:meta])* $name:ident: $type:ty, $visibility:ident;)* }
+    ) => {
+        /// All columns, in the order of the table.
+        const ALL: &[&str] = &[$(stringify!($db_name),)* $(stringify!($name),)*];
+
+        /// The columns that the portal fills.
+        const INSERTED: &[&str] = &[$(stringify!($name),)*];
+
+        const EXPORTED_COUNT: usize =
+            0 $(+ Visibility::$db_visibility as usize)* $(+ Visibility::$visibility as usize)*;
+
+        /// The columns of every export, in this order.
+        pub const COLUMNS: [&str; EXPORTED_COUNT] = {
+            let mut names = [""; EXPORTED_COUNT];
+            let mut count = 0;
+            $(if matches!(Visibility::$db_visibility, Visibility::Exported) {
+                names[count] = stringify!($db_name);
+                count += 1;
+            })*
+            $(if matches!(Visibility::$visibility, Visibility::Exported) {
+                names[count] = stringify!($name);
+                count += 1;
+            })*
+            assert!(count == EXPORTED_COUNT);
+            names
+        };
+
+        /// An event to record.
+        #[derive(Clone, Debug, Default)]
+        pub struct Event<'a> {
+            $(pub $name: <$type as ColumnType>::Insert<'a>,)*
         }
+
+        impl Event<'_> {
+            /// Appends the values of [`INSERTED`], separated by commas: of the columns in `selected` their SQL
+            /// expressions, of the others this event's values as parameters.
+            fn push_values<'b>(
+                &'b self,
+                out: &mut AstPass<'_, 'b, Pg>,
+                selected: &[(&str, &str)],
+            ) -> QueryResult<()> {
+                let mut separator = "";
+                $(
+                    out.push_sql(std::mem::replace(&mut separator, ", "));
+                    match selected.iter().find(|(name, _)| *name == stringify!($name)) {
+                        Some((_, expression)) => out.push_sql(expression),
+                        None => out.push_bind_param::<<audit_events::$name as Expression>::SqlType, _>(&self.$name)?,
+                    }
+                )*
+                Ok(())
+            }
+        }
+
+        /// A recorded event with all columns of its row.
+        #[derive(Clone, Debug, Default, Queryable, Selectable)]
+        #[diesel(table_name = audit_events, check_for_backend(Pg))]
+        pub struct EventRow {
+            $($(#[$db_attr])* pub $db_name: $db_type,)*
+            $($(#[$attr])* pub $name: $type,)*
+        }
+
+        impl EventRow {
+            /// The same event, borrowed.
+            pub fn fields(&self) -> EventRef<'_> {
+                EventRef {
+                    $($db_name: <$db_type as ColumnType>::to_ref(&self.$db_name),)*
+                    $($name: <$type as ColumnType>::to_ref(&self.$name),)*
+                }
+            }
+
+            /// The values of the exported columns, in the order of [`COLUMNS`].
+            pub fn cells(&self) -> [Cell<'_>; EXPORTED_COUNT] {
+                let mut cells = [const { Cell::Empty }; EXPORTED_COUNT];
+                let (fields, mut free) = (self.fields(), cells.iter_mut());
+                $(if matches!(Visibility::$db_visibility, Visibility::Exported) && let Some(cell) = free.next() {
+                    *cell = <$db_type as ColumnType>::cell(fields.$db_name);
+                })*
+                $(if matches!(Visibility::$visibility, Visibility::Exported) && let Some(cell) = free.next() {
+                    *cell = <$type as ColumnType>::cell(fields.$name);
+                })*
+                cells
+            }
+        }
+
+        /// A recorded event that borrows its values: from an [`EventRow`], or from a row that `COPY` wrote.
+        #[derive(Clone, Copy, Debug)]
+        pub struct EventRef<'a> {
+            $(pub $db_name: <$db_type as ColumnType>::Ref<'a>,)*
+            $(pub $name: <$type as ColumnType>::Ref<'a>,)*
+        }
+
+        impl<'a> EventRef<'a> {
+            /// Reads a row of `COPY` in binary format, selected by [`select_all`]. Returns `None` if it is malformed.
+            pub fn from_copy(row: &'a [u8]) -> Option<Self> {
+                let mut reader = Reader::new(row, ALL.len())?;
+                Some(Self {
+                    $($db_name: <$db_type as ColumnType>::read(&mut reader)?,)*
+                    $($name: <$type as ColumnType>::read(&mut reader)?,)*
+                })
+            }
+
+            /// Visits every column, in the order of the table.
+            pub fn visit(&self, visitor: &mut impl ColumnVisitor) -> io::Result<()> {
+                $(visitor.column::<$db_type>(stringify!($db_name), self.$db_name)?;)*
+                $(visitor.column::<$type>(stringify!($name), self.$name)?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+event_columns! {
+    filled by the database {
+        id: i64, Exported;
+        occurred_at: DateTime<Utc>, Exported;
+        // Diesel doesn't know `xid8`, so its eight bytes are read as a number.
+        #[diesel(
+            select_expression = sql::<BigInt>("xact_id"),
+            select_expression_type = SqlLiteral<BigInt>,
+            deserialize_as = i64
+        )]
+        xact_id: TransactionId, Internal;
+    }
+    filled by the portal {
+        action: String, Exported;
+        outcome: String, Exported;
+        user_id: Option<i64>, Internal;
+        user_email: Option<String>, Exported;
+        user_role: Option<String>, Exported;
+        customer_id: Option<i64>, Internal;
+        customer_code: Option<String>, Exported;
+        bol_id: Option<i64>, Internal;
+        bol_number: Option<String>, Exported;
+        document_id: Option<i64>, Exported;
+        document_kind: Option<String>, Exported;
+        file_name: Option<String>, Exported;
+        object_key: Option<String>, Exported;
+        sha256: Option<Vec<u8>>, Exported;
+        ip: Option<IpNet>, Exported;
+        user_agent: Option<String>, Exported;
+        request_id: Option<String>, Exported;
+        #[diesel(
+            select_expression = sql::<Text>("detail::text"),
+            select_expression_type = SqlLiteral<Text>,
+            deserialize_as = String
+        )]
+        detail: Json, Exported;
     }
 }
 
-impl Entry {
-    /// In the order of [`COLUMNS`].
-    pub fn cells(&self) -> [Cell<'_>; COLUMNS.len()] {
-        fn text(value: &Option<String>) -> Cell<'_> {
-            value.as_deref().map_or(Cell::Empty, Cell::Text)
-        }
-        [
-            Cell::Number(self.id),
-            Cell::Plain(self.occurred_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)),
-            Cell::Text(&self.action),
-            Cell::Text(&self.outcome),
-            text(&self.user_email),
-            text(&self.user_role),
-            text(&self.customer_code),
-            text(&self.bol_number),
-            self.document_id.map_or(Cell::Empty, Cell::Number),
-            text(&self.document_kind),
-            text(&self.file_name),
-            text(&self.object_key),
-            self.sha256.as_ref().map_or(Cell::Empty, |sum| Cell::Plain(hex::encode(sum))),
-            self.ip.map_or(Cell::Empty, |ip| Cell::Plain(ip.addr().to_string())),
-            text(&self.user_agent),
-            text(&self.request_id),
-            Cell::Json(&self.detail),
-        ]
+/// The query whose rows [`EventRef::from_copy`] reads.
+pub fn select_all() -> String {
+    format!("SELECT {} FROM audit_events", ALL.join(", "))
+}
+
+impl Event<'_> {
+    /// Appends `INSERT INTO audit_events (…) SELECT …` to a query, up to the FROM clause, which the caller appends.
+    ///
+    /// `selected` pairs names of columns with SQL expressions. Those columns take their values from the query, all others
+    /// from this event. So one statement selects the subject of an event and records it.
+    pub fn push_insert_select<'b>(
+        &'b self,
+        out: &mut AstPass<'_, 'b, Pg>,
+        selected: &[(&str, &str)],
+    ) -> QueryResult<()> {
+        push_insert(out);
+        out.push_sql(" SELECT ");
+        self.push_values(out, selected)
     }
+
+    /// Appends `INSERT INTO audit_events (…) VALUES …` with one row for each event.
+    pub(super) fn push_insert_values<'b>(events: &'b [Self], out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        push_insert(out);
+        for (index, event) in events.iter().enumerate() {
+            out.push_sql(if index == 0 { " VALUES (" } else { ", (" });
+            event.push_values(out, &[])?;
+            out.push_sql(")");
+        }
+        Ok(())
+    }
+}
+
+fn push_insert(out: &mut AstPass<'_, '_, Pg>) {
+    out.push_sql("INSERT INTO audit_events (");
+    out.push_sql(&INSERTED.join(", "));
+    out.push_sql(")");
 }

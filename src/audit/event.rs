@@ -4,11 +4,10 @@ use std::net::IpAddr;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::AstPass;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use ipnet::IpNet;
 
-use crate::db::schema::audit_events;
+pub use super::columns::Event;
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident $name:literal $label:literal,)*) => {
@@ -189,53 +188,22 @@ impl Origin {
     }
 }
 
-#[derive(Clone, Debug, Insertable)]
-#[diesel(table_name = audit_events)]
-pub struct Event<'a> {
-    pub action: &'static str,
-    pub outcome: &'static str,
-    pub user_id: Option<i64>,
-    pub user_email: &'a str,
-    pub user_role: Option<&'a str>,
-    pub customer_id: Option<i64>,
-    pub customer_code: Option<&'a str>,
-    pub bol_id: Option<i64>,
-    pub bol_number: Option<&'a str>,
-    pub document_id: Option<i64>,
-    pub document_kind: Option<&'a str>,
-    pub file_name: Option<&'a str>,
-    pub object_key: Option<&'a str>,
-    pub sha256: Option<&'a [u8]>,
-    pub ip: Option<IpNet>,
-    pub user_agent: &'a str,
-    pub request_id: &'a str,
-    pub detail: serde_json::Value,
-}
-
 impl<'a> Event<'a> {
     pub fn new(action: Action, outcome: Outcome, actor: Actor<'a>, origin: &'a Origin) -> Self {
         Self {
             action: action.as_str(),
             outcome: outcome.as_str(),
             user_id: actor.user_id,
-            user_email: actor.email,
+            user_email: Some(actor.email),
             user_role: actor.role,
-            customer_id: None,
-            customer_code: None,
-            bol_id: None,
-            bol_number: None,
-            document_id: None,
-            document_kind: None,
-            file_name: None,
-            object_key: None,
-            sha256: None,
             ip: origin.ip.map(Into::into),
-            user_agent: &origin.user_agent,
-            request_id: &origin.request_id,
+            user_agent: Some(&origin.user_agent),
+            request_id: Some(&origin.request_id),
             detail: match actor.seen_as {
                 Some(code) => serde_json::json!({"seen_as": code}),
                 None => serde_json::json!({}),
             },
+            ..Self::default()
         }
     }
 
@@ -248,30 +216,6 @@ impl<'a> Event<'a> {
         self
     }
 
-    /// Appends `INSERT INTO audit_events (…) SELECT …` to a query, up to the FROM clause, which the caller appends.
-    ///
-    /// `selected` pairs names of columns with SQL expressions. Those columns take their values from the query, all others
-    /// from this event. So one statement selects the subject of an event and records it.
-    pub fn push_insert_select<'b>(
-        &'b self,
-        out: &mut AstPass<'_, 'b, Pg>,
-        selected: &[(&str, &str)],
-    ) -> QueryResult<()> {
-        out.push_sql("INSERT INTO audit_events (");
-        out.push_sql(&EVENT_COLUMNS.join(", "));
-        out.push_sql(") SELECT ");
-        for (index, column) in EVENT_COLUMNS.into_iter().enumerate() {
-            if index > 0 {
-                out.push_sql(", ");
-            }
-            match selected.iter().find(|(name, _)| *name == column) {
-                Some((_, expression)) => out.push_sql(expression),
-                None => self.push_value(out, column)?,
-            }
-        }
-        Ok(())
-    }
-
     /// The company that it is about.
     pub fn about(mut self, customer_id: i64, customer_code: &'a str) -> Self {
         (self.customer_id, self.customer_code) = (Some(customer_id), Some(customer_code));
@@ -279,26 +223,33 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Declares the columns that an event fills when it is recorded, in the order of the table.
-macro_rules! event_columns {
-    ($count:literal: $($column:ident),*) => {
-        /// The columns that an [`Event`] fills; the database fills the others (`id`, `occurred_at`, `xact_id`).
-        const EVENT_COLUMNS: [&str; $count] = [$(stringify!($column)),*];
-
-        impl Event<'_> {
-            fn push_value<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, column: &str) -> QueryResult<()> {
-                $(if column == stringify!($column) {
-                    return out.push_bind_param::<<audit_events::$column as Expression>::SqlType, _>(&self.$column);
-                })*
-                Ok(())
-            }
-        }
-    };
+/// Records an event, in the connection's transaction if it has one.
+pub async fn record(connection: &mut AsyncPgConnection, event: &Event<'_>) -> QueryResult<()> {
+    record_all(connection, std::slice::from_ref(event)).await
 }
 
-event_columns!(18: action, outcome, user_id, user_email, user_role, customer_id, customer_code, bol_id, bol_number, document_id, document_kind, file_name, object_key, sha256, ip, user_agent, request_id, detail);
+/// Records events with one statement. Postgres takes 65,535 parameters, which is some 3,500 events.
+pub async fn record_all(connection: &mut AsyncPgConnection, events: &[Event<'_>]) -> QueryResult<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    InsertEvents(events).execute(connection).await.map(drop)
+}
 
-/// Writes an event. It is on record when the connection's transaction, if there is one, is committed.
-pub async fn record(connection: &mut AsyncPgConnection, event: &Event<'_>) -> QueryResult<()> {
-    diesel::insert_into(audit_events::table).values(event).execute(connection).await.map(drop)
+struct InsertEvents<'a>(&'a [Event<'a>]);
+
+impl QueryFragment<Pg> for InsertEvents<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if self.0.len() > 1 {
+            // Each number of events is a statement of its own.
+            out.unsafe_to_cache_prepared();
+        }
+        Event::push_insert_values(self.0, &mut out)
+    }
+}
+
+/// The text depends on the number of events, so the statement cache must compare texts.
+impl QueryId for InsertEvents<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
 }

@@ -20,8 +20,8 @@ use tokio::task::JoinHandle;
 
 pub use taking::{Bytes, ExportError, Exporter, Taking, Turns, Written};
 
-use super::Origin;
-use super::search::{self, Entry, Filter};
+use super::{EventRow, Origin};
+use super::search::{self, Filter};
 use crate::db::{Database, DbResult};
 use crate::stream_writer::Outlet;
 
@@ -75,7 +75,7 @@ pub struct Export {
 }
 
 enum Part {
-    Lines(Vec<Entry>),
+    Lines(Vec<EventRow>),
     /// All of them; without this the export is broken off.
     End,
 }
@@ -133,4 +133,4 @@ fn write(format: Format, mut parts: mpsc::Receiver<Part>, outlet: Outlet) -> Wri
 }
 
 /// What there is to write: events, or what broke off.
-type Lines<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<Entry>>>;
+type Lines<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<EventRow>>>;

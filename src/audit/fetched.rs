@@ -14,12 +14,12 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
 use self::matching::{Match, find};
+use super::event::record_all;
 use super::{Action, Actor, Event, Origin, Outcome};
-use crate::db::schema::audit_events;
 
 /// Bytes that went out by a link, or a link that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +143,7 @@ pub async fn record(connection: &mut AsyncPgConnection, fetches: &[Fetch]) -> Qu
         .collect();
     let events: Vec<Event> =
         fetches.iter().zip(&found).zip(&origins).map(|((fetch, found), origin)| event(fetch, found, origin)).collect();
-    diesel::insert_into(audit_events::table).values(&events).execute(connection).await?;
+    record_all(connection, &events).await?;
     Ok(Tally::of(&found))
 }
 

@@ -9,8 +9,9 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt;
 use std::pin::pin;
 
+use super::EventRow;
 use super::retention::Purged;
-use super::seal::{Hash, Row, Span, SpanError};
+use super::seal::{Hash, Span, SpanError};
 use crate::config::SealKeys;
 use crate::db::schema::{audit_events, audit_leaves};
 use crate::db::{Database, DbError};
@@ -53,9 +54,9 @@ pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, Pr
     let mut moment = db.moment().await?;
     let snapshot = moment.snapshot();
     let connection = moment.held();
-    let event: Option<Row> = audit_events::table
+    let event: Option<EventRow> = audit_events::table
         .filter(audit_events::id.eq(id))
-        .select(Row::as_select())
+        .select(EventRow::as_select())
         .first(connection)
         .await
         .optional()?;
@@ -76,7 +77,7 @@ pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, Pr
         (None, None) => return Err(ProveError::NoSuchEvent),
     };
     let mut line = Vec::new();
-    if event.fields().hash(&mut line)[..] != hash[..] {
+    if event.fields().leaf_hash(&mut line)[..] != hash[..] {
         return Err(ProveError::Changed);
     }
     let span = Span::around(connection, keys, (position, position)).await?;

@@ -6,8 +6,8 @@
 
 mod canonical;
 mod checkpoint;
-pub mod copied;
 mod cover;
+mod leaf;
 mod overview;
 mod publish;
 mod span;
@@ -24,14 +24,15 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::TryStreamExt;
 use tokio::time::sleep;
 
-pub use canonical::{Fields, Row};
 pub use checkpoint::{Checkpoint, NoteError, Stated};
 pub use cover::{Cover, Told};
+pub use leaf::Leaf;
 pub use overview::{MOST_WAITING, Overview};
 pub use publish::{FOLDER, key_of, publish, publish_once};
 pub use span::{Span, SpanError};
 pub use tree::{Edge, Hash};
 
+use super::EventRow;
 use crate::config::SealKeys;
 use crate::db::schema::{audit_checkpoints, audit_events, audit_leaves};
 use crate::db::{Database, DbError, try_alone};
@@ -212,13 +213,13 @@ impl Tail {
     }
 
     /// Later than what is sealed?
-    pub fn is_before(&self, row: &Row) -> bool {
-        (row.transaction.cast_unsigned(), row.entry.id) > (self.transaction, self.event)
+    pub fn is_before(&self, row: &EventRow) -> bool {
+        (row.xact_id.0, row.id) > (self.transaction, self.event)
     }
 
     /// Dated so much earlier than what was sealed already that it can't have been written then.
-    pub fn is_backdated(&self, row: &Row) -> bool {
-        self.complete_at.is_some_and(|complete_at| row.entry.occurred_at < complete_at - BACKDATED)
+    pub fn is_backdated(&self, row: &EventRow) -> bool {
+        self.complete_at.is_some_and(|complete_at| row.occurred_at < complete_at - BACKDATED)
     }
 }
 
@@ -318,17 +319,17 @@ impl Batch {
         let rows = query
             .order((sql::<Text>("xact_id"), audit_events::id))
             .limit(BATCH as i64)
-            .select(Row::as_select())
-            .load_stream::<Row>(connection)
+            .select(EventRow::as_select())
+            .load_stream::<EventRow>(connection)
             .await?;
         let (mut rows, mut batch, mut line) = (pin!(rows), Self::default(), Vec::new());
         while let Some(row) = rows.try_next().await? {
-            let hash = row.fields().hash(&mut line);
+            let hash = row.fields().leaf_hash(&mut line);
             tail.edge.push(hash);
             batch.backdated += u64::from(tail.is_backdated(&row));
-            batch.newest = batch.newest.max(Some(row.entry.occurred_at));
-            batch.last = (row.transaction.cast_unsigned(), row.entry.id);
-            batch.events.push(row.entry.id);
+            batch.newest = batch.newest.max(Some(row.occurred_at));
+            batch.last = (row.xact_id.0, row.id);
+            batch.events.push(row.id);
             batch.hashes.push(hash.to_vec());
         }
         Ok(batch)

@@ -3,15 +3,13 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use diesel::dsl::{count_star, max, min, sql};
-use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Date, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::Stream;
-use ipnet::IpNet;
 
+use super::columns::EventRow;
 use super::event::{Action, Outcome};
-use super::seal::Row;
 use crate::db::schema::{audit_events, audit_leaves};
 use crate::db::{fragment, lower};
 
@@ -36,31 +34,6 @@ pub struct Filter {
     pub number: Option<String>,
     /// A part of a file name, an object's key, an address (IP or mail), an agent, a request's id, or the details.
     pub text: String,
-}
-
-/// An event, with all that an auditor sees of it.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
-pub struct Entry {
-    pub id: i64,
-    pub occurred_at: DateTime<Utc>,
-    pub action: String,
-    pub outcome: String,
-    pub user_email: Option<String>,
-    pub user_role: Option<String>,
-    pub customer_code: Option<String>,
-    pub bol_number: Option<String>,
-    pub document_id: Option<i64>,
-    pub document_kind: Option<String>,
-    pub file_name: Option<String>,
-    pub object_key: Option<String>,
-    pub sha256: Option<Vec<u8>>,
-    pub ip: Option<IpNet>,
-    pub user_agent: Option<String>,
-    pub request_id: Option<String>,
-    /// JSON as Postgres writes it: read and written again, a long number would be another.
-    #[diesel(select_expression = sql::<Text>("detail::text"), select_expression_type = SqlLiteral<Text>)]
-    pub detail: String,
 }
 
 /// The last event of a page: the next one begins behind it.
@@ -135,7 +108,7 @@ pub async fn page(
     connection: &mut AsyncPgConnection,
     filter: &Filter,
     after: Option<Position>,
-) -> QueryResult<Vec<Entry>> {
+) -> QueryResult<Vec<EventRow>> {
     let mut query = narrowed!(audit_events::table.into_boxed(), filter);
     if let Some(Position { occurred_at, id }) = after {
         let same_moment = audit_events::occurred_at.eq(occurred_at).and(audit_events::id.lt(id));
@@ -147,7 +120,7 @@ pub async fn page(
     query
         .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
         .limit(PAGE as i64 + 1)
-        .select(Entry::as_select())
+        .select(EventRow::as_select())
         .load(connection)
         .await
 }
@@ -156,12 +129,12 @@ pub async fn page(
 pub async fn all<'a>(
     connection: &'a mut AsyncPgConnection,
     filter: &Filter,
-) -> QueryResult<impl Stream<Item = QueryResult<Entry>> + use<'a>> {
+) -> QueryResult<impl Stream<Item = QueryResult<EventRow>> + use<'a>> {
     // A reader may take an hour; and no sorting first: an index has the order.
     connection.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_sort = off").await?;
     narrowed!(audit_events::table.into_boxed(), filter)
         .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
-        .select(Entry::as_select())
+        .select(EventRow::as_select())
         .load_stream(connection)
         .await
 }
@@ -170,10 +143,10 @@ pub async fn all<'a>(
 pub async fn sealed<'a>(
     connection: &'a mut AsyncPgConnection,
     filter: &Filter,
-) -> QueryResult<impl Stream<Item = QueryResult<(i64, Vec<u8>, Row)>> + use<'a>> {
+) -> QueryResult<impl Stream<Item = QueryResult<(i64, Vec<u8>, EventRow)>> + use<'a>> {
     narrowed!(audit_events::table.inner_join(leaf()).into_boxed(), filter)
         .order(audit_leaves::position)
-        .select((audit_leaves::position, audit_leaves::hash, Row::as_select()))
+        .select((audit_leaves::position, audit_leaves::hash, EventRow::as_select()))
         .load_stream(connection)
         .await
 }
@@ -218,8 +191,8 @@ pub async fn bols(connection: &mut AsyncPgConnection, filter: &Filter) -> QueryR
     narrowed!(ids, filter).load(connection).await
 }
 
-pub async fn one(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<Entry>> {
-    audit_events::table.filter(audit_events::id.eq(id)).select(Entry::as_select()).first(connection).await.optional()
+pub async fn one(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<EventRow>> {
+    audit_events::table.filter(audit_events::id.eq(id)).select(EventRow::as_select()).first(connection).await.optional()
 }
 
 /// Events a day, of the days that have any.

@@ -25,8 +25,8 @@ use super::page::{Layout, with_status};
 use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::Viewer;
-use crate::audit::search::{self, Entry, Filter, PAGE};
-use crate::audit::{self, Action, COLUMNS, Event, Outcome, prove};
+use crate::audit::search::{self, Filter, PAGE};
+use crate::audit::{self, Action, COLUMNS, Event, EventRow, Outcome, prove};
 use crate::bols::weight::grouped;
 use crate::db::Database;
 
@@ -207,7 +207,7 @@ fn what(action: &str) -> &'static str {
 }
 
 impl LogRow {
-    fn new(entry: Entry, zone: Tz) -> Self {
+    fn new(entry: EventRow, zone: Tz) -> Self {
         let outcome = Outcome::ALL.into_iter().find(|known| known.as_str() == entry.outcome);
         let who = entry.user_email.unwrap_or_default();
         let (number, customer) = (entry.bol_number.unwrap_or_default(), entry.customer_code.unwrap_or_default());
@@ -258,7 +258,7 @@ impl LogPage {
 }
 
 impl EventPage {
-    fn new(site: &Site, viewer: &Viewer, entry: Entry, position: Option<i64>) -> Self {
+    fn new(site: &Site, viewer: &Viewer, entry: EventRow, position: Option<i64>) -> Self {
         let mut related = Vec::new();
         for (label, name, value) in [
             ("Everything of BOL", "number", &entry.bol_number),
@@ -269,7 +269,7 @@ impl EventPage {
                 related.push((format!("{label} {value}"), timeline(name, value)));
             }
         }
-        let detail: Option<serde_json::Value> = serde_json::from_str(&entry.detail).ok();
+        let detail: Option<serde_json::Value> = serde_json::from_str(&entry.detail.0).ok();
         // Of a fetch: the event of the link that was followed.
         let link = detail.as_ref().and_then(|detail| detail["link"].as_i64());
         if let Some(link) = link.filter(|_| entry.action == Action::LinkFetched.as_str()) {
@@ -282,7 +282,7 @@ impl EventPage {
             what: what(&entry.action),
             when: when(entry.occurred_at, site.time_zone),
             fields,
-            detail: detail.and_then(|detail| serde_json::to_string_pretty(&detail).ok()).unwrap_or(entry.detail),
+            detail: detail.and_then(|detail| serde_json::to_string_pretty(&detail).ok()).unwrap_or(entry.detail.0),
             position: position.map(grouped).unwrap_or_default(),
             proof_href: format!("/audit/events/{}/proof", entry.id),
             related,

@@ -27,10 +27,13 @@ pub(super) fn csv(lines: Lines<'_>, outlet: Outlet, rows: &mut u64) -> io::Resul
     }
     file.flush()?;
     let sum = hex::encode(file.get_ref().sha256());
-    let mut closing = [""; COLUMNS.len()];
     let detail = format!("{{\"rows\": {rows}, \"sha256\": \"{sum}\"}}");
-    (closing[0], closing[2], closing[16]) = ("END", "EXPORT_COMPLETE", &detail);
-    file.write_record(closing)?;
+    file.write_record(COLUMNS.map(|column| match column {
+        "id" => "END",
+        "action" => "EXPORT_COMPLETE",
+        "detail" => &detail,
+        _ => "",
+    }))?;
     file.into_inner().map_err(|error| io::Error::other(error.to_string()))
 }
 

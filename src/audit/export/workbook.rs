@@ -205,34 +205,13 @@ fn looks_escaped(text: &[u8]) -> bool {
 mod tests {
     use std::io::{Cursor, Read};
 
-    use chrono::DateTime;
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::audit::search::Entry;
+    use crate::audit::columns::{EventRow, Json};
 
-    fn entry(id: i64) -> Entry {
-        let (none, occurred_at) = (|| None, DateTime::UNIX_EPOCH);
-        let (action, outcome, detail) = ("LOGOUT".into(), "success".into(), "{}".into());
-        Entry {
-            id,
-            occurred_at,
-            action,
-            outcome,
-            user_email: none(),
-            user_role: none(),
-            customer_code: none(),
-            bol_number: none(),
-            document_id: None,
-            document_kind: none(),
-            file_name: none(),
-            object_key: none(),
-            sha256: None,
-            ip: None,
-            user_agent: none(),
-            request_id: none(),
-            detail,
-        }
+    fn event(id: i64) -> EventRow {
+        EventRow { id, action: "LOGOUT".into(), outcome: "success".into(), detail: Json("{}".into()), ..EventRow::default() }
     }
 
     /// Excel's limit in small.
@@ -241,7 +220,7 @@ mod tests {
         let (to, mut pieces) = mpsc::channel(64);
         let outlet = Outlet::new(to);
         let writing = tokio::task::spawn_blocking(move || {
-            let (mut lines, mut rows) = (std::iter::once(Ok((1..=7).map(entry).collect())), 0);
+            let (mut lines, mut rows) = (std::iter::once(Ok((1..=7).map(event).collect())), 0);
             let outlet = write_sheets(&mut lines, outlet, &mut rows, 4).expect("it writes");
             outlet.finish().expect("it is read");
             rows

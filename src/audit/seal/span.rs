@@ -6,7 +6,8 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::{Stream, TryStreamExt};
 
-use super::{Checkpoint, Edge, Hash, NoteError, copied};
+use super::{Checkpoint, Edge, Hash, Leaf, NoteError};
+use crate::audit::binary_copy;
 use crate::config::SealKeys;
 use crate::db::moment::Snapshot;
 use crate::db::schema::audit_checkpoints;
@@ -76,11 +77,13 @@ impl Span {
         snapshot: &Snapshot,
     ) -> DbResult<impl Stream<Item = Result<(i64, Hash), SpanError>> + use<>> {
         let (from, to) = (self.edge.size(), self.checkpoint.size);
-        let select = format!("{} WHERE position >= {from} AND position < {to} ORDER BY position", copied::LEAVES);
+        let select = format!("{} WHERE position >= {from} AND position < {to} ORDER BY position", Leaf::SELECT);
         let rows = snapshot.copy(&select).await?.map_err(SpanError::from);
         Ok(rows.try_filter_map(|piece| {
-            let leaf = copied::row(piece.as_ref()).map(|row| copied::leaf(row).ok_or(SpanError::Changed)).transpose();
-            std::future::ready(leaf.map(|leaf| leaf.map(|(position, _, hash)| (position, hash))))
+            let leaf = binary_copy::row(piece.as_ref())
+                .map(|row| Leaf::from_copy(row).ok_or(SpanError::Changed))
+                .transpose();
+            std::future::ready(leaf.map(|leaf| leaf.map(|leaf| (leaf.position, leaf.hash))))
         }))
     }
 

@@ -10,7 +10,8 @@ use futures_util::TryStreamExt;
 
 use super::sums::{Buckets, Sums};
 use super::{Difference, Differences, Expected, Progress, VerifyError};
-use crate::audit::seal::{Row, copied};
+use crate::audit::columns::{EventRef, EventRow, select_all};
+use crate::audit::binary_copy;
 use crate::db::moment::Snapshot;
 use crate::db::schema::{audit_events, audit_leaves};
 
@@ -23,13 +24,13 @@ pub struct Events {
 
 pub async fn add_up(snapshot: Snapshot, buckets: Buckets, progress: Progress) -> Result<Events, VerifyError> {
     // As they lie on disk: nobody sorts.
-    let mut rows = pin!(snapshot.copy(copied::EVENTS).await?);
+    let mut rows = pin!(snapshot.copy(&select_all()).await?);
     let mut events = Events { count: 0, sums: buckets.empty(), is_unreadable: false };
     let mut line = Vec::new();
     while let Some(piece) = rows.try_next().await? {
-        let Some(row) = copied::row(piece.as_ref()) else { continue };
-        match copied::event(row) {
-            Some(event) => events.sums.add(event.id, &event.hash(&mut line)),
+        let Some(row) = binary_copy::row(piece.as_ref()) else { continue };
+        match EventRef::from_copy(row) {
+            Some(event) => events.sums.add(event.id, &event.leaf_hash(&mut line)),
             None => events.is_unreadable = true,
         }
         events.count += 1;
@@ -57,7 +58,7 @@ pub async fn name_unreadable(
     Ok(())
 }
 
-struct Leaf {
+struct StoredLeaf {
     position: i64,
     event_id: i64,
     hash: Vec<u8>,
@@ -74,8 +75,8 @@ pub async fn compare(
     let events = audit_events::table
         .filter(audit_events::id.between(from, to))
         .order((audit_events::id, audit_events::occurred_at))
-        .select(Row::as_select())
-        .load_stream::<Row>(events)
+        .select(EventRow::as_select())
+        .load_stream::<EventRow>(events)
         .await?;
     let leaves = audit_leaves::table
         .filter(audit_leaves::event_id.between(from, to))
@@ -83,7 +84,7 @@ pub async fn compare(
         .select((audit_leaves::position, audit_leaves::event_id, audit_leaves::hash))
         .load_stream::<(i64, i64, Vec<u8>)>(leaves)
         .await?
-        .map_ok(|(position, event_id, hash)| Leaf { position, event_id, hash });
+        .map_ok(|(position, event_id, hash)| StoredLeaf { position, event_id, hash });
     let (mut events, mut leaves) = (pin!(events), pin!(leaves));
     let (mut event, mut leaf) = (events.try_next().await?, leaves.try_next().await?);
     let (mut line, mut waiting) = (Vec::new(), 0);
@@ -91,15 +92,15 @@ pub async fn compare(
     loop {
         match (&event, &leaf) {
             (None, None) => return Ok(waiting),
-            (Some(row), Some(Leaf { position, event_id, hash })) if row.entry.id == *event_id => {
-                if row.fields().hash(&mut line)[..] != hash[..] {
+            (Some(row), Some(StoredLeaf { position, event_id, hash })) if row.id == *event_id => {
+                if row.fields().leaf_hash(&mut line)[..] != hash[..] {
                     differences.add(Difference::EventChanged { id: *event_id, position: *position });
                 }
-                (last_event, last_leaf) = (Some(row.entry.id), Some(*event_id));
+                (last_event, last_leaf) = (Some(row.id), Some(*event_id));
                 (event, leaf) = (events.try_next().await?, leaves.try_next().await?);
             }
-            (Some(row), other) if other.as_ref().is_none_or(|leaf| row.entry.id < leaf.event_id) => {
-                let id = row.entry.id;
+            (Some(row), other) if other.as_ref().is_none_or(|leaf| row.id < leaf.event_id) => {
+                let id = row.id;
                 let why =
                     if last_event == Some(id) { Some(Difference::EventTwice { id }) } else { unsealed(row, expected) };
                 match why {
@@ -109,7 +110,7 @@ pub async fn compare(
                 last_event = Some(id);
                 event = events.try_next().await?;
             }
-            (_, Some(Leaf { position, event_id, .. })) => {
+            (_, Some(StoredLeaf { position, event_id, .. })) => {
                 let id = *event_id;
                 if last_leaf == Some(id) {
                     differences.add(Difference::LeafTwice { id });
@@ -125,16 +126,16 @@ pub async fn compare(
 }
 
 /// An event without a leaf: why that can't be, if it can't.
-fn unsealed(row: &Row, expected: &Expected) -> Option<Difference> {
-    let id = row.entry.id;
+fn unsealed(row: &EventRow, expected: &Expected) -> Option<Difference> {
+    let id = row.id;
     if expected.is_elsewhere {
         return None;
     }
     if !expected.tail.is_before(row) {
         return Some(Difference::EventUnsealed { id });
     }
-    if row.transaction.cast_unsigned() >= expected.next_transaction {
+    if row.xact_id.0 >= expected.next_transaction {
         return Some(Difference::EventOfNoTransaction { id });
     }
-    expected.tail.is_backdated(row).then_some(Difference::EventBackdated { id, at: row.entry.occurred_at })
+    expected.tail.is_backdated(row).then_some(Difference::EventBackdated { id, at: row.occurred_at })
 }

@@ -9,7 +9,8 @@ use futures_util::TryStreamExt;
 
 use super::sums::{Buckets, Sums};
 use super::{Difference, Differences, Expected, Progress, VerifyError};
-use crate::audit::seal::{Checkpoint, Edge, Hash, copied};
+use crate::audit::binary_copy;
+use crate::audit::seal::{Checkpoint, Edge, Hash, Leaf};
 use crate::config::SealKeys;
 use crate::db::moment::Snapshot;
 use crate::db::schema::audit_checkpoints;
@@ -46,15 +47,15 @@ pub async fn add_up(
         ))
         .load_stream::<Kept>(&mut connection)
         .await?;
-    let leaves = snapshot.copy(&format!("{} ORDER BY position", copied::LEAVES)).await?;
+    let leaves = snapshot.copy(&format!("{} ORDER BY position", Leaf::SELECT)).await?;
     let (mut checkpoints, mut leaves) = (pin!(checkpoints), pin!(leaves));
     let mut walk = Walk::new(buckets, expected, keys);
     let mut next = checkpoints.try_next().await?;
     while let Some(piece) = leaves.try_next().await? {
-        let Some(row) = copied::row(piece.as_ref()) else { continue };
-        let leaf = copied::leaf(row).unwrap_or((walk.next, -1, Hash::default()));
+        let Some(row) = binary_copy::row(piece.as_ref()) else { continue };
+        let leaf = Leaf::from_copy(row).unwrap_or(Leaf { position: walk.next, event_id: -1, hash: Hash::default() });
         // Those that end before it.
-        while let Some(kept) = next.take_if(|kept| kept.0 <= leaf.0) {
+        while let Some(kept) = next.take_if(|kept| kept.0 <= leaf.position) {
             walk.checkpoint(kept);
             next = checkpoints.try_next().await?;
         }
@@ -118,7 +119,7 @@ impl Walk {
         self.seals.differences.add(difference);
     }
 
-    fn leaf(&mut self, (position, event_id, hash): (i64, i64, Hash)) {
+    fn leaf(&mut self, Leaf { position, event_id, hash }: Leaf) {
         if position != self.next {
             self.differ(Difference::LeafMissing { expected: self.next, found: position });
         }
