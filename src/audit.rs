@@ -11,6 +11,7 @@ mod columns;
 mod event;
 pub mod export;
 pub mod fetched;
+pub mod filter;
 pub mod prove;
 pub mod retention;
 pub mod seal;

@@ -73,10 +73,10 @@ impl Pack {
         let turn = turns.take()?;
         let mut moment = self.courier.db.moment().await?;
         let held = moment.held();
-        let extent = search::extent(held, &self.filter).await?.ok_or(PackError::Nothing)?;
+        let extent = search::position_range(held, &self.filter).await?.ok_or(PackError::Nothing)?;
         let span = Span::around(held, &self.keys, extent).await?;
         if self.with_pdfs {
-            let bols = search::bols(held, &self.filter).await?;
+            let bols = search::bol_ids(held, &self.filter).await?;
             if index::documents(held, &bols).await? > MOST as i64 {
                 return Err(PackError::TooMany);
             }
@@ -116,7 +116,7 @@ impl Contents {
         self.tree().await?;
         self.checkpoints().await?;
         let held = self.moment.held();
-        let bols = search::bols(held, &self.pack.filter).await.map_err(told)?;
+        let bols = search::bol_ids(held, &self.pack.filter).await.map_err(told)?;
         let mut documents = Vec::new();
         let keep = self.pack.with_pdfs.then_some(&mut documents);
         index::write(held, &bols, keep, Member::begin(&self.to, "bols.csv").await?).await?;
@@ -149,7 +149,7 @@ impl Contents {
     /// Their canonical bytes, a line each, in the order of the tree.
     async fn events(&mut self) -> Result<u64, String> {
         let mut member = Member::begin(&self.to, "events.jsonl").await?;
-        let mut rows = pin!(search::sealed(self.moment.held(), &self.pack.filter).await.map_err(told)?);
+        let mut rows = pin!(search::stream_sealed(self.moment.held(), &self.pack.filter).await.map_err(told)?);
         let (mut line, mut count) = (Vec::new(), 0);
         while let Some((_, hash, row)) = rows.try_next().await.map_err(told)? {
             if row.fields().leaf_hash(&mut line)[..] != hash[..] {
@@ -167,7 +167,7 @@ impl Contents {
     async fn tree(&mut self) -> Result<(), String> {
         let mut member = Member::begin(&self.to, "tree.txt").await?;
         let mut leaves = pin!(self.span.leaves(&self.moment.snapshot()).await.map_err(told)?);
-        let mut proved = pin!(search::positions(self.moment.held(), &self.pack.filter).await.map_err(told)?);
+        let mut proved = pin!(search::stream_positions(self.moment.held(), &self.pack.filter).await.map_err(told)?);
         let (mut edge, mut cover) = (self.span.edge.clone(), Cover::from(&self.span.edge));
         let mut next = proved.try_next().await.map_err(told)?;
         let mut lines = Vec::new();

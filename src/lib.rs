@@ -19,7 +19,7 @@
 //! * [`db`] has the pool, the migrations, the customer scope and a private cluster for `demo` and tests.
 //! * [`config`] reads the environment, and no other module does. [`clock`] tells the time, [`telemetry`] sets up the log.
 //! * `stream_writer` carries bytes from a blocking thread to a response; `csv_file` knows how spreadsheets write CSV;
-//!   `typefaces` has the fonts; [`samples`] makes up the sample data of `demo` and `seed`.
+//!   `typefaces` has the fonts; [`units`] formats quantities; [`samples`] makes up the sample data of `demo` and `seed`.
 
 pub mod accounts;
 pub mod audit;
@@ -42,4 +42,5 @@ pub mod storage;
 mod stream_writer;
 pub mod telemetry;
 mod typefaces;
+pub mod units;
 pub mod web;

@@ -50,7 +50,7 @@ pub async fn record_link(
 
 /// Records that something was asked for that isn't there, or isn't this person's: the log can't tell either.
 pub async fn deny(
-    mut connection: &AsyncPgConnection,
+    connection: &AsyncPgConnection,
     actor: Actor<'_>,
     origin: &Origin,
     asked: Asked<'_>,
@@ -61,7 +61,7 @@ pub async fn deny(
         Asked::BolId(id) => event = event.detail(serde_json::json!({"bol_id": id})),
         Asked::Document(id) => event.document_id = Some(id),
     }
-    record(&mut connection, &event).await
+    record(connection, &event).await
 }
 
 fn push_companies<'b>(out: &mut AstPass<'_, 'b, Pg>, companies: &'b Option<&[i64]>) -> QueryResult<()> {

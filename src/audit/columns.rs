@@ -6,19 +6,21 @@ mod value;
 
 use std::io;
 
-use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::AstPass;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types;
 use ipnet::IpNet;
 
 use super::binary_copy::Reader;
 use crate::db::schema::audit_events;
 
-pub use value::{Cell, ColumnType, Json, TransactionId};
+pub use value::{
+    Cell, ColumnType, Json, Number, OptionalAddress, OptionalBytes, OptionalNumber, OptionalText, Text, Timestamp,
+    TransactionId,
+};
 
 /// Who sees a column: exports and the page of an event show `Exported` ones; `Internal` ones are only sealed.
 enum Visibility {
@@ -32,10 +34,21 @@ pub trait ColumnVisitor {
     fn column<T: ColumnType>(&mut self, name: &'static str, value: T::Ref<'_>) -> io::Result<()>;
 }
 
+/// The type that a column has in an [`Event`]. A macro and not a part of [`ColumnType`]: an associated type would make the
+/// lifetime of events invariant.
+macro_rules! insert_type {
+    ($a:lifetime Text) => { &$a str };
+    ($a:lifetime OptionalText) => { Option<&$a str> };
+    ($a:lifetime OptionalNumber) => { Option<i64> };
+    ($a:lifetime OptionalBytes) => { Option<&$a [u8]> };
+    ($a:lifetime OptionalAddress) => { Option<IpNet> };
+    ($a:lifetime Json) => { serde_json::Value };
+}
+
 macro_rules! event_columns {
     (
-        filled by the database { $($(#[$db_attr:meta])* $db_name:ident: $db_type:ty, $db_visibility:ident;)* }
-        filled by the portal { $($(#[$attr:meta])* $name:ident: $type:ty, $visibility:ident;)* }
+        filled by the database { $($(#[$db_attr:meta])* $db_name:ident: $db_type:ident, $db_visibility:ident;)* }
+        filled by the portal { $($(#[$attr:meta])* $name:ident: $type:ident, $visibility:ident;)* }
     ) => {
         /// All columns, in the order of the table.
         const ALL: &[&str] = &[$(stringify!($db_name),)* $(stringify!($name),)*];
@@ -65,7 +78,7 @@ macro_rules! event_columns {
         /// An event to record.
         #[derive(Clone, Debug, Default)]
         pub struct Event<'a> {
-            $(pub $name: <$type as ColumnType>::Insert<'a>,)*
+            $(pub $name: insert_type!('a $type),)*
         }
 
         impl Event<'_> {
@@ -148,37 +161,37 @@ macro_rules! event_columns {
 
 event_columns! {
     filled by the database {
-        id: i64, Exported;
-        occurred_at: DateTime<Utc>, Exported;
+        id: Number, Exported;
+        occurred_at: Timestamp, Exported;
         // Diesel doesn't know `xid8`, so its eight bytes are read as a number.
         #[diesel(
-            select_expression = sql::<BigInt>("xact_id"),
-            select_expression_type = SqlLiteral<BigInt>,
+            select_expression = sql::<sql_types::BigInt>("xact_id"),
+            select_expression_type = SqlLiteral<sql_types::BigInt>,
             deserialize_as = i64
         )]
         xact_id: TransactionId, Internal;
     }
     filled by the portal {
-        action: String, Exported;
-        outcome: String, Exported;
-        user_id: Option<i64>, Internal;
-        user_email: Option<String>, Exported;
-        user_role: Option<String>, Exported;
-        customer_id: Option<i64>, Internal;
-        customer_code: Option<String>, Exported;
-        bol_id: Option<i64>, Internal;
-        bol_number: Option<String>, Exported;
-        document_id: Option<i64>, Exported;
-        document_kind: Option<String>, Exported;
-        file_name: Option<String>, Exported;
-        object_key: Option<String>, Exported;
-        sha256: Option<Vec<u8>>, Exported;
-        ip: Option<IpNet>, Exported;
-        user_agent: Option<String>, Exported;
-        request_id: Option<String>, Exported;
+        action: Text, Exported;
+        outcome: Text, Exported;
+        user_id: OptionalNumber, Internal;
+        user_email: OptionalText, Exported;
+        user_role: OptionalText, Exported;
+        customer_id: OptionalNumber, Internal;
+        customer_code: OptionalText, Exported;
+        bol_id: OptionalNumber, Internal;
+        bol_number: OptionalText, Exported;
+        document_id: OptionalNumber, Exported;
+        document_kind: OptionalText, Exported;
+        file_name: OptionalText, Exported;
+        object_key: OptionalText, Exported;
+        sha256: OptionalBytes, Exported;
+        ip: OptionalAddress, Exported;
+        user_agent: OptionalText, Exported;
+        request_id: OptionalText, Exported;
         #[diesel(
-            select_expression = sql::<Text>("detail::text"),
-            select_expression_type = SqlLiteral<Text>,
+            select_expression = sql::<sql_types::Text>("detail::text"),
+            select_expression_type = SqlLiteral<sql_types::Text>,
             deserialize_as = String
         )]
         detail: Json, Exported;

@@ -224,16 +224,16 @@ impl<'a> Event<'a> {
 }
 
 /// Records an event, in the connection's transaction if it has one.
-pub async fn record(connection: &mut AsyncPgConnection, event: &Event<'_>) -> QueryResult<()> {
+pub async fn record(connection: &AsyncPgConnection, event: &Event<'_>) -> QueryResult<()> {
     record_all(connection, std::slice::from_ref(event)).await
 }
 
 /// Records events with one statement. Postgres takes 65,535 parameters, which is some 3,500 events.
-pub async fn record_all(connection: &mut AsyncPgConnection, events: &[Event<'_>]) -> QueryResult<()> {
+pub async fn record_all(mut connection: &AsyncPgConnection, events: &[Event<'_>]) -> QueryResult<()> {
     if events.is_empty() {
         return Ok(());
     }
-    InsertEvents(events).execute(connection).await.map(drop)
+    InsertEvents(events).execute(&mut connection).await.map(drop)
 }
 
 struct InsertEvents<'a>(&'a [Event<'a>]);

@@ -20,8 +20,8 @@ use tokio::task::JoinHandle;
 
 pub use taking::{Bytes, ExportError, Exporter, Taking, Turns, Written};
 
-use super::{EventRow, Origin};
 use super::search::{self, Filter};
+use super::{EventRow, Origin};
 use crate::db::{Database, DbResult};
 use crate::stream_writer::Outlet;
 
@@ -69,7 +69,7 @@ pub struct Export {
     pub filter: Filter,
     pub format: Format,
     /// The filter as it was typed, for the log.
-    pub told: Value,
+    pub filter_json: Value,
     pub by: Exporter,
     pub origin: Origin,
 }
@@ -83,8 +83,8 @@ enum Part {
 impl Export {
     /// On record, and then its bytes, as they are read; an error among them ends it. The task ends when its end is on record.
     pub async fn begin(self, db: Database, turns: &Turns) -> Result<(Bytes, JoinHandle<()>), ExportError> {
-        let Self { filter, format, told, by, origin } = self;
-        let taking = Taking::begin(db.clone(), turns.take()?, format.as_str(), told, (by, origin)).await?;
+        let Self { filter, format, filter_json, by, origin } = self;
+        let taking = Taking::begin(db.clone(), turns.take()?, format.as_str(), filter_json, (by, origin)).await?;
         let (to, bytes) = mpsc::channel(4);
         let (parts, to_be_written) = mpsc::channel(4);
         let outlet = Outlet::new(to.clone());
@@ -99,7 +99,7 @@ impl Export {
 
 async fn feed(db: &Database, filter: &Filter, to: &mpsc::Sender<Part>) -> DbResult<()> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        let mut lines = pin!(search::all(connection, filter).await?);
+        let mut lines = pin!(search::stream_all(connection, filter).await?);
         let mut batch = Vec::with_capacity(BATCH);
         while let Some(line) = lines.try_next().await? {
             batch.push(line);

@@ -44,7 +44,7 @@ impl From<diesel::result::Error> for ProveError {
 }
 
 /// Where an event is in the tree; `None`: it waits for its seal.
-pub async fn place(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<i64>> {
+pub async fn position(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<i64>> {
     let leaf = audit_leaves::table.filter(audit_leaves::event_id.eq(id)).select(audit_leaves::position);
     leaf.first(connection).await.optional()
 }

@@ -13,9 +13,9 @@ use super::event::{Action, Outcome};
 use crate::db::schema::{audit_events, audit_leaves};
 use crate::db::{fragment, lower};
 
-pub const PAGE: usize = 50;
+pub const PAGE_EVENTS: usize = 50;
 /// Words are looked for in so many days, if nobody says in which: there is no index for them.
-pub const WORDS_WITHIN: TimeDelta = TimeDelta::days(31);
+pub const TEXT_SEARCH_WINDOW: TimeDelta = TimeDelta::days(31);
 
 /// Everything that is said has to be so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,14 +119,14 @@ pub async fn page(
     }
     query
         .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
-        .limit(PAGE as i64 + 1)
+        .limit(PAGE_EVENTS as i64 + 1)
         .select(EventRow::as_select())
         .load(connection)
         .await
 }
 
 /// All of them, of one moment, newest first, as fast as they are taken. Within a transaction of its own.
-pub async fn all<'a>(
+pub async fn stream_all<'a>(
     connection: &'a mut AsyncPgConnection,
     filter: &Filter,
 ) -> QueryResult<impl Stream<Item = QueryResult<EventRow>> + use<'a>> {
@@ -140,7 +140,7 @@ pub async fn all<'a>(
 }
 
 /// Those that are sealed, in the order of the tree, with their leaves: position and hash. Within a transaction of its own.
-pub async fn sealed<'a>(
+pub async fn stream_sealed<'a>(
     connection: &'a mut AsyncPgConnection,
     filter: &Filter,
 ) -> QueryResult<impl Stream<Item = QueryResult<(i64, Vec<u8>, EventRow)>> + use<'a>> {
@@ -152,7 +152,7 @@ pub async fn sealed<'a>(
 }
 
 /// Their positions alone.
-pub async fn positions<'a>(
+pub async fn stream_positions<'a>(
     connection: &'a mut AsyncPgConnection,
     filter: &Filter,
 ) -> QueryResult<impl Stream<Item = QueryResult<i64>> + use<'a>> {
@@ -164,7 +164,7 @@ pub async fn positions<'a>(
 }
 
 /// The first and the last of their positions; `None`: there are none. Of ten million it takes a second.
-pub async fn extent(connection: &mut AsyncPgConnection, filter: &Filter) -> QueryResult<Option<(i64, i64)>> {
+pub async fn position_range(connection: &mut AsyncPgConnection, filter: &Filter) -> QueryResult<Option<(i64, i64)>> {
     // Of everything the index knows.
     if *filter == Filter::default() {
         let last: Option<i64> = audit_leaves::table.select(max(audit_leaves::position)).first(connection).await?;
@@ -182,7 +182,7 @@ fn leaf() -> _ {
 }
 
 /// The BOLs that they name, by their ids.
-pub async fn bols(connection: &mut AsyncPgConnection, filter: &Filter) -> QueryResult<Vec<i64>> {
+pub async fn bol_ids(connection: &mut AsyncPgConnection, filter: &Filter) -> QueryResult<Vec<i64>> {
     let ids = audit_events::table
         .filter(audit_events::bol_id.is_not_null())
         .select(audit_events::bol_id.assume_not_null())
@@ -191,12 +191,12 @@ pub async fn bols(connection: &mut AsyncPgConnection, filter: &Filter) -> QueryR
     narrowed!(ids, filter).load(connection).await
 }
 
-pub async fn one(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<EventRow>> {
+pub async fn find(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<EventRow>> {
     audit_events::table.filter(audit_events::id.eq(id)).select(EventRow::as_select()).first(connection).await.optional()
 }
 
 /// Events a day, of the days that have any.
-pub async fn by_day(
+pub async fn count_by_day(
     connection: &mut AsyncPgConnection,
     filter: &Filter,
     zone: Tz,

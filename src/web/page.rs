@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc::Receiver;
 
-use super::{Site, audit};
+use super::{Site, log_links};
 use crate::accounts::{Role, Viewer};
 
 /// The frame of a page: `base.html`.
@@ -79,7 +79,7 @@ impl Layout {
 
     /// Where everything stands that is on record of one user, customer or BOL; `None`: this visitor doesn't read the log.
     pub fn timeline(&self, of: &str, value: &str) -> Option<String> {
-        self.nav.iter().any(|item| item.href == "/audit").then(|| audit::timeline(of, value))
+        self.nav.iter().any(|item| item.href == "/audit").then(|| log_links::timeline(of, value))
     }
 
     pub fn notice(mut self, notice: &'static str) -> Self {
@@ -134,16 +134,6 @@ pub fn date(day: NaiveDate) -> String {
     day.format("%b %-d, %Y").to_string()
 }
 
-/// Bytes in the units file managers show: `640 bytes`, `184 KB`, `1.2 MB`, `3.4 GB` (1 KB = 1,000 bytes).
-pub fn size(bytes: i64) -> String {
-    match bytes {
-        ..1_000 => format!("{bytes} bytes"),
-        1_000..1_000_000 => format!("{} KB", (bytes + 500) / 1_000),
-        1_000_000..1_000_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
-        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,9 +143,5 @@ mod tests {
         let at: DateTime<Utc> = "2025-11-12T20:04:59Z".parse().expect("a time");
         let shown = timestamp(at, chrono_tz::America::New_York);
         assert_eq!((shown.text.as_str(), shown.iso.as_str()), ("Nov 12, 2025, 3:04 PM", "2025-11-12T20:04:59Z"));
-        assert_eq!(size(640), "640 bytes");
-        assert_eq!(size(183_700), "184 KB");
-        assert_eq!(size(1_250_000), "1.2 MB");
-        assert_eq!(size(3_450_000_000), "3.4 GB");
     }
 }

@@ -74,10 +74,10 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(
             resource("/office/settings").route(page!(office::settings::page)).route(post().to(office::settings::save)),
         )
-        .service(resource("/audit").route(get().to(audit::log)))
-        .service(resource("/audit/export").route(get().to(audit::download)))
+        .service(resource("/audit").route(get().to(audit::log::page)))
+        .service(resource("/audit/export").route(get().to(audit::export::download)))
         .service(resource("/audit/pack").route(get().to(audit::pack::download)))
-        .service(resource("/audit/events/{id}").route(get().to(audit::event)))
+        .service(resource("/audit/events/{id}").route(get().to(audit::event::page)))
         .service(resource("/audit/events/{id}/proof").route(get().to(audit::proof::download)))
         .service(
             resource("/audit/integrity")

@@ -8,12 +8,18 @@ use ipnet::IpNet;
 
 use crate::audit::binary_copy::Reader;
 
+pub type Number = i64;
+pub type OptionalNumber = Option<i64>;
+pub type Timestamp = DateTime<Utc>;
+pub type Text = String;
+pub type OptionalText = Option<String>;
+pub type OptionalBytes = Option<Vec<u8>>;
+pub type OptionalAddress = Option<IpNet>;
+
 /// The type of a column of the access log.
 pub trait ColumnType {
     /// The value, borrowed.
     type Ref<'a>: Copy;
-    /// The value of an event that is to be recorded.
-    type Insert<'a>;
 
     fn to_ref(&self) -> Self::Ref<'_>;
 
@@ -72,7 +78,6 @@ impl From<String> for Json {
 
 impl ColumnType for i64 {
     type Ref<'a> = i64;
-    type Insert<'a> = i64;
 
     fn to_ref(&self) -> i64 {
         *self
@@ -93,7 +98,6 @@ impl ColumnType for i64 {
 
 impl ColumnType for Option<i64> {
     type Ref<'a> = Option<i64>;
-    type Insert<'a> = Option<i64>;
 
     fn to_ref(&self) -> Option<i64> {
         *self
@@ -104,7 +108,10 @@ impl ColumnType for Option<i64> {
     }
 
     fn write_json(value: Option<i64>, to: &mut Vec<u8>) -> io::Result<()> {
-        value.map_or_else(|| to.write_all(b"null"), |value| i64::write_json(value, to))
+        match value {
+            Some(value) => i64::write_json(value, to),
+            None => to.write_all(b"null"),
+        }
     }
 
     fn cell(value: Self::Ref<'_>) -> Cell<'_> {
@@ -114,7 +121,6 @@ impl ColumnType for Option<i64> {
 
 impl ColumnType for DateTime<Utc> {
     type Ref<'a> = DateTime<Utc>;
-    type Insert<'a> = DateTime<Utc>;
 
     fn to_ref(&self) -> DateTime<Utc> {
         *self
@@ -138,7 +144,6 @@ impl ColumnType for DateTime<Utc> {
 
 impl ColumnType for TransactionId {
     type Ref<'a> = TransactionId;
-    type Insert<'a> = TransactionId;
 
     fn to_ref(&self) -> TransactionId {
         *self
@@ -159,7 +164,6 @@ impl ColumnType for TransactionId {
 
 impl ColumnType for String {
     type Ref<'a> = &'a str;
-    type Insert<'a> = &'a str;
 
     fn to_ref(&self) -> &str {
         self
@@ -180,7 +184,6 @@ impl ColumnType for String {
 
 impl ColumnType for Option<String> {
     type Ref<'a> = Option<&'a str>;
-    type Insert<'a> = Option<&'a str>;
 
     fn to_ref(&self) -> Option<&str> {
         self.as_deref()
@@ -201,7 +204,6 @@ impl ColumnType for Option<String> {
 
 impl ColumnType for Option<Vec<u8>> {
     type Ref<'a> = Option<&'a [u8]>;
-    type Insert<'a> = Option<&'a [u8]>;
 
     fn to_ref(&self) -> Option<&[u8]> {
         self.as_deref()
@@ -229,7 +231,6 @@ impl ColumnType for Option<Vec<u8>> {
 
 impl ColumnType for Option<IpNet> {
     type Ref<'a> = Option<IpNet>;
-    type Insert<'a> = Option<IpNet>;
 
     fn to_ref(&self) -> Option<IpNet> {
         *self
@@ -255,7 +256,6 @@ impl ColumnType for Option<IpNet> {
 
 impl ColumnType for Json {
     type Ref<'a> = &'a str;
-    type Insert<'a> = serde_json::Value;
 
     fn to_ref(&self) -> &str {
         &self.0

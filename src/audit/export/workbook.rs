@@ -211,7 +211,13 @@ mod tests {
     use crate::audit::columns::{EventRow, Json};
 
     fn event(id: i64) -> EventRow {
-        EventRow { id, action: "LOGOUT".into(), outcome: "success".into(), detail: Json("{}".into()), ..EventRow::default() }
+        EventRow {
+            id,
+            action: "LOGOUT".into(),
+            outcome: "success".into(),
+            detail: Json("{}".into()),
+            ..EventRow::default()
+        }
     }
 
     /// Excel's limit in small.

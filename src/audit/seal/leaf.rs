@@ -19,10 +19,6 @@ impl Leaf {
     /// 32 bytes.
     pub fn from_copy(row: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(row, 3)?;
-        Some(Self {
-            position: reader.number()??,
-            event_id: reader.number()??,
-            hash: reader.field()??.try_into().ok()?,
-        })
+        Some(Self { position: reader.number()??, event_id: reader.number()??, hash: reader.field()??.try_into().ok()? })
     }
 }

@@ -80,9 +80,8 @@ impl Span {
         let select = format!("{} WHERE position >= {from} AND position < {to} ORDER BY position", Leaf::SELECT);
         let rows = snapshot.copy(&select).await?.map_err(SpanError::from);
         Ok(rows.try_filter_map(|piece| {
-            let leaf = binary_copy::row(piece.as_ref())
-                .map(|row| Leaf::from_copy(row).ok_or(SpanError::Changed))
-                .transpose();
+            let leaf =
+                binary_copy::row(piece.as_ref()).map(|row| Leaf::from_copy(row).ok_or(SpanError::Changed)).transpose();
             std::future::ready(leaf.map(|leaf| leaf.map(|leaf| (leaf.position, leaf.hash))))
         }))
     }

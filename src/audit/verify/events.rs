@@ -10,8 +10,8 @@ use futures_util::TryStreamExt;
 
 use super::sums::{Buckets, Sums};
 use super::{Difference, Differences, Expected, Progress, VerifyError};
-use crate::audit::columns::{EventRef, EventRow, select_all};
 use crate::audit::binary_copy;
+use crate::audit::columns::{EventRef, EventRow, select_all};
 use crate::db::moment::Snapshot;
 use crate::db::schema::{audit_events, audit_leaves};
 

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::audit::export::{Export, Format, Turns};
+use crate::audit::filter::{FilterText, ParsedFilter};
 use crate::audit::{Actor, Origin};
 use crate::cli::{Failure, bar, database_url, serve};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
-use crate::web::audit::LogFilter;
 
 #[derive(Args)]
 pub struct Wishes {
@@ -50,8 +50,8 @@ pub struct Wishes {
 
 pub async fn run(config: &Config, wishes: Wishes) -> Result<(), Failure> {
     let Wishes { format, from, to, action, outcome, customer, user, number, words: q, output } = wishes;
-    let asked = LogFilter { q, from, to, action, outcome, customer, user, number, after: String::new() };
-    let (filter, _, problems) = asked.read(config.time_zone, Clock::system().now());
+    let text = FilterText { q, from, to, action, outcome, customer, user, number, after: String::new() };
+    let ParsedFilter { filter, problems, .. } = text.parse(config.time_zone, Clock::system().now());
     if problems.any() {
         return Err(Failure::Usage(problems.summary()));
     }
@@ -62,8 +62,8 @@ pub async fn run(config: &Config, wishes: Wishes) -> Result<(), Failure> {
     serve::check_schema(url).await?;
     // Opened before anything is on record.
     let mut target = Target::open(output.as_deref())?;
-    let (told, by, origin) = (asked.told(), Actor::COMMAND_LINE.into(), Origin::command_line());
-    let export = Export { filter, format, told, by, origin };
+    let (filter_json, by, origin) = (text.to_json(), Actor::COMMAND_LINE.into(), Origin::command_line());
+    let export = Export { filter, format, filter_json, by, origin };
     let (mut bytes, task) = export.begin(Database::new(url, 2), &Turns::default()).await.map_err(Failure::problem)?;
     let progress = bar(None, "{spinner} {bytes} in {elapsed}");
     let mut written = Ok(());

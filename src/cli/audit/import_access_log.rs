@@ -15,7 +15,7 @@ use crate::cli::{Failure, bar, database_url, printable, serve};
 use crate::config::{Config, S3Config};
 use crate::db::Database;
 use crate::storage::S3Store;
-use crate::web::page::size;
+use crate::units::file_size;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -199,7 +199,7 @@ fn tell(report: &Report, bucket: &str, is_dry: bool) {
     }
     println!("{} GETs without a link", count(report.without_link));
     for (name, requester) in &report.requesters {
-        println!("  {} by {}, {}", count(requester.gets), printable(name), size(requester.bytes));
+        println!("  {} by {}, {}", count(requester.gets), printable(name), file_size(requester.bytes));
     }
     if is_dry {
         println!("Nothing was kept (--dry-run).");

@@ -1,12 +1,12 @@
-//! `GET /audit/pack`: events with what proves them, and the BOLs that they name, as a ZIP.
+//! `GET /audit/pack`: a ZIP of events with their proof, and of the BOLs that they name.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
 
-use super::filter::LogFilter;
-use super::proof::unprovable;
+use super::{download_filter, unprovable};
 use crate::accounts::Role;
 use crate::audit::export::ExportError;
+use crate::audit::filter::FilterText;
 use crate::audit_pack::{Pack, PackError};
 use crate::db::Database;
 use crate::documents::fetcher::Courier;
@@ -16,8 +16,8 @@ use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
 #[derive(serde::Deserialize)]
-pub struct Wish {
-    /// With the PDFs.
+pub struct Options {
+    /// `1` adds the PDFs, which only an administrator may download.
     #[serde(default)]
     pdfs: String,
 }
@@ -27,16 +27,16 @@ pub async fn download(
     site: Data<Site>,
     db: Data<Database>,
     origin: Origin,
-    wish: Query<Wish>,
-    asked: Query<LogFilter>,
+    options: Query<Options>,
+    text: Query<FilterText>,
 ) -> Result<HttpResponse, Error> {
-    let with_pdfs = match wish.pdfs.as_str() {
+    let with_pdfs = match options.pdfs.as_str() {
         "" | "0" => false,
         "1" if visitor.role == Role::Admin => true,
         "1" => return Err(Error::Forbidden),
-        _ => return Err(Error::Invalid("pdfs is 1 or 0.".into())),
+        _ => return Err(Error::Invalid("Set pdfs to 1 or 0.".into())),
     };
-    let (filter, told) = asked.into_inner().whole(&site)?;
+    let (filter, told) = download_filter(text.into_inner(), &site)?;
     let courier = Courier {
         db: db.get_ref().clone(),
         storage: site.storage.clone(),
@@ -45,16 +45,20 @@ pub async fn download(
         origin: origin.0.clone(),
     };
     let pack = Pack { courier, keys: site.seals.clone(), filter, told, with_pdfs };
-    let bytes = pack.begin(&site.exports).await.map_err(|error| match error {
+    let bytes = pack.begin(&site.exports).await.map_err(pack_error)?;
+    let today = site.clock.now().with_timezone(&site.time_zone).format("%Y-%m-%d");
+    Ok(attachment(&format!("access-log-pack-{today}.zip"), "application/zip", true, bytes))
+}
+
+fn pack_error(error: PackError) -> Error {
+    match error {
         PackError::Nothing => Error::Invalid(
-            "No event matches that has its seal already. Check the customer's code and the dates, or try again in some seconds."
+            "No event that is sealed already matches. Check the customer's code and the dates, or try again in some seconds."
                 .into(),
         ),
         PackError::TooMany => Error::Invalid(format!("{error}. Choose a shorter range of dates, or leave out the PDFs.")),
         PackError::Span(error) => unprovable(error),
         PackError::Export(ExportError::Busy) => Error::Unavailable(error.to_string()),
         PackError::Export(ExportError::Db(error)) => error.into(),
-    })?;
-    let today = site.clock.now().with_timezone(&site.time_zone).format("%Y-%m-%d");
-    Ok(attachment(&format!("access-log-pack-{today}.zip"), "application/zip", true, bytes))
+    }
 }

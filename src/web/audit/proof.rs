@@ -1,12 +1,12 @@
-//! `GET /audit/events/{id}/proof`: that the event was sealed, as a file.
+//! `GET /audit/events/{id}/proof`: a file that proves that the event was sealed.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Data, Path};
 use serde_json::json;
 
+use super::unprovable;
 use crate::audit::prove::{ProveError, prove};
-use crate::audit::seal::SpanError;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::Database;
 use crate::web::auth::{Auditors, Visitor};
@@ -34,12 +34,4 @@ pub async fn download(
         .insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"event-{id}.tlog-proof\"")))
         .body(proof))
-}
-
-pub fn unprovable(error: SpanError) -> Error {
-    match error {
-        SpanError::Db(error) => error.into(),
-        SpanError::Waiting => Error::Unavailable(error.to_string()),
-        other => Error::Conflict(other.to_string()),
-    }
 }

@@ -11,17 +11,18 @@ use crate::accounts::Viewer;
 use crate::bols::weight::grouped;
 use crate::db::Database;
 use crate::operations::storage_usage::{self, Month, Prices};
+use crate::units::file_size;
 use crate::web::auth::{Admins, Visitor};
 use crate::web::chart::{Chart, Value};
 use crate::web::forms::Fields;
-use crate::web::page::{Layout, size, with_status};
+use crate::web::page::{Layout, with_status};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
 /// A thousand dollars for a gigabyte.
 const MOST: i64 = 1_000_000_000;
 
-/// Its name, and how many bytes it is, as in [`size`].
+/// Its name, and how many bytes it is, as in [`file_size`].
 type Unit = (&'static str, i64);
 const MB: Unit = ("MB", 1_000_000);
 const GB: Unit = ("GB", 1_000_000_000);
@@ -155,10 +156,10 @@ impl MonthRow {
         Self {
             month: month.first.format("%B %Y").to_string(),
             uploads: grouped(month.counted.uploads),
-            uploaded: size(month.counted.bytes),
+            uploaded: file_size(month.counted.bytes),
             links: grouped(month.counted.links),
-            linked: size(month.counted.link_bytes),
-            stored: size(month.stored),
+            linked: file_size(month.counted.link_bytes),
+            stored: file_size(month.stored),
             storage: dollars(month.cost.storage),
             requests: dollars(month.cost.put + month.cost.get),
             egress: dollars(month.cost.egress),
@@ -179,7 +180,7 @@ impl StoragePage {
             title: format!(
                 "{}: {} stored, {}",
                 month.first.format("%B %Y"),
-                size(month.stored),
+                file_size(month.stored),
                 dollars(month.cost.total())
             ),
         };
@@ -191,7 +192,7 @@ impl StoragePage {
             problem: false,
             place: site.storage.place(),
             documents: grouped(usage.documents),
-            stored: size(usage.stored),
+            stored: file_size(usage.stored),
             this_month: dollars(last.total()),
             a_year: dollars(usage.months.iter().map(|month| month.cost.total()).sum()),
             unit: unit.0,

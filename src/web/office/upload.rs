@@ -16,9 +16,10 @@ use crate::accounts::customers;
 use crate::db::Database;
 use crate::intake::journal::{self, Entry};
 use crate::intake::{FileName, Outcome, Receipt};
+use crate::units::file_size;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::{Choice, choices, kinds};
-use crate::web::page::{self, Layout, with_status};
+use crate::web::page::{Layout, with_status};
 use crate::web::request::{Origin, wants_json};
 use crate::web::{Error, Site};
 
@@ -63,7 +64,7 @@ impl Line {
             reason: reason.into(),
             bol_number: bol_number.into(),
             bol_href,
-            size: page::size(size),
+            size: file_size(size),
         }
     }
 }

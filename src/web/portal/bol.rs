@@ -11,6 +11,7 @@ use crate::bols::{Bol, BolNumber};
 use crate::db::Database;
 use crate::documents::{self, Access, Document, Kind, Viewed};
 use crate::storage::Storage;
+use crate::units::file_size;
 use crate::web::auth::{DocumentReaders, Visitor};
 use crate::web::page::{self, Layout, timestamp};
 use crate::web::request::Origin;
@@ -273,7 +274,7 @@ impl Doc {
             kind_label: kind.label().into(),
             file_name: document.file_name.clone(),
             version: document.version,
-            size: page::size(document.size_bytes),
+            size: file_size(document.size_bytes),
             stored,
             stored_iso,
             by: document.stored_by.clone(),
@@ -292,9 +293,9 @@ impl Doc {
 /// "Fetched: 184 KB", "Fetched: 60 KB of 184 KB"
 fn fetched(access: &Access) -> String {
     let Some(fetched) = access.fetched() else { return "Fetched".into() };
-    let bytes = page::size(fetched.bytes);
+    let bytes = file_size(fetched.bytes);
     match (fetched.status, fetched.size) {
-        (200 | 206, Some(size)) if fetched.bytes < size => format!("Fetched: {bytes} of {}", page::size(size)),
+        (200 | 206, Some(size)) if fetched.bytes < size => format!("Fetched: {bytes} of {}", file_size(size)),
         (200 | 206, _) => format!("Fetched: {bytes}"),
         (304, _) => "Asked for again: not changed since".into(),
         (403, _) => "Not fetched: the link was refused".into(),

@@ -12,9 +12,9 @@ use crate::bols::weight::{Pounds, grouped};
 use crate::db::Database;
 use crate::documents::Kind;
 use crate::documents::zip;
-use crate::web::audit::timeline;
 use crate::web::auth::{BolListViewers, Visitor};
 use crate::web::forms::{BolFilter, Choice, FilterErrors, choices, kinds, statuses};
+use crate::web::log_links::timeline;
 use crate::web::page::{self, Layout};
 use crate::web::{Error, Site};
 

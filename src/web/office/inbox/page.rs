@@ -11,6 +11,7 @@ use crate::bols::weight::{Pounds, grouped};
 use crate::bols::{BolNumber, assign};
 use crate::db::Database;
 use crate::intake::inbox::{self, Page, Shelf};
+use crate::units::file_size;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::{Choice, choices};
 use crate::web::page::{self, Layout, timestamp, with_status};
@@ -232,7 +233,7 @@ impl Waiting {
         };
         Self {
             id: row.id,
-            detail: format!("{}{pages}", page::size(row.size_bytes)),
+            detail: format!("{}{pages}", file_size(row.size_bytes)),
             when: when.text,
             when_iso: when.iso,
             by: by.unwrap_or_default(),

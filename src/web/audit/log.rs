@@ -1,0 +1,190 @@
+//! `GET /audit`: the log with its filters, and a chart of events by day.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Query};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use askama::Template;
+use askama_web::WebTemplate;
+use diesel_async::AsyncPgConnection;
+use serde_json::json;
+
+use super::days::{DayRow, Days};
+use crate::accounts::Viewer;
+use crate::audit::filter::{FilterProblems, FilterText, ParsedFilter};
+use crate::audit::search::{self, Filter, PAGE_EVENTS, Position, TEXT_SEARCH_WINDOW};
+use crate::audit::{self, Action, Event, EventRow, Outcome};
+use crate::db::Database;
+use crate::web::auth::{Auditors, Visitor};
+use crate::web::chart::Chart;
+use crate::web::forms::{Choice, choices};
+use crate::web::log_links::{self, timeline};
+use crate::web::page::{Layout, with_status};
+use crate::web::request::Origin;
+use crate::web::{Error, Site};
+
+#[derive(Template, WebTemplate)]
+#[template(path = "audit/log.html")]
+struct LogPage {
+    layout: Layout,
+    filter: FilterText,
+    /// The one user, BOL or customer whose timeline this is, or empty.
+    subject: String,
+    problems: FilterProblems,
+    actions: Vec<Choice>,
+    outcomes: Vec<Choice>,
+    is_filtered: bool,
+    /// A label and an address each.
+    exports: Vec<(&'static str, String)>,
+    /// Says how far back a text search without dates reaches.
+    within: String,
+    rows: Vec<LogRow>,
+    first_href: String,
+    next_href: String,
+    /// On the first page only.
+    chart: Option<Chart>,
+    /// The first and the last day of the chart.
+    span: String,
+    days: Vec<DayRow>,
+}
+
+struct LogRow {
+    id: i64,
+    when: String,
+    /// RFC 3339.
+    iso: String,
+    what: &'static str,
+    action: String,
+    outcome: &'static str,
+    is_success: bool,
+    who: String,
+    who_href: String,
+    role: String,
+    number: String,
+    number_href: String,
+    document: String,
+    customer: String,
+    customer_href: String,
+    ip: String,
+}
+
+/// `GET /audit`
+pub async fn page(
+    request: HttpRequest,
+    visitor: Visitor<Auditors>,
+    site: Data<Site>,
+    db: Data<Database>,
+    origin: Origin,
+    text: Query<FilterText>,
+) -> Result<HttpResponse, Error> {
+    let text = text.into_inner();
+    let ParsedFilter { filter, after, problems } = text.parse(site.time_zone, site.clock.now());
+    let mut page = LogPage::new(&site, &visitor, text, problems);
+    if problems.any() {
+        return Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY));
+    }
+    let mut connection = db.get().await?;
+    let mut events = search::page(&mut connection, &filter, after).await?;
+    let has_more = events.len() > PAGE_EVENTS;
+    events.truncate(PAGE_EVENTS);
+    let event = Event::new(Action::AuditViewed, Outcome::Success, visitor.actor(), &origin.0);
+    let detail = json!({"filter": page.filter.to_json(), "shown": events.len()});
+    audit::record(&mut connection, &event.detail(detail)).await?;
+    if after.is_none() {
+        page.add_chart(&mut connection, &site, &filter, events.first()).await?;
+    }
+    if let Some(last) = events.last().filter(|_| has_more) {
+        let position = Position { occurred_at: last.occurred_at, id: last.id };
+        page.next_href = log_links::next_page(&page.filter, position);
+    }
+    page.rows = events.into_iter().map(|event| LogRow::new(event, &site)).collect();
+    Ok(page.respond_to(&request))
+}
+
+impl LogPage {
+    fn new(site: &Site, viewer: &Viewer, filter: FilterText, problems: FilterProblems) -> Self {
+        let actions = Action::ALL.iter();
+        let actions = actions.map(|action| (action.as_str(), format!("{} ({})", action.label(), action.as_str())));
+        let outcomes = Outcome::ALL.map(|outcome| (outcome.as_str(), outcome.label()));
+        Self {
+            layout: Layout::new(site, Some(viewer), "/audit"),
+            actions: choices("All", actions, &filter.action),
+            outcomes: choices("All", outcomes, &filter.outcome),
+            is_filtered: filter.is_filtered(),
+            exports: log_links::downloads(&filter),
+            subject: subject(&filter),
+            within: search_window(&filter),
+            first_href: if filter.after.is_empty() { String::new() } else { log_links::first_page(&filter) },
+            next_href: String::new(),
+            rows: Vec::new(),
+            chart: None,
+            span: String::new(),
+            days: Vec::new(),
+            filter,
+            problems,
+        }
+    }
+
+    /// Counts the days up to the newest event, which may be long ago in a timeline.
+    async fn add_chart(
+        &mut self,
+        connection: &mut AsyncPgConnection,
+        site: &Site,
+        filter: &Filter,
+        newest: Option<&EventRow>,
+    ) -> Result<(), Error> {
+        let newest = newest.map_or(site.clock.now(), |newest| newest.occurred_at);
+        let days = Days::up_to(newest, filter, site.time_zone);
+        let counts = search::count_by_day(connection, &days.filter(filter), site.time_zone).await?;
+        self.span = days.to_string();
+        self.chart = Some(days.chart(&counts));
+        self.days = days.rows(&counts);
+        Ok(())
+    }
+}
+
+/// The one user, BOL or customer that the filter names, with or without dates but nothing else. Empty otherwise.
+fn subject(filter: &FilterText) -> String {
+    if ![&filter.q, &filter.action, &filter.outcome].into_iter().all(|text| text.trim().is_empty()) {
+        return String::new();
+    }
+    match [&filter.user, &filter.number, &filter.customer].map(|text| text.trim()) {
+        [user, "", ""] => user.to_lowercase(),
+        ["", number, ""] if !number.is_empty() => format!("BOL {}", number.to_uppercase()),
+        ["", "", customer] if !customer.is_empty() => format!("customer {}", customer.to_uppercase()),
+        _ => String::new(),
+    }
+}
+
+/// Says how far back a text search reaches if the filter has no dates. Empty for other filters.
+fn search_window(filter: &FilterText) -> String {
+    if filter.q.trim().is_empty() || !filter.from.trim().is_empty() || !filter.to.trim().is_empty() {
+        return String::new();
+    }
+    format!("This search covers the last {} days. Enter dates to search further back.", TEXT_SEARCH_WINDOW.num_days())
+}
+
+impl LogRow {
+    fn new(event: EventRow, site: &Site) -> Self {
+        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == event.outcome);
+        let who = event.user_email.unwrap_or_default();
+        let (number, customer) = (event.bol_number.unwrap_or_default(), event.customer_code.unwrap_or_default());
+        Self {
+            id: event.id,
+            when: super::when(event.occurred_at, site.time_zone),
+            iso: event.occurred_at.to_rfc3339(),
+            what: super::action_label(&event.action),
+            action: event.action,
+            outcome: outcome.map_or("", Outcome::label),
+            is_success: outcome == Some(Outcome::Success),
+            who_href: timeline("user", &who),
+            who,
+            role: event.user_role.unwrap_or_default(),
+            number_href: timeline("number", &number),
+            number,
+            document: event.file_name.or(event.document_kind).unwrap_or_default(),
+            customer_href: timeline("customer", &customer),
+            customer,
+            ip: event.ip.map(|ip| ip.addr().to_string()).unwrap_or_default(),
+        }
+    }
+}
