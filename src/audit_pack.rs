@@ -61,11 +61,7 @@ impl From<DbError> for PackError {
     }
 }
 
-impl From<diesel::result::Error> for PackError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Span(error.into())
-    }
-}
+crate::db::query_error_into!(PackError);
 
 impl Pack {
     /// On record, and then its bytes, as they are read; an error among them ends it.

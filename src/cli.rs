@@ -125,11 +125,7 @@ impl From<DbError> for Failure {
     }
 }
 
-impl From<diesel::result::Error> for Failure {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::problem(error)
-    }
-}
+crate::db::query_error_into!(Failure);
 
 /// Whoever reads the results may have enough of them (`| head`): no reason for a stack trace.
 fn end_quietly_when_nobody_reads() {

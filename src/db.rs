@@ -66,6 +66,18 @@ impl DbError {
 
 pub type DbResult<T> = Result<T, DbError>;
 
+/// Lets `?` turn a failed query into an error type that is `From<DbError>`.
+macro_rules! query_error_into {
+    ($error:ty) => {
+        impl From<diesel::result::Error> for $error {
+            fn from(error: diesel::result::Error) -> Self {
+                $crate::db::DbError::from(error).into()
+            }
+        }
+    };
+}
+pub(crate) use query_error_into;
+
 /// A pool of connections. Made once a worker thread: a connection is driven by the thread that opened it, so a pool
 /// of its own saves each worker the wake-ups across threads.
 #[derive(Clone)]
@@ -119,21 +131,30 @@ impl Database {
         })
     }
 
-    /// The same, for work that waits for something outside of the database while it holds locks. A quarter of the pool's
-    /// connections at the most do that at once, and none of those that downloads wait with. An error of any kind rolls
-    /// back.
+    /// Runs a [`transaction`](Self::transaction) that waits for the storage while it holds locks. At most a quarter of
+    /// the pool's connections do that at once, and downloads never wait for them.
     pub async fn transaction_outside<T, E: From<DbError>>(
         &self,
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, E>,
     ) -> Result<T, E> {
         let _turn = turn(&self.changes, IN_LINE).await?;
+        self.transaction(work).await
+    }
+
+    /// Runs `work` as the owner in one transaction: commits what it returns as `Ok`, and rolls back on any error.
+    ///
+    /// A refusal that has to keep what was written before it, such as an event, is an `Ok` value of `work`.
+    pub async fn transaction<T, E: From<DbError>>(
+        &self,
+        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut lease = Lease::new(self.get().await?);
         lease.connection()?.batch_execute("BEGIN").await.map_err(DbError::from)?;
         let result = work(lease.connection()?).await;
         match result {
             Ok(value) => lease.finish("COMMIT").await.map(|()| value).map_err(E::from),
             Err(error) => {
-                // What went wrong matters more than whether the rollback did; if it didn't, the connection is closed.
+                // The caller needs the first error. A connection whose rollback failed is closed, not reused.
                 if let Err(rollback) = lease.finish("ROLLBACK").await {
                     tracing::warn!(%rollback, "a transaction could not be rolled back");
                 }
@@ -144,18 +165,6 @@ impl Database {
 
     async fn turn_outside(&self) -> DbResult<OwnedSemaphorePermit> {
         turn(&self.outside, WAIT).await
-    }
-
-    /// Several statements of the owner, all or nothing.
-    pub async fn transaction<T>(
-        &self,
-        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
-    ) -> DbResult<T> {
-        let mut lease = Lease::new(self.get().await?);
-        lease.connection()?.batch_execute("BEGIN").await?;
-        let result = work(lease.connection()?).await;
-        lease.finish(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-        Ok(result?)
     }
 }
 

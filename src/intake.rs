@@ -23,7 +23,7 @@ use crate::accounts::Viewer;
 use crate::audit::{self, Action, Event, Origin, Outcome as EventOutcome};
 use crate::clock::Clock;
 use crate::config::ClamdAddress;
-use crate::db::{Database, DbError};
+use crate::db::{Database, DbError, DbResult};
 use crate::documents::Kind;
 use crate::documents::lifecycle::{self as pending, Finished};
 use crate::storage::spool::Spooled;
@@ -126,11 +126,7 @@ pub enum IntakeError {
     Db(#[from] DbError),
 }
 
-impl From<diesel::result::Error> for IntakeError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(IntakeError);
 
 /// The BOL numbers found in and about a file, by where, as the inbox shows them.
 pub(super) fn found_in(findings: &Findings, name: &FileName, prefix: &str) -> serde_json::Value {
@@ -223,7 +219,7 @@ impl Intake<'_> {
             customer: of_row.or(wishes.customer),
             is_again: wishes.is_again,
         };
-        match self.db.transaction(async |connection| claim.take(connection).await).await? {
+        match self.db.transaction(async |connection| -> DbResult<_> { Ok(claim.take(connection).await?) }).await? {
             Claimed::Settled(receipt) => Ok(receipt),
             Claimed::Pending(taken) => self.store(&claim, taken).await,
         }
@@ -235,8 +231,8 @@ impl Intake<'_> {
         let key = match put {
             Ok(key) => key,
             Err(error) => {
-                let back = self.db.transaction(async |connection| {
-                    pending::take_back(connection, &taken.pending, self.clock.now()).await
+                let back = self.db.transaction(async |connection| -> DbResult<()> {
+                    Ok(pending::take_back(connection, &taken.pending, self.clock.now()).await?)
                 });
                 if let Err(error) = back.await {
                     tracing::warn!(%error, document = taken.pending.id, "left to the sweeper");
@@ -244,7 +240,7 @@ impl Intake<'_> {
                 return Err(error.into());
             }
         };
-        let receipt = self.db.transaction(async |connection| {
+        let receipt = self.db.transaction(async |connection| -> DbResult<Option<Receipt>> {
             let by = (self.viewer.actor(), self.origin);
             let finished = pending::finish(connection, &taken.pending, &key, by, self.clock.now()).await?;
             let (subject, diverted) = match finished {
@@ -253,7 +249,7 @@ impl Intake<'_> {
                 // Somebody brought the same file at the same time and was faster.
                 Finished::Overtaken { number } => {
                     let receipt = claim.duplicate(taken.pending.id, number);
-                    return journal::write(connection, self, receipt).await.map(Some);
+                    return Ok(Some(journal::write(connection, self, receipt).await?));
                 }
                 Finished::Lost => return Ok(None),
             };
@@ -263,7 +259,7 @@ impl Intake<'_> {
             let inbox = (receipt.outcome == Outcome::NeedsReview).then_some(&receipt.reason);
             let detail = json!({"file": claim.name.as_str(), "found": claim.evidence.to_json(), "inbox": inbox});
             audit::record(connection, &subject.event(action, self.viewer.actor(), self.origin).detail(detail)).await?;
-            journal::write(connection, self, receipt).await.map(Some)
+            Ok(Some(journal::write(connection, self, receipt).await?))
         });
         let lost = || IntakeError::Unavailable("another attempt at the same file is under way".into());
         receipt.await?.ok_or_else(lost)
@@ -282,8 +278,8 @@ impl Intake<'_> {
                 Event::new(Action::DocumentRejected, EventOutcome::Failed, self.viewer.actor(), self.origin);
             (event.file_name, event.sha256) = (Some(name.as_str()), sha256.as_ref().map(<[u8; 32]>::as_slice));
             audit::record(connection, &event.detail(json!({"reason": reason, "size_bytes": size}))).await?;
-            journal::write(connection, self, Receipt::rejected(name, size, reason)).await
+            Ok(journal::write(connection, self, Receipt::rejected(name, size, reason)).await?)
         });
-        Ok(receipt.await?)
+        receipt.await
     }
 }

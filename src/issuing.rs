@@ -60,11 +60,7 @@ pub enum DispatchError {
     Db(#[from] DbError),
 }
 
-impl From<diesel::result::Error> for DispatchError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(DispatchError);
 
 impl From<StoreError> for DispatchError {
     fn from(error: StoreError) -> Self {

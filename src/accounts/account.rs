@@ -37,11 +37,7 @@ pub enum ChangeError {
     Db(#[from] DbError),
 }
 
-impl From<diesel::result::Error> for ChangeError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(ChangeError);
 
 /// Changes the password and ends every other session. The old one is asked, and guessing it is slowed like a log-in.
 pub async fn change_password(
@@ -82,7 +78,7 @@ pub async fn change_password(
         return Err(ChangeError::Db(DbError::Unreachable("the password can't be hashed now".into())));
     };
     let now = clock.now();
-    let changed = db.transaction(async |connection: &mut AsyncPgConnection| {
+    let changed = db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<bool> {
         if !users::lock_unchanged(connection, &user).await? {
             return Ok(false);
         }
@@ -94,7 +90,8 @@ pub async fn change_password(
         let event = Event::new(Action::PasswordChanged, Outcome::Success, viewer.actor(), origin);
         audit::record(connection, &event).await?;
         let letter = Letter::PasswordChanged { name: viewer.name.clone() };
-        outbox::post(connection, now, To::new(&viewer.email, Some(viewer.user_id)), &letter).await.map(|()| true)
+        outbox::post(connection, now, To::new(&viewer.email, Some(viewer.user_id)), &letter).await?;
+        Ok(true)
     });
     // Somebody else has set another password meanwhile, by a link for instance.
     if changed.await? { Ok(()) } else { Err(ChangeError::Current) }
@@ -144,7 +141,7 @@ pub async fn set_notify(db: &Database, clock: &Clock, viewer: &Viewer, origin: &
             .await?;
         let event = Event::new(Action::NoticesChanged, Outcome::Success, viewer.actor(), origin);
         let detail = serde_json::json!({"before": before.as_str(), "after": wish.as_str()});
-        audit::record(connection, &event.detail(detail)).await
+        Ok(audit::record(connection, &event.detail(detail)).await?)
     })
     .await
 }
@@ -153,7 +150,7 @@ pub async fn set_notify(db: &Database, clock: &Clock, viewer: &Viewer, origin: &
 pub async fn log_out(db: &Database, viewer: &Viewer, origin: &Origin) -> DbResult<()> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         sessions::end(connection, viewer.user_id, viewer.session_id).await?;
-        audit::record(connection, &Event::new(Action::Logout, Outcome::Success, viewer.actor(), origin)).await
+        Ok(audit::record(connection, &Event::new(Action::Logout, Outcome::Success, viewer.actor(), origin)).await?)
     })
     .await
 }
@@ -173,7 +170,7 @@ pub async fn end_all_sessions(db: &Database, viewer: &Viewer, origin: &Origin) -
     db.transaction(async |connection: &mut AsyncPgConnection| {
         let ended = sessions::end_all(connection, viewer.user_id).await?;
         let event = Event::new(Action::SessionRevoked, Outcome::Success, viewer.actor(), origin);
-        audit::record(connection, &event.detail(serde_json::json!({"sessions": ended}))).await
+        Ok(audit::record(connection, &event.detail(serde_json::json!({"sessions": ended}))).await?)
     })
     .await
 }

@@ -43,11 +43,7 @@ pub enum LoginError {
     Db(#[from] DbError),
 }
 
-impl From<diesel::result::Error> for LoginError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(LoginError);
 
 /// Checks the password, records the outcome, and opens a session.
 pub async fn log_in(
@@ -135,7 +131,7 @@ async fn open(
         if let Some(viewer) = credentials.replaces {
             sessions::end(connection, viewer.user_id, viewer.session_id).await?;
         }
-        sessions::open(connection, now, user.id, origin).await.map(Some)
+        Ok(Some(sessions::open(connection, now, user.id, origin).await?))
     })
     .await
 }

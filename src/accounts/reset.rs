@@ -35,11 +35,7 @@ pub enum ResetError {
     Db(#[from] DbError),
 }
 
-impl From<diesel::result::Error> for ResetError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(ResetError);
 
 /// Sends a link to this address if it is that of an active login.
 pub async fn request(
@@ -85,7 +81,7 @@ async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, em
         // Whoever asks is a stranger; that it is about this login is all there is to say.
         let actor = Actor { user_id: None, email: &user.email, role: None, seen_as: None };
         let event = Event::new(Action::PasswordResetRequested, Outcome::Success, actor, origin);
-        audit::record(connection, &event.detail(json!({"mailed_to": user.email}))).await
+        Ok(audit::record(connection, &event.detail(json!({"mailed_to": user.email}))).await?)
     })
     .await
 }

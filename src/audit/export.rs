@@ -98,7 +98,7 @@ impl Export {
 }
 
 async fn feed(db: &Database, filter: &Filter, to: &mpsc::Sender<Part>) -> DbResult<()> {
-    db.transaction(async |connection: &mut AsyncPgConnection| {
+    db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
         let mut lines = pin!(search::stream_all(connection, filter).await?);
         let mut batch = Vec::with_capacity(BATCH);
         while let Some(line) = lines.try_next().await? {

@@ -37,11 +37,7 @@ pub enum ProveError {
     Span(#[from] SpanError),
 }
 
-impl From<diesel::result::Error> for ProveError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(ProveError);
 
 /// Where an event is in the tree; `None`: it waits for its seal.
 pub async fn position(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<i64>> {

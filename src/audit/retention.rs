@@ -80,11 +80,7 @@ pub enum PurgeError {
     Checkpoint { size: i64, error: NoteError },
 }
 
-impl From<diesel::result::Error> for PurgeError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(PurgeError);
 
 /// Again and again, for as long as it is polled. `None`: everything is kept.
 pub async fn keep(db: Database, keys: SealKeys, years: Option<u16>, clock: Clock) {
@@ -145,26 +141,22 @@ impl Retention<'_> {
     /// On record first. What an interrupted purge left is removed too. `None`: another process is at it.
     pub async fn purge(&self, actor: Actor<'_>, origin: &Origin) -> Result<Option<(Plan, Removed)>, PurgeError> {
         let apart = self.db.apart();
-        let alone = apart.transaction(async |connection: &mut AsyncPgConnection| {
+        let alone = apart.transaction(async |connection: &mut AsyncPgConnection| -> Result<_, PurgeError> {
             if !try_alone(connection, PURGING).await? {
-                return Ok(Ok(None));
+                return Ok(None);
             }
             connection.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
-            Ok(Box::pin(self.purge_alone(actor, origin)).await.map(Some))
+            Box::pin(self.purge_alone(actor, origin)).await.map(Some)
         });
-        alone.await?
+        alone.await
     }
 
     async fn purge_alone(&self, actor: Actor<'_>, origin: &Origin) -> Result<(Plan, Removed), PurgeError> {
         let apart = self.db.apart();
         let plan = apart
-            .transaction(async |connection: &mut AsyncPgConnection| {
+            .transaction(async |connection: &mut AsyncPgConnection| -> Result<_, PurgeError> {
                 connection.batch_execute("SET LOCAL statement_timeout = 0").await?;
-                let plan = match self.plan(connection).await {
-                    Ok(plan) => plan,
-                    Err(PurgeError::Db(DbError::Query(error))) => return Err(error),
-                    Err(error) => return Ok(Err(error)),
-                };
+                let plan = self.plan(connection).await?;
                 if plan.batches > 0 {
                     let Plan { before, positions, .. } = &plan;
                     // Records that go with them.
@@ -176,9 +168,9 @@ impl Retention<'_> {
                     let event = Event::new(Action::AuditPurged, Outcome::Success, actor, origin).detail(detail);
                     record(connection, &event).await?;
                 }
-                Ok(Ok(plan))
+                Ok(plan)
             })
-            .await??;
+            .await?;
         let purged = self.sealed(&apart, &plan).await?;
         let removed = remove::remove(&apart, &purged, (plan.before, self.keys)).await?;
         Ok((plan, removed))

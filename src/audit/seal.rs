@@ -61,11 +61,7 @@ pub enum SealError {
     Json(#[from] serde_json::Error),
 }
 
-impl From<diesel::result::Error> for SealError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(SealError);
 
 /// Again and again, for as long as it is polled.
 pub async fn seal(db: Database, keys: SealKeys) {
@@ -134,16 +130,11 @@ pub async fn seal_once(db: &Database, keys: &SealKeys) -> Result<Sealed, SealErr
     }
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !try_alone(connection, SEALING).await? {
-            return Ok(Ok(Sealed::Elsewhere));
+            return Ok(Sealed::Elsewhere);
         }
-        match seal_alone(connection, keys).await {
-            Ok(sealed) => Ok(Ok(sealed)),
-            // Rolls back.
-            Err(SealError::Db(DbError::Query(error))) => Err(error),
-            Err(error) => Ok(Err(error)),
-        }
+        seal_alone(connection, keys).await
     })
-    .await?
+    .await
 }
 
 /// Where the database's transactions stand.

@@ -54,11 +54,7 @@ pub enum VerifyError {
     Broken(String),
 }
 
-impl From<diesel::result::Error> for VerifyError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(VerifyError);
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -75,11 +75,7 @@ pub enum AssignError {
     Db(#[from] DbError),
 }
 
-impl From<diesel::result::Error> for AssignError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(AssignError);
 
 /// The BOLs of these numbers with the customers they have now, by number. All of them are there, or it is an error.
 pub async fn chosen(db: &Database, numbers: &[BolNumber]) -> Result<Vec<Chosen>, AssignError> {
@@ -128,10 +124,7 @@ pub async fn assign(
 ) -> Result<(), AssignError> {
     within(numbers)?;
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        let customer = match active(customers::with_codes(connection, &[code.to_owned()]).await?.pop()) {
-            Ok(customer) => customer,
-            Err(error) => return Ok(Err(error)),
-        };
+        let customer = active(customers::with_codes(connection, &[code.to_owned()]).await?.pop())?;
         // In the order of their ids, so that two selections that overlap don't wait for each other.
         let ids: Vec<i64> = bols::table
             .filter(bols::number.eq_any(numbers.iter().map(BolNumber::as_str)))
@@ -147,11 +140,9 @@ pub async fn assign(
             .select(columns())
             .load(connection)
             .await?;
-        if let Err(error) = all_there(numbers, &found) {
-            return Ok(Err(error));
-        }
+        all_there(numbers, &found)?;
         if shown.is_some_and(|shown| shown != owners(&found)) {
-            return Ok(Err(AssignError::Changed));
+            return Err(AssignError::Changed);
         }
         let others: Vec<&Chosen> = found.iter().filter(|bol| bol.owner_id != Some(customer.id)).collect();
         diesel::update(bols::table.filter(bols::id.eq_any(others.iter().map(|bol| bol.id))))
@@ -161,9 +152,9 @@ pub async fn assign(
         for bol in &others {
             record(connection, bol, &customer, viewer.actor(), origin).await?;
         }
-        Ok(Ok(()))
+        Ok(())
     })
-    .await?
+    .await
 }
 
 /// Gives a BOL to a customer if it has none, in the transaction of whoever files a document with it. Gives whose it is

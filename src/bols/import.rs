@@ -19,7 +19,7 @@ use super::bol::NewBol;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::csv_file;
 use crate::db::schema::{bol_counters, bols};
-use crate::db::{Database, DbError};
+use crate::db::{Database, DbError, DbResult};
 
 /// Rows an INSERT: 40 columns each, and a statement has at most 65,535 parameters.
 const BATCH: usize = 500;
@@ -93,7 +93,7 @@ pub async fn import<R: Read>(
     let mut report = Report::default();
     let years = read(&whole, (prefix, latest), &mut report)?;
     let done = db
-        .transaction(async |connection: &mut AsyncPgConnection| {
+        .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
             // Nobody is mailed about what is years old.
             diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
             // The counters before the BOLs, as everybody who issues one: nobody takes a number of the file meanwhile.
@@ -117,7 +117,7 @@ pub async fn import<R: Read>(
             import.flush(connection).await?;
             import.finish(connection, origin, &years).await?;
             let keep = report.error_count == 0 && !wishes.dry_run;
-            if keep { Ok(()) } else { Err(diesel::result::Error::RollbackTransaction) }
+            if keep { Ok(()) } else { Err(diesel::result::Error::RollbackTransaction.into()) }
         })
         .await;
     match done {

@@ -82,6 +82,8 @@ pub enum SaveError {
     Db(DbError),
 }
 
+crate::db::query_error_into!(SaveError);
+
 impl From<DbError> for SaveError {
     /// What somebody else has just taken is for the database to say: between looking and writing there is room for two.
     fn from(error: DbError) -> Self {

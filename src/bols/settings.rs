@@ -93,9 +93,9 @@ pub async fn save(clerk: &Clerk<'_>, typed: &Company) -> Result<(), SaveError> {
         diesel::update(settings::table).set(&after).execute(connection).await?;
         let detail = serde_json::json!({"before": before, "after": after});
         let event = Event::new(Action::SettingsChanged, Outcome::Success, clerk.actor, clerk.origin).detail(detail);
-        audit::record(connection, &event).await
+        Ok(audit::record(connection, &event).await?)
     });
-    saved.await.map_err(SaveError::from)
+    saved.await
 }
 
 pub async fn patience(connection: &mut AsyncPgConnection) -> QueryResult<Patience> {
@@ -112,7 +112,7 @@ pub async fn save_patience(clerk: &Clerk<'_>, typed: &PatienceText) -> Result<()
         diesel::update(settings::table).set(&after).execute(connection).await?;
         let detail = serde_json::json!({"before": before, "after": after});
         let event = Event::new(Action::SettingsChanged, Outcome::Success, clerk.actor, clerk.origin).detail(detail);
-        audit::record(connection, &event).await
+        Ok(audit::record(connection, &event).await?)
     });
-    saved.await.map_err(SaveError::from)
+    saved.await
 }

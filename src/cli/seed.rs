@@ -17,8 +17,8 @@ use crate::accounts::users::{self, NewMembership, NewUser};
 use crate::bols::settings::Company;
 use crate::bols::{Bol, BolNumber, NewBol, Printed};
 use crate::config::Config;
-use crate::db::Database;
 use crate::db::schema::{bols, customers, documents, settings, users as users_table};
+use crate::db::{Database, DbResult};
 use crate::documents::{Kind, NewDocument, key_for};
 use crate::issuing::print::{self, Sheet};
 use crate::samples::{self, SampleBol, SampleDocument, SampleSet, SampleUser};
@@ -47,7 +47,8 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
     let papers = store_papers(&press, &sample.bols, &storage).await?;
     let hashes = hash_passwords(&sample.users).await?;
     let rows = Rows { prefix: &config.bol_prefix, sample: &sample, papers: &papers, hashes: &hashes };
-    db.transaction(async |connection: &mut AsyncPgConnection| rows.insert(connection).await).await?;
+    db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> { Ok(rows.insert(connection).await?) })
+        .await?;
     eprintln!(
         "seeded {} customers, {} users, {} BOLs, {} documents",
         sample.customers.len(),

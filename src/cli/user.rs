@@ -13,7 +13,7 @@ use crate::accounts::{Role, User, customers, invitation, passwords, people};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::{Database, DbError};
+use crate::db::{Database, DbError, DbResult};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -114,7 +114,7 @@ async fn create(
                 .collect();
             users::add_memberships(connection, &memberships).await?;
             let detail = json!({"email": email, "role": role, "customers": codes, "activated": activated});
-            record(connection, Action::UserInvited, &origin, detail).await
+            Ok(record(connection, Action::UserInvited, &origin, detail).await?)
         })
         .await;
     match created {
@@ -183,7 +183,7 @@ async fn invite(config: &Config, db: &Database, email: &str) -> Result<(), Failu
     }
     let origin = Origin::command_line();
     let token = db
-        .transaction(async |connection: &mut AsyncPgConnection| {
+        .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<_> {
             let token = invitation::invite(connection, Clock::system().now(), user.id).await?;
             record(connection, Action::UserInvited, &origin, json!({"email": user.email, "link": true})).await?;
             Ok(token)
@@ -209,12 +209,13 @@ async fn set_active(db: &Database, email: &str, active: bool) -> Result<(), Fail
     }
     let origin = Origin::command_line();
     let done = db
-        .transaction(async |connection: &mut AsyncPgConnection| {
+        .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<bool> {
             if !people::set_active(connection, &user, active).await? {
                 return Ok(false);
             }
             let action = if active { Action::UserEnabled } else { Action::UserDisabled };
-            record(connection, action, &origin, json!({"email": user.email})).await.map(|()| true)
+            record(connection, action, &origin, json!({"email": user.email})).await?;
+            Ok(true)
         })
         .await?;
     if !done {

@@ -45,22 +45,18 @@ pub enum SweepError {
     Storage(#[from] StorageError),
 }
 
-impl From<diesel::result::Error> for SweepError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(SweepError);
 
 /// Nothing, while another process is at it.
 pub async fn sweep_alone(db: &Database, storage: &Storage, clock: &Clock) -> Result<Swept, SweepError> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !try_alone(connection, SWEEPING).await? {
-            return Ok(Ok(Swept::default()));
+            return Ok(Swept::default());
         }
         // Boxed: the compiler gives up on so many layers.
-        Ok(Box::pin(sweep_within(db, storage, clock, WITHIN)).await)
+        Box::pin(sweep_within(db, storage, clock, WITHIN)).await
     })
-    .await?
+    .await
 }
 
 /// What became of those that were tried.
@@ -149,7 +145,8 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
     let pending = Pending { id, bol_id: old.bol_id, key: key.clone(), since: old.since };
     let settled = db.transaction(async |connection: &mut AsyncPgConnection| {
         if !there {
-            return take_back(connection, &pending, clock.now()).await.map(|()| true);
+            take_back(connection, &pending, clock.now()).await?;
+            return Ok(true);
         }
         // Whoever began it; a resumed attempt has another time, and is left alone.
         lock_bol(connection, pending.bol_id).await?;
@@ -175,5 +172,5 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
             Finished::Overtaken { .. } | Finished::Lost => Ok(false),
         }
     });
-    Ok(settled.await?)
+    settled.await
 }

@@ -99,6 +99,8 @@ pub enum FileError {
     Db(#[from] DbError),
 }
 
+crate::db::query_error_into!(FileError);
+
 /// What a person does at the inbox.
 pub struct Desk<'a> {
     pub db: &'a Database,
@@ -128,7 +130,7 @@ impl Desk<'_> {
         let file = self.spool.fetch(self.storage, &key).await?;
         let content = Content::File { file, size: found.size_bytes.unsigned_abs() };
         let begun = self.db.transaction(async |connection| self.begin(connection, id, &found, number, kind).await);
-        let pending = match begun.await? {
+        let pending = match begun.await {
             Ok(pending) => pending,
             // Somebody else was faster; with which BOL?
             Err(FileError::Gone) => return Err(self.find(id).await.err().unwrap_or(FileError::Gone)),
@@ -139,17 +141,22 @@ impl Desk<'_> {
             Ok(key) => key,
             Err(error) => {
                 let now = self.clock.now();
-                self.db.transaction(async |connection| pending::take_back(connection, &pending, now).await).await?;
+                self.db
+                    .transaction(async |connection| -> DbResult<()> {
+                        Ok(pending::take_back(connection, &pending, now).await?)
+                    })
+                    .await?;
                 return Err(error.into());
             }
         };
         let detail = json!({"file": found.arrived_as, "found": found.found});
-        let filed = self.db.transaction(async |connection| {
+        let filed = self.db.transaction(async |connection| -> DbResult<bool> {
             let by = (self.viewer.actor(), self.origin);
             match pending::finish(connection, &pending, &stored, by, self.clock.now()).await? {
                 Finished::Stored(subject) | Finished::Diverted(subject, _) => {
                     let event = subject.event(Action::DocumentFiled, self.viewer.actor(), self.origin);
-                    audit::record(connection, &event.detail(detail)).await.map(|()| true)
+                    audit::record(connection, &event.detail(detail)).await?;
+                    Ok(true)
                 }
                 Finished::Overtaken { .. } | Finished::Lost => Ok(false),
             }
@@ -196,9 +203,9 @@ impl Desk<'_> {
         found: &Found,
         number: &BolNumber,
         kind: Kind,
-    ) -> QueryResult<Result<Pending, FileError>> {
+    ) -> Result<Pending, FileError> {
         let Some(place) = pending::locked_place(connection, number).await? else {
-            return Ok(Err(FileError::NoBol(number.clone())));
+            return Err(FileError::NoBol(number.clone()));
         };
         let twin: Option<i64> = documents::table
             .filter(documents::bol_id.eq(place.id))
@@ -209,20 +216,20 @@ impl Desk<'_> {
             .await
             .optional()?;
         if twin.is_some() {
-            return Ok(Err(FileError::Double(number.clone())));
+            return Err(FileError::Double(number.clone()));
         }
         let (version, key) = pending::next_version(connection, (place.id, number), kind).await?;
         let since = pending::attempt(self.clock);
         match pending::move_to(connection, id, (place.id, kind, version), &key, None, self.viewer, since).await? {
-            0 => Ok(Err(FileError::Gone)),
-            _ => Ok(Ok(Pending { id, bol_id: Some(place.id), key, since })),
+            0 => Err(FileError::Gone),
+            _ => Ok(Pending { id, bol_id: Some(place.id), key, since }),
         }
     }
 
     /// Takes a document that was handed in away from its BOL, into the inbox: it was the wrong one. From the commit on nobody
     /// but the office sees it. Gives the number of the BOL.
     pub async fn unfile(&self, id: i64) -> Result<String, FileError> {
-        let unfiled = self.db.transaction(async |connection| {
+        let unfiled = self.db.transaction(async |connection| -> DbResult<Option<String>> {
             let handed_in = documents::table
                 .find(id)
                 .filter(documents::state.eq("stored"))
@@ -311,10 +318,10 @@ impl Desk<'_> {
             Err(ExamineError::Unavailable(error)) => return Err(StorageError::unavailable(error).into()),
         };
         self.db
-            .transaction(async |connection| {
+            .transaction(async |connection| -> DbResult<()> {
                 let subject = Subject::find(connection, id).await?;
                 let event = subject.event(Action::BolPreviewed, self.viewer.actor(), self.origin);
-                audit::record(connection, &event.detail(json!({"pages": [1], "in": "inbox"}))).await
+                Ok(audit::record(connection, &event.detail(json!({"pages": [1], "in": "inbox"}))).await?)
             })
             .await?;
         Ok(Some(picture))

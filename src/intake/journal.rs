@@ -53,7 +53,7 @@ pub(super) async fn write(
 
 /// A receipt that no transaction of intake has written: the file could not be taken.
 pub async fn note(intake: &Intake<'_>, receipt: Receipt) -> DbResult<Receipt> {
-    intake.db.transaction(async |connection| write(connection, intake, receipt).await).await
+    intake.db.transaction(async |connection| Ok(write(connection, intake, receipt).await?)).await
 }
 
 /// The file was settled once more, and only that counts.

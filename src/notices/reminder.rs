@@ -120,7 +120,7 @@ pub async fn remind(
             return Ok(Reminded::Already);
         }
         let days = settings::patience(connection).await?.collect_days;
-        send(connection, now, (id, &code, &name), days, actor, origin).await
+        Ok(send(connection, now, (id, &code, &name), days, actor, origin).await?)
     })
     .await
 }

@@ -362,7 +362,7 @@ impl Migration<'_> {
                 let (subject, origin) = (Subject::find(connection, id).await?, Origin::command_line());
                 let event = subject.event(Action::PdfsMigrated, Actor::COMMAND_LINE, &origin);
                 let detail = json!({"from": bytes.from, "found_there": *fate != Fate::Uploaded});
-                audit::record(connection, &event.detail(detail)).await
+                Ok(audit::record(connection, &event.detail(detail)).await?)
             })
             .await;
         match noted {
@@ -404,6 +404,8 @@ impl Migration<'_> {
         let origin = Origin::command_line();
         let event = Event::new(Action::PdfsMigrated, Outcome::Success, Actor::COMMAND_LINE, &origin)
             .detail(json!({"bols": told(of_bols), "other_documents": told(of_others), "at": self.clock.now()}));
-        self.db.transaction(async |connection: &mut AsyncPgConnection| audit::record(connection, &event).await).await
+        self.db
+            .transaction(async |connection: &mut AsyncPgConnection| Ok(audit::record(connection, &event).await?))
+            .await
     }
 }

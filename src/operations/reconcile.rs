@@ -35,11 +35,7 @@ pub enum ReconcileError {
     OutOfOrder(String, String),
 }
 
-impl From<diesel::result::Error> for ReconcileError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(ReconcileError);
 
 /// A document, or the copy of one under the key it arrived with.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -88,7 +88,7 @@ pub async fn change(db: &Database, prices: Prices, actor: Actor<'_>, origin: &Or
         }
         diesel::update(storage_prices::table).set(prices).execute(connection).await?;
         let event = Event::new(Action::SettingsChanged, Outcome::Success, actor, origin);
-        audit::record(connection, &event.detail(json!({"before": before, "after": prices}))).await
+        Ok(audit::record(connection, &event.detail(json!({"before": before, "after": prices}))).await?)
     })
     .await
 }

@@ -72,11 +72,7 @@ impl From<DbError> for Error {
     }
 }
 
-impl From<diesel::result::Error> for Error {
-    fn from(error: diesel::result::Error) -> Self {
-        DbError::from(error).into()
-    }
-}
+crate::db::query_error_into!(Error);
 
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {

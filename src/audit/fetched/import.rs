@@ -173,13 +173,13 @@ impl<'a> Import<'a> {
         let is_dry = self.is_dry;
         let tally = self
             .db
-            .transaction(async |connection: &mut AsyncPgConnection| {
+            .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<Tally> {
                 if is_dry {
                     let new = keep(batch, &unknown(connection, &seen).await?);
                     return Ok(Tally::of(&matching::find(connection, &new).await?));
                 }
                 let new = keep(batch.clone(), &claim(connection, &batch).await?);
-                if new.is_empty() { Ok(Tally::default()) } else { super::record(connection, &new).await }
+                Ok(if new.is_empty() { Tally::default() } else { super::record(connection, &new).await? })
             })
             .await?;
         self.report.new.add(tally);

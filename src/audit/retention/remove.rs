@@ -159,7 +159,7 @@ impl Gone {
     async fn share(&self, db: &Database, name: &str) -> DbResult<Share> {
         db.transaction(async |connection: &mut AsyncPgConnection| {
             connection.batch_execute(PATIENT).await?;
-            self.share_now(connection, name).await
+            Ok(self.share_now(connection, name).await?)
         })
         .await
     }
@@ -191,7 +191,8 @@ impl Gone {
             if self.share_now(connection, name).await?.has_others {
                 return Ok(false);
             }
-            connection.batch_execute(&format!("DROP TABLE {name}")).await.map(|()| true)
+            connection.batch_execute(&format!("DROP TABLE {name}")).await?;
+            Ok(true)
         })
         .await
     }
@@ -203,7 +204,7 @@ impl Gone {
         );
         let mut all = 0;
         loop {
-            let rows = db.transaction(async |connection: &mut AsyncPgConnection| {
+            let rows = db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<usize> {
                 // The owner has taken that right away from itself; it gets it back for this transaction alone.
                 let allow = format!(
                     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '5s'; GRANT DELETE ON {name} TO CURRENT_USER; \

@@ -32,11 +32,7 @@ pub enum PublishError {
     Conflict(ObjectKey),
 }
 
-impl From<diesel::result::Error> for PublishError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(PublishError);
 
 /// In the order of sizes as text, too.
 pub fn key_of(size: u64) -> ObjectKey {
@@ -73,17 +69,16 @@ pub async fn publish_once(db: &Database, storage: &Storage) -> Result<u64, Publi
     choose(db).await?;
     let (mut published, mut after, mut trouble) = (0, 0, None);
     loop {
-        let next = db.transaction(async |connection: &mut AsyncPgConnection| {
+        let next = db.transaction(async |connection: &mut AsyncPgConnection| -> Result<Tried, PublishError> {
             if !try_alone(connection, PUBLISHING).await? {
-                return Ok(Ok(None));
+                return Ok(None);
             }
-            Ok(Box::pin(next(connection, storage, after)).await)
+            Box::pin(next(connection, storage, after)).await
         });
         match next.await? {
-            Ok(None) => break,
-            Ok(Some((size, Ok(())))) => (published, after) = (published + 1, size),
-            Ok(Some((size, Err(error)))) => (trouble, after) = (trouble.or(Some(error)), size),
-            Err(error) => return Err(error),
+            None => break,
+            Some((size, Ok(()))) => (published, after) = (published + 1, size),
+            Some((size, Err(error))) => (trouble, after) = (trouble.or(Some(error)), size),
         }
     }
     trouble.map_or(Ok(published), Err)
@@ -101,11 +96,10 @@ async fn choose(db: &Database) -> Result<(), PublishError> {
                AND NOT EXISTS (SELECT 1 FROM audit_checkpoints WHERE publish_at > now() - interval '1 minute')",
         )
         .execute(connection)
-        .await
-        .map(drop)
+        .await?;
+        Ok(())
     })
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Its size, and whether it went well.

@@ -33,11 +33,7 @@ pub enum SpanError {
     Note(#[from] NoteError),
 }
 
-impl From<diesel::result::Error> for SpanError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
+crate::db::query_error_into!(SpanError);
 
 impl Span {
     /// Around the leaves from `first` to `last`.

@@ -21,13 +21,13 @@ impl Verification<'_> {
         db.apart()
             .transaction(async |connection: &mut AsyncPgConnection| {
                 if !try_alone(connection, VERIFYING).await? {
-                    return Ok(Ok(None));
+                    return Ok(None);
                 }
                 connection.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
                 let result = Box::pin(self.run()).await;
-                Ok(put_on_record(db, &result, actor, origin).await.map(|()| Some(result)))
+                put_on_record(db, &result, actor, origin).await.map(|()| Some(result))
             })
-            .await?
+            .await
     }
 }
 

@@ -95,9 +95,9 @@ pub async fn add(clerk: &Clerk<'_>, name: &str, scac: &str) -> Result<(), SaveEr
     let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
         let new = diesel::insert_into(carriers::table).values(&after).returning(carriers::id);
         let id: i64 = new.get_result(connection).await?;
-        clerk.record(connection, "carriers", id, None, &after).await
+        Ok(clerk.record(connection, "carriers", id, None, &after).await?)
     });
-    added.await.map_err(SaveError::from)
+    added.await
 }
 
 pub async fn change(clerk: &Clerk<'_>, id: i64, name: &str, scac: &str, active: bool) -> Result<(), SaveError> {
@@ -109,9 +109,9 @@ pub async fn change(clerk: &Clerk<'_>, id: i64, name: &str, scac: &str, active: 
             return Ok(());
         }
         diesel::update(carriers::table.find(id)).set(&after).execute(connection).await?;
-        clerk.record(connection, "carriers", id, Some(&before), &after).await
+        Ok(clerk.record(connection, "carriers", id, Some(&before), &after).await?)
     });
-    changed.await.map_err(SaveError::from)
+    changed.await
 }
 
 pub async fn add_truck(clerk: &Clerk<'_>, typed: &TruckText<'_>) -> Result<(), SaveError> {
@@ -119,9 +119,9 @@ pub async fn add_truck(clerk: &Clerk<'_>, typed: &TruckText<'_>) -> Result<(), S
     let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
         let new = diesel::insert_into(trucks::table).values(&after).returning(trucks::id);
         let id: i64 = new.get_result(connection).await?;
-        clerk.record(connection, "trucks", id, None, &after).await
+        Ok(clerk.record(connection, "trucks", id, None, &after).await?)
     });
-    added.await.map_err(SaveError::from)
+    added.await
 }
 
 pub async fn change_truck(clerk: &Clerk<'_>, id: i64, typed: &TruckText<'_>, active: bool) -> Result<(), SaveError> {
@@ -132,7 +132,7 @@ pub async fn change_truck(clerk: &Clerk<'_>, id: i64, typed: &TruckText<'_>, act
             return Ok(());
         }
         diesel::update(trucks::table.find(id)).set(&after).execute(connection).await?;
-        clerk.record(connection, "trucks", id, Some(&before), &after).await
+        Ok(clerk.record(connection, "trucks", id, Some(&before), &after).await?)
     });
-    changed.await.map_err(SaveError::from)
+    changed.await
 }

@@ -101,11 +101,11 @@ pub async fn add(clerk: &Clerk<'_>, code: &str, name: &str, address: &str) -> Re
         (_, false) => return Err(SaveError::Fields(Messages(vec![("code", CODE.into())]))),
         (Err(error), true) => return Err(error),
     };
-    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| -> Result<(), SaveError> {
         let new = NewCustomer { code: &code, name: &details.name, address: &details.address };
         let id = new.insert(connection).await?.id;
         let event = Event::new(Action::CustomerCreated, Outcome::Success, clerk.actor, clerk.origin).about(id, &code);
-        audit::record(connection, &event.detail(json!({"code": code, "name": details.name}))).await
+        Ok(audit::record(connection, &event.detail(json!({"code": code, "name": details.name}))).await?)
     });
     added.await?;
     Ok(code)
@@ -128,9 +128,9 @@ async fn change_with(
             .await?;
         let Some(detail) = change(connection, &before).await? else { return Ok(()) };
         let event = Event::new(Action::CustomerChanged, Outcome::Success, clerk.actor, clerk.origin);
-        audit::record(connection, &event.about(before.id, &before.code).detail(detail)).await
+        Ok(audit::record(connection, &event.about(before.id, &before.code).detail(detail)).await?)
     });
-    changed.await.map_err(SaveError::from)
+    changed.await
 }
 
 pub async fn change(clerk: &Clerk<'_>, code: &str, name: &str, address: &str, remind: bool) -> Result<(), SaveError> {

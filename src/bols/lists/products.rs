@@ -88,9 +88,9 @@ pub async fn add(clerk: &Clerk<'_>, name: &str) -> Result<(), SaveError> {
     let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
         let new = diesel::insert_into(products::table).values(&after).returning(products::id);
         let id: i64 = new.get_result(connection).await?;
-        clerk.record(connection, "products", id, None, &after).await
+        Ok(clerk.record(connection, "products", id, None, &after).await?)
     });
-    added.await.map_err(SaveError::from)
+    added.await
 }
 
 pub async fn change(clerk: &Clerk<'_>, id: i64, name: &str, active: bool) -> Result<(), SaveError> {
@@ -102,9 +102,9 @@ pub async fn change(clerk: &Clerk<'_>, id: i64, name: &str, active: bool) -> Res
             return Ok(());
         }
         diesel::update(products::table.find(id)).set(&after).execute(connection).await?;
-        clerk.record(connection, "products", id, Some(&before), &after).await
+        Ok(clerk.record(connection, "products", id, Some(&before), &after).await?)
     });
-    changed.await.map_err(SaveError::from)
+    changed.await
 }
 
 pub async fn add_lot(clerk: &Clerk<'_>, typed: &LotText<'_>) -> Result<(), SaveError> {
@@ -112,9 +112,9 @@ pub async fn add_lot(clerk: &Clerk<'_>, typed: &LotText<'_>) -> Result<(), SaveE
     let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
         let new = diesel::insert_into(lots::table).values(&after).returning(lots::id);
         let id: i64 = new.get_result(connection).await?;
-        clerk.record(connection, "lots", id, None, &after).await
+        Ok(clerk.record(connection, "lots", id, None, &after).await?)
     });
-    added.await.map_err(SaveError::from)
+    added.await
 }
 
 pub async fn change_lot(clerk: &Clerk<'_>, id: i64, typed: &LotText<'_>, active: bool) -> Result<(), SaveError> {
@@ -125,7 +125,7 @@ pub async fn change_lot(clerk: &Clerk<'_>, id: i64, typed: &LotText<'_>, active:
             return Ok(());
         }
         diesel::update(lots::table.find(id)).set(&after).execute(connection).await?;
-        clerk.record(connection, "lots", id, Some(&before), &after).await
+        Ok(clerk.record(connection, "lots", id, Some(&before), &after).await?)
     });
-    changed.await.map_err(SaveError::from)
+    changed.await
 }

@@ -75,9 +75,9 @@ async fn put_back(
     let recorded = db.transaction(async |connection: &mut AsyncPgConnection| {
         let (subject, origin) = (Subject::find(connection, document).await?, Origin::command_line());
         let event = subject.event(Action::DocumentMended, Actor::COMMAND_LINE, &origin);
-        audit::record(connection, &event.detail(json!({"put_back_under": key.as_str(), "from": from}))).await
+        Ok(audit::record(connection, &event.detail(json!({"put_back_under": key.as_str(), "from": from}))).await?)
     });
-    Ok(recorded.await?)
+    recorded.await
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,6 +182,6 @@ impl Adopter<'_> {
             audit::record(connection, &event.detail(json!({"found_as": new.object_key}))).await?;
             Ok(Adopted::Document(id))
         });
-        Ok(adopted.await?)
+        adopted.await
     }
 }
