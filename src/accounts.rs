@@ -4,6 +4,7 @@
 //! `web::auth`'s.
 
 pub mod account;
+mod acting;
 pub mod customers;
 mod device;
 pub mod directory;
@@ -18,6 +19,7 @@ pub mod throttle;
 mod token;
 pub mod users;
 
+pub use acting::ActingUser;
 pub use customers::Customer;
 pub use device::DeviceKey;
 pub use sessions::{Company, Viewer};

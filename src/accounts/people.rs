@@ -12,23 +12,13 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{Role, User, Viewer, sessions, users};
-use crate::audit::{self, Action, Event, Origin, Outcome};
-use crate::clock::Clock;
+use super::{ActingUser, Role, User, Viewer, sessions, users};
+use crate::audit::{self, Action, Event, Outcome};
+use crate::db::DbError;
 use crate::db::schema::{memberships, tokens, users as table};
-use crate::db::{Database, DbError};
-use crate::mail::{LinkKey, outbox};
+use crate::mail::outbox;
 
 pub use invite::NewPerson;
-
-/// Somebody who looks after logins.
-pub struct Manager<'a> {
-    pub db: &'a Database,
-    pub clock: &'a Clock,
-    pub links: &'a LinkKey,
-    pub viewer: &'a Viewer,
-    pub origin: &'a Origin,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum PeopleError {
@@ -43,14 +33,16 @@ pub enum PeopleError {
     Db(#[from] DbError),
 }
 
-type Change<T> = QueryResult<Result<T, PeopleError>>;
+crate::db::query_error_into!(PeopleError);
+
+type Change<T> = Result<T, PeopleError>;
 
 fn refused<T>(why: impl Into<String>) -> Change<T> {
-    Ok(Err(PeopleError::Refused(why.into())))
+    Err(PeopleError::Refused(why.into()))
 }
 
 fn wrong<T>(field: &'static str, why: impl Into<String>) -> Change<T> {
-    Ok(Err(PeopleError::Fields(vec![(field, why.into())])))
+    Err(PeopleError::Fields(vec![(field, why.into())]))
 }
 
 impl PeopleError {
@@ -105,13 +97,13 @@ impl Authority {
     }
 }
 
-impl Manager<'_> {
+impl ActingUser<'_> {
     fn authority(&self) -> Authority {
         Authority::of(self.viewer)
     }
 
     fn event(&self, action: Action) -> Event<'_> {
-        Event::new(action, Outcome::Success, self.viewer.actor(), self.origin)
+        Event::new(action, Outcome::Success, self.actor(), self.origin)
     }
 
     /// Shuts a login out at once, or lets it in again. Nobody shuts out themselves, or the last administrator.
@@ -121,16 +113,16 @@ impl Manager<'_> {
         }
         self.with_user(id, async |connection, user| {
             if matches!(self.authority(), Authority::Companies(_)) {
-                return Ok(Err(PeopleError::NotFound));
+                return Err(PeopleError::NotFound);
             }
             if user.active == active {
-                return Ok(Ok(()));
+                return Ok(());
             }
             if !set_active(connection, user, active).await? {
                 return refused(LAST_ADMIN);
             }
             let action = if active { Action::UserEnabled } else { Action::UserDisabled };
-            audit::record(connection, &self.event(action).detail(json!({"email": user.email}))).await.map(Ok)
+            Ok(audit::record(connection, &self.event(action).detail(json!({"email": user.email}))).await?)
         })
         .await
     }
@@ -142,14 +134,14 @@ impl Manager<'_> {
         }
         self.with_user(id, async |connection, user| {
             if matches!(self.authority(), Authority::Companies(_)) {
-                return Ok(Err(PeopleError::NotFound));
+                return Err(PeopleError::NotFound);
             }
             if user.name == name {
-                return Ok(Ok(()));
+                return Ok(());
             }
             diesel::update(table::table.find(id)).set(table::name.eq(&name)).execute(connection).await?;
             let detail = json!({"email": user.email, "before": {"name": user.name}, "after": {"name": name}});
-            audit::record(connection, &self.event(Action::UserChanged).detail(detail)).await.map(Ok)
+            Ok(audit::record(connection, &self.event(Action::UserChanged).detail(detail)).await?)
         })
         .await
     }
@@ -166,7 +158,7 @@ impl Manager<'_> {
                     // In one order before anybody else, so that two administrators don't wait for each other.
                     lock_administrators(connection).await?;
                 }
-                let Some(user) = users::lock(connection, id).await? else { return Ok(Err(PeopleError::NotFound)) };
+                let Some(user) = users::lock(connection, id).await? else { return Err(PeopleError::NotFound) };
                 let within = match self.authority() {
                     Authority::Companies(ids) => {
                         let seats = memberships::table
@@ -176,9 +168,9 @@ impl Manager<'_> {
                     }
                     authority => authority.covers_role(&user.role),
                 };
-                if within { change(connection, &user).await } else { Ok(Err(PeopleError::NotFound)) }
+                if within { change(connection, &user).await } else { Err(PeopleError::NotFound) }
             })
-            .await?
+            .await
     }
 }
 

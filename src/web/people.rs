@@ -87,7 +87,7 @@ pub async fn invite(
     let companies = [code.to_owned()];
     let (email, name, is_admin) = (fields.one("email"), fields.one("name"), fields.one("is_admin") == "true");
     let person = NewPerson { email, name, role: "", companies: &companies, is_admin };
-    let error = match site.manager(&db, &visitor, &origin).invite(&person).await {
+    let error = match site.acting(&db, &visitor, &origin.0).invite(&person, &site.links).await {
         Ok(()) => return Ok(done("invited")),
         Err(error) => refusal(error)?,
     };
@@ -114,12 +114,12 @@ pub async fn change(
 ) -> Result<HttpResponse, Error> {
     let (id, change) = path.into_inner();
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    let manager = site.manager(&db, &visitor, &origin);
+    let acting = site.acting(&db, &visitor, &origin.0);
     let company = || fields.one("customer_id").parse::<i64>().map_err(|_| Error::BadRequest);
     let (changed, word) = match change.as_str() {
-        "invite" => (manager.resend(id).await, "resent"),
-        "leave" => (manager.leave(id, company()?).await.map(drop), "left"),
-        "admin" => (manager.set_admin(id, company()?, fields.one("is_admin") == "true").await, "saved"),
+        "invite" => (acting.resend(id, &site.links).await, "resent"),
+        "leave" => (acting.leave(id, company()?).await.map(drop), "left"),
+        "admin" => (acting.set_admin(id, company()?, fields.one("is_admin") == "true").await, "saved"),
         _ => return Err(Error::NotFound),
     };
     let error = match changed {

@@ -3,13 +3,11 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
+use super::Error;
 use super::page::timestamp;
-use super::request::Origin;
-use super::{Error, Site};
+use crate::accounts::Role;
 use crate::accounts::directory::Person;
-use crate::accounts::people::{Manager, PeopleError};
-use crate::accounts::{Role, Viewer};
-use crate::db::Database;
+use crate::accounts::people::PeopleError;
 
 /// A login in a table.
 pub struct PersonRow {
@@ -60,12 +58,5 @@ pub fn refusal(error: PeopleError) -> Result<PeopleError, Error> {
         PeopleError::NotFound => Err(Error::NotFound),
         PeopleError::Db(error) => Err(error.into()),
         told => Ok(told),
-    }
-}
-
-impl Site {
-    /// Whoever looks after logins.
-    pub fn manager<'a>(&'a self, db: &'a Database, viewer: &'a Viewer, origin: &'a Origin) -> Manager<'a> {
-        Manager { db, clock: &self.clock, links: &self.links, viewer, origin: &origin.0 }
     }
 }

@@ -23,7 +23,8 @@ use super::background::Background;
 use super::limits::{FINISH_WITHIN, HEADERS_WITHIN, KEEP_ALIVE, MOST_FORM};
 use super::session_store::PostgresSessions;
 use super::{Error, cross_site, error, files, headers, health, https, limits, request, routes};
-use crate::accounts::{DeviceKey, sessions};
+use crate::accounts::{ActingUser, DeviceKey, Viewer, sessions};
+use crate::audit::Origin;
 use crate::audit::export::Turns;
 use crate::clock::Clock;
 use crate::config::{ClamdAddress, Config, DatabaseUrl, PublicUrl, SealKeys, SecretKey};
@@ -70,6 +71,11 @@ pub struct Site {
 }
 
 impl Site {
+    /// The visitor as the user behind a change.
+    pub fn acting<'a>(&'a self, db: &'a Database, viewer: &'a Viewer, origin: &'a Origin) -> ActingUser<'a> {
+        ActingUser { db, clock: &self.clock, viewer, origin }
+    }
+
     /// Where BOLs are issued and stamped.
     pub fn dispatch<'a>(&'a self, db: &'a Database) -> Dispatch<'a> {
         Dispatch {

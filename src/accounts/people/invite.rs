@@ -8,16 +8,16 @@ use diesel::result::Error::DatabaseError;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{Authority, Change, Manager, PeopleError, one_line, refused, wrong, wrong_name};
+use super::{Authority, Change, PeopleError, one_line, refused, wrong, wrong_name};
 use crate::accounts::customers::Customer;
 use crate::accounts::invitation::{self, LIFE, Purpose};
 use crate::accounts::users::{self, NewMembership, NewUser};
-use crate::accounts::{Role, User};
+use crate::accounts::{ActingUser, Role, User};
 use crate::audit::{self, Action};
 use crate::db::DbError;
 use crate::db::schema::{customers, memberships, tokens};
 use crate::mail::outbox::{self, To};
-use crate::mail::{self, Letter};
+use crate::mail::{self, Letter, LinkKey};
 
 /// Logins of one company at the most: an administrator of a company can have mail sent to anybody, but not to everybody.
 const MOST_OF_A_COMPANY: i64 = 200;
@@ -46,7 +46,7 @@ const SLOWLY: &str = "You have invited many people within the hour. Go on later,
 const NOT_HERE: &str = "This address can't be invited here. Please ask the terminal office.";
 const THERE_ALREADY: &str = "There is a login with this address already. Find it in the list below to change it.";
 
-impl Manager<'_> {
+impl ActingUser<'_> {
     /// Who it comes from, for a mail.
     fn by(&self) -> String {
         match self.authority() {
@@ -57,20 +57,21 @@ impl Manager<'_> {
 
     /// A new login with an invitation by mail. Somebody who has a login already just gets another company, if the person
     /// asking is the administrator of that company.
-    pub async fn invite(&self, person: &NewPerson<'_>) -> Result<(), PeopleError> {
+    pub async fn invite(&self, person: &NewPerson<'_>, links: &LinkKey) -> Result<(), PeopleError> {
         let read = Read::new(person, &self.authority())?;
-        let invited =
-            self.db.transaction(async |connection: &mut AsyncPgConnection| self.invited(connection, &read).await);
+        let invited = self
+            .db
+            .transaction(async |connection: &mut AsyncPgConnection| self.invited(connection, &read, links).await);
         match invited.await {
             // Somebody else has just invited the same person.
-            Err(DbError::Query(DatabaseError(UniqueViolation, _))) => {
+            Err(PeopleError::Db(DbError::Query(DatabaseError(UniqueViolation, _)))) => {
                 Err(PeopleError::Fields(vec![("email", THERE_ALREADY.into())]))
             }
-            other => other?,
+            invited => invited,
         }
     }
 
-    async fn invited(&self, connection: &mut AsyncPgConnection, read: &Read<'_>) -> Change<()> {
+    async fn invited(&self, connection: &mut AsyncPgConnection, read: &Read<'_>, links: &LinkKey) -> Change<()> {
         let authority = self.authority();
         let mut companies: Vec<Customer> = customers::table
             .filter(customers::code.eq_any(read.codes))
@@ -99,7 +100,9 @@ impl Manager<'_> {
         }
         if let Some(user) = users::by_email(connection, read.email).await? {
             return match (&authority, companies.as_slice()) {
-                (Authority::Companies(_), [company]) => self.joined(connection, &user, company, read.is_admin).await,
+                (Authority::Companies(_), [company]) => {
+                    self.joined(connection, &user, (company, read.is_admin), links).await
+                }
                 _ => wrong("email", THERE_ALREADY),
             };
         }
@@ -111,14 +114,14 @@ impl Manager<'_> {
             .collect();
         users::add_memberships(connection, &seats).await?;
         let names: Vec<&str> = companies.iter().map(|company| company.name.as_str()).collect();
-        self.send_invitation(connection, id, read.email, &read.name, &names.join(", ")).await?;
+        self.send_invitation(connection, id, (read.email, &read.name), &names.join(", "), links).await?;
         let detail = json!({"email": read.email, "name": read.name, "role": read.role, "customers": read.codes,
                             "admin": read.is_admin, "mailed": true});
         let mut event = self.event(Action::UserInvited).detail(detail);
         if let [only] = companies.as_slice() {
             event = event.about(only.id, &only.code);
         }
-        audit::record(connection, &event).await.map(Ok)
+        Ok(audit::record(connection, &event).await?)
     }
 
     /// Inviting and removing again and again has mail sent to strangers: the same one, or ever others.
@@ -137,12 +140,12 @@ impl Manager<'_> {
         &self,
         connection: &mut AsyncPgConnection,
         id: i64,
-        email: &str,
-        name: &str,
+        (email, name): (&str, &str),
         company: &str,
+        links: &LinkKey,
     ) -> QueryResult<()> {
         let now = self.clock.now();
-        let seed = invitation::mailed(connection, now, id, Purpose::Invitation, self.links).await?;
+        let seed = invitation::mailed(connection, now, id, Purpose::Invitation, links).await?;
         let letter = Letter::Invitation {
             name: name.into(),
             by: self.by(),
@@ -159,8 +162,8 @@ impl Manager<'_> {
         &self,
         connection: &mut AsyncPgConnection,
         user: &User,
-        company: &Customer,
-        is_admin: bool,
+        (company, is_admin): (&Customer, bool),
+        links: &LinkKey,
     ) -> Change<()> {
         let theirs = memberships::table.find((user.id, company.id));
         if diesel::select(exists(theirs)).get_result(connection).await? {
@@ -172,17 +175,17 @@ impl Manager<'_> {
         users::add_memberships(connection, &[NewMembership { user_id: user.id, customer_id: company.id, is_admin }])
             .await?;
         if user.password_hash.is_none() {
-            self.send_invitation(connection, user.id, &user.email, &user.name, &company.name).await?;
+            self.send_invitation(connection, user.id, (&user.email, &user.name), &company.name, links).await?;
         } else {
             let letter = Letter::Joined { name: user.name.clone(), by: self.by(), company: company.name.clone() };
             let to = To { caused_by: Some(self.viewer.user_id), ..To::new(&user.email, Some(user.id)) };
             outbox::post(connection, self.clock.now(), to, &letter).await?;
         }
-        self.record_membership(connection, user, company, json!({"change": "joined", "admin": is_admin})).await.map(Ok)
+        Ok(self.record_membership(connection, user, company, json!({"change": "joined", "admin": is_admin})).await?)
     }
 
     /// The invitation once more; the link of before stops working.
-    pub async fn resend(&self, id: i64) -> Result<(), PeopleError> {
+    pub async fn resend(&self, id: i64, links: &LinkKey) -> Result<(), PeopleError> {
         self.with_user(id, async |connection, user| {
             if user.password_hash.is_some() {
                 return refused("This person has set a password already. If it is forgotten, “Forgot your password?” on the login page helps.");
@@ -198,7 +201,7 @@ impl Manager<'_> {
                 .filter(tokens::purpose.eq(Purpose::Invitation.as_str()))
                 .filter(tokens::created_at.gt(self.clock.now() - RESEND_AFTER));
             if diesel::select(exists(recent)).get_result(connection).await? {
-                return Ok(Ok(()));
+                return Ok(());
             }
             let names: Vec<String> = memberships::table
                 .inner_join(customers::table)
@@ -207,9 +210,9 @@ impl Manager<'_> {
                 .select(customers::name)
                 .load(connection)
                 .await?;
-            self.send_invitation(connection, id, &user.email, &user.name, &names.join(", ")).await?;
+            self.send_invitation(connection, id, (&user.email, &user.name), &names.join(", "), links).await?;
             let event = self.event(Action::UserInvited).detail(json!({"email": user.email, "mailed": true, "again": true}));
-            audit::record(connection, &event).await.map(Ok)
+            Ok(audit::record(connection, &event).await?)
         })
         .await
     }

@@ -5,20 +5,20 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{Authority, Change, Manager, PeopleError, refused, wrong};
+use super::{Authority, Change, PeopleError, refused, wrong};
 use crate::accounts::customers::{self as companies, Customer};
 use crate::accounts::users::{self, NewMembership};
-use crate::accounts::{Role, User};
+use crate::accounts::{ActingUser, Role, User};
 use crate::audit::{self, Action};
 use crate::db::schema::{customers, memberships, users as table};
 use crate::mail::outbox;
 
-impl Manager<'_> {
+impl ActingUser<'_> {
     /// Gives somebody another company.
     pub async fn join(&self, id: i64, code: &str, is_admin: bool) -> Result<(), PeopleError> {
         self.with_user(id, async |connection, user| {
             if matches!(self.authority(), Authority::Companies(_)) {
-                return Ok(Err(PeopleError::NotFound));
+                return Err(PeopleError::NotFound);
             }
             if user.role != Role::Customer.as_str() {
                 return wrong("customer", "Only logins of customers belong to companies.");
@@ -33,9 +33,8 @@ impl Manager<'_> {
             }
             users::add_memberships(connection, &[NewMembership { user_id: id, customer_id: company.id, is_admin }])
                 .await?;
-            self.record_membership(connection, user, &company, json!({"change": "joined", "admin": is_admin}))
-                .await
-                .map(Ok)
+            let detail = json!({"change": "joined", "admin": is_admin});
+            Ok(self.record_membership(connection, user, &company, detail).await?)
         })
         .await
     }
@@ -59,7 +58,7 @@ impl Manager<'_> {
                 outbox::withdraw(connection, id, None).await?;
                 diesel::delete(table::table.find(id)).execute(connection).await?;
             }
-            Ok(Ok(!is_over))
+            Ok(!is_over)
         })
         .await
     }
@@ -68,7 +67,7 @@ impl Manager<'_> {
     pub async fn set_admin(&self, id: i64, company: i64, is_admin: bool) -> Result<(), PeopleError> {
         self.with_seat(id, company, async |connection, user, company, was_admin| {
             if was_admin == is_admin {
-                return Ok(Ok(()));
+                return Ok(());
             }
             if was_admin && let Some(why) = self.last_of_company(connection, user.id, company).await? {
                 return refused(why);
@@ -78,7 +77,7 @@ impl Manager<'_> {
                 .execute(connection)
                 .await?;
             let detail = json!({"change": "administrator", "admin": is_admin});
-            self.record_membership(connection, user, company, detail).await.map(Ok)
+            Ok(self.record_membership(connection, user, company, detail).await?)
         })
         .await
     }
@@ -126,15 +125,15 @@ impl Manager<'_> {
                     .optional()?;
                 let company = company.filter(|company| authority.covers_company(company.id));
                 let (Some(company), Some(user)) = (company, users::lock(connection, id).await?) else {
-                    return Ok(Err(PeopleError::NotFound));
+                    return Err(PeopleError::NotFound);
                 };
                 let seat = memberships::table.find((id, company.id)).select(memberships::is_admin);
                 match seat.first(connection).await.optional()? {
                     Some(was_admin) => change(connection, &user, &company, was_admin).await,
-                    None => Ok(Err(PeopleError::NotFound)),
+                    None => Err(PeopleError::NotFound),
                 }
             })
-            .await?
+            .await
     }
 
     pub(super) async fn record_membership(

@@ -120,7 +120,7 @@ pub async fn invite(
     let (email, name, role) = (fields.one("email"), fields.one("name"), fields.one("role"));
     let is_admin = fields.one("is_admin") == "true";
     let person = NewPerson { email, name, role, companies: &companies, is_admin };
-    let error = match site.manager(&db, &visitor, &origin).invite(&person).await {
+    let error = match site.acting(&db, &visitor, &origin.0).invite(&person, &site.links).await {
         Ok(()) => return Ok(to("/office/users?done=invited")),
         Err(error) => refusal(error)?,
     };
@@ -164,23 +164,23 @@ pub async fn change(
 ) -> Result<HttpResponse, Error> {
     let (id, change) = path.into_inner();
     let id = number(&id)?;
-    let manager = site.manager(&db, &visitor, &origin);
+    let acting = site.acting(&db, &visitor, &origin.0);
     let is_admin = fields.one("is_admin") == "true";
     let company = || fields.one("customer_id").parse::<i64>().map_err(|_| Error::BadRequest);
     let (changed, word) = match change.as_str() {
-        "invite" => (manager.resend(id).await, "resent"),
-        "disable" => (manager.set_active(id, false).await, "disabled"),
-        "enable" => (manager.set_active(id, true).await, "enabled"),
-        "name" => (manager.rename(id, fields.one("name")).await, "saved"),
-        "join" => (manager.join(id, fields.one("customer"), is_admin).await, "joined"),
+        "invite" => (acting.resend(id, &site.links).await, "resent"),
+        "disable" => (acting.set_active(id, false).await, "disabled"),
+        "enable" => (acting.set_active(id, true).await, "enabled"),
+        "name" => (acting.rename(id, fields.one("name")).await, "saved"),
+        "join" => (acting.join(id, fields.one("customer"), is_admin).await, "joined"),
         "leave" => {
-            let left = manager.leave(id, company()?).await;
+            let left = acting.leave(id, company()?).await;
             if matches!(left, Ok(false)) {
                 return Ok(to("/office/users?done=gone"));
             }
             (left.map(drop), "left")
         }
-        "admin" => (manager.set_admin(id, company()?, is_admin).await, "saved"),
+        "admin" => (acting.set_admin(id, company()?, is_admin).await, "saved"),
         _ => return Err(Error::NotFound),
     };
     let error = match changed {
