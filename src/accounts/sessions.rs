@@ -9,7 +9,7 @@ use super::Token;
 use super::users::Role;
 use crate::audit::{Actor, Origin};
 use crate::db::schema::{customers, memberships, sessions, users};
-use crate::db::scope::Reach;
+use crate::db::scope::Scope;
 
 /// Not seen for this long, a session is over.
 pub const IDLE: TimeDelta = TimeDelta::hours(12);
@@ -43,14 +43,14 @@ pub struct Company {
 }
 
 impl Viewer {
-    pub fn reach(&self) -> Reach {
+    pub fn scope(&self) -> Scope {
         match self.role {
-            Role::Customer => Reach::Companies {
+            Role::Customer => Scope::Companies {
                 user_id: self.user_id,
                 ids: self.companies.iter().map(|company| company.id).collect(),
                 acting_as: self.true_role().as_str(),
             },
-            Role::Office | Role::Auditor | Role::Admin => Reach::All,
+            Role::Office | Role::Auditor | Role::Admin => Scope::All,
         }
     }
 

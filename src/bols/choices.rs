@@ -12,7 +12,7 @@ use super::bol::{Bol, Printed};
 use super::settings::Company;
 use crate::accounts::customers::Customer;
 use crate::db::schema::{bols, carriers, customers, lots, products, settings, ship_tos, trucks};
-use crate::db::scope::{self, Reach};
+use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbResult};
 
 /// A list longer than this is no help in a form.
@@ -36,7 +36,7 @@ pub struct Choices {
 
 /// For this customer's code, if one is chosen.
 pub async fn choices(db: &Database, customer: &str) -> DbResult<Choices> {
-    scope::read(db, &Reach::All, async |connection: &AsyncPgConnection| {
+    scope::read(db, &Scope::All, async |connection: &AsyncPgConnection| {
         let (mut a, mut b, mut c, mut d, mut e) = (connection, connection, connection, connection, connection);
         let lists = try_join5(
             customers::table

@@ -14,7 +14,7 @@ use futures_util::future::try_join;
 use super::DocumentKind;
 use crate::accounts::Viewer;
 use crate::db::schema::{bol_opens, bols, customers};
-use crate::db::scope::{self, Reach};
+use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbResult};
 
 pub const PAGE: usize = 50;
@@ -165,15 +165,15 @@ async fn owners(mut connection: &AsyncPgConnection, rows: &[(Row, bool)]) -> Que
 }
 
 /// Everything within reach that matches, a page of it.
-pub async fn search(db: &Database, reach: &Reach, search: &Search) -> DbResult<Found> {
-    let (mut rows, count, owners) = scope::read(db, reach, async |connection: &AsyncPgConnection| {
+pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<Found> {
+    let (mut rows, count, owners) = scope::read(db, scope, async |connection: &AsyncPgConnection| {
         let (mut first, mut second) = (connection, connection);
-        let rows = page(reach, search).load::<(Row, bool)>(&mut first);
+        let rows = page(scope, search).load::<(Row, bool)>(&mut first);
         let count =
-            CountUpTo { matching: matching(companies(reach, search), search, bols::id), is_common: search.is_common() }
+            CountUpTo { matching: matching(companies(scope, search), search, bols::id), is_common: search.is_common() }
                 .get_result::<i64>(&mut second);
         let (rows, count) = try_join(rows, count).await?;
-        let owners = if *reach == Reach::All { owners(connection, &rows).await? } else { HashMap::new() };
+        let owners = if *scope == Scope::All { owners(connection, &rows).await? } else { HashMap::new() };
         Ok((rows, count, owners))
     })
     .await?;
@@ -186,13 +186,13 @@ type BolQuery<'a, ST> = BoxedSelectStatement<'a, ST, FromClause<bols::table>, Pg
 type RowType = (diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<Row, Pg>>, Bool);
 
 /// One ordered branch a company, merged: a single `customer_id = ANY(…)` would lose the index order.
-fn page<'a>(reach: &'a Reach, search: &'a Search) -> Merged<'a> {
-    let branches = match reach {
-        Reach::All => {
+fn page<'a>(scope: &'a Scope, search: &'a Search) -> Merged<'a> {
+    let branches = match scope {
+        Scope::All => {
             let select = (Row::as_select(), false.into_sql::<Bool>());
-            vec![ordered(matching(companies(reach, search), search, select), search)]
+            vec![ordered(matching(companies(scope, search), search, select), search)]
         }
-        Reach::Companies { user_id, ids, .. } => {
+        Scope::Companies { user_id, ids, .. } => {
             let branch = |id: &'a i64| {
                 let opened = bol_opens::table
                     .filter(bol_opens::user_id.eq(user_id))
@@ -212,8 +212,8 @@ fn page<'a>(reach: &'a Reach, search: &'a Search) -> Merged<'a> {
 }
 
 /// The companies to name in the query: those within reach, and of them the one that is wanted. `None`: no filter.
-fn companies<'a>(reach: &'a Reach, search: &'a Search) -> Option<&'a [i64]> {
-    match (reach.companies(), &search.customer) {
+fn companies<'a>(scope: &'a Scope, search: &'a Search) -> Option<&'a [i64]> {
+    match (scope.companies(), &search.customer) {
         (within, None) => within,
         (Some(within), Some(wanted)) if !within.contains(wanted) => Some(&[]),
         (_, Some(wanted)) => Some(std::slice::from_ref(wanted)),

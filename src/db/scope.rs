@@ -1,11 +1,11 @@
 //! Promise 1: a customer's request reaches the database only through here.
 //!
-//! Two locks, both in every query. The query itself says `customer_id = …` ([`Reach::companies`] gives the ids, and
+//! Two locks, both in every query. The query itself says `customer_id = …` ([`Scope::companies`] gives the ids, and
 //! the index order needs it anyway), and it runs as the role `portal_customer`, whose row-level policies compare with
 //! the ids set for this one transaction. With nothing set, no row is visible; that role can change nothing and add
 //! nothing but audit events.
 //!
-//! Office and audit requests go through the same [`read`] and [`record`] with [`Reach::All`], as the owner, which row
+//! Office and audit requests go through the same [`read`] and [`record`] with [`Scope::All`], as the owner, which row
 //! security doesn't slow.
 
 use std::pin::pin;
@@ -22,7 +22,7 @@ use super::{Database, DbResult, Lease};
 
 /// How far a request may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum Scope {
     /// The BOLs of these companies, for a customer's login, or for somebody of the office who looks as one: the role that
     /// is on record says which.
     Companies { user_id: i64, ids: Vec<i64>, acting_as: &'static str },
@@ -30,7 +30,7 @@ pub enum Reach {
     All,
 }
 
-impl Reach {
+impl Scope {
     /// The companies to name in the query; `None`: no filter.
     pub fn companies(&self) -> Option<&[i64]> {
         match self {
@@ -64,10 +64,10 @@ impl Reach {
 /// The rollback is sent once the result is there, and nobody waits for it.
 pub async fn read<T>(
     db: &Database,
-    reach: &Reach,
+    scope: &Scope,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<T> {
-    let (result, lease) = begin(db, reach, work).await?;
+    let (result, lease) = begin(db, scope, work).await?;
     roll_back(lease);
     Ok(result)
 }
@@ -75,10 +75,10 @@ pub async fn read<T>(
 /// Runs `work` within the reach and commits what it wrote, all of it or nothing. Only after that is there a result.
 pub async fn record<T>(
     db: &Database,
-    reach: &Reach,
+    scope: &Scope,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<T> {
-    let (result, lease) = begin(db, reach, work).await?;
+    let (result, lease) = begin(db, scope, work).await?;
     lease.finish("COMMIT").await?;
     Ok(result)
 }
@@ -95,7 +95,7 @@ impl<T> Open<T> {
         &self.value
     }
 
-    /// Commits if this document is still stored and still within reach, as of now; both in one round trip. `None`: it isn't,
+    /// Commits if this document is still stored and still within scope, as of now; both in one round trip. `None`: it isn't,
     /// and nothing was written.
     pub async fn commit_if_within(mut self, document: i64, companies: Option<&[i64]>) -> DbResult<Option<T>> {
         drop(self.turn);
@@ -127,21 +127,21 @@ impl<T> Open<T> {
 /// like that at once, so that whatever is waited for can't take all of them.
 pub async fn open<T>(
     db: &Database,
-    reach: &Reach,
+    scope: &Scope,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<Open<T>> {
     let turn = db.turn_outside().await?;
-    let (value, lease) = begin(db, reach, work).await?;
+    let (value, lease) = begin(db, scope, work).await?;
     Ok(Open { value, lease, turn })
 }
 
 async fn begin<T>(
     db: &Database,
-    reach: &Reach,
+    scope: &Scope,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<(T, Lease)> {
     let mut lease = Lease::new(db.get().await?);
-    match run(lease.connection()?, reach, work).await {
+    match run(lease.connection()?, scope, work).await {
         Ok(result) => Ok((result, lease)),
         Err(error) => {
             roll_back(lease);
@@ -162,12 +162,12 @@ fn roll_back(lease: Lease) {
 /// behind it, outside of the scope. Should the scope fail, the transaction is aborted and every query in it too.
 async fn run<T>(
     mut connection: &AsyncPgConnection,
-    reach: &Reach,
+    scope: &Scope,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> QueryResult<T> {
     let shared = connection;
-    let scope = reach.begin();
-    let mut begin = pin!(connection.batch_execute(&scope));
+    let statements = scope.begin();
+    let mut begin = pin!(connection.batch_execute(&statements));
     match poll!(begin.as_mut()) {
         Poll::Ready(begun) => {
             begun?;

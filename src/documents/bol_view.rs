@@ -12,7 +12,7 @@ use super::document::{self, Document};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::bols::{Bol, BolNumber};
 use crate::db::schema::{audit_events, bols, customers};
-use crate::db::scope::{self, Reach};
+use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbResult};
 
 /// Somebody was given a link to a document, or was refused one, or has followed one.
@@ -82,19 +82,19 @@ pub struct Kin {
 /// time, whether somebody else has a BOL of that number.
 pub async fn view(
     db: &Database,
-    reach: &Reach,
+    scope: &Scope,
     actor: Actor<'_>,
     origin: &Origin,
     number: &BolNumber,
 ) -> DbResult<Option<Viewed>> {
-    scope::record(db, reach, async |connection: &AsyncPgConnection| {
+    scope::record(db, scope, async |connection: &AsyncPgConnection| {
         let event = Event::new(Action::BolViewed, Outcome::Success, actor, origin);
         let viewed = try_join5(
-            by_number(connection, reach, number),
-            document::of_bol(connection, reach, number),
-            accesses(connection, reach, number),
-            kin(connection, reach, number),
-            audit::record_view(&event, number.as_str(), reach.companies(), connection),
+            by_number(connection, scope, number),
+            document::of_bol(connection, scope, number),
+            accesses(connection, scope, number),
+            kin(connection, scope, number),
+            audit::record_view(&event, number.as_str(), scope.companies(), connection),
         );
         match viewed.await? {
             (Some((bol, owner)), documents, accesses, kin, true) => {
@@ -111,7 +111,7 @@ pub async fn view(
 
 async fn by_number(
     mut connection: &AsyncPgConnection,
-    reach: &Reach,
+    scope: &Scope,
     number: &BolNumber,
 ) -> QueryResult<Option<(Bol, Option<String>)>> {
     let mut query = bols::table
@@ -119,7 +119,7 @@ async fn by_number(
         .filter(bols::number.eq(number.as_str()))
         .select((Bol::as_select(), customers::name.nullable()))
         .into_boxed();
-    if let Some(companies) = reach.companies() {
+    if let Some(companies) = scope.companies() {
         query = query.filter(bols::customer_id.eq_any(companies));
     }
     query.first(&mut connection).await.optional()
@@ -133,7 +133,7 @@ struct Relative {
     is_before: bool,
 }
 
-async fn kin(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumber) -> QueryResult<Kin> {
+async fn kin(mut connection: &AsyncPgConnection, scope: &Scope, number: &BolNumber) -> QueryResult<Kin> {
     let rows: Vec<Relative> = diesel::sql_query(
         "SELECT other.number, other.id < this.id AS is_before \
          FROM bols this JOIN bols other ON other.id = this.reissue_of OR other.reissue_of = this.id \
@@ -141,7 +141,7 @@ async fn kin(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumb
          ORDER BY other.id",
     )
     .bind::<Text, _>(number.as_str())
-    .bind::<Nullable<Array<BigInt>>, _>(reach.companies())
+    .bind::<Nullable<Array<BigInt>>, _>(scope.companies())
     .load(&mut connection)
     .await?;
     let mut kin = Kin::default();
@@ -153,7 +153,7 @@ async fn kin(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumb
 
 /// Links issued for documents of this BOL, and fetches with them, newest first. A customer sees those of its own company's
 /// people.
-async fn accesses(mut connection: &AsyncPgConnection, reach: &Reach, number: &BolNumber) -> QueryResult<Vec<Access>> {
+async fn accesses(mut connection: &AsyncPgConnection, scope: &Scope, number: &BolNumber) -> QueryResult<Vec<Access>> {
     let id = bols::table.filter(bols::number.eq(number.as_str())).select(bols::id.nullable()).single_value();
     let mut query = audit_events::table
         .filter(audit_events::bol_id.eq(id))
@@ -164,7 +164,7 @@ async fn accesses(mut connection: &AsyncPgConnection, reach: &Reach, number: &Bo
         .limit(LOOKED_AT)
         .select(Access::as_select())
         .into_boxed();
-    if let Some(companies) = reach.companies() {
+    if let Some(companies) = scope.companies() {
         query =
             query.filter(audit_events::customer_id.eq_any(companies)).filter(audit_events::user_role.eq("customer"));
     }

@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::Kind;
 use crate::bols::BolNumber;
 use crate::db::schema::{bols, documents};
-use crate::db::scope::Reach;
+use crate::db::scope::Scope;
 use crate::storage::{InvalidKey, ObjectKey};
 
 /// One version of one document, its bytes stored and verified.
@@ -70,7 +70,7 @@ pub fn key_for(number: &BolNumber, kind: Kind, version: i32) -> Result<ObjectKey
 /// The stored documents of a BOL, each kind's newest version first.
 pub async fn of_bol(
     mut connection: &AsyncPgConnection,
-    reach: &Reach,
+    scope: &Scope,
     number: &BolNumber,
 ) -> QueryResult<Vec<Document>> {
     let mut query = documents::table
@@ -80,7 +80,7 @@ pub async fn of_bol(
         .order((documents::kind, documents::version.desc()))
         .select(Document::as_select())
         .into_boxed();
-    if let Some(companies) = reach.companies() {
+    if let Some(companies) = scope.companies() {
         query = query.filter(documents::customer_id.eq_any(companies));
     }
     query.load(&mut connection).await

@@ -28,10 +28,10 @@ impl Courier {
     /// `None`: it isn't there, or isn't this person's any more. An error: the storage or the database is away; better no
     /// file than one that looks whole.
     pub async fn bring(&self, asked: Asked<'_>) -> Result<Option<Brought>, String> {
-        let reach = self.viewer.reach();
+        let scope = self.viewer.scope();
         let event = Event::new(Action::BolsZipped, Outcome::Success, self.viewer.actor(), &self.origin);
-        let recorded = scope::record(&self.db, &reach, async |connection: &AsyncPgConnection| {
-            audit::record_link(&event, asked, reach.companies(), connection).await
+        let recorded = scope::record(&self.db, &scope, async |connection: &AsyncPgConnection| {
+            audit::record_link(&event, asked, scope.companies(), connection).await
         });
         let Some(recorded) = recorded.await.map_err(told)? else { return Ok(None) };
         let brought = match recorded.object_key.parse() {
@@ -50,8 +50,8 @@ impl Courier {
         };
         let mut event = Event::new(Action::BolsZipped, Outcome::Failed, self.viewer.actor(), &self.origin);
         event = event.detail(json!({"reason": problem}));
-        let failed = scope::record(&self.db, &reach, async |connection: &AsyncPgConnection| {
-            audit::record_link(&event, asked, reach.companies(), connection).await
+        let failed = scope::record(&self.db, &scope, async |connection: &AsyncPgConnection| {
+            audit::record_link(&event, asked, scope.companies(), connection).await
         });
         failed.await.map_err(told)?;
         Ok(Some(Brought::Problem(problem)))

@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::audit::{self, Action, Actor, Asked, Event, Origin, Outcome, Recorded};
 use crate::clock::Clock;
-use crate::db::scope::{self, Reach};
+use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbError, DbResult};
 use crate::storage::{ObjectKey, Presentation, Readable, Storage, StorageError};
 
@@ -73,31 +73,31 @@ pub struct Desk<'a> {
 impl Desk<'_> {
     pub async fn issue(
         &self,
-        reach: &Reach,
+        scope: &Scope,
         actor: Actor<'_>,
         origin: &Origin,
         asked: Asked<'_>,
         purpose: Purpose,
     ) -> Result<Issued, LinkError> {
         let event = Event::new(purpose.action(), Outcome::Success, actor, origin);
-        let open = scope::open(self.db, reach, async |connection: &AsyncPgConnection| {
-            audit::record_link(&event, asked, reach.companies(), connection).await
+        let open = scope::open(self.db, scope, async |connection: &AsyncPgConnection| {
+            audit::record_link(&event, asked, scope.companies(), connection).await
         })
         .await?;
         let Some(found) = open.value().clone() else {
             open.roll_back();
-            self.deny(reach, actor, origin, asked).await?;
+            self.deny(scope, actor, origin, asked).await?;
             return Err(LinkError::NotFound);
         };
         let key = match self.key_of_held(&found).await {
             Ok(Some((key, Readable::Now))) => key,
             Ok(Some((key, readable))) => {
                 open.roll_back();
-                return Err(self.bring_back(reach, event, asked, key, readable).await);
+                return Err(self.bring_back(scope, event, asked, key, readable).await);
             }
             Ok(None) => {
                 open.roll_back();
-                self.record_failure(reach, event, asked, "object missing in storage").await?;
+                self.record_failure(scope, event, asked, "object missing in storage").await?;
                 return Err(LinkError::ObjectMissing(found.object_key));
             }
             Err(error) => {
@@ -106,8 +106,8 @@ impl Desk<'_> {
                 return Err(error.into());
             }
         };
-        if open.commit_if_within(found.document_id, reach.companies()).await?.is_none() {
-            self.deny(reach, actor, origin, asked).await?;
+        if open.commit_if_within(found.document_id, scope.companies()).await?.is_none() {
+            self.deny(scope, actor, origin, asked).await?;
             return Err(LinkError::NotFound);
         }
         let file_name = name_for(asked, &found);
@@ -119,7 +119,7 @@ impl Desk<'_> {
                 Ok(Issued { url, file_name, bol_number: found.bol_number, life })
             }
             Err(error) => {
-                self.record_failure(reach, event, asked, "the link could not be signed").await?;
+                self.record_failure(scope, event, asked, "the link could not be signed").await?;
                 Err(error.into())
             }
         }
@@ -136,7 +136,7 @@ impl Desk<'_> {
     /// Has an archived object restored, unless that is under way, and says so.
     async fn bring_back(
         &self,
-        reach: &Reach,
+        scope: &Scope,
         mut event: Event<'_>,
         asked: Asked<'_>,
         key: ObjectKey,
@@ -144,8 +144,8 @@ impl Desk<'_> {
     ) -> LinkError {
         if readable == Readable::Archived {
             event.action = Action::DocumentRestoreRequested.as_str();
-            let recorded = scope::record(self.db, reach, async |connection: &AsyncPgConnection| {
-                audit::record_link(&event, asked, reach.companies(), connection).await
+            let recorded = scope::record(self.db, scope, async |connection: &AsyncPgConnection| {
+                audit::record_link(&event, asked, scope.companies(), connection).await
             });
             // It costs money: on record first, as a link is.
             match recorded.await {
@@ -154,7 +154,7 @@ impl Desk<'_> {
                 Err(error) => return error.into(),
             }
             if let Err(error) = self.storage.restore(&key).await {
-                let recorded = self.record_failure(reach, event, asked, &error.to_string()).await;
+                let recorded = self.record_failure(scope, event, asked, &error.to_string()).await;
                 return recorded.err().map_or(error.into(), LinkError::from);
             }
         }
@@ -163,21 +163,21 @@ impl Desk<'_> {
 
     async fn record_failure(
         &self,
-        reach: &Reach,
+        scope: &Scope,
         mut event: Event<'_>,
         asked: Asked<'_>,
         reason: &str,
     ) -> DbResult<()> {
         event.outcome = Outcome::Failed.as_str();
         event = event.detail(serde_json::json!({"reason": reason}));
-        scope::record(self.db, reach, async |connection: &AsyncPgConnection| {
-            audit::record_link(&event, asked, reach.companies(), connection).await.map(drop)
+        scope::record(self.db, scope, async |connection: &AsyncPgConnection| {
+            audit::record_link(&event, asked, scope.companies(), connection).await.map(drop)
         })
         .await
     }
 
-    async fn deny(&self, reach: &Reach, actor: Actor<'_>, origin: &Origin, asked: Asked<'_>) -> DbResult<()> {
-        scope::record(self.db, reach, async |connection: &AsyncPgConnection| {
+    async fn deny(&self, scope: &Scope, actor: Actor<'_>, origin: &Origin, asked: Asked<'_>) -> DbResult<()> {
+        scope::record(self.db, scope, async |connection: &AsyncPgConnection| {
             audit::deny(connection, actor, origin, asked).await
         })
         .await

@@ -70,15 +70,15 @@ pub struct Busy;
 impl Bundle {
     /// The BOLs with these numbers that have a PDF; `None`: one of them isn't within reach, which is put on record.
     pub async fn find(&self, numbers: &[String]) -> DbResult<Option<Vec<Row>>> {
-        let reach = self.0.viewer.reach();
+        let scope = self.0.viewer.scope();
         let mut rows = Vec::with_capacity(numbers.len());
         for number in numbers {
             let by_number = Search { text: number.clone(), ..Search::default() };
-            let found = search::search(&self.0.db, &reach, &by_number).await?.rows;
+            let found = search::search(&self.0.db, &scope, &by_number).await?.rows;
             match found.into_iter().map(|(row, _)| row).find(|row| row.number == *number) {
                 Some(row) => rows.push(row),
                 None => {
-                    scope::record(&self.0.db, &reach, async |connection: &AsyncPgConnection| {
+                    scope::record(&self.0.db, &scope, async |connection: &AsyncPgConnection| {
                         audit::deny(connection, self.0.viewer.actor(), &self.0.origin, Asked::Number(number)).await
                     })
                     .await?;
@@ -118,7 +118,7 @@ impl Bundle {
             Wanted::Matching(mut search) => {
                 let mut count = 0;
                 loop {
-                    let found = search::search(&self.0.db, &self.0.viewer.reach(), &search).await.map_err(told)?;
+                    let found = search::search(&self.0.db, &self.0.viewer.scope(), &search).await.map_err(told)?;
                     for (row, _) in found.rows {
                         count += 1;
                         let owner = row.owner(&found.owners, &self.0.viewer).unwrap_or_default().to_owned();

@@ -29,7 +29,7 @@ pub async fn bols(
     if errors.any() {
         return Err(Error::Invalid(errors.summary()));
     }
-    let found = search::search(&db, &visitor.reach(), &search).await?;
+    let found = search::search(&db, &visitor.scope(), &search).await?;
     let bols: Vec<_> =
         found.rows.iter().map(|(row, is_new)| bol(row, row.owner(&found.owners, &visitor), *is_new)).collect();
     Ok(HttpResponse::Ok().json(json!({"bols": bols, "next": found.next.as_ref().map(encode)})))
@@ -68,7 +68,7 @@ pub async fn download(
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
     let desk = Desk { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
     let asked = Asked::BolId(id);
-    let issued = desk.issue(&visitor.reach(), visitor.actor(), &origin.0, asked, Purpose::Download).await?;
+    let issued = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, asked, Purpose::Download).await?;
     Ok(HttpResponse::Ok().json(json!({
         "downloadUrl": issued.url.as_str(),
         "expiresIn": issued.life.as_secs(),
@@ -109,7 +109,7 @@ pub async fn create(
     };
     let desk = Desk { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
     let asked = Asked::BolId(issued.id);
-    let link = desk.issue(&visitor.reach(), visitor.actor(), &origin.0, asked, Purpose::Download).await;
+    let link = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, asked, Purpose::Download).await;
     // The BOL is there whether or not a link to it can be had at this moment.
     let pdf_url = match link {
         Ok(link) => Some(link.url),

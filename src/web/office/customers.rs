@@ -13,7 +13,7 @@ use crate::bols::lists::{Clerk, MOST, Messages, Wanted};
 use crate::bols::search::{self, Search};
 use crate::bols::weight::Pounds;
 use crate::db::Database;
-use crate::db::scope::Reach;
+use crate::db::scope::Scope;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::{Fields, refusal};
 use crate::web::page::{self, Layout, timestamp, with_status};
@@ -297,7 +297,7 @@ impl CustomerPage {
         let people = directory::members(&mut connection, customer.id).await?;
         drop(connection);
         let newest = Search { customer: Some(customer.id), ..Search::default() };
-        let found = search::search(db, &Reach::All, &newest).await?;
+        let found = search::search(db, &Scope::All, &newest).await?;
         let bols = found.rows.into_iter().take(NEWEST).map(|(row, _)| BolLine {
             date: page::date(row.bol_date),
             tons: Pounds(row.net_lb).short_tons(),

@@ -109,7 +109,7 @@ pub async fn page(
     notice: Query<Notice>,
 ) -> Result<BolPage, Error> {
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
-    let viewed = documents::view(&db, &visitor.reach(), visitor.actor(), &origin.0, &number).await?;
+    let viewed = documents::view(&db, &visitor.scope(), visitor.actor(), &origin.0, &number).await?;
     let viewed = viewed.ok_or(Error::NotFound)?;
     let layout = Layout::new(&site, Some(&visitor), "/bols").notice(notice.text());
     let is_office = matches!(visitor.role, Role::Office | Role::Admin);

@@ -91,7 +91,7 @@ pub async fn page(
 ) -> Result<HttpResponse, Error> {
     let filter = filter.into_inner();
     let (search, errors) = filter.resolve(&db, &visitor).await?;
-    let found = if errors.any() { None } else { Some(search::search(&db, &visitor.reach(), &search).await?) };
+    let found = if errors.any() { None } else { Some(search::search(&db, &visitor.scope(), &search).await?) };
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let mut page = BolsPage::new(&site, &visitor, filter, &search, errors, found);
     if done.done == "assigned" {

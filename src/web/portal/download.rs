@@ -59,7 +59,7 @@ async fn redirect(
     purpose: Purpose,
 ) -> Result<HttpResponse, Error> {
     let desk = Desk { db, storage: &site.storage, clock: &site.clock, life: site.link_life };
-    let issued = desk.issue(&visitor.reach(), visitor.actor(), &origin.0, asked, purpose).await?;
+    let issued = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, asked, purpose).await?;
     Ok(HttpResponse::SeeOther()
         .insert_header((LOCATION, issued.url.as_str()))
         .insert_header((REFERRER_POLICY, "no-referrer"))

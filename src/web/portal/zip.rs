@@ -39,7 +39,7 @@ pub async fn download(
         if errors.any() {
             return Err(Error::Invalid(errors.summary()));
         }
-        match search::search(&db, &visitor.reach(), &search).await?.count {
+        match search::search(&db, &visitor.scope(), &search).await?.count {
             0 => return Err(Error::Invalid("No bill of lading matches; there is nothing to download.".into())),
             count if count > MOST as i64 => {
                 return Err(Error::Invalid(format!(

@@ -5,7 +5,7 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use primetrade::db::Database;
-use primetrade::db::scope::{self, Reach};
+use primetrade::db::scope::{self, Scope};
 
 use crate::support::{Actor, Answer, App, World};
 
@@ -21,16 +21,16 @@ struct Word {
     word: String,
 }
 
-async fn owners(db: &Database, reach: &Reach, table: &str) -> Vec<Option<i64>> {
+async fn owners(db: &Database, scope: &Scope, table: &str) -> Vec<Option<i64>> {
     let sql = format!("SELECT * FROM {table}");
-    let found = scope::read(db, reach, async |mut connection: &AsyncPgConnection| {
+    let found = scope::read(db, scope, async |mut connection: &AsyncPgConnection| {
         sql_query(&sql).load::<Owned>(&mut connection).await
     });
     found.await.unwrap().into_iter().map(|row| row.customer_id).collect()
 }
 
-fn companies(ids: &[i64]) -> Reach {
-    Reach::Companies { user_id: 1, ids: ids.to_vec(), acting_as: "customer" }
+fn companies(ids: &[i64]) -> Scope {
+    Scope::Companies { user_id: 1, ids: ids.to_vec(), acting_as: "customer" }
 }
 
 /// The database's lock, with no filter in the query at all.
@@ -59,9 +59,9 @@ async fn the_customers_role_can_read_little_and_change_nothing() {
     app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
     app.rival().await.get(&format!("/bols/{}", World::RIVAL_BOL)).await;
     let db = Database::new(&app.database, 2);
-    let reach = companies(&[app.world.rival]);
+    let scope = companies(&[app.world.rival]);
     let run = async |sql: &str| {
-        scope::record(&db, &reach, async |mut connection: &AsyncPgConnection| {
+        scope::record(&db, &scope, async |mut connection: &AsyncPgConnection| {
             sql_query(sql).execute(&mut connection).await
         })
         .await
@@ -102,7 +102,7 @@ async fn the_customers_role_can_read_little_and_change_nothing() {
         assert!(error.contains("row-level security"), "{error}");
     }
     let words = async |sql: &str| {
-        let found = scope::read(&db, &reach, async |mut connection: &AsyncPgConnection| {
+        let found = scope::read(&db, &scope, async |mut connection: &AsyncPgConnection| {
             sql_query(sql).load::<Word>(&mut connection).await
         });
         found.await.unwrap().into_iter().map(|row| row.word).collect::<Vec<_>>()
@@ -110,7 +110,7 @@ async fn the_customers_role_can_read_little_and_change_nothing() {
     assert_eq!(words("SELECT code AS word FROM customers").await, ["RIVAL"]);
     assert_eq!(words("SELECT DISTINCT user_email AS word FROM audit_events").await, [World::RIVAL]);
     // And a transaction is over when it is over: the next one on the same connection is the owner's again.
-    let owner = owners(&Database::new(&app.database, 1), &Reach::All, "bols").await;
+    let owner = owners(&Database::new(&app.database, 1), &Scope::All, "bols").await;
     assert_eq!(owner.len(), 5);
 }
 
