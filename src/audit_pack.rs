@@ -22,7 +22,7 @@ use crate::config::SealKeys;
 use crate::db::DbError;
 use crate::db::moment::Moment;
 use crate::documents::fetcher::Courier;
-use crate::stream_writer::Outlet;
+use crate::stream_writer::StreamWriter;
 
 /// PDFs in one.
 pub const MOST: usize = 5000;
@@ -82,8 +82,8 @@ impl Pack {
         let taking = Taking::begin(self.courier.db.clone(), turn, "pack", asked, (by, origin)).await?;
         let (to, bytes) = mpsc::channel(4);
         let (pieces, to_be_packed) = mpsc::channel(4);
-        let outlet = Outlet::new(to.clone());
-        let packing = tokio::task::spawn_blocking(move || archive::pack(to_be_packed, outlet));
+        let writer = StreamWriter::new(to.clone());
+        let packing = tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer));
         let contents = Contents { pack: self, moment, span, extent, to: pieces.clone() };
         tokio::spawn(taking.run(to, pieces, contents.feed(), packing));
         Ok(bytes)

@@ -1,5 +1,6 @@
-//! Bytes that a blocking thread makes and somebody reads elsewhere: in pieces, hashed on the way, and never more of them in
-//! memory than a few pieces, however slowly they are read.
+//! Carries bytes from a blocking thread to an asynchronous reader, in hashed chunks and constant memory.
+//!
+//! The channel bounds the memory: a slow reader makes the writer wait.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,71 +10,70 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-/// Sent at once.
-const PIECE: usize = 128 * 1024;
-/// Whoever takes nothing for so long has gone, whatever the connection says.
+const CHUNK_BYTES: usize = 128 * 1024;
+/// A reader that takes nothing for so long is gone, even if its connection is still open.
 const STALLED: Duration = Duration::from_secs(600);
 
-pub type Pieces = Sender<io::Result<Vec<u8>>>;
+pub type ChunkSender = Sender<io::Result<Vec<u8>>>;
 
-/// Blocks while nobody reads; an error of the kind `BrokenPipe` says that nobody does any more.
-pub struct Outlet {
-    to: Pieces,
+/// A blocking writer that sends chunks to a channel. Fails with `BrokenPipe` once the reader is gone.
+pub struct StreamWriter {
+    to: ChunkSender,
     runtime: Handle,
     waiting: Vec<u8>,
     sent: u64,
     hash: Sha256,
 }
 
-/// What [`Outlet::end`] leaves.
-pub struct Rest {
-    /// The last bytes: not sent yet, so that whoever holds them can still break off.
+/// The end of a stream that is not sent yet, so that its owner can still abort the transfer.
+pub struct Unsent {
     pub bytes: Vec<u8>,
-    /// Of everything, with the rest.
+    /// Bytes of the whole stream, including the unsent ones.
     pub size: u64,
+    /// The hash of the whole stream.
     pub sha256: [u8; 32],
 }
 
-impl Outlet {
-    /// To be made within a runtime, and written to from a thread that may block.
-    pub fn new(to: Pieces) -> Self {
-        Self { to, runtime: Handle::current(), waiting: Vec::with_capacity(PIECE), sent: 0, hash: Sha256::new() }
+impl StreamWriter {
+    /// Must be called within a runtime; the writer itself belongs on a thread that may block.
+    pub fn new(to: ChunkSender) -> Self {
+        Self { to, runtime: Handle::current(), waiting: Vec::with_capacity(CHUNK_BYTES), sent: 0, hash: Sha256::new() }
     }
 
-    /// Of everything so far.
+    /// Returns the hash of everything written so far.
     pub fn sha256(&self) -> [u8; 32] {
         self.hash.clone().finalize().into()
     }
 
-    pub fn end(self) -> Rest {
-        Rest { size: self.sent + self.waiting.len() as u64, bytes: self.waiting, sha256: self.hash.finalize().into() }
+    pub fn into_unsent(self) -> Unsent {
+        Unsent { size: self.sent + self.waiting.len() as u64, bytes: self.waiting, sha256: self.hash.finalize().into() }
     }
 
-    /// Sends the last of it.
+    /// Sends what is left.
     pub fn finish(mut self) -> io::Result<()> {
         self.send()
     }
 
     fn send(&mut self) -> io::Result<()> {
-        let piece = std::mem::replace(&mut self.waiting, Vec::with_capacity(PIECE));
-        self.sent += piece.len() as u64;
-        self.runtime.block_on(hand_over(&self.to, Ok(piece)))
+        let chunk = std::mem::replace(&mut self.waiting, Vec::with_capacity(CHUNK_BYTES));
+        self.sent += chunk.len() as u64;
+        self.runtime.block_on(send_chunk(&self.to, Ok(chunk)))
     }
 }
 
-/// Waits until there is room for it, but not for ever; an error that is handed over breaks the reader's transfer.
-pub async fn hand_over(to: &Pieces, piece: io::Result<Vec<u8>>) -> io::Result<()> {
-    let why = match timeout(STALLED, to.send(piece)).await {
+/// Sends a chunk as soon as the channel has room, and gives up on a stalled reader. An error aborts the transfer.
+pub async fn send_chunk(to: &ChunkSender, chunk: io::Result<Vec<u8>>) -> io::Result<()> {
+    let why = match timeout(STALLED, to.send(chunk)).await {
         Ok(Ok(())) => return Ok(()),
-        Ok(Err(_)) => "nobody reads",
+        Ok(Err(_)) => "the reader is gone",
         Err(_) => "nothing was read for too long",
     };
     Err(io::Error::new(io::ErrorKind::BrokenPipe, why))
 }
 
-impl Write for Outlet {
+impl Write for StreamWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.waiting.len() + bytes.len() > PIECE && !self.waiting.is_empty() {
+        if self.waiting.len() + bytes.len() > CHUNK_BYTES && !self.waiting.is_empty() {
             self.send()?;
         }
         self.hash.update(bytes);
@@ -81,7 +81,7 @@ impl Write for Outlet {
         Ok(bytes.len())
     }
 
-    /// Pieces go when they are full.
+    /// Does nothing: only full chunks are sent.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

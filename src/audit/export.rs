@@ -23,7 +23,7 @@ pub use taking::{Bytes, ExportError, Exporter, Taking, Turns, Written};
 use super::search::{self, Filter};
 use super::{EventRow, Origin};
 use crate::db::{Database, DbResult};
-use crate::stream_writer::Outlet;
+use crate::stream_writer::StreamWriter;
 
 /// Events that are handed from one worker to the other at once.
 const BATCH: usize = 256;
@@ -87,8 +87,8 @@ impl Export {
         let taking = Taking::begin(db.clone(), turns.take()?, format.as_str(), filter_json, (by, origin)).await?;
         let (to, bytes) = mpsc::channel(4);
         let (parts, to_be_written) = mpsc::channel(4);
-        let outlet = Outlet::new(to.clone());
-        let writing = tokio::task::spawn_blocking(move || write(format, to_be_written, outlet));
+        let writer = StreamWriter::new(to.clone());
+        let writing = tokio::task::spawn_blocking(move || write(format, to_be_written, writer));
         let fed = {
             let parts = parts.clone();
             async move { feed(&db.apart(), &filter, &parts).await.map_err(|error| error.to_string()) }
@@ -117,7 +117,7 @@ async fn feed(db: &Database, filter: &Filter, to: &mpsc::Sender<Part>) -> DbResu
 }
 
 /// Blocks.
-fn write(format: Format, mut parts: mpsc::Receiver<Part>, outlet: Outlet) -> Written {
+fn write(format: Format, mut parts: mpsc::Receiver<Part>, writer: StreamWriter) -> Written {
     let mut rows = 0;
     let mut lines = std::iter::from_fn(|| match parts.blocking_recv() {
         Some(Part::Lines(lines)) => Some(Ok(lines)),
@@ -125,11 +125,11 @@ fn write(format: Format, mut parts: mpsc::Receiver<Part>, outlet: Outlet) -> Wri
         None => Some(Err(io::Error::other("broken off"))),
     });
     let written = match format {
-        Format::Csv => text::csv(&mut lines, outlet, &mut rows),
-        Format::JsonLines => text::json_lines(&mut lines, outlet, &mut rows),
-        Format::Xlsx => workbook::write(&mut lines, outlet, &mut rows),
+        Format::Csv => text::csv(&mut lines, writer, &mut rows),
+        Format::JsonLines => text::json_lines(&mut lines, writer, &mut rows),
+        Format::Xlsx => workbook::write(&mut lines, writer, &mut rows),
     };
-    Written { rows, rest: written.map(Outlet::end) }
+    Written { rows, rest: written.map(StreamWriter::into_unsent) }
 }
 
 /// What there is to write: events, or what broke off.

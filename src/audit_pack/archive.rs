@@ -10,7 +10,7 @@ use zip::ZipWriter;
 
 use crate::audit::export::Written;
 use crate::documents::zip::archive::plain;
-use crate::stream_writer::Outlet;
+use crate::stream_writer::StreamWriter;
 
 /// Handed over at once.
 const PIECE: usize = 64 * 1024;
@@ -52,14 +52,14 @@ impl<'a> Member<'a> {
 }
 
 /// Blocks.
-pub(super) fn pack(mut pieces: Receiver<Piece>, outlet: Outlet) -> Written {
+pub(super) fn pack(mut pieces: Receiver<Piece>, writer: StreamWriter) -> Written {
     let mut rows = 0;
-    let rest = write(&mut pieces, outlet, &mut rows).map(Outlet::end);
+    let rest = write(&mut pieces, writer, &mut rows).map(StreamWriter::into_unsent);
     Written { rows, rest }
 }
 
-fn write(pieces: &mut Receiver<Piece>, outlet: Outlet, rows: &mut u64) -> io::Result<Outlet> {
-    let mut zip = ZipWriter::new_stream(outlet);
+fn write(pieces: &mut Receiver<Piece>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
+    let mut zip = ZipWriter::new_stream(writer);
     // Of ten million events it may be larger than four gigabytes.
     let options = plain().large_file(true);
     let mut sums = String::new();

@@ -20,7 +20,7 @@ use crate::bols::search::{self, Row, Search};
 use crate::db::DbResult;
 use crate::db::scope;
 use crate::storage::spool::Spooled;
-use crate::stream_writer::{Outlet, hand_over};
+use crate::stream_writer::{StreamWriter, send_chunk};
 
 /// BOLs in one.
 pub const MOST: usize = 5000;
@@ -95,12 +95,12 @@ impl Bundle {
         let (pieces, to_be_packed) = mpsc::channel(2);
         let (packed, bytes) = mpsc::channel(4);
         let broken = packed.clone();
-        let outlet = Outlet::new(packed.clone());
-        tokio::task::spawn_blocking(move || archive::pack(to_be_packed, outlet, &packed));
+        let writer = StreamWriter::new(packed.clone());
+        tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer, &packed));
         tokio::spawn(async move {
             if let Err(why) = self.feed(wanted, &pieces, turn).await {
                 tracing::warn!(why, "a ZIP is broken off");
-                let _ = hand_over(&broken, Err(io::Error::other("broken off"))).await;
+                let _ = send_chunk(&broken, Err(io::Error::other("broken off"))).await;
             }
         });
         Ok(bytes)

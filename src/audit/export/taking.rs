@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::audit::{Action, Actor, Event, Origin, Outcome, record};
 use crate::db::{Database, DbError, DbResult};
-use crate::stream_writer::{Pieces, Rest, hand_over};
+use crate::stream_writer::{ChunkSender, Unsent, send_chunk};
 
 /// What is taken away at the same time from one process: each has connections of its own for as long as it is read.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ pub type Bytes = mpsc::Receiver<io::Result<Vec<u8>>>;
 pub struct Written {
     /// Events.
     pub rows: u64,
-    pub rest: io::Result<Rest>,
+    pub rest: io::Result<Unsent>,
 }
 
 /// One that has begun.
@@ -104,7 +104,7 @@ impl Taking {
     /// of it for whoever reads (`to`). Ends when the end is on record.
     pub async fn run<P>(
         self,
-        to: Pieces,
+        to: ChunkSender,
         pieces: mpsc::Sender<P>,
         feed: impl Future<Output = Result<(), String>>,
         writing: JoinHandle<Written>,
@@ -125,7 +125,7 @@ impl Taking {
     }
 
     /// Hands over the last bytes once the end is on record, or breaks off.
-    async fn end(self, to: &Pieces, rows: u64, ended: Result<Rest, String>) {
+    async fn end(self, to: &ChunkSender, rows: u64, ended: Result<Unsent, String>) {
         let mut detail = self.detail();
         detail["rows"] = rows.into();
         let recorded = match &ended {
@@ -147,7 +147,7 @@ impl Taking {
             _ => Err(io::Error::other("broken off")),
         };
         // If nobody takes it, nobody reads any more.
-        let _ = hand_over(to, last).await;
+        let _ = send_chunk(to, last).await;
     }
 
     async fn record(&self, action: Action, outcome: Outcome, detail: Value, sha256: Option<&[u8]>) -> DbResult<()> {

@@ -6,10 +6,10 @@ use std::io::{self, Write};
 use super::Lines;
 use crate::audit::{COLUMNS, Cell};
 use crate::csv_file::harmless;
-use crate::stream_writer::Outlet;
+use crate::stream_writer::StreamWriter;
 
-pub(super) fn csv(lines: Lines<'_>, outlet: Outlet, rows: &mut u64) -> io::Result<Outlet> {
-    let mut file = csv::Writer::from_writer(outlet);
+pub(super) fn csv(lines: Lines<'_>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
+    let mut file = csv::Writer::from_writer(writer);
     file.write_record(COLUMNS)?;
     for batch in lines {
         for line in batch? {
@@ -37,7 +37,7 @@ pub(super) fn csv(lines: Lines<'_>, outlet: Outlet, rows: &mut u64) -> io::Resul
     file.into_inner().map_err(|error| io::Error::other(error.to_string()))
 }
 
-pub(super) fn json_lines(lines: Lines<'_>, mut outlet: Outlet, rows: &mut u64) -> io::Result<Outlet> {
+pub(super) fn json_lines(lines: Lines<'_>, mut writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
     let mut text = Vec::with_capacity(2048);
     for batch in lines {
         for line in batch? {
@@ -53,11 +53,11 @@ pub(super) fn json_lines(lines: Lines<'_>, mut outlet: Outlet, rows: &mut u64) -
                 }
             }
             text.extend_from_slice(b"}\n");
-            outlet.write_all(&text)?;
+            writer.write_all(&text)?;
             *rows += 1;
         }
     }
-    let sum = hex::encode(outlet.sha256());
-    writeln!(outlet, "{{\"end\":{{\"rows\":{rows},\"sha256\":\"{sum}\"}}}}")?;
-    Ok(outlet)
+    let sum = hex::encode(writer.sha256());
+    writeln!(writer, "{{\"end\":{{\"rows\":{rows},\"sha256\":\"{sum}\"}}}}")?;
+    Ok(writer)
 }

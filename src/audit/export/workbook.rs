@@ -7,13 +7,13 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use zip::write::{SimpleFileOptions, StreamWriter};
+use zip::write::{SimpleFileOptions, StreamWriter as ZipStreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
 use super::Lines;
 use crate::audit::{COLUMNS, Cell};
 use crate::csv_file::harmless;
-use crate::stream_writer::Outlet;
+use crate::stream_writer::StreamWriter;
 
 /// Rows of a sheet, with its header: Excel's limit.
 const MOST_ROWS: u64 = 1_048_576;
@@ -27,14 +27,14 @@ const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006";
 const TYPES: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml";
 const XML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n";
 
-type Zip = ZipWriter<StreamWriter<Outlet>>;
+type Zip = ZipWriter<ZipStreamWriter<StreamWriter>>;
 
-pub(super) fn write(lines: Lines<'_>, outlet: Outlet, rows: &mut u64) -> io::Result<Outlet> {
-    write_sheets(lines, outlet, rows, MOST_ROWS)
+pub(super) fn write(lines: Lines<'_>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
+    write_sheets(lines, writer, rows, MOST_ROWS)
 }
 
-fn write_sheets(lines: Lines<'_>, outlet: Outlet, rows: &mut u64, most_rows: u64) -> io::Result<Outlet> {
-    let mut workbook = Workbook { zip: ZipWriter::new_stream(outlet), names: Vec::new(), text: String::new(), row: 0 };
+fn write_sheets(lines: Lines<'_>, writer: StreamWriter, rows: &mut u64, most_rows: u64) -> io::Result<StreamWriter> {
+    let mut workbook = Workbook { zip: ZipWriter::new_stream(writer), names: Vec::new(), text: String::new(), row: 0 };
     workbook.begin_events()?;
     for batch in lines {
         for line in batch? {
@@ -107,7 +107,7 @@ impl Workbook {
         self.zip.write_all(b"</sheetData></worksheet>")
     }
 
-    fn end(mut self) -> io::Result<Outlet> {
+    fn end(mut self) -> io::Result<StreamWriter> {
         let (mut sheets, mut relations, mut types) = (String::new(), String::new(), String::new());
         for (at, name) in (1..).zip(&self.names) {
             let _ = write!(sheets, "<sheet name=\"{name}\" sheetId=\"{at}\" r:id=\"rId{at}\"/>");
@@ -224,11 +224,11 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_full_sheet_is_followed_by_another() {
         let (to, mut pieces) = mpsc::channel(64);
-        let outlet = Outlet::new(to);
+        let writer = StreamWriter::new(to);
         let writing = tokio::task::spawn_blocking(move || {
             let (mut lines, mut rows) = (std::iter::once(Ok((1..=7).map(event).collect())), 0);
-            let outlet = write_sheets(&mut lines, outlet, &mut rows, 4).expect("it writes");
-            outlet.finish().expect("it is read");
+            let writer = write_sheets(&mut lines, writer, &mut rows, 4).expect("it writes");
+            writer.finish().expect("it is read");
             rows
         });
         let mut file = Vec::new();

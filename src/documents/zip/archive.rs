@@ -10,21 +10,21 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use super::{Line, Piece};
 use crate::bols::weight::Pounds;
 use crate::csv_file::harmless;
-use crate::stream_writer::{Outlet, Pieces};
+use crate::stream_writer::{ChunkSender, StreamWriter};
 
 const INDEX: &str = "index.csv";
 const SUMS: &str = "SHA256SUMS";
 
 /// Blocks. Ends early when nobody reads any more.
-pub(super) fn pack(mut pieces: Receiver<Piece>, outlet: Outlet, to: &Pieces) {
-    if let Err(error) = write(&mut pieces, outlet).and_then(Outlet::finish) {
+pub(super) fn pack(mut pieces: Receiver<Piece>, writer: StreamWriter, to: &ChunkSender) {
+    if let Err(error) = write(&mut pieces, writer).and_then(StreamWriter::finish) {
         // Who reads sees the connection break, not a ZIP that looks whole. If it has no room, nobody reads.
         let _ = to.try_send(Err(error));
     }
 }
 
-fn write(pieces: &mut Receiver<Piece>, outlet: Outlet) -> io::Result<Outlet> {
-    let mut zip = ZipWriter::new_stream(outlet);
+fn write(pieces: &mut Receiver<Piece>, writer: StreamWriter) -> io::Result<StreamWriter> {
+    let mut zip = ZipWriter::new_stream(writer);
     let mut index = csv::Writer::from_writer(Vec::new());
     index.write_record([
         "number", "date", "customer", "product", "net_lb", "net_tons", "status", "file", "bytes", "sha256", "problem",
