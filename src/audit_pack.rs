@@ -20,7 +20,7 @@ use crate::audit::seal::{Cover, Span, SpanError, Told};
 use crate::audit::search::{self, Filter};
 use crate::config::SealKeys;
 use crate::db::DbError;
-use crate::db::moment::Moment;
+use crate::db::snapshot::Snapshot;
 use crate::documents::fetcher::Courier;
 use crate::stream_writer::StreamWriter;
 
@@ -67,8 +67,8 @@ impl Pack {
     /// On record, and then its bytes, as they are read; an error among them ends it.
     pub async fn begin(self, turns: &Turns) -> Result<Bytes, PackError> {
         let turn = turns.take()?;
-        let mut moment = self.courier.db.moment().await?;
-        let held = moment.held();
+        let mut snapshot = self.courier.db.snapshot().await?;
+        let held = snapshot.connection();
         let extent = search::position_range(held, &self.filter).await?.ok_or(PackError::Nothing)?;
         let span = Span::around(held, &self.keys, extent).await?;
         if self.with_pdfs {
@@ -92,7 +92,7 @@ impl Pack {
 
 struct Contents {
     pack: Pack,
-    moment: Moment,
+    snapshot: Snapshot,
     span: Span,
     /// Positions of the first and the last event.
     extent: (i64, i64),
@@ -111,7 +111,7 @@ impl Contents {
         let events = self.events().await?;
         self.tree().await?;
         self.checkpoints().await?;
-        let held = self.moment.held();
+        let held = self.snapshot.connection();
         let bols = search::bol_ids(held, &self.pack.filter).await.map_err(told)?;
         let mut documents = Vec::new();
         let keep = self.pack.with_pdfs.then_some(&mut documents);
@@ -145,7 +145,7 @@ impl Contents {
     /// Their canonical bytes, a line each, in the order of the tree.
     async fn events(&mut self) -> Result<u64, String> {
         let mut member = Member::begin(&self.to, "events.jsonl").await?;
-        let mut rows = pin!(search::stream_sealed(self.moment.held(), &self.pack.filter).await.map_err(told)?);
+        let mut rows = pin!(search::stream_sealed(self.snapshot.connection(), &self.pack.filter).await.map_err(told)?);
         let (mut line, mut count) = (Vec::new(), 0);
         while let Some((_, hash, row)) = rows.try_next().await.map_err(told)? {
             if row.fields().leaf_hash(&mut line)[..] != hash[..] {
@@ -162,8 +162,9 @@ impl Contents {
     /// What has to be known of the tree beside them.
     async fn tree(&mut self) -> Result<(), String> {
         let mut member = Member::begin(&self.to, "tree.txt").await?;
-        let mut leaves = pin!(self.span.leaves(&self.moment.snapshot()).await.map_err(told)?);
-        let mut proved = pin!(search::stream_positions(self.moment.held(), &self.pack.filter).await.map_err(told)?);
+        let mut leaves = pin!(self.span.leaves(&self.snapshot.handle()).await.map_err(told)?);
+        let mut proved =
+            pin!(search::stream_positions(self.snapshot.connection(), &self.pack.filter).await.map_err(told)?);
         let (mut edge, mut cover) = (self.span.edge.clone(), Cover::from(&self.span.edge));
         let mut next = proved.try_next().await.map_err(told)?;
         let mut lines = Vec::new();
@@ -189,7 +190,7 @@ impl Contents {
     /// Others that are in the storage: an event is in the first one that is larger than its position.
     async fn checkpoints(&mut self) -> Result<(), String> {
         let mut member = Member::begin(&self.to, "checkpoints.jsonl").await?;
-        let held = self.moment.held();
+        let held = self.snapshot.connection();
         let mut notes = pin!(self.span.published(held, self.extent.0).await.map_err(told)?);
         while let Some((size, note)) = notes.try_next().await.map_err(told)? {
             member.write(format!("{}\n", json!({"size": size, "note": note})).as_bytes()).await?;

@@ -5,9 +5,9 @@
 
 pub mod cluster;
 pub mod migrations;
-pub mod moment;
 pub mod schema;
 pub mod scope;
+pub mod snapshot;
 mod tls;
 
 use std::sync::Arc;

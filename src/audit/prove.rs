@@ -47,9 +47,9 @@ pub async fn position(connection: &mut AsyncPgConnection, id: i64) -> QueryResul
 
 /// The text of the proof, with the event's canonical bytes in it.
 pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, ProveError> {
-    let mut moment = db.moment().await?;
-    let snapshot = moment.snapshot();
-    let connection = moment.held();
+    let mut snapshot = db.snapshot().await?;
+    let snapshot = snapshot.handle();
+    let connection = snapshot.connection();
     let event: Option<EventRow> = audit_events::table
         .filter(audit_events::id.eq(id))
         .select(EventRow::as_select())

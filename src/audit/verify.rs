@@ -109,19 +109,19 @@ impl Verification<'_> {
             Some(storage) => Some(objects::list(storage).await?),
             None => None,
         };
-        let mut moment = self.db.moment().await?;
+        let mut snapshot = self.db.snapshot().await?;
         let mut differences = Differences::default();
-        let one = moment.held();
+        let one = snapshot.connection();
         let expected = Arc::new(Expected::read(one, self.keys).await?);
         let buckets = Buckets::over(range(one).await?);
         self.expect(one).await?;
 
-        let (snapshot, progress) = (moment.snapshot(), self.progress.clone());
+        let (snapshot, progress) = (snapshot.handle(), self.progress.clone());
         let events = aside(events::add_up(snapshot.clone(), buckets.clone(), progress.clone()));
         let with = (buckets, expected.clone(), self.keys.clone());
         let seals = aside(seals::add_up(snapshot.clone(), with, progress));
         let (events, seals) = tokio::try_join!(events, seals)?;
-        let (mut two, one) = (snapshot.connection().await?, moment.held());
+        let (mut two, one) = (snapshot.connection().await?, snapshot.connection());
         differences.extend(seals.differences);
         let mut waiting = 0;
         let differing = if events.is_unreadable { None } else { Some(events.sums.differing(&seals.sums)) };

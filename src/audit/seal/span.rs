@@ -9,8 +9,8 @@ use futures_util::{Stream, TryStreamExt};
 use super::{Checkpoint, Edge, Hash, Leaf, NoteError};
 use crate::audit::binary_copy;
 use crate::config::SealKeys;
-use crate::db::moment::Snapshot;
 use crate::db::schema::audit_checkpoints;
+use crate::db::snapshot::SnapshotHandle;
 use crate::db::{DbError, DbResult};
 
 /// Where it begins and ends.
@@ -70,7 +70,7 @@ impl Span {
     /// Its leaves, with their positions, from the left.
     pub async fn leaves(
         &self,
-        snapshot: &Snapshot,
+        snapshot: &SnapshotHandle,
     ) -> DbResult<impl Stream<Item = Result<(i64, Hash), SpanError>> + use<>> {
         let (from, to) = (self.edge.size(), self.checkpoint.size);
         let select = format!("{} WHERE position >= {from} AND position < {to} ORDER BY position", Leaf::SELECT);

@@ -12,8 +12,8 @@ use super::sums::{Buckets, Sums};
 use super::{Difference, Differences, Expected, Progress, VerifyError};
 use crate::audit::binary_copy;
 use crate::audit::columns::{EventRef, EventRow, select_all};
-use crate::db::moment::Snapshot;
 use crate::db::schema::{audit_events, audit_leaves};
+use crate::db::snapshot::SnapshotHandle;
 
 pub struct Events {
     pub count: u64,
@@ -22,7 +22,7 @@ pub struct Events {
     pub is_unreadable: bool,
 }
 
-pub async fn add_up(snapshot: Snapshot, buckets: Buckets, progress: Progress) -> Result<Events, VerifyError> {
+pub async fn add_up(snapshot: SnapshotHandle, buckets: Buckets, progress: Progress) -> Result<Events, VerifyError> {
     // As they lie on disk: nobody sorts.
     let mut rows = pin!(snapshot.copy(&select_all()).await?);
     let mut events = Events { count: 0, sums: buckets.empty(), is_unreadable: false };

@@ -12,8 +12,8 @@ use super::{Difference, Differences, Expected, Progress, VerifyError};
 use crate::audit::binary_copy;
 use crate::audit::seal::{Checkpoint, Edge, Hash, Leaf};
 use crate::config::SealKeys;
-use crate::db::moment::Snapshot;
 use crate::db::schema::audit_checkpoints;
+use crate::db::snapshot::SnapshotHandle;
 
 pub struct Seals {
     pub leaves: u64,
@@ -32,7 +32,7 @@ pub struct Seals {
 type Kept = (i64, String, Vec<u8>, bool);
 
 pub async fn add_up(
-    snapshot: Snapshot,
+    snapshot: SnapshotHandle,
     (buckets, expected, keys): (Buckets, Arc<Expected>, SealKeys),
     progress: Progress,
 ) -> Result<Seals, VerifyError> {

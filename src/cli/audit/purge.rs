@@ -36,8 +36,8 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     serve::check_schema(url).await?;
     let db = Database::new(url, 2);
     let retention = Retention { db: &db, keys: &keys, years, now: Clock::system().now() };
-    let mut moment = db.moment().await.map_err(Failure::problem)?;
-    let plan = retention.plan(moment.held()).await.map_err(Failure::problem)?;
+    let mut snapshot = db.snapshot().await.map_err(Failure::problem)?;
+    let plan = retention.plan(snapshot.connection()).await.map_err(Failure::problem)?;
     drop(moment);
     if !arguments.json {
         announce(&plan, years);

@@ -1,4 +1,4 @@
-//! The database as it is at one moment, read at length over several connections beside the pool.
+//! A snapshot of the database that several connections read at length, beside the pool.
 
 use diesel::QueryResult;
 use diesel::dsl::sql;
@@ -10,54 +10,55 @@ use futures_util::{Stream, TryStreamExt};
 use super::{Database, DbError, DbResult, connect, tls};
 use crate::config::DatabaseUrl;
 
-/// Reading takes as long as it takes, and a connection may have to wait for another one.
+/// Lifts the timeouts: a full read takes as long as it takes, and one connection may wait for another.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
-/// Every connection of it sees the same, for as long as this is kept, and changes nothing.
-pub struct Moment {
-    snapshot: Snapshot,
-    held: AsyncPgConnection,
+/// An exported snapshot. Every connection of it reads the same rows until it is dropped.
+pub struct Snapshot {
+    handle: SnapshotHandle,
+    connection: AsyncPgConnection,
 }
 
-/// How other connections get to the same moment.
+/// Opens further connections to the same snapshot.
 #[derive(Clone)]
-pub struct Snapshot {
+pub struct SnapshotHandle {
     url: DatabaseUrl,
     name: String,
 }
 
 impl Database {
-    /// Now.
-    pub async fn moment(&self) -> DbResult<Moment> {
-        let mut held = open(&self.url).await?;
-        held.batch_execute(BEGIN).await?;
-        let name = diesel::select(sql::<Text>("pg_export_snapshot()")).get_result(&mut held).await?;
-        Ok(Moment { snapshot: Snapshot { url: self.url.clone(), name }, held })
-    }
-}
-
-impl Moment {
-    /// The connection that it has anyway.
-    pub fn held(&mut self) -> &mut AsyncPgConnection {
-        &mut self.held
-    }
-
-    pub fn snapshot(&self) -> Snapshot {
-        self.snapshot.clone()
+    /// Exports a snapshot of the database as it is now.
+    pub async fn snapshot(&self) -> DbResult<Snapshot> {
+        let mut connection = open(&self.url).await?;
+        connection.batch_execute(BEGIN).await?;
+        let name = diesel::select(sql::<Text>("pg_export_snapshot()")).get_result(&mut connection).await?;
+        Ok(Snapshot { handle: SnapshotHandle { url: self.url.clone(), name }, connection })
     }
 }
 
 impl Snapshot {
-    /// One more.
+    /// Returns the connection that exported the snapshot.
+    pub fn connection(&mut self) -> &mut AsyncPgConnection {
+        &mut self.connection
+    }
+
+    pub fn handle(&self) -> SnapshotHandle {
+        self.handle.clone()
+    }
+}
+
+impl SnapshotHandle {
+    /// Opens one more connection to the snapshot.
     pub async fn connection(&self) -> DbResult<AsyncPgConnection> {
         let mut connection = open(&self.url).await?;
         connection.batch_execute(&self.begin()).await?;
         Ok(connection)
     }
 
-    /// The rows of a query as `COPY` writes them in its binary format, over a connection of their own. diesel-async can't:
-    /// for ten million rows it is twice as fast.
+    /// Streams the rows of a query in the binary format of `COPY`, over a connection of their own.
+    ///
+    /// diesel-async has no `COPY`. For ten million rows it is twice as fast as a query.
     pub async fn copy(
         &self,
         select: &str,
@@ -65,14 +66,14 @@ impl Snapshot {
         let client = tls::client(&self.url).await.map_err(unreachable)?;
         client.batch_execute(&self.begin()).await.map_err(failed)?;
         let copied = client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)")).await.map_err(failed)?;
-        // The connection ends with its client.
+        // The connection closes when its client is dropped, so the stream keeps the client.
         Ok(copied.map_err(failed).inspect_ok(move |_| {
             let _ = &client;
         }))
     }
 
     fn begin(&self) -> String {
-        // Postgres' own name for it: digits and hyphens.
+        // Postgres made the name: digits and hyphens need no quoting.
         format!("{BEGIN}; SET TRANSACTION SNAPSHOT '{}'", self.name)
     }
 }
@@ -86,7 +87,7 @@ fn unreachable(error: impl std::fmt::Display) -> DbError {
 }
 
 fn failed(error: tokio_postgres::Error) -> diesel::result::Error {
-    // The Display of an error of the database says only "db error".
+    // The Display of a database error says only "db error".
     let message = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
     let kind = if error.is_closed() { DatabaseErrorKind::ClosedConnection } else { DatabaseErrorKind::Unknown };
     diesel::result::Error::DatabaseError(kind, Box::new(message))
