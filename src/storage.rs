@@ -3,11 +3,11 @@
 //! Objects are written once and never overwritten or deleted. Who may see one is decided before anybody asks here.
 
 mod content;
+mod failure;
 mod key;
 pub mod local;
 pub mod s3;
 pub mod spool;
-mod trouble;
 
 use std::fmt;
 use std::fs::File;
@@ -20,10 +20,10 @@ use url::Url;
 use crate::config::{SecretKey, StorageConfig};
 
 pub use content::{Content, digest};
+pub use failure::{Cause, StorageFailure};
 pub use key::{InvalidKey, ObjectKey};
 pub use local::LocalStore;
 pub use s3::{LINK_REQUEST, S3Store};
-pub use trouble::{Cause, Trouble};
 
 /// Where checks put their objects, the only ones that are ever removed.
 pub const CHECKS: &str = "storage-check/";
@@ -49,12 +49,12 @@ pub enum StorageError {
     Archived(ObjectKey),
     /// The store doesn't answer, or refuses; the cause is for the log.
     #[error("{0}")]
-    Unavailable(Trouble),
+    Unavailable(StorageFailure),
 }
 
 impl StorageError {
     pub fn unavailable(detail: impl fmt::Display) -> Self {
-        Self::Unavailable(Trouble { cause: Cause::Other, detail: detail.to_string() })
+        Self::Unavailable(StorageFailure { cause: Cause::Other, detail: detail.to_string() })
     }
 }
 

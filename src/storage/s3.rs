@@ -31,7 +31,7 @@ use url::Url;
 
 use self::credentials::Renewed;
 use super::content::rewound;
-use super::{Cause, Content, Found, Listed, ObjectKey, Presentation, Readable, StorageError, Trouble};
+use super::{Cause, Content, Found, Listed, ObjectKey, Presentation, Readable, StorageError, StorageFailure};
 use crate::config::S3Config;
 
 /// A person waits for the page: three tries, each of two seconds, and then a clear "try again".
@@ -154,7 +154,7 @@ impl S3Store {
         let copied = async { tokio::io::copy(&mut body, &mut into).await.and(into.flush().await) };
         match timeout(UPLOAD, copied).await {
             Ok(copied) => copied.map(drop).map_err(|error| {
-                StorageError::Unavailable(Trouble {
+                StorageError::Unavailable(StorageFailure {
                     cause: Cause::Unreachable,
                     detail: format!("{key} broke off: {error}"),
                 })
@@ -261,7 +261,7 @@ impl S3Store {
         let life = Duration::from_secs(left.map_or(life, |left| left.min(life)).as_secs());
         if life.is_zero() {
             let cause = Cause::ExpiredCredentials;
-            return Err(StorageError::Unavailable(Trouble { cause, detail: String::new() }));
+            return Err(StorageError::Unavailable(StorageFailure { cause, detail: String::new() }));
         }
         let presigning = PresigningConfig::expires_in(life).map_err(StorageError::unavailable)?;
         let get = self
@@ -339,14 +339,14 @@ where
 }
 
 fn no_credentials() -> StorageError {
-    StorageError::Unavailable(Trouble { cause: Cause::NoCredentials, detail: String::new() })
+    StorageError::Unavailable(StorageFailure { cause: Cause::NoCredentials, detail: String::new() })
 }
 
 fn unavailable<E>(error: SdkError<E, HttpResponse>) -> StorageError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    StorageError::Unavailable(trouble(&error))
+    StorageError::Unavailable(failure(&error))
 }
 
 /// What an error and those behind it say, and not what the answer held.
@@ -364,7 +364,7 @@ fn told(error: &dyn std::error::Error) -> String {
 }
 
 /// What the answer tells, or that there was none.
-fn trouble<E>(error: &SdkError<E, HttpResponse>) -> Trouble
+fn failure<E>(error: &SdkError<E, HttpResponse>) -> StorageFailure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -388,7 +388,7 @@ where
     };
     let elsewhere = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
     match elsewhere.filter(|_| cause == Cause::WrongRegion) {
-        Some(region) => Trouble { cause, detail: format!("it is in {region} ({detail})") },
-        None => Trouble { cause, detail },
+        Some(region) => StorageFailure { cause, detail: format!("it is in {region} ({detail})") },
+        None => StorageFailure { cause, detail },
     }
 }

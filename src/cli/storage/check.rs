@@ -16,7 +16,9 @@ use crate::cli::Failure;
 use crate::clock::Clock;
 use crate::config::{Config, S3Config, SecretKey, StorageConfig};
 use crate::storage::s3::bucket::{Setting, Wanted};
-use crate::storage::{CHECKS, Cause, LocalStore, ObjectKey, Presentation, S3Store, Storage, StorageError, Trouble};
+use crate::storage::{
+    CHECKS, Cause, LocalStore, ObjectKey, Presentation, S3Store, Storage, StorageError, StorageFailure,
+};
 
 /// Beyond this links may fail, and a quarter of an hour is where S3 refuses everything.
 const SKEW: i64 = 60;
@@ -86,8 +88,8 @@ async fn credentials(store: &S3Store, findings: &mut Findings) -> bool {
             }
             true
         }
-        Err(trouble) => {
-            findings.trouble("credentials", &trouble);
+        Err(failure) => {
+            findings.failure("credentials", &failure);
             false
         }
     }
@@ -98,20 +100,22 @@ async fn reachable(store: &S3Store, s3: &S3Config, findings: &mut Findings) -> b
     let listed = store.can_list().await;
     match &listed {
         Ok(()) => findings.ok("bucket", format!("{} can be listed", store.bucket())),
-        Err(trouble) => findings.trouble("bucket", trouble),
+        Err(failure) => findings.failure("bucket", failure),
     }
     let is_listed = listed.is_ok();
     match store.found_region().await {
         Ok(Some(region)) if region != store.region() && s3.endpoint.is_none() => {
-            let trouble =
-                Trouble { cause: Cause::WrongRegion, detail: format!("it is in {region}, not in {}", store.region()) };
-            findings.trouble("region", &trouble);
+            let failure = StorageFailure {
+                cause: Cause::WrongRegion,
+                detail: format!("it is in {region}, not in {}", store.region()),
+            };
+            findings.failure("region", &failure);
         }
         Ok(Some(region)) => findings.ok("region", region),
         Ok(None) => findings.ok("region", format!("{} (the server doesn't say)", store.region())),
         // Said above.
         Err(_) if !is_listed => {}
-        Err(trouble) => findings.trouble("region", &trouble),
+        Err(failure) => findings.failure("region", &failure),
     }
     clock(store, findings).await;
     is_listed
@@ -194,16 +198,16 @@ async fn links(storage: &Storage, store: &S3Store, key: &ObjectKey, bytes: &[u8]
                 findings.ok("link", "a presigned link gives the same bytes to somebody without credentials");
             }
             Ok(answer) => {
-                let trouble = answer.trouble();
-                let advice = match trouble.cause {
+                let failure = answer.failure();
+                let advice = match failure.cause {
                     Cause::AccessDenied => "the IAM policy lacks s3:GetObject, or the bucket policy refuses it",
                     cause => cause.advice(),
                 };
-                findings.say("link", Verdict::Fail, &trouble, advice);
+                findings.say("link", Verdict::Fail, &failure, advice);
             }
             Err(error) => {
-                let trouble = Trouble { cause: Cause::Unreachable, detail: error };
-                findings.trouble("link", &trouble);
+                let failure = StorageFailure { cause: Cause::Unreachable, detail: error };
+                findings.failure("link", &failure);
             }
         },
         Err(error) => findings.error("link", &error),
@@ -245,7 +249,7 @@ async fn expired(link: Result<(Url, Duration), StorageError>, findings: &mut Fin
         Ok(answer) if answer.status == 200 => {
             findings.say(CHECK, Verdict::Fail, "it still works", "the server doesn't end links");
         }
-        Ok(answer) => findings.ok(CHECK, format!("refused, as it should be ({})", answer.trouble())),
+        Ok(answer) => findings.ok(CHECK, format!("refused, as it should be ({})", answer.failure())),
         Err(error) => findings.say(CHECK, Verdict::Warn, error, ""),
     }
 }
@@ -271,7 +275,7 @@ async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
             // Everything else is only safer with it.
             Ok(state) if setting == Setting::PublicAccess => findings.say(label, Verdict::Fail, state.found, ADVICE),
             Ok(state) => findings.say(label, Verdict::Warn, state.found, ADVICE),
-            Err(trouble) => unanswered(findings, label, &trouble),
+            Err(failure) => unanswered(findings, label, &failure),
         }
     }
     let label = Setting::Policy.label();
@@ -291,15 +295,15 @@ async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
             Ok(state) => {
                 findings.say(label, Verdict::Warn, format!("{}, instead of: {}", state.found, state.wanted), ADVICE)
             }
-            Err(trouble) => unanswered(findings, label, &trouble),
+            Err(failure) => unanswered(findings, label, &failure),
         },
-        Err(trouble) => unanswered(findings, label, &trouble),
+        Err(failure) => unanswered(findings, label, &failure),
     }
 }
 
 /// Not to be allowed to look is no fault of the bucket.
-fn unanswered(findings: &mut Findings, label: &'static str, trouble: &Trouble) {
-    findings.say(label, Verdict::Warn, format!("can't be seen: {trouble}"), trouble.cause.advice());
+fn unanswered(findings: &mut Findings, label: &'static str, failure: &StorageFailure) {
+    findings.say(label, Verdict::Warn, format!("can't be seen: {failure}"), failure.cause.advice());
 }
 
 async fn folder(config: &Config, findings: &mut Findings) {
@@ -329,7 +333,7 @@ struct Answer {
 
 impl Answer {
     /// What the XML of an S3 error says.
-    fn trouble(&self) -> Trouble {
+    fn failure(&self) -> StorageFailure {
         let text = String::from_utf8_lossy(&self.body);
         let part = |name: &str| {
             let (_, rest) = text.split_once(&format!("<{name}>"))?;
@@ -337,7 +341,7 @@ impl Answer {
         };
         let (code, message) = (part("Code"), part("Message").unwrap_or_default());
         let cause = Cause::of(code.as_deref(), &message, Some(self.status));
-        Trouble { cause, detail: format!("{} {} {message}", self.status, code.unwrap_or_default()) }
+        StorageFailure { cause, detail: format!("{} {} {message}", self.status, code.unwrap_or_default()) }
     }
 }
 

@@ -6,7 +6,7 @@ use super::bucket;
 use crate::cli::{Failure, agreed};
 use crate::config::Config;
 use crate::storage::s3::bucket::{Archive, Class, Setting, State, Wanted};
-use crate::storage::{Cause, S3Store, Trouble};
+use crate::storage::{Cause, S3Store, StorageFailure};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -54,13 +54,13 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     for setting in todo {
         match store.apply(setting, &wanted).await {
             Ok(()) => {}
-            Err(trouble) if trouble.cause == Cause::NotOffered => {
-                println!("skip    {:<14} {trouble}", setting.label());
+            Err(failure) if failure.cause == Cause::NotOffered => {
+                println!("skip    {:<14} {failure}", setting.label());
                 continue;
             }
-            Err(trouble) => return Err(explained(setting, &trouble)),
+            Err(failure) => return Err(explained(setting, &failure)),
         }
-        let state = read_back(&store, setting, &wanted).await.map_err(|trouble| explained(setting, &trouble))?;
+        let state = read_back(&store, setting, &wanted).await.map_err(|failure| explained(setting, &failure))?;
         println!("{:<7} {:<14} {}", if state.is_right { "done" } else { "FAIL" }, setting.label(), state.found);
         left += usize::from(!state.is_right);
     }
@@ -71,7 +71,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// Amazon takes a setting at once and shows it a few seconds later.
-async fn read_back(store: &S3Store, setting: Setting, wanted: &Wanted) -> Result<State, Trouble> {
+async fn read_back(store: &S3Store, setting: Setting, wanted: &Wanted) -> Result<State, StorageFailure> {
     let mut tries = 0;
     loop {
         let state = store.state(setting, wanted).await;
@@ -91,11 +91,11 @@ async fn todo(store: &S3Store, wanted: &Wanted) -> Result<Vec<Setting>, Failure>
         let state = if is_new { Ok(store.state_of_new(setting, wanted)) } else { store.state(setting, wanted).await };
         let State { is_right, found, wanted } = match state {
             Ok(state) => state,
-            Err(trouble) if trouble.cause == Cause::NotOffered => {
-                println!("skip    {:<14} {trouble}", setting.label());
+            Err(failure) if failure.cause == Cause::NotOffered => {
+                println!("skip    {:<14} {failure}", setting.label());
                 continue;
             }
-            Err(trouble) => return Err(explained(setting, &trouble)),
+            Err(failure) => return Err(explained(setting, &failure)),
         };
         if is_right {
             println!("ok      {:<14} {found}", setting.label());
@@ -108,6 +108,6 @@ async fn todo(store: &S3Store, wanted: &Wanted) -> Result<Vec<Setting>, Failure>
     Ok(todo)
 }
 
-fn explained(setting: Setting, trouble: &Trouble) -> Failure {
-    Failure::Problem(format!("FAIL    {:<14} {trouble}\n        -> {}", setting.label(), trouble.cause.advice()))
+fn explained(setting: Setting, failure: &StorageFailure) -> Failure {
+    Failure::Problem(format!("FAIL    {:<14} {failure}\n        -> {}", setting.label(), failure.cause.advice()))
 }

@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{
 };
 
 use super::bucket::built;
-use crate::storage::Trouble;
+use crate::storage::StorageFailure;
 
 pub(super) const OLD_VERSIONS: &str = "primetrade-old-versions";
 pub(super) const OLD_BOLS: &str = "primetrade-old-bols";
@@ -61,7 +61,7 @@ impl Archive {
         format!("old versions, and BOLs after {} months, to {}", self.months, class.as_str())
     }
 
-    pub(super) fn rules(self) -> Result<[LifecycleRule; 2], Trouble> {
+    pub(super) fn rules(self) -> Result<[LifecycleRule; 2], StorageFailure> {
         let (days, class) = (self.days(), self.class.target());
         let within = |prefix: &str| {
             let and =

@@ -16,8 +16,8 @@ use serde_json::Value;
 
 pub use super::archive::{Archive, Class};
 use super::archive::{OLD_BOLS, OLD_VERSIONS, same};
-use super::{S3Store, no_credentials, policy, trouble};
-use crate::storage::{Cause, StorageError, Trouble};
+use super::{S3Store, failure, no_credentials, policy};
+use crate::storage::{Cause, StorageError, StorageFailure};
 
 /// How a bucket should be.
 #[derive(Clone, Debug)]
@@ -97,13 +97,13 @@ impl S3Store {
         &self.region
     }
 
-    pub async fn identity(&self) -> Result<Identity, Trouble> {
+    pub async fn identity(&self) -> Result<Identity, StorageFailure> {
         let Some(renewed) = &self.credentials else {
-            return Err(Trouble { cause: Cause::NoCredentials, detail: String::new() });
+            return Err(StorageFailure { cause: Cause::NoCredentials, detail: String::new() });
         };
         let found = renewed.get().await?;
         if found.expiry().is_some_and(|end| end <= SystemTime::now()) {
-            return Err(Trouble { cause: Cause::ExpiredCredentials, detail: String::new() });
+            return Err(StorageFailure { cause: Cause::ExpiredCredentials, detail: String::new() });
         }
         Ok(Identity {
             access_key_id: found.access_key_id().into(),
@@ -113,19 +113,19 @@ impl S3Store {
     }
 
     /// Is it there, and may we list it? A GET, since the answers to a HEAD don't say why.
-    pub async fn can_list(&self) -> Result<(), Trouble> {
+    pub async fn can_list(&self) -> Result<(), StorageFailure> {
         let list = self.client.list_objects_v2().bucket(&self.bucket).max_keys(1);
-        list.send().await.map(drop).map_err(|error| trouble(&error))
+        list.send().await.map(drop).map_err(|error| failure(&error))
     }
 
     /// The region in which the bucket says that it is; `None`: it doesn't say.
-    pub async fn found_region(&self) -> Result<Option<String>, Trouble> {
-        let head = self.client.head_bucket().bucket(&self.bucket).send().await.map_err(|error| trouble(&error))?;
+    pub async fn found_region(&self) -> Result<Option<String>, StorageFailure> {
+        let head = self.client.head_bucket().bucket(&self.bucket).send().await.map_err(|error| failure(&error))?;
         Ok(head.bucket_region().map(Into::into))
     }
 
     /// After how long the bucket refuses a link, if it does.
-    pub async fn refuses_links_after(&self) -> Result<Option<Duration>, Trouble> {
+    pub async fn refuses_links_after(&self) -> Result<Option<Duration>, StorageFailure> {
         let age = self.present_policy().await?.as_ref().and_then(policy::link_age);
         Ok(age.map(Duration::from_millis))
     }
@@ -141,20 +141,20 @@ impl S3Store {
         url::Url::parse(&path).map_err(StorageError::unavailable)
     }
 
-    pub async fn state(&self, setting: Setting, wanted: &Wanted) -> Result<State, Trouble> {
+    pub async fn state(&self, setting: Setting, wanted: &Wanted) -> Result<State, StorageFailure> {
         match setting {
             Setting::Exists => match self.can_list().await {
                 Ok(()) => Ok(State::new(true, "it is there", "")),
-                Err(trouble) if trouble.cause == Cause::NoSuchBucket => {
+                Err(failure) if failure.cause == Cause::NoSuchBucket => {
                     Ok(State::new(false, "not there", format!("created in {}", self.region)))
                 }
-                Err(trouble) => Err(trouble),
+                Err(failure) => Err(failure),
             },
             Setting::PublicAccess => self.public_access().await,
             Setting::Ownership => self.ownership().await,
             Setting::Versioning => {
                 let get = self.client.get_bucket_versioning().bucket(&self.bucket);
-                let found = get.send().await.map_err(|error| trouble(&error))?;
+                let found = get.send().await.map_err(|error| failure(&error))?;
                 let status = found.status().map_or("off", |status| status.as_str());
                 Ok(State::new(status == "Enabled", status, "Enabled"))
             }
@@ -181,7 +181,7 @@ impl S3Store {
         State::new(false, "not there", text)
     }
 
-    async fn public_access(&self) -> Result<State, Trouble> {
+    async fn public_access(&self) -> Result<State, StorageFailure> {
         let get = self.client.get_public_access_block().bucket(&self.bucket).send().await;
         let found = unless(get, "NoSuchPublicAccessBlockConfiguration")?
             .and_then(|found| found.public_access_block_configuration);
@@ -199,7 +199,7 @@ impl S3Store {
         Ok(State::new(on == 4, format!("{on} of four blocks on"), "all four blocks on"))
     }
 
-    async fn ownership(&self) -> Result<State, Trouble> {
+    async fn ownership(&self) -> Result<State, StorageFailure> {
         let get = self.client.get_bucket_ownership_controls().bucket(&self.bucket).send().await;
         let found = unless(get, "OwnershipControlsNotFoundError")?.and_then(|found| found.ownership_controls);
         let ownership = found.and_then(|controls| controls.rules.into_iter().next()).map(|rule| rule.object_ownership);
@@ -208,7 +208,7 @@ impl S3Store {
         Ok(State::new(is_off, found, "off (the bucket's owner owns every object)"))
     }
 
-    async fn encryption(&self) -> Result<State, Trouble> {
+    async fn encryption(&self) -> Result<State, StorageFailure> {
         let get = self.client.get_bucket_encryption().bucket(&self.bucket).send().await;
         let found = unless(get, "ServerSideEncryptionConfigurationNotFoundError")?;
         let rules = found.and_then(|found| found.server_side_encryption_configuration).map(|found| found.rules);
@@ -220,15 +220,16 @@ impl S3Store {
         }
     }
 
-    async fn present_policy(&self) -> Result<Option<Value>, Trouble> {
+    async fn present_policy(&self) -> Result<Option<Value>, StorageFailure> {
         let get = self.client.get_bucket_policy().bucket(&self.bucket).send().await;
         let text = unless(get, "NoSuchBucketPolicy")?.and_then(|found| found.policy);
-        text.map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|error| Trouble { cause: Cause::Other, detail: format!("the bucket policy isn't JSON: {error}") })
+        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| StorageFailure {
+            cause: Cause::Other,
+            detail: format!("the bucket policy isn't JSON: {error}"),
+        })
     }
 
-    async fn policy(&self, wanted: &Wanted) -> Result<State, Trouble> {
+    async fn policy(&self, wanted: &Wanted) -> Result<State, StorageFailure> {
         let present = self.present_policy().await?;
         let is_right = present.as_ref().is_some_and(|present| policy::has_ours(&self.bucket, wanted, present));
         let found = match &present {
@@ -242,12 +243,12 @@ impl S3Store {
         Ok(State::new(is_right, found, policy_text(wanted)))
     }
 
-    async fn present_rules(&self) -> Result<Vec<LifecycleRule>, Trouble> {
+    async fn present_rules(&self) -> Result<Vec<LifecycleRule>, StorageFailure> {
         let get = self.client.get_bucket_lifecycle_configuration().bucket(&self.bucket).send().await;
         Ok(unless(get, "NoSuchLifecycleConfiguration")?.and_then(|found| found.rules).unwrap_or_default())
     }
 
-    async fn lifecycle(&self, wanted: &Wanted) -> Result<State, Trouble> {
+    async fn lifecycle(&self, wanted: &Wanted) -> Result<State, StorageFailure> {
         let present = self.present_rules().await?;
         let found = match present.len() {
             0 => "no rules".to_owned(),
@@ -259,7 +260,7 @@ impl S3Store {
         Ok(State::new(is_right, if is_right { archive.text() } else { found }, archive.text()))
     }
 
-    pub async fn apply(&self, setting: Setting, wanted: &Wanted) -> Result<(), Trouble> {
+    pub async fn apply(&self, setting: Setting, wanted: &Wanted) -> Result<(), StorageFailure> {
         match setting {
             Setting::Exists => self.create().await,
             Setting::PublicAccess => {
@@ -321,7 +322,7 @@ impl S3Store {
         }
     }
 
-    async fn create(&self) -> Result<(), Trouble> {
+    async fn create(&self) -> Result<(), StorageFailure> {
         let create =
             self.client.create_bucket().bucket(&self.bucket).object_ownership(ObjectOwnership::BucketOwnerEnforced);
         // The first region is the one that has no name.
@@ -341,25 +342,25 @@ fn policy_text(wanted: &Wanted) -> String {
 }
 
 /// `None` when the answer is that there is no such configuration.
-fn unless<T, E>(answer: Result<T, SdkError<E, HttpResponse>>, none: &str) -> Result<Option<T>, Trouble>
+fn unless<T, E>(answer: Result<T, SdkError<E, HttpResponse>>, none: &str) -> Result<Option<T>, StorageFailure>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.code() == Some(none) => Ok(None),
-        Err(error) => Err(trouble(&error)),
+        Err(error) => Err(failure(&error)),
     }
 }
 
-fn done<T, E>(answer: Result<T, SdkError<E, HttpResponse>>) -> Result<(), Trouble>
+fn done<T, E>(answer: Result<T, SdkError<E, HttpResponse>>) -> Result<(), StorageFailure>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    answer.map(drop).map_err(|error| trouble(&error))
+    answer.map(drop).map_err(|error| failure(&error))
 }
 
 /// A request that we made wrongly.
-pub(super) fn built(error: aws_sdk_s3::error::BuildError) -> Trouble {
-    Trouble { cause: Cause::Other, detail: error.to_string() }
+pub(super) fn built(error: aws_sdk_s3::error::BuildError) -> StorageFailure {
+    StorageFailure { cause: Cause::Other, detail: error.to_string() }
 }

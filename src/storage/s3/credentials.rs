@@ -9,7 +9,7 @@ use aws_sdk_s3::config::{Credentials, ProvideCredentials, SharedCredentialsProvi
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::super::trouble::{Cause, Trouble};
+use super::super::failure::{Cause, StorageFailure};
 
 /// Roles give new credentials some minutes before the old ones end; until then the old ones are the newest there are.
 const AHEAD: Duration = Duration::from_secs(10 * 60);
@@ -27,7 +27,7 @@ pub(super) struct Renewed {
     /// Never held over an await: who waits for it need not be polled.
     known: Arc<Mutex<Option<Known>>>,
     /// Why there are none, since when: not everybody who wants some asks and waits again.
-    failed: Arc<Mutex<Option<(Trouble, SystemTime)>>>,
+    failed: Arc<Mutex<Option<(StorageFailure, SystemTime)>>>,
     /// One asks at a time.
     asking: Arc<Semaphore>,
 }
@@ -43,7 +43,7 @@ impl Renewed {
     }
 
     /// Asks the provider when what is known ends soon. If it has nothing newer, what is known serves to its end.
-    pub(super) async fn get(&self) -> Result<Credentials, Trouble> {
+    pub(super) async fn get(&self) -> Result<Credentials, StorageFailure> {
         if let Some(known) = self.fresh(SystemTime::now()) {
             return Ok(known);
         }
@@ -53,10 +53,10 @@ impl Renewed {
         if let Some(known) = self.fresh(now) {
             return Ok(known);
         }
-        if let Some(trouble) =
-            self.failed().as_ref().filter(|(_, at)| now < *at + FAILED).map(|(trouble, _)| trouble.clone())
+        if let Some(failure) =
+            self.failed().as_ref().filter(|(_, at)| now < *at + FAILED).map(|(failure, _)| failure.clone())
         {
-            return Err(trouble);
+            return Err(failure);
         }
         let asked = timeout(WITHIN, self.provider.provide_credentials()).await;
         let asked = asked.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(WITHIN)));
@@ -71,9 +71,9 @@ impl Renewed {
                     known.asked = now;
                     return Ok(known.credentials.clone());
                 }
-                let trouble = Trouble { cause: Cause::NoCredentials, detail: super::told(&error) };
-                *self.failed() = Some((trouble.clone(), now));
-                Err(trouble)
+                let failure = StorageFailure { cause: Cause::NoCredentials, detail: super::told(&error) };
+                *self.failed() = Some((failure.clone(), now));
+                Err(failure)
             }
         }
     }
@@ -86,7 +86,7 @@ impl Renewed {
         (is_fresh || now < known.asked + PATIENCE).then(|| known.credentials.clone())
     }
 
-    fn failed(&self) -> MutexGuard<'_, Option<(Trouble, SystemTime)>> {
+    fn failed(&self) -> MutexGuard<'_, Option<(StorageFailure, SystemTime)>> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::cli::{Failure, printable};
-use crate::storage::{StorageError, Trouble};
+use crate::storage::{StorageError, StorageFailure};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -54,13 +54,13 @@ impl Findings {
         self.say(check, Verdict::Ok, detail, "");
     }
 
-    pub fn trouble(&mut self, check: &'static str, trouble: &Trouble) {
-        self.say(check, Verdict::Fail, trouble, trouble.cause.advice());
+    pub fn failure(&mut self, check: &'static str, failure: &StorageFailure) {
+        self.say(check, Verdict::Fail, failure, failure.cause.advice());
     }
 
     pub fn error(&mut self, check: &'static str, error: &StorageError) {
         match error {
-            StorageError::Unavailable(trouble) => self.trouble(check, trouble),
+            StorageError::Unavailable(failure) => self.failure(check, failure),
             other => self.say(check, Verdict::Fail, other, ""),
         }
     }

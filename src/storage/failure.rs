@@ -144,12 +144,12 @@ impl Cause {
 
 /// What went wrong with a store, for the log and for operators. Nothing secret is in it.
 #[derive(Clone, Debug)]
-pub struct Trouble {
+pub struct StorageFailure {
     pub cause: Cause,
     pub detail: String,
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for StorageFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.detail.is_empty() {
             f.write_str(self.cause.what())
@@ -159,7 +159,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-impl std::error::Error for Trouble {}
+impl std::error::Error for StorageFailure {}
 
 #[cfg(test)]
 mod tests {
