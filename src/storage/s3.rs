@@ -3,7 +3,7 @@
 mod archive;
 pub mod bucket;
 mod credentials;
-mod elsewhere;
+mod foreign;
 pub mod policy;
 
 use std::fs::File;
