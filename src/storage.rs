@@ -129,9 +129,9 @@ impl Storage {
     }
 
     /// For commands, which rather wait than give up, and sign no links.
-    pub async fn patient(config: &StorageConfig) -> Self {
+    pub async fn with_long_timeouts(config: &StorageConfig) -> Self {
         match config {
-            StorageConfig::S3(s3) => Self::S3(S3Store::patient(s3).await),
+            StorageConfig::S3(s3) => Self::S3(S3Store::with_long_timeouts(s3).await),
             StorageConfig::Local { root } => {
                 Self::Local(LocalStore::new(root, &SecretKey::from_bytes(Vec::new()), String::new()))
             }
@@ -176,9 +176,9 @@ impl Storage {
     }
 
     /// What is under a key, if anything. Costs one HEAD (S3) or one stat (local).
-    pub async fn look(&self, key: &ObjectKey) -> Result<Option<Found>, StorageError> {
+    pub async fn head(&self, key: &ObjectKey) -> Result<Option<Found>, StorageError> {
         match self {
-            Self::S3(store) => store.look(key).await,
+            Self::S3(store) => store.head(key).await,
             Self::Local(store) => {
                 let size = store.size(key).await?;
                 Ok(size.map(|size| Found { size, sha256: None, readable: Readable::Now }))

@@ -34,7 +34,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let folder = arguments.source.as_ref().unwrap_or(&config.media_root);
     let source =
         Source::open(folder).map_err(|error| Failure::Usage(format!("--source: {}: {error}", folder.display())))?;
-    let bucket = Storage::patient(&StorageConfig::S3(bucket)).await;
+    let bucket = Storage::with_long_timeouts(&StorageConfig::S3(bucket)).await;
     bucket.ready().await.map_err(|error| {
         Failure::Problem(format!("{error}\nNothing was uploaded. To find out what is wrong: primetrade storage check"))
     })?;

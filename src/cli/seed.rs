@@ -38,7 +38,7 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
         )));
     }
     let sample = samples::generate(customers, bol_count);
-    let storage = Storage::patient(&config.storage).await;
+    let storage = Storage::with_long_timeouts(&config.storage).await;
     let origin = match &config.public_url {
         Some(url) => url.origin(),
         None => format!("http://{}:{}", config.host, config.port),
@@ -140,7 +140,7 @@ async fn store_papers(press: &Press<'_>, sample: &[SampleBol], storage: &Storage
                 Ok(()) => {}
                 // From an attempt that was stopped half way: the same bytes, since the samples are always the same.
                 Err(StorageError::Exists(key)) => {
-                    let there = storage.look(&key).await.map_err(Failure::problem)?;
+                    let there = storage.head(&key).await.map_err(Failure::problem)?;
                     if there.is_none_or(|there| there.size != size as u64) {
                         return Err(Failure::Problem(format!(
                             "the storage has another object under {key}; nothing was changed"

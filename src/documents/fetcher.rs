@@ -35,8 +35,8 @@ impl Courier {
         });
         let Some(recorded) = recorded.await.map_err(told)? else { return Ok(None) };
         let brought = match recorded.object_key.parse() {
-            Ok(key) => match self.storage.look(&key).await.map_err(told)? {
-                Some(found) if found.readable == Readable::Now => self.spool.bring(&self.storage, &key).await,
+            Ok(key) => match self.storage.head(&key).await.map_err(told)? {
+                Some(found) if found.readable == Readable::Now => self.spool.fetch_hashed(&self.storage, &key).await,
                 Some(_) => Err(StorageError::Archived(key)),
                 None => Err(StorageError::Missing(key)),
             },

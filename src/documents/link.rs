@@ -128,7 +128,7 @@ impl Desk<'_> {
     /// The key, if the storage has an object of that size under it, and whether it can be read.
     async fn key_of_held(&self, found: &Recorded) -> Result<Option<(ObjectKey, Readable)>, StorageError> {
         let Ok(key) = found.object_key.parse() else { return Ok(None) };
-        let there = self.storage.look(&key).await?;
+        let there = self.storage.head(&key).await?;
         let there = there.filter(|there| there.size == found.size_bytes.unsigned_abs());
         Ok(there.map(|there| (key, there.readable)))
     }

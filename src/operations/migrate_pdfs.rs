@@ -250,7 +250,7 @@ impl Migration<'_> {
     }
 
     async fn bring(&self, wanted: &Wanted<'_>, bol: Option<&Bol>) -> Result<Fate, String> {
-        let there = patiently(async || self.bucket.look(&wanted.key).await).await?;
+        let there = patiently(async || self.bucket.head(&wanted.key).await).await?;
         let expected = wanted.known.map(|known| known.sha256.as_slice());
         let Some(local) = self.source.find(&wanted.places, expected).await? else {
             return match there {

@@ -76,7 +76,7 @@ impl S3Store {
     }
 
     /// For commands, which rather wait than give up.
-    pub async fn patient(config: &S3Config) -> Self {
+    pub async fn with_long_timeouts(config: &S3Config) -> Self {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(PATIENT).build();
         Self::with(config, timeouts, RetryConfig::standard().with_max_attempts(5)).await
     }
@@ -163,7 +163,7 @@ impl S3Store {
         }
     }
 
-    pub(super) async fn look(&self, key: &ObjectKey) -> Result<Option<Found>, StorageError> {
+    pub(super) async fn head(&self, key: &ObjectKey) -> Result<Option<Found>, StorageError> {
         let head = self.client.head_object().bucket(&self.bucket).key(key.as_str());
         match head.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(head) => Ok(Some(found(&head))),
@@ -222,7 +222,7 @@ impl S3Store {
     }
 
     pub(super) async fn has_same(&self, key: &ObjectKey, size: u64, sha256: [u8; 32]) -> Result<bool, StorageError> {
-        match self.look(key).await? {
+        match self.head(key).await? {
             Some(found) if found.size == size => match found.sha256 {
                 Some(checksum) => Ok(checksum == sha256),
                 // A store that doesn't say: the bytes do.

@@ -88,7 +88,7 @@ impl Spool {
     }
 
     /// An object of the storage with what its bytes come to.
-    pub async fn bring(&self, storage: &Storage, key: &ObjectKey) -> Result<Spooled, StorageError> {
+    pub async fn fetch_hashed(&self, storage: &Storage, key: &ObjectKey) -> Result<Spooled, StorageError> {
         let file = self.fetch(storage, key).await?;
         let read = file.clone();
         let hashed = tokio::task::spawn_blocking(move || {

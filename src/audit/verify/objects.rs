@@ -62,7 +62,7 @@ pub async fn compare(
     }
     for size in published.iter().filter(|size| listed.binary_search(size).is_err()) {
         // It may have been put there since they were listed.
-        if storage.look(&key_of(*size)).await?.is_none() {
+        if storage.head(&key_of(*size)).await?.is_none() {
             differences.add(Difference::ObjectMissing(key_of(*size)));
         }
     }

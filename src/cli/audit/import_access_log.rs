@@ -123,7 +123,7 @@ impl Run<'_> {
     }
 
     async fn objects(&mut self, bucket: String, prefix: String) -> Result<(), Failure> {
-        let store = S3Store::patient(&S3Config { bucket: bucket.clone(), ..self.s3.clone() }).await;
+        let store = S3Store::with_long_timeouts(&S3Config { bucket: bucket.clone(), ..self.s3.clone() }).await;
         let mut listing = store.all_below(prefix.clone());
         let mut is_empty = true;
         while let Some(listed) = listing.recv().await {

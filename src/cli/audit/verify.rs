@@ -43,7 +43,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let url = database_url(config)?;
     serve::check_schema(url).await?;
     let db = Database::new(url, 2);
-    let storage = Storage::patient(&config.storage).await;
+    let storage = Storage::with_long_timeouts(&config.storage).await;
     let progress = Progress::default();
     let verification = Verification {
         db: &db,

@@ -170,7 +170,7 @@ async fn objects(storage: &Storage, s3: Option<&S3Store>, findings: &mut Finding
         links(storage, store, &key, &bytes, findings).await;
     }
     match storage.remove_check(&key).await {
-        Ok(()) => match storage.look(&key).await {
+        Ok(()) => match storage.head(&key).await {
             Ok(None) => findings.ok("delete", "the test object is gone"),
             Ok(Some(_)) => findings.say("delete", Verdict::Fail, "the test object is still there", ""),
             Err(error) => findings.error("delete", &error),

@@ -41,7 +41,7 @@ pub struct Arguments {
 
 pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let db = Database::new(database_url(config)?, 4);
-    let storage = Storage::patient(&config.storage).await;
+    let storage = Storage::with_long_timeouts(&config.storage).await;
     storage.ready().await.map_err(Failure::problem)?;
     let clock = Clock::system();
     if !arguments.json {

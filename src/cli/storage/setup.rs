@@ -29,7 +29,7 @@ pub struct Arguments {
 }
 
 pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
-    let store = S3Store::patient(bucket(config)?).await;
+    let store = S3Store::with_long_timeouts(bucket(config)?).await;
     let archive = arguments.archive_after.map(|months| Archive { months, class: arguments.archive_class });
     let wanted = Wanted { link_life: config.link_life, archive, https_only: !arguments.plain_http };
     println!("Bucket {} in {}", store.bucket(), store.region());

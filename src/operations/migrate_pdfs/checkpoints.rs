@@ -41,7 +41,7 @@ impl Migration<'_> {
         let bytes = self.source.note(place).await?;
         let (size, sha256) = (bytes.len() as u64, Sha256::digest(&bytes).into());
         if self.dry_run {
-            let there = patiently(async || self.bucket.look(&key).await).await?;
+            let there = patiently(async || self.bucket.head(&key).await).await?;
             return Ok(if there.is_some() { Fate::Exists } else { Fate::WouldUpload });
         }
         patiently(async || match self.bucket.put(&key, bytes.clone(), sha256).await {

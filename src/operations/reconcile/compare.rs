@@ -124,7 +124,7 @@ async fn looked(storage: &Storage, expected: Expected, depth: Depth) -> Result<L
     let Ok(key) = expected.key.parse::<ObjectKey>() else { return Ok(Looked::AsListed) };
     let kept = match depth {
         Depth::Sizes => return Ok(Looked::AsListed),
-        Depth::Checksums => match storage.look(&key).await? {
+        Depth::Checksums => match storage.head(&key).await? {
             Some(found) => found.sha256,
             None => return Ok(Looked::Gone(expected)),
         },
@@ -165,7 +165,7 @@ impl<F: FnMut(Difference)> Comparison<'_, F> {
             return Ok(());
         }
         let found = match expected.key.parse::<ObjectKey>() {
-            Ok(key) => self.storage.look(&key).await?,
+            Ok(key) => self.storage.head(&key).await?,
             Err(_) => None,
         };
         match found {

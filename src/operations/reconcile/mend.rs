@@ -49,7 +49,7 @@ pub async fn mend(
         if !storage.has_same(&from, missing.size, sha256).await? {
             continue;
         }
-        let spooled = spool.bring(storage, &from).await?;
+        let spooled = spool.fetch_hashed(storage, &from).await?;
         if spooled.sha256 == sha256 {
             put_back(db, storage, &key, &spooled, missing.document, &other).await?;
             return Ok(Mended::From(other));
@@ -114,7 +114,7 @@ impl Adopter<'_> {
         if size == 0 || size > self.most {
             return Ok(Adopted::Unfit(format!("it has {size} bytes")));
         }
-        let spooled = self.spool.bring(self.storage, &object).await?;
+        let spooled = self.spool.fetch_hashed(self.storage, &object).await?;
         if spooled.size != size {
             return Ok(Adopted::Unfit(format!("it was replaced meanwhile, and has {} bytes now", spooled.size)));
         }
@@ -159,7 +159,7 @@ impl Adopter<'_> {
         let mut same = None;
         for (id, key) in known {
             let Ok(object) = key.parse::<ObjectKey>() else { continue };
-            if self.storage.look(&object).await?.is_none() {
+            if self.storage.head(&object).await?.is_none() {
                 put_back(self.db, self.storage, &object, spooled, id, "an object without a document").await?;
                 return Ok(Some(Adopted::PutBack(id)));
             }

@@ -210,7 +210,7 @@ async fn one_server_sweeps_at_a_time() {
     .await;
     let db = Database::new(&app.database, 2);
     let config = primetrade::config::StorageConfig::Local { root: app.media("") };
-    let storage = primetrade::storage::Storage::patient(&config).await;
+    let storage = primetrade::storage::Storage::with_long_timeouts(&config).await;
     let mut other = primetrade::db::connect(&app.database).await.unwrap();
     other
         .batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", primetrade::documents::sweep::SWEEPING))

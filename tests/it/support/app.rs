@@ -101,7 +101,7 @@ impl App {
 
     /// As the commands have it.
     pub async fn storage(&self) -> Storage {
-        Storage::patient(&self.config().storage).await
+        Storage::with_long_timeouts(&self.config().storage).await
     }
 
     /// Waits until every event has its seal.
