@@ -41,7 +41,7 @@ pub struct Person {
 
 /// A company of a login.
 #[derive(Clone, Debug, QueryableByName)]
-pub struct Seat {
+pub struct Membership {
     #[diesel(sql_type = BigInt)]
     pub customer_id: i64,
     #[diesel(sql_type = Text)]
@@ -86,7 +86,7 @@ pub async fn people(
 /// Everybody of a company, those who can log in first.
 pub async fn members(connection: &mut AsyncPgConnection, customer_id: i64) -> QueryResult<Vec<Person>> {
     diesel::sql_query(format!(
-        "{PERSON}, seat.is_admin FROM memberships seat JOIN users u ON u.id = seat.user_id WHERE seat.customer_id = $1 \
+        "{PERSON}, membership.is_admin FROM memberships membership JOIN users u ON u.id = membership.user_id WHERE membership.customer_id = $1 \
          ORDER BY u.active DESC, lower(u.email)"
     ))
     .bind::<BigInt, _>(customer_id)
@@ -103,7 +103,7 @@ pub async fn person(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<
 }
 
 /// The companies of a login, by name.
-pub async fn seats(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<Vec<Seat>> {
+pub async fn memberships(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<Vec<Membership>> {
     diesel::sql_query(
         "SELECT c.id AS customer_id, c.code, c.name, c.active, s.is_admin FROM memberships s \
          JOIN customers c ON c.id = s.customer_id WHERE s.user_id = $1 ORDER BY c.name",

@@ -5,7 +5,7 @@
 //! login out of reach is one that isn't there.
 
 mod invite;
-mod seats;
+mod memberships;
 
 use diesel::dsl::exists;
 use diesel::prelude::*;
@@ -161,10 +161,10 @@ impl ActingUser<'_> {
                 let Some(user) = users::lock(connection, id).await? else { return Err(PeopleError::NotFound) };
                 let within = match self.authority() {
                     Authority::Companies(ids) => {
-                        let seats = memberships::table
+                        let theirs = memberships::table
                             .filter(memberships::user_id.eq(id))
                             .filter(memberships::customer_id.eq_any(ids));
-                        diesel::select(exists(seats)).get_result(connection).await?
+                        diesel::select(exists(theirs)).get_result(connection).await?
                     }
                     authority => authority.covers_role(&user.role),
                 };

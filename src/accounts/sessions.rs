@@ -127,8 +127,8 @@ pub async fn open(
 }
 
 /// A company of a login, or the one that the session looks as.
-type Seat = (i64, String, String, bool, bool);
-type Found = (Session, Option<i64>, (i64, String, String, String), Option<Seat>);
+type MembershipRow = (i64, String, String, bool, bool);
+type SessionRow = (Session, Option<i64>, (i64, String, String, String), Option<MembershipRow>);
 
 /// Whose token this is, if its session is still good: not too old, not idle for too long, of an active user. A company
 /// that isn't active counts for nobody.
@@ -138,7 +138,7 @@ pub async fn resume(
     token: &Token,
 ) -> QueryResult<Option<Viewer>> {
     let hash = token.hash();
-    let rows: Vec<Found> = sessions::table
+    let rows: Vec<SessionRow> = sessions::table
         .inner_join(users::table.left_join(memberships::table.inner_join(customers::table)))
         .filter(sessions::token_hash.eq(&hash))
         .filter(sessions::created_at.gt(now - ABSOLUTE))
@@ -154,14 +154,14 @@ pub async fn resume(
         .await?;
     let Some((session, seeing_as, (user_id, email, name, role), _)) = rows.as_slice().first() else { return Ok(None) };
     let Ok(role) = role.parse::<Role>() else { return Ok(None) };
-    let seats = rows.iter().filter_map(|row| row.3.clone()).filter(|(.., active, _)| *active);
+    let memberships = rows.iter().filter_map(|row| row.3.clone()).filter(|(.., active, _)| *active);
     let mut viewer = Viewer {
         user_id: *user_id,
         session_id: session.id,
         email: email.clone(),
         name: name.clone(),
         role,
-        companies: seats.map(|(id, code, name, _, is_admin)| Company { id, code, name, is_admin }).collect(),
+        companies: memberships.map(|(id, code, name, _, is_admin)| Company { id, code, name, is_admin }).collect(),
         seeing_from: None,
     };
     if let (Some(seen), Role::Office | Role::Admin) = (seeing_as, role) {

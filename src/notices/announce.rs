@@ -72,14 +72,20 @@ async fn tell(connection: &mut AsyncPgConnection, now: DateTime<Utc>, fresh: &[F
     for recipient in recipients(connection, &companies, &["immediately"]).await? {
         people.entry(recipient.email.to_lowercase()).or_default().push(recipient);
     }
-    for (address, seats) in people {
-        let theirs: Vec<&Fresh> =
-            fresh.iter().filter(|one| seats.iter().any(|seat| seat.customer_id == one.customer_id)).collect();
+    for (address, subscriptions) in people {
+        let theirs: Vec<&Fresh> = fresh
+            .iter()
+            .filter(|one| subscriptions.iter().any(|subscription| subscription.customer_id == one.customer_id))
+            .collect();
         let untold = untold(connection, now, &address, &theirs).await?;
         let items = theirs.into_iter().filter(|one| untold.contains(&(one.bol_id, one.kind.clone())));
         let news = news(items);
         // A login before an address without one.
-        let Some(person) = seats.iter().find(|seat| seat.user_id.is_some()).or(seats.as_slice().first()) else {
+        let Some(person) = subscriptions
+            .iter()
+            .find(|subscription| subscription.user_id.is_some())
+            .or(subscriptions.as_slice().first())
+        else {
             continue;
         };
         if news.is_empty() {

@@ -108,11 +108,11 @@ impl ActingUser<'_> {
         }
         let new = NewUser { email: read.email, name: &read.name, role: read.role.as_str(), password_hash: None };
         let id = new.insert(connection).await?;
-        let seats: Vec<_> = companies
+        let new_memberships: Vec<_> = companies
             .iter()
             .map(|company| NewMembership { user_id: id, customer_id: company.id, is_admin: read.is_admin })
             .collect();
-        users::add_memberships(connection, &seats).await?;
+        users::add_memberships(connection, &new_memberships).await?;
         let names: Vec<&str> = companies.iter().map(|company| company.name.as_str()).collect();
         self.send_invitation(connection, id, (read.email, &read.name), &names.join(", "), links).await?;
         let detail = json!({"email": read.email, "name": read.name, "role": read.role, "customers": read.codes,

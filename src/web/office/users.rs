@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
 use askama_web::WebTemplate;
 
-use crate::accounts::directory::{self, Person, Seat};
+use crate::accounts::directory::{self, Membership, Person};
 use crate::accounts::people::{Authority, NewPerson, PeopleError};
 use crate::accounts::{Role, Viewer, customers};
 use crate::db::Database;
@@ -59,7 +59,7 @@ struct UserPage {
     is_customer: bool,
     name: String,
     name_error: String,
-    seats: Vec<Seat>,
+    memberships: Vec<Membership>,
     companies: Vec<Choice>,
     company_error: String,
 }
@@ -274,7 +274,7 @@ impl UserPage {
         let roles = Authority::of(viewer).roles();
         let within = person.filter(|person| roles.iter().any(|role| role.as_str() == person.role));
         let person = within.ok_or(Error::NotFound)?;
-        let seats = directory::seats(&mut connection, id).await?;
+        let memberships = directory::memberships(&mut connection, id).await?;
         let companies = company_choices(&mut connection, "").await?;
         Ok(Self {
             layout: Layout::new(site, Some(viewer), "/office/users"),
@@ -286,9 +286,9 @@ impl UserPage {
             person: PersonRow::new(person, site.clock.now(), site.time_zone),
             companies: companies
                 .into_iter()
-                .filter(|choice| !seats.iter().any(|seat| seat.code == choice.value))
+                .filter(|choice| !memberships.iter().any(|membership| membership.code == choice.value))
                 .collect(),
-            seats,
+            memberships,
             company_error: String::new(),
         })
     }

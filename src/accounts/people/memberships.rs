@@ -42,16 +42,16 @@ impl ActingUser<'_> {
     /// Takes a company away from somebody, at once. Gives whether the login is still there: one that nobody has ever used
     /// goes with its last company, and its invitation with it.
     pub async fn leave(&self, id: i64, company: i64) -> Result<bool, PeopleError> {
-        self.with_seat(id, company, async |connection, user, company, was_admin| {
+        self.with_membership(id, company, async |connection, user, company, was_admin| {
             if was_admin && let Some(why) = self.last_of_company(connection, user.id, company).await? {
                 return refused(why);
             }
             diesel::delete(memberships::table.find((user.id, company.id))).execute(connection).await?;
             self.record_membership(connection, user, company, json!({"change": "left"})).await?;
-            let seats = memberships::table.filter(memberships::user_id.eq(id));
+            let remaining = memberships::table.filter(memberships::user_id.eq(id));
             let is_over = user.password_hash.is_none()
                 && user.active
-                && !diesel::select(exists(seats)).get_result::<bool>(connection).await?;
+                && !diesel::select(exists(remaining)).get_result::<bool>(connection).await?;
             // News of the company that waits for its reader has none any more.
             outbox::withdraw(connection, id, Some("joined")).await?;
             if is_over {
@@ -65,7 +65,7 @@ impl ActingUser<'_> {
 
     /// Makes somebody the administrator of a company, or no longer.
     pub async fn set_admin(&self, id: i64, company: i64, is_admin: bool) -> Result<(), PeopleError> {
-        self.with_seat(id, company, async |connection, user, company, was_admin| {
+        self.with_membership(id, company, async |connection, user, company, was_admin| {
             if was_admin == is_admin {
                 return Ok(());
             }
@@ -107,7 +107,7 @@ impl ActingUser<'_> {
 
     /// Somebody's place in a company within reach. The company is locked first: of two administrators who each take the
     /// other's place away, one is refused.
-    async fn with_seat<T>(
+    async fn with_membership<T>(
         &self,
         id: i64,
         company: i64,
@@ -127,8 +127,8 @@ impl ActingUser<'_> {
                 let (Some(company), Some(user)) = (company, users::lock(connection, id).await?) else {
                     return Err(PeopleError::NotFound);
                 };
-                let seat = memberships::table.find((id, company.id)).select(memberships::is_admin);
-                match seat.first(connection).await.optional()? {
+                let membership = memberships::table.find((id, company.id)).select(memberships::is_admin);
+                match membership.first(connection).await.optional()? {
                     Some(was_admin) => change(connection, &user, &company, was_admin).await,
                     None => Err(PeopleError::NotFound),
                 }
