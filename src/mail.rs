@@ -1,17 +1,17 @@
-//! Outgoing mail: what it says ([`Letter`]), the outbox that loses nothing ([`outbox`]), and the way out ([`Postman`]).
+//! Outgoing mail: what it says ([`EmailTemplate`]), the outbox that loses nothing ([`outbox`]), and the way out ([`Mailer`]).
 //!
 //! A mail is written into the outbox in the transaction of what it tells of, and sent afterwards, so that a mail server
 //! that is down or slow neither loses one nor holds anybody up. It may arrive twice if a process dies between sending and
 //! noting it; its `Message-ID` is the same then. No mail has a file in it, or a link to one that works without a log-in.
 
-mod letter;
+mod email_template;
 mod link;
+mod mailer;
 pub mod outbox;
-mod postman;
 
-pub use letter::{Item, Letter, News};
+pub use email_template::{EmailTemplate, Item, News};
 pub use link::LinkKey;
-pub use postman::Postman;
+pub use mailer::Mailer;
 
 /// Can mail be sent to this? As the library that sends it reads addresses, without quoted ones, numbers of machines, and
 /// letters that many servers don't take and that look like others (a domain in another script has an ASCII form too).

@@ -12,7 +12,7 @@ use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::users as table;
 use crate::db::{Database, DbError, DbResult};
-use crate::mail::Letter;
+use crate::mail::EmailTemplate;
 use crate::mail::outbox::{self, To};
 
 pub struct NewPassword<'a> {
@@ -89,8 +89,8 @@ pub async fn change_password(
         sessions::end_others(connection, viewer.user_id, viewer.session_id).await?;
         let event = Event::new(Action::PasswordChanged, Outcome::Success, viewer.actor(), origin);
         audit::record(connection, &event).await?;
-        let letter = Letter::PasswordChanged { name: viewer.name.clone() };
-        outbox::post(connection, now, To::new(&viewer.email, Some(viewer.user_id)), &letter).await?;
+        let template = EmailTemplate::PasswordChanged { name: viewer.name.clone() };
+        outbox::post(connection, now, To::new(&viewer.email, Some(viewer.user_id)), &template).await?;
         Ok(true)
     });
     // Somebody else has set another password meanwhile, by a link for instance.

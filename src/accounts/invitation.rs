@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::db::schema::{tokens, users};
 use crate::db::{Database, DbError, DbResult};
 use crate::mail::outbox::{self, To};
-use crate::mail::{Letter, LinkKey};
+use crate::mail::{EmailTemplate, LinkKey};
 
 /// Of an invitation.
 pub const LIFE: TimeDelta = TimeDelta::days(7);
@@ -76,7 +76,7 @@ pub async fn invite(connection: &mut AsyncPgConnection, now: DateTime<Utc>, user
     Ok(token)
 }
 
-/// Makes the token of a link that goes out by mail, and gives the seed of it for the letter.
+/// Makes the token of a link that goes out by mail, and returns its seed for the e-mail.
 pub(super) async fn mailed(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -180,8 +180,8 @@ async fn use_up(
         audit::record(connection, &event.detail(serde_json::json!({"by": purpose.as_str()}))).await?;
         // For the first password nobody has to be warned.
         if user.password_hash.is_some() {
-            let letter = Letter::PasswordChanged { name: user.name.clone() };
-            outbox::post(connection, now, To::new(&user.email, Some(user.id)), &letter).await?;
+            let template = EmailTemplate::PasswordChanged { name: user.name.clone() };
+            outbox::post(connection, now, To::new(&user.email, Some(user.id)), &template).await?;
         }
         Ok(true)
     })

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::db::schema::tokens;
 use crate::db::{Database, DbError};
 use crate::mail::outbox::{self, To};
-use crate::mail::{Letter, LinkKey};
+use crate::mail::{EmailTemplate, LinkKey};
 
 /// A link that was sent so recently is on its way.
 const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(5);
@@ -76,8 +76,8 @@ async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, em
             return Ok(());
         }
         let seed = invitation::mailed(connection, now, user.id, Purpose::Reset, links).await?;
-        let letter = Letter::Reset { name: user.name.clone(), seed, minutes: RESET_LIFE.num_minutes() };
-        outbox::post(connection, now, To::new(&user.email, Some(user.id)), &letter).await?;
+        let template = EmailTemplate::Reset { name: user.name.clone(), seed, minutes: RESET_LIFE.num_minutes() };
+        outbox::post(connection, now, To::new(&user.email, Some(user.id)), &template).await?;
         // Whoever asks is a stranger; that it is about this login is all there is to say.
         let actor = Actor { user_id: None, email: &user.email, role: None, seen_as: None };
         let event = Event::new(Action::PasswordResetRequested, Outcome::Success, actor, origin);

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::Letter;
+use super::EmailTemplate;
 use crate::db::lower;
 use crate::db::schema::mails;
 
@@ -66,16 +66,16 @@ pub struct Failed {
     pub failed_at: Option<DateTime<Utc>>,
 }
 
-/// Puts a letter into the outbox: sent once the connection's transaction is committed, or never.
+/// Puts an e-mail into the outbox: it is sent once the connection's transaction is committed, or never.
 pub async fn post(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
     to: To<'_>,
-    letter: &Letter,
+    template: &EmailTemplate,
 ) -> QueryResult<()> {
-    let purpose = letter.purpose();
+    let purpose = template.purpose();
     let letter =
-        serde_json::to_value(letter).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+        serde_json::to_value(template).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
     let To { address: to_address, user_id, caused_by } = to;
     let row = NewMail { to_address, user_id, caused_by, purpose, letter, created_at: now, due_at: now };
     diesel::insert_into(mails::table).values(row).execute(connection).await.map(drop)

@@ -10,7 +10,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::{Fresh, HOLD, ONCE_IN, Recipient, TELLING, news, recipients};
 use crate::db::schema::notices;
 use crate::db::{Database, DbResult, try_alone};
-use crate::mail::Letter;
+use crate::mail::EmailTemplate;
 use crate::mail::outbox::{self, To};
 
 /// Documents that are told of in one transaction; more follow with the next look.
@@ -92,8 +92,8 @@ async fn tell(connection: &mut AsyncPgConnection, now: DateTime<Utc>, fresh: &[F
             continue;
         }
         let has_login = person.user_id.is_some();
-        let letter = Letter::Documents { name: person.name.clone(), digest: false, news, has_login };
-        outbox::post(connection, now, To::new(&person.email, person.user_id), &letter).await?;
+        let template = EmailTemplate::Documents { name: person.name.clone(), digest: false, news, has_login };
+        outbox::post(connection, now, To::new(&person.email, person.user_id), &template).await?;
     }
     Ok(())
 }

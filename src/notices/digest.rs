@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::{Fresh, TELLING, news};
 use crate::db::schema::users;
 use crate::db::{Database, DbResult, try_alone};
-use crate::mail::Letter;
+use crate::mail::EmailTemplate;
 use crate::mail::outbox::{self, To};
 
 /// People a transaction.
@@ -52,8 +52,8 @@ async fn some(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbRe
             let fresh = since(connection, *id, *told_until, morning).await?;
             let news = news(&fresh);
             if !news.is_empty() {
-                let letter = Letter::Documents { name: name.clone(), digest: true, news, has_login: true };
-                outbox::post(connection, now, To::new(email, Some(*id)), &letter).await?;
+                let template = EmailTemplate::Documents { name: name.clone(), digest: true, news, has_login: true };
+                outbox::post(connection, now, To::new(email, Some(*id)), &template).await?;
             }
             diesel::update(users::table.find(id)).set(users::told_until.eq(morning)).execute(connection).await?;
         }

@@ -14,7 +14,7 @@ use crate::bols::settings;
 use crate::db::schema::customers;
 use crate::db::{Database, DbResult, try_alone};
 use crate::mail::outbox::{self, To};
-use crate::mail::{Item, Letter, News};
+use crate::mail::{EmailTemplate, Item, News};
 
 /// What is older is nobody's concern any more.
 pub const LOOK_BACK: TimeDelta = TimeDelta::days(90);
@@ -151,9 +151,12 @@ async fn send(
     };
     let news = News { customer_id: id, company: name.into(), items: bols.iter().map(item).collect() };
     for person in people.values() {
-        let letter =
-            Letter::Reminder { name: person.name.clone(), news: news.clone(), has_login: person.user_id.is_some() };
-        outbox::post(connection, now, To::new(&person.email, person.user_id), &letter).await?;
+        let template = EmailTemplate::Reminder {
+            name: person.name.clone(),
+            news: news.clone(),
+            has_login: person.user_id.is_some(),
+        };
+        outbox::post(connection, now, To::new(&person.email, person.user_id), &template).await?;
     }
     diesel::update(customers::table.find(id)).set(customers::reminded_at.eq(now)).execute(connection).await?;
     let numbers: Vec<&str> = bols.iter().take(50).map(|bol| bol.number.as_str()).collect();

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::SealKeys;
 use crate::db::Database;
 use crate::documents::sweep::sweep;
-use crate::mail::Postman;
+use crate::mail::Mailer;
 use crate::notices;
 use crate::storage::Storage;
 
@@ -21,7 +21,7 @@ pub struct Background {
     pub storage: Storage,
     pub clock: Clock,
     pub zone: Tz,
-    pub postman: Postman,
+    pub mailer: Mailer,
     pub seals: SealKeys,
     /// Years that events are kept.
     pub retention: Option<u16>,
@@ -32,10 +32,10 @@ impl Background {
 
     /// For as long as it is polled.
     pub async fn run(self) {
-        let Self { db, storage, clock, zone, postman, seals, retention } = self;
+        let Self { db, storage, clock, zone, mailer, seals, retention } = self;
         tokio::join!(
             sweep(db.clone(), storage.clone(), clock.clone()),
-            postman.run(),
+            mailer.run(),
             seal(db.clone(), seals.clone()),
             publish(db.clone(), storage),
             keep(db.clone(), seals.clone(), retention, clock.clone()),

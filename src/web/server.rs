@@ -31,7 +31,7 @@ use crate::config::{ClamdAddress, Config, DatabaseUrl, PublicUrl, SealKeys, Secr
 use crate::db::Database;
 use crate::intake::examine::Examiner;
 use crate::issuing::Dispatch;
-use crate::mail::{LinkKey, Postman};
+use crate::mail::{LinkKey, Mailer};
 use crate::storage::Storage;
 use crate::storage::spool::Spool;
 
@@ -130,9 +130,9 @@ impl Running {
         let connections = config.database_pool_size / workers;
         let links = LinkKey::new(&secret);
         let db = Database::new(&database_url, Background::CONNECTIONS);
-        let postman = Postman::new(db.clone(), clock.clone(), &config.mail, public_url.origin(), links.clone());
+        let mailer = Mailer::new(db.clone(), clock.clone(), &config.mail, public_url.origin(), links.clone());
         let background = Background {
-            postman: postman.map_err(io::Error::other)?,
+            mailer: mailer.map_err(io::Error::other)?,
             db,
             storage: storage.clone(),
             clock: clock.clone(),

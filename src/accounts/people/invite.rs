@@ -17,7 +17,7 @@ use crate::audit::{self, Action};
 use crate::db::DbError;
 use crate::db::schema::{customers, memberships, tokens};
 use crate::mail::outbox::{self, To};
-use crate::mail::{self, Letter, LinkKey};
+use crate::mail::{self, EmailTemplate, LinkKey};
 
 /// Logins of one company at the most: an administrator of a company can have mail sent to anybody, but not to everybody.
 const MOST_OF_A_COMPANY: i64 = 200;
@@ -146,7 +146,7 @@ impl ActingUser<'_> {
     ) -> QueryResult<()> {
         let now = self.clock.now();
         let seed = invitation::mailed(connection, now, id, Purpose::Invitation, links).await?;
-        let letter = Letter::Invitation {
+        let template = EmailTemplate::Invitation {
             name: name.into(),
             by: self.by(),
             company: company.into(),
@@ -154,7 +154,7 @@ impl ActingUser<'_> {
             days: LIFE.num_days(),
         };
         let to = To { caused_by: Some(self.viewer.user_id), ..To::new(email, Some(id)) };
-        outbox::post(connection, now, to, &letter).await
+        outbox::post(connection, now, to, &template).await
     }
 
     /// Somebody who has a login is invited by a company's administrator.
@@ -177,9 +177,10 @@ impl ActingUser<'_> {
         if user.password_hash.is_none() {
             self.send_invitation(connection, user.id, (&user.email, &user.name), &company.name, links).await?;
         } else {
-            let letter = Letter::Joined { name: user.name.clone(), by: self.by(), company: company.name.clone() };
+            let template =
+                EmailTemplate::Joined { name: user.name.clone(), by: self.by(), company: company.name.clone() };
             let to = To { caused_by: Some(self.viewer.user_id), ..To::new(&user.email, Some(user.id)) };
-            outbox::post(connection, self.clock.now(), to, &letter).await?;
+            outbox::post(connection, self.clock.now(), to, &template).await?;
         }
         Ok(self.record_membership(connection, user, company, json!({"change": "joined", "admin": is_admin})).await?)
     }

@@ -1,4 +1,4 @@
-//! What the portal writes to people. Each letter is said once, as a subject, paragraphs, lists and one thing to do; a
+//! What the portal writes to people. Each e-mail is written once, as a subject, paragraphs, lists and one thing to do; a
 //! text and an HTML template set it, so that both always say the same.
 
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ const MOST_ITEMS: usize = 50;
 /// As it waits in the outbox. A `seed` is what [`LinkKey`] makes the secret of a link of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "letter", rename_all = "kebab-case")]
-pub enum Letter {
+pub enum EmailTemplate {
     /// To set the first password.
     Invitation { name: String, by: String, company: String, seed: String, days: i64 },
     /// To set a forgotten password anew.
@@ -52,7 +52,7 @@ pub(super) struct Rendered {
     pub html: String,
 }
 
-/// A letter in words.
+/// The words of an e-mail.
 #[derive(Default)]
 struct Words {
     subject: String,
@@ -78,19 +78,19 @@ struct Line {
 
 #[derive(Template)]
 #[template(path = "mail/letter.txt")]
-struct TextLetter<'a> {
+struct TextEmail<'a> {
     words: &'a Words,
     origin: &'a str,
 }
 
 #[derive(Template)]
 #[template(path = "mail/letter.html")]
-struct HtmlLetter<'a> {
+struct HtmlEmail<'a> {
     words: &'a Words,
     origin: &'a str,
 }
 
-impl Letter {
+impl EmailTemplate {
     /// As the outbox and the names of files call it.
     pub fn purpose(&self) -> &'static str {
         match self {
@@ -153,8 +153,8 @@ impl Letter {
 
     pub(super) fn render(&self, origin: &str, key: &LinkKey) -> Result<Rendered, askama::Error> {
         let words = self.words(origin, key);
-        let text = TextLetter { words: &words, origin }.render()?;
-        let html = HtmlLetter { words: &words, origin }.render()?;
+        let text = TextEmail { words: &words, origin }.render()?;
+        let html = HtmlEmail { words: &words, origin }.render()?;
         Ok(Rendered { subject: words.subject, text, html })
     }
 
@@ -272,8 +272,8 @@ mod tests {
     use super::*;
     use crate::config::SecretKey;
 
-    fn render(letter: &Letter) -> Rendered {
-        letter.render("https://portal.example", &LinkKey::new(&SecretKey::from_bytes(vec![7; 64]))).expect("renders")
+    fn render(template: &EmailTemplate) -> Rendered {
+        template.render("https://portal.example", &LinkKey::new(&SecretKey::from_bytes(vec![7; 64]))).expect("renders")
     }
 
     #[test]
@@ -284,8 +284,9 @@ mod tests {
             company: "Acme & Sons <Steel>".into(),
             items: vec![item("PRT-2026-0001"), item("PRT-2026-0002")],
         };
-        let letter = Letter::Documents { name: "Jane".into(), digest: false, news: vec![news], has_login: true };
-        let Rendered { subject, text, html } = render(&letter);
+        let template =
+            EmailTemplate::Documents { name: "Jane".into(), digest: false, news: vec![news], has_login: true };
+        let Rendered { subject, text, html } = render(&template);
         assert_eq!(subject, "New in the portal: 2 bills of lading");
         assert!(text.starts_with("Hello Jane,\n\nThese documents"), "{text}");
         assert!(text.contains("\nAcme & Sons <Steel>\n\n  PRT-2026-0001  Bill of lading\n  https://portal.example/bols/PRT-2026-0001\n"), "{text}");
@@ -299,11 +300,11 @@ mod tests {
 
     #[test]
     fn a_link_is_made_of_its_seed() {
-        let letter = |seed: &str| Letter::Reset { name: "Jane".into(), seed: seed.into(), minutes: 60 };
-        let (one, same, other) = (render(&letter("a")), render(&letter("a")), render(&letter("b")));
+        let email = |seed: &str| EmailTemplate::Reset { name: "Jane".into(), seed: seed.into(), minutes: 60 };
+        let (one, same, other) = (render(&email("a")), render(&email("a")), render(&email("b")));
         assert_eq!(one.text, same.text);
         assert_ne!(one.text, other.text);
-        let stored = serde_json::to_string(&letter("a")).expect("JSON");
+        let stored = serde_json::to_string(&email("a")).expect("JSON");
         let secret = one.text.split("token=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a token");
         assert_eq!(secret.len(), 64);
         assert!(!stored.contains(secret));
@@ -313,12 +314,12 @@ mod tests {
     fn a_long_list_is_cut_and_counted() {
         let items =
             (0..60).map(|n| Item { bol_id: n, number: format!("PRT-2026-{n:04}"), what: "Invoice".into() }).collect();
-        let letter = Letter::Reminder {
+        let template = EmailTemplate::Reminder {
             name: "Jane".into(),
             news: News { customer_id: 1, company: "Acme".into(), items },
             has_login: false,
         };
-        let Rendered { subject, text, html } = render(&letter);
+        let Rendered { subject, text, html } = render(&template);
         assert_eq!(subject, "Not fetched yet: 60 bills of lading");
         assert_eq!(text.matches("Invoice").count(), 50);
         assert!(text.contains("and 10 more") && html.contains("and 10 more"));

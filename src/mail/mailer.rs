@@ -15,7 +15,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use tokio::time::{sleep, timeout};
 
 use super::outbox::{self, Mail};
-use super::{Letter, LinkKey};
+use super::{EmailTemplate, LinkKey};
 use crate::clock::Clock;
 use crate::config::MailConfig;
 use crate::db::{Database, DbResult};
@@ -28,7 +28,7 @@ const AT_ONCE: i64 = 4;
 const WITHIN: Duration = Duration::from_secs(60);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-pub struct Postman {
+pub struct Mailer {
     db: Database,
     clock: Clock,
     from: Mailbox,
@@ -68,7 +68,7 @@ impl Header for AutoSubmitted {
     }
 }
 
-impl Postman {
+impl Mailer {
     /// `Err`: `SMTP_URL` can't be used; the text doesn't quote it.
     pub fn new(db: Database, clock: Clock, config: &MailConfig, origin: String, key: LinkKey) -> Result<Self, String> {
         let way = match &config.smtp {
@@ -112,14 +112,14 @@ impl Postman {
         let mut ready = Vec::new();
         for mail in &due {
             match self.still_to_say(&mut connection, mail).await? {
-                Ok(Some(letter)) => ready.push((mail, letter)),
+                Ok(Some(template)) => ready.push((mail, template)),
                 Ok(None) => outbox::forget(&mut connection, mail.id).await?,
                 Err(why) => outbox::give_up(&mut connection, mail.id, self.clock.now(), &why).await?,
             }
         }
         // A slow mail server mustn't keep a connection.
         drop(connection);
-        let outcomes = join_all(ready.iter().map(|(mail, letter)| self.attempt(mail, letter))).await;
+        let outcomes = join_all(ready.iter().map(|(mail, template)| self.attempt(mail, template))).await;
         // Whatever happens to one of them, the others are noted: what isn't goes out again.
         let mut first_error = None;
         for ((mail, _), outcome) in ready.iter().zip(outcomes) {
@@ -148,30 +148,30 @@ impl Postman {
     }
 
     /// What a mail may say by now: somebody may have been removed from a company while it waited, or a BOL be another
-    /// company's. `Err`: a letter that this version of the program can't read.
+    /// company's. `Err`: an e-mail that this version of the program can't read.
     async fn still_to_say(
         &self,
         connection: &mut AsyncPgConnection,
         mail: &Mail,
-    ) -> DbResult<Result<Option<Letter>, String>> {
-        let letter = match serde_json::from_value::<Letter>(mail.letter.clone()) {
-            Ok(letter) => letter,
-            Err(error) => return Ok(Err(format!("the letter can't be read: {error}"))),
+    ) -> DbResult<Result<Option<EmailTemplate>, String>> {
+        let template = match serde_json::from_value::<EmailTemplate>(mail.letter.clone()) {
+            Ok(template) => template,
+            Err(error) => return Ok(Err(format!("the e-mail can't be read: {error}"))),
         };
-        let named = letter.named();
+        let named = template.named();
         if named.is_empty() {
-            return Ok(Ok(Some(letter)));
+            return Ok(Ok(Some(template)));
         }
         let theirs = outbox::still_theirs(connection, mail, &named).await?;
-        Ok(Ok(letter.only_about(&theirs)))
+        Ok(Ok(template.only_about(&theirs)))
     }
 
-    async fn attempt(&self, mail: &Mail, letter: &Letter) -> Outcome {
-        let message = match self.message(mail, letter) {
+    async fn attempt(&self, mail: &Mail, template: &EmailTemplate) -> Outcome {
+        let message = match self.message(mail, template) {
             Ok(message) => message,
             Err(why) => return Outcome::Never(why),
         };
-        let late = self.clock.now() >= letter.worth_until(mail.created_at);
+        let late = self.clock.now() >= template.worth_until(mail.created_at);
         let outcome = match &self.way {
             Way::Smtp(_) if late => Outcome::Later("its time was over before a server took it".into()),
             Way::Smtp(server) => match timeout(WITHIN, server.send(message)).await {
@@ -183,7 +183,7 @@ impl Postman {
                 Err(_) => Outcome::Later("the mail server took too long".into()),
             },
             Way::Folder(folder) => {
-                let (folder, name) = (folder.clone(), format!("{:08}-{}.eml", mail.id, letter.purpose()));
+                let (folder, name) = (folder.clone(), format!("{:08}-{}.eml", mail.id, template.purpose()));
                 let bytes = message.formatted();
                 match tokio::task::spawn_blocking(move || write(&folder, &name, &bytes)).await {
                     Ok(Ok(path)) => {
@@ -201,10 +201,10 @@ impl Postman {
         }
     }
 
-    fn message(&self, mail: &Mail, letter: &Letter) -> Result<Message, String> {
+    fn message(&self, mail: &Mail, template: &EmailTemplate) -> Result<Message, String> {
         let address = mail.to_address.parse().map_err(|_| "no mail can be sent to such an address".to_owned())?;
-        let name = Some(letter.name()).filter(|name| !name.is_empty()).map(Into::into);
-        let rendered = letter.render(&self.origin, &self.key).map_err(|error| error.to_string())?;
+        let name = Some(template.name()).filter(|name| !name.is_empty()).map(Into::into);
+        let rendered = template.render(&self.origin, &self.key).map_err(|error| error.to_string())?;
         let host = url::Url::parse(&self.origin).ok().and_then(|url| url.host_str().map(Into::into));
         let host: String = host.unwrap_or_else(|| "localhost".into());
         let message = Message::builder()
