@@ -84,7 +84,7 @@ impl Pack {
         let (pieces, to_be_packed) = mpsc::channel(4);
         let writer = StreamWriter::new(to.clone());
         let packing = tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer));
-        let contents = Contents { pack: self, moment, span, extent, to: pieces.clone() };
+        let contents = Contents { pack: self, snapshot, span, extent, to: pieces.clone() };
         tokio::spawn(taking.run(to, pieces, contents.feed(), packing));
         Ok(bytes)
     }

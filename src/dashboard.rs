@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Date, Integer, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use crate::bols::settings::{self, Patience};
+use crate::bols::settings::{self, ReminderThresholds};
 use crate::db::schema::{bols, customers, documents};
 use crate::db::{Database, DbResult};
 use crate::mail::outbox::{self, Failed};
@@ -65,7 +65,7 @@ pub struct Glance {
     pub weeks: Vec<Week>,
     pub inbox: i64,
     pub unassigned: i64,
-    pub patience: Patience,
+    pub reminder_thresholds: ReminderThresholds,
     pub unsigned: Vec<Unsigned>,
     pub unsigned_count: i64,
     /// Those who have waited longest first, [`CUSTOMERS`] at most.
@@ -93,10 +93,10 @@ struct Count {
 
 pub async fn glance(db: &Database, now: DateTime<Utc>, today: NaiveDate) -> DbResult<Glance> {
     let mut connection = db.get().await?;
-    let patience = settings::patience(&mut connection).await?;
+    let reminder_thresholds = settings::reminder_thresholds(&mut connection).await?;
     let (today_loaded, weeks) = loaded(&mut connection, today).await?;
-    let (unsigned, unsigned_count) = unsigned(&mut connection, today, patience.unsigned_days).await?;
-    let found = reminder::uncollected(&mut connection, now, patience.collect_days, COUNTED).await?;
+    let (unsigned, unsigned_count) = unsigned(&mut connection, today, reminder_thresholds.unsigned_days).await?;
+    let found = reminder::uncollected(&mut connection, now, reminder_thresholds.collect_days, COUNTED).await?;
     let uncollected_count = found.len();
     let (uncollected, uncollected_customers) = by_customer(&mut connection, found).await?;
     let inbox = documents::table
@@ -112,7 +112,7 @@ pub async fn glance(db: &Database, now: DateTime<Utc>, today: NaiveDate) -> DbRe
         weeks,
         inbox,
         unassigned,
-        patience,
+        reminder_thresholds,
         unsigned,
         unsigned_count,
         uncollected,

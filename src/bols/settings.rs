@@ -24,10 +24,10 @@ pub struct Company {
     pub company_email: String,
 }
 
-/// When the office's first page begins to worry.
+/// After how many days the dashboard asks for attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable, Selectable, AsChangeset, serde::Serialize)]
 #[diesel(table_name = settings, check_for_backend(diesel::pg::Pg))]
-pub struct Patience {
+pub struct ReminderThresholds {
     /// Days until a BOL should have its signed copy.
     pub unsigned_days: i32,
     /// Days until somebody of the customer should have fetched it.
@@ -37,20 +37,20 @@ pub struct Patience {
 /// As typed.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default)]
-pub struct PatienceText {
+pub struct ReminderThresholdsForm {
     pub unsigned_days: String,
     pub collect_days: String,
 }
 
-impl Patience {
-    pub const MOST_DAYS: i32 = 60;
+impl ReminderThresholds {
+    pub const MAX_DAYS: i32 = 60;
 
-    fn read(typed: &PatienceText) -> Result<Self, SaveError> {
+    fn read(typed: &ReminderThresholdsForm) -> Result<Self, SaveError> {
         let mut messages = Messages::default();
         let mut days = |field, typed: &str| {
-            let days = typed.trim().parse().ok().filter(|days| (1..=Self::MOST_DAYS).contains(days));
+            let days = typed.trim().parse().ok().filter(|days| (1..=Self::MAX_DAYS).contains(days));
             if days.is_none() {
-                messages.add(field, format!("Give a whole number of days from 1 to {}.", Self::MOST_DAYS));
+                messages.add(field, format!("Give a whole number of days from 1 to {}.", Self::MAX_DAYS));
             }
             days.unwrap_or_default()
         };
@@ -98,14 +98,15 @@ pub async fn save(clerk: &Clerk<'_>, typed: &Company) -> Result<(), SaveError> {
     saved.await
 }
 
-pub async fn patience(connection: &mut AsyncPgConnection) -> QueryResult<Patience> {
-    settings::table.select(Patience::as_select()).first(connection).await
+pub async fn reminder_thresholds(connection: &mut AsyncPgConnection) -> QueryResult<ReminderThresholds> {
+    settings::table.select(ReminderThresholds::as_select()).first(connection).await
 }
 
-pub async fn save_patience(clerk: &Clerk<'_>, typed: &PatienceText) -> Result<(), SaveError> {
-    let after = Patience::read(typed)?;
+pub async fn save_reminder_thresholds(clerk: &Clerk<'_>, typed: &ReminderThresholdsForm) -> Result<(), SaveError> {
+    let after = ReminderThresholds::read(typed)?;
     let saved = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
-        let before: Patience = settings::table.select(Patience::as_select()).for_update().first(connection).await?;
+        let before: ReminderThresholds =
+            settings::table.select(ReminderThresholds::as_select()).for_update().first(connection).await?;
         if before == after {
             return Ok(());
         }

@@ -119,7 +119,7 @@ pub async fn remind(
         if reminded_at.is_some_and(|at| at > now - AGAIN_AFTER) {
             return Ok(Reminded::Already);
         }
-        let days = settings::patience(connection).await?.collect_days;
+        let days = settings::reminder_thresholds(connection).await?.collect_days;
         Ok(send(connection, now, (id, &code, &name), days, actor, origin).await?)
     })
     .await
@@ -189,7 +189,7 @@ async fn remind_some(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbR
         if !try_alone(connection, TELLING).await? {
             return Ok(0);
         }
-        let days = settings::patience(connection).await?.collect_days;
+        let days = settings::reminder_thresholds(connection).await?.collect_days;
         // As of that morning: what grows old enough during the day waits for the next one.
         let due: Vec<Due> = diesel::sql_query(format!(
             "SELECT c.id, c.code, c.name FROM customers c \

@@ -38,7 +38,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let retention = Retention { db: &db, keys: &keys, years, now: Clock::system().now() };
     let mut snapshot = db.snapshot().await.map_err(Failure::problem)?;
     let plan = retention.plan(snapshot.connection()).await.map_err(Failure::problem)?;
-    drop(moment);
+    drop(snapshot);
     if !arguments.json {
         announce(&plan, years);
     }

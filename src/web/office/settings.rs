@@ -9,7 +9,7 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::{Clerk, Messages};
-use crate::bols::settings::{self, Company, PatienceText};
+use crate::bols::settings::{self, Company, ReminderThresholdsForm};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::refusal;
@@ -28,7 +28,7 @@ struct SettingsPage {
     address_error: String,
     phone_error: String,
     email_error: String,
-    days: PatienceText,
+    days: ReminderThresholdsForm,
     unsigned_error: String,
     collect_error: String,
 }
@@ -87,10 +87,10 @@ pub async fn save_days(
     site: Data<Site>,
     db: Data<Database>,
     origin: Origin,
-    form: Form<PatienceText>,
+    form: Form<ReminderThresholdsForm>,
 ) -> Result<HttpResponse, Error> {
     let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let Err(error) = settings::save_patience(&clerk, &form).await else {
+    let Err(error) = settings::save_reminder_thresholds(&clerk, &form).await else {
         return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/office/settings?done=days")).finish());
     };
     let messages = refusal(error)?;
@@ -106,18 +106,18 @@ impl SettingsPage {
         viewer: &Viewer,
         db: &Database,
         company: Option<Company>,
-        days: Option<PatienceText>,
+        days: Option<ReminderThresholdsForm>,
     ) -> Result<Self, Error> {
         let mut connection = db.get().await?;
         let saved = settings::company(&mut connection).await?;
-        let patience = settings::patience(&mut connection).await?;
+        let reminder_thresholds = settings::reminder_thresholds(&mut connection).await?;
         Ok(Self {
             layout: Layout::new(site, Some(viewer), "/office/settings"),
             problem: false,
             company: company.unwrap_or(saved),
-            days: days.unwrap_or_else(|| PatienceText {
-                unsigned_days: patience.unsigned_days.to_string(),
-                collect_days: patience.collect_days.to_string(),
+            days: days.unwrap_or_else(|| ReminderThresholdsForm {
+                unsigned_days: reminder_thresholds.unsigned_days.to_string(),
+                collect_days: reminder_thresholds.collect_days.to_string(),
             }),
             ..Self::default()
         })

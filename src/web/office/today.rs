@@ -151,7 +151,7 @@ impl TodayPage {
             why: mail.last_error,
             when: mail.failed_at.map(|at| timestamp(at, zone).text).unwrap_or_default(),
         });
-        let (days, last) = (glance.patience.unsigned_days, glance.weeks.last());
+        let (days, last) = (glance.reminder_thresholds.unsigned_days, glance.weeks.last());
         Self {
             layout: Layout::new(site, Some(visitor), "/office"),
             problem: "",
@@ -171,7 +171,7 @@ impl TodayPage {
                 today - chrono::TimeDelta::days(days.into())
             ),
             unsigned: unsigned.collect(),
-            collect_days: glance.patience.collect_days,
+            collect_days: glance.reminder_thresholds.collect_days,
             uncollected_more: glance.uncollected_customers - glance.uncollected.len(),
             uncollected_count: counted(glance.uncollected_count as i64),
             uncollected: glance.uncollected.into_iter().map(|waiting| WaitingRow::new(waiting, site)).collect(),
