@@ -5,7 +5,7 @@
 //! login out of reach is one that isn't there.
 
 mod invite;
-mod memberships;
+mod membership;
 
 use diesel::dsl::exists;
 use diesel::prelude::*;

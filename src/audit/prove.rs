@@ -48,7 +48,7 @@ pub async fn position(connection: &mut AsyncPgConnection, id: i64) -> QueryResul
 /// The text of the proof, with the event's canonical bytes in it.
 pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, ProveError> {
     let mut snapshot = db.snapshot().await?;
-    let snapshot = snapshot.handle();
+    let handle = snapshot.handle();
     let connection = snapshot.connection();
     let event: Option<EventRow> = audit_events::table
         .filter(audit_events::id.eq(id))
@@ -77,7 +77,7 @@ pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, Pr
         return Err(ProveError::Changed);
     }
     let span = Span::around(connection, keys, (position, position)).await?;
-    let mut leaves = pin!(span.leaves(&snapshot).await?);
+    let mut leaves = pin!(span.leaves(&handle).await?);
     let Span { mut edge, note, checkpoint } = span;
     let mut proof: Vec<Hash> = Vec::new();
     while let Some((at, hash)) = leaves.try_next().await? {

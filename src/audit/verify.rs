@@ -116,12 +116,12 @@ impl Verification<'_> {
         let buckets = Buckets::over(range(one).await?);
         self.expect(one).await?;
 
-        let (snapshot, progress) = (snapshot.handle(), self.progress.clone());
-        let events = aside(events::add_up(snapshot.clone(), buckets.clone(), progress.clone()));
+        let (handle, progress) = (snapshot.handle(), self.progress.clone());
+        let events = aside(events::add_up(handle.clone(), buckets.clone(), progress.clone()));
         let with = (buckets, expected.clone(), self.keys.clone());
-        let seals = aside(seals::add_up(snapshot.clone(), with, progress));
+        let seals = aside(seals::add_up(handle.clone(), with, progress));
         let (events, seals) = tokio::try_join!(events, seals)?;
-        let (mut two, one) = (snapshot.connection().await?, snapshot.connection());
+        let (mut two, one) = (handle.connection().await?, snapshot.connection());
         differences.extend(seals.differences);
         let mut waiting = 0;
         let differing = if events.is_unreadable { None } else { Some(events.sums.differing(&seals.sums)) };
