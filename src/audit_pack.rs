@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use self::archive::{Member, Piece};
 use crate::audit::export::{Bytes, ExportError, Taking, Turns};
-use crate::audit::seal::{Cover, Span, SpanError, Told};
+use crate::audit::seal::{Multiproof, ProofNode, RangeProof, RangeProofError};
 use crate::audit::search::{self, Filter};
 use crate::config::SealKeys;
 use crate::db::DbError;
@@ -50,14 +50,14 @@ pub enum PackError {
     #[error("the events name more than {MOST} documents")]
     TooMany,
     #[error(transparent)]
-    Span(#[from] SpanError),
+    Proof(#[from] RangeProofError),
     #[error(transparent)]
     Export(#[from] ExportError),
 }
 
 impl From<DbError> for PackError {
     fn from(error: DbError) -> Self {
-        Self::Span(error.into())
+        Self::Proof(error.into())
     }
 }
 
@@ -70,7 +70,7 @@ impl Pack {
         let mut snapshot = self.courier.db.snapshot().await?;
         let held = snapshot.connection();
         let extent = search::position_range(held, &self.filter).await?.ok_or(PackError::Nothing)?;
-        let span = Span::around(held, &self.keys, extent).await?;
+        let range = RangeProof::find(held, &self.keys, extent).await?;
         if self.with_pdfs {
             let bols = search::bol_ids(held, &self.filter).await?;
             if index::documents(held, &bols).await? > MOST as i64 {
@@ -84,7 +84,7 @@ impl Pack {
         let (pieces, to_be_packed) = mpsc::channel(4);
         let writer = StreamWriter::new(to.clone());
         let packing = tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer));
-        let contents = Contents { pack: self, snapshot, span, extent, to: pieces.clone() };
+        let contents = Contents { pack: self, snapshot, range, extent, to: pieces.clone() };
         tokio::spawn(taking.run(to, pieces, contents.feed(), packing));
         Ok(bytes)
     }
@@ -93,7 +93,7 @@ impl Pack {
 struct Contents {
     pack: Pack,
     snapshot: Snapshot,
-    span: Span,
+    range: RangeProof,
     /// Positions of the first and the last event.
     extent: (i64, i64),
     to: mpsc::Sender<Piece>,
@@ -106,7 +106,7 @@ impl Contents {
             self.whole(name, text).await?;
         }
         self.whole("pack.json", &format!("{:#}\n", self.described())).await?;
-        let note = self.span.note.clone();
+        let note = self.range.note.clone();
         self.whole("checkpoint.txt", &note).await?;
         let events = self.events().await?;
         self.tree().await?;
@@ -130,7 +130,7 @@ impl Contents {
 
     /// What it is of. What it says is to be believed as far as the rest proves it.
     fn described(&self) -> Value {
-        let checkpoint = &self.span.checkpoint;
+        let checkpoint = &self.range.checkpoint;
         json!({
             "log": checkpoint.origin,
             "asked": self.pack.told,
@@ -162,10 +162,10 @@ impl Contents {
     /// What has to be known of the tree beside them.
     async fn tree(&mut self) -> Result<(), String> {
         let mut member = Member::begin(&self.to, "tree.txt").await?;
-        let mut leaves = pin!(self.span.leaves(&self.snapshot.handle()).await.map_err(told)?);
+        let mut leaves = pin!(self.range.leaves(&self.snapshot.handle()).await.map_err(told)?);
         let mut proved =
             pin!(search::stream_positions(self.snapshot.connection(), &self.pack.filter).await.map_err(told)?);
-        let (mut edge, mut cover) = (self.span.edge.clone(), Cover::from(&self.span.edge));
+        let (mut tree, mut multiproof) = (self.range.start.clone(), Multiproof::after(&self.range.start));
         let mut next = proved.try_next().await.map_err(told)?;
         let mut lines = Vec::new();
         while let Some((position, hash)) = leaves.try_next().await.map_err(told)? {
@@ -173,16 +173,16 @@ impl Contents {
             if is_proved {
                 next = proved.try_next().await.map_err(told)?;
             }
-            edge.push(hash);
-            cover.push(hash, is_proved, |part| line(&mut lines, part));
+            tree.push(hash);
+            multiproof.push(hash, is_proved, |node| line(&mut lines, node));
             member.write(&lines).await?;
             lines.clear();
         }
-        cover.end(|part| line(&mut lines, part));
+        multiproof.finish(|node| line(&mut lines, node));
         member.write(&lines).await?;
-        let checkpoint = &self.span.checkpoint;
-        if next.is_some() || edge.size() != checkpoint.size || edge.root() != checkpoint.root {
-            return Err(SpanError::Changed.to_string());
+        let checkpoint = &self.range.checkpoint;
+        if next.is_some() || tree.size() != checkpoint.size || tree.root() != checkpoint.root {
+            return Err(RangeProofError::Changed.to_string());
         }
         member.end().await
     }
@@ -191,7 +191,7 @@ impl Contents {
     async fn checkpoints(&mut self) -> Result<(), String> {
         let mut member = Member::begin(&self.to, "checkpoints.jsonl").await?;
         let held = self.snapshot.connection();
-        let mut notes = pin!(self.span.published(held, self.extent.0).await.map_err(told)?);
+        let mut notes = pin!(self.range.published(held, self.extent.0).await.map_err(told)?);
         while let Some((size, note)) = notes.try_next().await.map_err(told)? {
             member.write(format!("{}\n", json!({"size": size, "note": note})).as_bytes()).await?;
         }
@@ -200,10 +200,12 @@ impl Contents {
 }
 
 /// `leaf`: the next one of events.jsonl. Otherwise a subtree of 2^level leaves, and its hash.
-fn line(to: &mut Vec<u8>, part: Told) {
-    match part {
-        Told::Leaf => to.extend_from_slice(b"leaf\n"),
-        Told::Node { level, hash } => to.extend_from_slice(format!("{level} {}\n", hex::encode(hash)).as_bytes()),
+fn line(to: &mut Vec<u8>, node: ProofNode) {
+    match node {
+        ProofNode::Leaf => to.extend_from_slice(b"leaf\n"),
+        ProofNode::Subtree { level, hash } => {
+            to.extend_from_slice(format!("{level} {}\n", hex::encode(hash)).as_bytes())
+        }
     }
 }
 

@@ -1,22 +1,22 @@
-//! That one event was sealed: a [tlog-proof](https://c2sp.org/tlog-proof) that anybody checks without the log.
-//!
-//! What has to be read for it is a [`Span`] of the tree.
+//! Proof that one event was sealed: a [tlog-proof](https://c2sp.org/tlog-proof), which anyone can check without the log.
+
+use std::pin::pin;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt;
-use std::pin::pin;
 
 use super::EventRow;
 use super::retention::Purged;
-use super::seal::{Hash, Span, SpanError};
+use super::seal::{Hash, RangeProof, RangeProofError};
 use crate::config::SealKeys;
 use crate::db::schema::{audit_events, audit_leaves};
+use crate::db::snapshot::SnapshotHandle;
 use crate::db::{Database, DbError};
 
-/// What the text begins with.
+/// The first line of a proof.
 const MAGIC: &str = "c2sp.org/tlog-proof@v1";
 
 #[derive(Debug, thiserror::Error)]
@@ -25,27 +25,27 @@ pub enum ProveError {
     Db(#[from] DbError),
     #[error("there is no event with this id")]
     NoSuchEvent,
-    #[error("the event was purged: it is older than events are kept")]
+    #[error("the event was purged: it was older than the retention period")]
     Purged,
     #[error("the event is missing, although it was sealed at position {0}: run primetrade audit verify")]
     Missing(i64),
-    #[error("the event has no seal yet: it gets one within seconds while a server runs")]
+    #[error("the event has no seal yet: while a server runs, it gets one within seconds")]
     Waiting,
     #[error("the event is not what was sealed: run primetrade audit verify")]
     Changed,
     #[error(transparent)]
-    Span(#[from] SpanError),
+    Proof(#[from] RangeProofError),
 }
 
 crate::db::query_error_into!(ProveError);
 
-/// Where an event is in the tree; `None`: it waits for its seal.
+/// The position of an event in the tree, or `None` if the event isn't sealed yet.
 pub async fn position(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<i64>> {
     let leaf = audit_leaves::table.filter(audit_leaves::event_id.eq(id)).select(audit_leaves::position);
     leaf.first(connection).await.optional()
 }
 
-/// The text of the proof, with the event's canonical bytes in it.
+/// Returns the text of the proof, which contains the canonical bytes of the event.
 pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, ProveError> {
     let mut snapshot = db.snapshot().await?;
     let handle = snapshot.handle();
@@ -76,17 +76,26 @@ pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, Pr
     if event.fields().leaf_hash(&mut line)[..] != hash[..] {
         return Err(ProveError::Changed);
     }
-    let span = Span::around(connection, keys, (position, position)).await?;
-    let mut leaves = pin!(span.leaves(&handle).await?);
-    let Span { mut edge, note, checkpoint } = span;
-    let mut proof: Vec<Hash> = Vec::new();
-    while let Some((at, hash)) = leaves.try_next().await? {
-        edge.push_marked(hash, at == position, |beside| proof.push(beside));
-    }
-    if edge.size() != checkpoint.size || edge.fold(|beside| proof.push(beside)) != checkpoint.root {
-        return Err(SpanError::Changed.into());
-    }
+    let range = RangeProof::find(connection, keys, (position, position)).await?;
+    let path = inclusion_path(&range, &handle, position).await?;
     let mut text = format!("{MAGIC}\nextra {}\nindex {position}\n", STANDARD.encode(line));
-    proof.iter().for_each(|hash| text.extend([STANDARD.encode(hash).as_str(), "\n"]));
-    Ok(format!("{text}\n{note}"))
+    path.iter().for_each(|hash| text.extend([STANDARD.encode(hash).as_str(), "\n"]));
+    Ok(format!("{text}\n{}", range.note))
+}
+
+/// Computes the hashes from a leaf to the root, and compares the root with the checkpoint.
+async fn inclusion_path(
+    range: &RangeProof,
+    snapshot: &SnapshotHandle,
+    position: i64,
+) -> Result<Vec<Hash>, RangeProofError> {
+    let mut leaves = pin!(range.leaves(snapshot).await?);
+    let (mut tree, mut path) = (range.start.clone(), Vec::new());
+    while let Some((at, hash)) = leaves.try_next().await? {
+        tree.push_marked(hash, at == position, |sibling| path.push(sibling));
+    }
+    if tree.size() != range.checkpoint.size || tree.fold(|sibling| path.push(sibling)) != range.checkpoint.root {
+        return Err(RangeProofError::Changed);
+    }
+    Ok(path)
 }

@@ -20,7 +20,7 @@ use futures_util::TryStreamExt;
 use serde_json::json;
 use tokio::time::sleep;
 
-pub use purged::{Purge, Purged, Told};
+pub use purged::{Purge, PurgeStatement, Purged};
 pub use remove::Removed;
 
 use super::seal::{Checkpoint, Horizon, NoteError, SealError, seal_once};
@@ -105,7 +105,7 @@ impl Retention<'_> {
     pub async fn plan(&self, connection: &mut AsyncPgConnection) -> Result<Plan, PurgeError> {
         let purged = Purged::read(connection).await?;
         // Whichever clock is behind: a record counts by the database's.
-        let now = self.now.min(Horizon::of(connection).await?.at);
+        let now = self.now.min(Horizon::read(connection).await?.at);
         let before = cutoff(now, self.years);
         let mut plan = Plan { before, positions: Vec::new(), batches: 0 };
         let older = sql::<Bool>("substring(note FROM '\"newest\":\"([^\"]+)\"') COLLATE \"C\" < ");
@@ -160,7 +160,7 @@ impl Retention<'_> {
                 if plan.batches > 0 {
                     let Plan { before, positions, .. } = &plan;
                     // Records that go with them.
-                    let restated = Purged::read(connection).await?.told_within(positions);
+                    let restated = Purged::read(connection).await?.statements_within(positions);
                     let detail = json!({
                         "before": before, "years": self.years, "positions": positions, "events": plan.events(),
                         "restated": restated,

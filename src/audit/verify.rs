@@ -27,7 +27,7 @@ pub use runs::{Run, is_under_way, last_runs};
 
 use self::sums::Buckets;
 use super::retention::Purged;
-use super::seal::{Checkpoint, Horizon, Tail};
+use super::seal::{Checkpoint, Horizon, SealState};
 use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::config::SealKeys;
 use crate::db::schema::{audit_checkpoints, audit_events, audit_leaves};
@@ -94,9 +94,9 @@ impl Report {
 /// What everything is held against: where the seals end, and what may be missing.
 #[derive(Clone, Debug, Default)]
 struct Expected {
-    tail: Tail,
+    sealed: SealState,
     /// The log was restored into another cluster since.
-    is_elsewhere: bool,
+    is_restored: bool,
     /// The first transaction that had not begun.
     next_transaction: u64,
     purged: Purged,
@@ -150,7 +150,7 @@ impl Verification<'_> {
             objects: seen,
             root: seals.last.as_ref().map(|last| hex::encode(last.root)).unwrap_or_default(),
             sealed_at: seals.last.map(|last| last.stated.sealed_at),
-            is_restored: expected.is_elsewhere,
+            is_restored: expected.is_restored,
             different: differences.count(),
             differences: differences.told(),
         })
@@ -207,14 +207,14 @@ impl Expected {
             .await
             .optional()?;
         // One that can't be opened is a difference of its own; then nothing counts as sealed after it.
-        let tail = match last.and_then(|note| Checkpoint::open(&note, keys).ok()) {
-            Some(Checkpoint { stated, .. }) => Tail::from(&stated),
-            None => Tail::default(),
+        let sealed = match last.and_then(|note| Checkpoint::open(&note, keys).ok()) {
+            Some(Checkpoint { stated, .. }) => SealState::from(&stated),
+            None => SealState::default(),
         };
-        let horizon = Horizon::of(connection).await?;
-        let is_elsewhere = horizon.is_of_another_cluster(&tail);
+        let horizon = Horizon::read(connection).await?;
+        let is_restored = horizon.is_of_another_cluster(&sealed);
         let purged = Purged::read(connection).await?;
-        Ok(Self { tail, is_elsewhere, next_transaction: horizon.next.cast_unsigned(), purged })
+        Ok(Self { sealed, is_restored, next_transaction: horizon.next.cast_unsigned(), purged })
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{Error, Site};
 use crate::audit::Action;
 use crate::audit::filter::{FilterText, ParsedFilter};
-use crate::audit::seal::SpanError;
+use crate::audit::seal::RangeProofError;
 use crate::audit::search::Filter;
 
 /// A time with its seconds, because the order of events matters.
@@ -37,10 +37,10 @@ fn download_filter(text: FilterText, site: &Site) -> Result<(Filter, Value), Err
     Ok((filter, text.to_json()))
 }
 
-fn unprovable(error: SpanError) -> Error {
+fn unprovable(error: RangeProofError) -> Error {
     match error {
-        SpanError::Db(error) => error.into(),
-        SpanError::Waiting => Error::Unavailable(error.to_string()),
+        RangeProofError::Db(error) => error.into(),
+        RangeProofError::Waiting => Error::Unavailable(error.to_string()),
         other => Error::Conflict(other.to_string()),
     }
 }

@@ -26,7 +26,7 @@ pub struct Purge {
 
 /// The same, as a record has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct PurgeStatement {
     pub before: DateTime<Utc>,
     pub positions: Vec<(u64, u64)>,
 }
@@ -34,10 +34,10 @@ pub struct Told {
 #[derive(Deserialize)]
 struct Detail {
     #[serde(flatten)]
-    purged: Told,
+    purged: PurgeStatement,
     /// What records said that are purged themselves.
     #[serde(default)]
-    restated: Vec<Told>,
+    restated: Vec<PurgeStatement>,
 }
 
 /// In the order of the tree; none overlaps another.
@@ -59,7 +59,7 @@ impl Purged {
         let mut purges = Vec::new();
         for (at, detail, position) in records {
             let Ok(Detail { purged, restated }) = serde_json::from_str(&detail) else { continue };
-            for Told { before, positions } in restated.into_iter().chain([purged]) {
+            for PurgeStatement { before, positions } in restated.into_iter().chain([purged]) {
                 // Nobody hides what is less than a year old by calling it a purge.
                 let (before, record) = (before.min(cutoff(at.min(now), 1)), position.cast_unsigned());
                 purges.extend(positions.into_iter().map(|(from, to)| Purge { from, to, before, record }));
@@ -107,16 +107,16 @@ impl Purged {
     }
 
     /// What is said by records that are among these positions.
-    pub fn told_within(&self, positions: &[(u64, u64)]) -> Vec<Told> {
+    pub fn statements_within(&self, positions: &[(u64, u64)]) -> Vec<PurgeStatement> {
         let is_within = |at: u64| positions.iter().any(|(from, to)| (*from..*to).contains(&at));
-        let mut told: Vec<Told> = Vec::new();
+        let mut statements: Vec<PurgeStatement> = Vec::new();
         for Purge { from, to, before, .. } in self.0.iter().filter(|purge| is_within(purge.record)) {
-            match told.last_mut() {
+            match statements.last_mut() {
                 Some(last) if last.before == *before => last.positions.push((*from, *to)),
-                _ => told.push(Told { before: *before, positions: vec![(*from, *to)] }),
+                _ => statements.push(PurgeStatement { before: *before, positions: vec![(*from, *to)] }),
             }
         }
-        told
+        statements
     }
 
     pub fn positions(&self) -> Vec<(u64, u64)> {
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!((purged.up_to(), Purged::of(vec![purge(3, 5)]).up_to(), Purged::default().up_to()), (15, 0, 0));
         assert_eq!(purged.overlapping(9, 20).count(), 2);
         assert_eq!(purged.overlapping(15, 20).count(), 0);
-        assert_eq!(purged.told_within(&[(5, 20)])[0].positions, [(10, 15)]);
+        assert_eq!(purged.statements_within(&[(5, 20)])[0].positions, [(10, 15)]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl EventRef<'_> {
         if self.write_canonical(line).is_err() {
             unreachable!("writing to memory doesn't fail");
         }
-        tree::leaf(line)
+        tree::leaf_hash(line)
     }
 
     /// Appends the canonical bytes: UTF-8 without spaces and without an end of line.

@@ -1,4 +1,4 @@
-//! A checkpoint: how many leaves the tree has and its root, signed. A [C2SP tlog-checkpoint](https://c2sp.org/tlog-checkpoint)
+//! A checkpoint: the number of leaves and the root of the tree, signed. A [C2SP tlog-checkpoint](https://c2sp.org/tlog-checkpoint)
 //! in a [signed note](https://c2sp.org/signed-note).
 
 use base64::Engine as _;
@@ -11,31 +11,31 @@ use crate::config::{SealKey, SealKeys};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Which log it is of: the name of the key that signed it.
+    /// The name of the log, which is the name of the key that signed the checkpoint.
     pub origin: String,
-    /// Leaves.
+    /// The number of leaves.
     pub size: u64,
     pub root: Hash,
     pub stated: Stated,
 }
 
-/// What the log says besides: the extension line, as JSON.
+/// What the log states besides size and root: the extension line, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stated {
     pub sealed_at: DateTime<Utc>,
-    /// The size of the checkpoint before it; 0: there is none.
+    /// The size of the checkpoint before, or 0.
     pub previous: u64,
-    /// The size of the newest checkpoint that was in the storage; 0: none was.
+    /// The size of the newest checkpoint in the storage, or 0.
     pub published: u64,
-    /// Up to where everything is sealed: a transaction, and the id of an event of it, the highest there is if that is all of
-    /// it. Whatever comes later has a higher pair.
+    /// Everything up to this transaction, and the event of it below, is sealed. Later events have a higher pair.
     pub transaction: u64,
+    /// The id of an event, or the highest number if the whole transaction is sealed.
     pub event: i64,
-    /// Every event that was committed before is in the tree. `None`: not yet, the sealing is behind.
+    /// Every event committed before this time is in the tree. `None` while sealing is behind.
     pub complete_at: Option<DateTime<Utc>>,
-    /// The newest date of an event of the batch.
+    /// When the newest event of the batch occurred.
     pub newest: Option<DateTime<Utc>>,
-    /// Events of the batch that are dated earlier than they can have been written.
+    /// The number of events of the batch that are dated before they can have been written.
     pub backdated: u64,
 }
 
@@ -50,6 +50,7 @@ pub enum NoteError {
 }
 
 impl Checkpoint {
+    /// Writes the checkpoint as a signed note.
     pub fn sign(&self, key: &SealKey) -> Result<String, serde_json::Error> {
         let Self { origin, size, root, stated } = self;
         let text = format!("{origin}\n{size}\n{}\n{}\n", STANDARD.encode(root), serde_json::to_string(stated)?);
@@ -58,7 +59,7 @@ impl Checkpoint {
         Ok(format!("{text}\n— {} {}\n", key.verifier().name(), STANDARD.encode(signature)))
     }
 
-    /// Reads a note, if it is signed with a key that counts. Signatures of others beside it don't matter.
+    /// Reads a signed note. One of the known keys must have signed it; signatures with other keys are ignored.
     pub fn open(note: &str, keys: &SealKeys) -> Result<Self, NoteError> {
         let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
         let signatures = signatures.strip_suffix('\n').ok_or(NoteError::Malformed)?;

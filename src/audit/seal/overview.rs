@@ -1,30 +1,31 @@
-//! How the sealing is getting on, at a glance.
+//! The state of sealing, as the integrity page shows it.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{SealError, Tail};
+use super::{SealError, SealState};
 use crate::config::SealKeys;
 use crate::db::schema::audit_checkpoints;
 
-/// More aren't counted.
-pub const MOST_WAITING: i64 = 10_000;
+/// Counting of unsealed events stops here.
+pub const MAX_COUNTED: i64 = 10_000;
 
 pub struct Overview {
-    /// Or why nothing more is sealed.
-    pub tail: Result<Tail, String>,
-    pub waiting: Waiting,
+    /// How far the log is sealed, or why sealing has stopped.
+    pub state: Result<SealState, String>,
+    pub unsealed: Unsealed,
     /// The size of the newest checkpoint in the storage, and when it was chosen for it.
     pub published: Option<(i64, Option<DateTime<Utc>>)>,
-    /// Checkpoints that should be in the storage and aren't yet.
+    /// The number of checkpoints that wait to be put into the storage.
     pub unpublished: i64,
 }
 
 /// Events without a seal.
 #[derive(QueryableByName)]
-pub struct Waiting {
+pub struct Unsealed {
+    /// At most [`MAX_COUNTED`].
     #[diesel(sql_type = BigInt)]
     pub count: i64,
     #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -33,19 +34,19 @@ pub struct Waiting {
 
 impl Overview {
     pub async fn read(connection: &mut AsyncPgConnection, keys: &SealKeys) -> QueryResult<Self> {
-        let tail = match Tail::of(connection, keys).await {
-            Ok(tail) => Ok(tail),
+        let state = match SealState::read(connection, keys).await {
+            Ok(state) => Ok(state),
             Err(SealError::Db(crate::db::DbError::Query(error))) => return Err(error),
             Err(error) => Err(error.to_string()),
         };
-        let (transaction, event) = tail.as_ref().map_or((0, 0), |tail| (tail.transaction, tail.event));
-        let waiting = diesel::sql_query(
+        let (transaction, event) = state.as_ref().map_or((0, 0), |state| (state.transaction, state.event));
+        let unsealed = diesel::sql_query(
             "SELECT count(*) AS count, min(occurred_at) AS oldest FROM \
              (SELECT occurred_at FROM audit_events WHERE (xact_id, id) > ($1::xid8, $2) ORDER BY xact_id, id LIMIT $3) e",
         )
         .bind::<Text, _>(transaction.to_string())
         .bind::<BigInt, _>(event)
-        .bind::<BigInt, _>(MOST_WAITING)
+        .bind::<BigInt, _>(MAX_COUNTED)
         .get_result(connection)
         .await?;
         let published = audit_checkpoints::table
@@ -61,6 +62,6 @@ impl Overview {
             .count()
             .get_result(connection)
             .await?;
-        Ok(Self { tail, waiting, published, unpublished })
+        Ok(Self { state, unsealed, published, unpublished })
     }
 }

@@ -1,5 +1,7 @@
-//! Checkpoints in the storage, where whoever rewrites the database doesn't reach: once a minute at most, and never
-//! overwritten. While the storage is away they wait; sealing doesn't.
+//! Copies of checkpoints in the storage, out of reach of someone who rewrites the database.
+//!
+//! The server stores at most one a minute, and never overwrites one. While the storage is unavailable, checkpoints wait and
+//! sealing continues.
 
 use std::time::Duration;
 
@@ -12,15 +14,16 @@ use crate::db::schema::audit_checkpoints;
 use crate::db::{Database, DbError, try_alone};
 use crate::storage::{ObjectKey, Storage, StorageError};
 
-/// Held by the process that publishes.
+/// The advisory lock of the process that publishes.
 const PUBLISHING: i64 = 0x7072_696d_6505;
-const EVERY: Duration = Duration::from_secs(1);
-/// After something went wrong.
-const LATER: Duration = Duration::from_secs(5);
-/// For one object: shorter than Postgres lets a transaction be idle.
-const WITHIN: Duration = Duration::from_secs(15);
-/// Where they are in the storage.
-pub const FOLDER: &str = "audit/checkpoints/";
+/// Between two searches for checkpoints to publish.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// After a failure.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// For one object. Shorter than the time after which Postgres ends an idle transaction.
+const PUT_TIMEOUT: Duration = Duration::from_secs(15);
+/// What the keys of checkpoints begin with.
+pub const CHECKPOINT_PREFIX: &str = "audit/checkpoints/";
 
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -28,63 +31,64 @@ pub enum PublishError {
     Db(#[from] DbError),
     #[error(transparent)]
     Storage(#[from] StorageError),
-    #[error("{0} is in the storage already, and says something else than the database: run primetrade audit verify")]
+    #[error("{0} in the storage differs from the checkpoint in the database: run primetrade audit verify")]
     Conflict(ObjectKey),
 }
 
 crate::db::query_error_into!(PublishError);
 
-/// In the order of sizes as text, too.
-pub fn key_of(size: u64) -> ObjectKey {
-    match format!("{FOLDER}{size:012}.txt").parse() {
+/// The key of the checkpoint over so many leaves. Keys sort by size.
+pub fn checkpoint_key(size: u64) -> ObjectKey {
+    match format!("{CHECKPOINT_PREFIX}{size:012}.txt").parse() {
         Ok(key) => key,
-        Err(_) => unreachable!("digits are fine in a key"),
+        Err(_) => unreachable!("digits are valid in a key"),
     }
 }
 
-/// Again and again, for as long as it is polled.
+/// Publishes checkpoints until the future is dropped.
 pub async fn publish(db: Database, storage: Storage) {
-    let mut trouble = String::new();
+    let mut last_error = String::new();
     loop {
         let pause = match publish_once(&db, &storage).await {
             Ok(_) => {
-                trouble.clear();
-                EVERY
+                last_error.clear();
+                INTERVAL
             }
             Err(error) => {
-                let told = error.to_string();
-                if told != trouble {
-                    tracing::error!(error = told, "a checkpoint of the log can't be stored");
-                    trouble = told;
+                let error = error.to_string();
+                if error != last_error {
+                    tracing::error!(error, "a checkpoint of the log can't be stored");
+                    last_error = error;
                 }
-                LATER
+                RETRY_INTERVAL
             }
         };
         sleep(pause).await;
     }
 }
 
-/// All that are due, the oldest first; how many. What is in the way of one is not in the way of those after it.
+/// Publishes all checkpoints that are due, the oldest first, and returns their number. One that conflicts doesn't hold up
+/// those after it: the first conflict is returned at the end.
 pub async fn publish_once(db: &Database, storage: &Storage) -> Result<u64, PublishError> {
     choose(db).await?;
-    let (mut published, mut after, mut trouble) = (0, 0, None);
+    let (mut published, mut after, mut conflict) = (0, 0, None);
     loop {
-        let next = db.transaction(async |connection: &mut AsyncPgConnection| -> Result<Tried, PublishError> {
+        let attempt = db.transaction(async |connection: &mut AsyncPgConnection| -> Result<Attempt, PublishError> {
             if !try_alone(connection, PUBLISHING).await? {
                 return Ok(None);
             }
-            Box::pin(next(connection, storage, after)).await
+            Box::pin(publish_next(connection, storage, after)).await
         });
-        match next.await? {
+        match attempt.await? {
             None => break,
             Some((size, Ok(()))) => (published, after) = (published + 1, size),
-            Some((size, Err(error))) => (trouble, after) = (trouble.or(Some(error)), size),
+            Some((size, Err(error))) => (conflict, after) = (conflict.or(Some(error)), size),
         }
     }
-    trouble.map_or(Ok(published), Err)
+    conflict.map_or(Ok(published), Err)
 }
 
-/// The newest checkpoint is one for the storage, unless one was chosen within the last minute.
+/// Chooses the newest checkpoint for the storage, unless one was chosen within the last minute.
 async fn choose(db: &Database) -> Result<(), PublishError> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !try_alone(connection, PUBLISHING).await? {
@@ -102,10 +106,15 @@ async fn choose(db: &Database) -> Result<(), PublishError> {
     .await
 }
 
-/// Its size, and whether it went well.
-type Tried = Option<(i64, Result<(), PublishError>)>;
+/// The size of the checkpoint and the result, or `None` if no checkpoint is due.
+type Attempt = Option<(i64, Result<(), PublishError>)>;
 
-async fn next(connection: &mut AsyncPgConnection, storage: &Storage, after: i64) -> Result<Tried, PublishError> {
+/// Publishes the first due checkpoint that is larger than `after`. Returns an error if the storage is unavailable.
+async fn publish_next(
+    connection: &mut AsyncPgConnection,
+    storage: &Storage,
+    after: i64,
+) -> Result<Attempt, PublishError> {
     let waiting: Option<(i64, String)> = audit_checkpoints::table
         .filter(audit_checkpoints::publish_at.is_not_null())
         .filter(diesel::dsl::not(audit_checkpoints::is_published))
@@ -116,10 +125,10 @@ async fn next(connection: &mut AsyncPgConnection, storage: &Storage, after: i64)
         .await
         .optional()?;
     let Some((size, note)) = waiting else { return Ok(None) };
-    match timeout(WITHIN, put(storage, size.cast_unsigned(), note)).await {
+    match timeout(PUT_TIMEOUT, put(storage, size.cast_unsigned(), note)).await {
         Ok(Ok(())) => {}
         Ok(Err(conflict @ PublishError::Conflict(_))) => return Ok(Some((size, Err(conflict)))),
-        // The storage is away: the others would only wait as long.
+        // The storage is unavailable, so the other checkpoints would wait in vain, too.
         Ok(Err(error)) => return Err(error),
         Err(_) => return Err(StorageError::unavailable("no answer in time").into()),
     }
@@ -130,9 +139,9 @@ async fn next(connection: &mut AsyncPgConnection, storage: &Storage, after: i64)
     Ok(Some((size, Ok(()))))
 }
 
-/// What is there already may be ours, from before an interruption.
+/// Puts a checkpoint into the storage. An object with the same bytes is from an interrupted run.
 async fn put(storage: &Storage, size: u64, note: String) -> Result<(), PublishError> {
-    let (key, bytes) = (key_of(size), note.into_bytes());
+    let (key, bytes) = (checkpoint_key(size), note.into_bytes());
     let (length, sha256) = (bytes.len() as u64, Sha256::digest(&bytes).into());
     match storage.put(&key, bytes, sha256).await {
         Err(StorageError::Exists(_)) if storage.has_same(&key, length, sha256).await? => Ok(()),

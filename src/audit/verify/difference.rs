@@ -38,7 +38,7 @@ pub enum Difference {
     #[error("checkpoint {size} was changed: its note says {said}")]
     CheckpointSize { size: i64, said: u64 },
     #[error("the edge kept with checkpoint {size} was changed")]
-    Edge { size: u64 },
+    CompactRange { size: u64 },
     #[error("checkpoint {missing} is missing: checkpoint {size} names it as the one before")]
     CheckpointMissing { missing: u64, size: u64 },
     #[error("checkpoint {size} names {said} as the one before, which is not so")]

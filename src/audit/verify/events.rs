@@ -128,14 +128,14 @@ pub async fn compare(
 /// An event without a leaf: why that can't be, if it can't.
 fn unsealed(row: &EventRow, expected: &Expected) -> Option<Difference> {
     let id = row.id;
-    if expected.is_elsewhere {
+    if expected.is_restored {
         return None;
     }
-    if !expected.tail.is_before(row) {
+    if !expected.sealed.is_before(row) {
         return Some(Difference::EventUnsealed { id });
     }
     if row.xact_id.0 >= expected.next_transaction {
         return Some(Difference::EventOfNoTransaction { id });
     }
-    expected.tail.is_backdated(row).then_some(Difference::EventBackdated { id, at: row.occurred_at })
+    expected.sealed.is_backdated(row).then_some(Difference::EventBackdated { id, at: row.occurred_at })
 }

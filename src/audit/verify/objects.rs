@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use super::{Difference, Differences, VerifyError};
-use crate::audit::seal::{Checkpoint, FOLDER, key_of};
+use crate::audit::seal::{CHECKPOINT_PREFIX, Checkpoint, checkpoint_key};
 use crate::config::SealKeys;
 use crate::db::schema::audit_checkpoints;
 use crate::storage::{Storage, StorageError};
@@ -19,11 +19,11 @@ const PAGE: usize = 500;
 
 /// Sizes of the trees whose checkpoints the storage has, in order. What else somebody has put beside them is none of ours.
 pub async fn list(storage: &Storage) -> Result<Vec<u64>, StorageError> {
-    let (mut listing, mut sizes) = (storage.list(FOLDER), Vec::new());
+    let (mut listing, mut sizes) = (storage.list(CHECKPOINT_PREFIX), Vec::new());
     while let Some(listed) = listing.recv().await {
         let listed = listed?;
-        let size = listed.key.strip_prefix(FOLDER).and_then(|name| name.strip_suffix(".txt")?.parse().ok());
-        sizes.extend(size.filter(|size| key_of(*size).as_str() == listed.key));
+        let size = listed.key.strip_prefix(CHECKPOINT_PREFIX).and_then(|name| name.strip_suffix(".txt")?.parse().ok());
+        sizes.extend(size.filter(|size| checkpoint_key(*size).as_str() == listed.key));
     }
     sizes.sort_unstable();
     Ok(sizes)
@@ -49,7 +49,7 @@ pub async fn compare(
             .await?;
         changed.sort_unstable();
         for size in page {
-            let key = key_of(*size);
+            let key = checkpoint_key(*size);
             if changed.contains(size) {
                 differences.add(Difference::ObjectChanged(key, *size));
             } else if notes.contains_key(size) {
@@ -62,8 +62,8 @@ pub async fn compare(
     }
     for size in published.iter().filter(|size| listed.binary_search(size).is_err()) {
         // It may have been put there since they were listed.
-        if storage.head(&key_of(*size)).await?.is_none() {
-            differences.add(Difference::ObjectMissing(key_of(*size)));
+        if storage.head(&checkpoint_key(*size)).await?.is_none() {
+            differences.add(Difference::ObjectMissing(checkpoint_key(*size)));
         }
     }
     Ok(())
@@ -80,7 +80,7 @@ async fn notes(connection: &mut AsyncPgConnection, sizes: &[u64]) -> QueryResult
 }
 
 async fn is_same(storage: &Storage, size: u64, note: &str) -> Result<bool, StorageError> {
-    storage.has_same(&key_of(size), note.len() as u64, Sha256::digest(note).into()).await
+    storage.has_same(&checkpoint_key(size), note.len() as u64, Sha256::digest(note).into()).await
 }
 
 /// One that somebody has kept.

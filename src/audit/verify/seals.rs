@@ -10,7 +10,7 @@ use futures_util::TryStreamExt;
 use super::sums::{Buckets, Sums};
 use super::{Difference, Differences, Expected, Progress, VerifyError};
 use crate::audit::binary_copy;
-use crate::audit::seal::{Checkpoint, Edge, Hash, Leaf};
+use crate::audit::seal::{Checkpoint, CompactRange, Hash, Leaf};
 use crate::config::SealKeys;
 use crate::db::schema::audit_checkpoints;
 use crate::db::snapshot::SnapshotHandle;
@@ -77,7 +77,7 @@ pub async fn add_up(
 struct Walk {
     expected: Arc<Expected>,
     keys: SealKeys,
-    edge: Edge,
+    tree: CompactRange,
     /// The position that comes next.
     next: i64,
     /// The size of the last checkpoint that was met.
@@ -97,7 +97,7 @@ impl Walk {
             published: Vec::new(),
             differences: Differences::default(),
         };
-        Self { expected, keys, edge: Edge::default(), next: 0, met: 0, seals }
+        Self { expected, keys, tree: CompactRange::default(), next: 0, met: 0, seals }
     }
 
     fn end(&mut self) {
@@ -130,7 +130,7 @@ impl Walk {
         } else {
             self.seals.sums.add(event_id, &hash);
         }
-        self.edge.push(hash);
+        self.tree.push(hash);
     }
 
     fn checkpoint(&mut self, (size, note, edge, is_published): Kept) {
@@ -152,14 +152,14 @@ impl Walk {
         } else if said < before {
             self.differ(Difference::CheckpointOrder { size, said });
         }
-        if checkpoint.root != self.edge.root() {
+        if checkpoint.root != self.tree.root() {
             self.differ(Difference::Leaves { from: before, to: size });
             // What comes behind is held against what was signed here: only this batch is told of.
-            if let Some(signed) = Edge::from_bytes(size, &edge).filter(|edge| edge.root() == checkpoint.root) {
-                self.edge = signed;
+            if let Some(signed) = CompactRange::from_bytes(size, &edge).filter(|tree| tree.root() == checkpoint.root) {
+                self.tree = signed;
             }
-        } else if self.edge.to_bytes() != edge {
-            self.differ(Difference::Edge { size });
+        } else if self.tree.to_bytes() != edge {
+            self.differ(Difference::CompactRange { size });
         }
         if checkpoint.stated.published > 0 && self.seals.published.last() != Some(&checkpoint.stated.published) {
             self.seals.published.push(checkpoint.stated.published);

@@ -5,22 +5,23 @@ use futures_util::stream::{self, StreamExt};
 use sha2::{Digest, Sha256};
 
 use super::{AT_ONCE, Fate, Migration, Tally, patiently};
-use crate::audit::seal::FOLDER;
+use crate::audit::seal::CHECKPOINT_PREFIX;
 use crate::storage::{ObjectKey, StorageError};
 
 impl Migration<'_> {
     /// Every one that the folder has. `failed`: what couldn't be moved, and why.
     pub async fn checkpoints(&self, mut failed: impl FnMut(&str, &str)) -> Tally {
         let mut tally = Tally::default();
-        let names = match self.source.names(FOLDER).await {
+        let names = match self.source.names(CHECKPOINT_PREFIX).await {
             Ok(names) => names,
             Err(error) => {
-                failed(FOLDER, &error);
+                failed(CHECKPOINT_PREFIX, &error);
                 tally.count(&Fate::Failed(error));
                 return tally;
             }
         };
-        let places = names.into_iter().filter(|name| name.ends_with(".txt")).map(|name| format!("{FOLDER}{name}"));
+        let places =
+            names.into_iter().filter(|name| name.ends_with(".txt")).map(|name| format!("{CHECKPOINT_PREFIX}{name}"));
         let mut moving = stream::iter(places)
             .map(|place| async move {
                 let fate = self.checkpoint(&place).await.unwrap_or_else(Fate::Failed);

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::accounts::{Role, Viewer};
-use crate::audit::seal::{MOST_WAITING, Overview};
+use crate::audit::seal::{MAX_COUNTED, Overview};
 use crate::audit::verify::{Progress, Report, Run, Verification, is_under_way, last_runs};
 use crate::audit::{Actor, Origin as Where};
 use crate::bols::weight::grouped;
@@ -131,26 +131,27 @@ impl IntegrityPage {
     fn new(site: &Site, viewer: &Viewer, overview: Overview, runs: Vec<Run>) -> Self {
         let zone = site.time_zone;
         let when = |at: Option<DateTime<Utc>>| at.map(|at| super::when(at, zone)).unwrap_or_default();
-        let late = overview.waiting.oldest.filter(|oldest| *oldest < site.clock.now() - SOON);
-        let (trouble, tail) = match overview.tail {
-            Ok(tail) => {
-                (late.map(|late| format!("Events are waiting for their seal since {}.", super::when(late, zone))), tail)
-            }
+        let late = overview.unsealed.oldest.filter(|oldest| *oldest < site.clock.now() - SOON);
+        let (trouble, state) = match overview.state {
+            Ok(state) => (
+                late.map(|late| format!("Events are waiting for their seal since {}.", super::when(late, zone))),
+                state,
+            ),
             Err(why) => (Some(format!("{}.", capital(&why))), Default::default()),
         };
-        let waiting = overview.waiting.count;
+        let waiting = overview.unsealed.count;
         Self {
             layout: Layout::new(site, Some(viewer), "/audit"),
             trouble: trouble.unwrap_or_default(),
-            sealed: grouped(tail.edge.size().cast_signed()),
-            sealed_at: when(tail.sealed_at),
-            waiting: format!("{}{}", grouped(waiting), if waiting == MOST_WAITING { " or more" } else { "" }),
+            sealed: grouped(state.tree.size().cast_signed()),
+            sealed_at: when(state.sealed_at),
+            waiting: format!("{}{}", grouped(waiting), if waiting == MAX_COUNTED { " or more" } else { "" }),
             kept: match site.retention {
                 None => "for ever".into(),
                 Some(1) => "1 year, and then whole months go".into(),
                 Some(years) => format!("{years} years, and then whole months go"),
             },
-            root: if tail.edge.size() == 0 { String::new() } else { hex::encode(tail.edge.root()) },
+            root: if state.tree.size() == 0 { String::new() } else { hex::encode(state.tree.root()) },
             published: overview.published.map(|(size, _)| grouped(size)).unwrap_or_default(),
             published_at: when(overview.published.and_then(|(_, at)| at)),
             unpublished: overview.unpublished,

@@ -57,7 +57,7 @@ fn pack_error(error: PackError) -> Error {
                 .into(),
         ),
         PackError::TooMany => Error::Invalid(format!("{error}. Choose a shorter range of dates, or leave out the PDFs.")),
-        PackError::Span(error) => unprovable(error),
+        PackError::Proof(error) => unprovable(error),
         PackError::Export(ExportError::Busy) => Error::Unavailable(error.to_string()),
         PackError::Export(ExportError::Db(error)) => error.into(),
     }

@@ -25,7 +25,7 @@ pub async fn download(
         ProveError::Db(error) => error.into(),
         ProveError::NoSuchEvent => Error::NotFound,
         ProveError::Waiting => Error::Unavailable(error.to_string()),
-        ProveError::Span(error) => unprovable(error),
+        ProveError::Proof(error) => unprovable(error),
         other => Error::Conflict(other.to_string()),
     })?;
     let event = Event::new(Action::AuditViewed, Outcome::Success, visitor.actor(), &origin.0);

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use diesel_async::SimpleAsyncConnection;
-use primetrade::audit::seal::{Checkpoint, SealError, Sealed, key_of, publish_once, seal_once};
+use primetrade::audit::seal::{Checkpoint, SealError, Sealed, checkpoint_key, publish_once, seal_once};
 use primetrade::config::{SealKey, SealKeys};
 use primetrade::db::{self, Database};
 use signed_note::{Note, StandardVerifier, VerifierList};
@@ -43,7 +43,7 @@ async fn what_happens_is_sealed_at_once_and_stored_soon() {
     app.published().await;
     let newest = app.rows("SELECT size, note FROM audit_checkpoints ORDER BY size DESC LIMIT 1").await.remove(0);
     let (size, note) = newest.split_once('|').unwrap();
-    assert_eq!(std::fs::read_to_string(app.media(key_of(size.parse().unwrap()).as_str())).unwrap(), note);
+    assert_eq!(std::fs::read_to_string(app.media(checkpoint_key(size.parse().unwrap()).as_str())).unwrap(), note);
     // The one before, and this one as if a minute had passed.
     assert_eq!(std::fs::read_dir(app.media("audit/checkpoints")).unwrap().count(), 2);
     // The bucket is as the database says, checkpoints or not.
@@ -190,14 +190,14 @@ async fn while_the_storage_is_away_sealing_goes_on_and_checkpoints_wait() {
     let chosen = app.rows("SELECT size FROM audit_checkpoints WHERE publish_at IS NOT NULL").await;
     publish_once(&app.db(), &app.storage().await).await.unwrap();
     for size in chosen {
-        assert!(server.path_of(key_of(size.parse().unwrap()).as_str()).exists(), "{size}");
+        assert!(server.path_of(checkpoint_key(size.parse().unwrap()).as_str()).exists(), "{size}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_that_says_something_else_is_never_overwritten() {
     let app = App::start().await;
-    let key = key_of(3);
+    let key = checkpoint_key(3);
     std::fs::create_dir_all(app.media("audit/checkpoints")).unwrap();
     std::fs::write(app.media(key.as_str()), "something else").unwrap();
     insert(&app, 3).await;
@@ -214,7 +214,7 @@ async fn a_checkpoint_that_says_something_else_is_never_overwritten() {
     insert(&app, 1).await;
     app.sealed().await;
     app.published().await;
-    assert!(app.media(key_of(4).as_str()).exists());
+    assert!(app.media(checkpoint_key(4).as_str()).exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

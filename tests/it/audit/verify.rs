@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use primetrade::audit::seal::{Checkpoint, SEALING, key_of};
+use primetrade::audit::seal::{Checkpoint, SEALING, checkpoint_key};
 use primetrade::audit::verify::{Progress, Report, Verification};
 use primetrade::config::SealKey;
 use primetrade::db;
@@ -162,7 +162,7 @@ async fn whatever_is_done_to_the_log_is_named() {
         "DELETE FROM audit_events WHERE id IN (SELECT event_id FROM audit_leaves WHERE position >= {before}); \
          DELETE FROM audit_leaves WHERE position >= {before}; DELETE FROM audit_checkpoints WHERE size > {before};"
     );
-    let object = key_of(last.parse().unwrap());
+    let object = checkpoint_key(last.parse().unwrap());
     for (sql, told) in [
         ("DELETE FROM audit_events WHERE id = 3", "event 3 is missing"),
         (
@@ -279,7 +279,7 @@ async fn the_log_can_not_be_rewritten_without_the_key() {
     let keys = log.app.seals();
     let last = Checkpoint::open(notes.last().unwrap(), &keys).unwrap();
     let forged = Checkpoint { root: [7; 32], ..last.clone() }.sign(keys.signs.as_ref().unwrap()).unwrap();
-    let key = key_of(last.size);
+    let key = checkpoint_key(last.size);
     log.change(&format!("UPDATE audit_checkpoints SET note = '{forged}' WHERE size = {}", last.size)).await;
     let told = log.verify().await;
     assert!(
@@ -308,7 +308,7 @@ async fn what_is_done_to_checkpoints_in_the_storage_is_named() {
     let mut log = Log::new().await;
     let published = log.app.rows("SELECT size FROM audit_checkpoints WHERE is_published ORDER BY size").await;
     for size in &published {
-        let key = key_of(size.parse().unwrap());
+        let key = checkpoint_key(size.parse().unwrap());
         let path = log.app.media(key.as_str());
         let kept = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
@@ -329,7 +329,7 @@ async fn what_is_done_to_checkpoints_in_the_storage_is_named() {
         );
         std::fs::write(&path, kept).unwrap();
     }
-    let stray = key_of(77);
+    let stray = checkpoint_key(77);
     std::fs::write(log.app.media(stray.as_str()), "x").unwrap();
     assert_eq!(
         log.verify().await.differences,
@@ -401,7 +401,7 @@ async fn tamperings_at_random_are_all_noticed() {
         });
         let changes = format!("SELECT {}", changes.map(|rows| format!("(SELECT count(*) FROM {rows} x)")).join(" + "));
         if sql.is_empty() {
-            let path = log.app.media(key_of(files.choose(&mut dice).unwrap().parse().unwrap()).as_str());
+            let path = log.app.media(checkpoint_key(files.choose(&mut dice).unwrap().parse().unwrap()).as_str());
             let kept = std::fs::read(&path).unwrap();
             std::fs::remove_file(&path).unwrap();
             assert!(!log.verify().await.is_fine(), "{round}: {path:?} removed");
