@@ -13,8 +13,9 @@ use diesel::QueryResult;
 use diesel::result::Error as QueryError;
 use diesel_async::AsyncPgConnection;
 
-use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
-use crate::db::{Database, DbError, fragment};
+use crate::accounts::ActingUser;
+use crate::audit::{self, Action, Event, Outcome};
+use crate::db::{DbError, fragment};
 use crate::typefaces::{unprintable, unprintable_message};
 
 /// As many of each list as a page shows.
@@ -50,26 +51,17 @@ impl Wanted<'_> {
     }
 }
 
-/// Whoever changes something, and from where.
-pub struct Clerk<'a> {
-    pub db: &'a Database,
-    pub actor: Actor<'a>,
-    pub origin: &'a Origin,
-}
-
-impl Clerk<'_> {
-    async fn record<V: serde::Serialize>(
-        &self,
-        connection: &mut AsyncPgConnection,
-        list: &'static str,
-        id: i64,
-        before: Option<&V>,
-        after: &V,
-    ) -> QueryResult<()> {
-        let detail = serde_json::json!({"list": list, "id": id, "before": before, "after": after});
-        let event = Event::new(Action::ListChanged, Outcome::Success, self.actor, self.origin).detail(detail);
-        audit::record(connection, &event).await
-    }
+/// Records a change of an entry: how it was, if it is not new, and how it is.
+async fn record<V: serde::Serialize>(
+    user: &ActingUser<'_>,
+    connection: &mut AsyncPgConnection,
+    list: &'static str,
+    id: i64,
+    (before, after): (Option<&V>, &V),
+) -> QueryResult<()> {
+    let detail = serde_json::json!({"list": list, "id": id, "before": before, "after": after});
+    let event = Event::new(Action::ListChanged, Outcome::Success, user.actor(), user.origin).detail(detail);
+    audit::record(connection, &event).await
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::lists::{Clerk, Messages, SaveError};
+use super::lists::{Messages, SaveError};
+use crate::accounts::ActingUser;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::schema::settings;
 
@@ -83,16 +84,16 @@ pub async fn company(connection: &mut AsyncPgConnection) -> QueryResult<Company>
     settings::table.select(Company::as_select()).first(connection).await
 }
 
-pub async fn save(clerk: &Clerk<'_>, typed: &Company) -> Result<(), SaveError> {
+pub async fn save(user: &ActingUser<'_>, typed: &Company) -> Result<(), SaveError> {
     let after = Company::read(typed)?;
-    let saved = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let saved = user.db.transaction(async |connection: &mut AsyncPgConnection| {
         let before: Company = settings::table.select(Company::as_select()).for_update().first(connection).await?;
         if before == after {
             return Ok(());
         }
         diesel::update(settings::table).set(&after).execute(connection).await?;
         let detail = serde_json::json!({"before": before, "after": after});
-        let event = Event::new(Action::SettingsChanged, Outcome::Success, clerk.actor, clerk.origin).detail(detail);
+        let event = Event::new(Action::SettingsChanged, Outcome::Success, user.actor(), user.origin).detail(detail);
         Ok(audit::record(connection, &event).await?)
     });
     saved.await
@@ -102,9 +103,9 @@ pub async fn reminder_thresholds(connection: &mut AsyncPgConnection) -> QueryRes
     settings::table.select(ReminderThresholds::as_select()).first(connection).await
 }
 
-pub async fn save_reminder_thresholds(clerk: &Clerk<'_>, typed: &ReminderThresholdsForm) -> Result<(), SaveError> {
+pub async fn save_reminder_thresholds(user: &ActingUser<'_>, typed: &ReminderThresholdsForm) -> Result<(), SaveError> {
     let after = ReminderThresholds::read(typed)?;
-    let saved = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let saved = user.db.transaction(async |connection: &mut AsyncPgConnection| {
         let before: ReminderThresholds =
             settings::table.select(ReminderThresholds::as_select()).for_update().first(connection).await?;
         if before == after {
@@ -112,7 +113,7 @@ pub async fn save_reminder_thresholds(clerk: &Clerk<'_>, typed: &ReminderThresho
         }
         diesel::update(settings::table).set(&after).execute(connection).await?;
         let detail = serde_json::json!({"before": before, "after": after});
-        let event = Event::new(Action::SettingsChanged, Outcome::Success, clerk.actor, clerk.origin).detail(detail);
+        let event = Event::new(Action::SettingsChanged, Outcome::Success, user.actor(), user.origin).detail(detail);
         Ok(audit::record(connection, &event).await?)
     });
     saved.await

@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Clerk, Listed, Messages, ONE_MORE, SaveError, Wanted};
+use super::{Listed, Messages, ONE_MORE, SaveError, Wanted, record};
+use crate::accounts::ActingUser;
 use crate::db::schema::{carriers, trucks};
 
 pub(super) const NO_CARRIER: &str = "Choose a carrier of the list.";
@@ -90,49 +91,54 @@ pub async fn trucks(
     Ok(Listed::new(rows))
 }
 
-pub async fn add(clerk: &Clerk<'_>, name: &str, scac: &str) -> Result<(), SaveError> {
+pub async fn add(user: &ActingUser<'_>, name: &str, scac: &str) -> Result<(), SaveError> {
     let after = Carrier::read(name, scac, true)?;
-    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let added = user.db.transaction(async |connection: &mut AsyncPgConnection| {
         let new = diesel::insert_into(carriers::table).values(&after).returning(carriers::id);
         let id: i64 = new.get_result(connection).await?;
-        Ok(clerk.record(connection, "carriers", id, None, &after).await?)
+        Ok(record(user, connection, "carriers", id, (None, &after)).await?)
     });
     added.await
 }
 
-pub async fn change(clerk: &Clerk<'_>, id: i64, name: &str, scac: &str, active: bool) -> Result<(), SaveError> {
+pub async fn change(user: &ActingUser<'_>, id: i64, name: &str, scac: &str, active: bool) -> Result<(), SaveError> {
     let after = Carrier::read(name, scac, active)?;
-    let changed = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let changed = user.db.transaction(async |connection: &mut AsyncPgConnection| {
         let before: Carrier =
             carriers::table.find(id).select(Carrier::as_select()).for_update().first(connection).await?;
         if before == after {
             return Ok(());
         }
         diesel::update(carriers::table.find(id)).set(&after).execute(connection).await?;
-        Ok(clerk.record(connection, "carriers", id, Some(&before), &after).await?)
+        Ok(record(user, connection, "carriers", id, (Some(&before), &after)).await?)
     });
     changed.await
 }
 
-pub async fn add_truck(clerk: &Clerk<'_>, typed: &TruckText<'_>) -> Result<(), SaveError> {
+pub async fn add_truck(user: &ActingUser<'_>, typed: &TruckText<'_>) -> Result<(), SaveError> {
     let after = Truck::read(typed, true)?;
-    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let added = user.db.transaction(async |connection: &mut AsyncPgConnection| {
         let new = diesel::insert_into(trucks::table).values(&after).returning(trucks::id);
         let id: i64 = new.get_result(connection).await?;
-        Ok(clerk.record(connection, "trucks", id, None, &after).await?)
+        Ok(record(user, connection, "trucks", id, (None, &after)).await?)
     });
     added.await
 }
 
-pub async fn change_truck(clerk: &Clerk<'_>, id: i64, typed: &TruckText<'_>, active: bool) -> Result<(), SaveError> {
+pub async fn change_truck(
+    user: &ActingUser<'_>,
+    id: i64,
+    typed: &TruckText<'_>,
+    active: bool,
+) -> Result<(), SaveError> {
     let after = Truck::read(typed, active)?;
-    let changed = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let changed = user.db.transaction(async |connection: &mut AsyncPgConnection| {
         let before: Truck = trucks::table.find(id).select(Truck::as_select()).for_update().first(connection).await?;
         if before == after {
             return Ok(());
         }
         diesel::update(trucks::table.find(id)).set(&after).execute(connection).await?;
-        Ok(clerk.record(connection, "trucks", id, Some(&before), &after).await?)
+        Ok(record(user, connection, "trucks", id, (Some(&before), &after)).await?)
     });
     changed.await
 }

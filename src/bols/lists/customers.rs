@@ -8,7 +8,8 @@ use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{Clerk, Listed, Messages, ONE_MORE, SaveError, Wanted};
+use super::{Listed, Messages, ONE_MORE, SaveError, Wanted};
+use crate::accounts::ActingUser;
 use crate::accounts::customers::NewCustomer;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::bols::settings::MOST_LINES;
@@ -86,7 +87,7 @@ pub async fn one(connection: &mut AsyncPgConnection, code: &str) -> QueryResult<
 }
 
 /// Gives the code, in capitals.
-pub async fn add(clerk: &Clerk<'_>, code: &str, name: &str, address: &str) -> Result<String, SaveError> {
+pub async fn add(user: &ActingUser<'_>, code: &str, name: &str, address: &str) -> Result<String, SaveError> {
     let code = code.trim().to_uppercase();
     let details = Details::read(name, address, false);
     let fits = (2..=16).contains(&code.len())
@@ -101,10 +102,10 @@ pub async fn add(clerk: &Clerk<'_>, code: &str, name: &str, address: &str) -> Re
         (_, false) => return Err(SaveError::Fields(Messages(vec![("code", CODE.into())]))),
         (Err(error), true) => return Err(error),
     };
-    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| -> Result<(), SaveError> {
+    let added = user.db.transaction(async |connection: &mut AsyncPgConnection| -> Result<(), SaveError> {
         let new = NewCustomer { code: &code, name: &details.name, address: &details.address };
         let id = new.insert(connection).await?.id;
-        let event = Event::new(Action::CustomerCreated, Outcome::Success, clerk.actor, clerk.origin).about(id, &code);
+        let event = Event::new(Action::CustomerCreated, Outcome::Success, user.actor(), user.origin).about(id, &code);
         Ok(audit::record(connection, &event.detail(json!({"code": code, "name": details.name}))).await?)
     });
     added.await?;
@@ -115,11 +116,11 @@ const CODE: &str = "Use 2 to 16 of A-Z, 0-9 and -, a letter or a digit first.";
 
 /// Locks the customer while `change` is made; what it gives is put on record, if there is something.
 async fn change_with(
-    clerk: &Clerk<'_>,
+    user: &ActingUser<'_>,
     code: &str,
     change: impl AsyncFnOnce(&mut AsyncPgConnection, &Full) -> QueryResult<Option<serde_json::Value>>,
 ) -> Result<(), SaveError> {
-    let changed = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let changed = user.db.transaction(async |connection: &mut AsyncPgConnection| {
         let before: Full = customers::table
             .filter(customers::code.eq(code))
             .select(Full::as_select())
@@ -127,15 +128,21 @@ async fn change_with(
             .first(connection)
             .await?;
         let Some(detail) = change(connection, &before).await? else { return Ok(()) };
-        let event = Event::new(Action::CustomerChanged, Outcome::Success, clerk.actor, clerk.origin);
+        let event = Event::new(Action::CustomerChanged, Outcome::Success, user.actor(), user.origin);
         Ok(audit::record(connection, &event.about(before.id, &before.code).detail(detail)).await?)
     });
     changed.await
 }
 
-pub async fn change(clerk: &Clerk<'_>, code: &str, name: &str, address: &str, remind: bool) -> Result<(), SaveError> {
+pub async fn change(
+    user: &ActingUser<'_>,
+    code: &str,
+    name: &str,
+    address: &str,
+    remind: bool,
+) -> Result<(), SaveError> {
     let after = Details::read(name, address, remind)?;
-    change_with(clerk, code, async |connection, before| {
+    change_with(user, code, async |connection, before| {
         if before.details == after {
             return Ok(None);
         }
@@ -146,8 +153,8 @@ pub async fn change(clerk: &Clerk<'_>, code: &str, name: &str, address: &str, re
 }
 
 /// An inactive customer gets no new BOLs, and its people see none of those it has. It can be made active again.
-pub async fn set_active(clerk: &Clerk<'_>, code: &str, active: bool) -> Result<(), SaveError> {
-    change_with(clerk, code, async |connection, before| {
+pub async fn set_active(user: &ActingUser<'_>, code: &str, active: bool) -> Result<(), SaveError> {
+    change_with(user, code, async |connection, before| {
         if before.active == active {
             return Ok(None);
         }
@@ -178,12 +185,12 @@ pub async fn ship_tos_of(connection: &mut AsyncPgConnection, customer_id: i64) -
 }
 
 /// One that is there already is offered again.
-pub async fn add_ship_to(clerk: &Clerk<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
+pub async fn add_ship_to(user: &ActingUser<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
     let mut messages = Messages::default();
     let address =
         messages.lines("ship_to", typed, MOST_LINES, 600, "Give the address: name of the consignee, street, city.");
     messages.none()?;
-    change_with(clerk, code, async |connection, customer| {
+    change_with(user, code, async |connection, customer| {
         let new = "INSERT INTO ship_tos (customer_id, address) VALUES ($1, $2) \
                    ON CONFLICT (customer_id, md5(address)) DO UPDATE SET active = true WHERE NOT ship_tos.active";
         let query = diesel::sql_query(new).bind::<BigInt, _>(customer.id).bind::<Text, _>(&address);
@@ -193,8 +200,8 @@ pub async fn add_ship_to(clerk: &Clerk<'_>, code: &str, typed: &str) -> Result<(
     .await
 }
 
-pub async fn offer_ship_to(clerk: &Clerk<'_>, code: &str, id: i64, active: bool) -> Result<(), SaveError> {
-    change_with(clerk, code, async |connection, customer| {
+pub async fn offer_ship_to(user: &ActingUser<'_>, code: &str, id: i64, active: bool) -> Result<(), SaveError> {
+    change_with(user, code, async |connection, customer| {
         let row = ship_tos::table.find(id).filter(ship_tos::customer_id.eq(customer.id));
         let address: String = row.select(ship_tos::address).first(connection).await?;
         let changed = diesel::update(row.filter(ship_tos::active.ne(active))).set(ship_tos::active.eq(active));
@@ -213,14 +220,14 @@ pub async fn addresses(connection: &mut AsyncPgConnection, customer_id: i64) -> 
         .await
 }
 
-pub async fn add_address(clerk: &Clerk<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
+pub async fn add_address(user: &ActingUser<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
     let email = typed.trim();
     let wrong = |why: &str| Err(SaveError::Fields(Messages(vec![("address_email", why.into())])));
     if !mail::is_address(email) {
         return wrong("This isn't an e-mail address such as dock@example.com.");
     }
     let mut full = false;
-    change_with(clerk, code, async |connection, customer| {
+    change_with(user, code, async |connection, customer| {
         let there = notice_addresses::table.filter(notice_addresses::customer_id.eq(customer.id)).count();
         if there.get_result::<i64>(connection).await? >= MOST_ADDRESSES {
             full = true;
@@ -235,8 +242,8 @@ pub async fn add_address(clerk: &Clerk<'_>, code: &str, typed: &str) -> Result<(
     if full { wrong(&format!("There can be {MOST_ADDRESSES} such addresses. Remove one first.")) } else { Ok(()) }
 }
 
-pub async fn remove_address(clerk: &Clerk<'_>, code: &str, id: i64) -> Result<(), SaveError> {
-    change_with(clerk, code, async |connection, customer| {
+pub async fn remove_address(user: &ActingUser<'_>, code: &str, id: i64) -> Result<(), SaveError> {
+    change_with(user, code, async |connection, customer| {
         let row = notice_addresses::table.find(id).filter(notice_addresses::customer_id.eq(customer.id));
         let removed: Option<String> =
             diesel::delete(row).returning(notice_addresses::email).get_result(connection).await.optional()?;

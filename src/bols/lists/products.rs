@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Clerk, Listed, Messages, ONE_MORE, SaveError, Wanted};
+use super::{Listed, Messages, ONE_MORE, SaveError, Wanted, record};
+use crate::accounts::ActingUser;
 use crate::db::schema::{lots, products};
 
 pub(super) const NO_PRODUCT: &str = "Choose a product of the list, or none.";
@@ -83,49 +84,49 @@ pub async fn lots(
     Ok(Listed::new(rows))
 }
 
-pub async fn add(clerk: &Clerk<'_>, name: &str) -> Result<(), SaveError> {
+pub async fn add(user: &ActingUser<'_>, name: &str) -> Result<(), SaveError> {
     let after = Product::read(name, true)?;
-    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let added = user.db.transaction(async |connection: &mut AsyncPgConnection| {
         let new = diesel::insert_into(products::table).values(&after).returning(products::id);
         let id: i64 = new.get_result(connection).await?;
-        Ok(clerk.record(connection, "products", id, None, &after).await?)
+        Ok(record(user, connection, "products", id, (None, &after)).await?)
     });
     added.await
 }
 
-pub async fn change(clerk: &Clerk<'_>, id: i64, name: &str, active: bool) -> Result<(), SaveError> {
+pub async fn change(user: &ActingUser<'_>, id: i64, name: &str, active: bool) -> Result<(), SaveError> {
     let after = Product::read(name, active)?;
-    let changed = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let changed = user.db.transaction(async |connection: &mut AsyncPgConnection| {
         let before: Product =
             products::table.find(id).select(Product::as_select()).for_update().first(connection).await?;
         if before == after {
             return Ok(());
         }
         diesel::update(products::table.find(id)).set(&after).execute(connection).await?;
-        Ok(clerk.record(connection, "products", id, Some(&before), &after).await?)
+        Ok(record(user, connection, "products", id, (Some(&before), &after)).await?)
     });
     changed.await
 }
 
-pub async fn add_lot(clerk: &Clerk<'_>, typed: &LotText<'_>) -> Result<(), SaveError> {
+pub async fn add_lot(user: &ActingUser<'_>, typed: &LotText<'_>) -> Result<(), SaveError> {
     let after = Lot::read(typed, true)?;
-    let added = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let added = user.db.transaction(async |connection: &mut AsyncPgConnection| {
         let new = diesel::insert_into(lots::table).values(&after).returning(lots::id);
         let id: i64 = new.get_result(connection).await?;
-        Ok(clerk.record(connection, "lots", id, None, &after).await?)
+        Ok(record(user, connection, "lots", id, (None, &after)).await?)
     });
     added.await
 }
 
-pub async fn change_lot(clerk: &Clerk<'_>, id: i64, typed: &LotText<'_>, active: bool) -> Result<(), SaveError> {
+pub async fn change_lot(user: &ActingUser<'_>, id: i64, typed: &LotText<'_>, active: bool) -> Result<(), SaveError> {
     let after = Lot::read(typed, active)?;
-    let changed = clerk.db.transaction(async |connection: &mut AsyncPgConnection| {
+    let changed = user.db.transaction(async |connection: &mut AsyncPgConnection| {
         let before: Lot = lots::table.find(id).select(Lot::as_select()).for_update().first(connection).await?;
         if before == after {
             return Ok(());
         }
         diesel::update(lots::table.find(id)).set(&after).execute(connection).await?;
-        Ok(clerk.record(connection, "lots", id, Some(&before), &after).await?)
+        Ok(record(user, connection, "lots", id, (Some(&before), &after)).await?)
     });
     changed.await
 }

@@ -9,7 +9,7 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::carriers::{self, Carrier, Truck, TruckText};
-use crate::bols::lists::{Clerk, MOST, Messages, Wanted};
+use crate::bols::lists::{MOST, Messages, Wanted};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::refusal;
@@ -143,8 +143,8 @@ pub async fn add(
     origin: Origin,
     form: Form<CarrierForm>,
 ) -> Result<HttpResponse, Error> {
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let Err(error) = carriers::add(&clerk, &form.name, &form.scac).await else { return Ok(done("carrier-added")) };
+    let user = site.acting(&db, &visitor, &origin.0);
+    let Err(error) = carriers::add(&user, &form.name, &form.scac).await else { return Ok(done("carrier-added")) };
     let messages = refusal(error)?;
     let mut page = CarriersPage::load(&site, &visitor, &db, Wanted::default()).await?;
     page.new_carrier.refuse(form.into_inner(), &messages);
@@ -161,8 +161,8 @@ pub async fn change(
     form: Form<CarrierForm>,
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let changed = carriers::change(&clerk, id, &form.name, &form.scac, form.active == "true").await;
+    let user = site.acting(&db, &visitor, &origin.0);
+    let changed = carriers::change(&user, id, &form.name, &form.scac, form.active == "true").await;
     let Err(error) = changed else { return Ok(done("carrier-saved")) };
     let messages = refusal(error)?;
     let mut page = CarriersPage::load(&site, &visitor, &db, Wanted::default()).await?;
@@ -179,8 +179,8 @@ pub async fn add_truck(
     origin: Origin,
     form: Form<TruckForm>,
 ) -> Result<HttpResponse, Error> {
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let Err(error) = carriers::add_truck(&clerk, &form.text()).await else { return Ok(done("truck-added")) };
+    let user = site.acting(&db, &visitor, &origin.0);
+    let Err(error) = carriers::add_truck(&user, &form.text()).await else { return Ok(done("truck-added")) };
     let messages = refusal(error)?;
     let mut page = CarriersPage::load(&site, &visitor, &db, Wanted::default()).await?;
     page.new_truck.refuse(form.into_inner(), &messages);
@@ -197,8 +197,8 @@ pub async fn change_truck(
     form: Form<TruckForm>,
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let changed = carriers::change_truck(&clerk, id, &form.text(), form.active == "true").await;
+    let user = site.acting(&db, &visitor, &origin.0);
+    let changed = carriers::change_truck(&user, id, &form.text(), form.active == "true").await;
     let Err(error) = changed else { return Ok(done("truck-saved")) };
     let messages = refusal(error)?;
     let mut page = CarriersPage::load(&site, &visitor, &db, Wanted { first: Some(id), ..Wanted::default() }).await?;

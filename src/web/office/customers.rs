@@ -9,7 +9,7 @@ use askama_web::WebTemplate;
 
 use crate::accounts::{Viewer, directory, see_as};
 use crate::bols::lists::customers::{self, Full, Line, ShipTo};
-use crate::bols::lists::{Clerk, MOST, Messages, Wanted};
+use crate::bols::lists::{MOST, Messages, Wanted};
 use crate::bols::search::{self, Search};
 use crate::bols::weight::Pounds;
 use crate::db::Database;
@@ -120,9 +120,9 @@ pub async fn add(
     origin: Origin,
     fields: Fields,
 ) -> Result<HttpResponse, Error> {
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let user = site.acting(&db, &visitor, &origin.0);
     let (code, name, address) = (fields.one("code"), fields.one("name"), fields.one("address"));
-    let messages = match customers::add(&clerk, code, name, address).await {
+    let messages = match customers::add(&user, code, name, address).await {
         Ok(code) => return Ok(to(&code, "added")),
         Err(error) => refusal(error)?,
     };
@@ -165,9 +165,9 @@ pub async fn save(
     fields: Fields,
 ) -> Result<HttpResponse, Error> {
     let code = known(&code)?;
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let user = site.acting(&db, &visitor, &origin.0);
     let (name, address, remind) = (fields.one("name"), fields.one("address"), fields.one("remind") == "true");
-    let Err(error) = customers::change(&clerk, code, name, address, remind).await else {
+    let Err(error) = customers::change(&user, code, name, address, remind).await else {
         return Ok(to(code, "saved"));
     };
     let messages = refusal(error)?;
@@ -188,18 +188,18 @@ pub async fn change(
 ) -> Result<HttpResponse, Error> {
     let (code, change) = path.into_inner();
     let code = known(&code)?;
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
+    let user = site.acting(&db, &visitor, &origin.0);
     let id = || fields.one("id").parse::<i64>().map_err(|_| Error::BadRequest);
     let is_active = fields.one("active") == "true";
     let (changed, word) = match change.as_str() {
         "active" => {
             let word = if is_active { "active" } else { "inactive" };
-            (customers::set_active(&clerk, code, is_active).await, word)
+            (customers::set_active(&user, code, is_active).await, word)
         }
-        "ship-tos" => (customers::add_ship_to(&clerk, code, fields.one("ship_to")).await, "ship-to"),
-        "ship-to" => (customers::offer_ship_to(&clerk, code, id()?, is_active).await, "ship-to"),
-        "addresses" => (customers::add_address(&clerk, code, fields.one("address_email")).await, "address"),
-        "address" => (customers::remove_address(&clerk, code, id()?).await, "address"),
+        "ship-tos" => (customers::add_ship_to(&user, code, fields.one("ship_to")).await, "ship-to"),
+        "ship-to" => (customers::offer_ship_to(&user, code, id()?, is_active).await, "ship-to"),
+        "addresses" => (customers::add_address(&user, code, fields.one("address_email")).await, "address"),
+        "address" => (customers::remove_address(&user, code, id()?).await, "address"),
         _ => return Err(Error::NotFound),
     };
     let Err(error) = changed else { return Ok(to(code, word)) };

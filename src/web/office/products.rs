@@ -11,7 +11,7 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::products::{self, Lot, LotText, Product};
-use crate::bols::lists::{Clerk, MOST, Messages, Wanted};
+use crate::bols::lists::{MOST, Messages, Wanted};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::refusal;
@@ -142,8 +142,8 @@ pub async fn add(
     origin: Origin,
     form: Form<ProductForm>,
 ) -> Result<HttpResponse, Error> {
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let Err(error) = products::add(&clerk, &form.name).await else { return Ok(done("product-added")) };
+    let user = site.acting(&db, &visitor, &origin.0);
+    let Err(error) = products::add(&user, &form.name).await else { return Ok(done("product-added")) };
     let messages = refusal(error)?;
     let mut page = ProductsPage::load(&site, &visitor, &db, Wanted::default()).await?;
     page.new_product.refuse(form.into_inner(), &messages);
@@ -160,8 +160,8 @@ pub async fn change(
     form: Form<ProductForm>,
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let changed = products::change(&clerk, id, &form.name, form.active == "true").await;
+    let user = site.acting(&db, &visitor, &origin.0);
+    let changed = products::change(&user, id, &form.name, form.active == "true").await;
     let Err(error) = changed else { return Ok(done("product-saved")) };
     let messages = refusal(error)?;
     let mut page = ProductsPage::load(&site, &visitor, &db, Wanted::default()).await?;
@@ -178,8 +178,8 @@ pub async fn add_lot(
     origin: Origin,
     form: Form<LotForm>,
 ) -> Result<HttpResponse, Error> {
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let Err(error) = products::add_lot(&clerk, &form.text()).await else { return Ok(done("lot-added")) };
+    let user = site.acting(&db, &visitor, &origin.0);
+    let Err(error) = products::add_lot(&user, &form.text()).await else { return Ok(done("lot-added")) };
     let messages = refusal(error)?;
     let mut page = ProductsPage::load(&site, &visitor, &db, Wanted::default()).await?;
     page.new_lot.refuse(form.into_inner(), &messages);
@@ -196,8 +196,8 @@ pub async fn change_lot(
     form: Form<LotForm>,
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let changed = products::change_lot(&clerk, id, &form.text(), form.active == "true").await;
+    let user = site.acting(&db, &visitor, &origin.0);
+    let changed = products::change_lot(&user, id, &form.text(), form.active == "true").await;
     let Err(error) = changed else { return Ok(done("lot-saved")) };
     let messages = refusal(error)?;
     let mut page = ProductsPage::load(&site, &visitor, &db, Wanted { first: Some(id), ..Wanted::default() }).await?;

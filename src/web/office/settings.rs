@@ -8,7 +8,7 @@ use askama::Template;
 use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
-use crate::bols::lists::{Clerk, Messages};
+use crate::bols::lists::Messages;
 use crate::bols::settings::{self, Company, ReminderThresholdsForm};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
@@ -70,8 +70,8 @@ pub async fn save(
     origin: Origin,
     form: Form<Company>,
 ) -> Result<HttpResponse, Error> {
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let Err(error) = settings::save(&clerk, &form).await else {
+    let user = site.acting(&db, &visitor, &origin.0);
+    let Err(error) = settings::save(&user, &form).await else {
         return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/office/settings?done=saved")).finish());
     };
     let messages = refusal(error)?;
@@ -89,8 +89,8 @@ pub async fn save_days(
     origin: Origin,
     form: Form<ReminderThresholdsForm>,
 ) -> Result<HttpResponse, Error> {
-    let clerk = Clerk { db: &db, actor: visitor.actor(), origin: &origin.0 };
-    let Err(error) = settings::save_reminder_thresholds(&clerk, &form).await else {
+    let user = site.acting(&db, &visitor, &origin.0);
+    let Err(error) = settings::save_reminder_thresholds(&user, &form).await else {
         return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/office/settings?done=days")).finish());
     };
     let messages = refusal(error)?;
