@@ -84,5 +84,5 @@ fn print(n: u32) -> Vec<u8> {
         reissue_of: None,
     };
     let url = format!("https://portal.example.com/bols/{}", bol.number);
-    Sheet::of(&bol, url, chrono_tz::America::New_York).render().unwrap()
+    Sheet::new(&bol, url, chrono_tz::America::New_York).render().unwrap()
 }

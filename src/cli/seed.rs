@@ -120,7 +120,7 @@ impl Press<'_> {
             void_reason: new.void_reason,
             reissue_of: None,
         };
-        let sheet = Sheet::of(&bol, format!("{}/bols/{number}", self.origin), self.zone);
+        let sheet = Sheet::new(&bol, format!("{}/bols/{number}", self.origin), self.zone);
         print::print(&sheet).await.map_err(Failure::problem)
     }
 }

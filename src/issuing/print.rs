@@ -152,7 +152,7 @@ impl<'a> Sheet<'a> {
 
     /// As it was issued, or, when it has been weighed officially or is void, its stamped copy. `url` is the BOL's
     /// address in the portal.
-    pub fn of(bol: &'a Bol, url: String, zone: Tz) -> Self {
+    pub fn new(bol: &'a Bol, url: String, zone: Tz) -> Self {
         let day = |at: DateTime<Utc>| at.with_timezone(&zone).format("%b %-d, %Y").to_string();
         let void = bol.voided_at.map(|at| Void {
             reason: &bol.void_reason,
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_same_data_gives_the_same_bytes() {
-        let render = |bol: &Bol| Sheet::of(bol, "https://portal.example/x".into(), Tz::UTC).render().expect("a PDF");
+        let render = |bol: &Bol| Sheet::new(bol, "https://portal.example/x".into(), Tz::UTC).render().expect("a PDF");
         let (first, mut other) = (render(&bol()), bol());
         other.printed.lot = "7".into();
         assert!(first.starts_with(b"%PDF-1.7"));

@@ -1,4 +1,4 @@
-//! What is possible but seldom right: shown as a warning, and accepted once somebody has confirmed it.
+//! Warnings: what is possible but seldom right. The BOL is issued once the user confirms each of them.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -6,67 +6,68 @@ use diesel::sql_types::{Array, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use sha2::{Digest, Sha256};
 
-use super::Load;
+use super::load::Load;
 use crate::bols::Printed;
 use crate::bols::draft::seals;
 use crate::bols::weight::Pounds;
 use crate::db::schema::{bols, customers, ship_tos};
 
 /// The federal limit for a vehicle on the Interstate System (23 U.S.C. 127(a)(2)), in pounds.
-const MOST_GROSS: i32 = 80_000;
-/// A trailer doesn't come back loaded anew within the hour.
-const TRAILER_AGAIN: TimeDelta = TimeDelta::hours(1);
-/// Loads are written up on the day, or a few days around it.
-const DATE_NEAR: i64 = 14;
+const MAX_GROSS_LB: i32 = 80_000;
+/// The least time in which a trailer can come back with another load.
+const TRAILER_TURNAROUND: TimeDelta = TimeDelta::hours(1);
+/// The office issues a BOL on the day of loading, or a few days before or after it.
+const MAX_DAYS_FROM_TODAY: i64 = 14;
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Doubt {
-    /// What to send back in `confirm`: the kind of doubt, and what it is about, so that nothing else is confirmed with it.
+pub struct Warning {
+    /// What the user sends back in `confirm`: the kind, and a hash of the message, so that it confirms this warning only.
     pub code: String,
     pub field: &'static str,
     pub message: String,
 }
 
-impl Doubt {
+impl Warning {
     fn new(kind: &str, field: &'static str, message: String) -> Self {
-        let about = hex::encode(&Sha256::digest(message.as_bytes())[..4]);
-        Self { code: format!("{kind}-{about}"), field, message }
+        let digest = hex::encode(&Sha256::digest(message.as_bytes())[..4]);
+        Self { code: format!("{kind}-{digest}"), field, message }
     }
 }
 
-pub async fn about(
+/// Returns every warning about the load.
+pub async fn check_warnings(
     connection: &mut AsyncPgConnection,
     load: &Load,
     now: DateTime<Utc>,
     today: NaiveDate,
-) -> QueryResult<Vec<Doubt>> {
+) -> QueryResult<Vec<Warning>> {
     let printed = &load.printed;
-    let found = [
+    let warnings = [
         overweight(printed),
-        far_off(printed, today),
-        trailer_again(connection, printed, now).await?,
-        seal_again(connection, printed).await?,
-        address_of_another(connection, load).await?,
-        reissued_already(connection, load).await?,
+        date_far_from_today(printed, today),
+        trailer_just_left(connection, printed, now).await?,
+        seal_used_before(connection, printed).await?,
+        address_of_other_customer(connection, load).await?,
+        already_reissued(connection, load).await?,
     ];
-    Ok(found.into_iter().flatten().collect())
+    Ok(warnings.into_iter().flatten().collect())
 }
 
-fn overweight(load: &Printed) -> Option<Doubt> {
+fn overweight(load: &Printed) -> Option<Warning> {
     let gross = load.gross_lb.unwrap_or(load.net_lb);
-    (gross > MOST_GROSS).then(|| {
-        Doubt::new(
+    (gross > MAX_GROSS_LB).then(|| {
+        Warning::new(
             "overweight",
             if load.gross_lb.is_some() { "gross_lb" } else { "net_lb" },
-            format!("{} lb is more than the {} lb that a truck may weigh.", Pounds(gross), Pounds(MOST_GROSS)),
+            format!("{} lb is more than the {} lb that a truck may weigh.", Pounds(gross), Pounds(MAX_GROSS_LB)),
         )
     })
 }
 
-fn far_off(load: &Printed, today: NaiveDate) -> Option<Doubt> {
+fn date_far_from_today(load: &Printed, today: NaiveDate) -> Option<Warning> {
     let days = (load.bol_date - today).num_days();
-    (days.abs() > DATE_NEAR).then(|| {
-        Doubt::new(
+    (days.abs() > MAX_DAYS_FROM_TODAY).then(|| {
+        Warning::new(
             "date",
             "bol_date",
             format!("The date is {} days {}.", days.abs(), if days > 0 { "ahead" } else { "back" }),
@@ -74,18 +75,18 @@ fn far_off(load: &Printed, today: NaiveDate) -> Option<Doubt> {
     })
 }
 
-async fn trailer_again(
+async fn trailer_just_left(
     connection: &mut AsyncPgConnection,
     load: &Printed,
     now: DateTime<Utc>,
-) -> QueryResult<Option<Doubt>> {
+) -> QueryResult<Option<Warning>> {
     if load.trailer_number.is_empty() {
         return Ok(None);
     }
     let found: Option<String> = bols::table
         .filter(upper_of(bols::trailer_number).eq(load.trailer_number.to_uppercase()))
         .filter(bols::trailer_number.ne(""))
-        .filter(bols::created_at.gt(now - TRAILER_AGAIN))
+        .filter(bols::created_at.gt(now - TRAILER_TURNAROUND))
         .filter(bols::voided_at.is_null())
         .order(bols::created_at.desc())
         .select(bols::number)
@@ -93,7 +94,7 @@ async fn trailer_again(
         .await
         .optional()?;
     Ok(found.map(|number| {
-        Doubt::new(
+        Warning::new(
             "trailer",
             "trailer_number",
             format!("Trailer {} left with {number} less than an hour ago.", load.trailer_number),
@@ -101,8 +102,9 @@ async fn trailer_again(
     }))
 }
 
-/// It has gone to this address for another customer, and never for this one: as if the customer had been changed last.
-async fn address_of_another(connection: &mut AsyncPgConnection, load: &Load) -> QueryResult<Option<Doubt>> {
+/// Warns when this address belongs to another customer only. The customer may have been changed after the address was
+/// filled in.
+async fn address_of_other_customer(connection: &mut AsyncPgConnection, load: &Load) -> QueryResult<Option<Warning>> {
     let known: Vec<(i64, String)> = ship_tos::table
         .inner_join(customers::table)
         .filter(md5(ship_tos::address).eq(md5(&load.printed.ship_to)))
@@ -113,7 +115,7 @@ async fn address_of_another(connection: &mut AsyncPgConnection, load: &Load) -> 
         .await?;
     let is_own = known.iter().any(|(id, _)| *id == load.customer.id);
     Ok(known.into_iter().next().filter(|_| !is_own).map(|(_, name)| {
-        Doubt::new(
+        Warning::new(
             "ship_to",
             "ship_to",
             format!("So far this is an address of {name}, and never was one of {}.", load.customer.name),
@@ -121,7 +123,7 @@ async fn address_of_another(connection: &mut AsyncPgConnection, load: &Load) -> 
     }))
 }
 
-async fn reissued_already(connection: &mut AsyncPgConnection, load: &Load) -> QueryResult<Option<Doubt>> {
+async fn already_reissued(connection: &mut AsyncPgConnection, load: &Load) -> QueryResult<Option<Warning>> {
     let Some(of) = load.reissue_of else { return Ok(None) };
     let number: Option<String> = bols::table
         .filter(bols::reissue_of.eq(of))
@@ -132,39 +134,39 @@ async fn reissued_already(connection: &mut AsyncPgConnection, load: &Load) -> Qu
         .await
         .optional()?;
     Ok(number
-        .map(|number| Doubt::new("reissued", "customer", format!("The void BOL was reissued as {number} already."))))
+        .map(|number| Warning::new("reissued", "customer", format!("The void BOL was reissued as {number} already."))))
 }
 
 #[derive(QueryableByName)]
-struct Sealed {
+struct SealedBol {
     #[diesel(sql_type = Text)]
     number: String,
     #[diesel(sql_type = Text)]
     seal_numbers: String,
 }
 
-async fn seal_again(connection: &mut AsyncPgConnection, load: &Printed) -> QueryResult<Option<Doubt>> {
-    let wanted: Vec<String> = seals(&load.seal_numbers.to_uppercase());
-    if wanted.is_empty() {
+async fn seal_used_before(connection: &mut AsyncPgConnection, load: &Printed) -> QueryResult<Option<Warning>> {
+    let seal_numbers: Vec<String> = seals(&load.seal_numbers.to_uppercase());
+    if seal_numbers.is_empty() {
         return Ok(None);
     }
-    // `id + 0`, or the planner walks the primary key backwards instead of looking into the index of the seals.
-    let found: Option<Sealed> = diesel::sql_query(
+    // `id + 0`: with plain `id` the planner walks the primary key backwards instead of using the index of the seals.
+    let earlier: Option<SealedBol> = diesel::sql_query(
         r"SELECT number, seal_numbers FROM bols
           WHERE regexp_split_to_array(upper(seal_numbers), '[\s,;]+') && $1 AND voided_at IS NULL
           ORDER BY id + 0 DESC LIMIT 1",
     )
-    .bind::<Array<Text>, _>(&wanted)
+    .bind::<Array<Text>, _>(&seal_numbers)
     .get_result(connection)
     .await
     .optional()?;
-    Ok(found.map(|found| {
-        let theirs = seals(&found.seal_numbers.to_uppercase());
-        let again = wanted.iter().find(|seal| theirs.contains(seal)).map(String::as_str).unwrap_or_default();
-        Doubt::new(
+    Ok(earlier.map(|earlier| {
+        let theirs = seals(&earlier.seal_numbers.to_uppercase());
+        let again = seal_numbers.iter().find(|seal| theirs.contains(seal)).map(String::as_str).unwrap_or_default();
+        Warning::new(
             "seal",
             "seal_numbers",
-            format!("Seal {again} is on {} already. Every seal is used once.", found.number),
+            format!("Seal {again} is on {} already. Every seal is used once.", earlier.number),
         )
     }))
 }
@@ -174,6 +176,6 @@ diesel::define_sql_function!(
     fn upper_of(text: Text) -> Text
 );
 diesel::define_sql_function!(
-    /// What the index of addresses is made of.
+    /// The expression of the index of addresses.
     fn md5(text: Text) -> Text
 );

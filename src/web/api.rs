@@ -17,7 +17,7 @@ use crate::bols::weight::Pounds;
 use crate::bols::{Draft, Problem};
 use crate::db::Database;
 use crate::documents::{Desk, Purpose};
-use crate::issuing::DispatchError;
+use crate::issuing::IssueError;
 
 /// `GET /api/bols`: the list with the filters of the page. `next` goes into `after` for the next page.
 pub async fn bols(
@@ -96,14 +96,14 @@ pub async fn create(
         Some(key) if (1..=MOST_KEY).contains(&key.len()) => key.to_owned(),
         Some(_) => return Err(Error::Invalid(format!("Idempotency-Key: 1 to {MOST_KEY} visible ASCII characters."))),
     };
-    let issued = match site.dispatch(&db).issue(&draft, &format!("api:{key}"), &visitor, &origin.0).await {
+    let issued = match site.issuer(&db, &visitor, &origin.0).issue(&draft, &format!("api:{key}")).await {
         Ok(issued) => issued,
-        Err(DispatchError::Invalid(problems)) => {
+        Err(IssueError::Invalid(problems)) => {
             return Ok(unprocessable("Please correct the BOL", json!({ "errors": problems })));
         }
-        Err(DispatchError::Doubtful(doubts)) => {
+        Err(IssueError::Unconfirmed(warnings)) => {
             let title = "Please check the BOL, and send it again with these codes in confirm";
-            return Ok(unprocessable(title, json!({ "warnings": doubts })));
+            return Ok(unprocessable(title, json!({ "warnings": warnings })));
         }
         Err(error) => return Err(error.into()),
     };

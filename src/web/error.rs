@@ -19,7 +19,7 @@ use super::{Site, auth, limits, request};
 use crate::accounts::Viewer;
 use crate::db::DbError;
 use crate::documents::LinkError;
-use crate::issuing::DispatchError;
+use crate::issuing::IssueError;
 use crate::storage::StorageError;
 
 #[derive(Debug, thiserror::Error)]
@@ -93,15 +93,15 @@ impl From<LinkError> for Error {
     }
 }
 
-impl From<DispatchError> for Error {
-    fn from(error: DispatchError) -> Self {
+impl From<IssueError> for Error {
+    fn from(error: IssueError) -> Self {
         match error {
-            DispatchError::NotFound => Self::NotFound,
-            DispatchError::Invalid(_) | DispatchError::Doubtful(_) => Self::Invalid(error.to_string()),
-            DispatchError::KeyReused | DispatchError::Refused(_) => Self::Conflict(error.to_string()),
-            DispatchError::Storage(error) => error.into(),
-            DispatchError::Print(error) => Self::Internal(error.to_string()),
-            DispatchError::Db(error) => error.into(),
+            IssueError::NotFound => Self::NotFound,
+            IssueError::Invalid(_) | IssueError::Unconfirmed(_) => Self::Invalid(error.to_string()),
+            IssueError::KeyReused | IssueError::Refused(_) => Self::Conflict(error.to_string()),
+            IssueError::Storage(error) => error.into(),
+            IssueError::Print(error) => Self::Internal(error.to_string()),
+            IssueError::Db(error) => error.into(),
         }
     }
 }

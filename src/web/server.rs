@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::config::{ClamdAddress, Config, DatabaseUrl, PublicUrl, SealKeys, SecretKey};
 use crate::db::Database;
 use crate::intake::examine::Examiner;
-use crate::issuing::Dispatch;
+use crate::issuing::Issuer;
 use crate::mail::{LinkKey, Mailer};
 use crate::storage::Storage;
 use crate::storage::spool::Spool;
@@ -76,12 +76,11 @@ impl Site {
         ActingUser { db, clock: &self.clock, viewer, origin }
     }
 
-    /// Where BOLs are issued and stamped.
-    pub fn dispatch<'a>(&'a self, db: &'a Database) -> Dispatch<'a> {
-        Dispatch {
-            db,
+    /// Issues, voids and weighs BOLs for the visitor.
+    pub fn issuer<'a>(&'a self, db: &'a Database, viewer: &'a Viewer, origin: &'a Origin) -> Issuer<'a> {
+        Issuer {
+            user: self.acting(db, viewer, origin),
             storage: &self.storage,
-            clock: &self.clock,
             zone: self.time_zone,
             prefix: &self.bol_prefix,
             public_url: &self.public_url,

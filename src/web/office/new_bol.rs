@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::bols::choices::{self, Choices};
 use crate::bols::{BolNumber, Draft, Filling, Problem, fill_in};
 use crate::db::Database;
-use crate::issuing::{DispatchError, Doubt};
+use crate::issuing::{IssueError, Warning};
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::page::{Layout, with_status};
 use crate::web::request::Origin;
@@ -29,7 +29,7 @@ struct NewBolPage {
     script: String,
     draft: Draft,
     problems: Vec<Problem>,
-    doubts: Vec<Doubt>,
+    warnings: Vec<Warning>,
     choices: Choices,
     /// Names this form, so that sending it twice issues one BOL.
     key: String,
@@ -62,7 +62,7 @@ impl NewBolPage {
     /// What was confirmed before, and what the button confirms now.
     fn confirm(&self) -> String {
         let before = self.draft.get("confirm").split([',', ' ']).filter(|code| !code.is_empty());
-        let mut codes: Vec<&str> = before.chain(self.doubts.iter().map(|doubt| doubt.code.as_str())).collect();
+        let mut codes: Vec<&str> = before.chain(self.warnings.iter().map(|warning| warning.code.as_str())).collect();
         codes.dedup();
         codes.join(",")
     }
@@ -98,7 +98,8 @@ pub async fn page(
     };
     let pick = value("pick").replace("\r\n", "\n");
     let filling = Filling { filled_for: &filled_for, from: from.as_ref(), pick: &pick };
-    let filled = fill_in(&db, &mut draft, filling, site.dispatch(&db).today()).await?;
+    let today = site.clock.now().with_timezone(&site.time_zone).date_naive();
+    let filled = fill_in(&db, &mut draft, filling, today).await?;
     let (choices, problems) = filled.ok_or(Error::NotFound)?;
     // The same form goes on, whose BOL may even have been issued without an answer.
     let key = key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7()).to_string();
@@ -113,10 +114,11 @@ pub async fn preview(
     visitor: Visitor<OfficeStaff>,
     site: Data<Site>,
     db: Data<Database>,
+    origin: Origin,
     form: Form<Pairs>,
 ) -> Result<HttpResponse, Error> {
     let filled = read(&form);
-    match site.dispatch(&db).preview(&filled.draft).await {
+    match site.issuer(&db, &visitor, &origin.0).preview(&filled.draft).await {
         Ok(pdf) => Ok(HttpResponse::Ok()
             .content_type("application/pdf")
             .insert_header((CONTENT_DISPOSITION, "inline; filename=\"preview.pdf\""))
@@ -138,7 +140,7 @@ pub async fn issue(
     // Without a key, as scripts send the form, every request is a new one.
     let key = filled.key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7());
     filled.key = key.to_string();
-    match site.dispatch(&db).issue(&filled.draft, &format!("form:{key}"), &visitor, &origin.0).await {
+    match site.issuer(&db, &visitor, &origin.0).issue(&filled.draft, &format!("form:{key}")).await {
         Ok(issued) => Ok(HttpResponse::SeeOther()
             .insert_header((LOCATION, format!("/bols/{}?done=issued", issued.number)))
             .finish()),
@@ -153,31 +155,31 @@ async fn again(
     db: &Database,
     visitor: &Visitor<OfficeStaff>,
     mut filled: Filled,
-    error: DispatchError,
+    error: IssueError,
 ) -> Result<HttpResponse, Error> {
     let status = match error {
-        DispatchError::Invalid(problems) => {
+        IssueError::Invalid(problems) => {
             filled.problems = problems;
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        DispatchError::Doubtful(doubts) => {
-            filled.doubts = doubts;
+        IssueError::Unconfirmed(warnings) => {
+            filled.warnings = warnings;
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        DispatchError::KeyReused => {
+        IssueError::KeyReused => {
             // Issued, gone back, changed something, sent again: that is another load.
             filled.key = Uuid::now_v7().to_string();
             filled.trouble = "This form was issued already, with other values. Check the list of BOLs; if this is another \
                               load, issue it again.";
             StatusCode::CONFLICT
         }
-        DispatchError::Storage(cause) => {
+        IssueError::Storage(cause) => {
             tracing::warn!(%cause, "no BOL was issued");
             filled.trouble = "The PDF could not be stored, so no BOL was issued and no number was used. Everything you \
                               typed is still here: try again in a minute.";
             StatusCode::SERVICE_UNAVAILABLE
         }
-        DispatchError::Db(cause) if cause.is_unreachable() => {
+        IssueError::Db(cause) if cause.is_unreachable() => {
             tracing::warn!(%cause, "no BOL was issued");
             filled.trouble = "Too many BOLs are being issued at this moment, or the database is away. Everything you typed is \
                               still here: try again in a minute. Nothing is issued twice.";
@@ -202,7 +204,7 @@ struct Filled {
     key: String,
     filled_for: String,
     problems: Vec<Problem>,
-    doubts: Vec<Doubt>,
+    warnings: Vec<Warning>,
     trouble: &'static str,
 }
 
@@ -214,8 +216,8 @@ fn show(
     filled: Filled,
     choices: Choices,
 ) -> HttpResponse {
-    let Filled { draft, key, filled_for, problems, doubts, trouble } = filled;
+    let Filled { draft, key, filled_for, problems, warnings, trouble } = filled;
     let (layout, script) = (Layout::new(site, Some(visitor), HERE), site.assets.href("new-bol.js"));
-    let page = NewBolPage { layout, script, draft, problems, doubts, choices, key, filled_for, trouble };
+    let page = NewBolPage { layout, script, draft, problems, warnings, choices, key, filled_for, trouble };
     with_status(page.respond_to(request), status)
 }

@@ -10,7 +10,7 @@ use askama_web::WebTemplate;
 use crate::bols::weight::Pounds;
 use crate::bols::{Bol, BolNumber, choices};
 use crate::db::Database;
-use crate::issuing::DispatchError;
+use crate::issuing::IssueError;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::page::{Layout, with_status};
 use crate::web::request::Origin;
@@ -94,7 +94,7 @@ pub async fn void(
     form: Form<Void>,
 ) -> Result<HttpResponse, Error> {
     let number = parsed(&number)?;
-    let error = match site.dispatch(&db).void(&number, &form.reason, &visitor, &origin.0).await {
+    let error = match site.issuer(&db, &visitor, &origin.0).void(&number, &form.reason).await {
         Ok(()) => return Ok(done(&number, "void")),
         Err(error) => error,
     };
@@ -130,7 +130,7 @@ pub async fn weigh(
     form: Form<Weight>,
 ) -> Result<HttpResponse, Error> {
     let number = parsed(&number)?;
-    let error = match site.dispatch(&db).weigh(&number, &form.official_weight_lb, &visitor, &origin.0).await {
+    let error = match site.issuer(&db, &visitor, &origin.0).weigh(&number, &form.official_weight_lb).await {
         Ok(()) => return Ok(done(&number, "weight")),
         Err(error) => error,
     };
@@ -154,21 +154,21 @@ fn done(number: &BolNumber, what: &str) -> HttpResponse {
 }
 
 /// The message for the page's one field, and the status; what isn't about the input goes on as an error.
-fn beside_field(error: DispatchError) -> Result<(StatusCode, String), Error> {
+fn beside_field(error: IssueError) -> Result<(StatusCode, String), Error> {
     match error {
-        DispatchError::Invalid(problems) => {
+        IssueError::Invalid(problems) => {
             let messages: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
             Ok((StatusCode::UNPROCESSABLE_ENTITY, messages.join(" ")))
         }
-        DispatchError::Refused(why) => Ok((StatusCode::CONFLICT, why.into())),
-        DispatchError::Storage(cause) => {
+        IssueError::Refused(why) => Ok((StatusCode::CONFLICT, why.into())),
+        IssueError::Storage(cause) => {
             tracing::warn!(%cause, "the stamped copy could not be stored");
             Ok((
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The stamped copy could not be stored, so nothing was changed. Try again in a minute.".into(),
             ))
         }
-        DispatchError::Db(cause) if cause.is_unreachable() => {
+        IssueError::Db(cause) if cause.is_unreachable() => {
             tracing::warn!(%cause, "nothing was stamped");
             Ok((
                 StatusCode::SERVICE_UNAVAILABLE,

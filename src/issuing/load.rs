@@ -1,0 +1,56 @@
+//! A checked load: the draft with everything looked up that it names.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::IssueError;
+use crate::accounts::customers::{self, Customer};
+use crate::bols::{BolNumber, Draft, Printed, Problem, settings};
+use crate::db::schema::bols;
+
+/// A load that can be issued.
+pub struct Load {
+    pub customer: Customer,
+    pub printed: Printed,
+    /// The void BOL that this one replaces.
+    pub reissue_of: Option<i64>,
+}
+
+impl Load {
+    /// Looks up what the draft names, and checks every field.
+    pub async fn read(connection: &mut AsyncPgConnection, draft: &Draft) -> Result<Self, IssueError> {
+        let company = settings::company(connection).await?;
+        let code = [draft.customer_code()];
+        let customer = customers::with_codes(connection, &code).await?.pop();
+        let checked =
+            draft.check(customer.as_ref().map(|customer| (customer.name.as_str(), customer.active)), &company);
+        let reissue_of = reissued(connection, draft.get("reissue_of").trim()).await?;
+        match (checked, reissue_of, customer) {
+            (Ok(printed), Ok(reissue_of), Some(customer)) => Ok(Self { customer, printed, reissue_of }),
+            (checked, reissue_of, _) => {
+                Err(IssueError::Invalid(checked.err().into_iter().flatten().chain(reissue_of.err()).collect()))
+            }
+        }
+    }
+}
+
+/// Returns the id of the BOL to replace. It has to be void.
+async fn reissued(connection: &mut AsyncPgConnection, number: &str) -> QueryResult<Result<Option<i64>, Problem>> {
+    if number.is_empty() {
+        return Ok(Ok(None));
+    }
+    let missing = || Problem::new("reissue_of", "There is no BOL of that number to take the place of.");
+    let Ok(number) = number.parse::<BolNumber>() else { return Ok(Err(missing())) };
+    let bol: Option<(i64, Option<DateTime<Utc>>)> = bols::table
+        .filter(bols::number.eq(number.as_str()))
+        .select((bols::id, bols::voided_at))
+        .first(connection)
+        .await
+        .optional()?;
+    Ok(match bol {
+        Some((id, Some(_))) => Ok(Some(id)),
+        Some(_) => Err(Problem::new("reissue_of", "That BOL isn't void. Void it first, then reissue it.")),
+        None => Err(missing()),
+    })
+}
