@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use self::archive::{Member, Piece};
-use crate::audit::export::{Bytes, ExportError, Taking, Turns};
+use crate::audit::export::{ByteReceiver, ExportError, ExportRun, ExportSlots};
 use crate::audit::seal::{Multiproof, ProofNode, RangeProof, RangeProofError};
 use crate::audit::search::{self, Filter};
 use crate::config::SealKeys;
@@ -65,8 +65,8 @@ crate::db::query_error_into!(PackError);
 
 impl Pack {
     /// On record, and then its bytes, as they are read; an error among them ends it.
-    pub async fn begin(self, turns: &Turns) -> Result<Bytes, PackError> {
-        let turn = turns.take()?;
+    pub async fn begin(self, slots: &ExportSlots) -> Result<ByteReceiver, PackError> {
+        let slot = slots.acquire()?;
         let mut snapshot = self.courier.db.snapshot().await?;
         let held = snapshot.connection();
         let extent = search::position_range(held, &self.filter).await?.ok_or(PackError::Nothing)?;
@@ -79,13 +79,13 @@ impl Pack {
         }
         let (by, origin) = (self.courier.viewer.actor().into(), self.courier.origin.clone());
         let asked = json!({"filter": self.told, "pdfs": self.with_pdfs});
-        let taking = Taking::begin(self.courier.db.clone(), turn, "pack", asked, (by, origin)).await?;
+        let run = ExportRun::begin(self.courier.db.clone(), slot, "pack", asked, (by, origin)).await?;
         let (to, bytes) = mpsc::channel(4);
         let (pieces, to_be_packed) = mpsc::channel(4);
         let writer = StreamWriter::new(to.clone());
         let packing = tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer));
         let contents = Contents { pack: self, snapshot, range, extent, to: pieces.clone() };
-        tokio::spawn(taking.run(to, pieces, contents.feed(), packing));
+        tokio::spawn(run.run(to, pieces, contents.feed(), packing));
         Ok(bytes)
     }
 }

@@ -1,11 +1,10 @@
-//! The log to take away: exactly the events that a filter shows, newest first, of one moment.
+//! Exports: the events that a filter selects, newest first, of one snapshot.
 //!
-//! One worker asks the database, another writes the file, off the async threads; whoever reads slowly slows both down, and
-//! nothing piles up. An export is on record before its first byte, and again with its rows and its SHA-256 before its last
-//! bytes are handed over. One that breaks off lacks its closing record (CSV, JSON Lines) or its directory (XLSX), and over
-//! HTTP the end of its transfer.
+//! One worker reads the database, another writes the file on a blocking thread. A slow reader slows both down, so memory stays
+//! constant. An export is recorded before its first byte, and again with its rows and its SHA-256 before its last bytes. An
+//! incomplete one lacks its closing record (CSV, JSON Lines) or its directory (XLSX), and over HTTP the end of its transfer.
 
-mod taking;
+mod run;
 mod text;
 mod workbook;
 
@@ -18,15 +17,15 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-pub use taking::{Bytes, ExportError, Exporter, Taking, Turns, Written};
+pub use run::{ByteReceiver, ExportError, ExportRun, ExportSlot, ExportSlots, OwnedActor, WrittenFile};
 
 use super::search::{self, Filter};
 use super::{EventRow, Origin};
 use crate::db::{Database, DbResult};
 use crate::stream_writer::StreamWriter;
 
-/// Events that are handed from one worker to the other at once.
-const BATCH: usize = 256;
+/// Events that one worker sends to the other at once.
+const BATCH_EVENTS: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -38,7 +37,7 @@ pub enum Format {
 impl Format {
     pub const ALL: [Self; 3] = [Self::Csv, Self::JsonLines, Self::Xlsx];
 
-    /// As it stands in addresses, and as files end.
+    /// The name in addresses and flags, and the extension of files.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Csv => "csv",
@@ -64,51 +63,53 @@ impl std::str::FromStr for Format {
     }
 }
 
-/// What is to be exported, and for whom.
+/// A request for an export.
 pub struct Export {
     pub filter: Filter,
     pub format: Format,
     /// The filter as it was typed, for the log.
     pub filter_json: Value,
-    pub by: Exporter,
+    pub by: OwnedActor,
     pub origin: Origin,
 }
 
+/// What the reading worker sends to the writing one.
 enum Part {
-    Lines(Vec<EventRow>),
-    /// All of them; without this the export is broken off.
+    Events(Vec<EventRow>),
+    /// There are no more events. Without this part, the export is incomplete.
     End,
 }
 
 impl Export {
-    /// On record, and then its bytes, as they are read; an error among them ends it. The task ends when its end is on record.
-    pub async fn begin(self, db: Database, turns: &Turns) -> Result<(Bytes, JoinHandle<()>), ExportError> {
+    /// Records the export and starts it. Returns its bytes, which end with an error if it fails, and a task that ends when the
+    /// result is recorded.
+    pub async fn begin(self, db: Database, slots: &ExportSlots) -> Result<(ByteReceiver, JoinHandle<()>), ExportError> {
         let Self { filter, format, filter_json, by, origin } = self;
-        let taking = Taking::begin(db.clone(), turns.take()?, format.as_str(), filter_json, (by, origin)).await?;
+        let run = ExportRun::begin(db.clone(), slots.acquire()?, format.as_str(), filter_json, (by, origin)).await?;
         let (to, bytes) = mpsc::channel(4);
-        let (parts, to_be_written) = mpsc::channel(4);
+        let (parts, to_write) = mpsc::channel(4);
         let writer = StreamWriter::new(to.clone());
-        let writing = tokio::task::spawn_blocking(move || write(format, to_be_written, writer));
-        let fed = {
+        let writing = tokio::task::spawn_blocking(move || write(format, to_write, writer));
+        let feed = {
             let parts = parts.clone();
             async move { feed(&db.apart(), &filter, &parts).await.map_err(|error| error.to_string()) }
         };
-        Ok((bytes, tokio::spawn(taking.run(to, parts, fed, writing))))
+        Ok((bytes, tokio::spawn(run.run(to, parts, feed, writing))))
     }
 }
 
+/// Reads the events and sends them in batches. A failed send is ignored: [`ExportRun::run`] notices that the reader has gone.
 async fn feed(db: &Database, filter: &Filter, to: &mpsc::Sender<Part>) -> DbResult<()> {
     db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
-        let mut lines = pin!(search::stream_all(connection, filter).await?);
-        let mut batch = Vec::with_capacity(BATCH);
-        while let Some(line) = lines.try_next().await? {
-            batch.push(line);
-            if batch.len() == BATCH {
-                // If nobody takes it, this is given up by whoever waits for it.
-                let _ = to.send(Part::Lines(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))).await;
+        let mut events = pin!(search::stream_all(connection, filter).await?);
+        let mut batch = Vec::with_capacity(BATCH_EVENTS);
+        while let Some(event) = events.try_next().await? {
+            batch.push(event);
+            if batch.len() == BATCH_EVENTS {
+                let _ = to.send(Part::Events(std::mem::replace(&mut batch, Vec::with_capacity(BATCH_EVENTS)))).await;
             }
         }
-        let _ = to.send(Part::Lines(batch)).await;
+        let _ = to.send(Part::Events(batch)).await;
         Ok(())
     })
     .await?;
@@ -116,21 +117,21 @@ async fn feed(db: &Database, filter: &Filter, to: &mpsc::Sender<Part>) -> DbResu
     Ok(())
 }
 
-/// Blocks.
-fn write(format: Format, mut parts: mpsc::Receiver<Part>, writer: StreamWriter) -> Written {
+/// Writes the file. Blocks while there is nothing to write, or while the reader is slow.
+fn write(format: Format, mut parts: mpsc::Receiver<Part>, writer: StreamWriter) -> WrittenFile {
     let mut rows = 0;
-    let mut lines = std::iter::from_fn(|| match parts.blocking_recv() {
-        Some(Part::Lines(lines)) => Some(Ok(lines)),
+    let mut batches = std::iter::from_fn(|| match parts.blocking_recv() {
+        Some(Part::Events(events)) => Some(Ok(events)),
         Some(Part::End) => None,
-        None => Some(Err(io::Error::other("broken off"))),
+        None => Some(Err(io::Error::other("the log could not be read to its end"))),
     });
     let written = match format {
-        Format::Csv => text::csv(&mut lines, writer, &mut rows),
-        Format::JsonLines => text::json_lines(&mut lines, writer, &mut rows),
-        Format::Xlsx => workbook::write(&mut lines, writer, &mut rows),
+        Format::Csv => text::csv(&mut batches, writer, &mut rows),
+        Format::JsonLines => text::json_lines(&mut batches, writer, &mut rows),
+        Format::Xlsx => workbook::write(&mut batches, writer, &mut rows),
     };
-    Written { rows, rest: written.map(StreamWriter::into_unsent) }
+    WrittenFile { rows, rest: written.map(StreamWriter::into_unsent) }
 }
 
-/// What there is to write: events, or what broke off.
-type Lines<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<EventRow>>>;
+/// Batches of events; an error ends an incomplete export.
+type Batches<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<EventRow>>>;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{Receiver, Sender};
 use zip::ZipWriter;
 
-use crate::audit::export::Written;
+use crate::audit::export::WrittenFile;
 use crate::documents::zip::archive::plain;
 use crate::stream_writer::StreamWriter;
 
@@ -52,10 +52,10 @@ impl<'a> Member<'a> {
 }
 
 /// Blocks.
-pub(super) fn pack(mut pieces: Receiver<Piece>, writer: StreamWriter) -> Written {
+pub(super) fn pack(mut pieces: Receiver<Piece>, writer: StreamWriter) -> WrittenFile {
     let mut rows = 0;
     let rest = write(&mut pieces, writer, &mut rows).map(StreamWriter::into_unsent);
-    Written { rows, rest }
+    WrittenFile { rows, rest }
 }
 
 fn write(pieces: &mut Receiver<Piece>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {

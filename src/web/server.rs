@@ -25,7 +25,7 @@ use super::session_store::PostgresSessions;
 use super::{Error, cross_site, error, files, headers, health, https, limits, request, routes};
 use crate::accounts::{ActingUser, DeviceKey, Viewer, sessions};
 use crate::audit::Origin;
-use crate::audit::export::Turns;
+use crate::audit::export::ExportSlots;
 use crate::clock::Clock;
 use crate::config::{ClamdAddress, Config, DatabaseUrl, PublicUrl, SealKeys, SecretKey};
 use crate::db::Database;
@@ -62,7 +62,7 @@ pub struct Site {
     /// Largest file that is taken, in bytes.
     pub most_upload: u64,
     pub spool: Spool,
-    pub exports: Turns,
+    pub exports: ExportSlots,
     pub seals: SealKeys,
     /// Years that events of the log are kept; `None`: for ever.
     pub retention: Option<u16>,
@@ -144,7 +144,7 @@ impl Running {
             policy: headers::policy(&public_url, &storage),
             most_upload: config.most_upload,
             spool,
-            exports: Turns::default(),
+            exports: ExportSlots::default(),
             seals,
             retention: config.audit_retention,
             examiner: Examiner::new(program, config.bol_prefix.clone()),

@@ -1,19 +1,19 @@
-//! CSV (RFC 4180, UTF-8) and JSON Lines. Both end in a closing record: how many events there were, and the SHA-256 of every
-//! byte before that record.
+//! CSV (RFC 4180, UTF-8) and JSON Lines. Both end with a closing record: the number of events, and the SHA-256 of all bytes
+//! before that record.
 
 use std::io::{self, Write};
 
-use super::Lines;
+use super::Batches;
 use crate::audit::{COLUMNS, Cell};
 use crate::csv_file::harmless;
 use crate::stream_writer::StreamWriter;
 
-pub(super) fn csv(lines: Lines<'_>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
+pub(super) fn csv(batches: Batches<'_>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
     let mut file = csv::Writer::from_writer(writer);
     file.write_record(COLUMNS)?;
-    for batch in lines {
-        for line in batch? {
-            for cell in line.cells() {
+    for batch in batches {
+        for event in batch? {
+            for cell in event.cells() {
                 match cell {
                     Cell::Empty => file.write_field(b"")?,
                     Cell::Number(number) => file.write_field(number.to_string())?,
@@ -37,12 +37,12 @@ pub(super) fn csv(lines: Lines<'_>, writer: StreamWriter, rows: &mut u64) -> io:
     file.into_inner().map_err(|error| io::Error::other(error.to_string()))
 }
 
-pub(super) fn json_lines(lines: Lines<'_>, mut writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
+pub(super) fn json_lines(batches: Batches<'_>, mut writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
     let mut text = Vec::with_capacity(2048);
-    for batch in lines {
-        for line in batch? {
+    for batch in batches {
+        for event in batch? {
             text.clear();
-            for (name, cell) in COLUMNS.into_iter().zip(line.cells()) {
+            for (name, cell) in COLUMNS.into_iter().zip(event.cells()) {
                 write!(text, "{}\"{name}\":", if text.is_empty() { '{' } else { ',' })?;
                 match cell {
                     Cell::Empty => text.extend_from_slice(b"null"),

@@ -1,8 +1,8 @@
-//! An Excel workbook (ECMA-376), written as it is sent.
+//! An Excel workbook (ECMA-376), written while it is sent.
 //!
-//! Libraries that write workbooks want to see the last row before the first byte leaves, and pack from a temporary file; ten
-//! million events would be minutes of silence. What we need of the format is little: text, whole numbers, and sheets that end
-//! where Excel's do. The names of the sheets come last, when it is known how many there are.
+//! Libraries for workbooks need the last row before they send the first byte, and compress a temporary file. With ten million
+//! events, the reader would wait for minutes. This module needs little of the format: text, whole numbers, and sheets that end
+//! at Excel's limit. The names of the sheets come last, when their number is known.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -10,16 +10,16 @@ use std::io::{self, Write};
 use zip::write::{SimpleFileOptions, StreamWriter as ZipStreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
-use super::Lines;
+use super::Batches;
 use crate::audit::{COLUMNS, Cell};
 use crate::csv_file::harmless;
 use crate::stream_writer::StreamWriter;
 
-/// Rows of a sheet, with its header: Excel's limit.
-const MOST_ROWS: u64 = 1_048_576;
-/// Characters of a cell (UTF-16 units): Excel's limit.
-const MOST_CHARACTERS: usize = 32_767;
-const CUT: &str = " … [cut: Excel's limit of a cell; whole in CSV and JSON Lines]";
+/// Excel's limit for the rows of a sheet, with the header.
+const MAX_SHEET_ROWS: u64 = 1_048_576;
+/// Excel's limit for the characters of a cell, in UTF-16 code units.
+const MAX_CELL_UTF16: usize = 32_767;
+const CUT_NOTICE: &str = " … [cut: Excel's limit of a cell; whole in CSV and JSON Lines]";
 
 const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
 const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
@@ -29,25 +29,25 @@ const XML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>
 
 type Zip = ZipWriter<ZipStreamWriter<StreamWriter>>;
 
-pub(super) fn write(lines: Lines<'_>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
-    write_sheets(lines, writer, rows, MOST_ROWS)
+pub(super) fn write(batches: Batches<'_>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
+    write_sheets(batches, writer, rows, MAX_SHEET_ROWS)
 }
 
-fn write_sheets(lines: Lines<'_>, writer: StreamWriter, rows: &mut u64, most_rows: u64) -> io::Result<StreamWriter> {
+fn write_sheets(batches: Batches<'_>, writer: StreamWriter, rows: &mut u64, max_rows: u64) -> io::Result<StreamWriter> {
     let mut workbook = Workbook { zip: ZipWriter::new_stream(writer), names: Vec::new(), text: String::new(), row: 0 };
     workbook.begin_events()?;
-    for batch in lines {
-        for line in batch? {
-            if workbook.row == most_rows {
+    for batch in batches {
+        for event in batch? {
+            if workbook.row == max_rows {
                 workbook.end_sheet()?;
                 workbook.begin_events()?;
             }
-            workbook.write_row(line.cells())?;
+            workbook.write_row(event.cells())?;
             *rows += 1;
         }
     }
     workbook.end_sheet()?;
-    // What a reader looks for to know that there is no more.
+    // A workbook without this sheet is incomplete.
     workbook.begin_sheet("Complete".into())?;
     let count = i64::try_from(*rows).map_err(io::Error::other)?;
     workbook.write_row([Cell::Text("rows"), Cell::Number(count)])?;
@@ -59,7 +59,7 @@ struct Workbook {
     zip: Zip,
     names: Vec<String>,
     text: String,
-    /// Written to the present sheet.
+    /// Rows written to the current sheet.
     row: u64,
 }
 
@@ -73,7 +73,7 @@ impl Workbook {
         self.names.push(name);
         begin_file(&mut self.zip, &format!("xl/worksheets/sheet{}.xml", self.names.len()))?;
         self.row = 0;
-        // The header stays in sight.
+        // Keeps the header visible while scrolling.
         let pane = "<sheetViews><sheetView workbookViewId=\"0\"><pane ySplit=\"1\" topLeftCell=\"A2\" activePane=\"bottomLeft\" state=\"frozen\"/></sheetView></sheetViews>";
         write!(self.zip, "{XML}<worksheet xmlns=\"{MAIN}\">{pane}<sheetData>")
     }
@@ -93,7 +93,7 @@ impl Workbook {
                 }
                 Cell::Text(value) | Cell::Json(value) => {
                     text.push_str("<c t=\"inlineStr\"><is><t xml:space=\"preserve\">");
-                    push_text(text, &fitting(&harmless(value)));
+                    push_text(text, &fit_cell(&harmless(value)));
                     text.push_str("</t></is></c>");
                 }
             }
@@ -150,7 +150,7 @@ impl Workbook {
     }
 }
 
-/// Always of the same date, so that the same events are the same bytes.
+/// Begins a file of the ZIP, always with the same date, so that the same events give the same bytes.
 fn begin_file(zip: &mut Zip, name: &str) -> io::Result<()> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
@@ -160,12 +160,12 @@ fn begin_file(zip: &mut Zip, name: &str) -> io::Result<()> {
     zip.start_file(name, options).map_err(io::Error::other)
 }
 
-/// What Excel takes of it.
-fn fitting(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.len() <= MOST_CHARACTERS || text.encode_utf16().count() <= MOST_CHARACTERS {
+/// Cuts text that is longer than a cell may be.
+fn fit_cell(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.len() <= MAX_CELL_UTF16 || text.encode_utf16().count() <= MAX_CELL_UTF16 {
         return text.into();
     }
-    let (mut room, mut kept) = (MOST_CHARACTERS - CUT.encode_utf16().count(), String::new());
+    let (mut room, mut kept) = (MAX_CELL_UTF16 - CUT_NOTICE.encode_utf16().count(), String::new());
     for c in text.chars() {
         match room.checked_sub(c.len_utf16()) {
             Some(left) => room = left,
@@ -173,12 +173,12 @@ fn fitting(text: &str) -> std::borrow::Cow<'_, str> {
         }
         kept.push(c);
     }
-    kept.push_str(CUT);
+    kept.push_str(CUT_NOTICE);
     kept.into()
 }
 
-/// Escaped for XML; what XML has no way to say (control characters) as `_x0008_`, ECMA-376's way, and text that looks like
-/// that with its underscore escaped.
+/// Appends text, escaped for XML. ECMA-376 writes control characters, which XML can't hold, as `_x0008_`, and escapes the
+/// underscore of text that looks like that.
 fn push_text(out: &mut String, text: &str) {
     for (at, c) in text.char_indices() {
         match c {
@@ -186,7 +186,7 @@ fn push_text(out: &mut String, text: &str) {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '\t' | '\n' => out.push(c),
-            // As it stands, a parser would take it for the end of a line.
+            // An XML parser would change a bare one to a line feed.
             '\r' => out.push_str("&#13;"),
             '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => {
                 let _ = write!(out, "_x{:04X}_", u32::from(c));
@@ -220,7 +220,7 @@ mod tests {
         }
     }
 
-    /// Excel's limit in small.
+    /// With a smaller limit than Excel's.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_full_sheet_is_followed_by_another() {
         let (to, mut pieces) = mpsc::channel(64);
@@ -255,14 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn everything_can_be_said_in_a_cell() {
+    fn any_text_fits_into_a_cell() {
         let mut out = String::new();
         push_text(&mut out, "a<b>&\r\n\u{8}_x0041_ _x00 é\u{202e}");
         assert_eq!(out, "a&lt;b&gt;&amp;&#13;\n_x0008__x005F_x0041_ _x00 é\u{202e}");
         let long = "é😀".repeat(20_000);
-        // No pair of UTF-16 units is cut in two.
-        assert!((MOST_CHARACTERS - 1..=MOST_CHARACTERS).contains(&fitting(&long).encode_utf16().count()));
-        assert!(fitting(&long).ends_with(CUT));
-        assert_eq!(fitting(&"é".repeat(MOST_CHARACTERS)), "é".repeat(MOST_CHARACTERS));
+        // A surrogate pair is not cut in two.
+        assert!((MAX_CELL_UTF16 - 1..=MAX_CELL_UTF16).contains(&fit_cell(&long).encode_utf16().count()));
+        assert!(fit_cell(&long).ends_with(CUT_NOTICE));
+        assert_eq!(fit_cell(&"é".repeat(MAX_CELL_UTF16)), "é".repeat(MAX_CELL_UTF16));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::audit::export::{Export, Format, Turns};
+use crate::audit::export::{Export, ExportSlots, Format};
 use crate::audit::filter::{FilterText, ParsedFilter};
 use crate::audit::{Actor, Origin};
 use crate::cli::{Failure, bar, database_url, serve};
@@ -64,7 +64,8 @@ pub async fn run(config: &Config, wishes: Wishes) -> Result<(), Failure> {
     let mut target = Target::open(output.as_deref())?;
     let (filter_json, by, origin) = (text.to_json(), Actor::COMMAND_LINE.into(), Origin::command_line());
     let export = Export { filter, format, filter_json, by, origin };
-    let (mut bytes, task) = export.begin(Database::new(url, 2), &Turns::default()).await.map_err(Failure::problem)?;
+    let (mut bytes, task) =
+        export.begin(Database::new(url, 2), &ExportSlots::default()).await.map_err(Failure::problem)?;
     let progress = bar(None, "{spinner} {bytes} in {elapsed}");
     let mut written = Ok(());
     while let (Ok(()), Some(piece)) = (&written, bytes.recv().await) {
