@@ -1,9 +1,9 @@
-//! How long events are kept, if not for ever (`AUDIT_RETENTION_YEARS`).
+//! Retention: removes events that are older than `AUDIT_RETENTION_YEARS`.
 //!
-//! Whole sealed batches go, whose newest event is older than the beginning of the month that many years ago. Which ones is on
-//! record (`AUDIT_PURGED`), and that record sealed, before the first of them goes; what such a record says is said again when
-//! it goes itself. Their leaf hashes and checkpoints stay, so that the tree stays what it was and proofs that were given
-//! before still hold. What a record says is never enough to remove anything: checkpoints that are signed have to agree.
+//! The unit is a sealed batch whose newest event is older than the beginning of the month that many years ago. An
+//! `AUDIT_PURGED` event names the batches, and is sealed before any event is removed. When such a record is purged itself, the
+//! next record repeats its statement. Leaves and checkpoints stay, so the tree doesn't change and earlier proofs remain valid.
+//! A record alone removes nothing: the signed checkpoints must agree with it.
 
 mod purged;
 mod remove;
@@ -30,16 +30,16 @@ use crate::config::SealKeys;
 use crate::db::schema::audit_checkpoints;
 use crate::db::{Database, DbError, try_alone};
 
-/// Held by the process that purges.
+/// The advisory lock of the process that purges.
 const PURGING: i64 = 0x7072_696d_6507;
-/// A server looks so often whether a month has gone by.
-const EVERY: Duration = Duration::from_secs(6 * 3600);
-/// After its start: there is more urgent work then.
-const FIRST: Duration = Duration::from_secs(60);
+/// Between two purges of a server.
+const INTERVAL: Duration = Duration::from_secs(6 * 3600);
+/// Before the first purge, so that a starting server can do more urgent work.
+const START_DELAY: Duration = Duration::from_secs(60);
 
-/// For a record to be sealed.
-const TRIES: usize = 60;
-const PAUSE: Duration = Duration::from_millis(500);
+/// How often a purge checks whether its record is sealed.
+const MAX_SEAL_CHECKS: usize = 60;
+const SEAL_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 pub struct Retention<'a> {
     pub db: &'a Database,
@@ -48,12 +48,12 @@ pub struct Retention<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// What would go.
+/// The batches that a purge would remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// All of it is older than this.
+    /// All events of the batches are older than this.
     pub before: DateTime<Utc>,
-    /// From, and up to: positions of the tree.
+    /// Ranges of positions in the tree; the end is not included.
     pub positions: Vec<(u64, u64)>,
     pub batches: u64,
 }
@@ -68,43 +68,40 @@ impl Plan {
 pub enum PurgeError {
     #[error(transparent)]
     Db(#[from] DbError),
-    /// The record is there, and what it speaks of too.
-    #[error("what is to be purged is on record, and goes as soon as that is sealed: run it again later")]
+    /// The purge is recorded, but no event is removed yet.
+    #[error("the purge is recorded, but the record is not sealed yet: run it again later")]
     Unsealed,
-    #[error("nothing is purged, because what says so can't be sealed: {0}")]
+    #[error("nothing was purged, because its record can't be sealed: {0}")]
     Seal(#[from] SealError),
-    /// What can't be relied on isn't purged by.
-    #[error(
-        "nothing is purged, because checkpoint {size} isn't as it should be ({error}): run primetrade audit verify"
-    )]
+    #[error("nothing was purged, because checkpoint {size} is damaged ({error}): run primetrade audit verify")]
     Checkpoint { size: i64, error: NoteError },
 }
 
 crate::db::query_error_into!(PurgeError);
 
-/// Again and again, for as long as it is polled. `None`: everything is kept.
-pub async fn keep(db: Database, keys: SealKeys, years: Option<u16>, clock: Clock) {
+/// Purges old events until the future is dropped. Returns at once if `years` is `None`: then all events are kept.
+pub async fn run(db: Database, keys: SealKeys, years: Option<u16>, clock: Clock) {
     let Some(years) = years else { return };
-    sleep(FIRST).await;
+    sleep(START_DELAY).await;
     loop {
         let retention = Retention { db: &db, keys: &keys, years, now: clock.now() };
         match retention.purge(Actor::PORTAL, &Origin::default()).await {
             Ok(Some((plan, removed))) if removed.events > 0 || !removed.waiting.is_empty() => {
                 let (events, waiting) = (removed.events, removed.waiting.join(", "));
-                tracing::info!(before = %plan.before, events, waiting, "events were purged");
+                tracing::info!(before = %plan.before, events, waiting, "old events were purged");
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "the log could not be purged"),
+            Err(error) => tracing::error!(%error, "old events can't be purged"),
         }
-        sleep(EVERY).await;
+        sleep(INTERVAL).await;
     }
 }
 
 impl Retention<'_> {
-    /// What would go now, beside what has gone.
+    /// Finds the batches that can be purged now.
     pub async fn plan(&self, connection: &mut AsyncPgConnection) -> Result<Plan, PurgeError> {
         let purged = Purged::read(connection).await?;
-        // Whichever clock is behind: a record counts by the database's.
+        // The earlier one of two clocks: a record's time is that of the database.
         let now = self.now.min(Horizon::read(connection).await?.at);
         let before = cutoff(now, self.years);
         let mut plan = Plan { before, positions: Vec::new(), batches: 0 };
@@ -125,7 +122,7 @@ impl Retention<'_> {
             if checkpoint.size.cast_signed() != size {
                 return Err(PurgeError::Checkpoint { size, error: NoteError::Malformed });
             }
-            // What is signed counts, not what was looked up.
+            // The query reads the note as text; the decision needs the signed values.
             if purged.has(from) || checkpoint.stated.newest.is_none_or(|newest| newest >= before) {
                 continue;
             }
@@ -138,7 +135,8 @@ impl Retention<'_> {
         Ok(plan)
     }
 
-    /// On record first. What an interrupted purge left is removed too. `None`: another process is at it.
+    /// Records the purge, then removes the events, with what an interrupted purge left. Returns `None` if another process is
+    /// purging.
     pub async fn purge(&self, actor: Actor<'_>, origin: &Origin) -> Result<Option<(Plan, Removed)>, PurgeError> {
         let apart = self.db.apart();
         let alone = apart.transaction(async |connection: &mut AsyncPgConnection| -> Result<_, PurgeError> {
@@ -159,7 +157,7 @@ impl Retention<'_> {
                 let plan = self.plan(connection).await?;
                 if plan.batches > 0 {
                     let Plan { before, positions, .. } = &plan;
-                    // Records that go with them.
+                    // Records that are purged with these batches.
                     let restated = Purged::read(connection).await?.statements_within(positions);
                     let detail = json!({
                         "before": before, "years": self.years, "positions": positions, "events": plan.events(),
@@ -171,27 +169,27 @@ impl Retention<'_> {
                 Ok(plan)
             })
             .await?;
-        let purged = self.sealed(&apart, &plan).await?;
+        let purged = self.wait_until_sealed(&apart, &plan).await?;
         let removed = remove::remove(&apart, &purged, (plan.before, self.keys)).await?;
         Ok((plan, removed))
     }
 
-    /// What is on record, once that of this plan is sealed.
-    async fn sealed(&self, db: &Database, plan: &Plan) -> Result<Purged, PurgeError> {
-        for _ in 0..TRIES {
+    /// Waits until the record of this plan is sealed, and returns all sealed records.
+    async fn wait_until_sealed(&self, db: &Database, plan: &Plan) -> Result<Purged, PurgeError> {
+        for _ in 0..MAX_SEAL_CHECKS {
             let purged = Purged::read(&mut *db.get().await?).await?;
             if plan.positions.iter().all(|(from, _)| purged.has(*from)) {
                 return Ok(purged);
             }
-            // A server does it by itself, if one runs.
+            // Needed if no server runs.
             seal_once(db, self.keys).await?;
-            sleep(PAUSE).await;
+            sleep(SEAL_CHECK_INTERVAL).await;
         }
         Err(PurgeError::Unsealed)
     }
 }
 
-/// The beginning of the month, so many years ago: what is older may go.
+/// Returns the beginning of the month that many years ago. Older events may be purged.
 pub fn cutoff(now: DateTime<Utc>, years: u16) -> DateTime<Utc> {
     let day = NaiveDate::from_ymd_opt(now.year() - i32::from(years), now.month(), 1);
     day.unwrap_or_default().and_time(NaiveTime::MIN).and_utc()

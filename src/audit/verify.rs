@@ -1,8 +1,11 @@
-//! Is the log still what was sealed? Everything is recomputed, in flat memory: events in the order they lie on disk, leaves
-//! and checkpoints in the order of the tree, all of one moment; then what is in the storage.
+//! Verifies that the log is what was sealed.
 //!
-//! Events and leaves are not sorted to be compared: both sides add up a keyed hash of each event's id and leaf into buckets
-//! of ids, under a key that is made for this run and told to nobody. Buckets that differ are compared exactly.
+//! Every hash and signature is computed again, in constant memory and on one snapshot: events in the order of the disk, leaves
+//! and checkpoints in the order of the tree. Then the checkpoints in the storage are compared.
+//!
+//! Events and leaves are compared without sorting. Both sides add a keyed hash of each event's id and leaf hash to buckets of
+//! ids. The key is random and secret, so that no one can construct changes that cancel out. Only the ids of buckets that
+//! differ are compared one by one.
 
 mod difference;
 mod events;
@@ -23,7 +26,7 @@ use serde_json::json;
 
 pub use difference::{Difference, Differences};
 pub use progress::Progress;
-pub use runs::{Run, is_under_way, last_runs};
+pub use runs::{Run, is_running, last_runs};
 
 use self::sums::Buckets;
 use super::retention::Purged;
@@ -37,9 +40,9 @@ use crate::storage::{Storage, StorageError};
 pub struct Verification<'a> {
     pub db: &'a Database,
     pub keys: &'a SealKeys,
-    /// `None`: only the database is looked at.
+    /// Where the published checkpoints are. `None` verifies the database only.
     pub storage: Option<&'a Storage>,
-    /// Checkpoints that somebody has kept elsewhere: notes, and what to call them.
+    /// Checkpoints that an auditor has kept: name and signed note each.
     pub kept: Vec<(String, String)>,
     pub progress: Progress,
 }
@@ -50,38 +53,39 @@ pub enum VerifyError {
     Db(#[from] DbError),
     #[error("checkpoints in the storage can't be read: {0}")]
     Storage(#[from] StorageError),
-    #[error("the verification broke off: {0}")]
+    #[error("the verification could not finish: {0}")]
     Broken(String),
 }
 
 crate::db::query_error_into!(VerifyError);
 
-/// What was found.
+/// The result of a verification. Recorded as JSON, so the names of the fields are fixed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     pub events: u64,
-    /// Leaves of the tree.
+    /// The number of leaves.
     pub sealed: u64,
-    /// Of those, the ones whose events were purged, as the retention allows.
+    /// The number of leaves whose events were purged, as the retention allows.
     #[serde(default)]
     pub purged: u64,
-    /// Purged events were older than this.
+    /// All purged events were older than this.
     #[serde(default)]
     pub purged_before: Option<DateTime<Utc>>,
-    /// Events that came too late to be sealed yet.
+    /// Events that are too new to be sealed.
     pub waiting: u64,
-    /// Events that were sealed although they are dated earlier than they can have been written.
+    /// Sealed events that are dated before they can have been written.
     pub backdated: u64,
     pub checkpoints: u64,
-    /// In the storage; `None`: they were not looked at.
+    /// Checkpoints in the storage. `None` if only the database was verified.
     pub objects: Option<u64>,
-    /// Of the newest checkpoint, in hex.
+    /// The root of the newest checkpoint, in hexadecimal.
     pub root: String,
     pub sealed_at: Option<DateTime<Utc>>,
-    /// The log was restored into another cluster, and nothing has been sealed there yet.
+    /// The log was restored into another cluster, where nothing has been sealed yet.
     pub is_restored: bool,
-    /// How many there are, and the first ones in words.
+    /// The number of differences.
     pub different: u64,
+    /// The first differences as sentences.
     pub differences: Vec<String>,
 }
 
@@ -91,20 +95,21 @@ impl Report {
     }
 }
 
-/// What everything is held against: where the seals end, and what may be missing.
+/// What the database should contain: how far it is sealed, and which events may be missing.
 #[derive(Clone, Debug, Default)]
 struct Expected {
     sealed: SealState,
-    /// The log was restored into another cluster since.
+    /// The log was restored into another cluster since it was sealed.
     is_restored: bool,
-    /// The first transaction that had not begun.
+    /// The first transaction that had not begun when the snapshot was taken.
     next_transaction: u64,
     purged: Purged,
 }
 
 impl Verification<'_> {
+    /// Verifies everything. Differences are part of the report; an error means that the verification could not finish.
     pub async fn run(self) -> Result<Report, VerifyError> {
-        // Before the moment that everything else is of: what the storage has by now, the database has too.
+        // Listed before the snapshot is taken: the database then has every checkpoint that the storage has.
         let objects = match self.storage {
             Some(storage) => Some(objects::list(storage).await?),
             None => None,
@@ -113,13 +118,13 @@ impl Verification<'_> {
         let mut differences = Differences::default();
         let one = snapshot.connection();
         let expected = Arc::new(Expected::read(one, self.keys).await?);
-        let buckets = Buckets::over(range(one).await?);
-        self.expect(one).await?;
+        let buckets = Buckets::covering(id_range(one).await?);
+        self.set_expected_progress(one).await?;
 
         let (handle, progress) = (snapshot.handle(), self.progress.clone());
-        let events = aside(events::add_up(handle.clone(), buckets.clone(), progress.clone()));
+        let events = on_own_thread(events::read_all(handle.clone(), buckets.clone(), progress.clone()));
         let with = (buckets, expected.clone(), self.keys.clone());
-        let seals = aside(seals::add_up(handle.clone(), with, progress));
+        let seals = on_own_thread(seals::read_all(handle.clone(), with, progress));
         let (events, seals) = tokio::try_join!(events, seals)?;
         let (mut two, one) = (handle.connection().await?, snapshot.connection());
         differences.extend(seals.differences);
@@ -134,7 +139,8 @@ impl Verification<'_> {
         let mut seen = None;
         if let (Some(storage), Some(listed)) = (self.storage, objects) {
             seen = Some(listed.len() as u64);
-            objects::compare(one, storage, listed, &seals.published, seals.leaves, &mut differences).await?;
+            let published = objects::PublishedCheckpoints { sizes: &seals.published, leaves: seals.leaves };
+            objects::compare(one, storage, listed, published, &mut differences).await?;
         }
         for (name, note) in &self.kept {
             objects::compare_kept(one, (name, note), self.keys, &mut differences).await?;
@@ -152,12 +158,12 @@ impl Verification<'_> {
             sealed_at: seals.last.map(|last| last.stated.sealed_at),
             is_restored: expected.is_restored,
             different: differences.count(),
-            differences: differences.told(),
+            differences: differences.to_strings(),
         })
     }
 
-    /// How much there is to do.
-    async fn expect(&self, connection: &mut AsyncPgConnection) -> Result<(), VerifyError> {
+    /// Estimates the work: as many events as leaves.
+    async fn set_expected_progress(&self, connection: &mut AsyncPgConnection) -> Result<(), VerifyError> {
         let leaves: Option<i64> = audit_leaves::table.select(max(audit_leaves::position)).first(connection).await?;
         let leaves = leaves.map_or(0, |position| position + 1).max(0).cast_unsigned();
         self.progress.expect(leaves * 2);
@@ -165,28 +171,28 @@ impl Verification<'_> {
     }
 }
 
-/// In a thread of its own, with its connections: what reads and hashes for half a minute has nobody to hand its rows to, and
-/// keeps nobody waiting.
-async fn aside<T: Send + 'static>(
+/// Runs work on a thread with a runtime and connections of its own: reading and hashing for half a minute would block other
+/// tasks.
+async fn on_own_thread<T: Send + 'static>(
     work: impl Future<Output = Result<T, VerifyError>> + Send + 'static,
 ) -> Result<T, VerifyError> {
     let broken = |error: &dyn std::fmt::Display| VerifyError::Broken(error.to_string());
-    // Dropped with this: then nobody waits for the result any more, and nothing may keep a server from stopping.
-    let (_waiting, gone) = tokio::sync::oneshot::channel::<()>();
+    // If the caller is dropped, the work stops, so that it doesn't keep a server from shutting down.
+    let (_caller, gone) = tokio::sync::oneshot::channel::<()>();
     let working = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|error| broken(&error))?.block_on(async {
             tokio::select! {
                 done = work => done,
-                _ = gone => Err(VerifyError::Broken("nobody waits for it".into())),
+                _ = gone => Err(VerifyError::Broken("it was cancelled".into())),
             }
         })
     });
     working.await.map_err(|error| broken(&error))?
 }
 
-/// The lowest and the highest id of events and leaves.
-async fn range(connection: &mut AsyncPgConnection) -> QueryResult<(i64, i64)> {
+/// Returns the lowest and the highest id of events and leaves.
+async fn id_range(connection: &mut AsyncPgConnection) -> QueryResult<(i64, i64)> {
     let events: (Option<i64>, Option<i64>) =
         audit_events::table.select((min(audit_events::id), max(audit_events::id))).first(connection).await?;
     let leaves: (Option<i64>, Option<i64>) = audit_leaves::table
@@ -206,7 +212,7 @@ impl Expected {
             .first(connection)
             .await
             .optional()?;
-        // One that can't be opened is a difference of its own; then nothing counts as sealed after it.
+        // A damaged checkpoint is reported elsewhere. Without it, nothing counts as sealed.
         let sealed = match last.and_then(|note| Checkpoint::open(&note, keys).ok()) {
             Some(Checkpoint { stated, .. }) => SealState::from(&stated),
             None => SealState::default(),
@@ -218,8 +224,8 @@ impl Expected {
     }
 }
 
-/// Puts the result on record: this is what the last run was.
-pub async fn put_on_record(
+/// Records the result, for the list of the last runs.
+pub async fn record_result(
     db: &Database,
     result: &Result<Report, VerifyError>,
     actor: Actor<'_>,

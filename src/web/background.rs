@@ -5,7 +5,7 @@
 
 use chrono_tz::Tz;
 
-use crate::audit::retention::keep;
+use crate::audit::retention;
 use crate::audit::seal::{publish, seal};
 use crate::clock::Clock;
 use crate::config::SealKeys;
@@ -38,7 +38,7 @@ impl Background {
             mailer.run(),
             seal(db.clone(), seals.clone()),
             publish(db.clone(), storage),
-            keep(db.clone(), seals.clone(), retention, clock.clone()),
+            retention::run(db.clone(), seals.clone(), retention, clock.clone()),
             notices::run(db, clock, zone),
         );
     }

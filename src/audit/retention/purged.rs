@@ -1,6 +1,6 @@
-//! What purging has put on record: positions of the tree whose events are gone, and rightly so if none was newer.
+//! The records of purges: positions of the tree whose events may be missing.
 //!
-//! A record counts if it is sealed and the portal's own: a row that somebody puts beside it excuses nothing.
+//! A record counts only if it is sealed and written by the portal itself, so that a forged row can't hide a deletion.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
@@ -14,17 +14,17 @@ use crate::audit::{Action, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::{audit_events, audit_leaves};
 
-/// Positions, from and up to, of which every event is older than that.
+/// A range of positions, `to` not included, whose events were all older than `before`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Purge {
     pub from: u64,
     pub to: u64,
     pub before: DateTime<Utc>,
-    /// Where the record of it is in the tree.
+    /// The position of the record itself.
     pub record: u64,
 }
 
-/// The same, as a record has it.
+/// What a record states, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurgeStatement {
     pub before: DateTime<Utc>,
@@ -35,18 +35,18 @@ pub struct PurgeStatement {
 struct Detail {
     #[serde(flatten)]
     purged: PurgeStatement,
-    /// What records said that are purged themselves.
+    /// Statements of records that are purged themselves.
     #[serde(default)]
     restated: Vec<PurgeStatement>,
 }
 
-/// In the order of the tree; none overlaps another.
+/// Purged ranges in the order of the tree, without overlaps.
 #[derive(Clone, Debug, Default)]
 pub struct Purged(Vec<Purge>);
 
 impl Purged {
     pub async fn read(connection: &mut AsyncPgConnection) -> QueryResult<Self> {
-        // As text: what isn't as it should be is passed over, and stops nothing.
+        // Read as text, so that a malformed record is skipped instead of failing the query.
         let records: Vec<(DateTime<Utc>, String, i64)> = audit_events::table
             .inner_join(audit_leaves::table.on(audit_leaves::event_id.eq(audit_events::id)))
             .filter(audit_events::action.eq(Action::AuditPurged.as_str()))
@@ -60,7 +60,7 @@ impl Purged {
         for (at, detail, position) in records {
             let Ok(Detail { purged, restated }) = serde_json::from_str(&detail) else { continue };
             for PurgeStatement { before, positions } in restated.into_iter().chain([purged]) {
-                // Nobody hides what is less than a year old by calling it a purge.
+                // Retention is at least a year, so a record can't excuse newer events.
                 let (before, record) = (before.min(cutoff(at.min(now), 1)), position.cast_unsigned());
                 purges.extend(positions.into_iter().map(|(from, to)| Purge { from, to, before, record }));
             }
@@ -84,29 +84,29 @@ impl Purged {
         self.overlapping(position, position.saturating_add(1)).next().is_some()
     }
 
-    /// Those that have something between these positions; `to` isn't one of them.
+    /// The purged ranges that overlap `from..to`.
     pub fn overlapping(&self, from: u64, to: u64) -> impl Iterator<Item = &Purge> {
         let first = self.0.partition_point(|purge| purge.to <= from);
         self.0[first..].iter().take_while(move |purge| purge.from < to)
     }
 
-    /// All of it is on record.
+    /// Whether all of `from..to` is purged.
     pub fn is_whole(&self, from: u64, to: u64) -> bool {
         let end = self.overlapping(from, to).fold(from, |end, purge| if purge.from <= end { purge.to } else { end });
         end >= to
     }
 
-    /// Everything before this position is gone.
+    /// The position up to which everything is purged.
     pub fn up_to(&self) -> u64 {
         self.0.iter().fold(0, |end, purge| if purge.from <= end { purge.to } else { end })
     }
 
-    /// The newest of it was older than this.
+    /// All purged events were older than this.
     pub fn before(&self) -> Option<DateTime<Utc>> {
         self.0.iter().map(|purge| purge.before).max()
     }
 
-    /// What is said by records that are among these positions.
+    /// The statements of the records at these positions.
     pub fn statements_within(&self, positions: &[(u64, u64)]) -> Vec<PurgeStatement> {
         let is_within = |at: u64| positions.iter().any(|(from, to)| (*from..*to).contains(&at));
         let mut statements: Vec<PurgeStatement> = Vec::new();

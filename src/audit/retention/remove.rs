@@ -1,8 +1,8 @@
-//! Removes what is on record as purged: whole months at once where nothing else is in them, row by row elsewhere.
+//! Removes recorded purges: drops a month's partition if all of its events are purged, and deletes rows elsewhere.
 //!
-//! A record is not enough: only whole batches go whose checkpoints are signed and say that they are as old as the record and the
-//! retention want it. Nobody waits for long: a month goes only if its locks are to be had within a moment. Each step is a
-//! transaction of its own; an interrupted purge goes on where it was.
+//! A record is not enough: the signed checkpoint of each batch must confirm that its events are old enough. A month is dropped
+//! only if its locks are free, so that no one waits for the purge. Each step is a transaction, so an interrupted purge
+//! continues where it stopped.
 
 use std::pin::pin;
 
@@ -20,17 +20,18 @@ use crate::config::SealKeys;
 use crate::db::schema::audit_checkpoints;
 use crate::db::{Database, DbError, DbResult};
 
-/// Rows that are deleted at once: whoever writes among them waits so long.
-const BATCH: usize = 5_000;
+/// Rows of one deletion. Writers of the same partition wait for it.
+const MAX_DELETED_ROWS: usize = 5_000;
 
-const PATIENT: &str = "SET LOCAL statement_timeout = 0";
+const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
 
+/// What a purge removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Removed {
     pub events: u64,
-    /// Months that went as a whole.
+    /// Months whose partition was dropped.
     pub months: u64,
-    /// Those that did not, because somebody was reading the log; they go the next time.
+    /// Partitions that were in use, to be dropped by the next purge.
     pub waiting: Vec<String>,
 }
 
@@ -48,26 +49,26 @@ struct Share {
     purged: i64,
     #[diesel(sql_type = Bool)]
     has_others: bool,
-    /// Of those that are purged, in the tree.
+    /// The first and the last position of the purged events.
     #[diesel(sql_type = Nullable<BigInt>)]
     first: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     last: Option<i64>,
 }
 
-/// What is older than `before`.
+/// Removes the purged events that are older than `before`.
 pub(super) async fn remove(
     db: &Database,
     purged: &Purged,
     (before, keys): (DateTime<Utc>, &SealKeys),
 ) -> Result<Removed, PurgeError> {
     let mut removed = Removed::default();
-    let said = Gone { before, positions: range(&purged.positions()) };
+    let recorded = Purgeable { before, positions: range(&purged.positions()) };
     for Partition { name, is_month } in partitions(db).await? {
-        let share = said.share(db, &name).await?;
+        let share = recorded.share(db, &name).await?;
         let (Some(first), Some(last)) = (share.first, share.last) else { continue };
         let agreed = agreed(db, purged, (before, keys), (first, last)).await?;
-        let gone = Gone { before, positions: range(&agreed) };
+        let gone = Purgeable { before, positions: range(&agreed) };
         let is_agreed =
             matches!(agreed[..], [(from, to)] if from <= first.cast_unsigned() && last.cast_unsigned() < to);
         let Share { purged, has_others, .. } = if is_agreed { share } else { gone.share(db, &name).await? };
@@ -88,7 +89,7 @@ pub(super) async fn remove(
     Ok(removed)
 }
 
-/// As Postgres writes an `int8multirange`.
+/// Formats positions as a Postgres `int8multirange`.
 fn range(positions: &[(u64, u64)]) -> String {
     let ranges = positions.iter().map(|(from, to)| format!("[{from},{to})"));
     format!("{{{}}}", ranges.collect::<Vec<_>>().join(","))
@@ -98,7 +99,7 @@ fn is_locked(error: &DbError) -> bool {
     matches!(error, DbError::Query(error) if error.to_string().contains("lock timeout"))
 }
 
-/// Between these positions, batches that are on record as a whole and whose signed checkpoints agree.
+/// Returns the batches between two positions that are recorded as purged and whose signed checkpoints agree.
 async fn agreed(
     db: &Database,
     purged: &Purged,
@@ -106,7 +107,7 @@ async fn agreed(
     (first, last): (i64, i64),
 ) -> Result<Vec<(u64, u64)>, PurgeError> {
     let mut connection = db.get().await?;
-    // The batch of the last one ends here.
+    // The batch of the last position ends here.
     let end: Option<i64> = audit_checkpoints::table
         .filter(audit_checkpoints::size.gt(last))
         .select(min(audit_checkpoints::size))
@@ -128,9 +129,8 @@ async fn agreed(
             return Err(PurgeError::Checkpoint { size, error: NoteError::Malformed });
         }
         let is_older = |than| checkpoint.stated.newest.is_some_and(|newest| newest < than);
-        let is_on_record =
-            purged.is_whole(from, to) && purged.overlapping(from, to).all(|purge| is_older(purge.before));
-        if is_on_record && is_older(before) {
+        let is_recorded = purged.is_whole(from, to) && purged.overlapping(from, to).all(|purge| is_older(purge.before));
+        if is_recorded && is_older(before) {
             match agreed.last_mut() {
                 Some((_, end)) if *end == from => *end = to,
                 _ => agreed.push((from, to)),
@@ -140,7 +140,7 @@ async fn agreed(
     Ok(agreed)
 }
 
-/// Of the log, by their names as SQL wants them.
+/// Lists the partitions of the log. Their names are quoted for SQL.
 async fn partitions(db: &Database) -> DbResult<Vec<Partition>> {
     let partitions = diesel::sql_query(
         "SELECT quote_ident(c.relname) AS name, pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT' AS is_month \
@@ -149,23 +149,24 @@ async fn partitions(db: &Database) -> DbResult<Vec<Partition>> {
     Ok(partitions.load(&mut *db.get().await?).await?)
 }
 
-/// What may go.
-struct Gone {
+/// Events that may be removed.
+struct Purgeable {
     before: DateTime<Utc>,
     positions: String,
 }
 
-impl Gone {
+impl Purgeable {
+    /// Counts the purgeable events of a partition.
     async fn share(&self, db: &Database, name: &str) -> DbResult<Share> {
         db.transaction(async |connection: &mut AsyncPgConnection| {
-            connection.batch_execute(PATIENT).await?;
+            connection.batch_execute(NO_TIMEOUT).await?;
             Ok(self.share_now(connection, name).await?)
         })
         .await
     }
 
     async fn share_now(&self, connection: &mut AsyncPgConnection, name: &str) -> QueryResult<Share> {
-        // Only where something is old at all: an index knows. Of leaves, however many, only those of its ids are read.
+        // An index tells whether the partition has old events at all. Only the leaves of its range of ids are read.
         diesel::sql_query(format!(
             "WITH old AS (SELECT EXISTS (SELECT 1 FROM {name} WHERE occurred_at < $1) AS there), \
              gone AS (SELECT count(*) AS count, min(l.position) AS first, max(l.position) AS last \
@@ -180,13 +181,14 @@ impl Gone {
         .await
     }
 
-    /// `false`: something else is in it by now.
+    /// Drops the partition of a month. Returns `false` if other events were added to it.
     async fn drop_month(&self, db: &Database, name: &str) -> DbResult<bool> {
         db.transaction(async |connection: &mut AsyncPgConnection| {
-            // Nobody writes into such a month any more; whoever does it by hand waits while it is looked through again. Whoever
-            // reads or writes the log anywhere else would queue behind us if we had to wait for the last lock.
-            let lock =
-                format!("{PATIENT}; SET LOCAL lock_timeout = '100ms'; LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE");
+            // The portal no longer writes into such a month; a manual insert waits until this transaction ends. The short
+            // lock timeout keeps readers and writers of other months from queueing behind this transaction.
+            let lock = format!(
+                "{NO_TIMEOUT}; SET LOCAL lock_timeout = '100ms'; LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"
+            );
             connection.batch_execute(&lock).await?;
             if self.share_now(connection, name).await?.has_others {
                 return Ok(false);
@@ -197,6 +199,7 @@ impl Gone {
         .await
     }
 
+    /// Deletes the purgeable events of a partition.
     async fn delete(&self, db: &Database, name: &str) -> DbResult<u64> {
         let delete = format!(
             "DELETE FROM {name} WHERE ctid = ANY (ARRAY(SELECT e.ctid FROM {name} e JOIN audit_leaves l ON l.event_id = e.id \
@@ -205,7 +208,7 @@ impl Gone {
         let mut all = 0;
         loop {
             let rows = db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<usize> {
-                // The owner has taken that right away from itself; it gets it back for this transaction alone.
+                // The owner revoked its own right to delete, and grants it for this transaction only.
                 let allow = format!(
                     "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '5s'; GRANT DELETE ON {name} TO CURRENT_USER; \
                      ALTER TABLE {name} DISABLE TRIGGER audit_events_no_change"
@@ -214,7 +217,7 @@ impl Gone {
                 let rows = diesel::sql_query(&delete)
                     .bind::<Timestamptz, _>(self.before)
                     .bind::<Text, _>(&self.positions)
-                    .bind::<BigInt, _>(BATCH as i64)
+                    .bind::<BigInt, _>(MAX_DELETED_ROWS as i64)
                     .execute(connection)
                     .await?;
                 let forbid = format!(
@@ -225,7 +228,7 @@ impl Gone {
             });
             let rows = rows.await?;
             all += rows as u64;
-            if rows < BATCH {
+            if rows < MAX_DELETED_ROWS {
                 return Ok(all);
             }
         }

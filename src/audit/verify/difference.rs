@@ -1,4 +1,4 @@
-//! What isn't as it was sealed, in words.
+//! What differs from what was sealed, as sentences.
 
 use chrono::{DateTime, Utc};
 
@@ -23,7 +23,7 @@ pub enum Difference {
     EventUndated { id: i64, at: String },
     #[error("an event was changed: it can't be read ({0})")]
     EventUnreadable(String),
-    #[error("leaf {expected} is missing: {found} comes in its place")]
+    #[error("leaf {expected} is missing: leaf {found} follows instead")]
     LeafMissing { expected: i64, found: i64 },
     #[error("the leaf of event {id} is there more than once")]
     LeafTwice { id: i64 },
@@ -67,7 +67,7 @@ pub enum Difference {
     KeptDiffers { name: String, size: u64 },
 }
 
-/// The first ones, and how many.
+/// The first differences, and how many there are.
 #[derive(Clone, Debug, Default)]
 pub struct Differences {
     first: Vec<Difference>,
@@ -75,11 +75,10 @@ pub struct Differences {
 }
 
 impl Differences {
-    /// That are told.
-    const MOST: usize = 20;
+    const MAX_LISTED: usize = 20;
 
     pub fn add(&mut self, difference: Difference) {
-        if self.first.len() < Self::MOST {
+        if self.first.len() < Self::MAX_LISTED {
             self.first.push(difference);
         }
         self.count += 1;
@@ -94,7 +93,7 @@ impl Differences {
         self.count
     }
 
-    pub fn told(&self) -> Vec<String> {
+    pub fn to_strings(&self) -> Vec<String> {
         self.first.iter().map(ToString::to_string).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Events: all of them once, and then exactly those of the ids where something is different.
+//! Events: reads all of them once, then compares those of the ids where something differs.
 
 use std::pin::pin;
 
@@ -15,15 +15,17 @@ use crate::audit::columns::{EventRef, EventRow, select_all};
 use crate::db::schema::{audit_events, audit_leaves};
 use crate::db::snapshot::SnapshotHandle;
 
+/// The result of reading all events.
 pub struct Events {
     pub count: u64,
     pub sums: Sums,
-    /// One of them at least; then not all are in the sums.
+    /// At least one event can't be read, so the sums are incomplete.
     pub is_unreadable: bool,
 }
 
-pub async fn add_up(snapshot: SnapshotHandle, buckets: Buckets, progress: Progress) -> Result<Events, VerifyError> {
-    // As they lie on disk: nobody sorts.
+/// Reads and hashes all events.
+pub async fn read_all(snapshot: SnapshotHandle, buckets: Buckets, progress: Progress) -> Result<Events, VerifyError> {
+    // Without an order, Postgres reads the table as it is on disk.
     let mut rows = pin!(snapshot.copy(&select_all()).await?);
     let mut events = Events { count: 0, sums: buckets.empty(), is_unreadable: false };
     let mut line = Vec::new();
@@ -39,7 +41,7 @@ pub async fn add_up(snapshot: SnapshotHandle, buckets: Buckets, progress: Progre
     Ok(events)
 }
 
-/// Those that stand in the way of reading the others.
+/// Adds the differences of events that can't be read.
 pub async fn name_unreadable(
     connection: &mut AsyncPgConnection,
     differences: &mut Differences,
@@ -52,7 +54,7 @@ pub async fn name_unreadable(
         .load(connection)
         .await?;
     if undated.is_empty() {
-        differences.add(Difference::EventUnreadable("a value that is none".into()));
+        differences.add(Difference::EventUnreadable("it has an invalid value".into()));
     }
     undated.into_iter().for_each(|(id, at)| differences.add(Difference::EventUndated { id, at }));
     Ok(())
@@ -64,7 +66,7 @@ struct StoredLeaf {
     hash: Vec<u8>,
 }
 
-/// Those of these ids, one by one; gives how many merely wait for their seal.
+/// Compares the events of a range of ids with their leaves, one by one. Returns how many are only too new to be sealed.
 pub async fn compare(
     events: &mut AsyncPgConnection,
     leaves: &mut AsyncPgConnection,
@@ -120,12 +122,12 @@ pub async fn compare(
                 last_leaf = Some(id);
                 leaf = leaves.try_next().await?;
             }
-            (Some(_), None) => unreachable!("an event without a leaf behind it is one without a leaf"),
+            (Some(_), None) => unreachable!("the arm before takes events without a later leaf"),
         }
     }
 }
 
-/// An event without a leaf: why that can't be, if it can't.
+/// Returns why an event without a leaf is a difference, or `None` if it is only too new to be sealed.
 fn unsealed(row: &EventRow, expected: &Expected) -> Option<Difference> {
     let id = row.id;
     if expected.is_restored {

@@ -1,4 +1,4 @@
-//! Checkpoints outside of the database: in the storage, and with whoever has kept one.
+//! Checkpoints outside of the database: in the storage, and those that an auditor has kept.
 
 use std::collections::HashMap;
 
@@ -13,11 +13,11 @@ use crate::config::SealKeys;
 use crate::db::schema::audit_checkpoints;
 use crate::storage::{Storage, StorageError};
 
-/// Asked for at once.
-const AT_ONCE: usize = 16;
-const PAGE: usize = 500;
+const MAX_CONCURRENT_REQUESTS: usize = 16;
+/// Checkpoints of one query.
+const BATCH: usize = 500;
 
-/// Sizes of the trees whose checkpoints the storage has, in order. What else somebody has put beside them is none of ours.
+/// Lists the sizes of the checkpoints in the storage, in order. Ignores objects with other names.
 pub async fn list(storage: &Storage) -> Result<Vec<u64>, StorageError> {
     let (mut listing, mut sizes) = (storage.list(CHECKPOINT_PREFIX), Vec::new());
     while let Some(listed) = listing.recv().await {
@@ -29,21 +29,29 @@ pub async fn list(storage: &Storage) -> Result<Vec<u64>, StorageError> {
     Ok(sizes)
 }
 
+/// What the database says of published checkpoints.
+pub struct PublishedCheckpoints<'a> {
+    /// Sizes of published checkpoints, in order.
+    pub sizes: &'a [u64],
+    /// The number of leaves.
+    pub leaves: u64,
+}
+
+/// Compares the checkpoints in the storage with the database, in both directions.
 pub async fn compare(
     connection: &mut AsyncPgConnection,
     storage: &Storage,
     listed: Vec<u64>,
-    published: &[u64],
-    leaves: u64,
+    PublishedCheckpoints { sizes: published, leaves }: PublishedCheckpoints<'_>,
     differences: &mut Differences,
 ) -> Result<(), VerifyError> {
-    for page in listed.chunks(PAGE) {
+    for page in listed.chunks(BATCH) {
         let notes = notes(connection, page).await?;
         let known = page.iter().filter_map(|size| Some((*size, notes.get(size)?)));
         let same =
             stream::iter(known.map(|(size, note)| async move { Ok((size, is_same(storage, size, note).await?)) }));
         let mut changed: Vec<u64> = same
-            .buffered(AT_ONCE)
+            .buffered(MAX_CONCURRENT_REQUESTS)
             .try_filter_map(|(size, same)| async move { Ok::<_, StorageError>((!same).then_some(size)) })
             .try_collect()
             .await?;
@@ -61,7 +69,7 @@ pub async fn compare(
         }
     }
     for size in published.iter().filter(|size| listed.binary_search(size).is_err()) {
-        // It may have been put there since they were listed.
+        // It may have been published after the listing.
         if storage.head(&checkpoint_key(*size)).await?.is_none() {
             differences.add(Difference::ObjectMissing(checkpoint_key(*size)));
         }
@@ -83,7 +91,7 @@ async fn is_same(storage: &Storage, size: u64, note: &str) -> Result<bool, Stora
     storage.has_same(&checkpoint_key(size), note.len() as u64, Sha256::digest(note).into()).await
 }
 
-/// One that somebody has kept.
+/// Compares a checkpoint that an auditor has kept.
 pub async fn compare_kept(
     connection: &mut AsyncPgConnection,
     (name, note): (&str, &str),
@@ -101,7 +109,7 @@ pub async fn compare_kept(
     let size = kept.size;
     match notes(connection, &[size]).await?.remove(&size) {
         None => differences.add(Difference::KeptMissing { name, size }),
-        // One that can't be opened is told of already.
+        // One that can't be opened was reported before.
         Some(ours) if Checkpoint::open(&ours, keys).is_ok_and(|ours| ours.root != kept.root) => {
             differences.add(Difference::KeptDiffers { name, size });
         }

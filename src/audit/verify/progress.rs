@@ -1,4 +1,4 @@
-//! How far it is, for whoever watches.
+//! The progress of a verification, for a progress bar.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ struct Counts {
 }
 
 impl Progress {
-    /// Events and leaves, and how many there are about.
+    /// Returns the number of events and leaves read so far, and an estimate of their total.
     pub fn get(&self) -> (u64, u64) {
         (self.0.done.load(Ordering::Relaxed), self.0.all.load(Ordering::Relaxed))
     }

@@ -1,4 +1,4 @@
-//! Leaves and checkpoints, in the order of the tree: every root is computed again, every signature checked.
+//! Leaves and checkpoints, in the order of the tree: computes every root again and checks every signature.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,23 +15,25 @@ use crate::config::SealKeys;
 use crate::db::schema::audit_checkpoints;
 use crate::db::snapshot::SnapshotHandle;
 
+/// The result of reading all leaves and checkpoints.
 pub struct Seals {
     pub leaves: u64,
     pub purged: u64,
     pub backdated: u64,
     pub checkpoints: u64,
     pub sums: Sums,
-    /// The last one whose signature counts.
+    /// The last checkpoint with a valid signature.
     pub last: Option<Checkpoint>,
-    /// Sizes of those that are in the storage, as later ones say, or the database does. In order.
+    /// Sizes of the checkpoints that should be in the storage, as later checkpoints or the database say. In order.
     pub published: Vec<u64>,
     pub differences: Differences,
 }
 
-/// Size, note, edge, whether it is published.
-type Kept = (i64, String, Vec<u8>, bool);
+/// Size, note, compact range, and whether it is published.
+type CheckpointRow = (i64, String, Vec<u8>, bool);
 
-pub async fn add_up(
+/// Reads all leaves and checkpoints.
+pub async fn read_all(
     snapshot: SnapshotHandle,
     (buckets, expected, keys): (Buckets, Arc<Expected>, SealKeys),
     progress: Progress,
@@ -45,7 +47,7 @@ pub async fn add_up(
             audit_checkpoints::edge,
             audit_checkpoints::is_published,
         ))
-        .load_stream::<Kept>(&mut connection)
+        .load_stream::<CheckpointRow>(&mut connection)
         .await?;
     let leaves = snapshot.copy(&format!("{} ORDER BY position", Leaf::SELECT)).await?;
     let (mut checkpoints, mut leaves) = (pin!(checkpoints), pin!(leaves));
@@ -54,23 +56,23 @@ pub async fn add_up(
     while let Some(piece) = leaves.try_next().await? {
         let Some(row) = binary_copy::row(piece.as_ref()) else { continue };
         let leaf = Leaf::from_copy(row).unwrap_or(Leaf { position: walk.next, event_id: -1, hash: Hash::default() });
-        // Those that end before it.
-        while let Some(kept) = next.take_if(|kept| kept.0 <= leaf.position) {
-            walk.checkpoint(kept);
+        // Checkpoints over the leaves before this one.
+        while let Some(checkpoint) = next.take_if(|(size, ..)| *size <= leaf.position) {
+            walk.checkpoint(checkpoint);
             next = checkpoints.try_next().await?;
         }
         walk.leaf(leaf);
         progress.add(1);
     }
-    while let Some(kept) = next {
-        if kept.0 <= walk.next {
-            walk.checkpoint(kept)
+    while let Some(checkpoint) = next {
+        if checkpoint.0 <= walk.next {
+            walk.checkpoint(checkpoint)
         } else {
-            walk.without_leaves(kept.0)
+            walk.checkpoint_without_leaves(checkpoint.0)
         }
         next = checkpoints.try_next().await?;
     }
-    walk.end();
+    walk.finish();
     Ok(walk.seals)
 }
 
@@ -78,10 +80,10 @@ struct Walk {
     expected: Arc<Expected>,
     keys: SealKeys,
     tree: CompactRange,
-    /// The position that comes next.
+    /// The position of the next leaf.
     next: i64,
-    /// The size of the last checkpoint that was met.
-    met: u64,
+    /// The size of the last checkpoint that was read.
+    last_size: u64,
     seals: Seals,
 }
 
@@ -97,22 +99,22 @@ impl Walk {
             published: Vec::new(),
             differences: Differences::default(),
         };
-        Self { expected, keys, tree: CompactRange::default(), next: 0, met: 0, seals }
+        Self { expected, keys, tree: CompactRange::default(), next: 0, last_size: 0, seals }
     }
 
-    fn end(&mut self) {
-        if self.met < self.next.cast_unsigned() {
-            self.differ(Difference::LeavesWithoutCheckpoint { from: self.met });
+    fn finish(&mut self) {
+        if self.last_size < self.next.cast_unsigned() {
+            self.differ(Difference::LeavesWithoutCheckpoint { from: self.last_size });
         }
         self.seals.published.sort_unstable();
         self.seals.published.dedup();
     }
 
-    fn without_leaves(&mut self, size: i64) {
-        // That is told of here, and not of its end.
-        self.met = size.cast_unsigned();
+    fn checkpoint_without_leaves(&mut self, size: i64) {
+        // Reported here, so `finish` doesn't report the same leaves.
+        self.last_size = size.cast_unsigned();
         let leaves = self.next.cast_unsigned();
-        self.differ(Difference::LeavesCutOff { size: self.met, leaves });
+        self.differ(Difference::LeavesCutOff { size: self.last_size, leaves });
     }
 
     fn differ(&mut self, difference: Difference) {
@@ -133,12 +135,12 @@ impl Walk {
         self.tree.push(hash);
     }
 
-    fn checkpoint(&mut self, (size, note, edge, is_published): Kept) {
+    fn checkpoint(&mut self, (size, note, edge, is_published): CheckpointRow) {
         self.seals.checkpoints += 1;
         if is_published {
             self.seals.published.push(size.cast_unsigned());
         }
-        let (before, size) = (std::mem::replace(&mut self.met, size.cast_unsigned()), size.cast_unsigned());
+        let (before, size) = (std::mem::replace(&mut self.last_size, size.cast_unsigned()), size.cast_unsigned());
         let checkpoint = match Checkpoint::open(&note, &self.keys) {
             Ok(checkpoint) => checkpoint,
             Err(error) => return self.differ(Difference::Checkpoint { size: size.cast_signed(), error }),
@@ -154,7 +156,7 @@ impl Walk {
         }
         if checkpoint.root != self.tree.root() {
             self.differ(Difference::Leaves { from: before, to: size });
-            // What comes behind is held against what was signed here: only this batch is told of.
+            // Continues from the signed tree, so that only the leaves of this batch are reported.
             if let Some(signed) = CompactRange::from_bytes(size, &edge).filter(|tree| tree.root() == checkpoint.root) {
                 self.tree = signed;
             }
@@ -165,12 +167,12 @@ impl Walk {
             self.seals.published.push(checkpoint.stated.published);
         }
         self.seals.backdated += checkpoint.stated.backdated;
-        self.purged(&checkpoint);
+        self.check_purged(&checkpoint);
         self.seals.last = Some(checkpoint);
     }
 
-    /// Were its events old enough to be purged?
-    fn purged(&mut self, checkpoint: &Checkpoint) {
+    /// Checks that purged events of a checkpoint were old enough, and that all of its events were purged.
+    fn check_purged(&mut self, checkpoint: &Checkpoint) {
         let (from, to) = (checkpoint.stated.previous, checkpoint.size);
         let is_newer = |before| checkpoint.stated.newest.is_none_or(|newest| newest >= before);
         let early = self.expected.purged.overlapping(from, to).find(|purge| is_newer(purge.before));

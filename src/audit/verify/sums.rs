@@ -1,13 +1,14 @@
-//! Two sets compared without sorting them: in each bucket of ids a keyed hash of every member is added up. Whoever doesn't
-//! know the key finds no two sets with the same sum but by luck, once in 2^64 times.
+//! Compares two sets without sorting them: each bucket of ids has the sum of a keyed hash of its members.
+//!
+//! Without the key, no one can construct two different sets with the same sums. By chance, sums agree once in 2^64 times.
 
 use std::hash::{BuildHasher, RandomState};
 
 use crate::audit::seal::Hash;
 
-const MOST: u64 = 1 << 16;
+const MAX_BUCKETS: u64 = 1 << 16;
 
-/// Which ids go where, and the key.
+/// Assigns ids to buckets, and holds the key.
 #[derive(Clone, Debug)]
 pub struct Buckets {
     low: i64,
@@ -17,19 +18,19 @@ pub struct Buckets {
 }
 
 impl Buckets {
-    /// From the lowest id to the highest one.
-    pub fn over((low, high): (i64, i64)) -> Self {
+    /// Buckets for the ids from the lowest to the highest, both included.
+    pub fn covering((low, high): (i64, i64)) -> Self {
         let high = high.max(low);
-        let width = high.abs_diff(low) / MOST + 1;
+        let width = high.abs_diff(low) / MAX_BUCKETS + 1;
         Self { low, high, width, key: RandomState::new() }
     }
 
-    fn of(&self, id: i64) -> usize {
+    fn bucket(&self, id: i64) -> usize {
         (id.abs_diff(self.low) / self.width) as usize
     }
 
     pub fn empty(self) -> Sums {
-        let count = self.of(self.high) + 1;
+        let count = self.bucket(self.high) + 1;
         Sums { buckets: self, sums: vec![0; count] }
     }
 }
@@ -42,13 +43,13 @@ pub struct Sums {
 
 impl Sums {
     pub fn add(&mut self, id: i64, hash: &Hash) {
-        let bucket = self.buckets.of(id);
+        let bucket = self.buckets.bucket(id);
         if let Some(sum) = self.sums.get_mut(bucket) {
             *sum = sum.wrapping_add(self.buckets.key.hash_one((id, hash)));
         }
     }
 
-    /// Ranges of ids, both ends included, where these are not the same; neighbours in one.
+    /// Returns the ranges of ids, both ends included, where the sums differ. Adjacent ranges are joined.
     pub fn differing(&self, other: &Self) -> Vec<(i64, i64)> {
         let Buckets { low, high, width, .. } = self.buckets;
         let mut ranges: Vec<(i64, i64)> = Vec::new();
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn differences_are_found_wherever_they_are() {
         for (low, high) in [(1, 10), (1, 1_000_000), (i64::MIN, i64::MAX), (-5, i64::MAX), (7, 7)] {
-            let buckets = Buckets::over((low, high));
+            let buckets = Buckets::covering((low, high));
             let (mut one, mut two) = (buckets.clone().empty(), buckets.empty());
             for id in [low, high, low / 2 + high / 2] {
                 one.add(id, &[1; 32]);
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn neighbours_are_one_range() {
-        let buckets = Buckets::over((1, 10));
+        let buckets = Buckets::covering((1, 10));
         let (mut one, two) = (buckets.clone().empty(), buckets.empty());
         [3, 4, 8].iter().for_each(|id| one.add(*id, &[0; 32]));
         assert_eq!(one.differing(&two), [(3, 4), (8, 8)]);

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::audit::seal::{publish_once, seal_all};
-use crate::audit::verify::{Progress, Report, Verification, put_on_record};
+use crate::audit::verify::{Progress, Report, Verification, record_result};
 use crate::audit::{Actor, Origin};
 use crate::bols::weight::grouped;
 use crate::cli::{Failure, bar, database_url, printable, serve};
@@ -56,7 +56,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let drawing = tokio::spawn(draw(progress));
     let result = verification.run().await;
     drawing.abort();
-    if let Err(error) = put_on_record(&db, &result, Actor::COMMAND_LINE, &Origin::command_line()).await {
+    if let Err(error) = record_result(&db, &result, Actor::COMMAND_LINE, &Origin::command_line()).await {
         tracing::warn!(%error, "the result could not be put on record");
     }
     // What came in last, this run with it, is sealed even where no server runs.

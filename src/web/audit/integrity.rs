@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 
 use crate::accounts::{Role, Viewer};
 use crate::audit::seal::{MAX_COUNTED, Overview};
-use crate::audit::verify::{Progress, Report, Run, Verification, is_under_way, last_runs};
+use crate::audit::verify::{Progress, Report, Run, Verification, is_running, last_runs};
 use crate::audit::{Actor, Origin as Where};
 use crate::bols::weight::grouped;
 use crate::db::Database;
@@ -73,7 +73,7 @@ pub async fn page(
     let overview = Overview::read(&mut connection, &site.seals).await?;
     let runs = last_runs(&mut connection, RUNS).await?;
     let mut page = IntegrityPage::new(&site, &visitor, overview, runs);
-    let is_under_way = is_under_way(&mut connection).await?;
+    let is_under_way = is_running(&mut connection).await?;
     page.is_under_way = is_under_way;
     if notice.done == "begun" && is_under_way {
         page.layout.notice = "The verification has begun. Its result will stand below.";
@@ -94,7 +94,7 @@ pub async fn verify(
     origin: Origin,
 ) -> Result<HttpResponse, Error> {
     let begun = HttpResponse::SeeOther().insert_header((LOCATION, "/audit/integrity?done=begun")).finish();
-    if is_under_way(&mut *db.get().await?).await? {
+    if is_running(&mut *db.get().await?).await? {
         return Ok(begun);
     }
     let (site, db, origin) = (site.into_inner(), db.get_ref().clone(), origin.0.clone());
