@@ -1,14 +1,14 @@
-//! A link that was issued is not yet a document that was fetched.
+//! Fetches: what became of the links that the portal issued.
 //!
-//! Whoever hands out the bytes knows: the bucket, whose access log is imported ([`import`]), and the portal itself where files
-//! are local. Each time is an event of its own, `LINK_FETCHED`, with what the event of the link says of its subject and its
-//! person, as they were when it was issued, and address and agent of whoever followed it. It is dated when it was written down,
-//! as every event is; when it happened is in its details. Nothing of a link's query goes into an event but the request's id.
+//! The server that sends the bytes knows: the bucket, whose access log is imported ([`import`]), or the portal itself where
+//! files are local. Each fetch is a `LINK_FETCHED` event. Subject and user are those of the link's event; IP address and user
+//! agent are those of the fetch. Like every event it is dated when it is recorded; the time of the fetch is in its detail. Of
+//! the link's query, the event has only the request id.
 
 pub mod import;
-mod line;
-mod lines;
+mod line_reader;
 mod matching;
+mod s3_log;
 
 use std::net::IpAddr;
 
@@ -21,37 +21,37 @@ use self::matching::{Match, find};
 use super::event::record_all;
 use super::{Action, Actor, Event, Origin, Outcome};
 
-/// Bytes that went out by a link, or a link that was refused.
+/// A request with a link, answered or refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
     pub key: String,
-    /// In which the link was issued, as it says itself.
+    /// The id of the request that issued the link, as the link states it.
     pub request: Option<String>,
-    /// When the link was signed, if it says so.
+    /// When the link was signed, if it states that.
     pub signed_at: Option<DateTime<Utc>>,
     pub fetched_at: DateTime<Utc>,
-    /// Of the answer, in HTTP's numbers.
+    /// The HTTP status of the answer.
     pub status: u16,
-    /// That were sent.
+    /// The bytes that were sent.
     pub bytes: i64,
-    /// Of the whole document, in bytes.
+    /// The size of the document in bytes.
     pub size: Option<i64>,
     pub ip: Option<IpAddr>,
     pub user_agent: String,
     pub source: Source,
 }
 
-/// Who handed out the bytes.
+/// The server that sent the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The bucket: its own id of the request, and its code of what was wrong.
+    /// The bucket, with its id of the request and its error code.
     Bucket { request: String, error: Option<String> },
     /// The portal.
     Local,
 }
 
 impl Fetch {
-    /// The bucket's id of it.
+    /// The bucket's id of the request.
     fn s3_request(&self) -> Option<&str> {
         match &self.source {
             Source::Bucket { request, .. } => Some(request),
@@ -59,17 +59,17 @@ impl Fetch {
         }
     }
 
-    /// 304: whoever asks has the bytes already.
+    /// 304 is a success: the client has the bytes already.
     fn outcome(&self) -> Outcome {
         if matches!(self.status, 200 | 206 | 304) { Outcome::Success } else { Outcome::Failed }
     }
 
-    fn detail(&self, found: &Match) -> serde_json::Value {
+    fn detail(&self, matched: &Match) -> serde_json::Value {
         let mut detail = json!({
             "fetched_at": self.fetched_at.trunc_subsecs(6).to_rfc3339_opts(SecondsFormat::AutoSi, true),
             "bytes": self.bytes,
             "status": self.status,
-            "matched": found.is_match(),
+            "matched": matched.is_match(),
         });
         if let Some(size) = self.size {
             detail["size"] = size.into();
@@ -84,7 +84,7 @@ impl Fetch {
             }
             Source::Local => detail["source"] = "local".into(),
         }
-        match found {
+        match matched {
             Match::Link { link, by } => {
                 detail["link"] = link.event.into();
                 detail["by"] = by.as_str().into();
@@ -98,7 +98,7 @@ impl Fetch {
     }
 }
 
-/// How many became events, and how sure it is whose they are.
+/// The number of recorded fetches, by how they were matched with a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
     pub by_request: u64,
@@ -111,12 +111,12 @@ impl Tally {
         self.by_request + self.by_time + self.unmatched
     }
 
-    fn of(found: &[Match]) -> Self {
+    fn count(matches: &[Match]) -> Self {
         let mut tally = Self::default();
-        for found in found {
-            match found {
-                Match::Link { by: matching::By::Request, .. } => tally.by_request += 1,
-                Match::Link { by: matching::By::Time, .. } => tally.by_time += 1,
+        for matched in matches {
+            match matched {
+                Match::Link { by: matching::MatchedBy::Request, .. } => tally.by_request += 1,
+                Match::Link { by: matching::MatchedBy::Time, .. } => tally.by_time += 1,
                 Match::Unmatched { .. } => tally.unmatched += 1,
             }
         }
@@ -130,34 +130,38 @@ impl Tally {
     }
 }
 
-/// Puts fetches on record, each with the link that was followed. A few hundred at once at the most.
+/// Records fetches, each with the link that was followed: at most a few hundred at once.
 pub async fn record(connection: &mut AsyncPgConnection, fetches: &[Fetch]) -> QueryResult<Tally> {
-    let found = find(connection, fetches).await?;
+    let matches = find(connection, fetches).await?;
     let origins: Vec<Origin> = fetches
         .iter()
-        .zip(&found)
-        .map(|(fetch, found)| {
-            let request = found.link().and_then(|link| link.request_id.clone());
+        .zip(&matches)
+        .map(|(fetch, matched)| {
+            let request = matched.link().and_then(|link| link.request_id.clone());
             Origin::new(fetch.ip, &fetch.user_agent, request.unwrap_or_default())
         })
         .collect();
-    let events: Vec<Event> =
-        fetches.iter().zip(&found).zip(&origins).map(|((fetch, found), origin)| event(fetch, found, origin)).collect();
+    let events: Vec<Event> = fetches
+        .iter()
+        .zip(&matches)
+        .zip(&origins)
+        .map(|((fetch, matched), origin)| event(fetch, matched, origin))
+        .collect();
     record_all(connection, &events).await?;
-    Ok(Tally::of(&found))
+    Ok(Tally::count(&matches))
 }
 
-fn event<'a>(fetch: &'a Fetch, found: &'a Match, origin: &'a Origin) -> Event<'a> {
-    let link = found.link();
+fn event<'a>(fetch: &'a Fetch, matched: &'a Match, origin: &'a Origin) -> Event<'a> {
+    let link = matched.link();
     let person = Actor {
         user_id: link.and_then(|link| link.user_id),
         email: link.and_then(|link| link.user_email.as_deref()).unwrap_or_default(),
         role: link.and_then(|link| link.user_role.as_deref()),
-        // Said in the details.
+        // In the detail already.
         seen_as: None,
     };
-    let event = Event::new(Action::LinkFetched, fetch.outcome(), person, origin).detail(fetch.detail(found));
-    match found.subject() {
+    let event = Event::new(Action::LinkFetched, fetch.outcome(), person, origin).detail(fetch.detail(matched));
+    match matched.subject() {
         Some(subject) => Event {
             customer_id: subject.customer_id,
             customer_code: subject.customer_code.as_deref(),

@@ -1,7 +1,8 @@
-//! The bucket's access log, file by file, into the log: each GET with a link becomes an event, once.
+//! Imports the access log of the bucket, file by file: each GET with a link becomes one event.
 //!
-//! S3 delivers lines late, in no order, and now and then twice. Its id of a request decides, in the transaction that writes the
-//! event, whether it has been one before; so files may be read again, or by two at a time, and a run that broke off is run again.
+//! S3 delivers lines late, in any order, and sometimes twice. The transaction that records a fetch also claims S3's id of the
+//! request, so no request is recorded twice. Files can be imported again, or by two processes at once, and an interrupted
+//! import can be repeated.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -13,8 +14,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 use tokio::io::AsyncRead;
 
-use super::line::{self, Line, Unreadable};
-use super::lines::{Lines, Text as Piece};
+use super::line_reader::{LineBytes, LineReader};
+use super::s3_log::{self, LineError, LogLine};
 use super::{Fetch, Tally, matching};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::schema::link_fetches;
@@ -22,41 +23,40 @@ use crate::db::{Database, DbError, DbResult};
 
 /// Fetches of one transaction.
 const BATCH: usize = 500;
-/// Names that are kept, of whatever they are.
-const MOST_NAMED: usize = 10;
-const MOST_REQUESTERS: usize = 100;
-/// Characters of a name.
-const MOST_NAME: usize = 300;
+/// Files and unreadable lines that the report names.
+const MAX_NAMES: usize = 10;
+const MAX_REQUESTERS: usize = 100;
+const MAX_NAME_CHARS: usize = 300;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// This file can't be read any further; the next one may be.
+    /// The rest of this file can't be read. Other files can still be imported.
     #[error(transparent)]
     Read(#[from] io::Error),
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
-/// What the files held, and what became of it.
+/// What an import found and recorded.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Report {
     pub files: u64,
     pub lines: u64,
     /// GETs of objects of this bucket with a link.
     pub gets: u64,
-    /// Of these, events now (or would be, when nothing is to be kept).
+    /// Of these, newly recorded, or to be recorded in a dry run.
     #[serde(flatten)]
     pub new: Tally,
-    /// Events from before.
+    /// Of these, recorded by an earlier import.
     pub already: u64,
-    /// Of `storage check`.
+    /// GETs of `storage check`.
     pub checks: u64,
-    /// GETs without a link, and who asked for them.
+    /// GETs without a link.
     pub without_link: u64,
     pub requesters: BTreeMap<String, Requester>,
     pub unreadable: u64,
-    /// The first of them.
-    pub first_unreadable: Vec<Wrong>,
+    /// The first unreadable lines.
+    pub first_unreadable: Vec<UnreadableLine>,
 }
 
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
@@ -65,9 +65,9 @@ pub struct Requester {
     pub bytes: i64,
 }
 
-/// A line that can't be read.
+/// A line that can't be parsed.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Wrong {
+pub struct UnreadableLine {
     pub file: String,
     pub line: u64,
     pub reason: &'static str,
@@ -76,7 +76,7 @@ pub struct Wrong {
 pub struct Import<'a> {
     db: &'a Database,
     bucket: &'a str,
-    /// Tries everything, keeps nothing.
+    /// Matches and counts fetches, but records nothing.
     is_dry: bool,
     waiting: Vec<Fetch>,
     names: Vec<String>,
@@ -84,31 +84,31 @@ pub struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    /// Of what this bucket has handed out.
+    /// Creates an import of the fetches from one bucket.
     pub fn new(db: &'a Database, bucket: &'a str, is_dry: bool) -> Self {
         let (waiting, names, report) = (Vec::with_capacity(BATCH), Vec::new(), Report::default());
         Self { db, bucket, is_dry, waiting, names, report }
     }
 
-    /// Reads one file to its end. Many small ones share a transaction: some of it may be kept by a later call only.
+    /// Imports one file. Small files share a transaction, so a later call may record the last lines.
     pub async fn read(&mut self, name: &str, from: impl AsyncRead + Unpin) -> Result<(), ImportError> {
         self.report.files += 1;
-        let name: String = name.chars().filter(|c| !c.is_control()).take(MOST_NAME).collect();
-        if self.names.len() < MOST_NAMED {
+        let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+        if self.names.len() < MAX_NAMES {
             self.names.push(name.clone());
         }
-        let mut lines = Lines::new(from);
+        let mut lines = LineReader::new(from);
         loop {
             let read = match lines.next().await? {
                 None => return Ok(()),
-                Some(Piece::Line(line)) if line.trim_ascii().is_empty() => continue,
-                Some(Piece::Line(line)) => line::read(line, self.bucket),
-                Some(Piece::TooLong) => Err(Unreadable("it is longer than any line of S3's")),
+                Some(LineBytes::Complete(line)) if line.trim_ascii().is_empty() => continue,
+                Some(LineBytes::Complete(line)) => s3_log::parse(line, self.bucket),
+                Some(LineBytes::TooLong) => Err(LineError("it is longer than any line of S3")),
             };
             self.report.lines += 1;
             match read {
-                Ok(read) => self.take(read),
-                Err(Unreadable(reason)) => self.wrong(&name, lines.number, reason),
+                Ok(read) => self.count(read),
+                Err(LineError(reason)) => self.add_unreadable(&name, lines.number, reason),
             }
             if self.waiting.len() >= BATCH {
                 self.flush().await?;
@@ -116,35 +116,36 @@ impl<'a> Import<'a> {
         }
     }
 
-    /// The rest of it, and the run itself, unless it has changed nothing.
+    /// Records the remaining fetches, and the import itself if it recorded any. `problems` is the number of files that
+    /// couldn't be read to their end.
     pub async fn finish(mut self, actor: Actor<'_>, origin: &Origin, problems: u64) -> DbResult<Report> {
         self.flush().await?;
         if self.report.new.all() > 0 && !self.is_dry {
             let outcome = if problems == 0 && self.report.unreadable == 0 { Outcome::Success } else { Outcome::Failed };
             let event = Event::new(Action::AccessLogImported, outcome, actor, origin);
             let Report { files, lines, gets, new, already, unreadable, .. } = self.report;
-            let told = json!({
+            let detail = json!({
                 "bucket": self.bucket, "files": files, "names": self.names, "lines": lines, "gets": gets, "new": new,
                 "already": already, "unreadable": unreadable, "unread_files": problems,
             });
-            audit::record(&mut *self.db.get().await?, &event.detail(told)).await?;
+            audit::record(&mut *self.db.get().await?, &event.detail(detail)).await?;
         }
         Ok(self.report)
     }
 
-    fn take(&mut self, read: Line) {
-        match read {
-            Line::Link(fetch) => {
+    fn count(&mut self, line: LogLine) {
+        match line {
+            LogLine::Link(fetch) => {
                 self.report.gets += 1;
                 self.waiting.push(*fetch);
             }
-            Line::NoLink { requester, bytes } => {
+            LogLine::NoLink { requester, bytes } => {
                 self.report.without_link += 1;
                 let requesters = &mut self.report.requesters;
                 let name: String = match requester.as_str() {
                     "-" => "nobody (without credentials)".into(),
-                    known if requesters.len() < MOST_REQUESTERS || requesters.contains_key(known) => {
-                        known.chars().take(MOST_NAME).collect()
+                    known if requesters.len() < MAX_REQUESTERS || requesters.contains_key(known) => {
+                        known.chars().take(MAX_NAME_CHARS).collect()
                     }
                     _ => "others".into(),
                 };
@@ -152,22 +153,22 @@ impl<'a> Import<'a> {
                 requester.gets += 1;
                 requester.bytes = requester.bytes.saturating_add(bytes);
             }
-            Line::Check => self.report.checks += 1,
-            Line::Other => {}
+            LogLine::Check => self.report.checks += 1,
+            LogLine::Other => {}
         }
     }
 
-    fn wrong(&mut self, file: &str, line: u64, reason: &'static str) {
+    fn add_unreadable(&mut self, file: &str, line: u64, reason: &'static str) {
         self.report.unreadable += 1;
-        if self.report.first_unreadable.len() < MOST_NAMED {
-            self.report.first_unreadable.push(Wrong { file: file.into(), line, reason });
+        if self.report.first_unreadable.len() < MAX_NAMES {
+            self.report.first_unreadable.push(UnreadableLine { file: file.into(), line, reason });
         }
     }
 
     async fn flush(&mut self) -> DbResult<()> {
         let mut batch = std::mem::take(&mut self.waiting);
         let read = batch.len() as u64;
-        // The same line twice: the first counts.
+        // Ignores repeated lines.
         let mut seen = HashSet::new();
         batch.retain(|fetch| fetch.s3_request().is_some_and(|request| seen.insert(request.to_owned())));
         let is_dry = self.is_dry;
@@ -175,8 +176,8 @@ impl<'a> Import<'a> {
             .db
             .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<Tally> {
                 if is_dry {
-                    let new = keep(batch, &unknown(connection, &seen).await?);
-                    return Ok(Tally::of(&matching::find(connection, &new).await?));
+                    let new = keep(batch, &unrecorded(connection, &seen).await?);
+                    return Ok(Tally::count(&matching::find(connection, &new).await?));
                 }
                 let new = keep(batch.clone(), &claim(connection, &batch).await?);
                 Ok(if new.is_empty() { Tally::default() } else { super::record(connection, &new).await? })
@@ -193,8 +194,8 @@ fn keep(mut batch: Vec<Fetch>, new: &HashSet<String>) -> Vec<Fetch> {
     batch
 }
 
-/// Those that are events of nobody's yet, and are this transaction's now. Whoever reads the same file at the same time waits
-/// for its end; in one order, so that no two wait for each other.
+/// Claims the requests of a batch for this transaction, and returns those that were not claimed before. Another import of the
+/// same lines waits for this transaction; the order of the rows avoids deadlocks.
 async fn claim(connection: &mut AsyncPgConnection, batch: &[Fetch]) -> QueryResult<HashSet<String>> {
     #[derive(QueryableByName)]
     struct Claimed {
@@ -214,8 +215,8 @@ async fn claim(connection: &mut AsyncPgConnection, batch: &[Fetch]) -> QueryResu
     Ok(claimed.into_iter().map(|claimed| claimed.s3_request).collect())
 }
 
-/// Those that are no events yet.
-async fn unknown(connection: &mut AsyncPgConnection, requests: &HashSet<String>) -> QueryResult<HashSet<String>> {
+/// Returns the requests that are not recorded yet.
+async fn unrecorded(connection: &mut AsyncPgConnection, requests: &HashSet<String>) -> QueryResult<HashSet<String>> {
     let known: Vec<String> = link_fetches::table
         .filter(link_fetches::s3_request.eq_any(requests))
         .select(link_fetches::s3_request)

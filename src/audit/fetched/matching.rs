@@ -1,8 +1,7 @@
-//! Which link was followed.
+//! Matches fetches with the links that were followed.
 //!
-//! A link names the request in which it was issued, and so does its event; that the bucket took the link's signature says that
-//! nobody has changed it. Links from before they did so have a date only: whose they are is certain where one person alone
-//! was given a link to that object at about that time.
+//! A link names the request that issued it, and so does its event. The signature, which the bucket checks, protects that name.
+//! Older links have only a date. They match if exactly one user got a link to that object at about that time.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -12,18 +11,18 @@ use uuid::Uuid;
 
 use super::Fetch;
 
-/// Clocks may differ by so much: beyond that S3 takes no link.
+/// S3 refuses links whose clock differs by more than this.
 const SKEW: TimeDelta = TimeDelta::minutes(15);
-/// An event is written before its link is signed, a few seconds at the most (the storage is asked in between).
+/// The event of a link is recorded before the link is signed; a request to the storage happens in between.
 const BEFORE_SIGNED: TimeDelta = TimeDelta::seconds(60);
 const AFTER_SIGNED: TimeDelta = TimeDelta::seconds(5);
 
 pub(super) enum Match {
     Link {
         link: Box<Link>,
-        by: By,
+        by: MatchedBy,
     },
-    /// The object is known nevertheless, if a document has that key.
+    /// No link matches. The document is known if its key is.
     Unmatched {
         reason: &'static str,
         document: Option<Box<Subject>>,
@@ -31,12 +30,12 @@ pub(super) enum Match {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
+pub(super) enum MatchedBy {
     Request,
     Time,
 }
 
-impl By {
+impl MatchedBy {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",
@@ -65,7 +64,7 @@ impl Match {
     }
 }
 
-/// What was fetched.
+/// The document that was fetched, as it was when the link was issued.
 #[derive(Clone, Debug, QueryableByName)]
 pub(super) struct Subject {
     #[diesel(sql_type = BigInt)]
@@ -109,53 +108,54 @@ pub(super) struct Link {
     pub(super) subject: Subject,
 }
 
-/// By what a link is looked for, and among the events of which time.
-struct Clue<'a> {
+/// The search for the event of a link: by request id if there is one, within a range of time.
+struct LinkSearch<'a> {
     request: Option<&'a str>,
     since: DateTime<Utc>,
     until: DateTime<Utc>,
 }
 
-impl<'a> Clue<'a> {
-    fn of(fetch: &'a Fetch) -> Result<Self, &'static str> {
+impl<'a> LinkSearch<'a> {
+    fn new(fetch: &'a Fetch) -> Result<Self, &'static str> {
         let (request, since, until) = match (&fetch.request, fetch.signed_at) {
             (Some(request), _) => {
-                let begun = began(request).ok_or("the link isn't on record")?;
+                let begun = request_time(request).ok_or("the link isn't on record")?;
                 (Some(request.as_str()), begun - SKEW, begun + SKEW)
             }
-            // Whoever has no link may write any date into one, and is refused.
+            // Anyone can write any date into a forged link, and is refused.
             (None, _) if matches!(fetch.status, 400 | 403) => {
                 return Err("refused, and the link doesn't say which it is");
             }
             (None, Some(signed)) => (None, signed - BEFORE_SIGNED, signed + AFTER_SIGNED),
             (None, None) => return Err("the link doesn't say when it was signed"),
         };
-        // No link is followed before it is issued.
+        // A link can't be followed before it is issued.
         Ok(Self { request, since, until: until.min(fetch.fetched_at + SKEW) })
     }
 }
 
-/// When a request was made: its id begins with the time (UUIDv7).
-fn began(request: &str) -> Option<DateTime<Utc>> {
+/// The time of a request. Its id is a UUIDv7, which begins with the time.
+fn request_time(request: &str) -> Option<DateTime<Utc>> {
     let id = Uuid::try_parse(request).ok().filter(|id| id.get_version_num() == 7)?;
     let (seconds, nanos) = id.get_timestamp()?.to_unix();
     DateTime::from_timestamp(seconds.try_into().ok()?, nanos)
 }
 
+/// Finds the link of each fetch, in the order of the fetches.
 pub(super) async fn find(connection: &mut AsyncPgConnection, fetches: &[Fetch]) -> QueryResult<Vec<Match>> {
-    let clues: Vec<_> = fetches.iter().map(Clue::of).collect();
+    let searches: Vec<_> = fetches.iter().map(LinkSearch::new).collect();
     let mut links: Vec<Vec<Link>> = (0..fetches.len()).map(|_| Vec::new()).collect();
-    for link in candidates(connection, fetches, &clues).await? {
+    for link in candidates(connection, fetches, &searches).await? {
         if let Some(found) = usize::try_from(link.subject.position).ok().and_then(|at| links.get_mut(at)) {
             found.push(link);
         }
     }
     let chosen: Vec<_> = fetches
         .iter()
-        .zip(&clues)
+        .zip(&searches)
         .zip(links)
-        .map(|((fetch, clue), links)| match clue {
-            Ok(clue) => choose(fetch, clue, links),
+        .map(|((fetch, search), links)| match search {
+            Ok(search) => choose(fetch, search, links),
             Err(reason) => Err(*reason),
         })
         .collect();
@@ -165,9 +165,9 @@ pub(super) async fn find(connection: &mut AsyncPgConnection, fetches: &[Fetch]) 
         .filter(|(_, chosen)| chosen.is_err())
         .map(|(fetch, _)| fetch.key.as_str())
         .collect();
-    // In the same order as what is unknown.
+    // In the order of `unknown`.
     let mut documents: Vec<Option<Box<Subject>>> = (0..unknown.len()).map(|_| None).collect();
-    for document in documents_of(connection, &unknown).await? {
+    for document in documents_by_key(connection, &unknown).await? {
         if let Some(found) = usize::try_from(document.position).ok().and_then(|at| documents.get_mut(at)) {
             *found = Some(Box::new(document));
         }
@@ -182,34 +182,35 @@ pub(super) async fn find(connection: &mut AsyncPgConnection, fetches: &[Fetch]) 
         .collect())
 }
 
-fn choose(fetch: &Fetch, clue: &Clue<'_>, mut links: Vec<Link>) -> Result<(Link, By), &'static str> {
-    let by = if clue.request.is_some() { By::Request } else { By::Time };
-    // Somebody who asks twice has two links that do the same; the one of that moment is theirs.
-    if let (By::Time, Some(signed)) = (by, fetch.signed_at) {
+fn choose(fetch: &Fetch, search: &LinkSearch<'_>, mut links: Vec<Link>) -> Result<(Link, MatchedBy), &'static str> {
+    let by = if search.request.is_some() { MatchedBy::Request } else { MatchedBy::Time };
+    // A user may have several links to the same document; the one signed at that time is the best match.
+    if let (MatchedBy::Time, Some(signed)) = (by, fetch.signed_at) {
         links.sort_by_key(|link| (link.occurred_at - signed).abs());
     }
     let mut links = links.into_iter();
     let first = links.next().ok_or(match by {
-        By::Request => "the link isn't on record",
-        By::Time => "no link to it was issued at that time",
+        MatchedBy::Request => "the link isn't on record",
+        MatchedBy::Time => "no link to it was issued at that time",
     })?;
     let is_theirs = |other: Link| (other.user_id, &other.user_email) == (first.user_id, &first.user_email);
-    if by == By::Time && !links.all(is_theirs) { Err("several links fit") } else { Ok((first, by)) }
+    if by == MatchedBy::Time && !links.all(is_theirs) { Err("several links fit") } else { Ok((first, by)) }
 }
 
-/// One probe of an index for each fetch, in the partitions of its time.
+/// Selects the events of links that may match, with one index lookup for each fetch.
 async fn candidates(
     connection: &mut AsyncPgConnection,
     fetches: &[Fetch],
-    clues: &[Result<Clue<'_>, &'static str>],
+    searches: &[Result<LinkSearch<'_>, &'static str>],
 ) -> QueryResult<Vec<Link>> {
-    let asked =
-        || fetches.iter().zip(clues).enumerate().filter_map(|(at, (f, clue))| Some((at, f, clue.as_ref().ok()?)));
+    let asked = || {
+        fetches.iter().zip(searches).enumerate().filter_map(|(at, (f, search))| Some((at, f, search.as_ref().ok()?)))
+    };
     let positions: Vec<i64> = asked().map(|(at, ..)| at as i64).collect();
     let keys: Vec<&str> = asked().map(|(_, fetch, _)| fetch.key.as_str()).collect();
-    let requests: Vec<Option<&str>> = asked().map(|(.., clue)| clue.request).collect();
-    let since: Vec<DateTime<Utc>> = asked().map(|(.., clue)| clue.since).collect();
-    let until: Vec<DateTime<Utc>> = asked().map(|(.., clue)| clue.until).collect();
+    let requests: Vec<Option<&str>> = asked().map(|(.., search)| search.request).collect();
+    let since: Vec<DateTime<Utc>> = asked().map(|(.., search)| search.since).collect();
+    let until: Vec<DateTime<Utc>> = asked().map(|(.., search)| search.until).collect();
     diesel::sql_query(
         "SELECT w.position, e.* FROM unnest($1, $2, $3, $4, $5) AS w (position, key, request, since, until) \
          CROSS JOIN LATERAL (SELECT id AS event, occurred_at, request_id, user_id, user_email, user_role, \
@@ -229,8 +230,8 @@ async fn candidates(
     .await
 }
 
-/// As they are now.
-async fn documents_of(connection: &mut AsyncPgConnection, keys: &[&str]) -> QueryResult<Vec<Subject>> {
+/// Selects the documents with these keys, as they are now.
+async fn documents_by_key(connection: &mut AsyncPgConnection, keys: &[&str]) -> QueryResult<Vec<Subject>> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }

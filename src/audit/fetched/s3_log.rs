@@ -1,9 +1,9 @@
 //! One line of an S3 server access log: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html>.
 //!
-//! Fields with spaces between them, of which the request, the referrer and the agent stand between quotation marks. What a
-//! client has sent is written as it came, quotation marks and all. So what is before the request is read from the left,
-//! the end of the agent is the last quotation mark of the line, and the numbers between the two tell where the request ends.
-//! New fields may be added at the end, and old lines have fewer.
+//! Spaces separate the fields; quotation marks enclose the request, the referrer and the user agent. S3 doesn't escape what
+//! the client sent, quotation marks included. So the parser reads the fields before the request from the left, takes the last
+//! quotation mark of the line as the end of the user agent, and finds the end of the request by the numbers that follow it.
+//! AWS adds new fields at the end, and old lines have fewer.
 
 use std::borrow::Cow;
 
@@ -13,65 +13,66 @@ use url::form_urlencoded;
 use super::{Fetch, Source};
 use crate::storage::{CHECKS, LINK_REQUEST};
 
-/// The only operation that hands out an object's bytes to whoever asks for it by HTTP.
+/// The operation that sends an object's bytes over HTTP.
 const GET: &str = "REST.GET.OBJECT";
-/// S3's own limit of a key, and more than it ever uses for its ids and codes.
-const MOST_KEY: usize = 1024;
-const MOST_WORD: usize = 64;
+/// S3's limit for keys.
+const MAX_KEY_BYTES: usize = 1024;
+/// Longer than any id or error code of S3.
+const MAX_CODE_BYTES: usize = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
-    /// An object was asked for with a link.
+pub(super) enum LogLine {
+    /// A GET of an object with a presigned link.
     Link(Box<Fetch>),
-    /// An object was asked for, but not with a link: with credentials, or with nothing at all.
+    /// A GET of an object with credentials, or with no authentication.
     NoLink { requester: String, bytes: i64 },
-    /// A link of `storage check`, which is on no record.
+    /// A GET of `storage check`, whose links aren't recorded.
     Check,
-    /// Another bucket, or something else than asking for an object.
+    /// Another bucket or another operation.
     Other,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Unreadable(pub(super) &'static str);
+pub(super) struct LineError(pub(super) &'static str);
 
-/// Reads a line, of which only those of this bucket matter.
-pub(super) fn read(line: &[u8], bucket: &str) -> Result<Line, Unreadable> {
+/// Parses a line. Lines of other buckets are [`LogLine::Other`].
+pub(super) fn parse(line: &[u8], bucket: &str) -> Result<LogLine, LineError> {
     let line = String::from_utf8_lossy(line);
     let mut rest = line.trim_end_matches(['\r', '\n']);
-    let _owner = word(&mut rest)?;
-    let found_bucket = word(&mut rest)?;
+    let _owner = next_field(&mut rest)?;
+    let found_bucket = next_field(&mut rest)?;
     let fetched_at = time(&mut rest)?;
-    let ip = word(&mut rest)?;
-    let requester = word(&mut rest)?;
-    let request = word(&mut rest)?;
-    let operation = word(&mut rest)?;
+    let ip = next_field(&mut rest)?;
+    let requester = next_field(&mut rest)?;
+    let request = next_field(&mut rest)?;
+    let operation = next_field(&mut rest)?;
     if found_bucket != bucket || operation != GET {
-        return Ok(Line::Other);
+        return Ok(LogLine::Other);
     }
-    let key = decoded(word(&mut rest)?);
+    let key = decode_key(next_field(&mut rest)?);
     let (uri, numbers, rest) = request_uri(rest)?;
-    let (user_agent, rest) = agent(rest)?;
-    // Version, host id, version of the signature, cipher, and how the request was authenticated.
+    let (user_agent, rest) = user_agent(rest)?;
+    // Version id, host id, signature version, cipher suite, authentication type.
     let authentication = rest.split(' ').filter(|field| !field.is_empty()).nth(4);
-    let query = Query::of(uri);
-    // Older lines don't say, and some that were refused neither.
+    let query = LinkQuery::parse(uri);
+    // Older lines and some refused requests have no authentication type.
     let is_link = authentication == Some("QueryString") || authentication != Some("AuthHeader") && query.is_signed;
     if !is_link {
-        return Ok(Line::NoLink { requester: requester.into(), bytes: numbers.bytes.unwrap_or_default() });
+        return Ok(LogLine::NoLink { requester: requester.into(), bytes: numbers.bytes.unwrap_or_default() });
     }
     if key.starts_with(CHECKS) {
-        return Ok(Line::Check);
+        return Ok(LogLine::Check);
     }
-    if !is_word(request) {
-        return Err(Unreadable("it has no request id"));
+    if !is_code(request) {
+        return Err(LineError("it has no request id"));
     }
-    Ok(Line::Link(Box::new(Fetch {
+    Ok(LogLine::Link(Box::new(Fetch {
         key,
         request: query.request,
         signed_at: query.signed_at,
         fetched_at,
-        status: numbers.status.ok_or(Unreadable("it has no status"))?,
+        status: numbers.status.ok_or(LineError("it has no status"))?,
         bytes: numbers.bytes.unwrap_or_default(),
         size: numbers.size,
         ip: ip.parse().ok(),
@@ -80,16 +81,16 @@ pub(super) fn read(line: &[u8], bucket: &str) -> Result<Line, Unreadable> {
     })))
 }
 
-/// The next field, and the rest behind it.
-fn word<'a>(rest: &mut &'a str) -> Result<&'a str, Unreadable> {
-    let (word, behind) = rest.split_once(' ').ok_or(Unreadable("it ends too early"))?;
+/// Takes the next field.
+fn next_field<'a>(rest: &mut &'a str) -> Result<&'a str, LineError> {
+    let (word, behind) = rest.split_once(' ').ok_or(LineError("it ends too early"))?;
     *rest = behind;
-    if word.is_empty() { Err(Unreadable("a field is empty")) } else { Ok(word) }
+    if word.is_empty() { Err(LineError("a field is empty")) } else { Ok(word) }
 }
 
 /// `[06/Feb/2019:00:00:38 +0000]`
-fn time(rest: &mut &str) -> Result<DateTime<Utc>, Unreadable> {
-    const WRONG: Unreadable = Unreadable("its time can't be read");
+fn time(rest: &mut &str) -> Result<DateTime<Utc>, LineError> {
+    const WRONG: LineError = LineError("its time can't be read");
     let (text, behind) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")).ok_or(WRONG)?;
     *rest = behind;
     let at = DateTime::parse_from_str(text, "%d/%b/%Y:%H:%M:%S %z").map_err(|_| WRONG)?.to_utc();
@@ -97,7 +98,7 @@ fn time(rest: &mut &str) -> Result<DateTime<Utc>, Unreadable> {
     if (2000..10_000).contains(&at.year()) { Ok(at) } else { Err(WRONG) }
 }
 
-/// What stands between the request and the referrer.
+/// The fields between the request and the referrer.
 struct Numbers<'a> {
     status: Option<u16>,
     error: Option<&'a str>,
@@ -105,9 +106,9 @@ struct Numbers<'a> {
     size: Option<i64>,
 }
 
-/// The first quotation mark behind which the numbers stand ends it: a request has no spaces.
-fn request_uri(rest: &str) -> Result<(&str, Numbers<'_>, &str), Unreadable> {
-    const WRONG: Unreadable = Unreadable("its request can't be read");
+/// Splits off the request and the numbers after it. The first quotation mark that numbers follow ends the request.
+fn request_uri(rest: &str) -> Result<(&str, Numbers<'_>, &str), LineError> {
+    const WRONG: LineError = LineError("its request can't be read");
     if let Some(behind) = rest.strip_prefix("- ") {
         let (numbers, behind) = numbers(behind).ok_or(WRONG)?;
         return Ok(("", numbers, behind));
@@ -119,7 +120,7 @@ fn request_uri(rest: &str) -> Result<(&str, Numbers<'_>, &str), Unreadable> {
     found.ok_or(WRONG)
 }
 
-/// Status, error code, bytes sent, size of the object, and two times in milliseconds.
+/// Parses status, error code, bytes sent, object size, and two times in milliseconds.
 fn numbers(rest: &str) -> Option<(Numbers<'_>, &str)> {
     let mut fields = rest.splitn(7, ' ');
     let mut next = || fields.next();
@@ -129,40 +130,40 @@ fn numbers(rest: &str) -> Option<(Numbers<'_>, &str)> {
         _ => Some(status.parse().ok().filter(|status| (100..1000).contains(status))?),
     };
     let error = next()?;
-    let is_code = error == "-" || is_word(error);
+    let is_error_code = error == "-" || is_code(error);
     let numbers = [amount(next()?)?, amount(next()?)?, amount(next()?)?, amount(next()?)?];
     let behind = next()?;
     let error = Some(error).filter(|error| *error != "-");
-    is_code.then_some((Numbers { status, error, bytes: numbers[0], size: numbers[1] }, behind))
+    is_error_code.then_some((Numbers { status, error, bytes: numbers[0], size: numbers[1] }, behind))
 }
 
 fn amount(field: &str) -> Option<Option<i64>> {
     if field == "-" { Some(None) } else { field.parse().ok().filter(|amount| *amount >= 0).map(Some) }
 }
 
-/// Of letters, digits and little else: an id or a code of S3's.
-fn is_word(word: &str) -> bool {
+/// Whether a field can be an id or an error code of S3.
+fn is_code(word: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_');
-    (1..=MOST_WORD).contains(&word.len()) && word.bytes().all(plain)
+    (1..=MAX_CODE_BYTES).contains(&word.len()) && word.bytes().all(plain)
 }
 
-/// Behind the referrer, which nobody needs: it may be the address of anything.
-fn agent(rest: &str) -> Result<(&str, &str), Unreadable> {
-    const WRONG: Unreadable = Unreadable("its agent can't be read");
+/// Splits off the user agent, and drops the referrer before it, which may be any address.
+fn user_agent(rest: &str) -> Result<(&str, &str), LineError> {
+    const WRONG: LineError = LineError("its agent can't be read");
     let end = rest.rfind('"').ok_or(WRONG)?;
     let (both, behind) = (&rest[..end], &rest[end + 1..]);
     let both = both.strip_prefix("- ").map_or(both, |agent| agent);
     let agent = match both.strip_prefix('"').ok_or(WRONG)?.split_once("\" \"") {
         Some((_, agent)) => agent,
-        // Without a referrer before it, or cut off in the middle.
+        // There is no referrer, or the line is truncated.
         None if rest.starts_with("- ") => &both[1..],
         None => return Err(WRONG),
     };
     Ok((agent, behind))
 }
 
-/// Keys are encoded as in an address, and that once more; ours need neither.
-fn decoded(key: &str) -> String {
+/// Decodes a key. S3 URL-encodes keys twice in its log.
+fn decode_key(key: &str) -> String {
     let mut key: Cow<'_, str> = key.into();
     for _ in 0..2 {
         if key.contains(['%', '+']) {
@@ -176,27 +177,27 @@ fn decoded(key: &str) -> String {
         .filter(|c| !c.is_control())
         .take_while(|c| {
             length += c.len_utf8();
-            length <= MOST_KEY
+            length <= MAX_KEY_BYTES
         })
         .collect()
 }
 
-/// What matters of a link.
+/// The parameters of a presigned link.
 #[derive(Default)]
-struct Query {
+struct LinkQuery {
     request: Option<String>,
     signed_at: Option<DateTime<Utc>>,
     is_signed: bool,
 }
 
-impl Query {
-    fn of(uri: &str) -> Self {
+impl LinkQuery {
+    fn parse(uri: &str) -> Self {
         let uri = uri.rsplit_once(" HTTP/").map_or(uri, |(uri, _)| uri);
         let mut query = Self::default();
         let Some((_, pairs)) = uri.split_once('?') else { return query };
         for (name, value) in form_urlencoded::parse(pairs.as_bytes()) {
             match name.as_ref() {
-                LINK_REQUEST if query.request.is_none() && is_word(&value) => query.request = Some(value.into_owned()),
+                LINK_REQUEST if query.request.is_none() && is_code(&value) => query.request = Some(value.into_owned()),
                 "X-Amz-Date" if query.signed_at.is_none() && value.len() == "20260101T000000Z".len() => {
                     let at = NaiveDateTime::parse_from_str(&value, "%Y%m%dT%H%M%SZ");
                     query.signed_at = at.ok().map(|at| at.and_utc()).filter(|at| at.year() >= 2000);
@@ -216,7 +217,7 @@ mod tests {
     const BUCKET: &str = "awsexamplebucket1";
     const ID: &str = "0199f0c5a0f07e8c9a3b5d2c1e0f4a6b";
 
-    /// The ones of AWS's documentation.
+    /// From AWS's documentation.
     const SAMPLES: &str = r#"79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be awsexamplebucket1 [06/Feb/2019:00:00:38 +0000] 192.0.2.3 79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be 3E57427F3EXAMPLE REST.GET.VERSIONING - "GET /awsexamplebucket1?versioning HTTP/1.1" 200 - 113 - 7 - "-" "S3Console/0.4" - s9lzHYrFp76ZVxRcpX9+5cjAnEH2ROuNkd2BHfIa6UkFVdtjf5mKR3/eTPFvsiP/XV/VLi31234= SigV2 ECDHE-RSA-AES128-GCM-SHA256 AuthHeader awsexamplebucket1.s3.us-west-1.amazonaws.com TLSV1.1
 79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be awsexamplebucket1 [06/Feb/2019:00:00:38 +0000] 192.0.2.3 79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be 891CE47D2EXAMPLE REST.GET.LOGGING_STATUS - "GET /awsexamplebucket1?logging HTTP/1.1" 200 - 242 - 11 - "-" "S3Console/0.4" - 9vKBE6vMhrNiWHZmb2L0mXOcqPGzQOI5XLnCtZNPxev+Hf+7tpT6sxDwDty4LHBUOZJG96N1234= SigV2 ECDHE-RSA-AES128-GCM-SHA256 AuthHeader awsexamplebucket1.s3.us-west-1.amazonaws.com TLSV1.1
 79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be awsexamplebucket1 [06/Feb/2019:00:00:38 +0000] 192.0.2.3 79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be A1206F460EXAMPLE REST.GET.BUCKETPOLICY - "GET /awsexamplebucket1?policy HTTP/1.1" 404 NoSuchBucketPolicy 297 - 38 - "-" "S3Console/0.4" - BNaBsXZQQDbssi6xMBdBU2sLt+Yf5kZDmeBUP35sFoKa3sLLeMC78iwEIWxs99CRUrbS4n11234= SigV2 ECDHE-RSA-AES128-GCM-SHA256 AuthHeader awsexamplebucket1.s3.us-west-1.amazonaws.com TLSV1.1
@@ -232,8 +233,8 @@ mod tests {
     const ENDS: &str = r#""-" "curl/8.1" - hostid= SigV4 ECDHE-RSA QueryString awsexamplebucket1.s3.amazonaws.com TLSv1.3 - - us-east-2"#;
 
     fn link(line: &str) -> Fetch {
-        match read(line.as_bytes(), BUCKET) {
-            Ok(Line::Link(fetch)) => *fetch,
+        match parse(line.as_bytes(), BUCKET) {
+            Ok(LogLine::Link(fetch)) => *fetch,
             other => panic!("{other:?}: {line}"),
         }
     }
@@ -248,13 +249,13 @@ mod tests {
     #[test]
     fn the_samples_of_the_documentation_are_read() {
         for sample in SAMPLES.lines() {
-            assert_eq!(read(sample.as_bytes(), BUCKET), Ok(Line::Other));
-            // As if they were GETs of objects.
+            assert_eq!(parse(sample.as_bytes(), BUCKET), Ok(LogLine::Other));
+            // The same as GETs of objects.
             let get = sample.replace("REST.GET.VERSIONING -", "REST.GET.OBJECT a/b.pdf");
             if get != sample {
                 let owner = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be".into();
-                assert_eq!(read(get.as_bytes(), BUCKET), Ok(Line::NoLink { requester: owner, bytes: 113 }));
-                assert_eq!(read(get.as_bytes(), "another"), Ok(Line::Other));
+                assert_eq!(parse(get.as_bytes(), BUCKET), Ok(LogLine::NoLink { requester: owner, bytes: 113 }));
+                assert_eq!(parse(get.as_bytes(), "another"), Ok(LogLine::Other));
             }
         }
     }
@@ -277,16 +278,16 @@ mod tests {
             refused.source,
             Source::Bucket { request: "3E57427F3EXAMPLE".into(), error: Some("AccessDenied".into()) }
         );
-        // Lines of before 2019 end with the version.
+        // Lines from before 2019 end with the version id.
         let old = link(&line(&signed(), "206 - - 9 1 1", "\"-\" \"-\" -"));
         assert_eq!((old.bytes, old.user_agent.as_str(), old.request.as_deref()), (0, "", Some(ID)));
         let unsigned = line("GET /bols/2026/PRT-2026-0001.pdf HTTP/1.1", "200 - 7 7 1 1", "\"-\" \"-\" -");
-        assert!(matches!(read(unsigned.as_bytes(), BUCKET), Ok(Line::NoLink { bytes: 7, .. })));
+        assert!(matches!(parse(unsigned.as_bytes(), BUCKET), Ok(LogLine::NoLink { bytes: 7, .. })));
         let check = line(&signed(), "200 - 7 7 1 1", ENDS).replace(" bols/2026/", " storage-check/");
-        assert_eq!(read(check.as_bytes(), BUCKET), Ok(Line::Check));
+        assert_eq!(parse(check.as_bytes(), BUCKET), Ok(LogLine::Check));
     }
 
-    /// What a client sends stands there as it came.
+    /// S3 logs what the client sent without escapes.
     #[test]
     fn hostile_agents_and_referrers_change_nothing_else() {
         let hostile = [
@@ -305,7 +306,7 @@ mod tests {
         let uri = format!("GET /a\"b?x-request={ID}&X-Amz-Signature=1\"c HTTP/1.1");
         assert_eq!(link(&line(&uri, "200 - 5 9 1 1", ENDS)).request.as_deref(), Some(ID));
         let bytes = [line(&signed(), "200 - 5 9 1 1", ENDS).as_bytes(), b"\xff\0\xfe"].concat();
-        assert!(matches!(read(&bytes, BUCKET), Ok(Line::Link(_))));
+        assert!(matches!(parse(&bytes, BUCKET), Ok(LogLine::Link(_))));
     }
 
     #[test]
@@ -317,24 +318,24 @@ mod tests {
             ("a%0Ab%00", "ab"),
             ("a&b%2526", "a&b&"),
         ] {
-            assert_eq!(decoded(key), found);
+            assert_eq!(decode_key(key), found);
         }
-        assert_eq!(decoded(&"ä".repeat(2000)).len(), MOST_KEY);
+        assert_eq!(decode_key(&"ä".repeat(2000)).len(), MAX_KEY_BYTES);
     }
 
-    /// Cut off anywhere, with any byte changed: an answer, never a panic.
+    /// Truncated anywhere, or with any byte changed, a line gives a result or an error, never a panic.
     #[test]
-    fn damaged_lines_are_named() {
+    fn damaged_lines_give_an_error() {
         let whole = line(&signed(), "200 - 5 9 1 1", ENDS);
         for at in 0..whole.len() {
-            let _ = read(&whole.as_bytes()[..at], BUCKET);
+            let _ = parse(&whole.as_bytes()[..at], BUCKET);
             for byte in [b'"', b' ', 0, 0xff, b'-', b'[', b'%', b'\\'] {
                 let mut changed = whole.clone().into_bytes();
                 changed[at] = byte;
-                let _ = read(&changed, BUCKET);
+                let _ = parse(&changed, BUCKET);
             }
         }
-        let error = |text: &str| read(text.as_bytes(), BUCKET).expect_err("unreadable").0;
+        let error = |text: &str| parse(text.as_bytes(), BUCKET).expect_err("unreadable").0;
         assert_eq!(error("nonsense"), "it ends too early");
         assert_eq!(error(&whole.replace("26/Nov/2026", "31/Feb/2026")), "its time can't be read");
         assert_eq!(error(&whole.replace("3E57427F3EXAMPLE", "-")), "it has no request id");
