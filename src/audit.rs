@@ -1,9 +1,11 @@
-//! The access log: who did what, when, from where. Append-only.
+//! The access log: who did what, when, and from where. Append-only.
 //!
-//! Recording lives here, also of what became of a link ([`fetched`]), reading ([`search`]), exporting ([`export`]),
-//! sealing ([`seal`]), verifying ([`verify`]), proving ([`prove`]) and purging ([`retention`]). This module asks nobody's
-//! permission and calls no other domain module; it knows the tables of BOLs and documents as far as an event names their
-//! rows.
+//! * [`record`] writes an [`Event`], whose columns `columns` lists; [`fetched`] records what became of links.
+//! * [`search`] reads the log, [`filter`] parses what someone searches for, and [`export`] writes files.
+//! * [`seal`] puts events into a signed Merkle tree, [`verify`] checks it, and [`prove`] proves single events.
+//! * [`retention`] removes events that are older than the retention period.
+//!
+//! This module checks no permissions and calls no other domain module.
 
 mod access;
 mod binary_copy;

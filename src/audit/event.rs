@@ -1,4 +1,4 @@
-//! One event, and writing it down.
+//! Events: their actions, outcomes and actors, and recording them.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ pub use super::columns::Event;
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident $name:literal $label:literal,)*) => {
-        /// What was done. The names are those of every export and never change.
+        /// What was done. Exports use these names, so they never change.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Action {
             $($(#[$doc])* $variant,)*
@@ -26,7 +26,7 @@ macro_rules! actions {
                 }
             }
 
-            /// For people.
+            /// A label for pages.
             pub fn label(self) -> &'static str {
                 match self {
                     $(Self::$variant => $label,)*
@@ -38,67 +38,68 @@ macro_rules! actions {
 
 actions! {
     LoginSucceeded "LOGIN_SUCCEEDED" "Logged in",
-    LoginFailed "LOGIN_FAILED" "Log-in failed",
-    LoginBlocked "LOGIN_BLOCKED" "Log-in held back",
+    LoginFailed "LOGIN_FAILED" "Login failed",
+    LoginBlocked "LOGIN_BLOCKED" "Login blocked",
     Logout "LOGOUT" "Logged out",
     PasswordChanged "PASSWORD_CHANGED" "Password changed",
     SessionRevoked "SESSION_REVOKED" "Session ended",
     UserInvited "USER_INVITED" "User invited",
     UserDisabled "USER_DISABLED" "User disabled",
     UserEnabled "USER_ENABLED" "User enabled",
-    /// Name of a user.
+    /// The name of a user.
     UserChanged "USER_CHANGED" "User changed",
-    PasswordResetRequested "PASSWORD_RESET_REQUESTED" "Link for a forgotten password asked for",
-    /// A user joins or leaves a company, or becomes or stops being its administrator.
+    PasswordResetRequested "PASSWORD_RESET_REQUESTED" "Password reset requested",
+    /// A user joined or left a company, or became or stopped being its administrator.
     MembershipChanged "MEMBERSHIP_CHANGED" "Membership changed",
-    /// What somebody wants to be told by mail.
-    NoticesChanged "NOTICES_CHANGED" "Choice of mail changed",
+    /// The e-mail notices that a user receives.
+    NoticesChanged "NOTICES_CHANGED" "E-mail notices changed",
     CustomerCreated "CUSTOMER_CREATED" "Customer created",
     /// Name, address, state, ship-tos, reminders or extra addresses of a customer.
     CustomerChanged "CUSTOMER_CHANGED" "Customer changed",
-    ReminderSent "REMINDER_SENT" "Customer reminded",
-    /// Somebody of the office begins to look as a customer, looks at a page, and stops.
-    SeeAsStarted "SEE_AS_STARTED" "Began to look as a customer",
-    SeenAs "SEEN_AS" "Looked as a customer",
-    SeeAsEnded "SEE_AS_ENDED" "Stopped looking as a customer",
-    /// A list of the office: products, lots, carriers, trucks.
+    ReminderSent "REMINDER_SENT" "Reminder sent",
+    /// An office user began to view the portal as a customer.
+    SeeAsStarted "SEE_AS_STARTED" "Started viewing as customer",
+    /// An office user viewed a page as a customer.
+    SeenAs "SEEN_AS" "Viewed as customer",
+    SeeAsEnded "SEE_AS_ENDED" "Stopped viewing as customer",
+    /// A reference list of the office: products, lots, carriers or trucks.
     ListChanged "LIST_CHANGED" "List changed",
     SettingsChanged "SETTINGS_CHANGED" "Settings changed",
     BolCreated "BOL_CREATED" "BOL issued",
     BolAssigned "BOL_ASSIGNED" "BOL assigned",
     BolVoided "BOL_VOIDED" "BOL voided",
     BolWeighed "BOL_WEIGHED" "Official weight entered",
-    BolViewed "BOL_VIEWED" "BOL looked at",
-    BolDownloaded "BOL_DOWNLOADED" "Link to a document issued",
-    /// One a document, before its bytes.
-    BolsZipped "BOLS_ZIPPED" "PDF sent in a ZIP",
-    /// With a link that was issued before, or one that nobody knows of.
-    LinkFetched "LINK_FETCHED" "Document fetched with a link",
-    DocumentRestoreRequested "DOCUMENT_RESTORE_REQUESTED" "Document asked for from the archive",
-    DocumentMended "DOCUMENT_MENDED" "Missing object put back",
-    DocumentAdopted "DOCUMENT_ADOPTED" "Document found in the storage",
+    BolViewed "BOL_VIEWED" "BOL viewed",
+    BolDownloaded "BOL_DOWNLOADED" "Document link issued",
+    /// One event for each document, recorded before its bytes are sent.
+    BolsZipped "BOLS_ZIPPED" "Document sent in a ZIP",
+    /// A link was followed, whether or not the portal issued it.
+    LinkFetched "LINK_FETCHED" "Document fetched by link",
+    DocumentRestoreRequested "DOCUMENT_RESTORE_REQUESTED" "Restore from archive requested",
+    DocumentMended "DOCUMENT_MENDED" "Missing file restored",
+    DocumentAdopted "DOCUMENT_ADOPTED" "Document adopted from storage",
     PdfsMigrated "PDFS_MIGRATED" "PDF moved to the bucket",
     BolsImported "BOLS_IMPORTED" "BOLs imported",
-    BolPreviewed "BOL_PREVIEWED" "Link to look at a document issued",
-    /// Stored: with a BOL, or in the inbox (the detail says why).
+    BolPreviewed "BOL_PREVIEWED" "Preview link issued",
+    /// Stored with a BOL, or in the inbox, for a reason in the detail.
     DocumentUploaded "DOCUMENT_UPLOADED" "Document stored",
     DocumentRejected "DOCUMENT_REJECTED" "Document rejected",
-    /// Out of the inbox, to a BOL.
+    /// Moved from the inbox to a BOL.
     DocumentFiled "DOCUMENT_FILED" "Document filed",
-    /// Taken away from its BOL, back into the inbox.
-    DocumentUnfiled "DOCUMENT_UNFILED" "Document taken back from a BOL",
-    DocumentDiscarded "DOCUMENT_DISCARDED" "Document put into the bin",
-    /// Out of the bin, into the inbox.
-    DocumentRestored "DOCUMENT_RESTORED" "Document taken out of the bin",
-    AuditViewed "AUDIT_VIEWED" "Log read",
-    /// Before the first byte.
-    AuditExportBegun "AUDIT_EXPORT_BEGUN" "Export of the log begun",
-    /// When its last bytes are handed over, or when it broke off.
+    /// Moved from its BOL back to the inbox.
+    DocumentUnfiled "DOCUMENT_UNFILED" "Document moved back to the inbox",
+    DocumentDiscarded "DOCUMENT_DISCARDED" "Document moved to the bin",
+    /// Moved from the bin to the inbox.
+    DocumentRestored "DOCUMENT_RESTORED" "Document restored from the bin",
+    AuditViewed "AUDIT_VIEWED" "Log viewed",
+    /// Recorded before the first byte is sent.
+    AuditExportBegun "AUDIT_EXPORT_BEGUN" "Log export started",
+    /// Recorded before the last bytes are sent, or when the export fails.
     AuditExported "AUDIT_EXPORTED" "Log exported",
-    /// Of the bucket.
-    AccessLogImported "ACCESS_LOG_IMPORTED" "Access log of the bucket imported",
-    AuditVerified "AUDIT_VERIFIED" "Seals of the log verified",
-    /// Before the first of its events goes.
+    /// The access log of the bucket.
+    AccessLogImported "ACCESS_LOG_IMPORTED" "Bucket access log imported",
+    AuditVerified "AUDIT_VERIFIED" "Log verified",
+    /// Recorded before the first event is removed.
     AuditPurged "AUDIT_PURGED" "Old events purged",
     AccessDenied "ACCESS_DENIED" "Access denied",
 }
@@ -114,16 +115,16 @@ impl std::str::FromStr for Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Success,
-    /// Refused to this person.
+    /// Refused for lack of permission.
     Denied,
-    /// Allowed, but it could not be done.
+    /// Permitted, but it failed.
     Failed,
 }
 
 impl Outcome {
     pub const ALL: [Self; 3] = [Self::Success, Self::Denied, Self::Failed];
 
-    /// For people.
+    /// A label for pages.
     pub fn label(self) -> &'static str {
         match self {
             Self::Success => "Done",
@@ -141,25 +142,25 @@ impl Outcome {
     }
 }
 
-/// Who did it, as they were at the time.
+/// The user or program that acts, with the names of that time.
 #[derive(Clone, Copy, Debug)]
 pub struct Actor<'a> {
     pub user_id: Option<i64>,
     pub email: &'a str,
     pub role: Option<&'a str>,
-    /// The code of the company as which somebody of the office looks; every event says so.
+    /// The code of the company as which an office user views the portal. Every event has it in its detail.
     pub seen_as: Option<&'a str>,
 }
 
 impl Actor<'static> {
-    /// Whoever has the shell.
+    /// The user of the command line.
     pub const COMMAND_LINE: Self = Self { user_id: None, email: "command line", role: None, seen_as: None };
-    /// What the portal does by itself.
+    /// Background work of the portal.
     pub const PORTAL: Self = Self { user_id: None, email: "portal", role: None, seen_as: None };
 }
 
 impl<'a> Actor<'a> {
-    /// A user as the database has it.
+    /// A logged-in user.
     pub fn user(id: i64, email: &'a str, role: &'a str) -> Self {
         Self { user_id: Some(id), email, role: Some(role), seen_as: None }
     }
@@ -169,20 +170,20 @@ impl<'a> Actor<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
     pub ip: Option<IpAddr>,
-    /// Cut to [`Origin::MOST_AGENT`] characters, never refused.
+    /// Cut to [`Origin::MAX_USER_AGENT_CHARS`].
     pub user_agent: String,
     pub request_id: String,
 }
 
 impl Origin {
-    pub const MOST_AGENT: usize = 300;
+    pub const MAX_USER_AGENT_CHARS: usize = 300;
 
     pub fn new(ip: Option<IpAddr>, user_agent: &str, request_id: String) -> Self {
-        let user_agent = user_agent.chars().filter(|c| *c != '\0').take(Self::MOST_AGENT).collect();
+        let user_agent = user_agent.chars().filter(|c| *c != '\0').take(Self::MAX_USER_AGENT_CHARS).collect();
         Self { ip, user_agent, request_id }
     }
 
-    /// The command line has no address; its user is whoever has the shell.
+    /// The origin of commands, which have no IP address and no request.
     pub fn command_line() -> Self {
         Self { ip: None, user_agent: "command line".into(), request_id: String::new() }
     }
@@ -207,7 +208,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Says more, beside what the actor has said already.
+    /// Adds members to the detail.
     pub fn detail(mut self, more: serde_json::Value) -> Self {
         match (&mut self.detail, more) {
             (serde_json::Value::Object(detail), serde_json::Value::Object(more)) => detail.extend(more),
@@ -216,7 +217,7 @@ impl<'a> Event<'a> {
         self
     }
 
-    /// The company that it is about.
+    /// Sets the customer that the event concerns.
     pub fn about(mut self, customer_id: i64, customer_code: &'a str) -> Self {
         (self.customer_id, self.customer_code) = (Some(customer_id), Some(customer_code));
         self

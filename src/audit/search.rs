@@ -1,4 +1,4 @@
-//! Reading the log: by what an auditor asks for, newest first, in pages that an index serves.
+//! Searches the log, newest first, in pages that an index serves.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -13,30 +13,31 @@ use super::event::{Action, Outcome};
 use crate::db::schema::{audit_events, audit_leaves};
 use crate::db::{fragment, lower};
 
+/// Events of a page.
 pub const PAGE_EVENTS: usize = 50;
-/// Words are looked for in so many days, if nobody says in which: there is no index for them.
+/// A text search without dates covers this time, because no index serves it.
 pub const TEXT_SEARCH_WINDOW: TimeDelta = TimeDelta::days(31);
 
-/// Everything that is said has to be so.
+/// Conditions for events; an event must meet all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Included.
+    /// The first instant.
     pub from: Option<DateTime<Utc>>,
-    /// Not included.
+    /// The end, not included.
     pub until: Option<DateTime<Utc>>,
     pub action: Option<Action>,
     pub outcome: Option<Outcome>,
-    /// A code.
+    /// The code of a customer.
     pub customer: Option<String>,
-    /// An address, in lower case.
+    /// An e-mail address in lower case.
     pub user: Option<String>,
-    /// Of a BOL.
+    /// The number of a BOL.
     pub number: Option<String>,
-    /// A part of a file name, an object's key, an address (IP or mail), an agent, a request's id, or the details.
+    /// A part of the file name, object key, IP or e-mail address, user agent, request id, BOL number, or detail.
     pub text: String,
 }
 
-/// The last event of a page: the next one begins behind it.
+/// The last event of a page. The next page begins after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     pub occurred_at: DateTime<Utc>,
@@ -59,7 +60,7 @@ impl std::str::FromStr for Position {
     }
 }
 
-/// The same conditions for pages and for counts, whose types differ.
+/// Adds the conditions of a filter to a query. A macro, because the queries have different types.
 macro_rules! narrowed {
     ($query:expr, $filter:expr) => {{
         let (mut query, filter): (_, &Filter) = ($query, $filter);
@@ -73,7 +74,7 @@ macro_rules! narrowed {
             query = query.filter(audit_events::action.eq(action.as_str()));
         }
         match filter.outcome {
-            // As the index has it.
+            // Worded like the condition of the index.
             Some(outcome @ (Outcome::Denied | Outcome::Failed)) => {
                 query = query
                     .filter(audit_events::outcome.eq(outcome.as_str()))
@@ -103,7 +104,7 @@ macro_rules! narrowed {
     }};
 }
 
-/// A page, and one more if there is a next one.
+/// Returns a page of events, and one more event if there is another page.
 pub async fn page(
     connection: &mut AsyncPgConnection,
     filter: &Filter,
@@ -111,11 +112,11 @@ pub async fn page(
 ) -> QueryResult<Vec<EventRow>> {
     let mut query = narrowed!(audit_events::table.into_boxed(), filter);
     if let Some(Position { occurred_at, id }) = after {
-        let same_moment = audit_events::occurred_at.eq(occurred_at).and(audit_events::id.lt(id));
-        // The first says where an index begins, the second which of that moment.
+        let same_instant = audit_events::occurred_at.eq(occurred_at).and(audit_events::id.lt(id));
+        // The first condition is where the index scan begins; the second decides between events of the same instant.
         query = query
             .filter(audit_events::occurred_at.le(occurred_at))
-            .filter(audit_events::occurred_at.lt(occurred_at).or(same_moment));
+            .filter(audit_events::occurred_at.lt(occurred_at).or(same_instant));
     }
     query
         .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
@@ -125,12 +126,12 @@ pub async fn page(
         .await
 }
 
-/// All of them, of one moment, newest first, as fast as they are taken. Within a transaction of its own.
+/// Streams all events of one snapshot, newest first. Needs a transaction of its own.
 pub async fn stream_all<'a>(
     connection: &'a mut AsyncPgConnection,
     filter: &Filter,
 ) -> QueryResult<impl Stream<Item = QueryResult<EventRow>> + use<'a>> {
-    // A reader may take an hour; and no sorting first: an index has the order.
+    // A slow reader may take an hour. An index has the order, so Postgres must not sort first.
     connection.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_sort = off").await?;
     narrowed!(audit_events::table.into_boxed(), filter)
         .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
@@ -139,7 +140,8 @@ pub async fn stream_all<'a>(
         .await
 }
 
-/// Those that are sealed, in the order of the tree, with their leaves: position and hash. Within a transaction of its own.
+/// Streams the sealed events in the order of the tree: position and hash of the leaf, and the event. Needs a transaction of its
+/// own.
 pub async fn stream_sealed<'a>(
     connection: &'a mut AsyncPgConnection,
     filter: &Filter,
@@ -151,7 +153,7 @@ pub async fn stream_sealed<'a>(
         .await
 }
 
-/// Their positions alone.
+/// Streams the positions of the sealed events, in order.
 pub async fn stream_positions<'a>(
     connection: &'a mut AsyncPgConnection,
     filter: &Filter,
@@ -163,9 +165,10 @@ pub async fn stream_positions<'a>(
         .await
 }
 
-/// The first and the last of their positions; `None`: there are none. Of ten million it takes a second.
+/// Returns the first and the last position of the sealed events, or `None` if no event matches. Takes a second for ten million
+/// events.
 pub async fn position_range(connection: &mut AsyncPgConnection, filter: &Filter) -> QueryResult<Option<(i64, i64)>> {
-    // Of everything the index knows.
+    // The index answers this without reading events.
     if *filter == Filter::default() {
         let last: Option<i64> = audit_leaves::table.select(max(audit_leaves::position)).first(connection).await?;
         return Ok(last.map(|last| (0, last)));
@@ -181,7 +184,7 @@ fn leaf() -> _ {
     audit_leaves::table.on(audit_leaves::event_id.eq(audit_events::id))
 }
 
-/// The BOLs that they name, by their ids.
+/// Returns the ids of the BOLs that the events name.
 pub async fn bol_ids(connection: &mut AsyncPgConnection, filter: &Filter) -> QueryResult<Vec<i64>> {
     let ids = audit_events::table
         .filter(audit_events::bol_id.is_not_null())
@@ -191,17 +194,18 @@ pub async fn bol_ids(connection: &mut AsyncPgConnection, filter: &Filter) -> Que
     narrowed!(ids, filter).load(connection).await
 }
 
+/// Returns one event.
 pub async fn find(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<EventRow>> {
     audit_events::table.filter(audit_events::id.eq(id)).select(EventRow::as_select()).first(connection).await.optional()
 }
 
-/// Events a day, of the days that have any.
+/// Counts events by day. Days without events are missing.
 pub async fn count_by_day(
     connection: &mut AsyncPgConnection,
     filter: &Filter,
     zone: Tz,
 ) -> QueryResult<Vec<(NaiveDate, i64)>> {
-    // A name of the time zone database, none of anybody's typing.
+    // Names of time zones come from the database of time zones, so they are safe in SQL.
     let day = || sql::<Date>(&format!("(occurred_at AT TIME ZONE '{}')::date", zone.name()));
     let days = audit_events::table.group_by(day()).select((day(), count_star())).into_boxed();
     narrowed!(days, filter).load(connection).await
