@@ -14,22 +14,22 @@ use crate::config::Config;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Events as a file, newest first: the same as the page /audit gives with the same filters
-    Export(export::Wishes),
-    /// What the bucket's own access log says of links: who followed them, when, and how many bytes went out. Each GET becomes an
-    /// event, once, however often its file is read
+    /// Write events to a file, newest first, with the filters of the page /audit
+    Export(export::Arguments),
+    /// Import the bucket's access log: record who followed which link, when, and how many bytes were sent. Each GET becomes one
+    /// event, however often its file is imported
     ImportAccessLog(import_access_log::Arguments),
-    /// Whether every event, seal and checkpoint is as it was sealed, in the database and in the storage. Exit code 1, and
-    /// the first that isn't, otherwise
+    /// Verify that every event, seal and checkpoint is what was sealed, in the database and in the storage. Otherwise print the
+    /// first difference, and exit with 1
     Verify(verify::Arguments),
-    /// That an event was sealed, as a file that anybody checks without the log (tools/check_proof.py)
+    /// Write a proof that an event was sealed. Anyone can check it without the log (tools/check_proof.py)
     Prove(prove::Arguments),
-    /// Remove what is older than AUDIT_RETENTION_YEARS, batch by sealed batch; the leaves stay, so that everything else can be
-    /// verified. A server does it by itself
+    /// Remove events that are older than AUDIT_RETENTION_YEARS, in whole sealed batches. Their leaves stay, so that all other
+    /// events can be verified. A running server purges without this command
     Purge(purge::Arguments),
-    /// A new key for SEAL_KEY, and the public one that belongs to it
+    /// Generate a key for SEAL_KEY, and print its public key
     Keygen(keys::Arguments),
-    /// The public key that belongs to what signs here: for auditors, and for SEAL_VERIFIERS before SEAL_KEY is changed
+    /// Print the public key of the signing key: for auditors, and for SEAL_VERIFIERS before you change SEAL_KEY
     Key,
 }
 
@@ -41,7 +41,7 @@ impl Command {
 
 pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Export(wishes) => export::run(config, wishes).await,
+        Command::Export(arguments) => export::run(config, arguments).await,
         Command::ImportAccessLog(arguments) => import_access_log::run(config, arguments).await,
         Command::Verify(arguments) => verify::run(config, arguments).await,
         Command::Prove(arguments) => prove::run(config, arguments).await,

@@ -15,9 +15,9 @@ use crate::config::Config;
 use crate::db::Database;
 
 #[derive(Args)]
-pub struct Wishes {
-    /// csv, jsonl (one JSON object a line) or xlsx
-    #[arg(long, value_parser = |name: &str| name.parse::<Format>().map_err(|()| "it is csv, jsonl or xlsx"))]
+pub struct Arguments {
+    /// csv, jsonl (one JSON object per line) or xlsx
+    #[arg(long, value_parser = |name: &str| name.parse::<Format>().map_err(|()| "use csv, jsonl or xlsx"))]
     format: Format,
     /// The first day, such as 2026-11-01, in DISPLAY_TIMEZONE
     #[arg(long, value_name = "DATE", default_value = "", hide_default_value = true)]
@@ -25,42 +25,42 @@ pub struct Wishes {
     /// The last day
     #[arg(long, value_name = "DATE", default_value = "", hide_default_value = true)]
     to: String,
-    /// Such as BOL_DOWNLOADED
+    /// An action, such as BOL_DOWNLOADED
     #[arg(long, default_value = "", hide_default_value = true)]
     action: String,
     /// success, denied or failed
     #[arg(long, default_value = "", hide_default_value = true)]
     outcome: String,
-    /// A customer's code
+    /// The code of a customer
     #[arg(long, value_name = "CODE", default_value = "", hide_default_value = true)]
     customer: String,
-    /// An address
+    /// An e-mail address
     #[arg(long, value_name = "EMAIL", default_value = "", hide_default_value = true)]
     user: String,
-    /// Of a BOL
+    /// The number of a BOL
     #[arg(long, default_value = "", hide_default_value = true)]
     number: String,
-    /// A part of a file name, an IP address, an agent or the details; in the last 31 days, if no day is given
+    /// Part of a file name, an IP address, a user agent or the detail. Without dates, only the last 31 days are searched
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     words: String,
-    /// Written to this file, which appears when it is whole; without this, to standard output
+    /// The file to write, which appears when it is complete. The default is standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-pub async fn run(config: &Config, wishes: Wishes) -> Result<(), Failure> {
-    let Wishes { format, from, to, action, outcome, customer, user, number, words: q, output } = wishes;
+pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { format, from, to, action, outcome, customer, user, number, words: q, output } = arguments;
     let text = FilterText { q, from, to, action, outcome, customer, user, number, after: String::new() };
     let ParsedFilter { filter, problems, .. } = text.parse(config.time_zone, Clock::system().now());
     if problems.any() {
         return Err(Failure::Usage(problems.summary()));
     }
     if output.is_none() && format == Format::Xlsx && stdout().is_terminal() {
-        return Err(Failure::Usage("a workbook is nothing for a terminal: give --output FILE".into()));
+        return Err(Failure::Usage("a terminal can't show a workbook: add --output FILE".into()));
     }
     let url = database_url(config)?;
     serve::check_schema(url).await?;
-    // Opened before anything is on record.
+    // Opened first: a file that can't be written must not leave a recorded export.
     let mut target = Target::open(output.as_deref())?;
     let (filter_json, by, origin) = (text.to_json(), Actor::COMMAND_LINE.into(), Origin::command_line());
     let export = Export { filter, format, filter_json, by, origin };
@@ -74,18 +74,20 @@ pub async fn run(config: &Config, wishes: Wishes) -> Result<(), Failure> {
             target.write(&piece)
         });
     }
-    // That it ended, or broke off, is on record before this ends.
+    // The task ends when the result is recorded.
     drop(bytes);
     let ended = task.await.map_err(io::Error::other);
     progress.finish_and_clear();
-    // What isn't whole takes no name.
+    // An incomplete file is deleted.
     written.and(ended).and_then(|()| target.finish()).map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => Failure::Problem("nobody reads any more; the export is incomplete".into()),
+        io::ErrorKind::BrokenPipe => {
+            Failure::Problem("the reader has closed its input; the export is incomplete".into())
+        }
         _ => Failure::Problem(format!("the export is incomplete: {error}")),
     })
 }
 
-/// Where it goes: a file takes its name when it is whole.
+/// Where the export is written. A file gets its name when it is complete.
 enum Target {
     Stdout(io::Stdout),
     File { file: tempfile::NamedTempFile, name: PathBuf },

@@ -19,13 +19,14 @@ use crate::units::file_size;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Files of the access log; folders of such files; s3://BUCKET/PREFIX, for all that begins so; - for standard input
+    /// Files of the access log, folders of such files, s3://BUCKET/PREFIX for all objects with this prefix, or - for standard
+    /// input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// Try everything, keep nothing
+    /// Match and count, but record nothing
     #[arg(long)]
     dry_run: bool,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -33,7 +34,7 @@ pub struct Arguments {
 pub async fn run(config: &Config, Arguments { files, dry_run, json }: Arguments) -> Result<(), Failure> {
     let url = database_url(config)?;
     let s3 = config.s3.as_ref().ok_or_else(|| {
-        Failure::Usage("AWS_STORAGE_BUCKET_NAME: not set; it says which bucket's lines are looked for".into())
+        Failure::Usage("AWS_STORAGE_BUCKET_NAME: not set; set it to the bucket whose links are imported".into())
     })?;
     let sources = files.into_iter().map(Source::parse).collect::<Result<Vec<_>, _>>()?;
     serve::check_schema(url).await?;
@@ -50,19 +51,19 @@ pub async fn run(config: &Config, Arguments { files, dry_run, json }: Arguments)
     if json {
         println!("{}", json!({"dry_run": dry_run, "report": report, "problems": problems}));
     } else {
-        tell(&report, &s3.bucket, dry_run);
+        print(&report, &s3.bucket, dry_run);
     }
     if problems.is_empty() && report.unreadable == 0 {
         return Ok(());
     }
-    let mut said: Vec<String> = problems.iter().map(|problem| printable(problem)).collect();
+    let mut messages: Vec<String> = problems.iter().map(|problem| printable(problem)).collect();
     if report.unreadable > 0 {
-        said.push(format!("{} lines could not be read", grouped(report.unreadable.cast_signed())));
+        messages.push(format!("{} lines could not be read", grouped(report.unreadable.cast_signed())));
     }
-    Err(Failure::Problem(said.join("\n")))
+    Err(Failure::Problem(messages.join("\n")))
 }
 
-/// What an argument names.
+/// A source of log lines.
 enum Source {
     Stdin,
     Path(PathBuf),
@@ -76,13 +77,13 @@ impl Source {
         };
         let (bucket, prefix) = there.split_once('/').unwrap_or((there, ""));
         if bucket.is_empty() {
-            return Err(Failure::Usage(format!("{argument}: it is s3://BUCKET/PREFIX")));
+            return Err(Failure::Usage(format!("{argument}: use s3://BUCKET/PREFIX")));
         }
         Ok(Self::Bucket { bucket: bucket.into(), prefix: prefix.into() })
     }
 }
 
-/// One run, which goes on behind what it can't read.
+/// An import that continues after files that can't be read.
 struct Run<'a> {
     s3: &'a S3Config,
     import: Import<'a>,
@@ -141,7 +142,7 @@ impl Run<'_> {
             self.done(&name, read)?;
         }
         if is_empty {
-            self.problems.push(format!("s3://{bucket}/{prefix}: there is nothing"));
+            self.problems.push(format!("s3://{bucket}/{prefix}: no object has this prefix"));
         }
         Ok(())
     }
@@ -154,13 +155,13 @@ impl Run<'_> {
                 self.problems.push(format!("{name}: {error}"));
                 Ok(())
             }
-            // What was read so far is on record, and is passed over the next time.
+            // Fetches recorded so far are skipped by the next import.
             Err(ImportError::Db(error)) => Err(error.into()),
         }
     }
 }
 
-/// The file itself, or all those in a folder and below it, in the order of their names.
+/// Returns the file itself, or all files in a folder and its subfolders, sorted by name.
 fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.into()]);
@@ -170,7 +171,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
-            // A link to a folder may lead in a circle.
+            // Symbolic links are skipped: one to a folder may lead in a circle.
             match entry.file_type()? {
                 kind if kind.is_dir() => folders.push(entry.path()),
                 kind if kind.is_file() => files.push(entry.path()),
@@ -182,7 +183,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn tell(report: &Report, bucket: &str, is_dry: bool) {
+fn print(report: &Report, bucket: &str, is_dry: bool) {
     let count = |count: u64| grouped(count.cast_signed());
     for wrong in &report.first_unreadable {
         println!("{} line {}: {}", printable(&wrong.file), wrong.line, wrong.reason);
@@ -202,6 +203,6 @@ fn tell(report: &Report, bucket: &str, is_dry: bool) {
         println!("  {} by {}, {}", count(requester.gets), printable(name), file_size(requester.bytes));
     }
     if is_dry {
-        println!("Nothing was kept (--dry-run).");
+        println!("Nothing was recorded (--dry-run).");
     }
 }

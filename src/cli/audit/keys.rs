@@ -8,7 +8,7 @@ use crate::config::{Config, SealKey};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Of the log: without spaces, an address of yours for instance. Every checkpoint begins with it
+    /// The name of the log, without spaces or plus signs, such as an address of yours. Every checkpoint begins with it
     #[arg(long, default_value = "primetrade/audit")]
     name: String,
 }
@@ -17,10 +17,10 @@ pub fn generate(Arguments { name }: &Arguments) -> Result<(), Failure> {
     let mut seed = [0; 32];
     rand::rngs::OsRng.try_fill_bytes(&mut seed).map_err(Failure::problem)?;
     let key = SealKey::from_seed(name, &seed).ok_or_else(|| {
-        Failure::Usage(format!("--name: found {name:?}, allowed is a name without spaces and plus signs"))
+        Failure::Usage(format!("--name: found {name:?}, allowed is a name without spaces or plus signs"))
     })?;
     println!("SEAL_KEY={}", key.encode(&seed));
-    eprintln!("Keep that secret, and back it up. Auditors verify with:");
+    eprintln!("Keep this key secret, and back it up. Auditors verify with:");
     eprintln!("{}", key.verifier());
     Ok(())
 }

@@ -14,9 +14,9 @@ use crate::db::Database;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Of the event
+    /// The id of the event
     id: i64,
-    /// Written to this file; without this, to standard output
+    /// The file to write. The default is standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

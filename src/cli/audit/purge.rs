@@ -14,13 +14,13 @@ use crate::db::Database;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Only say what would go
+    /// Only print what would be removed
     #[arg(long)]
     dry_run: bool,
-    /// Don't ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -28,7 +28,7 @@ pub struct Arguments {
 pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let years = config.audit_retention.ok_or_else(|| {
         Failure::Usage(
-            "AUDIT_RETENTION_YEARS: not set, so every event is kept; needed is a whole number from 1 to 100".into(),
+            "AUDIT_RETENTION_YEARS: not set, so every event is kept; set it to a whole number from 1 to 100".into(),
         )
     })?;
     let keys = config.seal_keys(config.secret_key.as_ref());
@@ -43,21 +43,21 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         announce(&plan, years);
     }
     if arguments.dry_run {
-        return tell(&arguments, &plan, None);
+        return print(&arguments, &plan, None);
     }
-    if !arguments.yes && plan.batches > 0 && !agreed("Remove them for good?")? {
+    if !arguments.yes && plan.batches > 0 && !agreed("Remove them permanently?")? {
         return Err(Failure::Problem("nothing was removed".into()));
     }
     let purged = retention.purge(Actor::COMMAND_LINE, &Origin::command_line()).await.map_err(Failure::problem)?;
     let (plan, removed) =
         purged.ok_or_else(|| Failure::Problem("another process is purging; wait until it has ended".into()))?;
-    // What says so is sealed even where no server runs.
+    // Seals the record of the purge even if no server runs.
     if keys.signs.is_some()
         && let Err(error) = seal_all(&db, &keys).await
     {
         tracing::warn!(%error, "the newest events are not sealed");
     }
-    tell(&arguments, &plan, Some(&removed))
+    print(&arguments, &plan, Some(&removed))
 }
 
 fn count(count: u64) -> String {
@@ -66,14 +66,14 @@ fn count(count: u64) -> String {
 
 fn announce(plan: &Plan, years: u16) {
     let before = plan.before.format("%Y-%m-%d");
-    println!("kept for {years} years: what is older than {before} may go");
+    println!("events are kept for {years} years: those before {before} can be removed");
     println!("{} events in {} sealed batches", count(plan.events()), count(plan.batches));
 }
 
-fn tell(arguments: &Arguments, plan: &Plan, removed: Option<&Removed>) -> Result<(), Failure> {
+fn print(arguments: &Arguments, plan: &Plan, removed: Option<&Removed>) -> Result<(), Failure> {
     if arguments.json {
-        let plan_told = json!({"before": plan.before, "batches": plan.batches, "events": plan.events()});
-        println!("{}", json!({"plan": plan_told, "removed": removed}));
+        let plan_json = json!({"before": plan.before, "batches": plan.batches, "events": plan.events()});
+        println!("{}", json!({"plan": plan_json, "removed": removed}));
     }
     let Some(removed) = removed else { return Ok(()) };
     if !arguments.json {

@@ -15,24 +15,24 @@ use crate::config::{Config, SealKeys, Verifier};
 use crate::db::Database;
 use crate::storage::Storage;
 
-/// Longer than any sane checkpoint.
-const MOST_NOTE: u64 = 100_000;
+/// Longer than any valid checkpoint.
+const MAX_NOTE_BYTES: u64 = 100_000;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// A checkpoint that was kept elsewhere: it has to be in the database too. May be repeated
+    /// A checkpoint that you kept, which must be in the database, too. Can be repeated
     #[arg(long = "checkpoint", value_name = "FILE")]
     checkpoints: Vec<PathBuf>,
-    /// A public key to trust besides, such as `primetrade audit key` prints. May be repeated
-    #[arg(long = "key", value_name = "KEY", value_parser = |key: &str| key.parse::<Verifier>().map_err(|()| "it is NAME+ID+BASE64"))]
+    /// A further public key to trust, as `primetrade audit key` prints it. Can be repeated
+    #[arg(long = "key", value_name = "KEY", value_parser = |key: &str| key.parse::<Verifier>().map_err(|()| "use NAME+ID+BASE64"))]
     keys: Vec<Verifier>,
-    /// Don't look at the checkpoints in the storage
+    /// Skip the checkpoints in the storage
     #[arg(long)]
     database_only: bool,
-    /// Events that are dated before they can have been written, though sealed in order, count as a difference
+    /// Count sealed events that are dated before they can have been written as a difference
     #[arg(long)]
     strict: bool,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -57,9 +57,9 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let result = verification.run().await;
     drawing.abort();
     if let Err(error) = record_result(&db, &result, Actor::COMMAND_LINE, &Origin::command_line()).await {
-        tracing::warn!(%error, "the result could not be put on record");
+        tracing::warn!(%error, "the result can't be recorded");
     }
-    // What came in last, this run with it, is sealed even where no server runs.
+    // Seals the newest events, with the one of this run, even if no server runs.
     if keys.signs.is_some() {
         match seal_all(&db, &keys).await {
             Ok(_) if arguments.database_only => {}
@@ -76,7 +76,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     if arguments.json {
         println!("{}", json!({"ok": is_fine, "report": report}));
     } else {
-        tell(&report, &keys, started.elapsed());
+        print(&report, &keys, started.elapsed());
     }
     if is_fine { Ok(()) } else { Err(Failure::Problem("the log is not as it was sealed".into())) }
 }
@@ -86,8 +86,8 @@ fn keys(config: &Config, arguments: &Arguments) -> Result<SealKeys, Failure> {
     keys.trusted.extend(arguments.keys.iter().cloned());
     if keys.trusted.is_empty() {
         return Err(Failure::Usage(
-            "SEAL_KEY: not set, nor SECRET_KEY, nor SEAL_VERIFIERS; without them give --key, with what `primetrade audit key` \
-             prints where the portal runs"
+            "SEAL_KEY: not set, nor SECRET_KEY, nor SEAL_VERIFIERS; without them add --key, with what `primetrade audit key` \
+             prints on the server"
                 .into(),
         ));
     }
@@ -97,7 +97,7 @@ fn keys(config: &Config, arguments: &Arguments) -> Result<SealKeys, Failure> {
 fn kept(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
     let read = |file: &PathBuf| {
         let problem = |error| Failure::Usage(format!("--checkpoint: {}: {error}", file.display()));
-        if std::fs::metadata(file).map_err(problem)?.len() > MOST_NOTE {
+        if std::fs::metadata(file).map_err(problem)?.len() > MAX_NOTE_BYTES {
             return Err(problem(std::io::ErrorKind::FileTooLarge.into()));
         }
         Ok((file.display().to_string(), std::fs::read_to_string(file).map_err(problem)?))
@@ -105,7 +105,7 @@ fn kept(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
     files.iter().map(read).collect()
 }
 
-/// For as long as it is polled.
+/// Draws the progress bar until the task is aborted.
 async fn draw(progress: Progress) {
     let bar = bar(Some(0), "{bar:40} {percent}%  {eta} left");
     loop {
@@ -116,7 +116,7 @@ async fn draw(progress: Progress) {
     }
 }
 
-fn tell(report: &Report, keys: &SealKeys, took: Duration) {
+fn print(report: &Report, keys: &SealKeys, took: Duration) {
     let count = |count: u64| grouped(count.cast_signed());
     for (index, difference) in report.differences.iter().enumerate() {
         println!("{} {}", if index == 0 { "first difference:" } else { "and:" }, printable(difference));
@@ -131,7 +131,7 @@ fn tell(report: &Report, keys: &SealKeys, took: Duration) {
     }
     if report.backdated > 0 {
         println!(
-            "{} were sealed although they are dated earlier than they can have been written: brought in by hand",
+            "{} were sealed although they are dated before they can have been written: they were not inserted by the portal",
             count(report.backdated)
         );
     }
@@ -141,7 +141,7 @@ fn tell(report: &Report, keys: &SealKeys, took: Duration) {
     println!("{} checkpoints in the database", count(report.checkpoints));
     match report.objects {
         Some(objects) => println!("{} checkpoints in the storage", count(objects)),
-        None => println!("the storage was not looked at"),
+        None => println!("the storage was not verified"),
     }
     if let Some(sealed_at) = report.sealed_at {
         println!("newest root: {} ({})", report.root, sealed_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));

@@ -1,4 +1,4 @@
-//! `/audit/integrity`: how the sealing is getting on, the last verifications, and a new one.
+//! `/audit/integrity`: the state of sealing, the last verifications, and a button for a new one.
 
 use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
 use actix_web::web::{Data, Query};
@@ -19,30 +19,30 @@ use crate::web::page::Layout;
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
 
-/// Verifications that are shown.
-const RUNS: i64 = 10;
-/// Later than this, and something is wrong.
-const SOON: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
+/// Verifications on the page.
+const MAX_RUNS: i64 = 10;
+/// Events that wait longer for their seal are reported as late.
+const MAX_SEAL_DELAY: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 
 #[derive(Template, WebTemplate)]
 #[template(path = "audit/integrity.html")]
 struct IntegrityPage {
     layout: Layout,
-    /// Why nothing is sealed, or is late.
+    /// Why sealing has stopped or is late, or empty.
     trouble: String,
     sealed: String,
     sealed_at: String,
     waiting: String,
-    /// How long events are kept.
+    /// The retention period.
     kept: String,
     root: String,
     published: String,
     published_at: String,
     unpublished: i64,
-    /// The public key of what signs here.
+    /// The public key of the signing key.
     key: String,
     is_under_way: bool,
-    /// Of a pack.
+    /// Whether the viewer can download packs with PDFs.
     can_have_pdfs: bool,
     runs: Vec<RunRow>,
 }
@@ -71,12 +71,12 @@ pub async fn page(
 ) -> Result<HttpResponse, Error> {
     let mut connection = db.get().await?;
     let overview = Overview::read(&mut connection, &site.seals).await?;
-    let runs = last_runs(&mut connection, RUNS).await?;
+    let runs = last_runs(&mut connection, MAX_RUNS).await?;
     let mut page = IntegrityPage::new(&site, &visitor, overview, runs);
     let is_under_way = is_running(&mut connection).await?;
     page.is_under_way = is_under_way;
     if notice.done == "begun" && is_under_way {
-        page.layout.notice = "The verification has begun. Its result will stand below.";
+        page.layout.notice = "The verification has started. Its result will appear below.";
     }
     let mut response = page.respond_to(&request);
     if is_under_way {
@@ -86,7 +86,7 @@ pub async fn page(
     Ok(response)
 }
 
-/// `POST /audit/integrity`: begins a verification, which goes on by itself.
+/// `POST /audit/integrity`: starts a verification in the background.
 pub async fn verify(
     visitor: Visitor<Auditors>,
     site: Data<Site>,
@@ -102,14 +102,14 @@ pub async fn verify(
     let (email, role) = (email.to_owned(), role.map(str::to_owned));
     actix_web::rt::spawn(async move {
         let actor = Actor { user_id, email: &email, role: role.as_deref(), seen_as: None };
-        verify_apart(&site, &db, actor, &origin).await;
+        verify_in_background(&site, &db, actor, &origin).await;
     });
-    // So that the page that comes next finds it under way, or ended.
+    // Gives the verification time to take its lock, so that the next page shows it as running.
     tokio::time::sleep(std::time::Duration::from_millis(250)).await;
     Ok(begun)
 }
 
-async fn verify_apart(site: &Site, db: &Database, actor: Actor<'_>, origin: &Where) {
+async fn verify_in_background(site: &Site, db: &Database, actor: Actor<'_>, origin: &Where) {
     let verification = Verification {
         db,
         keys: &site.seals,
@@ -118,12 +118,12 @@ async fn verify_apart(site: &Site, db: &Database, actor: Actor<'_>, origin: &Whe
         progress: Progress::default(),
     };
     match verification.run_alone(actor, origin).await {
-        Ok(Some(Err(error))) => tracing::warn!(%error, "the log could not be verified"),
+        Ok(Some(Err(error))) => tracing::warn!(%error, "the log can't be verified"),
         Ok(Some(Ok(report))) if !report.is_fine() => {
             tracing::error!(first = report.differences.first(), "the log is not as it was sealed");
         }
         Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the result of a verification could not be put on record"),
+        Err(error) => tracing::warn!(%error, "the result of a verification can't be recorded"),
     }
 }
 
@@ -131,13 +131,13 @@ impl IntegrityPage {
     fn new(site: &Site, viewer: &Viewer, overview: Overview, runs: Vec<Run>) -> Self {
         let zone = site.time_zone;
         let when = |at: Option<DateTime<Utc>>| at.map(|at| super::when(at, zone)).unwrap_or_default();
-        let late = overview.unsealed.oldest.filter(|oldest| *oldest < site.clock.now() - SOON);
+        let late = overview.unsealed.oldest.filter(|oldest| *oldest < site.clock.now() - MAX_SEAL_DELAY);
         let (trouble, state) = match overview.state {
             Ok(state) => (
                 late.map(|late| format!("Events are waiting for their seal since {}.", super::when(late, zone))),
                 state,
             ),
-            Err(why) => (Some(format!("{}.", capital(&why))), Default::default()),
+            Err(why) => (Some(format!("{}.", capitalize(&why))), Default::default()),
         };
         let waiting = overview.unsealed.count;
         Self {
@@ -166,12 +166,12 @@ impl IntegrityPage {
 impl RunRow {
     fn new(run: Run, zone: Tz) -> Self {
         let result = match &run.report {
-            None => "It broke off".into(),
+            None => "It could not finish".into(),
             Some(Report { different: 0, purged: 0, .. }) => "Everything is as it was sealed".into(),
             Some(Report { different: 0, purged, .. }) => {
                 format!("Everything is as it was sealed; {} purged", grouped(purged.cast_signed()))
             }
-            Some(report) => report.differences.first().map(|first| capital(first)).unwrap_or_default(),
+            Some(report) => report.differences.first().map(|first| capitalize(first)).unwrap_or_default(),
         };
         Self {
             href: format!("/audit/events/{}", run.id),
@@ -184,8 +184,8 @@ impl RunRow {
     }
 }
 
-/// As a sentence begins.
-fn capital(text: &str) -> String {
+/// Capitalizes the first letter.
+fn capitalize(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
