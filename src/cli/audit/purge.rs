@@ -82,5 +82,5 @@ fn print(arguments: &Arguments, plan: &Plan, removed: Option<&Removed>) -> Resul
     if removed.waiting.is_empty() {
         return Ok(());
     }
-    Err(Failure::Problem(format!("somebody is reading {}: run it again later", removed.waiting.join(", "))))
+    Err(Failure::Problem(format!("other sessions are reading {}: run it again later", removed.waiting.join(", "))))
 }

@@ -119,7 +119,10 @@ async fn whoever_reads_is_not_disturbed_and_what_was_interrupted_goes_on() {
     let mut reader = db::connect(&app.database).await.unwrap();
     reader.batch_execute("BEGIN; SELECT count(*) FROM audit_events").await.unwrap();
     let (code, _, told) = purge(&app, "1", &["--yes"]).await;
-    assert!(code == 1 && told.contains("somebody is reading audit_events_2024_01: run it again later"), "{told}");
+    assert!(
+        code == 1 && told.contains("other sessions are reading audit_events_2024_01: run it again later"),
+        "{told}"
+    );
     // It is on record, and what is still there is no difference.
     let halfway = verify(&app).await;
     assert!(halfway.is_fine() && halfway.purged == 602, "{halfway:?}");
