@@ -22,11 +22,11 @@ struct EventPage {
     layout: Layout,
     what: &'static str,
     when: String,
-    /// Name and value of each exported column but `detail`; empty values are shown, too.
-    fields: Vec<(&'static str, String)>,
+    /// Name and value of each exported column but `detail`.
+    fields: Vec<(&'static str, Option<String>)>,
     detail: String,
-    /// The position of the event's leaf in the tree, or empty if the event isn't sealed yet.
-    position: String,
+    /// The position of the event's leaf in the tree, unless the event isn't sealed yet.
+    position: Option<String>,
     proof_href: String,
     /// Links to related parts of the log: a label and an address each.
     related: Vec<(String, String)>,
@@ -58,8 +58,8 @@ impl EventPage {
             layout: Layout::new(site, Some(viewer), "/audit"),
             what: super::action_label(&row.action),
             when: super::when(row.occurred_at, site.time_zone),
-            fields: fields.map(|(name, cell)| (name, cell.to_string())).collect(),
-            position: position.map(grouped).unwrap_or_default(),
+            fields: fields.map(|(name, cell)| (name, Some(cell.to_string()).filter(|text| !text.is_empty()))).collect(),
+            position: position.map(grouped),
             proof_href: format!("/audit/events/{}/proof", row.id),
             related: related(&row, detail.as_ref()),
             detail: detail.and_then(|detail| serde_json::to_string_pretty(&detail).ok()).unwrap_or(row.detail.0),

@@ -28,16 +28,16 @@ const MAX_SEAL_DELAY: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 #[template(path = "audit/integrity.html")]
 struct IntegrityPage {
     layout: Layout,
-    /// Why sealing has stopped or is late, or empty.
-    trouble: String,
+    /// Why sealing has stopped or is late.
+    trouble: Option<String>,
     sealed: String,
-    sealed_at: String,
+    sealed_at: Option<String>,
     waiting: String,
     /// The retention period.
     kept: String,
-    root: String,
-    published: String,
-    published_at: String,
+    root: Option<String>,
+    published: Option<String>,
+    published_at: Option<String>,
     unpublished: i64,
     /// The public key of the signing key.
     key: String,
@@ -130,7 +130,7 @@ async fn verify_in_background(site: &Site, db: &Database, actor: Actor<'_>, orig
 impl IntegrityPage {
     fn new(site: &Site, viewer: &Viewer, overview: Overview, runs: Vec<Run>) -> Self {
         let zone = site.time_zone;
-        let when = |at: Option<DateTime<Utc>>| at.map(|at| super::when(at, zone)).unwrap_or_default();
+        let when = |at: Option<DateTime<Utc>>| at.map(|at| super::when(at, zone));
         let late = overview.unsealed.oldest.filter(|oldest| *oldest < site.clock.now() - MAX_SEAL_DELAY);
         let (trouble, state) = match overview.state {
             Ok(state) => (
@@ -142,7 +142,7 @@ impl IntegrityPage {
         let waiting = overview.unsealed.count;
         Self {
             layout: Layout::new(site, Some(viewer), "/audit"),
-            trouble: trouble.unwrap_or_default(),
+            trouble,
             sealed: grouped(state.tree.size().cast_signed()),
             sealed_at: when(state.sealed_at),
             waiting: format!("{}{}", grouped(waiting), if waiting == MAX_COUNTED { " or more" } else { "" }),
@@ -151,8 +151,8 @@ impl IntegrityPage {
                 Some(1) => "1 year, and then whole months go".into(),
                 Some(years) => format!("{years} years, and then whole months go"),
             },
-            root: if state.tree.size() == 0 { String::new() } else { hex::encode(state.tree.root()) },
-            published: overview.published.map(|(size, _)| grouped(size)).unwrap_or_default(),
+            root: (state.tree.size() > 0).then(|| hex::encode(state.tree.root())),
+            published: overview.published.map(|(size, _)| grouped(size)),
             published_at: when(overview.published.and_then(|(_, at)| at)),
             unpublished: overview.unpublished,
             key: site.seals.signs.as_ref().map(|key| key.verifier().to_string()).unwrap_or_default(),

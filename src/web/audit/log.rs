@@ -27,8 +27,8 @@ use crate::web::{Error, Site};
 struct LogPage {
     layout: Layout,
     filter: FilterText,
-    /// The one user, BOL or customer whose timeline this is, or empty.
-    subject: String,
+    /// The one user, BOL or customer whose timeline this is.
+    subject: Option<String>,
     problems: FilterProblems,
     actions: Vec<Choice>,
     outcomes: Vec<Choice>,
@@ -36,10 +36,10 @@ struct LogPage {
     /// A label and an address each.
     exports: Vec<(&'static str, String)>,
     /// Says how far back a text search without dates reaches.
-    within: String,
+    within: Option<String>,
     rows: Vec<LogRow>,
-    first_href: String,
-    next_href: String,
+    first_href: Option<String>,
+    next_href: Option<String>,
     /// On the first page only.
     chart: Option<Chart>,
     /// The first and the last day of the chart.
@@ -56,15 +56,18 @@ struct LogRow {
     action: String,
     outcome: &'static str,
     is_success: bool,
-    who: String,
-    who_href: String,
-    role: String,
-    number: String,
-    number_href: String,
-    document: String,
-    customer: String,
-    customer_href: String,
+    who: Option<TimelineLink>,
+    role: Option<String>,
+    number: Option<TimelineLink>,
+    document: Option<String>,
+    customer: Option<TimelineLink>,
     ip: String,
+}
+
+/// A user, BOL or customer, with a link to its timeline.
+struct TimelineLink {
+    text: String,
+    href: String,
 }
 
 /// `GET /audit`
@@ -94,7 +97,7 @@ pub async fn page(
     }
     if let Some(last) = events.last().filter(|_| has_more) {
         let position = Position { occurred_at: last.occurred_at, id: last.id };
-        page.next_href = log_links::next_page(&page.filter, position);
+        page.next_href = Some(log_links::next_page(&page.filter, position));
     }
     page.rows = events.into_iter().map(|event| LogRow::new(event, &site)).collect();
     Ok(page.respond_to(&request))
@@ -113,8 +116,8 @@ impl LogPage {
             exports: log_links::downloads(&filter),
             subject: subject(&filter),
             within: search_window(&filter),
-            first_href: if filter.after.is_empty() { String::new() } else { log_links::first_page(&filter) },
-            next_href: String::new(),
+            first_href: (!filter.after.is_empty()).then(|| log_links::first_page(&filter)),
+            next_href: None,
             rows: Vec::new(),
             chart: None,
             span: String::new(),
@@ -142,32 +145,35 @@ impl LogPage {
     }
 }
 
-/// The one user, BOL or customer that the filter names, with or without dates but nothing else. Empty otherwise.
-fn subject(filter: &FilterText) -> String {
+/// Returns the one user, BOL or customer that the filter names, if it has nothing else but dates.
+fn subject(filter: &FilterText) -> Option<String> {
     if ![&filter.q, &filter.action, &filter.outcome].into_iter().all(|text| text.trim().is_empty()) {
-        return String::new();
+        return None;
     }
     match [&filter.user, &filter.number, &filter.customer].map(|text| text.trim()) {
-        [user, "", ""] => user.to_lowercase(),
-        ["", number, ""] if !number.is_empty() => format!("BOL {}", number.to_uppercase()),
-        ["", "", customer] if !customer.is_empty() => format!("customer {}", customer.to_uppercase()),
-        _ => String::new(),
+        [user, "", ""] if !user.is_empty() => Some(user.to_lowercase()),
+        ["", number, ""] if !number.is_empty() => Some(format!("BOL {}", number.to_uppercase())),
+        ["", "", customer] if !customer.is_empty() => Some(format!("customer {}", customer.to_uppercase())),
+        _ => None,
     }
 }
 
-/// Says how far back a text search reaches if the filter has no dates. Empty for other filters.
-fn search_window(filter: &FilterText) -> String {
+/// Says how far back a text search reaches if the filter has no dates.
+fn search_window(filter: &FilterText) -> Option<String> {
     if filter.q.trim().is_empty() || !filter.from.trim().is_empty() || !filter.to.trim().is_empty() {
-        return String::new();
+        return None;
     }
-    format!("This search covers the last {} days. Enter dates to search further back.", TEXT_SEARCH_WINDOW.num_days())
+    let days = TEXT_SEARCH_WINDOW.num_days();
+    Some(format!("This search covers the last {days} days. Enter dates to search further back."))
 }
 
 impl LogRow {
     fn new(event: EventRow, site: &Site) -> Self {
         let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == event.outcome);
-        let who = event.user_email.unwrap_or_default();
-        let (number, customer) = (event.bol_number.unwrap_or_default(), event.customer_code.unwrap_or_default());
+        let link = |name: &str, value: Option<String>| {
+            let text = value.filter(|text| !text.is_empty())?;
+            Some(TimelineLink { href: timeline(name, &text), text })
+        };
         Self {
             id: event.id,
             when: super::when(event.occurred_at, site.time_zone),
@@ -176,14 +182,11 @@ impl LogRow {
             action: event.action,
             outcome: outcome.map_or("", Outcome::label),
             is_success: outcome == Some(Outcome::Success),
-            who_href: timeline("user", &who),
-            who,
-            role: event.user_role.unwrap_or_default(),
-            number_href: timeline("number", &number),
-            number,
-            document: event.file_name.or(event.document_kind).unwrap_or_default(),
-            customer_href: timeline("customer", &customer),
-            customer,
+            who: link("user", event.user_email),
+            role: event.user_role.filter(|role| !role.is_empty()),
+            number: link("number", event.bol_number),
+            document: event.file_name.or(event.document_kind).filter(|name| !name.is_empty()),
+            customer: link("customer", event.customer_code),
             ip: event.ip.map(|ip| ip.addr().to_string()).unwrap_or_default(),
         }
     }
