@@ -1,7 +1,7 @@
-//! Postgres: the pool, TLS, migrations, and the customer scope.
+//! Postgres: the pool, TLS, migrations, snapshots, and the customer scope.
 //!
-//! No query of the domain lives here; those stand with what they are about. Works through PgBouncer in transaction
-//! mode: roles and settings are set for one transaction only.
+//! Domain queries belong to the domain modules. The pool works through PgBouncer in transaction mode, because roles and
+//! settings are set for one transaction only.
 
 pub mod cluster;
 pub mod migrations;
@@ -25,15 +25,15 @@ use tokio::time::timeout;
 
 use crate::config::DatabaseUrl;
 
-/// How long a request waits for a free connection before it answers 503.
+/// How long a request waits for a free connection before the server answers 503.
 const WAIT: Duration = Duration::from_secs(5);
-/// How long a change that ends in the storage waits for the ones before it: fifty clerks at once are served in turn.
-const IN_LINE: Duration = Duration::from_secs(20);
+/// How long a change that ends in the storage waits for its turn. It is long enough for fifty clerks at once.
+const CHANGE_WAIT: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// No connection to be had: the database is away, or every connection has been busy for too long.
+    /// The database does not answer, or every connection stayed busy for too long.
     #[error("the database can't be reached: {0}")]
     Unreachable(String),
     #[error(transparent)]
@@ -41,24 +41,25 @@ pub enum DbError {
 }
 
 impl DbError {
-    /// Is it the database that is away or busy, rather than a query that is wrong?
+    /// Returns whether the database is away or busy, as opposed to a query that is wrong.
+    ///
+    /// Timeouts, deadlocks and shutdowns (SQLSTATE classes 40, 53, 55 and 57) have no kind in diesel, which doesn't pass
+    /// on the SQLSTATE either. They are the errors of unknown kind that name no place: neither a position in the
+    /// statement nor a table, column or constraint.
     pub fn is_unreachable(&self) -> bool {
-        use diesel::result::DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
+        use diesel::result::DatabaseErrorKind::{ClosedConnection, UnableToSendCommand, Unknown};
         match self {
             Self::Unreachable(_) => true,
-            Self::Query(diesel::result::Error::DatabaseError(kind, info)) => {
-                matches!(kind, ClosedConnection | UnableToSendCommand)
-                    || [
-                        "terminating connection",
-                        "the database system is",
-                        "connection closed",
-                        "deadlock detected",
-                        "due to lock timeout",
-                        "due to statement timeout",
-                    ]
-                    .iter()
-                    .any(|sign| info.message().contains(sign))
-            }
+            Self::Query(diesel::result::Error::DatabaseError(kind, info)) => match kind {
+                ClosedConnection | UnableToSendCommand => true,
+                Unknown => {
+                    info.statement_position().is_none()
+                        && info.table_name().is_none()
+                        && info.column_name().is_none()
+                        && info.constraint_name().is_none()
+                }
+                _ => false,
+            },
             Self::Query(_) => false,
         }
     }
@@ -78,20 +79,21 @@ macro_rules! query_error_into {
 }
 pub(crate) use query_error_into;
 
-/// A pool of connections. Made once a worker thread: a connection is driven by the thread that opened it, so a pool
-/// of its own saves each worker the wake-ups across threads.
+/// A pool of connections, one for each worker thread.
+///
+/// The thread that opened a connection drives it, so a pool of its own saves a worker wake-ups across threads.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
     url: DatabaseUrl,
-    /// Turns for transactions that wait for something outside of the database: those of downloads, and those that
-    /// change something and hold locks meanwhile.
-    outside: Arc<Semaphore>,
+    /// Permits for downloads that wait for the storage inside a transaction.
+    downloads: Arc<Semaphore>,
+    /// Permits for changes that wait for the storage while they hold locks.
     changes: Arc<Semaphore>,
 }
 
 impl Database {
-    /// Opens nothing yet; connections are made as they are needed.
+    /// Creates the pool. Connections open when they are needed.
     pub fn new(url: &DatabaseUrl, connections: usize) -> Self {
         let mut manager = ManagerConfig::default();
         manager.recycling_method = RecyclingMethod::Fast;
@@ -110,19 +112,20 @@ impl Database {
         match pool {
             Ok(pool) => {
                 let turns = |part: usize| Arc::new(Semaphore::new((connections / part).max(1)));
-                Self { pool, url: url.clone(), outside: turns(2), changes: turns(4) }
+                Self { pool, url: url.clone(), downloads: turns(2), changes: turns(4) }
             }
             Err(deadpool::managed::BuildError::NoRuntimeSpecified) => unreachable!("a runtime is specified above"),
         }
     }
 
-    /// The same database with one connection beside the pool: for what holds one for as long as somebody takes to read.
+    /// Returns the same database with a pool of one connection, for work that holds it as long as a client reads.
     pub fn apart(&self) -> Self {
         Self::new(&self.url, 1)
     }
 
-    /// A connection as the owner: for the office, the log-in and the command line. A customer's request never gets
-    /// one of these in its hands; see [`scope`].
+    /// Returns a connection as the owner: for the office, the login and the command line.
+    ///
+    /// A customer's request never uses one; see [`scope`].
     pub async fn get(&self) -> DbResult<Object<AsyncPgConnection>> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => DbError::Unreachable(error.to_string()),
@@ -137,7 +140,7 @@ impl Database {
         &self,
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let _turn = turn(&self.changes, IN_LINE).await?;
+        let _turn = turn(&self.changes, CHANGE_WAIT).await?;
         self.transaction(work).await
     }
 
@@ -163,8 +166,8 @@ impl Database {
         }
     }
 
-    async fn turn_outside(&self) -> DbResult<OwnedSemaphorePermit> {
-        turn(&self.outside, WAIT).await
+    async fn download_turn(&self) -> DbResult<OwnedSemaphorePermit> {
+        turn(&self.downloads, WAIT).await
     }
 }
 
@@ -175,8 +178,10 @@ async fn turn(turns: &Arc<Semaphore>, within: Duration) -> DbResult<OwnedSemapho
     }
 }
 
-/// A connection inside a transaction. Dropped before it is finished (an error, a handler that was cancelled), it is
-/// closed instead of going back to the pool, where the next request would find itself in somebody else's transaction.
+/// A connection inside a transaction.
+///
+/// Dropped before it is finished, by an error or a canceled handler, it is closed instead of returned to the pool.
+/// Otherwise the next request would run inside this transaction.
 struct Lease(Option<Object<AsyncPgConnection>>);
 
 impl Lease {
@@ -194,7 +199,7 @@ impl Lease {
         Ok(())
     }
 
-    /// Its transaction has ended: back to the pool.
+    /// Returns the connection to the pool, after its transaction ended.
     fn release(mut self) {
         self.0.take();
     }
@@ -209,27 +214,27 @@ impl Drop for Lease {
 }
 
 diesel::define_sql_function! {
-    /// As the indexes over addresses have it.
+    /// The function that the indexes on addresses use.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
-/// Whether this process alone may do what this lock is for, until the transaction ends; it doesn't wait.
+/// Takes an advisory lock until the end of the transaction, without waiting. Returns whether it was free.
 pub async fn try_alone(connection: &mut AsyncPgConnection, lock: i64) -> QueryResult<bool> {
     diesel::select(sql::<Bool>("pg_try_advisory_xact_lock(").bind::<BigInt, _>(lock).sql(")"))
         .get_result(connection)
         .await
 }
 
-/// A fragment that somebody looks for, for `ILIKE`, with its own signs taken literally.
+/// Returns an `ILIKE` pattern for text that contains what was typed, with wildcards taken literally.
 pub fn fragment(typed: &str) -> String {
     let typed: String = typed.trim().chars().filter(|c| *c != '\0').take(100).collect();
     format!("%{}%", typed.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }
 
-/// One connection outside of any pool.
+/// Opens one connection outside of the pool.
 ///
-/// What bounds a statement, a lock and an idle transaction are settings of the role in this database (see the
-/// migrations), not of the connection: behind PgBouncer they would end up with somebody else.
+/// Timeouts are settings of the role in this database (see the migrations), not of the connection. Behind PgBouncer,
+/// settings of a connection would apply to other clients.
 pub async fn connect(url: &DatabaseUrl) -> ConnectionResult<AsyncPgConnection> {
     tls::connect(url).await
 }

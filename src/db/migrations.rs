@@ -10,15 +10,15 @@ use crate::config::DatabaseUrl;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// Any constant of our own: two instances that migrate at once take turns.
+/// An advisory lock of the program, so that two instances that migrate at once take turns.
 const LOCK: &str = "SELECT pg_advisory_lock(7305891001)";
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Applies what is pending and says what it was. Must run on a multi-threaded tokio runtime.
+/// Applies pending migrations and returns their versions. Must run on a multi-threaded tokio runtime.
 pub async fn apply(url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
     let mut connection = connect(url).await?;
-    // Building an index on a large table takes its time, and so may waiting for the other instance.
+    // Building an index on a large table, or waiting for another instance, may take longer than the timeouts allow.
     connection.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
     connection.batch_execute(LOCK).await?;
     let mut harness = AsyncMigrationHarness::new(connection);
@@ -26,13 +26,13 @@ pub async fn apply(url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
     Ok(applied.iter().map(MigrationVersion::to_string).collect())
 }
 
-/// Takes everything back, newest first; for tests of `down.sql`.
+/// Reverts every migration, newest first. Used by tests of `down.sql`.
 pub async fn revert_all(url: &DatabaseUrl) -> Result<usize, Failure> {
     let mut harness = AsyncMigrationHarness::new(connect(url).await?);
     Ok(harness.revert_all_migrations(MIGRATIONS)?.len())
 }
 
-/// The names of migrations that this program knows and the database lacks.
+/// Returns the versions of migrations that this program has and the database lacks.
 pub async fn pending(connection: AsyncPgConnection) -> Result<Vec<String>, Failure> {
     let mut harness = AsyncMigrationHarness::new(connection);
     let applied = harness.applied_migrations()?;

@@ -1,12 +1,11 @@
-//! Promise 1: a customer's request reaches the database only through here.
+//! Promise 1: a customer's request reads the database only through this module.
 //!
-//! Two locks, both in every query. The query itself says `customer_id = …` ([`Scope::companies`] gives the ids, and
-//! the index order needs it anyway), and it runs as the role `portal_customer`, whose row-level policies compare with
-//! the ids set for this one transaction. With nothing set, no row is visible; that role can change nothing and add
-//! nothing but audit events.
+//! Every query is restricted twice. Its own condition says `customer_id = …` with the ids of [`Scope::companies`], which
+//! the index order needs anyway. And it runs as the role `portal_customer`, whose row-level policies compare with the
+//! ids set for this one transaction. With no ids set, no row is visible. That role can only insert audit events.
 //!
-//! Office and audit requests go through the same [`read`] and [`record`] with [`Scope::All`], as the owner, which row
-//! security doesn't slow.
+//! Office and audit requests use the same [`read`] and [`record`] with [`Scope::All`]. They run as the owner, whom row
+//! security doesn't slow down.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -20,18 +19,21 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Database, DbResult, Lease};
 
-/// How far a request may see.
+/// The constraint that `assert_document_within` names when it refuses.
+const WITHIN_SCOPE: &str = "document_within_scope";
+
+/// The BOLs that a request may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// The BOLs of these companies, for a customer's login, or for somebody of the office who looks as one: the role that
-    /// is on record says which.
+    /// The BOLs of these companies: for a customer, or for an office user who views the portal as one. `acting_as` is
+    /// the user's role in the audit log.
     Companies { user_id: i64, ids: Vec<i64>, acting_as: &'static str },
-    /// Every BOL, for the terminal's own people.
+    /// Every BOL, for the terminal's own staff.
     All,
 }
 
 impl Scope {
-    /// The companies to name in the query; `None`: no filter.
+    /// Returns the company ids to filter by, or `None` for no filter.
     pub fn companies(&self) -> Option<&[i64]> {
         match self {
             Self::Companies { ids, .. } => Some(ids),
@@ -39,7 +41,7 @@ impl Scope {
         }
     }
 
-    /// Numbers, and the name of a role, so nothing in it needs quoting.
+    /// Returns the statements that begin a transaction in this scope. Numbers and role names need no quoting.
     fn begin(&self) -> String {
         match self {
             Self::Companies { user_id, ids, acting_as } => {
@@ -59,9 +61,9 @@ impl Scope {
     }
 }
 
-/// Runs `work` within the reach and gives its result; nothing it writes is kept.
+/// Runs `work` in the scope and returns its result. Nothing it writes is kept.
 ///
-/// The rollback is sent once the result is there, and nobody waits for it.
+/// The rollback is sent after the result arrived, and the caller doesn't wait for it.
 pub async fn read<T>(
     db: &Database,
     scope: &Scope,
@@ -72,7 +74,7 @@ pub async fn read<T>(
     Ok(result)
 }
 
-/// Runs `work` within the reach and commits what it wrote, all of it or nothing. Only after that is there a result.
+/// Runs `work` in the scope, commits what it wrote, and then returns its result.
 pub async fn record<T>(
     db: &Database,
     scope: &Scope,
@@ -83,7 +85,7 @@ pub async fn record<T>(
     Ok(result)
 }
 
-/// A transaction that has done its work and waits for a word from outside of the database. Dropped, it is rolled back.
+/// A transaction that has done its work and waits for the storage. Dropping it rolls it back.
 pub struct Open<T> {
     value: T,
     lease: Lease,
@@ -95,22 +97,22 @@ impl<T> Open<T> {
         &self.value
     }
 
-    /// Commits if this document is still stored and still within scope, as of now; both in one round trip. `None`: it isn't,
-    /// and nothing was written.
+    /// Checks again that the document is stored and in scope, and commits, in one round trip. Returns `None` and
+    /// rolls back if it no longer is.
     pub async fn commit_if_within(mut self, document: i64, companies: Option<&[i64]>) -> DbResult<Option<T>> {
         drop(self.turn);
-        // Numbers only, so nothing in it needs quoting. The first to fail ends the message, and the transaction.
+        // Only numbers, which need no quoting. If the check fails, Postgres skips the COMMIT of the same message.
         let companies = companies.map_or_else(
             || "NULL".to_owned(),
             |ids| format!("'{{{}}}'", ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
         );
-        let look = format!("SELECT assert_document_within({document}, {companies}); COMMIT");
-        match self.lease.connection()?.batch_execute(&look).await {
+        let check = format!("SELECT assert_document_within({document}, {companies}); COMMIT");
+        match self.lease.connection()?.batch_execute(&check).await {
             Ok(()) => {
                 self.lease.release();
                 Ok(Some(self.value))
             }
-            Err(QueryError::DatabaseError(_, info)) if info.message().contains("not within reach") => {
+            Err(QueryError::DatabaseError(_, info)) if info.constraint_name() == Some(WITHIN_SCOPE) => {
                 roll_back(self.lease);
                 Ok(None)
             }
@@ -123,14 +125,15 @@ impl<T> Open<T> {
     }
 }
 
-/// Runs `work` within the reach and leaves the transaction open. Half of the pool's connections at the most are held
-/// like that at once, so that whatever is waited for can't take all of them.
+/// Runs `work` in the scope and leaves the transaction open.
+///
+/// At most half of the pool's connections are held this way at once, so that slow storage can't take all of them.
 pub async fn open<T>(
     db: &Database,
     scope: &Scope,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<Open<T>> {
-    let turn = db.turn_outside().await?;
+    let turn = db.download_turn().await?;
     let (value, lease) = begin(db, scope, work).await?;
     Ok(Open { value, lease, turn })
 }
@@ -154,12 +157,12 @@ fn roll_back(lease: Lease) {
     tokio::task::spawn(lease.finish("ROLLBACK"));
 }
 
-/// Sends the scope, and behind it, without waiting for an answer, whatever queries `work` starts: one round trip.
+/// Sends the statements of the scope and, without waiting for their answer, the queries of `work`: one round trip.
 ///
-/// The order on the wire is what keeps this safe. The first poll of `batch_execute` hands its message to the
-/// connection before it can wait for anything, and `work` isn't polled before that. The end of the transaction is
-/// sent only when every query has answered, never pipelined: a query that has to be prepared first would arrive
-/// behind it, outside of the scope. Should the scope fail, the transaction is aborted and every query in it too.
+/// The order on the wire keeps this safe. The first poll of `batch_execute` passes its message to the connection before
+/// it can wait for anything, and `work` isn't polled before that. The end of the transaction is sent only after every
+/// query has answered, never pipelined. A query that has to be prepared first would otherwise arrive behind it, outside
+/// of the scope. If the scope fails, Postgres aborts the transaction and every query in it.
 async fn run<T>(
     mut connection: &AsyncPgConnection,
     scope: &Scope,

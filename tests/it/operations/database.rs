@@ -1,7 +1,7 @@
 //! Migrations, constraints and triggers.
 
-use diesel_async::SimpleAsyncConnection;
-use primetrade::db::{self, migrations};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use primetrade::db::{self, Database, DbResult, migrations};
 
 use crate::support::{App, World, execute, fresh_database, migrated_database, rows};
 
@@ -136,4 +136,43 @@ async fn documents_follow_their_bol() {
     // A document can't be given a customer of its own either.
     app.sql(&format!("UPDATE documents SET customer_id = {} WHERE kind = 'signed-bol'", app.world.rival)).await;
     assert_eq!(app.rows("SELECT customer_id FROM documents WHERE kind = 'signed-bol'").await, [""]);
+}
+
+/// The server answers 503 when the database is busy or away, and 500 when a query is wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_database_is_not_a_wrong_query() {
+    let url = migrated_database().await;
+    let db = Database::new(&url, 2);
+    let mut other = db::connect(&url).await.unwrap();
+    other.batch_execute("BEGIN; LOCK TABLE products").await.unwrap();
+    for (statements, is_unreachable) in [
+        ("SET LOCAL statement_timeout = '50ms'; SELECT pg_sleep(5)", true),
+        ("SET LOCAL lock_timeout = '50ms'; LOCK TABLE products", true),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", true),
+        ("SELECT no_such_column FROM bols", false),
+        ("INSERT INTO products (name) VALUES ('')", false),
+        ("SELECT assert_document_within(0, NULL)", false),
+    ] {
+        if statements.starts_with("INSERT") {
+            other.batch_execute("ROLLBACK").await.unwrap();
+        }
+        let failed = db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
+            Ok(connection.batch_execute(statements).await?)
+        });
+        let error = failed.await.unwrap_err();
+        assert_eq!(error.is_unreachable(), is_unreachable, "{statements}: {error}");
+    }
+}
+
+/// A refusal of the domain rolls back what was written before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_rolls_the_transaction_back() {
+    let url = migrated_database().await;
+    let db = Database::new(&url, 1);
+    let refused = db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
+        connection.batch_execute("INSERT INTO products (name) VALUES ('Coil')").await?;
+        Err(db::DbError::Unreachable("refused".into()))
+    });
+    assert!(refused.await.is_err());
+    assert!(rows(&url, "SELECT name FROM products").await.is_empty());
 }

@@ -1,0 +1,7 @@
+CREATE OR REPLACE FUNCTION assert_document_within(document bigint, companies bigint[]) RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM public.documents d WHERE d.id = document AND d.state = 'stored'
+                   AND (companies IS NULL OR d.customer_id = ANY (companies))) THEN
+        RAISE EXCEPTION 'the document is not within reach';
+    END IF;
+END $$;
