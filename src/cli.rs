@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::config::{Config, ConfigErrors, Needs};
+use crate::config::{Config, ConfigErrors, LogFormat, Needs};
 use crate::db::DbError;
 use crate::telemetry;
 
@@ -168,7 +168,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         return examine::run(&prefix, preview);
     }
     let config = Config::from_environment(command.needs())?;
-    telemetry::start(config.log_format, &config.log_filter);
+    telemetry::start(config.log_format == LogFormat::Json, &config.log_filter);
     match command {
         Command::Serve => serve::run(config).await,
         Command::Demo { data_dir, port } => demo::run(config, &data_dir, port).await,

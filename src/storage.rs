@@ -1,6 +1,6 @@
-//! Where the bytes of documents are: an S3 bucket, or a local folder with the same keys.
+//! Stores the bytes of documents in an S3 bucket, or in a local folder with the same keys.
 //!
-//! Objects are written once and never overwritten or deleted. Who may see one is decided before anybody asks here.
+//! Objects are written once and never overwritten or deleted. Callers check permissions before they use the storage.
 
 mod content;
 mod failure;
@@ -25,12 +25,12 @@ pub use key::{InvalidKey, ObjectKey};
 pub use local::LocalStore;
 pub use s3::{LINK_REQUEST, S3Store};
 
-/// Where checks put their objects, the only ones that are ever removed.
+/// The folder of objects that checks write. Only these are ever removed.
 pub const CHECKS: &str = "storage-check/";
-/// Objects that a listing has ready.
-const AHEAD: usize = 1000;
+/// Objects that a listing reads ahead.
+const LIST_BUFFER: usize = 1000;
 
-/// One enum instead of a trait: there are two of them, and both are known here.
+/// The configured store. An enum, because there are exactly two.
 #[derive(Clone)]
 pub enum Storage {
     S3(S3Store),
@@ -39,15 +39,15 @@ pub enum Storage {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// Something is there under this key already; it was left as it is.
+    /// The key is taken. The existing object was left as it is.
     #[error("an object with the key {0} exists already")]
     Exists(ObjectKey),
     #[error("there is no object with the key {0}")]
     Missing(ObjectKey),
-    /// It has to be restored before it can be read.
+    /// The object must be restored before it can be read.
     #[error("{0} is archived")]
     Archived(ObjectKey),
-    /// The store doesn't answer, or refuses; the cause is for the log.
+    /// The store doesn't answer, or refuses. The cause is for the log.
     #[error("{0}")]
     Unavailable(StorageFailure),
 }
@@ -58,46 +58,46 @@ impl StorageError {
     }
 }
 
-/// What a store says of an object.
+/// What the store reports about an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ObjectInfo {
     /// In bytes.
     pub size: u64,
-    /// `None`: the store has none, and only the bytes themselves tell.
+    /// `None`: the store keeps no checksum, so the bytes must be read.
     pub sha256: Option<[u8; 32]>,
     pub readable: Readable,
 }
 
-/// Whether a link to an object leads anywhere.
+/// Whether a link to an object works now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readable {
     Now,
-    /// In a class that has to be asked first, which takes hours.
+    /// Archived in a class that needs a restore, which takes hours.
     Archived,
-    /// It was asked.
+    /// A restore was requested.
     Restoring,
 }
 
-/// An object as a listing names it. Its key may be anything: others may have written it.
+/// An object in a listing. Other programs may have written it, so its key is any text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedObject {
     pub key: String,
     pub size: u64,
     pub modified: DateTime<Utc>,
 }
 
-/// What a link gives: a file name, and whether a browser should show it or save it.
+/// How a link presents the file: its name, and whether a browser shows or saves it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Presentation {
     pub file_name: String,
     pub inline: bool,
-    /// The id of the request in which the link is issued; empty: of none that is on record. The link carries it, signed,
-    /// so that whoever hands out the bytes can say which link it was.
+    /// The id of the request that issues the link, or empty. The signed link carries it, so that the server of the
+    /// bytes can name the link.
     pub request: String,
 }
 
 impl Presentation {
-    /// A `Content-Disposition` value (RFC 6266): the name in ASCII for everybody, and in full for those who can.
+    /// Returns a `Content-Disposition` value (RFC 6266): the name in ASCII, and in full for clients that support it.
     pub fn content_disposition(&self) -> String {
         let kind = if self.inline { "inline" } else { "attachment" };
         let clean: String = self.file_name.chars().filter(|c| !c.is_control() && !matches!(c, '/' | '\\')).collect();
@@ -120,7 +120,7 @@ impl Presentation {
 }
 
 impl Storage {
-    /// `origin` is what links to local files begin with. Asks nobody yet.
+    /// Opens the store without a request to it. Links to local files begin with `origin`.
     pub async fn new(config: &StorageConfig, secret: &SecretKey, origin: String) -> Self {
         match config {
             StorageConfig::S3(s3) => Self::S3(S3Store::new(s3).await),
@@ -128,7 +128,7 @@ impl Storage {
         }
     }
 
-    /// For commands, which rather wait than give up, and sign no links.
+    /// Opens the store for commands, which wait rather than fail, and sign no links.
     pub async fn with_long_timeouts(config: &StorageConfig) -> Self {
         match config {
             StorageConfig::S3(s3) => Self::S3(S3Store::with_long_timeouts(s3).await),
@@ -138,7 +138,7 @@ impl Storage {
         }
     }
 
-    /// The origins that links may lead to, other than the portal's own: for the content security policy.
+    /// Returns the foreign origins of links, for the content security policy.
     pub fn link_origins(&self) -> Vec<String> {
         match self {
             Self::S3(store) => store.link_origins(),
@@ -146,7 +146,7 @@ impl Storage {
         }
     }
 
-    /// Where it is, for people.
+    /// Describes the store to people.
     pub fn place(&self) -> String {
         match self {
             Self::S3(store) => format!("The bucket {} in {}.", store.bucket(), store.region()),
@@ -167,7 +167,7 @@ impl Storage {
         }
     }
 
-    /// Copies an object to the end of a file; [`StorageError::Missing`]: there is none.
+    /// Copies an object to the end of a file.
     pub async fn fetch(&self, key: &ObjectKey, into: File) -> Result<(), StorageError> {
         match self {
             Self::S3(store) => store.fetch(key, into).await,
@@ -175,18 +175,18 @@ impl Storage {
         }
     }
 
-    /// What is under a key, if anything. Costs one HEAD (S3) or one stat (local).
-    pub async fn head(&self, key: &ObjectKey) -> Result<Option<Found>, StorageError> {
+    /// Returns what is stored under a key. Costs one HEAD (S3) or one stat (local).
+    pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, StorageError> {
         match self {
             Self::S3(store) => store.head(key).await,
             Self::Local(store) => {
                 let size = store.size(key).await?;
-                Ok(size.map(|size| Found { size, sha256: None, readable: Readable::Now }))
+                Ok(size.map(|size| ObjectInfo { size, sha256: None, readable: Readable::Now }))
             }
         }
     }
 
-    /// Has an archived object brought back, for a week.
+    /// Requests a restore of an archived object, for a week.
     pub async fn restore(&self, key: &ObjectKey) -> Result<(), StorageError> {
         match self {
             Self::S3(store) => store.restore(key).await,
@@ -194,10 +194,10 @@ impl Storage {
         }
     }
 
-    /// Every object in a folder such as `audit/`, or of all (an empty name), in the order of their keys' bytes, as they are
-    /// asked for. It ends with the first error.
-    pub fn list(&self, folder: &'static str) -> mpsc::Receiver<Result<Listed, StorageError>> {
-        let (sender, receiver) = mpsc::channel(AHEAD);
+    /// Lists the objects of a folder such as `audit/`, or all of them for an empty name, ordered by the bytes of
+    /// their keys. The listing ends with the first error.
+    pub fn list(&self, folder: &'static str) -> mpsc::Receiver<Result<ListedObject, StorageError>> {
+        let (sender, receiver) = mpsc::channel(LIST_BUFFER);
         match self.clone() {
             Self::S3(store) => drop(tokio::spawn(async move { store.list(folder, &sender).await })),
             Self::Local(store) => drop(tokio::task::spawn_blocking(move || store.list(folder, &sender))),
@@ -205,7 +205,7 @@ impl Storage {
         receiver
     }
 
-    /// The SHA-256 of an object's bytes, read through.
+    /// Reads an object and returns its SHA-256.
     pub async fn hash(&self, key: &ObjectKey) -> Result<[u8; 32], StorageError> {
         match self {
             Self::S3(store) => store.hash(key).await,
@@ -213,7 +213,7 @@ impl Storage {
         }
     }
 
-    /// Is exactly this already under the key? The store's own word for its checksum counts (S3), or the file is read.
+    /// Returns whether exactly this is stored under the key. Uses the checksum of S3, or reads the local file.
     pub async fn has_same(&self, key: &ObjectKey, size: u64, sha256: [u8; 32]) -> Result<bool, StorageError> {
         match self {
             Self::S3(store) => store.has_same(key, size, sha256).await,
@@ -221,8 +221,8 @@ impl Storage {
         }
     }
 
-    /// A link to this one object, good from now for `life`, or for less if the credentials end before; with how long it is
-    /// good. Signs, and asks nobody.
+    /// Signs a link to one object, without a request. Returns it with how long it works: `life`, or less if the
+    /// credentials expire earlier.
     pub async fn link(
         &self,
         key: &ObjectKey,
@@ -236,7 +236,7 @@ impl Storage {
         }
     }
 
-    /// Removes an object that [`CHECKS`] begins: what a check has put there, never a document.
+    /// Removes an object that a check wrote, below [`CHECKS`]. Refuses to remove a document.
     pub async fn remove_check(&self, key: &ObjectKey) -> Result<(), StorageError> {
         if !key.as_str().starts_with(CHECKS) {
             return Err(StorageError::unavailable(format!("{key} isn't of a check, and stays")));
@@ -247,7 +247,7 @@ impl Storage {
         }
     }
 
-    /// Does the store answer, and let us in?
+    /// Checks that the store answers and accepts the credentials.
     pub async fn ready(&self) -> Result<(), StorageError> {
         match self {
             Self::S3(store) => store.ready().await,

@@ -30,7 +30,7 @@ use crate::db::{Database, DbError, DbResult};
 use crate::documents::lifecycle::Subject;
 use crate::documents::{Kind, NewDocument, key_for};
 use crate::intake::clamd;
-use crate::storage::{Found, ObjectKey, Storage, StorageError};
+use crate::storage::{ObjectInfo as Found, ObjectKey, Storage, StorageError};
 
 pub use self::source::Source;
 pub use self::tally::{Fate, Moved, Tally};

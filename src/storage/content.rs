@@ -1,4 +1,4 @@
-//! What is to be stored: bytes that were just made, or a file on disk that may be too large to hold in memory.
+//! What is to be stored: bytes in memory, or a file on disk that may be too large for memory.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, Write};
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 #[derive(Clone)]
 pub enum Content {
     Bytes(Arc<[u8]>),
-    /// Of one object; read from its beginning, by one reader at a time.
+    /// The bytes of one object. A file is read from its beginning, by one reader at a time.
     File {
         file: Arc<File>,
         size: u64,
@@ -33,12 +33,12 @@ impl Content {
     }
 }
 
-/// How many bytes, and their SHA-256.
+/// Returns the number of bytes and their SHA-256.
 pub fn digest(from: impl Read) -> io::Result<(u64, [u8; 32])> {
     copy(from, io::sink())
 }
 
-/// Copies, and gives how many bytes that were, and their SHA-256.
+/// Copies, and returns the number of bytes and their SHA-256.
 pub(super) fn copy(mut from: impl Read, mut to: impl Write) -> io::Result<(u64, [u8; 32])> {
     let (mut hash, mut size, mut part) = (Sha256::new(), 0, vec![0; 128 * 1024]);
     loop {

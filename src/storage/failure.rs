@@ -1,33 +1,33 @@
-//! Why a store doesn't do what is asked, as far as its answer tells, and what to do about it.
+//! Why a request to the store failed, as far as its answer says, and what an operator can do.
 
 use std::fmt;
 
-/// Recognised from what the store really answers, not from what we wish it did.
+/// The cause of a failure, recognized from the real answers of S3 and its emulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The credentials are known and may not do this.
+    /// The credentials are valid, but not allowed to do this.
     AccessDenied,
     NoSuchBucket,
-    /// Somebody else has a bucket of this name.
+    /// Another account owns a bucket of this name.
     BucketTaken,
     WrongRegion,
     NoCredentials,
     UnknownKey,
     WrongSecret,
     ExpiredCredentials,
-    /// A link that has ended, or that this machine's clock, being behind, has dated back.
+    /// The link has expired, or a slow clock of this machine signed it with a past time.
     ExpiredLink,
-    /// This machine's clock and the store's differ by more than a quarter of an hour.
+    /// The clocks of this machine and the store differ by more than 15 minutes.
     Clock,
     Busy,
     Unreachable,
-    /// An Object Lock keeps it from being deleted.
+    /// An Object Lock prevents deletion.
     Locked,
-    /// In a storage class whose objects have to be restored before they can be read.
+    /// The storage class needs a restore before the object can be read.
     Archived,
-    /// The server doesn't know this request.
+    /// The server doesn't support this request.
     NotOffered,
-    /// Something else answers at that address.
+    /// The address belongs to something other than an S3 server.
     NotS3,
     Other,
 }
@@ -55,7 +55,7 @@ impl Cause {
         }
     }
 
-    /// What an operator does about it.
+    /// Returns what an operator can do about it.
     pub fn advice(self) -> &'static str {
         match self {
             Self::AccessDenied => {
@@ -99,12 +99,12 @@ impl Cause {
         }
     }
 
-    /// It may go by itself: the same request may do in a moment.
+    /// Returns whether the same request may succeed in a moment.
     pub fn is_passing(self) -> bool {
         matches!(self, Self::Busy | Self::Unreachable | Self::NotS3 | Self::Other)
     }
 
-    /// From the code of an S3 error, where it has one, and the status.
+    /// Recognizes the cause from the S3 error code, where there is one, and the status.
     pub fn of(code: Option<&str>, message: &str, status: Option<u16>) -> Self {
         match (code.unwrap_or_default(), status) {
             ("InvalidAccessKeyId" | "UnrecognizedClientException" | "InvalidClientTokenId", _) => Self::UnknownKey,
@@ -115,7 +115,7 @@ impl Cause {
             ("RequestTimeTooSkewed" | "RequestInTheFuture" | "RequestExpired", _) => Self::Clock,
             ("NoSuchBucket", _) => Self::NoSuchBucket,
             ("BucketAlreadyExists", _) => Self::BucketTaken,
-            // One code for three mistakes.
+            // One code covers three mistakes.
             ("AuthorizationHeaderMalformed", _) if message.contains("non-empty Access Key") => Self::NoCredentials,
             ("AuthorizationHeaderMalformed", _) if !message.contains("region") => Self::UnknownKey,
             ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _)
@@ -125,7 +125,7 @@ impl Cause {
             ("SlowDown" | "ServiceUnavailable" | "TooManyRequests" | "RequestLimitExceeded", _)
             | (_, Some(429 | 503)) => Self::Busy,
             ("AccessDenied" | "AllAccessDisabled" | "Forbidden", _) | ("", Some(403)) => {
-                // The same code for a request from tomorrow, and for one from yesterday.
+                // One code covers requests from the future and from the past.
                 if message.contains("not yet valid") || message.contains("not valid yet") {
                     Self::Clock
                 } else if message.contains("object lock") {
@@ -142,7 +142,7 @@ impl Cause {
     }
 }
 
-/// What went wrong with a store, for the log and for operators. Nothing secret is in it.
+/// A failed request to the store, for the log and for operators. Contains no secret.
 #[derive(Clone, Debug)]
 pub struct StorageFailure {
     pub cause: Cause,

@@ -1,9 +1,9 @@
-//! Names of objects.
+//! Keys of objects.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A key such as `bols/2025/PRT-2025-0001.pdf`: plain segments that can't climb out of anything.
+/// A key such as `bols/2025/PRT-2025-0001.pdf`, whose segments can't leave the folder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey(String);
 
@@ -12,19 +12,19 @@ pub struct ObjectKey(String);
 pub struct InvalidKey;
 
 impl ObjectKey {
-    /// S3's limit, in bytes of UTF-8; ours are ASCII.
-    const MOST: usize = 1024;
+    /// The limit of S3, in bytes of UTF-8. Keys of this program are ASCII.
+    const MAX_KEY_BYTES: usize = 1024;
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The last segment.
+    /// Returns the last segment.
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Another key for the same thing, when something else lies under its own: `bols/2025/PRT-2025-0001.again-2.pdf`.
+    /// Returns another key for the same document, when its own is taken: `bols/2025/PRT-2025-0001.again-2.pdf`.
     pub fn again(&self, attempt: u32) -> Self {
         Self(match self.0.rsplit_once('.') {
             Some((stem, extension)) => format!("{stem}.again-{attempt}.{extension}"),
@@ -42,7 +42,11 @@ impl FromStr for ObjectKey {
                 && !segment.starts_with('.')
                 && segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
         };
-        if text.len() <= Self::MOST && text.split('/').all(plain) { Ok(Self(text.into())) } else { Err(InvalidKey) }
+        if text.len() <= Self::MAX_KEY_BYTES && text.split('/').all(plain) {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidKey)
+        }
     }
 }
 

@@ -1,7 +1,8 @@
-//! A local folder as the store, with links that we sign ourselves.
+//! A local folder as the store, with links that the program signs itself.
 //!
-//! A link says which object, until when, under which name, whether to show or save it and in which request it was issued,
-//! and carries an HMAC-SHA256 over exactly that: changing any byte of it makes it worthless. `web::files` serves what [`LocalStore::open`] gives.
+//! A link names the object, the expiry, the file name, how to present it, and the request that issued it. It carries
+//! an HMAC-SHA256 over all of that, so a changed link is refused. `web::files` serves what [`LocalStore::open`]
+//! returns.
 
 mod list;
 
@@ -23,26 +24,26 @@ use super::content::{copy, digest};
 use super::{Content, ObjectKey, Presentation, StorageError};
 use crate::config::SecretKey;
 
-/// Where objects are written before they get their name.
+/// The folder for objects that are being written.
 const INCOMING: &str = ".incoming";
-/// No upload takes as long.
+/// Longer than any upload takes.
 const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone)]
 pub struct LocalStore {
     root: PathBuf,
     key: Arc<[u8; 32]>,
-    /// `http://HOST:PORT` in front of every link.
+    /// The `http://HOST:PORT` that every link begins with.
     origin: String,
 }
 
-/// What a link's query has to say, as it came.
+/// The query of a link, as received.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct LinkQuery {
     expires: i64,
     name: String,
     disposition: Disposition,
-    /// Links from before there was one have none.
+    /// Empty for links signed by earlier versions.
     #[serde(default)]
     request: String,
     signature: String,
@@ -68,7 +69,7 @@ impl Disposition {
 pub enum BadLink {
     #[error("the signature doesn't fit")]
     Altered,
-    /// One of ours all the same.
+    /// Signed by this program all the same.
     #[error("the link has expired")]
     Expired(ObjectKey, Presentation),
 }
@@ -78,8 +79,8 @@ impl LocalStore {
         Self { root: root.to_owned(), key: Arc::new(secret.derive("primetrade local link v1")), origin }
     }
 
-    /// Makes the folder, once, at the start: a file system that is not mounted later must not look like an empty store.
-    /// Removes what uploads that were cut off have left of themselves, too.
+    /// Creates the folder once, at the start: an unmounted file system must not look like an empty store. Also
+    /// removes what interrupted uploads left.
     pub fn prepare(&self) -> io::Result<()> {
         std::fs::create_dir_all(&self.root)?;
         let incoming = match self.dir()?.read_dir(INCOMING) {
@@ -97,7 +98,7 @@ impl LocalStore {
         Ok(())
     }
 
-    /// The folder as a capability: nothing opened through it can be outside of it, whatever links lie within.
+    /// Opens the folder as a capability. Nothing opened through it can be outside of it, even through links.
     fn dir(&self) -> io::Result<Dir> {
         Dir::open_ambient_dir(&self.root, ambient_authority())
     }
@@ -113,7 +114,7 @@ impl LocalStore {
         .await
     }
 
-    /// Under another name first, and linked to its own when every byte is on the disk: a crash leaves all or nothing.
+    /// Writes to a temporary name, syncs, and links it to its own name. A crash leaves all or nothing.
     fn write_new(&self, key: &ObjectKey, content: &Content, sha256: [u8; 32]) -> io::Result<()> {
         std::fs::create_dir_all(&self.root)?;
         let dir = self.dir()?;
@@ -134,7 +135,7 @@ impl LocalStore {
             .and_then(|()| dir.hard_link(&incoming, &dir, key.as_str()));
         dir.remove_file(&incoming)?;
         written?;
-        // The new name too has to survive a power cut.
+        // Syncs the folder too, so that the new name survives a power cut.
         match parent {
             Some(parent) => dir.open(parent)?.sync_all(),
             None => dir.open(".")?.sync_all(),
@@ -160,7 +161,7 @@ impl LocalStore {
         .await
     }
 
-    /// Reads an object through.
+    /// Reads an object and hashes it.
     pub(super) async fn hash(&self, key: &ObjectKey) -> Result<[u8; 32], StorageError> {
         let mut file = self.open(key).await?.ok_or_else(|| StorageError::Missing(key.clone()))?;
         blocking(move || digest(&mut file).map(|(_, sha256)| sha256).map_err(StorageError::unavailable)).await
@@ -222,8 +223,8 @@ impl LocalStore {
         Ok(url)
     }
 
-    /// Is this a link of ours, unaltered and still good? Then this is the object and how to present it. `asked` is path
-    /// and query as they came: a link works as it was written, not as something that means the same.
+    /// Checks the signature and the expiry of a link, and returns its object and presentation. `asked` is the path
+    /// and query as received: an equivalent but different spelling is refused.
     pub fn check(
         &self,
         path: &str,
@@ -247,7 +248,7 @@ impl LocalStore {
         Ok((key, presentation))
     }
 
-    /// Opens an object for reading; `None` when there is none.
+    /// Opens an object for reading. Returns `None` if there is none.
     pub async fn open(&self, key: &ObjectKey) -> Result<Option<File>, StorageError> {
         let (store, key) = (self.clone(), key.clone());
         blocking(move || match store.dir().and_then(|dir| dir.open(key.as_str())) {
@@ -262,7 +263,7 @@ impl LocalStore {
         .await
     }
 
-    /// Over every part, each with its length, so that no two links have the same text.
+    /// Signs every part with its length, so that no two links sign the same text.
     fn mac(&self, key: &str, expires: i64, disposition: Disposition, presentation: &Presentation) -> Hmac<Sha256> {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.key) else {
             unreachable!("HMAC takes keys of any length")

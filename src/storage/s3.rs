@@ -1,8 +1,9 @@
-//! An S3 bucket as the store. Nothing outside of this file and its folder knows the AWS SDK.
+//! Stores documents in an S3 bucket. Only this module and its submodules use the AWS SDK.
 
-mod archive;
+pub mod archive;
 pub mod bucket;
 mod credentials;
+pub mod desired;
 mod foreign;
 pub mod policy;
 
@@ -31,27 +32,29 @@ use url::Url;
 
 use self::credentials::Renewed;
 use super::content::rewound;
-use super::{Cause, Content, Found, Listed, ObjectKey, Presentation, Readable, StorageError, StorageFailure};
+use super::{
+    Cause, Content, ListedObject, ObjectInfo, ObjectKey, Presentation, Readable, StorageError, StorageFailure,
+};
 use crate::config::S3Config;
 
-/// A person waits for the page: three tries, each of two seconds, and then a clear "try again".
+/// A person waits for the page: three attempts of two seconds, then an error that says to try again.
 const CONNECT: Duration = Duration::from_secs(2);
 const ATTEMPT: Duration = Duration::from_secs(2);
 const OPERATION: Duration = Duration::from_secs(7);
-/// Of a request that no person waits for.
+/// The timeout of a request that no person waits for.
 const PATIENT: Duration = Duration::from_secs(12);
-/// An upload of 50 MB on a slow line takes longer.
+/// An upload of 50 MB on a slow line takes longer than other requests.
 const UPLOAD: Duration = Duration::from_secs(120);
-/// Read from a file at once, in bytes.
+/// The read buffer for files, in bytes.
 const BUFFER: usize = 128 * 1024;
-/// A restored object can be read for so many days.
+/// Days for which a restored object can be read.
 const RESTORED_DAYS: i32 = 7;
 /// The parameter of a link that names the request in which it was issued. S3 ignores those that begin with `x-`, and writes
 /// them into the bucket's access log:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html#LogFormatCustom>
 pub const LINK_REQUEST: &str = "x-request";
-/// Characters of an error.
-const MOST_TOLD: usize = 400;
+/// The maximum length of an error text, in characters.
+const MAX_ERROR_CHARS: usize = 400;
 
 #[derive(Clone)]
 pub struct S3Store {
@@ -59,12 +62,12 @@ pub struct S3Store {
     bucket: String,
     region: String,
     endpoint: Option<Url>,
-    /// `None`: none could be found anywhere.
+    /// `None`: the provider chain found none.
     credentials: Option<Renewed>,
 }
 
 impl S3Store {
-    /// For somebody who waits for a page.
+    /// Opens the bucket for requests that a person waits for.
     pub async fn new(config: &S3Config) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
@@ -75,7 +78,7 @@ impl S3Store {
         Self::with(config, timeouts, retries).await
     }
 
-    /// For commands, which rather wait than give up.
+    /// Opens the bucket for commands, which wait rather than fail.
     pub async fn with_long_timeouts(config: &S3Config) -> Self {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(PATIENT).build();
         Self::with(config, timeouts, RetryConfig::standard().with_max_attempts(5)).await
@@ -97,7 +100,7 @@ impl S3Store {
         let credentials = shared.credentials_provider().map(Renewed::new);
         let mut builder = aws_sdk_s3::config::Builder::from(&shared);
         if let Some(renewed) = &credentials {
-            // Its own memory is the one that links go by too.
+            // Links use the cache of `Renewed`, so the client must not keep another one.
             builder = builder
                 .credentials_provider(SharedCredentialsProvider::new(renewed.clone()))
                 .identity_cache(IdentityCache::no_cache());
@@ -114,7 +117,7 @@ impl S3Store {
         }
     }
 
-    /// With the bucket in the host name, or, when its name has dots, in the path.
+    /// Returns the origins of links: the bucket in the host name, or in the path if its name has dots.
     pub(super) fn link_origins(&self) -> Vec<String> {
         match &self.endpoint {
             Some(endpoint) => vec![endpoint.origin().ascii_serialization()],
@@ -163,7 +166,7 @@ impl S3Store {
         }
     }
 
-    pub(super) async fn head(&self, key: &ObjectKey) -> Result<Option<Found>, StorageError> {
+    pub(super) async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, StorageError> {
         let head = self.client.head_object().bucket(&self.bucket).key(key.as_str());
         match head.checksum_mode(ChecksumMode::Enabled).send().await {
             Ok(head) => Ok(Some(found(&head))),
@@ -179,7 +182,7 @@ impl S3Store {
         let restore = self.client.restore_object().bucket(&self.bucket).key(key.as_str()).restore_request(request);
         match restore.send().await {
             Ok(_) => Ok(()),
-            // Somebody else has asked.
+            // A restore was requested before.
             Err(error) if error.code() == Some("RestoreAlreadyInProgress") => Ok(()),
             Err(error) => Err(unavailable(error)),
         }
@@ -190,10 +193,10 @@ impl S3Store {
         remove.send().await.map(drop).map_err(unavailable)
     }
 
-    pub(super) async fn list(&self, folder: &str, to: &Sender<Result<Listed, StorageError>>) {
+    pub(super) async fn list(&self, folder: &str, to: &Sender<Result<ListedObject, StorageError>>) {
         let mut token = None;
         loop {
-            // Others' keys may hold what XML can't.
+            // Foreign keys may contain characters that XML can't.
             let list =
                 self.client.list_objects_v2().bucket(&self.bucket).prefix(folder).encoding_type(EncodingType::Url);
             let page = match list.set_continuation_token(token.take()).send().await {
@@ -206,7 +209,7 @@ impl S3Store {
                 let modified =
                     object.last_modified().and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos()));
                 let size = object.size().unwrap_or_default().unsigned_abs();
-                if to.send(Ok(Listed { key, size, modified: modified.unwrap_or_default() })).await.is_err() {
+                if to.send(Ok(ListedObject { key, size, modified: modified.unwrap_or_default() })).await.is_err() {
                     return;
                 }
             }
@@ -225,7 +228,7 @@ impl S3Store {
         match self.head(key).await? {
             Some(found) if found.size == size => match found.sha256 {
                 Some(checksum) => Ok(checksum == sha256),
-                // A store that doesn't say: the bytes do.
+                // A store without checksums: read the bytes.
                 None => Ok(self.hash(key).await? == sha256),
             },
             _ => Ok(false),
@@ -254,9 +257,9 @@ impl S3Store {
         life: Duration,
     ) -> Result<(Url, Duration), StorageError> {
         let Some(renewed) = &self.credentials else { return Err(no_credentials()) };
-        // What signs is what is known here, or something newer.
+        // The signer uses the credentials known here, or newer ones.
         let credentials = renewed.get().await.map_err(StorageError::Unavailable)?;
-        // S3 refuses a link whose credentials have ended, however long it says that it lives.
+        // S3 refuses a link whose credentials have expired, whatever the link says.
         let left = credentials.expiry().map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
         let life = Duration::from_secs(left.map_or(life, |left| left.min(life)).as_secs());
         if life.is_zero() {
@@ -272,7 +275,7 @@ impl S3Store {
             .response_content_type("application/pdf")
             .response_content_disposition(presentation.content_disposition());
         let issued_in = presentation.request.clone();
-        // Before it is signed, so that nobody can change it.
+        // Added before signing, so that nobody can change it.
         let name_request = move |request: &mut HttpRequest| {
             let joint = if request.uri().contains('?') { '&' } else { '?' };
             let named = format!("{}{joint}{LINK_REQUEST}={issued_in}", request.uri());
@@ -285,7 +288,7 @@ impl S3Store {
     }
 }
 
-/// As S3 encodes keys in a listing: `+` for a space, and anything else by its bytes.
+/// Decodes a key of a listing: S3 encodes a space as `+`, and other characters by their bytes.
 fn decoded(key: &str) -> String {
     url::form_urlencoded::parse(format!("={key}").as_bytes())
         .next()
@@ -293,14 +296,14 @@ fn decoded(key: &str) -> String {
         .unwrap_or_default()
 }
 
-/// For what carries a document.
+/// Timeouts for transfers of documents.
 fn slow() -> TimeoutConfig {
     TimeoutConfig::builder().operation_attempt_timeout(UPLOAD).operation_timeout(UPLOAD).build()
 }
 
-fn found(head: &HeadObjectOutput) -> Found {
+fn found(head: &HeadObjectOutput) -> ObjectInfo {
     let sha256 = head.checksum_sha256().and_then(|text| STANDARD.decode(text).ok()).and_then(|sum| sum.try_into().ok());
-    // `ongoing-request="true"`, or `ongoing-request="false", expiry-date="…"` when it is back.
+    // `ongoing-request="true"`, or `ongoing-request="false", expiry-date="…"` after the restore.
     let readable = match (head.storage_class(), head.restore()) {
         (Some(StorageClass::Glacier | StorageClass::DeepArchive), None) => Readable::Archived,
         (Some(StorageClass::Glacier | StorageClass::DeepArchive), Some(restore)) => {
@@ -309,7 +312,7 @@ fn found(head: &HeadObjectOutput) -> Found {
         _ => Readable::Now,
     };
     let size = head.content_length().unwrap_or_default().unsigned_abs();
-    Found { size, sha256, readable }
+    ObjectInfo { size, sha256, readable }
 }
 
 async fn body(content: &Content) -> Result<ByteStream, StorageError> {
@@ -326,7 +329,7 @@ async fn body(content: &Content) -> Result<ByteStream, StorageError> {
     reading.await.map_err(StorageError::unavailable)
 }
 
-/// Of a request for an object's bytes.
+/// Converts the error of a request for an object's bytes.
 fn reading<E>(key: &ObjectKey, error: SdkError<E, HttpResponse>) -> StorageError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -349,7 +352,7 @@ where
     StorageError::Unavailable(failure(&error))
 }
 
-/// What an error and those behind it say, and not what the answer held.
+/// Returns the messages of an error and its sources, without the body of the answer.
 fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut behind = error.source();
@@ -360,10 +363,15 @@ fn told(error: &dyn std::error::Error) -> String {
         }
         behind = error.source();
     }
-    text.chars().take(MOST_TOLD).collect()
+    text.chars().take(MAX_ERROR_CHARS).collect()
 }
 
-/// What the answer tells, or that there was none.
+/// Converts the error of a request that the program built wrongly.
+fn unbuildable(error: aws_sdk_s3::error::BuildError) -> StorageFailure {
+    StorageFailure { cause: Cause::Other, detail: error.to_string() }
+}
+
+/// Returns the cause and the detail of a failed request, with or without an answer.
 fn failure<E>(error: &SdkError<E, HttpResponse>) -> StorageFailure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -380,7 +388,7 @@ where
         _ if context.contains("redentials") => Cause::NoCredentials,
         _ => Cause::Other,
     };
-    // The store's own word where it has one.
+    // Prefers the message of the store.
     let detail = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),

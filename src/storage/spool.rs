@@ -1,4 +1,4 @@
-//! Files on their way in. They have no name: whatever ends the process, the disk is free again.
+//! Uploads while they arrive. Their files have no name, so the disk is free again however the process ends.
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{self as storage, Content, ObjectKey, Storage, StorageError};
 
-/// Of each file on its way, in memory.
+/// Memory for each file that arrives, in bytes.
 const BUFFER: usize = 128 * 1024;
 
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Spool {
     folder: PathBuf,
 }
 
-/// A file that has arrived whole.
+/// A file that has arrived completely.
 #[derive(Clone)]
 pub struct Spooled {
     pub file: Arc<File>,
@@ -36,10 +36,10 @@ impl Spooled {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiveError<E> {
-    /// Larger than it may be; how large it would have become, nobody knows.
+    /// The file exceeds the limit. Its full size is unknown.
     #[error("the file is too large")]
     TooLarge,
-    /// Where it came from broke off.
+    /// The source broke off.
     #[error("the file didn't arrive whole")]
     Source(E),
     #[error("the file can't be kept while it arrives: {0}")]
@@ -47,12 +47,12 @@ pub enum ReceiveError<E> {
 }
 
 impl Spool {
-    /// In this folder, which has to be on a disk with room for what arrives at once.
+    /// The folder needs room for everything that arrives at once.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
-    /// Can files be made there?
+    /// Checks that files can be created in the folder.
     pub fn prepare(&self) -> io::Result<()> {
         std::fs::create_dir_all(&self.folder)?;
         tempfile::tempfile_in(&self.folder).map(drop)
@@ -63,7 +63,7 @@ impl Spool {
         tokio::task::spawn_blocking(move || tempfile::tempfile_in(folder)).await.map_err(io::Error::other)?
     }
 
-    /// Takes all chunks, `most` bytes at the most, hashing on the way.
+    /// Writes all chunks to a file, at most `most` bytes, and hashes them.
     pub async fn receive<B: AsRef<[u8]>, E>(
         &self,
         mut chunks: impl Stream<Item = Result<B, E>> + Unpin,
@@ -87,7 +87,7 @@ impl Spool {
         Ok(Spooled { file, size, sha256: hash.finalize().into() })
     }
 
-    /// An object of the storage with what its bytes come to.
+    /// Fetches an object of the storage with its size and hash.
     pub async fn fetch_hashed(&self, storage: &Storage, key: &ObjectKey) -> Result<Spooled, StorageError> {
         let file = self.fetch(storage, key).await?;
         let read = file.clone();
@@ -101,7 +101,7 @@ impl Spool {
         Ok(Spooled { file, size, sha256 })
     }
 
-    /// An object of the storage, for looking at or storing it elsewhere.
+    /// Fetches an object of the storage into a temporary file.
     pub async fn fetch(&self, storage: &Storage, key: &ObjectKey) -> Result<Arc<File>, StorageError> {
         let broken = |error: io::Error| StorageError::unavailable(error);
         let file = self.file().await.map_err(broken)?;

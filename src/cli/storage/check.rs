@@ -1,4 +1,4 @@
-//! `primetrade storage check`: everything that downloads and uploads need, tried for real, one line each.
+//! `primetrade storage check`: tries everything that downloads and uploads need, and prints a line for each.
 
 mod findings;
 
@@ -15,21 +15,22 @@ use self::findings::{Findings, Verdict};
 use crate::cli::Failure;
 use crate::clock::Clock;
 use crate::config::{Config, S3Config, SecretKey, StorageConfig};
-use crate::storage::s3::bucket::{Setting, Wanted};
+use crate::storage::s3::bucket::Setting;
+use crate::storage::s3::desired::DesiredSettings;
 use crate::storage::{
     CHECKS, Cause, LocalStore, ObjectKey, Presentation, S3Store, Storage, StorageError, StorageFailure,
 };
 
-/// Beyond this links may fail, and a quarter of an hour is where S3 refuses everything.
+/// The tolerated difference of clocks. Beyond it links may fail, and S3 refuses everything above 15 minutes.
 const SKEW: i64 = 60;
-const MOST_SKEW: i64 = 15 * 60;
-/// The life of a link that is to end before our eyes.
+const MAX_CLOCK_SKEW: i64 = 15 * 60;
+/// The life of the link that is expected to expire during the check.
 const SHORT: Duration = Duration::from_secs(2);
-/// Of one request that isn't the SDK's.
+/// The timeout of a request without the SDK.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub async fn run(config: &Config, json: bool) -> Result<(), Failure> {
-    // For the client that follows links; it fails only when somebody has done so already.
+    // Fails only if a provider was installed before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut findings = Findings::new(json);
     match &config.s3 {
@@ -66,7 +67,7 @@ async fn bucket(config: &Config, s3: &S3Config, findings: &mut Findings) {
 async fn credentials(store: &S3Store, findings: &mut Findings) -> bool {
     match store.identity().await {
         Ok(identity) => {
-            // An id isn't secret; a typing error in it is found by its ends.
+            // An id isn't secret. Its ends show a typing error.
             let id: Vec<char> = identity.access_key_id.chars().collect();
             let shown: String = match id.len() {
                 0..=8 => "a short id".into(),
@@ -95,7 +96,7 @@ async fn credentials(store: &S3Store, findings: &mut Findings) -> bool {
     }
 }
 
-/// Bucket, region and clock.
+/// Checks the bucket, the region and the clock.
 async fn reachable(store: &S3Store, s3: &S3Config, findings: &mut Findings) -> bool {
     let listed = store.can_list().await;
     match &listed {
@@ -113,7 +114,7 @@ async fn reachable(store: &S3Store, s3: &S3Config, findings: &mut Findings) -> b
         }
         Ok(Some(region)) => findings.ok("region", region),
         Ok(None) => findings.ok("region", format!("{} (the server doesn't say)", store.region())),
-        // Said above.
+        // Reported above.
         Err(_) if !is_listed => {}
         Err(failure) => findings.failure("region", &failure),
     }
@@ -121,7 +122,7 @@ async fn reachable(store: &S3Store, s3: &S3Config, findings: &mut Findings) -> b
     is_listed
 }
 
-/// Links are signed with our time and judged by theirs.
+/// This machine dates links, and the store judges them by its own clock.
 async fn clock(store: &S3Store, findings: &mut Findings) {
     let date = match store.unsigned("") {
         Ok(url) => get(&url).await.ok().and_then(|answer| answer.date),
@@ -135,12 +136,12 @@ async fn clock(store: &S3Store, findings: &mut Findings) {
     match skew.abs() {
         0..=2 => findings.ok("clock", "the same as the server's"),
         3..=SKEW => findings.ok("clock", found),
-        _ if skew.abs() <= MOST_SKEW => findings.say("clock", Verdict::Warn, found, Cause::Clock.advice()),
+        _ if skew.abs() <= MAX_CLOCK_SKEW => findings.say("clock", Verdict::Warn, found, Cause::Clock.advice()),
         _ => findings.say("clock", Verdict::Fail, found, Cause::Clock.advice()),
     }
 }
 
-/// The life of an object: put, put again, read, linked to, removed.
+/// Puts an object, puts it again, reads it, links to it and removes it.
 async fn objects(storage: &Storage, s3: Option<&S3Store>, findings: &mut Findings) {
     let name = format!("{CHECKS}{}.pdf", Uuid::now_v7());
     let Ok(key) = name.parse::<ObjectKey>() else { return };
@@ -187,7 +188,7 @@ async fn read(storage: &Storage, key: &ObjectKey) -> Result<Vec<u8>, StorageErro
     Ok(bytes)
 }
 
-/// A link works without credentials, ends, and is the only way in.
+/// Checks that a link works without credentials, expires, and is the only access.
 async fn links(storage: &Storage, store: &S3Store, key: &ObjectKey, bytes: &[u8], findings: &mut Findings) {
     let presentation = Presentation { file_name: "check.pdf".into(), ..Presentation::default() };
     let link =
@@ -216,7 +217,7 @@ async fn links(storage: &Storage, store: &S3Store, key: &ObjectKey, bytes: &[u8]
     let unsigned = store.unsigned(key.as_str());
     match unsigned.map_err(|error| error.to_string()) {
         Ok(url) => match get(&url).await.map(|answer| answer.status) {
-            // An emulator on this machine, which lets everybody in.
+            // An emulator on this machine grants access to everyone.
             Ok(200) if is_local(&url) => findings.say(
                 "without a link",
                 Verdict::Warn,
@@ -236,7 +237,7 @@ async fn links(storage: &Storage, store: &S3Store, key: &ObjectKey, bytes: &[u8]
     }
 }
 
-/// Good at first, and not any more when its time is over.
+/// Checks that a link works at first, and no longer after its expiry.
 async fn expired(link: Result<(Url, Duration), StorageError>, findings: &mut Findings) {
     const CHECK: &str = "expired link";
     let Ok((url, _)) = link else { return };
@@ -265,14 +266,14 @@ fn is_local(url: &Url) -> bool {
 
 async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
     const ADVICE: &str = "primetrade storage setup";
-    let wanted = Wanted { link_life: config.link_life, archive: None, https_only: true };
+    let wanted = DesiredSettings { link_life: config.link_life, archive: None, https_only: true };
     for setting in
         [Setting::Versioning, Setting::Encryption, Setting::PublicAccess, Setting::Ownership, Setting::Lifecycle]
     {
         let label = setting.label();
         match store.state(setting, &wanted).await {
             Ok(state) if state.is_right => findings.ok(label, state.found),
-            // Everything else is only safer with it.
+            // The remaining settings are recommended, not required.
             Ok(state) if setting == Setting::PublicAccess => findings.say(label, Verdict::Fail, state.found, ADVICE),
             Ok(state) => findings.say(label, Verdict::Warn, state.found, ADVICE),
             Err(failure) => unanswered(findings, label, &failure),
@@ -301,7 +302,7 @@ async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
     }
 }
 
-/// Not to be allowed to look is no fault of the bucket.
+/// A missing permission to read a setting is no fault of the bucket.
 fn unanswered(findings: &mut Findings, label: &'static str, failure: &StorageFailure) {
     findings.say(label, Verdict::Warn, format!("can't be seen: {failure}"), failure.cause.advice());
 }
@@ -314,7 +315,7 @@ async fn folder(config: &Config, findings: &mut Findings) {
         format!("USE_S3=False, no AWS_STORAGE_BUCKET_NAME; documents are in {}", root.display()),
         "for production set the bucket's variables, then: primetrade storage setup",
     );
-    // Signing links isn't needed here, so any key will do.
+    // Signing links isn't needed here, so any key works.
     let store = LocalStore::new(root, &SecretKey::from_bytes(Vec::new()), String::new());
     if let Err(error) = store.prepare() {
         findings.say("folder", Verdict::Fail, format!("{}: {error}", root.display()), "make it, or set MEDIA_ROOT");
@@ -324,7 +325,7 @@ async fn folder(config: &Config, findings: &mut Findings) {
     objects(&Storage::Local(store), None, findings).await;
 }
 
-/// An answer to somebody without credentials.
+/// The answer to a request without credentials.
 struct Answer {
     status: u16,
     date: Option<String>,
@@ -332,7 +333,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// What the XML of an S3 error says.
+    /// Returns the code and the message of an S3 error in XML.
     fn failure(&self) -> StorageFailure {
         let text = String::from_utf8_lossy(&self.body);
         let part = |name: &str| {
@@ -347,7 +348,7 @@ impl Answer {
 
 async fn get(url: &Url) -> Result<Answer, String> {
     let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-    // The address would be in the text, and is a link.
+    // The text would contain the URL, which is a link.
     let told = |error: reqwest::Error| error.without_url().to_string();
     let answer = client.map_err(told)?.get(url.clone()).send().await.map_err(told)?;
     let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).map(Into::into);

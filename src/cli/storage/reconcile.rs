@@ -17,8 +17,8 @@ use crate::operations::reconcile::{
 use crate::storage::Storage;
 use crate::storage::spool::Spool;
 
-/// Differences of a kind that one run mends or adopts.
-const MOST: usize = 10_000;
+/// Differences of a kind that one run repairs or adopts.
+const MAX_REPAIRS: usize = 10_000;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -60,8 +60,8 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let report = |difference: Difference| {
         print(&difference, arguments.json);
         match difference {
-            Difference::Missing(expected) if missing.len() < MOST => missing.push(expected),
-            Difference::Orphan { key, size } if orphans.len() < MOST => orphans.push((key, size)),
+            Difference::Missing(expected) if missing.len() < MAX_REPAIRS => missing.push(expected),
+            Difference::Orphan { key, size } if orphans.len() < MAX_REPAIRS => orphans.push((key, size)),
             _ => {}
         }
     };
@@ -125,7 +125,7 @@ fn print(difference: &Difference, as_json: bool) {
         let line = json!({"difference": difference.word(), "key": difference.key(), "document": id, "detail": told});
         return println!("{line}");
     }
-    // Anything can be the key of an object.
+    // Any text can be the key of an object.
     let key = printable(difference.key());
     let whose = match document {
         Some(Expected { document, is_copy: true, .. }) => format!("document {document}, as it arrived: "),
@@ -135,7 +135,7 @@ fn print(difference: &Difference, as_json: bool) {
     println!("{:<9} {key}  {whose}{told}", difference.word());
 }
 
-/// One that can't be mended doesn't keep the others.
+/// A failed repair doesn't stop the others.
 async fn put_back(db: &Database, storage: &Storage, spool: &Spool, expected: &Expected, as_json: bool) -> bool {
     let mended = mend(db, storage, spool, expected).await;
     let told = match &mended {
@@ -161,7 +161,7 @@ async fn adopt(adopter: &Adopter<'_>, key: &str, size: u64, as_json: bool) -> bo
         Err(error) => format!("not now: {error}"),
     };
     say("adopt", key, &told, as_json);
-    // What is put back is one difference less as well, and the object itself stays one.
+    // A restored document is one difference less. Its source object stays one.
     matches!(adopted, Ok(Adopted::Document(_) | Adopted::PutBack(_)))
 }
 

@@ -1,19 +1,21 @@
-//! `primetrade storage setup`: the bucket as it should be. Run twice, it changes nothing.
+//! `primetrade storage setup`: gives the bucket the desired settings. A second run changes nothing.
 
 use clap::Args;
 
 use super::bucket;
 use crate::cli::{Failure, agreed};
 use crate::config::Config;
-use crate::storage::s3::bucket::{Archive, Class, Setting, State, Wanted};
+use crate::storage::s3::archive::{Archive, ArchiveClass};
+use crate::storage::s3::bucket::{Setting, State};
+use crate::storage::s3::desired::DesiredSettings;
 use crate::storage::{Cause, S3Store, StorageFailure};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Don't ask
+    /// Make the changes without asking
     #[arg(long)]
     yes: bool,
-    /// Show what would be done, and do nothing
+    /// Show the changes without making them
     #[arg(long)]
     dry_run: bool,
     /// Move old versions, and BOLs after so many months, to a cheaper class
@@ -21,26 +23,49 @@ pub struct Arguments {
     archive_after: Option<u16>,
     /// The cheaper class
     #[arg(long, value_enum, default_value = "glacier-ir", requires = "archive_after")]
-    archive_class: Class,
-    /// Leave "https only" out of the bucket policy: for a server of your own that speaks plain http, or sits behind a proxy
-    /// that does the TLS
+    archive_class: ArchiveClassArgument,
+    /// Leave "https only" out of the bucket policy: for your own server that speaks plain http, or behind a proxy that
+    /// terminates TLS
     #[arg(long)]
     plain_http: bool,
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum ArchiveClassArgument {
+    /// Objects are read at once, and links keep working
+    GlacierIr,
+    /// Objects are read at once; storing costs a little more, reading less
+    StandardIa,
+    /// Objects must be restored first, which takes hours
+    Glacier,
+    /// Objects must be restored first, which takes half a day
+    DeepArchive,
+}
+
+impl From<ArchiveClassArgument> for ArchiveClass {
+    fn from(argument: ArchiveClassArgument) -> Self {
+        match argument {
+            ArchiveClassArgument::GlacierIr => Self::GlacierIr,
+            ArchiveClassArgument::StandardIa => Self::StandardIa,
+            ArchiveClassArgument::Glacier => Self::Glacier,
+            ArchiveClassArgument::DeepArchive => Self::DeepArchive,
+        }
+    }
+}
+
 pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let store = S3Store::with_long_timeouts(bucket(config)?).await;
-    let archive = arguments.archive_after.map(|months| Archive { months, class: arguments.archive_class });
-    let wanted = Wanted { link_life: config.link_life, archive, https_only: !arguments.plain_http };
+    let archive = arguments.archive_after.map(|months| Archive { months, class: arguments.archive_class.into() });
+    let wanted = DesiredSettings { link_life: config.link_life, archive, https_only: !arguments.plain_http };
     println!("Bucket {} in {}", store.bucket(), store.region());
     let todo = todo(&store, &wanted).await?;
     if todo.is_empty() {
         println!("Everything is as it should be. Nothing was changed.");
         return Ok(());
     }
-    if archive.is_some_and(|archive| matches!(archive.class, Class::Glacier | Class::DeepArchive)) {
+    if archive.is_some_and(|archive| archive.class.needs_restore()) {
         println!(
-            "note    what is archived there can't be downloaded at once: the portal asks for it, which takes hours"
+            "note    archived objects can't be downloaded at once: the portal has them restored first, which takes hours"
         );
     }
     if arguments.dry_run {
@@ -70,8 +95,8 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Amazon takes a setting at once and shows it a few seconds later.
-async fn read_back(store: &S3Store, setting: Setting, wanted: &Wanted) -> Result<State, StorageFailure> {
+/// S3 applies a setting at once, and reports it a few seconds later.
+async fn read_back(store: &S3Store, setting: Setting, wanted: &DesiredSettings) -> Result<State, StorageFailure> {
     let mut tries = 0;
     loop {
         let state = store.state(setting, wanted).await;
@@ -83,8 +108,8 @@ async fn read_back(store: &S3Store, setting: Setting, wanted: &Wanted) -> Result
     }
 }
 
-/// Says how everything is, and gives what has to be changed.
-async fn todo(store: &S3Store, wanted: &Wanted) -> Result<Vec<Setting>, Failure> {
+/// Prints the state of every setting, and returns those to change.
+async fn todo(store: &S3Store, wanted: &DesiredSettings) -> Result<Vec<Setting>, Failure> {
     let mut todo = Vec::new();
     let mut is_new = false;
     for setting in Setting::ALL {

@@ -9,7 +9,7 @@ use super::rows::{Rows, under};
 use super::{Compared, Difference, Expected, MOST_UNREADABLE, NOT_DOCUMENTS, ReconcileError, STUCK, UNDER_WAY};
 use crate::clock::Clock;
 use crate::db::Database;
-use crate::storage::{Listed, ObjectKey, Storage, StorageError};
+use crate::storage::{ListedObject as Listed, ObjectKey, Storage, StorageError};
 
 /// How far an object is looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

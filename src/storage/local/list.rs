@@ -1,4 +1,4 @@
-//! Every object of the folder, in the order of keys.
+//! Lists the objects of the folder in the order of their keys.
 
 use std::io;
 use std::path::Path;
@@ -8,16 +8,16 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::Sender;
 
 use super::LocalStore;
-use crate::storage::{Listed, StorageError};
+use crate::storage::{ListedObject, StorageError};
 
-type Listing = Sender<Result<Listed, StorageError>>;
+type Listing = Sender<Result<ListedObject, StorageError>>;
 
 impl LocalStore {
-    /// Blocks. One folder's names are in memory at a time, and those of the folders above it.
+    /// Lists recursively; blocks. Memory holds the names of one folder and of those above it.
     pub(in crate::storage) fn list(&self, folder: &str, to: &Listing) {
         let dir = self.dir().and_then(|dir| if folder.is_empty() { Ok(dir) } else { dir.open_dir(folder) });
         match dir.and_then(|dir| walk(&dir, folder, to)) {
-            // Nothing has been put there yet.
+            // Nothing is stored yet.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.is_empty() => {}
             Err(error) => drop(to.blocking_send(Err(StorageError::unavailable(error)))),
             Ok(_) => {}
@@ -25,14 +25,14 @@ impl LocalStore {
     }
 }
 
-/// `false`: nobody listens any more.
+/// Returns `false` once the receiver is gone.
 fn walk(dir: &Dir, prefix: &str, to: &Listing) -> io::Result<bool> {
     // A folder sorts as its keys do: `a.pdf` is before `a/b.pdf`, since `.` is before `/`.
     let mut names: Vec<(String, bool)> = Vec::new();
     for entry in dir.entries()? {
         let entry = entry?;
         let (name, kind) = (entry.file_name().to_string_lossy().into_owned(), entry.file_type()?);
-        // Uploads under way, and what else isn't an object.
+        // Skips uploads in progress, and files that aren't objects.
         if !name.starts_with('.') && (kind.is_dir() || kind.is_file()) {
             names.push(if kind.is_dir() { (format!("{name}/"), true) } else { (name, false) });
         }
@@ -47,12 +47,12 @@ fn walk(dir: &Dir, prefix: &str, to: &Listing) -> io::Result<bool> {
         } else {
             let found = match dir.metadata(&name) {
                 Ok(found) => found,
-                // Gone since the folder was read.
+                // The file disappeared since the folder was read.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
             let modified = found.modified().map(|at| DateTime::<Utc>::from(at.into_std()))?;
-            if to.blocking_send(Ok(Listed { key, size: found.len(), modified })).is_err() {
+            if to.blocking_send(Ok(ListedObject { key, size: found.len(), modified })).is_err() {
                 return Ok(false);
             }
         }

@@ -1,36 +1,42 @@
-//! Old documents go to a cheaper class: the rules of the bucket's lifecycle.
+//! The lifecycle rules that move old documents to a cheaper storage class.
 
 use aws_sdk_s3::types::{
     ExpirationStatus, LifecycleRule, LifecycleRuleAndOperator, LifecycleRuleFilter, NoncurrentVersionTransition,
     Transition, TransitionStorageClass,
 };
 
-use super::bucket::built;
+use super::unbuildable;
 use crate::storage::StorageFailure;
 
 pub(super) const OLD_VERSIONS: &str = "primetrade-old-versions";
 pub(super) const OLD_BOLS: &str = "primetrade-old-bols";
 
-/// Old versions, and BOLs of so many months, go to a cheaper class.
+/// Moves old versions, and BOLs after so many months, to a cheaper storage class.
 #[derive(Clone, Copy, Debug)]
 pub struct Archive {
     pub months: u16,
-    pub class: Class,
+    pub class: ArchiveClass,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Class {
-    /// Read at once, as ever: links keep working
+/// A cheaper storage class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArchiveClass {
+    /// Glacier Instant Retrieval. Objects are read at once, so links keep working.
     GlacierIr,
-    /// Read at once; a little dearer to keep, cheaper to read
+    /// Standard-Infrequent Access. Objects are read at once; storing costs a little more, reading less.
     StandardIa,
-    /// Has to be restored first, which takes hours
+    /// Glacier Flexible Retrieval. An object must be restored first, which takes hours.
     Glacier,
-    /// Has to be restored first, which takes half a day
+    /// Glacier Deep Archive. An object must be restored first, which takes half a day.
     DeepArchive,
 }
 
-impl Class {
+impl ArchiveClass {
+    /// Returns whether an object must be restored before it can be read.
+    pub fn needs_restore(self) -> bool {
+        matches!(self, Self::Glacier | Self::DeepArchive)
+    }
+
     fn target(self) -> TransitionStorageClass {
         match self {
             Self::GlacierIr => TransitionStorageClass::GlacierIr,
@@ -40,9 +46,11 @@ impl Class {
         }
     }
 
-    /// In bytes: what is smaller is cheaper where it is, since the class bills at least 128 KB (the first two), or 40 KB
-    /// more than there is (the others). <https://aws.amazon.com/s3/pricing/>, us-east-2, 2026.
-    fn worthwhile(self) -> i64 {
+    /// Returns the size in bytes from which the class saves money.
+    ///
+    /// The first two bill at least 128 KB an object, the others 40 KB on top of its size.
+    /// <https://aws.amazon.com/s3/pricing/>, us-east-2, 2026.
+    fn min_bytes(self) -> i64 {
         match self {
             Self::GlacierIr => 24_000,
             Self::StandardIa => 72_000,
@@ -65,21 +73,21 @@ impl Archive {
         let (days, class) = (self.days(), self.class.target());
         let within = |prefix: &str| {
             let and =
-                LifecycleRuleAndOperator::builder().prefix(prefix).object_size_greater_than(self.class.worthwhile());
+                LifecycleRuleAndOperator::builder().prefix(prefix).object_size_greater_than(self.class.min_bytes());
             LifecycleRuleFilter::builder().and(and.build()).build()
         };
         let old_bols = Transition::builder().days(days).storage_class(class.clone()).build();
         let old_versions = NoncurrentVersionTransition::builder().noncurrent_days(days).storage_class(class).build();
         let rule = |id: &str| LifecycleRule::builder().id(id).status(ExpirationStatus::Enabled).filter(within("bols/"));
         Ok([
-            rule(OLD_VERSIONS).noncurrent_version_transitions(old_versions).build().map_err(built)?,
-            rule(OLD_BOLS).transitions(old_bols).build().map_err(built)?,
+            rule(OLD_VERSIONS).noncurrent_version_transitions(old_versions).build().map_err(unbuildable)?,
+            rule(OLD_BOLS).transitions(old_bols).build().map_err(unbuildable)?,
         ])
     }
 }
 
-/// As far as we set it: servers fill in defaults.
-pub(super) fn same(ours: &LifecycleRule, found: &LifecycleRule) -> bool {
+/// Compares the parts of a rule that the program sets. Servers fill in defaults for the rest.
+pub(super) fn is_same(ours: &LifecycleRule, found: &LifecycleRule) -> bool {
     let within = |rule: &LifecycleRule| {
         let and = rule.filter().and_then(LifecycleRuleFilter::and);
         (

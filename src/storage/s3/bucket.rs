@@ -1,4 +1,4 @@
-//! The bucket itself: how it is set up, how it should be, and making it so.
+//! The settings of the bucket: reads them, compares them with the desired ones, and applies those.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -14,23 +14,12 @@ use aws_sdk_s3::types::{
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-pub use super::archive::{Archive, Class};
-use super::archive::{OLD_BOLS, OLD_VERSIONS, same};
-use super::{S3Store, failure, no_credentials, policy};
+use super::archive::{OLD_BOLS, OLD_VERSIONS, is_same};
+use super::desired::DesiredSettings;
+use super::{S3Store, failure, no_credentials, policy, unbuildable};
 use crate::storage::{Cause, StorageError, StorageFailure};
 
-/// How a bucket should be.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// The bucket refuses links that are older.
-    pub link_life: Duration,
-    /// `None`: nothing is moved, and rules that are there stay.
-    pub archive: Option<Archive>,
-    /// The bucket refuses plain http. Not for a server that speaks nothing else.
-    pub https_only: bool,
-}
-
-/// One thing to set up, in the order it is done.
+/// A setting of a bucket, in the order of setup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
     Exists,
@@ -66,12 +55,12 @@ impl Setting {
     }
 }
 
-/// How it is with a setting.
+/// How a setting is, and how it should be.
 #[derive(Clone, Debug)]
 pub struct State {
     pub is_right: bool,
     pub found: String,
-    /// What makes it right.
+    /// The desired value.
     pub wanted: String,
 }
 
@@ -81,7 +70,7 @@ impl State {
     }
 }
 
-/// Whose credentials are used; never the secret.
+/// The credentials in use, without the secret.
 pub struct Identity {
     pub access_key_id: String,
     pub is_temporary: bool,
@@ -112,28 +101,28 @@ impl S3Store {
         })
     }
 
-    /// Is it there, and may we list it? A GET, since the answers to a HEAD don't say why.
+    /// Checks that the bucket exists and may be listed. Uses GET, because answers to HEAD give no reason.
     pub async fn can_list(&self) -> Result<(), StorageFailure> {
         let list = self.client.list_objects_v2().bucket(&self.bucket).max_keys(1);
         list.send().await.map(drop).map_err(|error| failure(&error))
     }
 
-    /// The region in which the bucket says that it is; `None`: it doesn't say.
+    /// Returns the region of the bucket, or `None` if the store doesn't say.
     pub async fn found_region(&self) -> Result<Option<String>, StorageFailure> {
         let head = self.client.head_bucket().bucket(&self.bucket).send().await.map_err(|error| failure(&error))?;
         Ok(head.bucket_region().map(Into::into))
     }
 
-    /// After how long the bucket refuses a link, if it does.
+    /// Returns the age from which the bucket refuses links, if it does.
     pub async fn refuses_links_after(&self) -> Result<Option<Duration>, StorageFailure> {
         let age = self.present_policy().await?.as_ref().and_then(policy::link_age);
         Ok(age.map(Duration::from_millis))
     }
 
-    /// An address for one object that nobody has signed: a private bucket refuses it.
+    /// Returns the unsigned URL of an object, which a private bucket refuses.
     pub fn unsigned(&self, key: &str) -> Result<url::Url, StorageError> {
         let origins = self.link_origins();
-        // A certificate is for one name below the server's, not for two.
+        // A wildcard certificate covers one name below the server's, not two.
         let in_path = self.endpoint.is_some() || self.bucket.contains('.');
         let origin = if in_path { origins.last() } else { origins.first() }.ok_or_else(no_credentials)?;
         let bucket = if in_path { format!("/{}", self.bucket) } else { String::new() };
@@ -141,7 +130,7 @@ impl S3Store {
         url::Url::parse(&path).map_err(StorageError::unavailable)
     }
 
-    pub async fn state(&self, setting: Setting, wanted: &Wanted) -> Result<State, StorageFailure> {
+    pub async fn state(&self, setting: Setting, wanted: &DesiredSettings) -> Result<State, StorageFailure> {
         match setting {
             Setting::Exists => match self.can_list().await {
                 Ok(()) => Ok(State::new(true, "it is there", "")),
@@ -164,8 +153,8 @@ impl S3Store {
         }
     }
 
-    /// What a bucket that isn't there yet will need.
-    pub fn state_of_new(&self, setting: Setting, wanted: &Wanted) -> State {
+    /// Returns the settings that a bucket will need that doesn't exist yet.
+    pub fn state_of_new(&self, setting: Setting, wanted: &DesiredSettings) -> State {
         let text = match setting {
             Setting::Exists => format!("created in {}", self.region),
             Setting::PublicAccess => "all four blocks on".into(),
@@ -214,7 +203,7 @@ impl S3Store {
         let rules = found.and_then(|found| found.server_side_encryption_configuration).map(|found| found.rules);
         let by_default = rules.and_then(|rules| rules.into_iter().next()?.apply_server_side_encryption_by_default);
         match by_default.map(|by_default| by_default.sse_algorithm) {
-            // A key of one's own is stricter, and stays.
+            // A key of the operator's own is stricter, and stays.
             Some(algorithm) => Ok(State::new(true, algorithm.as_str(), "")),
             None => Ok(State::new(false, "off", "AES256 (SSE-S3)")),
         }
@@ -229,7 +218,7 @@ impl S3Store {
         })
     }
 
-    async fn policy(&self, wanted: &Wanted) -> Result<State, StorageFailure> {
+    async fn policy(&self, wanted: &DesiredSettings) -> Result<State, StorageFailure> {
         let present = self.present_policy().await?;
         let is_right = present.as_ref().is_some_and(|present| policy::has_ours(&self.bucket, wanted, present));
         let found = match &present {
@@ -248,7 +237,7 @@ impl S3Store {
         Ok(unless(get, "NoSuchLifecycleConfiguration")?.and_then(|found| found.rules).unwrap_or_default())
     }
 
-    async fn lifecycle(&self, wanted: &Wanted) -> Result<State, StorageFailure> {
+    async fn lifecycle(&self, wanted: &DesiredSettings) -> Result<State, StorageFailure> {
         let present = self.present_rules().await?;
         let found = match present.len() {
             0 => "no rules".to_owned(),
@@ -256,11 +245,11 @@ impl S3Store {
             many => format!("{many} rules"),
         };
         let Some(archive) = &wanted.archive else { return Ok(State::new(true, found, "")) };
-        let is_right = archive.rules()?.iter().all(|rule| present.iter().any(|other| same(rule, other)));
+        let is_right = archive.rules()?.iter().all(|rule| present.iter().any(|other| is_same(rule, other)));
         Ok(State::new(is_right, if is_right { archive.text() } else { found }, archive.text()))
     }
 
-    pub async fn apply(&self, setting: Setting, wanted: &Wanted) -> Result<(), StorageFailure> {
+    pub async fn apply(&self, setting: Setting, wanted: &DesiredSettings) -> Result<(), StorageFailure> {
         match setting {
             Setting::Exists => self.create().await,
             Setting::PublicAccess => {
@@ -281,8 +270,8 @@ impl S3Store {
             }
             Setting::Ownership => {
                 let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced);
-                let rule = rule.build().map_err(built)?;
-                let controls = OwnershipControls::builder().rules(rule).build().map_err(built)?;
+                let rule = rule.build().map_err(unbuildable)?;
+                let controls = OwnershipControls::builder().rules(rule).build().map_err(unbuildable)?;
                 done(
                     self.client
                         .put_bucket_ownership_controls()
@@ -298,10 +287,10 @@ impl S3Store {
             }
             Setting::Encryption => {
                 let by_default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256);
-                let by_default = by_default.build().map_err(built)?;
+                let by_default = by_default.build().map_err(unbuildable)?;
                 let rule =
                     ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default).build();
-                let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(built)?;
+                let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(unbuildable)?;
                 let put = self.client.put_bucket_encryption().bucket(&self.bucket);
                 done(put.server_side_encryption_configuration(rules).send().await)
             }
@@ -315,7 +304,8 @@ impl S3Store {
                 let mut rules = self.present_rules().await?;
                 rules.retain(|rule| ![Some(OLD_BOLS), Some(OLD_VERSIONS)].contains(&rule.id()));
                 rules.extend(archive.rules()?);
-                let rules = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().map_err(built)?;
+                let rules =
+                    BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().map_err(unbuildable)?;
                 let put = self.client.put_bucket_lifecycle_configuration().bucket(&self.bucket);
                 done(put.lifecycle_configuration(rules).send().await)
             }
@@ -325,7 +315,7 @@ impl S3Store {
     async fn create(&self) -> Result<(), StorageFailure> {
         let create =
             self.client.create_bucket().bucket(&self.bucket).object_ownership(ObjectOwnership::BucketOwnerEnforced);
-        // The first region is the one that has no name.
+        // S3 expects no location constraint for us-east-1.
         let create = if self.region == "us-east-1" {
             create
         } else {
@@ -336,12 +326,12 @@ impl S3Store {
     }
 }
 
-fn policy_text(wanted: &Wanted) -> String {
+fn policy_text(wanted: &DesiredSettings) -> String {
     let links = format!("links end after {} s", wanted.link_life.as_secs());
     if wanted.https_only { format!("https only, and {links}") } else { links }
 }
 
-/// `None` when the answer is that there is no such configuration.
+/// Returns `None` when the store answers that there is no such configuration.
 fn unless<T, E>(answer: Result<T, SdkError<E, HttpResponse>>, none: &str) -> Result<Option<T>, StorageFailure>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -358,9 +348,4 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     answer.map(drop).map_err(|error| failure(&error))
-}
-
-/// A request that we made wrongly.
-pub(super) fn built(error: aws_sdk_s3::error::BuildError) -> StorageFailure {
-    StorageFailure { cause: Cause::Other, detail: error.to_string() }
 }

@@ -1,4 +1,4 @@
-//! Credentials that may end: renewed well before they do. A link never outlives them ([`super::S3Store::link`]).
+//! Credentials that expire, renewed in time. No link outlives them ([`super::S3Store::link`]).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,24 +11,24 @@ use tokio::time::timeout;
 
 use super::super::failure::{Cause, StorageFailure};
 
-/// Roles give new credentials some minutes before the old ones end; until then the old ones are the newest there are.
+/// Roles issue new credentials some minutes before the old ones expire. Until then the old ones are the newest.
 const AHEAD: Duration = Duration::from_secs(10 * 60);
-/// A provider that doesn't answer is one that has none.
+/// A provider that doesn't answer counts as one without credentials.
 const WITHIN: Duration = Duration::from_secs(7);
-/// So long nobody asks again when there were none.
+/// How long a failure is remembered before the provider is asked again.
 const FAILED: Duration = Duration::from_secs(5);
-/// They are asked for no more often than this while they can't be had.
+/// The interval between renewals that bring nothing newer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Remembers what the provider gave, until shortly before its end.
+/// Caches the provider's credentials until shortly before they expire.
 #[derive(Clone)]
 pub(super) struct Renewed {
     provider: SharedCredentialsProvider,
-    /// Never held over an await: who waits for it need not be polled.
+    /// Never held across an await: a waiting task may not be polled.
     known: Arc<Mutex<Option<Known>>>,
-    /// Why there are none, since when: not everybody who wants some asks and waits again.
+    /// The last failure and its time, so that not every caller waits for the provider.
     failed: Arc<Mutex<Option<(StorageFailure, SystemTime)>>>,
-    /// One asks at a time.
+    /// Only one caller asks the provider at a time.
     asking: Arc<Semaphore>,
 }
 
@@ -42,14 +42,15 @@ impl Renewed {
         Self { provider, known: Arc::default(), failed: Arc::default(), asking: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Asks the provider when what is known ends soon. If it has nothing newer, what is known serves to its end.
+    /// Returns the cached credentials, and asks the provider when they expire soon. Without newer ones, the old ones
+    /// serve until they expire.
     pub(super) async fn get(&self) -> Result<Credentials, StorageFailure> {
         if let Some(known) = self.fresh(SystemTime::now()) {
             return Ok(known);
         }
         let _turn = self.asking.acquire().await;
         let now = SystemTime::now();
-        // Whoever was before may have asked.
+        // The previous caller may have renewed them.
         if let Some(known) = self.fresh(now) {
             return Ok(known);
         }
@@ -78,7 +79,7 @@ impl Renewed {
         }
     }
 
-    /// What is known, if it needn't be asked for again.
+    /// Returns the cached credentials unless they should be renewed.
     fn fresh(&self, now: SystemTime) -> Option<Credentials> {
         let known = self.known();
         let known = known.as_ref().filter(|known| known.works(now))?;
@@ -123,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives credentials that live for so many seconds, and counts.
+    /// Returns credentials that live for so many seconds, and counts the calls.
     #[derive(Clone, Debug)]
     struct Role {
         life: u64,
@@ -162,7 +163,7 @@ mod tests {
         renewed.known().as_mut().expect("known").asked -= PATIENCE;
         renewed.get().await.expect("credentials");
         assert_eq!(role.asked.load(Ordering::SeqCst), 2);
-        // What has ended is never given.
+        // Expired credentials are never returned.
         assert_eq!(asked(0, 3).await, 3);
     }
 }

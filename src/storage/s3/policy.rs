@@ -1,17 +1,17 @@
-//! What the bucket refuses to everybody, and what the program may do there: two policies as JSON.
+//! Two policies as JSON: what the bucket refuses to everyone, and what the program may do.
 
 use serde_json::{Value, json};
 
-use super::bucket::Wanted;
+use super::desired::DesiredSettings;
 
-/// Statements of ours in a bucket policy begin so; all others are somebody else's and stay.
+/// The prefix of our statements in a bucket policy. All others belong to someone else and stay.
 const OURS: &str = "PrimeTrade";
-/// Where the program writes: documents, what waits for a person, and the log's checkpoints.
+/// The folders that the program writes: documents, the inbox, and the checkpoints of the log.
 const FOLDERS: [&str; 3] = ["bols", "inbox", "audit"];
 
-/// Refuses plain http, and links that are too old, whatever they say about themselves.
+/// Returns statements that refuse plain HTTP, and links above an age, whatever their own expiry.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html>
-fn statements(bucket: &str, wanted: &Wanted) -> Vec<Value> {
+fn statements(bucket: &str, wanted: &DesiredSettings) -> Vec<Value> {
     let (whole, objects) = (arn(bucket), format!("{}/*", arn(bucket)));
     let https_only = wanted.https_only.then(|| {
         json!({
@@ -29,7 +29,7 @@ fn statements(bucket: &str, wanted: &Wanted) -> Vec<Value> {
         "Principal": "*",
         "Action": "s3:GetObject",
         "Resource": objects,
-        // Milliseconds since it was signed.
+        // Milliseconds since the link was signed.
         "Condition": {
             "StringEquals": {"s3:authType": "REST-QUERY-STRING"},
             "NumericGreaterThan": {"s3:signatureAge": wanted.link_life.as_millis().to_string()},
@@ -38,18 +38,18 @@ fn statements(bucket: &str, wanted: &Wanted) -> Vec<Value> {
     https_only.into_iter().chain([short_links]).collect()
 }
 
-/// The bucket's policy with our statements in it, and everybody else's as they are.
-pub(super) fn of_bucket(bucket: &str, wanted: &Wanted, present: Option<&Value>) -> Value {
+/// Returns the bucket's policy with our statements replaced and all others unchanged.
+pub(super) fn of_bucket(bucket: &str, wanted: &DesiredSettings, present: Option<&Value>) -> Value {
     let others = present.map(present_statements).unwrap_or_default().into_iter();
     let others = others.filter(|statement| !is_ours(statement)).cloned();
     let statements: Vec<Value> = statements(bucket, wanted).into_iter().chain(others).collect();
-    // Its version says how variables in others' statements are read, and stays too.
+    // The version decides how variables in the other statements are read, so it stays.
     let mut policy = present.cloned().unwrap_or_else(|| json!({"Version": "2012-10-17"}));
     policy["Statement"] = statements.into();
     policy
 }
 
-/// One statement may stand without a list around it.
+/// A policy may hold a single statement without a list.
 fn present_statements(policy: &Value) -> Vec<&Value> {
     match &policy["Statement"] {
         Value::Array(statements) => statements.iter().collect(),
@@ -58,14 +58,14 @@ fn present_statements(policy: &Value) -> Vec<&Value> {
     }
 }
 
-/// Is exactly what [`of_bucket`] puts there in it?
-pub(super) fn has_ours(bucket: &str, wanted: &Wanted, present: &Value) -> bool {
+/// Returns whether the policy has exactly the statements of [`of_bucket`].
+pub(super) fn has_ours(bucket: &str, wanted: &DesiredSettings, present: &Value) -> bool {
     let found: Vec<&Value> = present_statements(present).into_iter().filter(|statement| is_ours(statement)).collect();
     let ours = statements(bucket, wanted);
     found.len() == ours.len() && ours.iter().all(|statement| found.contains(&statement))
 }
 
-/// The age in milliseconds above which the bucket refuses links, if our statement is in its policy.
+/// Returns the age in milliseconds above which our statement refuses links, if the policy has it.
 pub(super) fn link_age(present: &Value) -> Option<u64> {
     let statements = present_statements(present);
     let ours = statements.into_iter().find(|statement| statement["Sid"] == "PrimeTradeShortLinks")?;
@@ -81,7 +81,7 @@ fn arn(bucket: &str) -> String {
     format!("arn:aws:s3:::{bucket}")
 }
 
-/// The least that the program needs, for its user or role: exactly the requests it makes. It can't delete a document.
+/// Returns the least-privilege policy for the program: exactly the requests it makes. It can't delete a document.
 pub fn for_iam(bucket: &str) -> Value {
     let within = |folder: &str| format!("{}/{folder}/*", arn(bucket));
     let checks = within("storage-check");
@@ -119,7 +119,7 @@ pub fn for_iam(bucket: &str) -> Value {
     })
 }
 
-/// What `storage setup` needs besides, once: for the administrator who runs it, not for the program.
+/// Returns what `storage setup` needs in addition. It is for the administrator who runs it, not for the program.
 pub fn for_setup(bucket: &str) -> Value {
     json!({
         "Version": "2012-10-17",
@@ -151,8 +151,8 @@ pub fn for_setup(bucket: &str) -> Value {
 mod tests {
     use super::*;
 
-    fn wanted(seconds: u64) -> Wanted {
-        Wanted { link_life: std::time::Duration::from_secs(seconds), archive: None, https_only: true }
+    fn wanted(seconds: u64) -> DesiredSettings {
+        DesiredSettings { link_life: std::time::Duration::from_secs(seconds), archive: None, https_only: true }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What has been found: a line each, printed as it comes or as JSON at the end.
+//! The results of the check: printed line by line, or as JSON at the end.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub struct Line {
     advice: String,
 }
 
-/// What has been found so far; printed as it comes.
+/// The results so far, printed as they come.
 pub struct Findings {
     lines: Vec<Line>,
     json: bool,
