@@ -1,7 +1,6 @@
-//! Who may come in: customers, users, memberships, passwords, sessions and the log-in.
+//! Customers, users, memberships, passwords, sessions and the login.
 //!
-//! What somebody may then see is [`crate::db::scope`]'s business, and which page needs which role is
-//! `web::auth`'s.
+//! [`crate::db::scope`] decides which rows a user sees, and `web::auth` which pages need which role.
 
 pub mod account;
 mod acting;

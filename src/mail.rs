@@ -1,8 +1,9 @@
-//! Outgoing mail: what it says ([`EmailTemplate`]), the outbox that loses nothing ([`outbox`]), and the way out ([`Mailer`]).
+//! Outgoing mail: the texts ([`EmailTemplate`]), the outbox ([`outbox`]) and the sender ([`Mailer`]).
 //!
-//! A mail is written into the outbox in the transaction of what it tells of, and sent afterwards, so that a mail server
-//! that is down or slow neither loses one nor holds anybody up. It may arrive twice if a process dies between sending and
-//! noting it; its `Message-ID` is the same then. No mail has a file in it, or a link to one that works without a log-in.
+//! A mail is written to the outbox in the transaction of its cause, and sent afterwards. So a mail server that is
+//! down neither loses a mail nor delays a request. A mail may arrive twice if a process dies between sending and
+//! noting it. Its `Message-ID` is the same then. No mail has a file in it, or a link to a file that works without a
+//! login.
 
 mod email_template;
 mod link;
@@ -13,8 +14,8 @@ pub use email_template::{EmailTemplate, Item, News};
 pub use link::LinkKey;
 pub use mailer::Mailer;
 
-/// Can mail be sent to this? As the library that sends it reads addresses, without quoted ones, numbers of machines, and
-/// letters that many servers don't take and that look like others (a domain in another script has an ASCII form too).
+/// Returns whether mail can be sent to this address. Excludes quoted addresses, addresses of machines, and non-ASCII
+/// letters, which many servers refuse and which look like others.
 pub fn is_address(text: &str) -> bool {
     let is_odd = |c: char| !c.is_ascii_graphic() || matches!(c, '"' | '<' | '>' | ',' | ';' | '\\' | '[' | ']');
     text.len() <= 254

@@ -1,9 +1,8 @@
-//! Telling customers: mail about documents that have become visible to them, and reminders of BOLs that nobody fetched.
+//! Mails customers about documents that became visible to them, and reminds them of unfetched BOLs.
 //!
-//! The database notes what becomes visible to whom (its trigger `documents_notice`); here it is told, a minute later at
-//! the earliest, so that a stack of documents is one mail and a mistake that is mended at once is none. What happens in
-//! the morning is of seven o'clock in the display time zone, and is done a few minutes later. Of any number of processes
-//! one tells at a time.
+//! The trigger `documents_notice` notes what becomes visible to whom. The mail follows a minute later at the
+//! earliest, so that a stack of documents is one mail, and a corrected mistake is none. Daily mails are sent a few
+//! minutes after seven o'clock in the display time zone. Only one process sends at a time.
 
 mod announce;
 mod digest;
@@ -28,25 +27,25 @@ use crate::db::{Database, DbResult};
 use crate::documents::Kind;
 use crate::mail::{Item, News, outbox};
 
-/// How soon something new is noticed.
+/// How often the notes are checked.
 const LOOK: Duration = Duration::from_secs(5);
-/// What became visible is told after so long, with whatever else has by then.
+/// The delay before a notice, which collects further documents.
 pub const HOLD: TimeDelta = TimeDelta::seconds(60);
-/// Nobody is told of the same kind of document of the same BOL twice in so long.
+/// The interval in which a kind of document of a BOL is announced only once.
 pub const ONCE_IN: TimeDelta = TimeDelta::minutes(10);
 /// Longer than any digest looks back.
 const KEPT: TimeDelta = TimeDelta::days(8);
 const MORNING: u32 = 7;
-/// A transaction that began before the morning has ended by then, so that what became visible in it isn't missed.
+/// Transactions that began before the morning have ended by then, so their documents are not missed.
 const SETTLED: TimeDelta = TimeDelta::minutes(5);
-/// It is looked at the clock every so many looks.
+/// The daily mails are checked once in so many checks.
 const MORNING_LOOKS: u64 = 12;
 /// Reminders that could not be sent in the morning wait for the next one.
 const REMINDING: TimeDelta = TimeDelta::hours(4);
-/// Held by whoever tells, so that of two instances each person hears once.
+/// Advisory lock: only one process sends notices at a time.
 const TELLING: i64 = 0x7072_696d_6501;
 
-/// Again and again, for as long as it is polled. Any number of processes may do so.
+/// Sends notices until it is dropped. Several processes may run it at once.
 pub async fn run(db: Database, clock: Clock, zone: Tz) {
     for look in 0_u64.. {
         sleep(LOOK).await;
@@ -62,7 +61,7 @@ pub async fn run(db: Database, clock: Clock, zone: Tz) {
     }
 }
 
-/// Whether that went well; if not, the log says why.
+/// Logs a failure. Returns whether there was none.
 fn noted<T>(trouble: &'static str, done: DbResult<T>) -> bool {
     if let Err(error) = &done {
         tracing::warn!(%error, "{trouble}");
@@ -70,18 +69,18 @@ fn noted<T>(trouble: &'static str, done: DbResult<T>) -> bool {
     done.is_ok()
 }
 
-/// The daily mails, if it is time for them. One that goes wrong doesn't keep the other.
+/// Sends the daily mails when it is time. A failure of one kind doesn't stop the other.
 pub async fn in_the_morning(db: &Database, now: DateTime<Utc>, zone: Tz) -> bool {
     let Some(morning) = Morning::last(now - SETTLED, zone) else { return true };
     let mut went_well = noted("daily mails could not be written", digest(db, now, morning.at).await);
-    // Whoever wants reminders from the afternoon on is not reminded at once.
+    // Reminders switched on in the afternoon begin the next morning.
     if now - morning.at < REMINDING {
         went_well &= noted("reminders could not be written", reminder::remind_by_itself(db, now, morning).await);
     }
     went_well
 }
 
-/// Seven o'clock of a day.
+/// Returns seven o'clock of a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Morning {
     day: NaiveDate,
@@ -90,7 +89,7 @@ struct Morning {
 }
 
 impl Morning {
-    /// `None` where a time zone leaves that hour out.
+    /// Returns `None` where a time zone skips that hour.
     fn of(day: NaiveDate, zone: Tz) -> Option<Self> {
         let seven = day.and_time(NaiveTime::from_hms_opt(MORNING, 0, 0)?);
         Some(Self { day, zone, at: seven.and_local_timezone(zone).earliest()?.to_utc() })
@@ -101,14 +100,14 @@ impl Morning {
         Self::of(today, zone).filter(|morning| morning.at <= now).or_else(|| Self::of(today.pred_opt()?, zone))
     }
 
-    /// Seven o'clock so many days before, be they of 23 hours or of 25.
+    /// Returns seven o'clock so many days earlier, whether they have 23 or 25 hours.
     fn days_before(self, days: i32) -> DateTime<Utc> {
         let before = self.day - TimeDelta::days(days.into());
         Self::of(before, self.zone).map_or(self.at - TimeDelta::days(days.into()), |morning| morning.at)
     }
 }
 
-/// Forgets what no digest and no correction asks for any more.
+/// Deletes notes that no digest and no correction needs any more.
 async fn clear(db: &Database, now: DateTime<Utc>) -> DbResult<()> {
     let connection = &mut *db.get().await?;
     let old = notices::table.filter(notices::visible_at.lt(now - KEPT)).filter(notices::told_at.is_not_null());
@@ -118,7 +117,7 @@ async fn clear(db: &Database, now: DateTime<Utc>) -> DbResult<()> {
     Ok(())
 }
 
-/// Somebody to be told about a company, with or without a login.
+/// A recipient for a company, with or without a login.
 #[derive(Clone, Debug, QueryableByName)]
 struct Recipient {
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -131,8 +130,8 @@ struct Recipient {
     customer_id: i64,
 }
 
-/// Who of these companies has a login that works and wants mail as one of `wishes`, and the addresses besides; an address
-/// that a login of the company has is the login's.
+/// Returns the users of these companies with one of the `wishes`, and the companies' other addresses. An address that
+/// belongs to a login counts as the login.
 async fn recipients(
     connection: &mut AsyncPgConnection,
     companies: &[i64],
@@ -178,7 +177,7 @@ struct Bol<'a> {
     kinds: Vec<&'a str>,
 }
 
-/// By company and BOL, each kind of document once.
+/// Groups by company and BOL, with each kind of document once.
 fn news<'a>(fresh: impl IntoIterator<Item = &'a Fresh>) -> Vec<News> {
     let mut companies: BTreeMap<(&str, i64), BTreeMap<&str, Bol<'_>>> = BTreeMap::new();
     let mut seen = HashSet::new();

@@ -1,4 +1,4 @@
-//! What people do with their own account: change the password, end sessions.
+//! What users change about their own account: the password, notices and sessions.
 
 use std::time::Duration;
 
@@ -39,7 +39,8 @@ pub enum ChangeError {
 
 crate::db::query_error_into!(ChangeError);
 
-/// Changes the password and ends every other session. The old one is asked, and guessing it is slowed like a log-in.
+/// Changes the password and ends every other session. Requires the current password. Attempts are rate-limited like a
+/// login.
 pub async fn change_password(
     db: &Database,
     clock: &Clock,
@@ -57,7 +58,7 @@ pub async fn change_password(
         return Err(ChangeError::Slowed(wait));
     }
     let user = users::by_email(&mut connection, &viewer.email).await?;
-    // Hashing may have to wait for its turn, and no connection with it.
+    // Hashing may wait for its turn, and must not hold a connection meanwhile.
     drop(connection);
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let verdict = passwords::verify(change.current, stored).await;
@@ -93,11 +94,11 @@ pub async fn change_password(
         outbox::post(connection, now, To::new(&viewer.email, Some(viewer.user_id)), &template).await?;
         Ok(true)
     });
-    // Somebody else has set another password meanwhile, by a link for instance.
+    // The password was changed meanwhile, for example through a link.
     if changed.await? { Ok(()) } else { Err(ChangeError::Current) }
 }
 
-/// How often somebody is mailed about new documents.
+/// How often a user is mailed about new documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notify {
     Immediately,
@@ -108,7 +109,7 @@ pub enum Notify {
 impl Notify {
     pub const ALL: [Self; 3] = [Self::Immediately, Self::Daily, Self::Never];
 
-    /// As in the database and in forms.
+    /// The name in the database and in forms.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Immediately => "immediately",
@@ -127,7 +128,7 @@ pub async fn notify(connection: &mut AsyncPgConnection, viewer: &Viewer) -> Quer
     Ok(Notify::named(&stored).unwrap_or(Notify::Immediately))
 }
 
-/// A daily mail begins with what comes in from now on.
+/// Sets the wish. A daily mail begins with documents that come in from now on.
 pub async fn set_notify(db: &Database, clock: &Clock, viewer: &Viewer, origin: &Origin, wish: Notify) -> DbResult<()> {
     let now = clock.now();
     db.transaction(async |connection: &mut AsyncPgConnection| {
@@ -146,7 +147,7 @@ pub async fn set_notify(db: &Database, clock: &Clock, viewer: &Viewer, origin: &
     .await
 }
 
-/// Ends the session at hand.
+/// Ends the viewer's current session.
 pub async fn log_out(db: &Database, viewer: &Viewer, origin: &Origin) -> DbResult<()> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         sessions::end(connection, viewer.user_id, viewer.session_id).await?;

@@ -36,7 +36,7 @@ pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Customer
     customers::table.select(Customer::as_select()).order(customers::code).load(connection).await
 }
 
-/// The ids of these codes, in no particular order; codes that don't exist are simply not among them.
+/// Returns the ids of the codes that exist, in no particular order.
 pub async fn with_codes(connection: &mut AsyncPgConnection, codes: &[String]) -> QueryResult<Vec<Customer>> {
     customers::table.select(Customer::as_select()).filter(customers::code.eq_any(codes)).load(connection).await
 }

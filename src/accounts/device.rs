@@ -1,9 +1,9 @@
-//! Browsers in which somebody has logged in before, so that guessing elsewhere never makes their owner wait.
+//! Browsers in which an account has logged in before, so that guessing elsewhere never delays its owner.
 //!
-//! A log-in leaves a second cookie that says for which account it was and carries an HMAC over that, the day, and the
-//! password's hash: a new password makes all of them worthless. Attempts with such a cookie are counted by themselves
-//! ([`super::throttle`]). It opens nothing without the password. The idea is OWASP's ("Slow Down Online Guessing Attacks
-//! with Device Cookies").
+//! A login sets a second cookie. It carries an HMAC over the account, the day, and the password's hash, so a new
+//! password invalidates all of them. Attempts with such a cookie are counted separately ([`super::throttle`]). The
+//! cookie is worth nothing without the password. The idea is OWASP's "Slow Down Online Guessing Attacks with Device
+//! Cookies".
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,7 +16,7 @@ use crate::config::SecretKey;
 #[derive(Clone)]
 pub struct DeviceKey([u8; 32]);
 
-/// A device that is known for the account at hand.
+/// A device that is known for the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device(String);
 
@@ -27,14 +27,14 @@ impl Device {
 }
 
 impl DeviceKey {
-    /// A browser that nobody has logged in with for so long is forgotten.
+    /// A browser without a login for so long is forgotten.
     pub const LIFE: TimeDelta = TimeDelta::days(365);
 
     pub fn new(secret: &SecretKey) -> Self {
         Self(secret.derive("primetrade device cookie v1"))
     }
 
-    /// The cookie for a device on which this account has just logged in; `None` without randomness.
+    /// Returns the cookie for a device on which this account has just logged in, or `None` without randomness.
     pub(super) fn issue(&self, email: &str, password_hash: &str, now: DateTime<Utc>) -> Option<String> {
         let mut bytes = [0; 16];
         rand::rngs::OsRng.try_fill_bytes(&mut bytes).ok()?;
@@ -43,7 +43,7 @@ impl DeviceKey {
         Some(format!("{id}.{mac}"))
     }
 
-    /// The device, if this cookie was issued for this very account with this very password, and not too long ago.
+    /// Returns the device, if this cookie was issued for this account and password, and recently enough.
     pub(super) fn recognise(
         &self,
         cookie: &str,

@@ -1,4 +1,4 @@
-//! Who has a login: lists of people for those who look after them.
+//! Lists of users for the people who manage them.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -9,7 +9,7 @@ use super::Role;
 
 pub const PAGE: usize = 50;
 
-/// A login as a list shows it.
+/// A login in a list.
 #[derive(Clone, Debug, QueryableByName)]
 pub struct Person {
     #[diesel(sql_type = BigInt)]
@@ -22,19 +22,19 @@ pub struct Person {
     pub role: String,
     #[diesel(sql_type = Bool)]
     pub active: bool,
-    /// Has set a password.
+    /// Whether the user has set a password.
     #[diesel(sql_type = Bool)]
     pub activated: bool,
-    /// Until when the invitation works, if there is one.
+    /// The expiry of the invitation, if there is one.
     #[diesel(sql_type = Nullable<Timestamptz>)]
     pub invited_until: Option<DateTime<Utc>>,
-    /// Why the newest invitation could not be delivered, if so.
+    /// Why the newest invitation could not be delivered.
     #[diesel(sql_type = Text)]
     pub mail_error: String,
-    /// Codes of the companies, with spaces between.
+    /// Codes of the companies, separated by spaces.
     #[diesel(sql_type = Text)]
     pub companies: String,
-    /// Administrator of the company that was asked about.
+    /// Whether the user is an administrator of the listed company.
     #[diesel(sql_type = Bool)]
     pub is_admin: bool,
 }
@@ -61,7 +61,8 @@ const PERSON: &str = "SELECT u.id, u.email, u.name, u.role, u.active, u.password
     coalesce((SELECT string_agg(c.code, ' ' ORDER BY c.code) FROM memberships s JOIN customers c ON c.id = s.customer_id \
               WHERE s.user_id = u.id), '') AS companies";
 
-/// Logins of these roles, by address: a page and one more. `find` is a fragment of the address, the name, or a code.
+/// Returns logins of these roles by address: one page and one row more. `find` is a part of the address, the name or
+/// a code.
 pub async fn people(
     connection: &mut AsyncPgConnection,
     roles: &[Role],
@@ -83,7 +84,7 @@ pub async fn people(
     .await
 }
 
-/// Everybody of a company, those who can log in first.
+/// Returns every login of a company, active ones first.
 pub async fn members(connection: &mut AsyncPgConnection, customer_id: i64) -> QueryResult<Vec<Person>> {
     diesel::sql_query(format!(
         "{PERSON}, membership.is_admin FROM memberships membership JOIN users u ON u.id = membership.user_id WHERE membership.customer_id = $1 \
@@ -102,7 +103,7 @@ pub async fn person(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<
         .optional()
 }
 
-/// The companies of a login, by name.
+/// Returns the companies of a login, by name.
 pub async fn memberships(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<Vec<Membership>> {
     diesel::sql_query(
         "SELECT c.id AS customer_id, c.code, c.name, c.active, s.is_admin FROM memberships s \

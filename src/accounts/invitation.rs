@@ -1,8 +1,8 @@
-//! Links with which a person sets the first password, or a forgotten one anew: good once, an invitation for a week, and
-//! one for a forgotten password for an hour.
+//! Links to set the first password, or to replace a forgotten one. Each works once: an invitation for a week, a
+//! password reset for an hour.
 //!
-//! Looking at a link uses nothing up, since mail scanners follow links; only setting the password does. That ends every
-//! other link of the user too.
+//! Only setting the password uses a link up, because mail scanners open links. That invalidates every other link of
+//! the user too.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -18,12 +18,12 @@ use crate::db::{Database, DbError, DbResult};
 use crate::mail::outbox::{self, To};
 use crate::mail::{EmailTemplate, LinkKey};
 
-/// Of an invitation.
+/// How long an invitation works.
 pub const LIFE: TimeDelta = TimeDelta::days(7);
-/// Of a link for a forgotten password.
+/// How long a password reset link works.
 pub const RESET_LIFE: TimeDelta = TimeDelta::hours(1);
 
-/// What a link is for.
+/// The purpose of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     Invitation,
@@ -58,7 +58,7 @@ struct NewToken {
 
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
-    /// Used, replaced, too old, or never ours; of a disabled user too.
+    /// The link was used, replaced, expired or made up, or its user is disabled.
     #[error("This link doesn't work any more.")]
     Gone,
     #[error("{0}")]
@@ -69,14 +69,14 @@ pub enum AcceptError {
     Db(#[from] DbError),
 }
 
-/// Makes a link's token. Earlier ones of the same user stop working.
+/// Creates the token of a link. Earlier ones of the same user stop working.
 pub async fn invite(connection: &mut AsyncPgConnection, now: DateTime<Utc>, user_id: i64) -> QueryResult<Token> {
     let token = Token::generate()?;
     keep(connection, now, user_id, Purpose::Invitation, &token).await?;
     Ok(token)
 }
 
-/// Makes the token of a link that goes out by mail, and returns its seed for the e-mail.
+/// Creates the token of a mailed link, and returns its seed for the e-mail.
 pub(super) async fn mailed(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -105,11 +105,11 @@ async fn keep(
         .set(&row)
         .execute(connection)
         .await?;
-    // A link that this one replaces must not arrive after it.
+    // A replaced link must not be delivered after its replacement.
     outbox::withdraw(connection, user_id, Some(purpose.as_str())).await
 }
 
-/// Whose link this is and what for, if it still works.
+/// Returns the user and the purpose of a link that still works.
 pub async fn find(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -130,7 +130,7 @@ pub async fn find(
     }))
 }
 
-/// Sets the password, uses every link of the user up, and ends the sessions there may be.
+/// Sets the password, uses up every link of the user, and ends the user's sessions.
 pub async fn accept(
     db: &Database,
     clock: &Clock,
@@ -151,7 +151,7 @@ pub async fn accept(
     if use_up(db, clock.now(), origin, token, (&user, purpose), &hash).await? { Ok(()) } else { Err(AcceptError::Gone) }
 }
 
-/// `false`: somebody else was faster.
+/// Returns `false` if another request used the link first.
 async fn use_up(
     db: &Database,
     now: DateTime<Utc>,
@@ -161,7 +161,7 @@ async fn use_up(
     hash: &str,
 ) -> DbResult<bool> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        // The user first, as everybody else who changes a login.
+        // Locks the user first, like every other change of a login, to avoid deadlocks.
         if !super::users::lock(connection, user.id).await?.is_some_and(|user| user.active) {
             return Ok(false);
         }
@@ -178,7 +178,7 @@ async fn use_up(
         let actor = Actor::user(user.id, &user.email, &user.role);
         let event = Event::new(Action::PasswordChanged, Outcome::Success, actor, origin);
         audit::record(connection, &event.detail(serde_json::json!({"by": purpose.as_str()}))).await?;
-        // For the first password nobody has to be warned.
+        // A first password needs no warning.
         if user.password_hash.is_some() {
             let template = EmailTemplate::PasswordChanged { name: user.name.clone() };
             outbox::post(connection, now, To::new(&user.email, Some(user.id)), &template).await?;

@@ -1,8 +1,8 @@
-//! The log-in: e-mail and password in, a session out, and every attempt on record.
+//! The login: takes an e-mail address and a password, opens a session, and records every attempt.
 //!
-//! An unknown address, a disabled user, one who never set a password and a wrong password all take one argon2id
-//! verification and get the same answer. Stored hashes with other parameters would still show in the time, so failed
-//! answers leave on a grid of whole seconds.
+//! An unknown address, a disabled user, a user without a password and a wrong password all take one argon2id
+//! verification and get the same answer. Stored hashes with other parameters would still take a different time, so
+//! failed answers are delayed to whole seconds.
 
 use std::time::Duration;
 
@@ -20,16 +20,16 @@ use crate::db::{Database, DbError, DbResult};
 pub struct Credentials<'a> {
     pub email: &'a str,
     pub password: &'a str,
-    /// The cookie of a browser that this account may have logged in with before.
+    /// The device cookie of the browser, if it sent one.
     pub device: Option<&'a str>,
-    /// Whoever is logged in there now; that session ends.
+    /// The user who is logged in there now. That session ends.
     pub replaces: Option<&'a Viewer>,
 }
 
 /// What the browser gets.
 pub struct LoggedIn {
     pub session: Token,
-    /// The cookie by which it is known from now on, unless it is already.
+    /// The new device cookie, unless the browser has one already.
     pub device: Option<String>,
 }
 
@@ -76,7 +76,7 @@ pub async fn log_in(
             return Err(LoginError::Slowed(wait));
         }
     };
-    // Neither a hash nor a delay may keep a connection from others.
+    // Neither hashing nor a delay may hold a connection.
     drop(connection);
     tokio::time::sleep(delay).await;
     let usable = user.as_ref().filter(|user| user.active).and_then(|user| user.password_hash.as_deref());
@@ -95,7 +95,7 @@ pub async fn log_in(
     Err(LoginError::Wrong)
 }
 
-/// The user, or whatever was typed.
+/// Returns the user, or the address as typed, as the actor of an event.
 fn actor<'a>(user: Option<&'a User>, typed: &'a str) -> Actor<'a> {
     Actor {
         user_id: user.map(|user| user.id),
@@ -105,8 +105,8 @@ fn actor<'a>(user: Option<&'a User>, typed: &'a str) -> Actor<'a> {
     }
 }
 
-/// The session and its record, or neither. `None`: the user was disabled, or the password changed, while we were looking
-/// at the old one.
+/// Opens the session and records the login. Returns `None` if the user was disabled or the password changed since it
+/// was verified.
 async fn open(
     db: &Database,
     clock: &Clock,

@@ -7,17 +7,17 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 
-/// A password is the only factor here, so 15 characters at least; characters are Unicode code points.
+/// The password is the only factor, so at least 15 characters (Unicode code points).
 pub const LEAST_LENGTH: usize = 15;
-pub const MOST_LENGTH: usize = 128;
+pub const MAX_LENGTH_CHARS: usize = 128;
 
-/// More than `MOST_LENGTH` characters can take; longer input isn't worth hashing.
-const MOST_BYTES: usize = MOST_LENGTH * 4;
+/// The bytes of `MAX_LENGTH_CHARS` characters at most. Longer input is not hashed.
+const MAX_LENGTH_BYTES: usize = MAX_LENGTH_CHARS * 4;
 
-/// zxcvbn's own line for a password that can't be guessed even offline, against a slow hash.
+/// The score of zxcvbn for a password that resists an offline attack on a slow hash.
 const LEAST_GUESSES: u64 = 10_000_000_000;
 
-/// Long passwords that every breach list has and that look better than they are.
+/// Long passwords that are on every breach list, and score better than they should.
 const FAMOUS: [&str; 24] = [
     "correcthorsebatterystaple",
     "correct horse battery staple",
@@ -45,7 +45,7 @@ const FAMOUS: [&str; 24] = [
     "ilovemyfamily",
 ];
 
-/// Each hash takes 19 MiB; more at once than there are cores only makes all of them late.
+/// A hash takes 19 MiB. More at once than there are cores only makes all of them slower.
 static AT_ONCE: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))));
 
@@ -53,20 +53,20 @@ static AT_ONCE: LazyLock<Semaphore> =
 pub enum Unacceptable {
     #[error("Use at least {LEAST_LENGTH} characters. A few words that only you would put together work well.")]
     TooShort,
-    #[error("Use at most {MOST_LENGTH} characters.")]
+    #[error("Use at most {MAX_LENGTH_CHARS} characters.")]
     TooLong,
     #[error("This password, or one very much like it, is on lists of common and breached passwords. Choose another.")]
     Common,
 }
 
-/// Any Unicode and no composition rules, but nothing that is found on lists of common and breached passwords, or
-/// made of such, or of the person's own name or address. `about` holds those words.
+/// Accepts any Unicode without composition rules. Refuses common and breached passwords, combinations of them, and
+/// the user's own name or address, which `about` holds.
 pub async fn check(password: &str, about: &[&str]) -> Result<(), Unacceptable> {
     let length = password.chars().count();
     if length < LEAST_LENGTH {
         return Err(Unacceptable::TooShort);
     }
-    if length > MOST_LENGTH {
+    if length > MAX_LENGTH_CHARS {
         return Err(Unacceptable::TooLong);
     }
     let password = password.to_owned();
@@ -78,39 +78,39 @@ pub async fn check(password: &str, about: &[&str]) -> Result<(), Unacceptable> {
         .collect();
     let weak = tokio::task::spawn_blocking(move || {
         let about: Vec<&str> = about.iter().map(String::as_str).collect();
-        // Lists of 30,000 leaked passwords, names and words, with repeats, rows of keys and l33t spellings undone.
+        // Covers 30,000 leaked passwords, names and words, with repeats, keyboard rows and l33t spellings undone.
         zxcvbn::zxcvbn(&password, &about).guesses() < LEAST_GUESSES
     });
     match weak.await {
         Ok(false) => Ok(()),
-        // A check that fell over must not let a password pass.
+        // A check that panicked must not accept a password.
         Ok(true) | Err(_) => Err(Unacceptable::Common),
     }
 }
 
-/// The OWASP cheat sheet's first choice: 19 MiB, 2 passes, 1 lane.
+/// The first choice of the OWASP cheat sheet: 19 MiB, 2 passes, 1 lane.
 fn hasher() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
 }
 
-/// Hashes with today's parameters and a new salt; a PHC string.
+/// Hashes with today's parameters and a new salt. Returns a PHC string.
 pub async fn hash(password: &str) -> Option<String> {
     let password = password.as_bytes().to_vec();
     on_a_hashing_thread(move || hasher().hash_password(&password).ok().map(|hash| hash.to_string())).await.flatten()
 }
 
-/// What came of holding a password against a stored hash.
+/// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Right,
-    /// Right, and here is a hash with today's parameters to store instead.
+    /// The password is right. The hash with today's parameters replaces the stored one.
     RightButOld(String),
     Wrong,
 }
 
-/// Holds a password against the stored hash, or, when there is none, against a dummy, which takes as long.
+/// Verifies a password against the stored hash, or against a dummy that takes as long.
 ///
-/// Hashes with other parameters take another time: the log-in hides that, see [`super::login`].
+/// Hashes with other parameters take another time. The login hides that, see [`super::login`].
 pub async fn verify(password: &str, stored: Option<&str>) -> Verdict {
     static DUMMY: LazyLock<Option<String>> =
         LazyLock::new(|| hasher().hash_password(b"nobody's password").ok().map(|hash| hash.to_string()));
@@ -120,7 +120,7 @@ pub async fn verify(password: &str, stored: Option<&str>) -> Verdict {
         let known = stored.is_some();
         let Some(stored) = stored.or_else(|| DUMMY.clone()) else { return Verdict::Wrong };
         let Ok(parsed) = PasswordHash::new(&stored) else { return Verdict::Wrong };
-        let fits = password.len() <= MOST_BYTES;
+        let fits = password.len() <= MAX_LENGTH_BYTES;
         let right = hasher().verify_password(if fits { &password } else { b"" }, &parsed).is_ok();
         if !(right && known && fits) {
             Verdict::Wrong
@@ -147,7 +147,7 @@ fn is_current(hash: &PasswordHash) -> bool {
 
 async fn on_a_hashing_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let turn = AT_ONCE.acquire().await.ok()?;
-    // The turn goes along: a handler that is dropped leaves its hash running.
+    // The permit moves into the task, so a dropped handler keeps its turn until the hash is done.
     let work = move || {
         let result = work();
         drop(turn);

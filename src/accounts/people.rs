@@ -1,8 +1,7 @@
-//! Looking after logins: inviting people, shutting them out and letting them in again, and which companies they serve.
+//! Manages logins: invitations, disabling and enabling, and memberships.
 //!
-//! Who may do what is decided here, whatever a form says: an administrator looks after everybody, the office after the
-//! people of its customers, and a company's own administrator after who belongs to that company, and nothing else. A
-//! login out of reach is one that isn't there.
+//! Permissions are decided here, whatever a form says. An administrator manages every login, the office those of
+//! customers, and a company's administrator the members of that company. A login out of scope is reported as missing.
 
 mod invite;
 mod membership;
@@ -24,7 +23,7 @@ pub use invite::NewPerson;
 pub enum PeopleError {
     #[error("there is no such login, or it is for others to look after")]
     NotFound,
-    /// Messages by the name of the field.
+    /// Messages by field name.
     #[error("not every field is right")]
     Fields(Vec<(&'static str, String)>),
     #[error("{0}")]
@@ -46,7 +45,7 @@ fn wrong<T>(field: &'static str, why: impl Into<String>) -> Change<T> {
 }
 
 impl PeopleError {
-    /// The message beside a field, or nothing.
+    /// Returns the message beside a field, or an empty text.
     pub fn of(&self, field: &str) -> &str {
         match self {
             Self::Fields(messages) => {
@@ -57,12 +56,12 @@ impl PeopleError {
     }
 }
 
-/// How far somebody's word goes.
+/// Which logins a user may manage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authority {
     Everybody,
     Customers,
-    /// Who belongs to these companies.
+    /// Members of these companies.
     Companies(Vec<i64>),
 }
 
@@ -77,7 +76,7 @@ impl Authority {
         }
     }
 
-    /// The roles that can be given.
+    /// Returns the roles that the user can assign.
     pub fn roles(&self) -> &'static [Role] {
         match self {
             Self::Everybody => &Role::ALL,
@@ -106,7 +105,7 @@ impl ActingUser<'_> {
         Event::new(action, Outcome::Success, self.actor(), self.origin)
     }
 
-    /// Shuts a login out at once, or lets it in again. Nobody shuts out themselves, or the last administrator.
+    /// Disables a login at once, or enables it. Nobody can disable themselves or the last administrator.
     pub async fn set_active(&self, id: i64, active: bool) -> Result<(), PeopleError> {
         if id == self.viewer.user_id {
             return Err(PeopleError::Refused("You can't disable your own login. Another administrator can.".into()));
@@ -146,7 +145,7 @@ impl ActingUser<'_> {
         .await
     }
 
-    /// A login within reach, locked until its change is committed.
+    /// Runs a change of a login in scope, which stays locked until the change is committed.
     async fn with_user<T>(
         &self,
         id: i64,
@@ -155,7 +154,7 @@ impl ActingUser<'_> {
         self.db
             .transaction(async |connection: &mut AsyncPgConnection| {
                 if self.authority() == Authority::Everybody {
-                    // In one order before anybody else, so that two administrators don't wait for each other.
+                    // Locks administrators in one order first, so that two of them don't deadlock.
                     lock_administrators(connection).await?;
                 }
                 let Some(user) = users::lock(connection, id).await? else { return Err(PeopleError::NotFound) };
@@ -174,11 +173,11 @@ impl ActingUser<'_> {
     }
 }
 
-/// Characters.
-const MOST_OF_A_NAME: usize = 100;
+/// In characters.
+const MAX_NAME_CHARS: usize = 100;
 pub const LAST_ADMIN: &str = "This is the last administrator who can log in. Make another one first.";
 
-/// Those who can log in. Locked, so that two can't shut out each other.
+/// Locks the administrators who can log in, so that two can't disable each other.
 async fn lock_administrators(connection: &mut AsyncPgConnection) -> QueryResult<Vec<i64>> {
     table::table
         .filter(table::role.eq(Role::Admin.as_str()))
@@ -191,8 +190,8 @@ async fn lock_administrators(connection: &mut AsyncPgConnection) -> QueryResult<
         .await
 }
 
-/// Shuts a login out with its sessions, its links and the mails that wait for it, or lets it in again. `false`: it is the
-/// last administrator's.
+/// Enables a login, or disables it with its sessions, links and waiting mails. Returns `false` for the last
+/// administrator.
 pub async fn set_active(connection: &mut AsyncPgConnection, user: &User, active: bool) -> QueryResult<bool> {
     if !active {
         if user.role == Role::Admin.as_str() {
@@ -214,7 +213,7 @@ fn one_line(typed: &str) -> String {
     clean.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A mail greets somebody by name: it has no room for an address or a link, nor for what can't be seen.
+/// Refuses names that could carry an address, a link or invisible characters into a greeting.
 fn wrong_name(name: &str) -> Option<String> {
     let hidden = |c: char| matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     match name.chars().count() {
@@ -225,7 +224,7 @@ fn wrong_name(name: &str) -> Option<String> {
         {
             Some("Give just the name, without addresses and signs.".into())
         }
-        1..=MOST_OF_A_NAME => None,
-        _ => Some(format!("Use at most {MOST_OF_A_NAME} characters.")),
+        1..=MAX_NAME_CHARS => None,
+        _ => Some(format!("Use at most {MAX_NAME_CHARS} characters.")),
     }
 }

@@ -1,7 +1,7 @@
-//! A forgotten password: asking for a link, without learning whether there is such a login.
+//! Requests a link for a forgotten password, without revealing whether the login exists.
 //!
-//! Every request gets the same answer on the same grid of seconds. A login gets a mail every few minutes and a few a day at
-//! most, however often anybody asks: the link of before stays good as long as it would have.
+//! Every request gets the same answer at the same whole second. A login gets one mail every few minutes and a few a
+//! day at most. The previous link stays valid as long as it would have.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use crate::db::{Database, DbError};
 use crate::mail::outbox::{self, To};
 use crate::mail::{EmailTemplate, LinkKey};
 
-/// A link that was sent so recently is on its way.
+/// A link that was sent so recently is still in delivery.
 const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(5);
-/// Links that one login is sent within a day, be they asked for by whomever.
-const MOST_A_DAY: i64 = 10;
+/// Links sent to one login within a day, whoever requests them.
+const MAX_LINKS_PER_DAY: i64 = 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ResetError {
@@ -37,7 +37,7 @@ pub enum ResetError {
 
 crate::db::query_error_into!(ResetError);
 
-/// Sends a link to this address if it is that of an active login.
+/// Sends a link to the address if an active login has it.
 pub async fn request(
     db: &Database,
     clock: &Clock,
@@ -61,7 +61,7 @@ async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, em
     let now = clock.now();
     db.transaction(async |connection: &mut AsyncPgConnection| {
         let Some(user) = users::by_email(connection, email).await?.filter(|user| user.active) else { return Ok(()) };
-        // Of two at once the second sees the link of the first.
+        // Of two requests at once, the second sees the link of the first.
         users::lock(connection, user.id).await?;
         let recent = tokens::table
             .filter(tokens::user_id.eq(user.id))
@@ -72,13 +72,13 @@ async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, em
         }
         let sent =
             outbox::written(connection, &user.email, &[Purpose::Reset.as_str()], now - TimeDelta::days(1)).await?;
-        if sent >= MOST_A_DAY {
+        if sent >= MAX_LINKS_PER_DAY {
             return Ok(());
         }
         let seed = invitation::mailed(connection, now, user.id, Purpose::Reset, links).await?;
         let template = EmailTemplate::Reset { name: user.name.clone(), seed, minutes: RESET_LIFE.num_minutes() };
         outbox::post(connection, now, To::new(&user.email, Some(user.id)), &template).await?;
-        // Whoever asks is a stranger; that it is about this login is all there is to say.
+        // The person who asks is unknown. The event only says which login it is about.
         let actor = Actor { user_id: None, email: &user.email, role: None, seen_as: None };
         let event = Event::new(Action::PasswordResetRequested, Outcome::Success, actor, origin);
         Ok(audit::record(connection, &event.detail(json!({"mailed_to": user.email}))).await?)

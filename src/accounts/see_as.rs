@@ -1,5 +1,5 @@
-//! Somebody of the office looks at the portal as a customer does: with the customer's reach, without being able to change
-//! anything, and with everything on record under both names ([`crate::audit::Actor::seen_as`]).
+//! Lets an office user view the portal as a customer, with the customer's scope and without changes. The log records
+//! both names ([`crate::audit::Actor::seen_as`]).
 
 use diesel_async::AsyncPgConnection;
 
@@ -7,7 +7,7 @@ use super::{Viewer, sessions};
 use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::db::{Database, DbResult};
 
-/// As of the next request of this one session.
+/// Begins with the next request of this session.
 pub async fn begin(db: &Database, viewer: &Viewer, origin: &Origin, customer_id: i64, code: &str) -> DbResult<()> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         sessions::see_as(connection, viewer.session_id, Some(customer_id)).await?;
@@ -17,7 +17,7 @@ pub async fn begin(db: &Database, viewer: &Viewer, origin: &Origin, customer_id:
     .await
 }
 
-/// Gives the code of the company that was looked as; `None`: none was.
+/// Returns the code of the company that was viewed as, or `None`.
 pub async fn end<'a>(db: &Database, viewer: &'a Viewer, origin: &Origin) -> DbResult<Option<&'a str>> {
     let Some(company) = viewer.seeing_from.and(viewer.companies.first()) else { return Ok(None) };
     db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {

@@ -1,4 +1,4 @@
-//! Sessions: rows in Postgres, so that ending one takes effect at the next request of every instance.
+//! Sessions are rows in Postgres, so that ending one takes effect at the next request on every instance.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -11,34 +11,34 @@ use crate::audit::{Actor, Origin};
 use crate::db::schema::{customers, memberships, sessions, users};
 use crate::db::scope::Scope;
 
-/// Not seen for this long, a session is over.
+/// The idle timeout of a session.
 pub const IDLE: TimeDelta = TimeDelta::hours(12);
-/// However busy, a session is over after this long.
+/// The absolute timeout of a session.
 pub const ABSOLUTE: TimeDelta = TimeDelta::days(7);
-/// How exact `last_seen_at` is; a write for each request would make every page wait for a commit.
+/// The precision of `last_seen_at`. A write on every request would make each page wait for a commit.
 const SEEN_AGAIN: TimeDelta = TimeDelta::seconds(60);
 
-/// Who a session belongs to, as things stand at this request.
+/// The user of a session, as of this request.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Viewer {
     pub user_id: i64,
     pub session_id: i64,
     pub email: String,
     pub name: String,
-    /// What this person may do now: a customer's, while the office looks as one.
+    /// The effective role: a customer's while the office views the portal as one.
     pub role: Role,
     pub companies: Vec<Company>,
-    /// The role behind it, while somebody of the office looks at the portal as its one company does.
+    /// The user's own role, while the office views the portal as a company.
     pub seeing_from: Option<Role>,
 }
 
-/// A company that a login serves.
+/// A company of a login.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Company {
     pub id: i64,
     pub code: String,
     pub name: String,
-    /// Looks after the company's logins.
+    /// Whether the user manages the company's logins.
     pub is_admin: bool,
 }
 
@@ -63,17 +63,17 @@ impl Viewer {
         }
     }
 
-    /// The role of the login, whatever it looks as.
+    /// Returns the user's own role, whatever the portal is viewed as.
     pub fn true_role(&self) -> Role {
         self.seeing_from.unwrap_or(self.role)
     }
 
-    /// The code of the company that somebody of the office looks as.
+    /// Returns the code of the company that the office views the portal as.
     pub fn seen_as(&self) -> Option<&str> {
         self.seeing_from.and(self.companies.as_slice().first()).map(|company| company.code.as_str())
     }
 
-    /// The companies whose logins this person looks after.
+    /// Returns the companies whose logins the user manages.
     pub fn administered(&self) -> impl Iterator<Item = &Company> {
         self.companies.iter().filter(|company| company.is_admin)
     }
@@ -106,7 +106,7 @@ struct NewSession<'a> {
     user_agent: &'a str,
 }
 
-/// Opens a session; the token goes into the cookie and nowhere else.
+/// Opens a session. The token is only stored in the cookie.
 pub async fn open(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -126,12 +126,12 @@ pub async fn open(
     Ok(token)
 }
 
-/// A company of a login, or the one that the session looks as.
+/// A company of a login, or the one that the session views the portal as.
 type MembershipRow = (i64, String, String, bool, bool);
 type SessionRow = (Session, Option<i64>, (i64, String, String, String), Option<MembershipRow>);
 
-/// Whose token this is, if its session is still good: not too old, not idle for too long, of an active user. A company
-/// that isn't active counts for nobody.
+/// Returns the user of a token, if its session is neither too old nor idle and the user is active. Inactive companies
+/// are left out.
 pub async fn resume(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -181,13 +181,13 @@ async fn look_as(connection: &mut AsyncPgConnection, viewer: &mut Viewer, seen: 
     Ok(())
 }
 
-/// Begins or ends looking at the portal as a company does, in this one session.
+/// Begins or ends viewing the portal as a company, in this one session.
 pub async fn see_as(connection: &mut AsyncPgConnection, session_id: i64, customer: Option<i64>) -> QueryResult<usize> {
     let session = sessions::table.filter(sessions::id.eq(session_id));
     diesel::update(session).set(sessions::seeing_as.eq(customer)).execute(connection).await
 }
 
-/// The user's sessions that still count, latest seen first.
+/// Returns the user's valid sessions, latest first.
 pub async fn of_user(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -203,7 +203,7 @@ pub async fn of_user(
         .await
 }
 
-/// Ends one session of this user; of somebody else's session it ends nothing.
+/// Ends one session of this user, and never one of another user.
 pub async fn end(connection: &mut AsyncPgConnection, user_id: i64, session_id: i64) -> QueryResult<usize> {
     diesel::delete(sessions::table.filter(sessions::user_id.eq(user_id)).filter(sessions::id.eq(session_id)))
         .execute(connection)
@@ -220,8 +220,8 @@ pub async fn end_all(connection: &mut AsyncPgConnection, user_id: i64) -> QueryR
     diesel::delete(sessions::table.filter(sessions::user_id.eq(user_id))).execute(connection).await
 }
 
-/// Rows of sessions long over; called at each log-in, so that the table stays small without a job. One that has reached
-/// its age isn't seen any more, and goes half a day later.
+/// Deletes rows of expired sessions. Runs at each login, so the table needs no job. An expired session stays for half
+/// a day.
 pub async fn sweep(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::delete(sessions::table.filter(sessions::last_seen_at.le(now - IDLE))).execute(connection).await
 }

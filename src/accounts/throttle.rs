@@ -1,15 +1,13 @@
-//! Slows the guessing of passwords without letting a stranger lock somebody out.
+//! Slows down password guessing without letting a stranger lock out a user.
 //!
-//! Failures are counted in Postgres (every instance counts together) by three keys:
+//! Failures are counted in Postgres, so that all instances count together, by three keys. By account and address:
+//! after 5 failures this address waits for this account, 2 s, 4 s, … 30 s. By address: after 30 failures over all
+//! accounts this address waits likewise. By account: after 10 failures from anywhere, answers are up to 3 s late, and
+//! nobody is refused.
 //!
-//! * account and address together: after 5 failures this address waits for this account, 2 s, 4 s, … 30 s;
-//! * address: after 30 failures over all accounts this address waits, likewise;
-//! * account, from wherever: after 10 failures answers come up to 3 s late. Nobody is refused for what strangers
-//!   elsewhere have typed.
-//!
-//! A browser in which the account has logged in before ([`super::device`]) is counted by itself alone, so that not even
-//! a stranger at the same address can make its owner wait. At 30 s a guess, 15 characters that are on no list are out
-//! of reach. Fifteen quiet minutes forget everything. An unknown account is counted like a known one.
+//! A browser in which the account has logged in before ([`super::device`]) is counted separately, so that not even a
+//! stranger at the same address delays its owner. At 30 s a guess, 15 characters on no list are safe. Fifteen quiet
+//! minutes reset every count. An unknown account is counted like a known one.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -34,11 +32,11 @@ const FREE_FOR_ACCOUNT: i32 = 10;
 const FREE_RESETS_FOR_ADDRESS: i32 = 10;
 const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(30);
 const LONGEST_DELAY: Duration = Duration::from_secs(3);
-/// Answers that must not tell by their time leave on a grid. It hides the cost of hashes that take up to some 40 times as
-/// long as today's.
+/// The grid of answers whose time must not reveal anything. It hides hashes that take up to 40 times as long as
+/// today's.
 const GRID: Duration = Duration::from_secs(1);
 
-/// One attempt: what it is counted under, and since when.
+/// One attempt: the keys it is counted under, and its time.
 pub struct Attempt {
     counted: Vec<Counted>,
     begun: Option<DateTime<Utc>>,
@@ -48,25 +46,25 @@ struct Counted {
     scope: &'static str,
     key: Vec<u8>,
     rule: Rule,
-    /// A success clears what this person has mistyped, and takes back only its own count where others count too.
+    /// Whether a success clears the count, or only takes back its own failure because others share the key.
     cleared: bool,
-    /// When the failure before this attempt was.
+    /// The time of the previous failure.
     last_failed_at: Option<DateTime<Utc>>,
 }
 
-/// What happens after so many failures.
+/// The limit and the delays of a key.
 #[derive(Clone, Copy)]
 enum Rule {
     WaitAfter(i32),
     DelayAfter(i32),
 }
 
-/// What an attempt has to put up with.
+/// What an attempt has to wait for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Go on, but answer this much later.
+    /// The attempt continues, and its answer is this much later.
     Go(Duration),
-    /// Refused; try again after this.
+    /// The attempt is refused. Try again after this.
     Wait(Duration),
 }
 
@@ -86,10 +84,10 @@ impl Counted {
 }
 
 impl Attempt {
-    /// `email` in its one spelling.
+    /// Takes `email` in its normalized spelling.
     pub fn new(email: &str, address: Option<IpAddr>, device: Option<&Device>) -> Self {
         let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
-        // In the order of the primary key, so that two attempts never wait for each other crosswise.
+        // In the order of the primary key, so that two attempts never deadlock.
         let counted = match device {
             Some(device) => {
                 vec![Counted::new("device", &[email, device.as_str()], Rule::WaitAfter(FREE_FOR_DEVICE), true)]
@@ -103,24 +101,24 @@ impl Attempt {
         Self { counted, begun: None }
     }
 
-    /// By somebody who is logged in and is asked for the password again: no stranger's business.
+    /// An attempt of a logged-in user who is asked for the password again.
     pub fn of_user(user_id: i64) -> Self {
         let parts = ["user", &user_id.to_string()];
         let counted = vec![Counted::new("device", &parts, Rule::WaitAfter(FREE_FOR_DEVICE), true)];
         Self { counted, begun: None }
     }
 
-    /// Asking for a link because the password is forgotten: every such request counts.
+    /// A request for a password reset link. Every request counts.
     pub fn reset(address: Option<IpAddr>) -> Self {
         let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
         let counted = vec![Counted::new("reset", &[&address], Rule::WaitAfter(FREE_RESETS_FOR_ADDRESS), false)];
         Self { counted, begun: None }
     }
 
-    /// Counts the attempt as failed before its password is looked at, so that a hundred at once are counted as a
-    /// hundred; [`Attempt::succeeded`] takes it back. A refused attempt isn't counted.
+    /// Counts the attempt as failed before the password is verified, so that a hundred attempts at once count as a
+    /// hundred. [`Attempt::succeeded`] takes it back. A refused attempt is not counted.
     pub async fn begin(&mut self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Pace> {
-        // As exact as the database stores it, to be recognised later.
+        // As precise as the database stores it, to be recognized later.
         let now = now.trunc_subsecs(6);
         let before = self.counts(connection, now).await?;
         let waits = self.counted.iter().zip(&before).filter_map(|(counted, before)| match counted.rule {
@@ -141,7 +139,7 @@ impl Attempt {
         for (counted, (before, after)) in self.counted.iter().zip(before.iter().zip(&after)) {
             let (before, after) = (failures(before), failures(after));
             match counted.rule {
-                // Others have come in between, and together they are too many.
+                // Other attempts came in between, and together they exceed the limit.
                 Rule::WaitAfter(free) if after > free && after > before + 1 => {
                     return Ok(Pace::Wait(Duration::from_secs(1)));
                 }
@@ -152,8 +150,8 @@ impl Attempt {
         Ok(Pace::Go(delay.min(LONGEST_DELAY)))
     }
 
-    /// Is this the first refusal since a password was last looked at? The others aren't worth a record each: anybody can
-    /// ask for as many as the line carries.
+    /// Returns whether this is the first refusal since a password was last verified. Only that one is recorded,
+    /// because anyone can cause any number of refusals.
     pub async fn is_first_refusal(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<bool> {
         use login_throttles::{key, last_failed_at, refused_at, scope, table};
         let waiting = || self.counted.iter().filter(|counted| matches!(counted.rule, Rule::WaitAfter(_)));
@@ -165,10 +163,10 @@ impl Attempt {
         Ok(marked > 0)
     }
 
-    /// Takes the count back, and the time with it: a log-in is no reason to remember somebody's mistypes for longer.
+    /// Takes the count and its time back after a success.
     pub async fn succeeded(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
         use login_throttles::{failures, key, last_failed_at, scope, table};
-        // One by one in the order of the primary key, as they were counted.
+        // In the order of the primary key, as they were counted.
         for counted in &self.counted {
             let row = table.filter(scope.eq(counted.scope)).filter(key.eq(&counted.key));
             if counted.cleared {
@@ -185,7 +183,7 @@ impl Attempt {
         Ok(())
     }
 
-    /// Failures and the time of the last, in the order of what is counted; `None` once forgotten.
+    /// Returns failures and the time of the last, in the order of the keys. `None` after a reset.
     async fn counts(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Vec<Option<Count>>> {
         let keys: Vec<&[u8]> = self.counted.iter().map(|counted| counted.key.as_slice()).collect();
         let counts: Vec<Count> = login_throttles::table
@@ -218,13 +216,13 @@ impl Attempt {
     }
 }
 
-/// Waits until the next line of the grid that began with the request.
+/// Waits until the next second of the grid that began with the request.
 pub(super) async fn on_the_grid(started: Instant) {
     let steps = (Instant::now() - started).as_millis() / GRID.as_millis() + 1;
     sleep_until(started + GRID * u32::try_from(steps).unwrap_or(u32::MAX)).await;
 }
 
-/// One household or office has a /64 of IPv6 to itself, and 2^64 addresses to hide behind.
+/// Uses the /64 of an IPv6 address: one household or office has 2^64 addresses.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(v6) => {

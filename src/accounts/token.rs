@@ -1,13 +1,13 @@
-//! Secrets that are handed out and recognised by their hash: of sessions, and of links that work once.
+//! Secrets of sessions and of links, recognized by their hash.
 
 use rand::TryRngCore as _;
 use sha2::{Digest, Sha256};
 
-/// 256 random bits in hex. Only its hash is ever stored.
+/// 256 random bits in hex. Only the hash is stored.
 pub struct Token(String);
 
 impl Token {
-    /// `Err`: the system has no randomness to give.
+    /// Fails if the system has no randomness.
     pub fn generate() -> diesel::QueryResult<Self> {
         let mut bytes = [0; 32];
         rand::rngs::OsRng
@@ -16,7 +16,7 @@ impl Token {
         Ok(Self(hex::encode(bytes)))
     }
 
-    /// One that came back: from a cookie or a link.
+    /// A token as received in a cookie or a link.
     pub fn presented(text: &str) -> Self {
         Self(text.to_owned())
     }

@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use crate::db::lower;
 use crate::db::schema::{memberships, users};
 
-/// What a login is for. Admin is office plus audit plus users of every role.
+/// The role of a login. Admin is office plus audit plus users of every role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -22,7 +22,7 @@ pub enum Role {
 impl Role {
     pub const ALL: [Self; 4] = [Self::Customer, Self::Office, Self::Auditor, Self::Admin];
 
-    /// As the database, the log and the command line write it.
+    /// The name in the database, the log and the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Customer => "customer",
@@ -84,14 +84,14 @@ pub struct NewMembership {
     pub is_admin: bool,
 }
 
-/// An e-mail address in the one spelling that everything goes by which compares addresses: the search for the user, what
-/// failed log-ins are counted under, and the cookie of a known device.
+/// Returns the normalized spelling of an e-mail address. User lookup, the counting of failed logins and device
+/// cookies compare this spelling.
 pub fn one_spelling(email: &str) -> String {
     let kept: String = email.trim().chars().filter(|c| !c.is_control()).take(254).collect();
     kept.to_lowercase()
 }
 
-/// E-mail addresses are compared without regard to case, as the unique index does.
+/// Finds a user by address, without regard to case, as the unique index does.
 pub async fn by_email(connection: &mut AsyncPgConnection, email: &str) -> QueryResult<Option<User>> {
     users::table
         .select(User::as_select())
@@ -115,12 +115,12 @@ pub async fn set_active(connection: &mut AsyncPgConnection, id: i64, active: boo
     diesel::update(users::table.find(id)).set(users::active.eq(active)).execute(connection).await
 }
 
-/// Holds the user's row until the transaction ends.
+/// Locks the user's row until the transaction ends.
 pub async fn lock(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<User>> {
     users::table.find(id).select(User::as_select()).for_update().first(connection).await.optional()
 }
 
-/// Holds the user's row as it was when it was read, until the transaction ends; `false`: it has changed since.
+/// Locks the user's row until the transaction ends. Returns `false` if it has changed since it was read.
 pub async fn lock_unchanged(connection: &mut AsyncPgConnection, user: &User) -> QueryResult<bool> {
     let unchanged: Option<i64> = users::table
         .find(user.id)
@@ -138,7 +138,7 @@ pub async fn set_password_hash(connection: &mut AsyncPgConnection, id: i64, hash
     diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(connection).await
 }
 
-/// Every user with the codes of its companies, by e-mail.
+/// Returns every user with the codes of its companies, by address.
 pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Vec<(User, Vec<String>)>> {
     use crate::db::schema::customers;
     let found: Vec<User> = users::table.select(User::as_select()).order(users::email).load(connection).await?;

@@ -1,5 +1,5 @@
-//! What the portal writes to people. Each e-mail is written once, as a subject, paragraphs, lists and one thing to do; a
-//! text and an HTML template set it, so that both always say the same.
+//! The texts of e-mails. Each is a subject, paragraphs, lists and one action. A text and an HTML template render it,
+//! so that both say the same.
 
 use std::collections::HashSet;
 
@@ -9,28 +9,28 @@ use serde::{Deserialize, Serialize};
 
 use super::LinkKey;
 
-/// BOLs of one mail; the rest is counted.
-const MOST_ITEMS: usize = 50;
+/// BOLs listed in one mail. The rest is counted.
+const MAX_ITEMS: usize = 50;
 
-/// As it waits in the outbox. A `seed` is what [`LinkKey`] makes the secret of a link of.
+/// An e-mail as the outbox stores it. [`LinkKey`] makes the secret of a link from its `seed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "letter", rename_all = "kebab-case")]
 pub enum EmailTemplate {
-    /// To set the first password.
+    /// Invites a user to set the first password.
     Invitation { name: String, by: String, company: String, seed: String, days: i64 },
-    /// To set a forgotten password anew.
+    /// Lets a user replace a forgotten password.
     Reset { name: String, seed: String, minutes: i64 },
-    /// Somebody has set a new password, one hopes this person.
+    /// Warns a user that the password was changed.
     PasswordChanged { name: String },
-    /// A login that was there already serves another company too.
+    /// Tells a user with a login about another company.
     Joined { name: String, by: String, company: String },
-    /// Documents that have become visible; of a whole day, if it is a digest.
+    /// Lists documents that became visible; those of a whole day in a digest.
     Documents { name: String, digest: bool, news: Vec<News>, has_login: bool },
-    /// BOLs that nobody has fetched yet.
+    /// Reminds of BOLs that the customer has not fetched.
     Reminder { name: String, news: News, has_login: bool },
 }
 
-/// Of one company.
+/// The BOLs of one company.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
     pub customer_id: i64,
@@ -59,7 +59,7 @@ struct Words {
     name: String,
     paragraphs: Vec<String>,
     groups: Vec<Group>,
-    /// What to do: a label and an address.
+    /// A label and a URL.
     action: Option<(&'static str, String)>,
     closing: Vec<String>,
 }
@@ -91,7 +91,7 @@ struct HtmlEmail<'a> {
 }
 
 impl EmailTemplate {
-    /// As the outbox and the names of files call it.
+    /// The name in the outbox and in file names.
     pub fn purpose(&self) -> &'static str {
         match self {
             Self::Invitation { .. } => "invitation",
@@ -103,7 +103,7 @@ impl EmailTemplate {
         }
     }
 
-    /// No use trying to send it after this. RFC 5321, 4.5.4.1: give up after four to five days.
+    /// Returns when sending is given up. RFC 5321, 4.5.4.1: after four to five days.
     pub fn worth_until(&self, created_at: DateTime<Utc>) -> DateTime<Utc> {
         created_at
             + match self {
@@ -112,7 +112,7 @@ impl EmailTemplate {
             }
     }
 
-    /// The BOLs that it names, each with the company to which it is told: ids.
+    /// Returns the BOLs in the mail, each with its company: ids.
     pub(super) fn named(&self) -> Vec<(i64, i64)> {
         let of = |news: &News| news.items.iter().map(|item| (news.customer_id, item.bol_id)).collect::<Vec<_>>();
         match self {
@@ -122,7 +122,7 @@ impl EmailTemplate {
         }
     }
 
-    /// Without what isn't among these; `None`: nothing is left to say.
+    /// Removes BOLs that are not among these. Returns `None` if nothing is left.
     pub(super) fn only_about(mut self, theirs: &HashSet<(i64, i64)>) -> Option<Self> {
         let cut = |news: &mut News| {
             let customer = news.customer_id;
@@ -240,12 +240,12 @@ impl EmailTemplate {
 
 impl Group {
     fn new(news: &News, origin: &str) -> Self {
-        let lines = news.items.iter().take(MOST_ITEMS).map(|item| Line {
+        let lines = news.items.iter().take(MAX_ITEMS).map(|item| Line {
             number: item.number.clone(),
             href: format!("{origin}/bols/{}", item.number),
             what: item.what.clone(),
         });
-        Self { title: news.company.clone(), lines: lines.collect(), more: news.items.len().saturating_sub(MOST_ITEMS) }
+        Self { title: news.company.clone(), lines: lines.collect(), more: news.items.len().saturating_sub(MAX_ITEMS) }
     }
 }
 
@@ -258,7 +258,7 @@ fn documents_subject(news: &[News], digest: bool) -> String {
     }
 }
 
-/// Why somebody gets this mail, and how to get less of it.
+/// Says why the user gets this mail, and how to change that.
 fn why(has_login: bool) -> String {
     if has_login {
         "How often you get such mail, or none, is your choice under “Your account”.".into()

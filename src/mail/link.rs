@@ -1,5 +1,5 @@
-//! The secrets of links that go out by mail: made of `SECRET_KEY` and a seed, so that the outbox, its backups and whoever
-//! reads them hold no link that works.
+//! The secrets of mailed links, derived from `SECRET_KEY` and a seed. The outbox and its backups hold no link that
+//! works.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -14,7 +14,7 @@ impl LinkKey {
         Self(secret.derive("primetrade mailed links v1"))
     }
 
-    /// What the link carries; the same for the same seed.
+    /// Returns the secret of a link; the same for the same seed.
     pub fn secret(&self, seed: &str) -> String {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
             unreachable!("HMAC takes keys of any length")

@@ -1,4 +1,4 @@
-//! The way out of the outbox: an SMTP server, or, without one, `.eml` files in a folder.
+//! Sends the outbox to an SMTP server, or, without one, to `.eml` files in a folder.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,11 +20,11 @@ use crate::clock::Clock;
 use crate::config::MailConfig;
 use crate::db::{Database, DbResult};
 
-/// How soon a mail is noticed.
+/// How often the outbox is checked.
 const LOOK: Duration = Duration::from_secs(2);
-/// Mails under way at once.
+/// Mails sent at once.
 const AT_ONCE: i64 = 4;
-/// A server that takes longer over one is tried again later. Well below the lease of the outbox.
+/// The timeout of one mail, well below the lease of the outbox.
 const WITHIN: Duration = Duration::from_secs(60);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -32,7 +32,7 @@ pub struct Mailer {
     db: Database,
     clock: Clock,
     from: Mailbox,
-    /// What links begin with.
+    /// The origin of links.
     origin: String,
     key: LinkKey,
     way: Way,
@@ -43,14 +43,14 @@ enum Way {
     Folder(PathBuf),
 }
 
-/// What became of an attempt.
+/// The result of an attempt.
 enum Outcome {
     Taken,
     Later(String),
     Never(String),
 }
 
-/// RFC 3834: no machine should answer this, and no holiday notice.
+/// RFC 3834: asks machines not to answer.
 #[derive(Clone)]
 struct AutoSubmitted;
 
@@ -69,7 +69,7 @@ impl Header for AutoSubmitted {
 }
 
 impl Mailer {
-    /// `Err`: `SMTP_URL` can't be used; the text doesn't quote it.
+    /// Fails if `SMTP_URL` can't be used. The error doesn't quote it.
     pub fn new(db: Database, clock: Clock, config: &MailConfig, origin: String, key: LinkKey) -> Result<Self, String> {
         let way = match &config.smtp {
             Some(url) => {
@@ -83,7 +83,7 @@ impl Mailer {
         Ok(Self { db, clock, from: config.from.clone(), origin, key, way })
     }
 
-    /// Sends what is due, again and again, for as long as it is polled. Any number of processes may do so.
+    /// Sends due mails until it is dropped. Several processes may run it at once.
     pub async fn run(self) {
         let mut database_is_away = false;
         loop {
@@ -105,7 +105,7 @@ impl Mailer {
         }
     }
 
-    /// Sends what is due, a few at most. How many were looked at.
+    /// Sends some of the due mails. Returns how many it took.
     pub async fn round(&self) -> DbResult<usize> {
         let mut connection = self.db.get().await?;
         let due = outbox::take(&mut connection, self.clock.now(), AT_ONCE).await?;
@@ -117,10 +117,10 @@ impl Mailer {
                 Err(why) => outbox::give_up(&mut connection, mail.id, self.clock.now(), &why).await?,
             }
         }
-        // A slow mail server mustn't keep a connection.
+        // A slow mail server must not hold a connection.
         drop(connection);
         let outcomes = join_all(ready.iter().map(|(mail, template)| self.attempt(mail, template))).await;
-        // Whatever happens to one of them, the others are noted: what isn't goes out again.
+        // Every result is noted, whatever happens to the others: an unnoted mail is sent again.
         let mut first_error = None;
         for ((mail, _), outcome) in ready.iter().zip(outcomes) {
             if let Err(error) = self.note(mail, outcome).await {
@@ -147,8 +147,8 @@ impl Mailer {
         Ok(())
     }
 
-    /// What a mail may say by now: somebody may have been removed from a company while it waited, or a BOL be another
-    /// company's. `Err`: an e-mail that this version of the program can't read.
+    /// Removes what a mail may no longer say, such as BOLs of a company that the user has left. Fails if this version
+    /// can't read the mail.
     async fn still_to_say(
         &self,
         connection: &mut AsyncPgConnection,
@@ -212,7 +212,7 @@ impl Mailer {
             .to(Mailbox::new(name, address))
             .subject(rendered.subject)
             .date(mail.created_at.into())
-            // The same at every attempt, so that one that arrives twice is known.
+            // The same at every attempt, so that a duplicate is recognizable.
             .message_id(Some(format!("<mail-{}-{}@{host}>", mail.id, mail.created_at.timestamp())))
             .header(AutoSubmitted)
             .multipart(MultiPart::alternative_plain_html(rendered.text, rendered.html));
@@ -220,10 +220,10 @@ impl Mailer {
     }
 }
 
-/// As many as are taken at once: there may be more.
+/// The number of mails taken at once.
 const AT_ONCE_FULL: usize = AT_ONCE as usize;
 
-/// After a minute, then less and less often.
+/// The delay before the next attempt, which grows.
 fn pause(attempts: i32) -> TimeDelta {
     TimeDelta::minutes(match attempts {
         ..=1 => 1,
@@ -234,9 +234,9 @@ fn pause(attempts: i32) -> TimeDelta {
     })
 }
 
-/// Is it this one address that is refused for good, rather than everything we send: a password that has expired, a sender
-/// that isn't allowed, a relay that is closed? Those may be mended, and the mail waits. RFC 5321, 4.2.3, and the enhanced
-/// codes of RFC 3463, 3.2 (addressing), 3.3 (mailbox) and 3.5 (routing).
+/// Returns whether the server refuses this one address for good, as opposed to every mail (an expired password, a
+/// sender that isn't allowed, a closed relay). RFC 5321, 4.2.3, and the enhanced codes of RFC 3463, 3.2 (addressing),
+/// 3.3 (mailbox) and 3.5 (routing).
 fn refuses_the_recipient(code: Option<u16>, said: &str) -> bool {
     let enhanced = said.split(|c: char| !c.is_ascii_digit() && c != '.').find_map(|word| {
         let mut parts = word.split('.');
@@ -252,7 +252,7 @@ fn refuses_the_recipient(code: Option<u16>, said: &str) -> bool {
     }
 }
 
-/// What the server said, in one line that isn't too long.
+/// Returns the server's answer in one line of limited length.
 fn said(error: &lettre::transport::smtp::Error) -> String {
     let mut text = error.to_string();
     if let Some(source) = std::error::Error::source(error) {
@@ -264,7 +264,7 @@ fn said(error: &lettre::transport::smtp::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
 }
 
-/// Only for whoever runs the portal: the file has a link in it. Whole, or not there.
+/// Writes the file completely or not at all, readable only for its owner: it contains a link.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(folder)?;
     let (path, unfinished) = (folder.join(name), folder.join(format!(".{name}.part")));

@@ -1,4 +1,4 @@
-//! The outbox: mails that wait for a server to take them, and those that were given up.
+//! The outbox: mails to be sent, and those that were given up.
 
 use std::collections::HashSet;
 
@@ -11,18 +11,18 @@ use super::EmailTemplate;
 use crate::db::lower;
 use crate::db::schema::mails;
 
-/// How long one that was sent, or given up, can be looked up.
+/// How long a sent or given-up mail is kept.
 const KEPT: TimeDelta = TimeDelta::days(30);
-/// Taken by a process, and back in the queue after this should that process die.
+/// The lease of a process. After this, the mails of a dead process are due again.
 const LEASE: TimeDelta = TimeDelta::minutes(3);
 
-/// Whom a mail goes to.
+/// The recipient of a mail.
 #[derive(Clone, Copy, Debug)]
 pub struct To<'a> {
     pub address: &'a str,
     /// `None`: an address without a login.
     pub user_id: Option<i64>,
-    /// Whoever has it sent, if that is somebody in particular.
+    /// The user who caused the mail, if there is one.
     pub caused_by: Option<i64>,
 }
 
@@ -44,7 +44,7 @@ struct NewMail<'a> {
     due_at: DateTime<Utc>,
 }
 
-/// One that is to be sent now.
+/// A mail to be sent now.
 #[derive(Clone, Debug, Queryable, Selectable, QueryableByName)]
 #[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
 pub(super) struct Mail {
@@ -56,7 +56,7 @@ pub(super) struct Mail {
     pub attempts: i32,
 }
 
-/// One that no server would take.
+/// A mail that was given up.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
 pub struct Failed {
@@ -81,7 +81,7 @@ pub async fn post(
     diesel::insert_into(mails::table).values(row).execute(connection).await.map(drop)
 }
 
-/// How many mails of these purposes this address was written since then.
+/// Returns how many mails of these purposes the address was sent since then.
 pub async fn written(
     connection: &mut AsyncPgConnection,
     address: &str,
@@ -97,13 +97,13 @@ pub async fn written(
         .await
 }
 
-/// How many mails somebody has caused since then.
+/// Returns how many mails the user has caused since then.
 pub async fn caused(connection: &mut AsyncPgConnection, user_id: i64, since: DateTime<Utc>) -> QueryResult<i64> {
     let since = mails::table.filter(mails::caused_by.eq(user_id)).filter(mails::created_at.gt(since));
     since.count().get_result(connection).await
 }
 
-/// Takes back what waits for this user: all of it, or that of one purpose. What is under way may still arrive.
+/// Withdraws the user's waiting mails, of all purposes or one. A mail that is being sent may still arrive.
 pub async fn withdraw(connection: &mut AsyncPgConnection, user_id: i64, purpose: Option<&str>) -> QueryResult<()> {
     let waiting = mails::table
         .filter(mails::user_id.eq(user_id))
@@ -115,7 +115,7 @@ pub async fn withdraw(connection: &mut AsyncPgConnection, user_id: i64, purpose:
     }
 }
 
-/// The newest mails that were given up lately.
+/// Returns the newest mails that were given up.
 pub async fn failed(connection: &mut AsyncPgConnection, since: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Failed>> {
     mails::table
         .filter(mails::failed_at.gt(since))
@@ -126,7 +126,7 @@ pub async fn failed(connection: &mut AsyncPgConnection, since: DateTime<Utc>, li
         .await
 }
 
-/// Takes links that people wait for, then the mails that have been due for longest; no other process gets them meanwhile.
+/// Leases due mails: links that people wait for, then the oldest. No other process gets them meanwhile.
 pub(super) async fn take(connection: &mut AsyncPgConnection, now: DateTime<Utc>, most: i64) -> QueryResult<Vec<Mail>> {
     diesel::sql_query(
         "UPDATE mails SET due_at = $1, attempts = attempts + 1 WHERE id IN ( \
@@ -149,7 +149,7 @@ struct Named {
     bol_id: i64,
 }
 
-/// Of these BOLs of companies, those of which this mail may still tell: much may have changed while it waited.
+/// Returns which of these BOLs of companies the mail may still name. Memberships may have changed since.
 pub(super) async fn still_theirs(
     connection: &mut AsyncPgConnection,
     mail: &Mail,
@@ -203,7 +203,7 @@ pub(super) async fn give_up(
     diesel::update(mails::table.find(id)).set(change).execute(connection).await.map(drop)
 }
 
-/// Clears away what has been done with for long.
+/// Deletes old mails that were sent or given up.
 pub async fn clear(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::sql_query(
         "DELETE FROM mails WHERE coalesce(sent_at, failed_at) < $1 AND (sent_at IS NOT NULL OR failed_at IS NOT NULL)",

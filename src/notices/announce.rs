@@ -1,4 +1,4 @@
-//! Those who want to know at once.
+//! Announces documents to recipients who want to know at once.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -13,21 +13,21 @@ use crate::db::{Database, DbResult, try_alone};
 use crate::mail::EmailTemplate;
 use crate::mail::outbox::{self, To};
 
-/// Documents that are told of in one transaction; more follow with the next look.
-const MOST: i64 = 2000;
+/// Documents announced in one transaction. The next check takes more.
+const MAX_DOCUMENTS: i64 = 2000;
 
 #[derive(QueryableByName)]
 struct Waiting {
     #[diesel(sql_type = BigInt)]
     id: i64,
-    /// Still stored with that BOL, and the BOL still that company's.
+    /// Whether it is still stored with that BOL, and the BOL still belongs to that company.
     #[diesel(sql_type = Bool)]
     is_visible: bool,
     #[diesel(embed)]
     fresh: Fresh,
 }
 
-/// How many documents were told of, or turned out to be nothing to tell.
+/// Returns how many notes were handled.
 pub async fn announce(db: &Database, now: DateTime<Utc>) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !try_alone(connection, TELLING).await? {
@@ -58,12 +58,12 @@ async fn waiting(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
          WHERE n.told_at IS NULL AND n.visible_at <= $1 ORDER BY n.id LIMIT $2",
     )
     .bind::<Timestamptz, _>(now - HOLD)
-    .bind::<BigInt, _>(MOST)
+    .bind::<BigInt, _>(MAX_DOCUMENTS)
     .load(connection)
     .await
 }
 
-/// One mail a person, however many companies it is about.
+/// Sends one mail a recipient, whatever the number of companies.
 async fn tell(connection: &mut AsyncPgConnection, now: DateTime<Utc>, fresh: &[Fresh]) -> QueryResult<()> {
     let mut companies: Vec<i64> = fresh.iter().map(|one| one.customer_id).collect();
     companies.sort_unstable();
@@ -106,7 +106,7 @@ struct Noted {
     kind: String,
 }
 
-/// What this address has not heard of lately; noted as told from now on.
+/// Returns what the address was not told lately, and notes it as told.
 async fn untold(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! Those who want one mail a day, at seven in the morning.
+//! Sends a daily mail, at seven in the morning, to users who want one.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -11,15 +11,14 @@ use crate::db::{Database, DbResult, try_alone};
 use crate::mail::EmailTemplate;
 use crate::mail::outbox::{self, To};
 
-/// People a transaction.
+/// Users in one transaction.
 const AT_ONCE: i64 = 100;
-/// More documents than a day brings; the mail names the first of them and counts the rest.
-const MOST: i64 = 20_000;
+/// More documents than a day brings. The mail names the first ones and counts the rest.
+const MAX_DOCUMENTS: i64 = 20_000;
 
 type Subscriber = (i64, String, String, DateTime<Utc>);
 
-/// Everybody who wants it is told what became visible up to that morning. How many got their mail, or had nothing to be
-/// told of.
+/// Sends some digests of what became visible up to that morning. Returns how many users were handled.
 pub async fn digest(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbResult<usize> {
     let mut told = 0;
     loop {
@@ -62,7 +61,7 @@ async fn some(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbRe
     .await
 }
 
-/// What became visible to a user's companies meanwhile, and still is.
+/// Returns what became visible to a user's companies in that time, and still is.
 async fn since(
     connection: &mut AsyncPgConnection,
     user_id: i64,
@@ -80,7 +79,7 @@ async fn since(
     .bind::<BigInt, _>(user_id)
     .bind::<Timestamptz, _>(after)
     .bind::<Timestamptz, _>(until)
-    .bind::<BigInt, _>(MOST)
+    .bind::<BigInt, _>(MAX_DOCUMENTS)
     .load(connection)
     .await
 }

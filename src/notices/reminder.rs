@@ -1,4 +1,4 @@
-//! BOLs that nobody of the customer has fetched, and reminding the customer of them.
+//! Finds BOLs that their customer has not fetched, and reminds the customer.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ use crate::db::{Database, DbResult, try_alone};
 use crate::mail::outbox::{self, To};
 use crate::mail::{EmailTemplate, Item, News};
 
-/// What is older is nobody's concern any more.
+/// Older BOLs are not reminded of.
 pub const LOOK_BACK: TimeDelta = TimeDelta::days(90);
-/// Customers that are reminded by themselves in one transaction.
+/// Customers reminded automatically in one transaction.
 const AT_ONCE: i64 = 50;
-/// BOLs of one customer that are looked at.
-const MOST: i64 = 500;
-/// A second click, rather than a second mail.
+/// BOLs of one customer in a reminder.
+const MAX_BOLS: i64 = 500;
+/// A second click within this time sends no second mail.
 const AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// A BOL with a stored PDF that its customer could have fetched.
@@ -46,8 +46,8 @@ pub struct Uncollected {
 const UNCOLLECTED: &str = "b.voided_at IS NULL AND b.visible_since > $1 AND b.visible_since <= $2 AND b.document_kinds @> '{bol}' \
      AND NOT EXISTS (SELECT FROM bol_opens o WHERE o.bol_id = b.id AND o.fetched_for = b.customer_id)";
 
-/// BOLs that became their customers' at least `days` ago, and within [`LOOK_BACK`], the oldest first: of all customers
-/// that are active.
+/// Returns BOLs that became their customers' at least `days` ago and within [`LOOK_BACK`], oldest first, of all
+/// active customers.
 pub async fn uncollected(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -65,7 +65,7 @@ pub async fn uncollected(
     .await
 }
 
-/// The same of one customer, [`MOST`] at most.
+/// Returns those of one customer, at most [`MAX_BOLS`].
 async fn uncollected_by(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -79,26 +79,26 @@ async fn uncollected_by(
     .bind::<Timestamptz, _>(now - LOOK_BACK)
     .bind::<Timestamptz, _>(now - TimeDelta::days(days.into()))
     .bind::<BigInt, _>(customer)
-    .bind::<BigInt, _>(MOST)
+    .bind::<BigInt, _>(MAX_BOLS)
     .load(connection)
     .await
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reminded {
-    /// So many people were mailed.
+    /// The number of recipients.
     Sent(usize),
     /// Within the last hour.
     Already,
-    /// Everything has been fetched meanwhile.
+    /// The customer has fetched everything.
     Nothing,
-    /// Nobody of the customer has a login, or an address.
+    /// The customer has neither a login nor an address.
     Nobody,
-    /// There is no such customer, or it isn't active.
+    /// There is no such customer, or it is inactive.
     NoCustomer,
 }
 
-/// Mails everybody of the customer who hasn't chosen never to be mailed.
+/// Mails every recipient of the customer, except those who want no mail.
 pub async fn remind(
     db: &Database,
     now: DateTime<Utc>,
@@ -176,21 +176,20 @@ struct Due {
     name: String,
 }
 
-/// In the morning, customers that want it and have somebody to be mailed: again only when so many days have passed as a
-/// BOL may wait.
+/// Reminds customers that want it, in the morning. Waits as many days between reminders as a BOL may wait.
 pub(super) async fn remind_by_itself(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbResult<()> {
     while remind_some(db, now, morning).await? == AT_ONCE as usize {}
     Ok(())
 }
 
-/// How many were reminded, of at most [`AT_ONCE`].
+/// Returns how many were reminded, at most [`AT_ONCE`].
 async fn remind_some(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !try_alone(connection, TELLING).await? {
             return Ok(0);
         }
         let days = settings::reminder_thresholds(connection).await?.collect_days;
-        // As of that morning: what grows old enough during the day waits for the next one.
+        // As of that morning: a BOL that becomes due during the day waits for the next one.
         let due: Vec<Due> = diesel::sql_query(format!(
             "SELECT c.id, c.code, c.name FROM customers c \
              WHERE c.remind AND c.active AND (c.reminded_at IS NULL OR c.reminded_at < $3) \

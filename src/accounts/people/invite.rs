@@ -1,4 +1,4 @@
-//! Inviting people by mail, and reading what was typed for it.
+//! Invites people by mail, and parses the form.
 
 use chrono::TimeDelta;
 use diesel::dsl::exists;
@@ -19,13 +19,13 @@ use crate::db::schema::{customers, memberships, tokens};
 use crate::mail::outbox::{self, To};
 use crate::mail::{self, EmailTemplate, LinkKey};
 
-/// Logins of one company at the most: an administrator of a company can have mail sent to anybody, but not to everybody.
-const MOST_OF_A_COMPANY: i64 = 200;
-/// Mails to one address, after which nobody is invited there for a while.
-const MOST_MAILS_AN_HOUR: i64 = 5;
-/// Mails that the administrator of a company can cause.
-const MOST_INVITATIONS_AN_HOUR: i64 = 20;
-/// A second click, rather than a second mail.
+/// The maximum of logins of one company. It limits the mail that a company's administrator can cause.
+const MAX_LOGINS_PER_COMPANY: i64 = 200;
+/// Mails to one address an hour, after which invitations to it are refused.
+const MAX_MAILS_PER_HOUR: i64 = 5;
+/// Mails that a company's administrator can cause an hour.
+const MAX_INVITATIONS_PER_HOUR: i64 = 20;
+/// A second click within this time sends no second mail.
 const RESEND_AFTER: TimeDelta = TimeDelta::minutes(1);
 
 /// A person as typed.
@@ -33,7 +33,7 @@ const RESEND_AFTER: TimeDelta = TimeDelta::minutes(1);
 pub struct NewPerson<'a> {
     pub email: &'a str,
     pub name: &'a str,
-    /// Read for the office's form alone; a company's administrator invites customers.
+    /// Only the office chooses a role. A company's administrator invites customers.
     pub role: &'a str,
     /// Codes of companies.
     pub companies: &'a [String],
@@ -47,7 +47,7 @@ const NOT_HERE: &str = "This address can't be invited here. Please ask the termi
 const THERE_ALREADY: &str = "There is a login with this address already. Find it in the list below to change it.";
 
 impl ActingUser<'_> {
-    /// Who it comes from, for a mail.
+    /// Returns the sender's name for a mail.
     fn by(&self) -> String {
         match self.authority() {
             Authority::Companies(_) => self.viewer.name.clone(),
@@ -55,15 +55,15 @@ impl ActingUser<'_> {
         }
     }
 
-    /// A new login with an invitation by mail. Somebody who has a login already just gets another company, if the person
-    /// asking is the administrator of that company.
+    /// Creates a login and mails an invitation. A user who has a login gets a membership instead, if the inviting
+    /// user is the company's administrator.
     pub async fn invite(&self, person: &NewPerson<'_>, links: &LinkKey) -> Result<(), PeopleError> {
         let read = Read::new(person, &self.authority())?;
         let invited = self
             .db
             .transaction(async |connection: &mut AsyncPgConnection| self.invited(connection, &read, links).await);
         match invited.await {
-            // Somebody else has just invited the same person.
+            // Another request has just invited the same person.
             Err(PeopleError::Db(DbError::Query(DatabaseError(UniqueViolation, _)))) => {
                 Err(PeopleError::Fields(vec![("email", THERE_ALREADY.into())]))
             }
@@ -78,7 +78,7 @@ impl ActingUser<'_> {
             .filter(customers::active)
             .order(customers::id)
             .select(Customer::as_select())
-            // One invitation to a company at a time, so that its limit holds.
+            // Locked, so that the limit of a company holds for invitations at the same time.
             .for_no_key_update()
             .load(connection)
             .await?;
@@ -88,10 +88,10 @@ impl ActingUser<'_> {
         }
         for company in &companies {
             let members = memberships::table.filter(memberships::customer_id.eq(company.id)).count();
-            if members.get_result::<i64>(connection).await? >= MOST_OF_A_COMPANY {
+            if members.get_result::<i64>(connection).await? >= MAX_LOGINS_PER_COMPANY {
                 return wrong(
                     "customer",
-                    format!("{} has {MOST_OF_A_COMPANY} logins, which is the most there can be.", company.name),
+                    format!("{} has {MAX_LOGINS_PER_COMPANY} logins, which is the most there can be.", company.name),
                 );
             }
         }
@@ -124,15 +124,16 @@ impl ActingUser<'_> {
         Ok(audit::record(connection, &event).await?)
     }
 
-    /// Inviting and removing again and again has mail sent to strangers: the same one, or ever others.
+    /// Returns why an invitation is refused, if too many mails were caused. Repeated invitations would mail
+    /// strangers.
     async fn too_much(&self, connection: &mut AsyncPgConnection, email: &str) -> QueryResult<Option<&'static str>> {
         let since = self.clock.now() - TimeDelta::hours(1);
-        if outbox::written(connection, email, &["invitation", "joined"], since).await? >= MOST_MAILS_AN_HOUR {
+        if outbox::written(connection, email, &["invitation", "joined"], since).await? >= MAX_MAILS_PER_HOUR {
             return Ok(Some(PESTERED));
         }
         let is_limited = matches!(self.authority(), Authority::Companies(_));
         let many =
-            is_limited && outbox::caused(connection, self.viewer.user_id, since).await? >= MOST_INVITATIONS_AN_HOUR;
+            is_limited && outbox::caused(connection, self.viewer.user_id, since).await? >= MAX_INVITATIONS_PER_HOUR;
         Ok(many.then_some(SLOWLY))
     }
 
@@ -157,7 +158,7 @@ impl ActingUser<'_> {
         outbox::post(connection, now, to, &template).await
     }
 
-    /// Somebody who has a login is invited by a company's administrator.
+    /// Adds a user who has a login to the company.
     async fn joined(
         &self,
         connection: &mut AsyncPgConnection,
@@ -185,7 +186,7 @@ impl ActingUser<'_> {
         Ok(self.record_membership(connection, user, company, json!({"change": "joined", "admin": is_admin})).await?)
     }
 
-    /// The invitation once more; the link of before stops working.
+    /// Sends the invitation again. The previous link stops working.
     pub async fn resend(&self, id: i64, links: &LinkKey) -> Result<(), PeopleError> {
         self.with_user(id, async |connection, user| {
             if user.password_hash.is_some() {
@@ -219,7 +220,7 @@ impl ActingUser<'_> {
     }
 }
 
-/// What was typed, if it is right.
+/// The form after validation.
 struct Read<'a> {
     email: &'a str,
     name: String,
@@ -296,7 +297,7 @@ mod tests {
         }
         assert_eq!(wrong(NewPerson { role: "office", ..person.clone() }, &Authority::Everybody), ["customer"]);
         assert_eq!(wrong(NewPerson { companies: &[], ..person.clone() }, &Authority::Everybody), ["customer"]);
-        // A company's administrator has no say about the role.
+        // A company's administrator can't choose the role.
         let read = Read::new(&NewPerson { role: "admin", ..person }, &Authority::Companies(vec![1])).expect("read");
         assert_eq!(read.role, Role::Customer);
     }

@@ -1,4 +1,4 @@
-//! Which companies somebody serves, and who looks after a company's people.
+//! Memberships: which companies a user belongs to, and who manages a company's users.
 
 use diesel::dsl::exists;
 use diesel::prelude::*;
@@ -14,7 +14,7 @@ use crate::db::schema::{customers, memberships, users as table};
 use crate::mail::outbox;
 
 impl ActingUser<'_> {
-    /// Gives somebody another company.
+    /// Adds a user to a company.
     pub async fn join(&self, id: i64, code: &str, is_admin: bool) -> Result<(), PeopleError> {
         self.with_user(id, async |connection, user| {
             if matches!(self.authority(), Authority::Companies(_)) {
@@ -39,8 +39,8 @@ impl ActingUser<'_> {
         .await
     }
 
-    /// Takes a company away from somebody, at once. Gives whether the login is still there: one that nobody has ever used
-    /// goes with its last company, and its invitation with it.
+    /// Removes a user from a company at once. Returns whether the login still exists: one without a password is
+    /// deleted with its last membership, and its invitation too.
     pub async fn leave(&self, id: i64, company: i64) -> Result<bool, PeopleError> {
         self.with_membership(id, company, async |connection, user, company, was_admin| {
             if was_admin && let Some(why) = self.last_of_company(connection, user.id, company).await? {
@@ -52,7 +52,7 @@ impl ActingUser<'_> {
             let is_over = user.password_hash.is_none()
                 && user.active
                 && !diesel::select(exists(remaining)).get_result::<bool>(connection).await?;
-            // News of the company that waits for its reader has none any more.
+            // Mails about the company lose their reader.
             outbox::withdraw(connection, id, Some("joined")).await?;
             if is_over {
                 outbox::withdraw(connection, id, None).await?;
@@ -63,7 +63,7 @@ impl ActingUser<'_> {
         .await
     }
 
-    /// Makes somebody the administrator of a company, or no longer.
+    /// Makes a user the administrator of a company, or ends that.
     pub async fn set_admin(&self, id: i64, company: i64, is_admin: bool) -> Result<(), PeopleError> {
         self.with_membership(id, company, async |connection, user, company, was_admin| {
             if was_admin == is_admin {
@@ -82,7 +82,7 @@ impl ActingUser<'_> {
         .await
     }
 
-    /// A company's own people keep one administrator; the office may do without.
+    /// Refuses to remove a company's last administrator, unless the office asks.
     async fn last_of_company(
         &self,
         connection: &mut AsyncPgConnection,
@@ -105,8 +105,8 @@ impl ActingUser<'_> {
         }))
     }
 
-    /// Somebody's place in a company within reach. The company is locked first: of two administrators who each take the
-    /// other's place away, one is refused.
+    /// Runs a change of a membership in scope. Locks the company first, so that two administrators can't remove each
+    /// other.
     async fn with_membership<T>(
         &self,
         id: i64,
