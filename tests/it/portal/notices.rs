@@ -264,7 +264,7 @@ async fn the_office_reminds_a_customer_of_what_nobody_has_fetched() {
     office.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
     assert_eq!(office.get("/office").await.all("section:has(#uncollected) tbody tr").len(), 1);
     acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
-    assert!(office.get("/office").await.one("section:has(#uncollected) .empty").starts_with("Nothing"));
+    assert!(office.get("/office").await.one("section:has(#uncollected) .empty").starts_with("None"));
     assert_eq!(office.post("/office/remind", &[("customer", "ACME")]).await.header("location"), "/office?done=nothing");
     smtp.quiet(3).await;
     let events = app.events("action, user_email, customer_code, detail->>'bols'").await;
