@@ -1,7 +1,7 @@
-//! What time it is. Everything that depends on the time takes a [`Clock`]; tests move theirs.
+//! The current time. Code that depends on the time takes a [`Clock`], which tests can move.
 //!
-//! Two times are not ours: an audit event's `occurred_at` is the database's word, and a presigned S3 link is
-//! dated by the SDK, because S3 checks it against its own clock.
+//! Two times come from elsewhere. The database sets `occurred_at` of audit events, and the SDK dates presigned S3
+//! links, because S3 checks them against its own clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    /// Seconds by which a test has moved this clock; `None` is the real time.
+    /// Seconds by which a test has moved this clock. `None` is the real time.
     moved: Option<Arc<AtomicI64>>,
 }
 
@@ -19,7 +19,7 @@ impl Clock {
         Self::default()
     }
 
-    /// A clock that [`Clock::advance`] can move; clones move together.
+    /// Returns a clock that [`Clock::advance`] can move. Its clones move together.
     pub fn movable() -> Self {
         Self { moved: Some(Arc::default()) }
     }
@@ -30,7 +30,7 @@ impl Clock {
         Utc::now() + TimeDelta::seconds(moved)
     }
 
-    /// Moves a movable clock; the system's clock can't be moved and ignores it.
+    /// Moves a movable clock. Does nothing to the system's clock.
     pub fn advance(&self, by: TimeDelta) {
         if let Some(seconds) = &self.moved {
             seconds.fetch_add(by.num_seconds(), Ordering::Relaxed);

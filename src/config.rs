@@ -1,8 +1,7 @@
-//! The environment (and a `.env` file) as typed values, checked once at the start.
+//! Reads the environment and a `.env` file into typed values, checked once at the start.
 //!
-//! docs/configuration.md lists names, defaults and limits. Every problem is reported, not just the first, in one line
-//! each: the variable, the value that was found, the values that are allowed. Secrets appear in no message and in no
-//! `Debug` output.
+//! docs/configuration.md lists names, defaults and limits. Every problem is reported on one line: the variable, the
+//! value found, and the values allowed. Secrets appear in no message and in no `Debug` output.
 
 mod clamd_address;
 mod database_url;
@@ -40,20 +39,20 @@ pub struct Config {
     pub public_url: Option<PublicUrl>,
     pub secret_key: Option<SecretKey>,
     pub seal_key: Option<SealKey>,
-    /// Years that events of the log are kept; `None`: for ever.
+    /// Years for which events are kept. `None`: forever.
     pub audit_retention: Option<u16>,
-    /// Of former keys; or of the portal, where somebody else checks.
+    /// Verifiers of former keys, or of another portal's log.
     pub seal_verifiers: Vec<Verifier>,
     pub storage: StorageConfig,
-    /// The bucket, whether or not `USE_S3` says that documents are in it.
+    /// The bucket, whether or not `USE_S3` puts documents into it.
     pub s3: Option<S3Config>,
-    /// Local files: of the local storage, or what is left of it when the bucket has taken over.
+    /// The folder of local files: the local storage, or what it left after the move to the bucket.
     pub media_root: PathBuf,
-    /// Life of a download link.
+    /// How long a download link works.
     pub link_life: Duration,
-    /// Largest file that is taken, in bytes.
+    /// The largest accepted file, in bytes.
     pub most_upload: u64,
-    /// Where uploads lie while they arrive.
+    /// The folder for uploads while they arrive.
     pub spool: PathBuf,
     pub clamd: Option<ClamdAddress>,
     pub mail: MailConfig,
@@ -76,7 +75,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Where the outside reaches us: scheme, host and port, nothing after them.
+/// The public address of the portal: scheme, host and port, without a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl(Url);
 
@@ -85,7 +84,7 @@ impl PublicUrl {
         self.0.scheme() == "https"
     }
 
-    /// `https://portal.example.com`, as a browser writes it in an `Origin` header.
+    /// Returns `https://portal.example.com`, as a browser writes it in an `Origin` header.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
@@ -102,12 +101,12 @@ impl std::str::FromStr for PublicUrl {
     }
 }
 
-/// What the command at hand can't do without.
+/// What a command needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// `serve`: database and secret key.
     Serving,
-    /// Commands that speak with the database alone.
+    /// Commands that only use the database.
     Database,
     /// `demo` brings its own database and key.
     Nothing,
@@ -126,7 +125,7 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 impl Config {
-    /// From the process environment, and from `.env` in the working folder for what it doesn't set.
+    /// Reads the process environment, and `.env` in the working folder for what it doesn't set.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn from_environment(needs: Needs) -> Result<Self, ConfigErrors> {
         let mut values: HashMap<String, String> = HashMap::new();
@@ -144,7 +143,7 @@ impl Config {
             Err(_) => return Err(ConfigErrors(vec![".env: it exists but can't be read".into()])),
         }
         for (name, value) in std::env::vars_os() {
-            // What is not UTF-8 is reported when somebody asks for it, see `Reader::text`.
+            // Values that are not UTF-8 are reported when they are read, see `Reader::text`.
             if let Some(name) = name.to_str() {
                 values.insert(name.into(), value.to_string_lossy().into_owned());
             }
@@ -194,12 +193,12 @@ impl Config {
         if read.problems.is_empty() { Ok(config) } else { Err(ConfigErrors(read.problems)) }
     }
 
-    /// What signs the log's checkpoints: `SEAL_KEY`, or what is derived from the secret key.
+    /// Returns the keys for checkpoints: `SEAL_KEY`, or one derived from the secret key.
     pub fn seal_keys(&self, secret: Option<&SecretKey>) -> SealKeys {
         SealKeys::new(self.seal_key.as_ref(), &self.seal_verifiers, secret)
     }
 
-    /// What links begin with: `PUBLIC_URL`, or the address where `serve` listens.
+    /// Returns the origin of links: `PUBLIC_URL`, or the address where `serve` listens.
     pub fn public_origin(&self) -> String {
         match &self.public_url {
             Some(url) => url.origin(),
@@ -209,7 +208,7 @@ impl Config {
     }
 }
 
-/// The folders of `PATH`, for finding programs.
+/// Returns the folders of `PATH`.
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn search_path() -> Vec<PathBuf> {
     std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()

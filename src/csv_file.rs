@@ -1,13 +1,13 @@
-//! CSV files as spreadsheets write them, with a mark of their encoding or without, and with commas, semicolons or tabs; and
-//! cells as they can take them.
+//! Reads the CSV files that spreadsheets write, with or without a byte order mark, separated by commas, semicolons or
+//! tabs. Also makes cells safe for spreadsheets.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
 
-/// What is looked at to find out what separates the columns.
+/// Bytes that are searched for the separator.
 const FIRST: usize = 8 * 1024;
 
-/// Trimmed records behind a header. The first line says which separator it is: the one that is most often in it.
+/// Returns a reader of trimmed records below a header. The most frequent separator of the first line counts.
 pub fn reader<R: Read>(input: R) -> io::Result<csv::Reader<impl Read>> {
     let mut input = LineFeeds { from: input, after_return: false };
     let mut first = Vec::with_capacity(FIRST);
@@ -17,7 +17,7 @@ pub fn reader<R: Read>(input: R) -> io::Result<csv::Reader<impl Read>> {
     }
     let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = |separator: &u8| line.iter().filter(|byte| *byte == separator).count();
-    // The first of those that are equally often there.
+    // Of equally frequent separators, the first counts.
     let separator = [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',');
     Ok(csv::ReaderBuilder::new()
         .delimiter(separator)
@@ -25,17 +25,17 @@ pub fn reader<R: Read>(input: R) -> io::Result<csv::Reader<impl Read>> {
         .from_reader(io::Cursor::new(first).chain(input)))
 }
 
-/// What a spreadsheet would take for a formula is text with an apostrophe before it. So is what begins with an apostrophe
-/// itself: whoever takes one away from the beginning of a cell has the text again, whatever it was.
+/// Prefixes an apostrophe to text that a spreadsheet would take for a formula. Text that begins with an apostrophe
+/// gets one too, so that removing one apostrophe always restores the text.
 pub fn harmless(text: &str) -> Cow<'_, str> {
-    // The wide ones are formulas where people write Japanese.
+    // The full-width signs begin formulas in Japanese spreadsheets.
     const BEGIN: [char; 12] =
         ['=', '+', '-', '@', '\t', '\r', '\n', '\'', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
     if text.starts_with(BEGIN) { format!("'{text}").into() } else { text.into() }
 }
 
-/// Lines end with a line feed alone, however they ended: of those that end with two characters the parser counts the second
-/// to the next line, and names the wrong ones.
+/// Converts line endings to a line feed. The parser would count the second character of a two-character ending to the
+/// next line, and report wrong line numbers.
 struct LineFeeds<R> {
     from: R,
     after_return: bool,
@@ -54,7 +54,7 @@ impl<R: Read> Read for LineFeeds<R> {
                 }
                 self.after_return = byte == b'\r';
             }
-            // Nothing kept isn't the end.
+            // Zero bytes kept is not the end of the file.
             if kept > 0 || read == 0 {
                 return Ok(kept);
             }

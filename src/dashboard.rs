@@ -1,4 +1,4 @@
-//! The office's day at a glance: what was loaded, and what needs doing.
+//! The dashboard of the office: loads of the last weeks, and what needs attention.
 
 use std::collections::HashMap;
 
@@ -13,18 +13,18 @@ use crate::db::{Database, DbResult};
 use crate::mail::outbox::{self, Failed};
 use crate::notices::reminder::{self, LOOK_BACK, Uncollected};
 
-/// Weeks of the chart, this one included.
+/// Weeks of the chart, including the current one.
 pub const WEEKS: u64 = 8;
-/// Rows of a list of BOLs or of mails; more BOLs are counted.
+/// Rows in a list of BOLs or mails. Further BOLs are counted.
 pub const LISTED: usize = 10;
-/// Customers with BOLs that wait.
+/// Customers with unfetched BOLs.
 const CUSTOMERS: usize = 50;
-/// BOLs that are counted; then it says "more than".
+/// The most BOLs that are counted. Above it the page says "more than".
 pub const COUNTED: i64 = 1000;
-/// How long a mail that could not be delivered is of interest.
+/// How long an undelivered mail is listed.
 const MAIL: TimeDelta = TimeDelta::days(7);
 
-/// Loads that were not voided, by the date of the BOL.
+/// Loads by BOL date, without voided ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     pub loads: i64,
@@ -49,7 +49,7 @@ pub struct Unsigned {
     pub customer: Option<String>,
 }
 
-/// A customer and what it has not fetched.
+/// A customer with the BOLs it has not fetched.
 #[derive(Clone, Debug)]
 pub struct Waiting {
     pub code: String,
@@ -68,7 +68,7 @@ pub struct Glance {
     pub reminder_thresholds: ReminderThresholds,
     pub unsigned: Vec<Unsigned>,
     pub unsigned_count: i64,
-    /// Those who have waited longest first, [`CUSTOMERS`] at most.
+    /// Those with the oldest BOL first, at most [`CUSTOMERS`].
     pub uncollected: Vec<Waiting>,
     pub uncollected_count: usize,
     pub uncollected_customers: usize,
@@ -130,7 +130,7 @@ async fn loaded(connection: &mut AsyncPgConnection, today: NaiveDate) -> QueryRe
          WHERE bol_date >= $1 AND bol_date <= $2 AND voided_at IS NULL GROUP BY bol_date",
     )
     .bind::<Date, _>(first)
-    // A BOL may be dated ahead, by the end of this week.
+    // A BOL may be dated ahead, until the end of this week.
     .bind::<Date, _>(this_monday + Days::new(6))
     .load(connection)
     .await?;
@@ -152,7 +152,7 @@ fn monday(day: NaiveDate) -> NaiveDate {
     day - Days::new(day.weekday().num_days_from_monday().into())
 }
 
-/// Without a signed copy after so many days, and within the time that is looked back; the oldest first.
+/// Returns BOLs without a signed copy after so many days, oldest first.
 async fn unsigned(
     connection: &mut AsyncPgConnection,
     today: NaiveDate,
@@ -181,7 +181,7 @@ async fn unsigned(
 
 type Named = (i64, String, String, bool, Option<DateTime<Utc>>);
 
-/// In the order of each customer's oldest, and how many customers there are in all.
+/// Returns customers by their oldest unfetched BOL, and the number of all such customers.
 async fn by_customer(
     connection: &mut AsyncPgConnection,
     found: Vec<Uncollected>,

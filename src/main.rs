@@ -4,7 +4,8 @@
 
 use std::process::ExitCode;
 
-/// Gives back what log-ins and large pages take: argon2 needs 19 MiB a time, which glibc's would keep in every thread.
+/// Returns freed memory to the system. argon2 needs 19 MiB a hash, which the allocator of glibc would keep in every
+/// thread.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

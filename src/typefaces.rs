@@ -1,11 +1,11 @@
-//! The typefaces inside the binary, and which characters they can print.
+//! The typefaces in the binary, and the characters they can print.
 
 use std::sync::LazyLock;
 
 use typst::foundations::Bytes;
 use typst::text::Font;
 
-/// Latin, Greek and Cyrillic; and what that doesn't have, which is mostly Chinese, Japanese and Korean.
+/// Latin, Greek and Cyrillic, then a fallback that is mostly Chinese, Japanese and Korean.
 const FONTS: [&[u8]; 4] = [
     include_bytes!("../fonts/SourceSans3-Regular.ttf"),
     include_bytes!("../fonts/SourceSans3-Semibold.ttf"),
@@ -16,18 +16,18 @@ const FONTS: [&[u8]; 4] = [
 static TYPEFACES: LazyLock<Vec<Font>> =
     LazyLock::new(|| FONTS.iter().flat_map(|data| Font::iter(Bytes::new(*data))).collect());
 
-/// Every typeface, in the order in which the typesetter falls back on them.
+/// Returns every typeface, in the order of fallback.
 pub fn all() -> &'static [Font] {
     &TYPEFACES
 }
 
-/// The first character that can't be printed: one that no typeface has, or one that would not be seen. Line breaks are
-/// fine.
+/// Returns the first character that can't be printed: no typeface has it, or it is invisible. Line breaks are
+/// allowed.
 pub fn unprintable(text: &str) -> Option<char> {
     text.chars().find(|c| *c != '\n' && !is_printable(*c))
 }
 
-/// What to tell whoever typed it.
+/// Returns the message for the person who typed the character.
 pub fn unprintable_message(c: char) -> String {
     if is_unseen(c) {
         let code = u32::from(c);

@@ -1,4 +1,4 @@
-//! `primetrade demo`: everything to try the portal out, kept in one folder.
+//! `primetrade demo`: runs the portal with sample data, all in one folder.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -67,7 +67,7 @@ async fn with_database(mut config: Config, data_dir: &Path, cluster: Option<&Clu
     running.finished().await.map_err(Failure::problem)
 }
 
-/// One login for each role; all of them are in the README.
+/// Prints one login for each role. The README lists all of them.
 fn print_logins() {
     let sample = samples::generate(CUSTOMERS, 0);
     println!("log in as:");
@@ -79,7 +79,7 @@ fn print_logins() {
     println!("Ctrl-C stops everything.");
 }
 
-/// Made once, so that sessions and links outlive a restart.
+/// Created once, so that sessions and links survive a restart.
 fn kept_secret(data_dir: &Path) -> std::io::Result<SecretKey> {
     let path = data_dir.join("secret.key");
     match std::fs::read_to_string(&path) {

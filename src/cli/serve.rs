@@ -18,7 +18,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     serve(config, url, secret).await?.finished().await.map_err(Failure::problem)
 }
 
-/// An old schema would fail somewhere in the middle of somebody's work; better here.
+/// Refuses an old schema at the start, rather than failing in the middle of a request.
 pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
     let connection = db::connect(url).await.map_err(|error| Failure::Problem(format!("DATABASE_URL: {error}")))?;
     let pending = migrations::pending(connection).await.map_err(Failure::problem)?;
@@ -29,17 +29,17 @@ pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
             pending.join(", ")
         )));
     }
-    // Partitions of the access log for the year ahead. Without them events go to the default partition: no reason to
-    // stop, but one to say so.
+    // Creates the partitions of the access log for the year ahead. Without them events are written to the default
+    // partition, so a failure is only logged.
     let mut connection = db::connect(url).await.map_err(Failure::problem)?;
-    // `migrate` gives the limits to the role it runs as.
+    // `migrate` sets the timeouts of the role it runs as.
     let timeout = select(sql::<Text>("current_setting('statement_timeout')"));
     if timeout.get_result::<String>(&mut connection).await.map_err(Failure::problem)? == "0" {
         tracing::warn!(
             "this database role has no statement_timeout: run primetrade migrate as the role that serves, or set it"
         );
     }
-    // A new partition locks out everybody for a moment, who would queue behind us if we had to wait for that lock.
+    // Creating a partition takes a lock that every request would queue behind, so it doesn't wait for it.
     let prepare = "SET lock_timeout = '300ms'; SELECT audit_prepare_months(current_date, 13)";
     if let Err(error) = connection.batch_execute(prepare).await {
         tracing::warn!(%error, "partitions of audit_events could not be prepared");
@@ -47,7 +47,7 @@ pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts, and says where. Stops by SIGTERM or Ctrl-C, after finishing what is under way.
+/// Starts the server and prints its address. Stops on SIGTERM or Ctrl-C, after finishing open requests.
 pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey) -> Result<Running, Failure> {
     let stop = stop_signal()?;
     let unreachable_links = config.public_url.is_none() && matches!(config.host.as_str(), "0.0.0.0" | "::" | "[::]");
@@ -64,7 +64,7 @@ pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey)
     Ok(running)
 }
 
-/// Every upload under way is an open file; the usual soft limit of 1,024 is soft for such programs.
+/// Raises the soft limit of open files: every upload in progress is one.
 fn allow_many_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);

@@ -60,7 +60,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
     }
 }
 
-/// One line; what ends it isn't part of it.
+/// Reads one line without its line ending.
 fn read_password() -> Result<String, Failure> {
     let mut input = std::io::stdin();
     if input.is_terminal() {
@@ -172,7 +172,7 @@ async fn known(db: &Database, email: &str) -> Result<User, Failure> {
     })
 }
 
-/// The link is the only thing on stdout, so that a script can take it from there.
+/// Prints only the link to stdout, so that a script can read it.
 async fn invite(config: &Config, db: &Database, email: &str) -> Result<(), Failure> {
     let user = known(db, email).await?;
     if !user.active {
@@ -199,7 +199,7 @@ async fn invite(config: &Config, db: &Database, email: &str) -> Result<(), Failu
     Ok(())
 }
 
-/// A disabled user's sessions end with it.
+/// Disabling a user ends its sessions.
 async fn set_active(db: &Database, email: &str, active: bool) -> Result<(), Failure> {
     let user = known(db, email).await?;
     let word = if active { "enabled" } else { "disabled" };

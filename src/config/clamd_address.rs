@@ -1,4 +1,4 @@
-//! Where the virus scanner listens.
+//! The address of the virus scanner.
 
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! `DATABASE_URL`, read once and never shown: it holds a password.
+//! `DATABASE_URL`. Its value is never shown, because it holds a password.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_postgres::config::Host;
 
-/// A server that doesn't answer is given up; so is one that vanishes in the middle of a query.
+/// Timeouts for a server that doesn't answer, or vanishes during a query.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const PROBE_AFTER: Duration = Duration::from_secs(30);
 const SILENT_FOR: Duration = Duration::from_secs(20);
@@ -28,7 +28,7 @@ impl DatabaseUrl {
         &self.options
     }
 
-    /// `verify-ca` and `verify-full`, which both check the name too, against the system's roots.
+    /// `verify-ca` and `verify-full` both check the host name too, against the system's roots.
     pub fn verifies_certificate(&self) -> bool {
         self.verifies
     }
@@ -46,7 +46,7 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 impl FromStr for DatabaseUrl {
-    /// What was found, without the password.
+    /// The value found, without the password.
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -57,7 +57,7 @@ impl FromStr for DatabaseUrl {
         }
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
         let mut verifies = false;
-        // tokio-postgres knows disable, prefer and require only.
+        // tokio-postgres only supports disable, prefer and require.
         let known = |parameter| match parameter {
             "sslmode=verify-ca" | "sslmode=verify-full" => {
                 verifies = true;
@@ -69,7 +69,7 @@ impl FromStr for DatabaseUrl {
         let query: Vec<&str> = query.split('&').filter(|parameter| !parameter.is_empty()).map(known).collect();
         let mut options: tokio_postgres::Config =
             format!("{base}?{}", query.join("&")).parse().map_err(|error: tokio_postgres::Error| {
-                // The source names the option; neither quotes the password.
+                // The source names the option. Neither quotes the password.
                 match std::error::Error::source(&error) {
                     Some(source) => format!("a URL with {source}"),
                     None => "a URL that can't be read".into(),

@@ -10,7 +10,7 @@ use super::reader::Reader;
 
 #[derive(Clone, Debug)]
 pub struct MailConfig {
-    /// With a password, perhaps. Without it mails become files in the folder.
+    /// May contain a password. Without a URL, mails are written as files into the folder.
     pub smtp: Option<Secret<String>>,
     pub from: Mailbox,
     pub folder: PathBuf,
@@ -23,7 +23,7 @@ impl Reader<'_> {
         let smtp = self.text("SMTP_URL");
         if let Some(url) = &smtp {
             if !is_smtp_url(url) {
-                // May hold a password: not quoted.
+                // May hold a password, so it is not quoted.
                 self.problems.push(
                     "SMTP_URL: allowed is smtp://HOST:PORT, smtps://USER:PASSWORD@HOST:PORT or \
                      smtp://USER:PASSWORD@HOST:PORT?tls=required (STARTTLS)"
@@ -43,7 +43,7 @@ impl Reader<'_> {
     }
 }
 
-/// With a password, only over TLS.
+/// A password requires TLS.
 fn is_smtp_url(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let tls: Vec<_> = url.query_pairs().collect();

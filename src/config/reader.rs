@@ -1,4 +1,4 @@
-//! Reading values and collecting what is wrong with them.
+//! Reads values, and collects what is wrong with them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// An empty value counts as not set: dashboards and compose files leave such.
+    /// An empty value counts as not set, because dashboards and compose files write such.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         let value = self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())?;
         if value.contains(char::REPLACEMENT_CHARACTER) {

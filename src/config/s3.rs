@@ -12,9 +12,9 @@ use super::reader::Reader;
 pub struct S3Config {
     pub bucket: String,
     pub region: String,
-    /// An S3-compatible server; path-style addressing then.
+    /// An S3-compatible server. Requests use path-style addressing then.
     pub endpoint: Option<Url>,
-    /// From our variables; without them the SDK's default chain (roles, profiles) finds some.
+    /// From the variables. Without them the SDK's default chain (roles, profiles) applies.
     pub credentials: Option<S3Credentials>,
 }
 
@@ -23,12 +23,12 @@ pub struct S3Credentials {
     pub access_key_id: String,
     pub secret_access_key: Secret<String>,
     pub session_token: Option<Secret<String>>,
-    /// When temporary ones end, if that is known.
+    /// The expiry of temporary credentials, if known.
     pub expiration: Option<DateTime<Utc>>,
 }
 
 impl Reader<'_> {
-    /// Checked even when `USE_S3` is off, so that a typing error shows before the day it is turned on.
+    /// Checked even when `USE_S3` is off, so that a mistake shows before it is turned on.
     pub(super) fn s3(&mut self, needed: bool) -> Option<S3Config> {
         const BUCKET: &str = "3 to 63 of a-z 0-9 . - , starting and ending with a letter or digit";
         let bucket = self.text("AWS_STORAGE_BUCKET_NAME");

@@ -1,4 +1,4 @@
-//! `SEAL_KEY`, `SEAL_VERIFIERS`: what signs the log's checkpoints, and whose signatures count.
+//! `SEAL_KEY` and `SEAL_VERIFIERS`: the key that signs checkpoints, and the keys whose signatures count.
 //!
 //! Both in the encoding of [signed notes](https://c2sp.org/signed-note), as Go's `sumdb/note` prints them:
 //! `PRIVATE+KEY+<name>+<id>+<base64 of 1 and the seed>`, and `<name>+<id>+<base64 of 1 and the public key>`.
@@ -17,11 +17,11 @@ use super::{Secret, SecretKey};
 
 /// Ed25519, in signed notes.
 const ALGORITHM: u8 = 1;
-/// Of the key that is derived from `SECRET_KEY` when there is no `SEAL_KEY`.
+/// The name of the key that is derived from `SECRET_KEY` without a `SEAL_KEY`.
 const NAME: &str = "primetrade/audit";
 const PRIVATE: &str = "PRIVATE+KEY+";
 
-/// Signs.
+/// An Ed25519 key that signs checkpoints.
 #[derive(Clone)]
 pub struct SealKey {
     verifier: Verifier,
@@ -35,14 +35,14 @@ impl fmt::Debug for SealKey {
 }
 
 impl SealKey {
-    /// `None`: it is no name, see [`is_name`].
+    /// Returns `None` if the name is invalid, see [`is_name`].
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Option<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
         let key = pair.public_key().as_ref().try_into().ok()?;
         Some(Self { verifier: Verifier::new(name, key)?, pair: Arc::new(pair) })
     }
 
-    /// As `SEAL_KEY` has it, given the seed it was made of.
+    /// Encodes the key as `SEAL_KEY` expects it, given its seed.
     pub fn encode(&self, seed: &[u8; 32]) -> String {
         let Verifier { name, .. } = &self.verifier;
         format!("{PRIVATE}{name}+{}+{}", hex::encode(self.verifier.id()), STANDARD.encode(tagged(seed)))
@@ -65,7 +65,7 @@ impl SealKey {
     }
 }
 
-/// Checks what a [`SealKey`] has signed.
+/// Verifies signatures of a [`SealKey`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verifier {
     name: String,
@@ -81,7 +81,7 @@ impl Verifier {
         &self.name
     }
 
-    /// The beginning of each of its signatures, so that it is known which key a signature is of.
+    /// Returns the id that every signature begins with, which tells the keys apart.
     pub fn id(&self) -> [u8; 4] {
         let hash = Sha256::new().chain_update(&self.name).chain_update("\n").chain_update(tagged(&self.key)).finalize();
         [hash[0], hash[1], hash[2], hash[3]]
@@ -108,7 +108,7 @@ impl FromStr for Verifier {
     }
 }
 
-/// Not empty, without spaces and plus signs.
+/// A name is not empty and has neither spaces nor plus signs.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
 }
@@ -119,9 +119,9 @@ fn tagged(key: &[u8; 32]) -> [u8; 33] {
     tagged
 }
 
-/// The name, the id in hex, and the key.
+/// Splits a key into the name, the id in hex, and the key bytes.
 fn parts(text: &str) -> Option<(&str, &str, [u8; 32])> {
-    // A plus sign may also be within the base64.
+    // The base64 may contain plus signs too.
     let (name, rest) = text.split_once('+')?;
     let (id, key) = rest.split_once('+')?;
     let key: [u8; 33] = STANDARD.decode(key).ok()?.try_into().ok()?;
@@ -129,17 +129,17 @@ fn parts(text: &str) -> Option<(&str, &str, [u8; 32])> {
     if *algorithm == ALGORITHM { Some((name, id, key.try_into().ok()?)) } else { None }
 }
 
-/// What signs, and whose signatures count.
+/// The signing key and the trusted verifiers.
 #[derive(Clone, Debug, Default)]
 pub struct SealKeys {
-    /// `None`: only somebody who checks.
+    /// `None`: this process only verifies.
     pub signs: Option<SealKey>,
-    /// With that of the key that signs.
+    /// Includes the verifier of the signing key.
     pub trusted: Vec<Verifier>,
 }
 
 impl SealKeys {
-    /// Without a key of its own, one that is derived from `SECRET_KEY`, if that is known.
+    /// Without a key, uses one derived from `SECRET_KEY`, if that is set.
     pub(super) fn new(key: Option<&SealKey>, verifiers: &[Verifier], secret: Option<&SecretKey>) -> Self {
         let derived = || SealKey::from_seed(NAME, &secret?.derive("primetrade audit seal v1"));
         let signs = key.cloned().or_else(derived);
@@ -172,7 +172,7 @@ impl Reader<'_> {
         for text in found.split([',', ' ', '\n']).map(str::trim).filter(|text| !text.is_empty()) {
             match text.parse() {
                 Ok(verifier) => verifiers.push(verifier),
-                // Somebody may have put a private key there.
+                // The value may be a private key, so it is not quoted.
                 Err(()) if text.starts_with(PRIVATE) => {
                     self.problems.push("SEAL_VERIFIERS: found a private key, allowed are public ones: `primetrade audit key` prints it".into());
                 }

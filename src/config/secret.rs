@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-/// A value whose `Debug` output says nothing.
+/// A value with an empty `Debug` output.
 #[derive(Clone)]
 pub struct Secret<T>(pub T);
 
@@ -18,14 +18,15 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
-/// `SECRET_KEY`: the root of every key the program needs.
+/// `SECRET_KEY`: the root of every derived key.
 #[derive(Clone, Debug)]
 pub struct SecretKey(Secret<Vec<u8>>);
 
 impl SecretKey {
     const LEAST_BYTES: usize = 64;
 
-    /// Hex, or base64 in either alphabet, with or without padding. The error says what was found, never the value.
+    /// Parses hex, or base64 in either alphabet, with or without padding. The error says what was found, never the
+    /// value.
     pub fn decode(text: &str) -> Result<Self, String> {
         const LENIENT: GeneralPurposeConfig =
             GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -38,7 +39,7 @@ impl SecretKey {
             return Err(format!("{} bytes", bytes.len()));
         }
         let distinct = bytes.iter().collect::<std::collections::HashSet<_>>().len();
-        // 64 random bytes have 56 distinct ones on average, and under 30 once in more than 10^15 times.
+        // 64 random bytes have 56 distinct ones on average, and fewer than 30 once in more than 10^15 times.
         if distinct < 30 {
             return Err(format!("only {distinct} distinct bytes, which is not random"));
         }
@@ -49,7 +50,7 @@ impl SecretKey {
         Self(Secret(bytes))
     }
 
-    /// A key of its own for each purpose (HKDF-SHA256, RFC 5869), so that none can stand in for another.
+    /// Derives a key for one purpose (HKDF-SHA256, RFC 5869), so that none can replace another.
     pub fn derive<const N: usize>(&self, purpose: &str) -> [u8; N] {
         let mut key = [0; N];
         let derived = Hkdf::<Sha256>::new(None, &self.0.0).expand(purpose.as_bytes(), &mut key);

@@ -1,8 +1,7 @@
-//! A private Postgres cluster, started from installed binaries: for `demo`, tests and benchmarks.
+//! Starts a private Postgres cluster from installed binaries: for `demo`, tests and benchmarks.
 //!
-//! It listens on a Unix socket inside its own folder only, which nobody else may enter, so it needs no passwords.
-//! Whatever ends this process ends the server too: cleanly by [`Cluster::stop`], and after a crash by a watchdog. What
-//! is in the databases is not this module's business.
+//! It listens only on a Unix socket inside its own folder, which no other user can enter, so it needs no passwords.
+//! [`Cluster::stop`] ends the server cleanly. A watchdog ends it if this process crashes.
 
 mod binaries;
 mod leftover;
@@ -28,9 +27,9 @@ const START_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 const SUPERUSER: &str = "postgres";
-/// Owns the databases and is no superuser, as in production: a superuser would ignore grants and row security.
+/// Owns the databases without being a superuser, as in production: a superuser would bypass grants and row security.
 const OWNER: &str = "primetrade";
-/// `sun_path` holds 107 bytes, 103 on macOS, of which the name of the socket needs 15.
+/// `sun_path` holds 107 bytes, 103 on macOS. The name of the socket needs 15.
 const LONGEST_SOCKET_FOLDER: usize = 88;
 const LARGEST_LOG: u64 = 10_000_000;
 
@@ -71,7 +70,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the cluster in `dir`, making it first if there is none, and recovering it after a crash.
+    /// Starts the cluster in `dir`. Creates it if there is none, and recovers it after a crash.
     pub async fn start(dir: &Path, options: &Options) -> Result<Self, ClusterError> {
         let io = |what, path: &Path| {
             let path = path.to_owned();
@@ -119,7 +118,8 @@ impl Cluster {
         }
         owner.run_as(&mut command);
         let server = command
-            // A group of its own: Ctrl-C in the terminal is for us, and we stop the server when we are done.
+            // Uses a process group of its own, so that Ctrl-C reaches this process only. It stops the server
+            // afterwards.
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(log_file.try_clone().map_err(io("can't write", &log))?)
@@ -137,12 +137,12 @@ impl Cluster {
         self.server.id()
     }
 
-    /// The folder of the socket: `psql -h FOLDER`.
+    /// Returns the folder of the socket: `psql -h FOLDER`.
     pub fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// The URL of a database, as its owner.
+    /// Returns the URL of a database, as its owner.
     pub fn url(&self, database: &str) -> Result<DatabaseUrl, ClusterError> {
         self.url_as(OWNER, database)
     }
@@ -154,7 +154,7 @@ impl Cluster {
             .map_err(|what: String| ClusterError::Database(format!("the socket's folder makes {what}")))
     }
 
-    /// Makes the database and its owner, if they aren't there yet, and gives its URL.
+    /// Creates the database and its owner if they don't exist, and returns its URL.
     pub async fn database(&self, name: &str) -> Result<DatabaseUrl, ClusterError> {
         let failed = |error: &dyn std::fmt::Display| ClusterError::Database(error.to_string());
         let url = self.url_as(SUPERUSER, "postgres")?;
@@ -171,11 +171,11 @@ impl Cluster {
         self.url(name)
     }
 
-    /// Stops the server: open transactions are rolled back, everything committed is on disk.
+    /// Stops the server. Open transactions are rolled back, and committed ones are on disk.
     pub async fn stop(mut self) -> Result<(), ClusterError> {
         signal(self.server.id(), Signal::INT);
         let stopped = self.wait_for_end(STOP_WITHIN).await;
-        // Before the pid can be somebody else's.
+        // Before the system can reuse the pid.
         self.dismiss_watchdog();
         if stopped { Ok(()) } else { Err(failed("stop", &self.log)) }
     }
@@ -191,7 +191,7 @@ impl Cluster {
         false
     }
 
-    /// `postmaster.pid` says so in its last line; `pg_ctl` goes by that too.
+    /// The last line of `postmaster.pid` says so, which `pg_ctl` reads too.
     async fn wait_until_ready(&mut self, data: &Path) -> Result<(), ClusterError> {
         let started = Instant::now();
         while started.elapsed() < START_WITHIN {
@@ -211,14 +211,14 @@ impl Cluster {
     }
 
     fn dismiss_watchdog(&mut self) {
-        // It is our own child and can't have been replaced by another process; it may have gone already.
+        // A child process can't have been replaced by another one. It may have ended already.
         let _ = self.watchdog.kill();
         let _ = self.watchdog.wait();
     }
 }
 
 impl Drop for Cluster {
-    /// The last resort, when nobody called [`Cluster::stop`].
+    /// The fallback if [`Cluster::stop`] was not called.
     fn drop(&mut self) {
         if let Ok(None) = self.server.try_wait() {
             signal(self.server.id(), Signal::QUIT);
@@ -234,7 +234,7 @@ fn signal(pid: u32, signal: Signal) {
     }
 }
 
-/// One primetrade a folder. The lock goes with the process, however it ends.
+/// Allows one primetrade process a folder. The lock ends with the process.
 fn lock(dir: &Path) -> Result<File, ClusterError> {
     let path = dir.join("primetrade.lock");
     let io = |error| ClusterError::Io { what: "can't lock", path: path.clone(), error };
@@ -252,7 +252,7 @@ fn lock(dir: &Path) -> Result<File, ClusterError> {
     Ok(file)
 }
 
-/// Made under another name and renamed when whole: an interrupted attempt is simply made again.
+/// Creates the file under another name and renames it when complete, so an interrupted attempt is repeated.
 fn init(binaries: &Binaries, owner: &Owner, home: &Path, log_file: &mut File, log: &Path) -> Result<(), ClusterError> {
     let io = |path: &Path| {
         let path = path.to_owned();
@@ -288,7 +288,7 @@ fn init(binaries: &Binaries, owner: &Owner, home: &Path, log_file: &mut File, lo
     std::fs::rename(&fresh, &data).map_err(io(&data))
 }
 
-/// Waits until our end of its input closes, which happens however this process ends, and then stops the server.
+/// Waits until this process closes the pipe, however it ends, and then stops the server.
 fn watchdog(server: u32, remove: Option<&PathBuf>) -> io::Result<Child> {
     let script = "cat >/dev/null; kill -INT \"$1\" 2>/dev/null; \
                   [ -n \"$2\" ] || exit 0; while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";

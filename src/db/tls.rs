@@ -1,4 +1,4 @@
-//! TLS to Postgres, with the meanings libpq gives to `sslmode`.
+//! TLS to Postgres, with libpq's meanings of `sslmode`.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) async fn connect(url: &DatabaseUrl) -> ConnectionResult<AsyncPgConnec
     }
 }
 
-/// What is underneath, for what diesel-async can't do.
+/// Opens a plain client, for what diesel-async can't do.
 pub(super) async fn client(url: &DatabaseUrl) -> ConnectionResult<Client> {
     let options = url.options();
     match tls(url) {
@@ -44,14 +44,14 @@ pub(super) async fn client(url: &DatabaseUrl) -> ConnectionResult<Client> {
     }
 }
 
-/// `None`: without.
+/// Returns `None` for a connection without TLS.
 fn tls(url: &DatabaseUrl) -> Option<MakeRustlsConnect> {
     let is_plain = url.options().get_ssl_mode() == SslMode::Disable || url.is_local();
     (!is_plain).then(|| MakeRustlsConnect::new(client_config(url.verifies_certificate())))
 }
 
 fn bad(error: tokio_postgres::Error) -> ConnectionError {
-    // The Display of a failed connect says only "error connecting to server"; the cause says why.
+    // The Display of a failed connect says only "error connecting to server". The cause says why.
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
     ConnectionError::BadConnection(format!("{error}{cause}"))
 }
@@ -69,8 +69,8 @@ fn client_config(verifies: bool) -> ClientConfig {
     }
 }
 
-/// `sslmode=require` encrypts without asking who the server is, as libpq does: managed databases present
-/// certificates of their own authorities. `verify-full` is there for those who want more.
+/// `sslmode=require` encrypts without verifying the server, as libpq does: managed databases use certificates of
+/// their own authorities. `verify-full` verifies it.
 #[derive(Debug)]
 struct Unverified(Arc<rustls::crypto::CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! Finding `initdb` and `postgres`.
+//! Finds `initdb` and `postgres`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 pub const HOW_TO_INSTALL: &str = "Postgres 14 or newer is not installed (its initdb and postgres were not found on PATH nor in the usual folders); \
      install it with: sudo apt-get install postgresql   (macOS: brew install postgresql@17)";
 
-/// What the migrations need: SQL functions with a body of their own.
+/// The oldest version that supports the SQL function bodies of the migrations.
 const OLDEST: u32 = 14;
 
 /// A folder with both programs.
@@ -16,14 +16,14 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// The first on PATH, or the newest of the usual folders.
+    /// Returns the first on PATH, or the newest of the usual folders.
     pub fn newest() -> Option<Self> {
         let on_path = crate::config::search_path().into_iter().filter_map(|folder| Self::in_folder(&folder));
         let usual = || Self::usual().into_iter().max_by_key(|found| found.major);
         on_path.take(1).find(|found| found.major >= OLDEST).or_else(usual).filter(|found| found.major >= OLDEST)
     }
 
-    /// Those that can open a cluster made by this major version.
+    /// Returns those that can open a cluster of this major version.
     pub fn of_version(version: &str) -> Option<Self> {
         let on_path = crate::config::search_path().into_iter().filter_map(|folder| Self::in_folder(&folder));
         on_path.chain(Self::usual()).find(|found| found.major.to_string() == version)
@@ -54,7 +54,7 @@ impl Binaries {
         found
     }
 
-    /// Symbolic links are followed first: Postgres looks for its other files beside the real programs.
+    /// Resolves symbolic links first: Postgres looks for its other files beside the real programs.
     fn in_folder(folder: &Path) -> Option<Self> {
         let postgres = folder.join("postgres").canonicalize().ok()?;
         let folder = postgres.parent()?.to_owned();

@@ -1,7 +1,7 @@
-//! What a crash leaves in the data folder: perhaps a server, perhaps only its lock files.
+//! Cleans up after a crash: a server that still runs, or stale lock files.
 //!
-//! Postgres clears stale lock files itself, unless the number in them is that of a living process: then it takes that
-//! one for its own, whatever it is, and refuses to start. After a reboot it may be anybody.
+//! Postgres removes stale lock files itself, unless their pid is that of a living process. Then it takes that process
+//! for its own and refuses to start. After a reboot it may be any process.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,8 +11,8 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::{ClusterError, STOP_WITHIN};
 
-/// Stops the server that outlived its program (somebody has killed the watchdog too), and removes lock files that name
-/// somebody else. The folder is locked by us, so nobody else is starting a server on it.
+/// Stops a server that outlived its program and watchdog, and removes lock files of other processes. The caller holds
+/// the lock of the folder.
 pub async fn clear(data: &Path) -> Result<(), ClusterError> {
     for name in ["postmaster.pid", ".s.PGSQL.5432.lock"] {
         let file = data.join(name);
@@ -41,7 +41,7 @@ fn is_alive(pid: Pid) -> bool {
     test_kill_process(pid).is_ok()
 }
 
-/// Postgres works in its data folder, and so do all its processes.
+/// Postgres and its processes have the data folder as their working folder.
 fn runs_on(pid: Pid, data: &Path) -> bool {
     let pid = pid.as_raw_nonzero().to_string();
     if Path::new("/proc/self").exists() {
@@ -58,7 +58,7 @@ fn folder_of(pid: &str) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/cwd")).ok()
 }
 
-/// A process in the data folder: a child of a server that is gone, which may still write.
+/// A process in the data folder: a child of an ended server, which may still write.
 fn occupant(data: &Path) -> Option<String> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     processes
@@ -72,7 +72,7 @@ async fn stop(pid: Pid) -> Result<(), ClusterError> {
     tracing::warn!(pid = number.get(), "a Postgres from an earlier run is still up; stopping it");
     let _ = kill_process(pid, Signal::INT); // it may have gone already
     let started = Instant::now();
-    // One that has ended and that nobody has waited for yet has no folder any more.
+    // A zombie process has no working folder.
     let has_proc = Path::new("/proc/self").exists();
     while is_alive(pid) && (!has_proc || folder_of(&number.to_string()).is_some()) {
         if started.elapsed() > STOP_WITHIN {

@@ -1,4 +1,4 @@
-//! Whom the server runs as. Postgres refuses to run as root.
+//! The user that the server runs as. Postgres refuses to run as root.
 
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
@@ -8,11 +8,11 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-/// `None`: ourselves. Otherwise the user and group to become.
+/// `None`: the current user. Otherwise the user and group to switch to.
 pub struct Owner(Option<(u32, u32)>);
 
 impl Owner {
-    /// Ourselves, or as root the user `postgres`, which comes with Debian's package, or `nobody`.
+    /// Returns the current user, or for root the user `postgres` of Debian's package, or `nobody`.
     pub fn find() -> Self {
         if !rustix::process::geteuid().is_root() {
             return Self(None);
@@ -23,7 +23,7 @@ impl Owner {
     pub fn run_as(&self, command: &mut Command) {
         if let Some((uid, gid)) = self.0 {
             command.uid(uid).gid(gid);
-            // Ours may be a folder that the other user can't enter.
+            // The other user may not be able to enter the folder of this process.
             command.current_dir("/");
         }
     }
@@ -32,8 +32,8 @@ impl Owner {
         self.0.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid)))
     }
 
-    /// Where the cluster can be: in `dir`, or, when the other user can't get there (a clone below `/root`), in a
-    /// folder of its own below `/var/lib`, always the same for the same `dir`.
+    /// Returns the folder of the cluster: `dir`, or, if the other user can't enter it (a clone below `/root`), a
+    /// folder below `/var/lib`, always the same for the same `dir`.
     pub fn home(&self, dir: &Path) -> io::Result<PathBuf> {
         let Some((uid, _)) = self.0 else { return Ok(dir.to_owned()) };
         let reachable = dir.ancestors().all(|folder| {
@@ -50,12 +50,12 @@ impl Owner {
         Ok(home)
     }
 
-    /// A folder with a short path for the socket, which only the owner can enter.
+    /// Creates a folder with a short path for the socket, which only the owner can enter.
     pub fn short_folder(&self, data: &Path) -> io::Result<PathBuf> {
         let folder = Path::new("/tmp").join(format!("primetrade-{}", short_hash(data)));
         match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // Somebody else could have put it there, to listen in.
+                // Another user could have created it to listen there.
                 let found = folder.symlink_metadata()?;
                 let ours = self.0.map_or_else(|| rustix::process::geteuid().as_raw(), |(uid, _)| uid);
                 if !found.is_dir() || found.uid() != ours || found.mode() & 0o077 != 0 {
