@@ -1,5 +1,5 @@
-//! The command line. Results on stdout, progress and log on stderr; exit code 0 fine, 1 found a problem, 2 wrong usage
-//! or configuration.
+//! The command line. Prints results to stdout, progress and log to stderr. Exit code 0 is success, 1 a problem, 2
+//! wrong usage or configuration.
 
 mod audit;
 mod customer;
@@ -98,12 +98,12 @@ impl Command {
     }
 }
 
-/// Why a command didn't do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
     /// Wrong usage or configuration.
     Usage(String),
-    /// It was asked rightly and could not be done.
+    /// The usage was right, but the command could not be completed.
     Problem(String),
 }
 
@@ -127,13 +127,13 @@ impl From<DbError> for Failure {
 
 crate::db::query_error_into!(Failure);
 
-/// Whoever reads the results may have enough of them (`| head`): no reason for a stack trace.
+/// Handles a closed stdout, as with `| head`, without a stack trace.
 fn end_quietly_when_nobody_reads() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let told = panic.payload().downcast_ref::<String>();
         if told.is_some_and(|told| told.starts_with("failed printing to stdout") && told.contains("Broken pipe")) {
-            // As if SIGPIPE had ended it.
+            // Exits as if SIGPIPE had ended the process.
             std::process::exit(128 + 13);
         }
         usual(panic);
@@ -145,7 +145,7 @@ pub async fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are results; a mistake is one on stderr. If neither can be written, so be it.
+            // Help and version are results, and a mistake belongs on stderr. A failed write has no remedy.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
@@ -188,7 +188,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// What somebody else has written, for a terminal: without what would move its cursor or change its colours.
+/// Prepares foreign text for a terminal: removes what would move its cursor or change its colors.
 fn printable(text: &str) -> String {
     let moves = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -196,7 +196,7 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if moves(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// On stderr, and drawn on a terminal only. Without a length nobody knows how long it takes.
+/// Returns a progress bar on stderr, drawn on a terminal only. Without a length it shows no estimate.
 fn bar(length: Option<u64>, template: &str) -> ProgressBar {
     let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(length, target);
@@ -206,7 +206,7 @@ fn bar(length: Option<u64>, template: &str) -> ProgressBar {
     }
 }
 
-/// Does whoever sits there agree? Nobody does where nobody sits.
+/// Asks for consent on the terminal. Without a terminal the answer is no.
 fn agreed(question: &str) -> Result<bool, Failure> {
     if !stdin().is_terminal() {
         return Err(Failure::Usage("Nobody is there to agree: add --yes, or --dry-run to see only.".into()));
@@ -218,12 +218,12 @@ fn agreed(question: &str) -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// The database that [`Needs`] has made sure of.
+/// Returns the database, which [`Needs`] guarantees.
 fn database_url(config: &Config) -> Result<&crate::config::DatabaseUrl, Failure> {
     config.database_url.as_ref().ok_or_else(|| Failure::Usage("DATABASE_URL: not set".into()))
 }
 
-/// As it runs, even if its file has been replaced since by a newer one.
+/// Returns the path of the running program, even if a newer file has replaced it since.
 fn this_program() -> Result<PathBuf, Failure> {
     let running = Path::new("/proc/self/exe");
     if running.exists() { Ok(running.into()) } else { std::env::current_exe().map_err(Failure::problem) }

@@ -24,7 +24,7 @@ use crate::mail::{EmailTemplate, LinkKey};
 
 /// A link that was sent so recently is still in delivery.
 const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(5);
-/// Links sent to one login within a day, whoever requests them.
+/// Links sent to one login within a day, regardless of who requests them.
 const MAX_LINKS_PER_DAY: i64 = 10;
 
 #[derive(Debug, thiserror::Error)]

@@ -42,7 +42,8 @@ pub struct Uncollected {
     pub visible_since: DateTime<Utc>,
 }
 
-/// Of a BOL `b` that became its customer's between `$1` and `$2`: it has a PDF, and nobody of the customer has fetched it.
+/// Condition on a BOL `b` that became its customer's between `$1` and `$2`: it has a PDF that no user of the customer
+/// has fetched.
 const UNCOLLECTED: &str = "b.voided_at IS NULL AND b.visible_since > $1 AND b.visible_since <= $2 AND b.document_kinds @> '{bol}' \
      AND NOT EXISTS (SELECT FROM bol_opens o WHERE o.bol_id = b.id AND o.fetched_for = b.customer_id)";
 
