@@ -1,5 +1,5 @@
--- The second lock of promise 1: what a customer's request runs as. Roles belong to the whole cluster, so
--- another database may have made it already, or be making it at this moment.
+-- The second lock of promise 1: the role that a customer's request runs as. Roles belong to the whole cluster, so
+-- another database may have created it already, or may be creating it now.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'portal_customer') THEN
@@ -22,7 +22,7 @@ GRANT SELECT ON bols, documents, bol_opens TO portal_customer;
 GRANT SELECT (id, code, name) ON customers TO portal_customer;
 GRANT SELECT (id, occurred_at, action, outcome, user_email, user_role, customer_id, bol_id, document_id, document_kind, file_name)
     ON audit_events TO portal_customer;
--- Not id, occurred_at and xact_id: those are the database's word.
+-- Without id, occurred_at and xact_id, which only the database sets.
 GRANT INSERT (action, outcome, user_id, user_email, user_role, customer_id, customer_code, bol_id, bol_number, document_id,
               document_kind, file_name, object_key, sha256, ip, user_agent, request_id, detail)
     ON audit_events TO portal_customer;

@@ -1,4 +1,4 @@
--- A CHECK that comes out NULL passes: with only one of the two given, nothing was compared.
+-- A CHECK whose result is NULL passes. With only one of the two weights given, nothing was compared.
 ALTER TABLE bols DROP CONSTRAINT bols_net_is_gross_less_tare;
 ALTER TABLE bols ADD CONSTRAINT bols_net_is_gross_less_tare CHECK (
     num_nulls(gross_lb, tare_lb) = 2

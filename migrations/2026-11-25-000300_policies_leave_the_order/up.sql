@@ -1,6 +1,6 @@
--- The same rows as before. The planner took the policy's comparison for a second filter on top of the query's own and
--- expected so few rows that it sorted all of a company's BOLs for every page (1.2 ms with 500 of them) instead of
--- reading the first 51 in the order of the index (0.2 ms). Inside coalesce it doesn't reckon with it.
+-- Returns the same rows as before. The planner took the policy's comparison for a second filter on top of the query's
+-- own, and expected so few rows that it sorted all BOLs of a company for every page (1.2 ms with 500 of them) instead of
+-- reading the first 51 in index order (0.2 ms). Inside coalesce, the planner ignores the comparison.
 ALTER POLICY own_bols ON bols
     USING (coalesce(customer_id = ANY ((SELECT portal_customer_ids())::bigint[]), false));
 ALTER POLICY own_documents ON documents

@@ -1,6 +1,6 @@
--- A document that is inserted while its BOL is being assigned to somebody else must not keep the customer of before, and
--- of two documents stored at once neither may forget the other's kind. Both functions first wait for the BOL's row, in
--- a statement of its own: the next one then sees what the other transaction did.
+-- A document inserted while its BOL is being assigned to another customer must not keep the previous customer. Of two
+-- documents stored at once, neither may drop the other's kind. Both functions first lock the BOL's row, in a statement
+-- of its own, so that the next statement sees what the other transaction did.
 CREATE OR REPLACE FUNCTION document_takes_customer_of_bol() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM bols WHERE id = NEW.bol_id FOR NO KEY UPDATE;
@@ -34,5 +34,5 @@ BEGIN
     EXECUTE format('ALTER ROLE %I IN DATABASE %I SET idle_in_transaction_session_timeout = ''30s''', current_user, current_database());
 END $$;
 
--- Sessions that are over are found by this alone: one that has reached its age isn't seen any more either.
+-- Finds expired sessions without another index: a session that has reached its maximum age is no longer seen either.
 CREATE INDEX sessions_last_seen ON sessions (last_seen_at);

@@ -1,6 +1,6 @@
--- A function that runs as the owner must not find a table of somebody else's making: a temporary schema is searched
--- first. So it names the schema of each table, which is also quicker than setting a search path at every call. Nobody
--- needs temporary tables here.
+-- A function that runs as the owner must not use a table that another role created: a temporary schema is searched
+-- first. So the function names the schema of each table, which is also faster than setting a search path at every call.
+-- The portal uses no temporary tables.
 CREATE OR REPLACE FUNCTION audit_event_onto_bol_opens() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     -- Most opens are repeats: one probe, no write.
@@ -13,6 +13,6 @@ BEGIN
 END $$;
 DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
 
--- Refusals come as fast as somebody can ask; the log keeps one between two passwords that were looked at.
+-- Refusals can be caused at any rate. The log keeps one between two passwords that were verified.
 ALTER TABLE login_throttles ADD COLUMN refused_at timestamptz;
 COMMENT ON COLUMN login_throttles.refused_at IS 'When an attempt was refused since the last failure; that one is on record, the others are not.';

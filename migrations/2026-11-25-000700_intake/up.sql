@@ -1,4 +1,4 @@
--- Documents that are handed in, and wait in the office's inbox until it is clear whose they are.
+-- Uploaded documents that wait in the inbox of the office until their BOL is known.
 ALTER TABLE documents
     ADD COLUMN arrived_as   text NOT NULL DEFAULT '',
     ADD COLUMN arrived_key  text,

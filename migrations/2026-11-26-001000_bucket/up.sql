@@ -1,8 +1,8 @@
--- Keys in the order in which a bucket lists them, for comparing the two from one end to the other.
+-- Keys in the order in which a bucket lists them, so that both can be compared in one pass.
 CREATE INDEX documents_key_order ON documents (object_key COLLATE "C", id);
 CREATE INDEX documents_arrived_order ON documents (arrived_key COLLATE "C", id) WHERE arrived_key IS NOT NULL;
 
--- What it costs: prices that an administrator can change, and months that are over, counted once.
+-- Storage costs: prices that an administrator can change, and past months, counted once.
 CREATE INDEX documents_created ON documents (created_at) INCLUDE (size_bytes);
 CREATE TABLE storage_prices (
     id               integer PRIMARY KEY DEFAULT 1 CONSTRAINT storage_prices_one_row CHECK (id = 1),
@@ -25,5 +25,5 @@ COMMENT ON TABLE storage_months IS 'Months (UTC) that are over: documents stored
 
 ALTER TABLE documents ADD COLUMN pending_tried_at timestamptz;
 COMMENT ON COLUMN documents.pending_tried_at IS 'When the sweeper last tried to settle it: one that can''t be settled now comes behind the others.';
--- Objects that were made when a document was filed from the inbox.
+-- Objects that were created when a document was filed from the inbox.
 CREATE INDEX documents_filed ON documents (stored_at) INCLUDE (size_bytes) WHERE arrived_key IS NOT NULL;

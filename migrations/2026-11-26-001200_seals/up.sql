@@ -20,10 +20,10 @@ CREATE INDEX audit_checkpoints_chosen    ON audit_checkpoints (publish_at) WHERE
 CREATE INDEX audit_checkpoints_waiting   ON audit_checkpoints (size) WHERE publish_at IS NOT NULL AND NOT is_published;
 CREATE INDEX audit_checkpoints_published ON audit_checkpoints (size) WHERE is_published;
 
--- In what order events are sealed: by the transaction that wrote them.
+-- The order in which events are sealed: by the transaction that wrote them.
 CREATE INDEX audit_events_sealing ON audit_events (xact_id, id);
 
--- What no calendar has could not be read back, and would hold up the sealing of everything behind it.
+-- Dates outside of the calendar could not be read back, and would block the sealing of every later event.
 ALTER TABLE audit_events ADD CONSTRAINT audit_events_dated CHECK (occurred_at >= '2000-01-01Z' AND occurred_at < '10000-01-01Z');
 
 CREATE FUNCTION audit_seals_are_append_only() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,4 +1,4 @@
--- A link that was issued is not yet a document that was fetched: whoever hands out the bytes says so, in events of their own.
+-- An issued link is not a fetched document. The server of the bytes records fetches in events of their own.
 CREATE TABLE link_fetches (
     s3_request text PRIMARY KEY,
     fetched_at timestamptz NOT NULL
@@ -6,11 +6,11 @@ CREATE TABLE link_fetches (
 COMMENT ON TABLE link_fetches IS 'Requests of the bucket''s access log that have become events (LINK_FETCHED), so that importing a file again adds nothing.';
 COMMENT ON COLUMN link_fetches.s3_request IS 'The id that S3 gave the request.';
 
--- By which a fetch finds the link that was followed.
+-- Finds the link of a fetch.
 CREATE INDEX audit_events_links ON audit_events (object_key, occurred_at)
     WHERE action IN ('BOL_DOWNLOADED', 'BOL_PREVIEWED') AND outcome = 'success';
 
--- What the page of a BOL says of a fetch. A customer may not read an event's details: only these, of what it sees anyway.
+-- What the page of a BOL shows of a fetch. A customer may not read an event's details, only these columns of its own events.
 CREATE FUNCTION link_fetch(event bigint, at timestamptz) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER AS $$
     SELECT jsonb_build_object('fetched_at', e.detail->'fetched_at', 'bytes', e.detail->'bytes', 'size', e.detail->'size',
                               'status', e.detail->'status')

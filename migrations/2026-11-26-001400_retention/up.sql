@@ -1,8 +1,8 @@
--- Batches by the date of their newest event, as their notes say it: those that the retention has outlived are found by it.
--- "C": dates in RFC 3339 are in order by their bytes.
+-- Finds batches whose retention has ended, by the date of their newest event in the note.
+-- "C": RFC 3339 dates sort by their bytes.
 CREATE INDEX audit_checkpoints_newest ON audit_checkpoints ((substring(note FROM '"newest":"([^"]+)"') COLLATE "C"), size);
 
--- What is on record as purged may be missing: nobody in a customer's scope says so.
+-- An event recorded as purged may be missing, which a customer's scope never reports.
 ALTER POLICY record_own_access ON audit_events
     WITH CHECK (user_role = coalesce(nullif(current_setting('portal.user_role', true), ''), 'customer')
                 AND user_id = (SELECT portal_user_id())
