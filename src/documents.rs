@@ -8,12 +8,12 @@ mod document;
 pub mod fetcher;
 pub mod lifecycle;
 mod link;
-mod store;
+mod subject;
 pub mod sweep;
 pub mod zip;
 
 pub use crate::bols::DocumentKind as Kind;
 pub use bol_view::{Access, Kin, Viewed, view};
-pub use document::{Document, NewDocument, key_for, of_bol};
+pub use document::{Document, of_bol};
 pub use link::{Desk, Issued, LinkError, Purpose};
-pub use store::{StoreError, Stored, store_next_version};
+pub use subject::DocumentSubject;

@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod journal;
 mod mapping;
 mod name;
+mod place;
 
 use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
@@ -25,7 +26,7 @@ use crate::clock::Clock;
 use crate::config::ClamdAddress;
 use crate::db::{Database, DbError, DbResult};
 use crate::documents::Kind;
-use crate::documents::lifecycle::{self as pending, Finished};
+use crate::documents::lifecycle::{DocumentStore, Finished, StoreError};
 use crate::storage::spool::Spooled;
 use crate::storage::{Storage, StorageError};
 
@@ -128,6 +129,15 @@ pub enum IntakeError {
 
 crate::db::query_error_into!(IntakeError);
 
+impl From<StoreError> for IntakeError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Storage(error) => error.into(),
+            StoreError::Db(error) => error.into(),
+        }
+    }
+}
+
 /// The BOL numbers found in and about a file, by where, as the inbox shows them.
 pub(super) fn found_in(findings: &Findings, name: &FileName, prefix: &str) -> serde_json::Value {
     Evidence::new(findings, name, None, prefix).to_json()
@@ -226,32 +236,19 @@ impl Intake<'_> {
     }
 
     async fn store(&self, claim: &Claim<'_>, taken: claim::Taken) -> Result<Receipt, IntakeError> {
-        let spooled = claim.spooled;
-        let put = pending::put(self.storage, &taken.pending.key, &spooled.content(), spooled.sha256).await;
-        let key = match put {
-            Ok(key) => key,
-            Err(error) => {
-                let back = self.db.transaction(async |connection| -> DbResult<()> {
-                    Ok(pending::take_back(connection, &taken.pending, self.clock.now()).await?)
-                });
-                if let Err(error) = back.await {
-                    tracing::warn!(%error, document = taken.pending.id, "left to the sweeper");
-                }
-                return Err(error.into());
-            }
-        };
-        let receipt = self.db.transaction(async |connection| -> DbResult<Option<Receipt>> {
-            let by = (self.viewer.actor(), self.origin);
-            let finished = pending::finish(connection, &taken.pending, &key, by, self.clock.now()).await?;
+        let (db, storage, clock) = (self.db, self.storage, self.clock);
+        let store = DocumentStore { db, storage, clock, actor: self.viewer.actor(), origin: self.origin };
+        let content = claim.spooled.content();
+        let receipt = store.store(&taken.pending, &content, async |connection, finished| {
             let (subject, diverted) = match finished {
                 Finished::Stored(subject) => (subject, None),
-                Finished::Diverted(subject, reason) => (subject, Some(reason)),
-                // Somebody brought the same file at the same time and was faster.
-                Finished::Overtaken { number } => {
+                Finished::Diverted { subject, reason } => (subject, Some(reason)),
+                // The same file arrived twice at once, and the other upload was faster.
+                Finished::AlreadyStored { number } => {
                     let receipt = claim.duplicate(taken.pending.id, number);
                     return Ok(Some(journal::write(connection, self, receipt).await?));
                 }
-                Finished::Lost => return Ok(None),
+                Finished::Superseded => return Ok(None),
             };
             let is_filed = taken.was_waiting && subject.bol_id.is_some();
             let action = if is_filed { Action::DocumentFiled } else { Action::DocumentUploaded };
@@ -261,8 +258,8 @@ impl Intake<'_> {
             audit::record(connection, &subject.event(action, self.viewer.actor(), self.origin).detail(detail)).await?;
             Ok(Some(journal::write(connection, self, receipt).await?))
         });
-        let lost = || IntakeError::Unavailable("another attempt at the same file is under way".into());
-        receipt.await?.ok_or_else(lost)
+        let superseded = || IntakeError::Unavailable("another attempt at the same file is under way".into());
+        receipt.await?.ok_or_else(superseded)
     }
 
     /// On record, and not kept.

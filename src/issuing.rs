@@ -29,7 +29,8 @@ use crate::bols::{Bol, BolNumber, Problem};
 use crate::config::PublicUrl;
 use crate::db::DbError;
 use crate::db::schema::bols;
-use crate::documents::{Kind, StoreError, Stored, store_next_version};
+use crate::documents::Kind;
+use crate::documents::lifecycle::{NextVersion, StoreError, Stored, store_in_transaction};
 use crate::storage::{Storage, StorageError};
 
 /// Issues, voids and weighs BOLs for one user.
@@ -74,7 +75,7 @@ impl From<StoreError> for IssueError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Storage(error) => error.into(),
-            StoreError::Query(error) => error.into(),
+            StoreError::Db(error) => error.into(),
         }
     }
 }
@@ -98,9 +99,10 @@ impl Issuer<'_> {
             bol.number.parse().map_err(|_| DbError::Unreachable(format!("{} is no BOL number", bol.number)))?;
         let url = format!("{}/bols/{number}", self.public_url.origin());
         let bytes = print(&Sheet::new(bol, url, self.zone)).await?;
-        let Stored { document, sha256, strays } =
-            store_next_version(connection, self.storage, (bol.id, &number), Kind::Bol, bytes, viewer, clock.now())
-                .await?;
+        let (kind, at) = (Kind::Bol, clock.now());
+        let new = NextVersion { bol_id: bol.id, number: &number, kind, bytes, by: viewer, at };
+        let Stored { document_id, file_name, object_key, sha256, strays } =
+            store_in_transaction(connection, self.storage, new).await?;
         if !strays.is_empty() {
             detail["stray_objects"] = strays.into();
         }
@@ -113,10 +115,10 @@ impl Issuer<'_> {
         event.customer_code = code.as_deref();
         event.bol_id = Some(bol.id);
         event.bol_number = Some(&bol.number);
-        event.document_id = Some(document.id);
-        event.document_kind = Some(&document.kind);
-        event.file_name = Some(&document.file_name);
-        event.object_key = Some(&document.object_key);
+        event.document_id = Some(document_id);
+        event.document_kind = Some(kind.as_str());
+        event.file_name = Some(&file_name);
+        event.object_key = Some(&object_key);
         event.sha256 = Some(&sha256);
         audit::record(connection, &event).await?;
         Ok(())

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -17,9 +18,11 @@ use crate::accounts::users::{self, NewMembership, NewUser};
 use crate::bols::settings::Company;
 use crate::bols::{Bol, BolNumber, NewBol, Printed};
 use crate::config::Config;
-use crate::db::schema::{bols, customers, documents, settings, users as users_table};
+use crate::db::schema::{bols, customers, settings, users as users_table};
 use crate::db::{Database, DbResult};
-use crate::documents::{Kind, NewDocument, key_for};
+use crate::documents::Kind;
+use crate::documents::lifecycle::version::{Slot, key_for};
+use crate::documents::lifecycle::{self, FileDigest, NewDocument};
 use crate::issuing::print::{self, Sheet};
 use crate::samples::{self, SampleBol, SampleDocument, SampleSet, SampleUser};
 use crate::storage::{ObjectKey, Storage, StorageError};
@@ -85,9 +88,9 @@ pub fn print(sample: &SampleSet, as_json: bool) {
 
 /// What is known of a stored paper.
 struct Paper {
+    kind: Kind,
     key: ObjectKey,
-    sha256: [u8; 32],
-    size: i64,
+    digest: FileDigest,
 }
 
 type Papers = HashMap<(usize, usize), Paper>;
@@ -133,15 +136,16 @@ async fn store_papers(press: &Press<'_>, sample: &[SampleBol], storage: &Storage
     stream::iter(wanted)
         .map(|(b, d, bol, document)| async move {
             let number = bol.number(press.prefix);
-            let key = key(&number, document)?;
+            let kind: Kind = document.kind.parse().map_err(Failure::Problem)?;
+            let key = key(&number, kind, document.version)?;
             let bytes = press.paper(bol, document, &number).await?;
-            let (sha256, size): ([u8; 32], _) = (Sha256::digest(&bytes).into(), bytes.len());
+            let (sha256, size): ([u8; 32], _) = (Sha256::digest(&bytes).into(), bytes.len() as u64);
             match storage.put(&key, bytes, sha256).await {
                 Ok(()) => {}
                 // From an attempt that was stopped half way: the same bytes, since the samples are always the same.
                 Err(StorageError::Exists(key)) => {
                     let there = storage.head(&key).await.map_err(Failure::problem)?;
-                    if there.is_none_or(|there| there.size != size as u64) {
+                    if there.is_none_or(|there| there.size != size) {
                         return Err(Failure::Problem(format!(
                             "the storage has another object under {key}; nothing was changed"
                         )));
@@ -149,17 +153,16 @@ async fn store_papers(press: &Press<'_>, sample: &[SampleBol], storage: &Storage
                 }
                 Err(error) => return Err(Failure::problem(error)),
             }
-            Ok(((b, d), Paper { key, sha256, size: size as i64 }))
+            Ok(((b, d), Paper { kind, key, digest: FileDigest { sha256, size } }))
         })
         .buffer_unordered(PUTS)
         .try_collect()
         .await
 }
 
-fn key(number: &str, document: &SampleDocument) -> Result<ObjectKey, Failure> {
+fn key(number: &str, kind: Kind, version: i32) -> Result<ObjectKey, Failure> {
     let number: BolNumber = number.parse().map_err(Failure::problem)?;
-    let kind: Kind = document.kind.parse().map_err(|error: String| Failure::Problem(error))?;
-    key_for(&number, kind, document.version).map_err(Failure::problem)
+    key_for(&number, kind, version).map_err(Failure::problem)
 }
 
 async fn hash_passwords(users: &[SampleUser]) -> Result<Vec<String>, Failure> {
@@ -231,7 +234,7 @@ impl Rows<'_> {
                 .flat_map(|(index, bol)| self.documents(bol, offset + index, bol_ids[index]))
                 .collect();
             for part in new.chunks(BATCH) {
-                diesel::insert_into(documents::table).values(part).execute(connection).await?;
+                lifecycle::register_all(connection, part).await?;
             }
         }
         diesel::update(bols::table).set(bols::visible_since.eq(bols::created_at)).execute(connection).await?;
@@ -243,23 +246,11 @@ impl Rows<'_> {
         Ok(())
     }
 
-    fn documents(&self, bol: &SampleBol, index: usize, bol_id: i64) -> Vec<NewDocument> {
-        let number = bol.number(self.prefix);
+    fn documents(&self, bol: &SampleBol, index: usize, bol_id: i64) -> Vec<(NewDocument, DateTime<Utc>)> {
         let new = |(position, document): (usize, &SampleDocument)| {
-            let paper = self.papers.get(&(index, position))?;
-            Some(NewDocument {
-                bol_id: Some(bol_id),
-                kind: document.kind,
-                version: document.version,
-                object_key: paper.key.to_string(),
-                file_name: document.file_name(&number),
-                sha256: paper.sha256.to_vec(),
-                size_bytes: paper.size,
-                state: "stored",
-                uploaded_by: None,
-                stored_at: Some(document.stored_at),
-                ..NewDocument::default()
-            })
+            let Paper { kind, key, digest } = self.papers.get(&(index, position))?;
+            let slot = Slot { bol_id, kind: *kind, version: document.version, key: key.clone() };
+            Some((NewDocument::at_bol(slot, *digest), document.stored_at))
         };
         bol.documents.iter().enumerate().filter_map(new).collect()
     }

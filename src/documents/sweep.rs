@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::lifecycle::{Finished, Pending, finish, lock_bol, take_back};
+use super::lifecycle::{Finished, Pending, abort, finish, lock_bol};
 use crate::audit::{self, Action, Actor, Origin};
 use crate::clock::Clock;
 use crate::db::schema::{documents, users};
@@ -142,10 +142,10 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
         return Err(StorageError::unavailable(format!("{:?} is no object key", old.object_key)).into());
     };
     let there = storage.has_same(&key, old.size_bytes.unsigned_abs(), sha256).await?;
-    let pending = Pending { id, bol_id: old.bol_id, key: key.clone(), since: old.since };
+    let pending = Pending { id, bol_id: old.bol_id, key: key.clone(), sha256, since: old.since };
     let settled = db.transaction(async |connection: &mut AsyncPgConnection| {
         if !there {
-            take_back(connection, &pending, clock.now()).await?;
+            abort(connection, &pending, clock.now()).await?;
             return Ok(true);
         }
         // Whoever began it; a resumed attempt has another time, and is left alone.
@@ -163,13 +163,13 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
         let origin = Origin::default();
         let detail = serde_json::json!({"settled": "after an interruption"});
         match finish(connection, &pending, &key, (actor, &origin), clock.now()).await? {
-            Finished::Stored(subject) | Finished::Diverted(subject, _) => {
+            Finished::Stored(subject) | Finished::Diverted { subject, .. } => {
                 let was_waiting = old.arrived_key.is_some() && subject.bol_id.is_some();
                 let action = if was_waiting { Action::DocumentFiled } else { Action::DocumentUploaded };
                 audit::record(connection, &subject.event(action, actor, &origin).detail(detail)).await?;
                 Ok(true)
             }
-            Finished::Overtaken { .. } | Finished::Lost => Ok(false),
+            Finished::AlreadyStored { .. } | Finished::Superseded => Ok(false),
         }
     });
     settled.await

@@ -6,15 +6,15 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
+use super::place::{Place, locked_place};
 use super::{Evidence, FileName, Intake, Outcome, Receipt, Verdict, journal, take_turns};
 use crate::accounts::customers;
 use crate::audit::{self, Action};
 use crate::bols::BolNumber;
 use crate::db::schema::{bols, documents};
-use crate::documents::lifecycle::{self as pending, Pending, Place, Subject};
-use crate::documents::{Kind, NewDocument};
+use crate::documents::lifecycle::{self, Attempt, FileDigest, NewDocument, Pending, version};
+use crate::documents::{DocumentSubject, Kind};
 use crate::intake::examine::Findings;
-use crate::storage::ObjectKey;
 use crate::storage::spool::Spooled;
 
 pub(super) struct Claim<'a> {
@@ -89,7 +89,7 @@ impl Claim<'_> {
             Verdict::Unclear(reason) => return Ok(Target::Inbox { reason, is_clear: false }),
         };
         let found = match number.parse::<BolNumber>() {
-            Ok(number) => pending::locked_place(connection, &number).await?.map(|place| (number, place)),
+            Ok(number) => locked_place(connection, &number).await?.map(|place| (number, place)),
             Err(_) => None,
         };
         let Some((number, place)) = found else { return inbox(format!("There is no BOL {number} here.")) };
@@ -151,11 +151,10 @@ impl Claim<'_> {
             }
             (None, None) => {}
         }
-        let since = pending::attempt(self.intake.clock);
-        let (version, key) = pending::next_version(connection, (place.id, &number), self.kind).await?;
+        let slot = version::next(connection, (place.id, &number), self.kind).await?;
         let waiting = known.iter().find(|known| known.bol_id.is_none());
         let was_waiting = waiting.is_some_and(|known| known.is_stored);
-        let id = match waiting {
+        let pending = match waiting {
             Some(waiting) if waiting.is_discarded => {
                 return self.out_of_the_bin(connection, waiting.id, &format!("It names {number}.")).await;
             }
@@ -165,26 +164,21 @@ impl Claim<'_> {
                 return self.still_waiting(connection, waiting.id, reason).await;
             }
             Some(waiting) => {
-                let (id, place, by) = (waiting.id, (place.id, self.kind, version), self.intake.viewer);
-                if pending::move_to(connection, id, place, &key, customer, by, since).await? == 0 {
-                    let reason = format!("It names {number}, and somebody was filing it at this moment.");
-                    let known = self.known(connection).await?;
-                    return self.at_inbox(connection, known, reason, true).await;
+                let document = (waiting.id, self.spooled.sha256);
+                match lifecycle::begin_filing(connection, document, slot, customer, self.attempt()).await? {
+                    Some(pending) => pending,
+                    None => {
+                        let reason = format!("It names {number}, and somebody was filing it at this moment.");
+                        let known = self.known(connection).await?;
+                        return self.at_inbox(connection, known, reason, true).await;
+                    }
                 }
-                id
             }
             None => {
-                let new = NewDocument {
-                    bol_id: Some(place.id),
-                    version,
-                    file_name: key.file_name().to_owned(),
-                    pending_customer: customer,
-                    ..self.new_row(&key, since)
-                };
-                new.insert(connection).await?
+                let new = self.with_findings(NewDocument::at_bol(slot, self.digest()));
+                lifecycle::begin(connection, &new, customer, self.attempt()).await?
             }
         };
-        let pending = Pending { id, bol_id: Some(place.id), key, since };
         Ok(Claimed::Pending(Taken { pending, number: Some(number.to_string()), reason: None, was_waiting }))
     }
 
@@ -214,16 +208,14 @@ impl Claim<'_> {
             Some(waiting) if waiting.is_stored => self.still_waiting(connection, waiting.id, reason).await,
             Some(waiting) => self.resume(connection, waiting, None, Some(reason)).await,
             None => {
-                let sha256 = hex::encode(self.spooled.sha256);
-                let (year, since) = (self.intake.clock.now().format("%Y"), pending::attempt(self.intake.clock));
+                let (sha256, year) = (hex::encode(self.spooled.sha256), self.intake.clock.now().format("%Y"));
                 let Ok(key) = format!("inbox/{year}/{sha256}.pdf").parse() else { unreachable!("digits make a key") };
                 let new = NewDocument {
-                    version: 1,
                     file_name: self.name.as_str().into(),
                     waits_for: reason.clone(),
-                    ..self.new_row(&key, since)
+                    ..self.with_findings(NewDocument::in_inbox(key, self.kind, self.digest()))
                 };
-                let pending = Pending { id: new.insert(connection).await?, bol_id: None, key, since };
+                let pending = lifecycle::begin(connection, &new, None, self.attempt()).await?;
                 Ok(Claimed::Pending(Taken { pending, number: None, reason: Some(reason), was_waiting: false }))
             }
         }
@@ -237,14 +229,12 @@ impl Claim<'_> {
         number: Option<String>,
         reason: Option<String>,
     ) -> QueryResult<Claimed> {
-        let since = pending::attempt(self.intake.clock);
-        diesel::update(documents::table.find(known.id).filter(documents::state.eq("pending")))
-            .set((documents::pending_at.eq(since), documents::pending_by.eq(self.intake.viewer.user_id)))
-            .execute(connection)
-            .await?;
         let key = known.object_key.parse();
         let key = key.map_err(|error| diesel::result::Error::DeserializationError(Box::new(error)))?;
-        let pending = Pending { id: known.id, bol_id: known.bol_id, key, since };
+        let attempt = self.attempt();
+        let earlier =
+            Pending { id: known.id, bol_id: known.bol_id, key, sha256: self.spooled.sha256, since: attempt.since };
+        let pending = lifecycle::resume(connection, earlier, attempt).await?;
         Ok(Claimed::Pending(Taken { pending, number, reason, was_waiting: known.arrived_key.is_some() }))
     }
 
@@ -269,7 +259,7 @@ impl Claim<'_> {
             .set((documents::discarded_at.eq(None::<DateTime<Utc>>), documents::waits_for.eq(reason)))
             .execute(connection)
             .await?;
-        let subject = Subject::find(connection, id).await?;
+        let subject = DocumentSubject::find(connection, id).await?;
         let event = subject.event(Action::DocumentRestored, self.intake.viewer.actor(), self.intake.origin);
         audit::record(connection, &event.detail(json!({"reason": "uploaded again"}))).await?;
         let reason = format!("It was in the bin, and is back in the inbox. {reason}");
@@ -309,21 +299,22 @@ impl Claim<'_> {
         }
     }
 
-    fn new_row(&self, key: &ObjectKey, since: DateTime<Utc>) -> NewDocument {
+    fn attempt(&self) -> Attempt<'_> {
+        Attempt::new(self.intake.viewer, self.intake.clock)
+    }
+
+    fn digest(&self) -> FileDigest {
+        FileDigest { sha256: self.spooled.sha256, size: self.spooled.size }
+    }
+
+    fn with_findings(&self, new: NewDocument) -> NewDocument {
         NewDocument {
-            kind: self.kind.as_str(),
-            object_key: key.to_string(),
-            sha256: self.spooled.sha256.to_vec(),
-            size_bytes: i64::try_from(self.spooled.size).unwrap_or(i64::MAX),
-            state: "pending",
             uploaded_by: Some(self.intake.viewer.user_id),
             stored_by: self.intake.viewer.name.clone(),
             arrived_as: self.name.as_str().into(),
-            pages: i32::try_from(self.findings.pages).ok(),
+            pages: Some(self.findings.pages),
             found: Some(self.evidence.to_json()),
-            pending_at: Some(since),
-            pending_by: Some(self.intake.viewer.user_id),
-            ..NewDocument::default()
+            ..new
         }
     }
 }

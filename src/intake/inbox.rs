@@ -9,14 +9,15 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use super::examine::{ExamineError, Examiner};
+use super::place::locked_place;
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Origin};
 use crate::bols::BolNumber;
 use crate::clock::Clock;
 use crate::db::schema::{documents, users};
 use crate::db::{Database, DbError, DbResult};
-use crate::documents::Kind;
-use crate::documents::lifecycle::{self as pending, Finished, Pending, Subject};
+use crate::documents::lifecycle::{self, Attempt, DocumentStore, Finished, Pending, StoreError, version};
+use crate::documents::{DocumentSubject, Kind};
 use crate::storage::spool::Spool;
 use crate::storage::{Content, ObjectKey, Storage, StorageError};
 
@@ -101,6 +102,15 @@ pub enum FileError {
 
 crate::db::query_error_into!(FileError);
 
+impl From<StoreError> for FileError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Storage(error) => error.into(),
+            StoreError::Db(error) => error.into(),
+        }
+    }
+}
+
 /// What a person does at the inbox.
 pub struct Desk<'a> {
     pub db: &'a Database,
@@ -136,30 +146,15 @@ impl Desk<'_> {
             Err(FileError::Gone) => return Err(self.find(id).await.err().unwrap_or(FileError::Gone)),
             Err(error) => return Err(error),
         };
-        let sha256 = found.sha256[..].try_into().map_err(|_| FileError::Gone)?;
-        let stored = match pending::put(self.storage, &pending.key, &content, sha256).await {
-            Ok(key) => key,
-            Err(error) => {
-                let now = self.clock.now();
-                self.db
-                    .transaction(async |connection| -> DbResult<()> {
-                        Ok(pending::take_back(connection, &pending, now).await?)
-                    })
-                    .await?;
-                return Err(error.into());
-            }
-        };
+        let (db, storage, clock, actor) = (self.db, self.storage, self.clock, self.viewer.actor());
+        let store = DocumentStore { db, storage, clock, actor, origin: self.origin };
         let detail = json!({"file": found.arrived_as, "found": found.found});
-        let filed = self.db.transaction(async |connection| -> DbResult<bool> {
-            let by = (self.viewer.actor(), self.origin);
-            match pending::finish(connection, &pending, &stored, by, self.clock.now()).await? {
-                Finished::Stored(subject) | Finished::Diverted(subject, _) => {
-                    let event = subject.event(Action::DocumentFiled, self.viewer.actor(), self.origin);
-                    audit::record(connection, &event.detail(detail)).await?;
-                    Ok(true)
-                }
-                Finished::Overtaken { .. } | Finished::Lost => Ok(false),
+        let filed = store.store(&pending, &content, async |connection, finished| match finished {
+            Finished::Stored(subject) | Finished::Diverted { subject, .. } => {
+                let event = subject.event(Action::DocumentFiled, actor, self.origin);
+                audit::record(connection, &event.detail(detail)).await.map(|()| true)
             }
+            Finished::AlreadyStored { .. } | Finished::Superseded => Ok(false),
         });
         if filed.await? { Ok(()) } else { Err(self.find(id).await.err().unwrap_or(FileError::Gone)) }
     }
@@ -189,8 +184,8 @@ impl Desk<'_> {
             .map_err(DbError::from)?;
         match found {
             Some(found) => Ok(found),
-            None => match Subject::find(&mut connection, id).await.optional().map_err(DbError::from)? {
-                Some(Subject { bol_number: Some(number), .. }) => Err(FileError::Filed(number)),
+            None => match DocumentSubject::find(&mut connection, id).await.optional().map_err(DbError::from)? {
+                Some(DocumentSubject { bol_number: Some(number), .. }) => Err(FileError::Filed(number)),
                 _ => Err(FileError::Gone),
             },
         }
@@ -204,7 +199,7 @@ impl Desk<'_> {
         number: &BolNumber,
         kind: Kind,
     ) -> Result<Pending, FileError> {
-        let Some(place) = pending::locked_place(connection, number).await? else {
+        let Some(place) = locked_place(connection, number).await? else {
             return Err(FileError::NoBol(number.clone()));
         };
         let twin: Option<i64> = documents::table
@@ -218,48 +213,22 @@ impl Desk<'_> {
         if twin.is_some() {
             return Err(FileError::Double(number.clone()));
         }
-        let (version, key) = pending::next_version(connection, (place.id, number), kind).await?;
-        let since = pending::attempt(self.clock);
-        match pending::move_to(connection, id, (place.id, kind, version), &key, None, self.viewer, since).await? {
-            0 => Err(FileError::Gone),
-            _ => Ok(Pending { id, bol_id: Some(place.id), key, since }),
-        }
+        let Ok(sha256) = found.sha256[..].try_into() else { return Err(FileError::Gone) };
+        let slot = version::next(connection, (place.id, number), kind).await?;
+        let attempt = Attempt::new(self.viewer, self.clock);
+        let pending = lifecycle::begin_filing(connection, (id, sha256), slot, None, attempt).await?;
+        pending.ok_or(FileError::Gone)
     }
 
     /// Takes a document that was handed in away from its BOL, into the inbox: it was the wrong one. From the commit on nobody
     /// but the office sees it. Gives the number of the BOL.
     pub async fn unfile(&self, id: i64) -> Result<String, FileError> {
         let unfiled = self.db.transaction(async |connection| -> DbResult<Option<String>> {
-            let handed_in = documents::table
-                .find(id)
-                .filter(documents::state.eq("stored"))
-                .filter(documents::arrived_as.ne(""))
-                .select(documents::bol_id.assume_not_null());
-            let Some(bol_id) = handed_in.filter(documents::bol_id.is_not_null()).first(connection).await.optional()?
-            else {
-                return Ok(None);
-            };
-            pending::lock_bol(connection, Some(bol_id)).await?;
-            let subject = Subject::find(connection, id).await?;
-            let Some(number) = subject.bol_number.clone().filter(|_| subject.bol_id == Some(bol_id)) else {
-                return Ok(None);
-            };
-            let reason = format!("It was with {number}, and {} took it back.", self.viewer.name);
-            let changed = diesel::update(documents::table.find(id).filter(documents::state.eq("stored")))
-                .set((
-                    documents::bol_id.eq(None::<i64>),
-                    documents::version.eq(1),
-                    documents::file_name.eq(documents::arrived_as),
-                    documents::waits_for.eq(reason),
-                ))
-                .execute(connection)
-                .await?;
-            if changed == 0 {
-                return Ok(None);
-            }
+            let reason = |number: &str| format!("It was with {number}, and {} took it back.", self.viewer.name);
+            let Some(subject) = lifecycle::unfile(connection, id, reason).await? else { return Ok(None) };
             let event = subject.event(Action::DocumentUnfiled, self.viewer.actor(), self.origin);
             audit::record(connection, &event).await?;
-            Ok(Some(number))
+            Ok(subject.bol_number)
         });
         unfiled.await?.ok_or(FileError::Gone)
     }
@@ -298,7 +267,7 @@ impl Desk<'_> {
                     .get_results(connection)
                     .await?;
                 for id in &moved {
-                    let subject = Subject::find(connection, *id).await?;
+                    let subject = DocumentSubject::find(connection, *id).await?;
                     audit::record(connection, &subject.event(action, self.viewer.actor(), self.origin)).await?;
                 }
                 Ok(moved.len())
@@ -319,7 +288,7 @@ impl Desk<'_> {
         };
         self.db
             .transaction(async |connection| -> DbResult<()> {
-                let subject = Subject::find(connection, id).await?;
+                let subject = DocumentSubject::find(connection, id).await?;
                 let event = subject.event(Action::BolPreviewed, self.viewer.actor(), self.origin);
                 Ok(audit::record(connection, &event.detail(json!({"pages": [1], "in": "inbox"}))).await?)
             })

@@ -8,12 +8,10 @@ mod source;
 mod tally;
 
 use chrono::NaiveDate;
-use diesel::dsl::{not, sql};
-use diesel::expression::SqlLiteral;
+use diesel::dsl::not;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::UniqueViolation;
 use diesel::result::Error::DatabaseError;
-use diesel::sql_types::Bool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::stream::{self, StreamExt};
 use serde_json::json;
@@ -27,8 +25,9 @@ use crate::clock::Clock;
 use crate::config::ClamdAddress;
 use crate::db::schema::{bols, documents};
 use crate::db::{Database, DbError, DbResult};
-use crate::documents::lifecycle::Subject;
-use crate::documents::{Kind, NewDocument, key_for};
+use crate::documents::lifecycle::version::{Slot, is_original_pdf, key_for};
+use crate::documents::lifecycle::{self, FileDigest, NewDocument};
+use crate::documents::{DocumentSubject, Kind};
 use crate::intake::clamd;
 use crate::storage::{ObjectInfo as Found, ObjectKey, Storage, StorageError};
 
@@ -72,14 +71,6 @@ struct Known {
     object_key: String,
     sha256: Vec<u8>,
     size_bytes: i64,
-}
-
-/// The PDF that a BOL was issued with: the lowest version there is.
-fn is_first_pdf() -> SqlLiteral<Bool> {
-    sql(
-        "documents.kind = 'bol' AND documents.version = (SELECT min(version) FROM documents first WHERE first.bol_id = documents.bol_id \
-         AND first.kind = 'bol')",
-    )
 }
 
 /// An object to be: where its bytes may lie, and what they must be.
@@ -157,7 +148,7 @@ impl Migration<'_> {
     async fn bols(&self, (year, seq): (i32, i32)) -> DbResult<Vec<Bol>> {
         let behind = bols::number_year.gt(year).or(bols::number_year.eq(year).and(bols::number_seq.gt(seq)));
         let rows = bols::table
-            .left_join(documents::table.on(documents::bol_id.eq(bols::id.nullable()).and(is_first_pdf())))
+            .left_join(documents::table.on(documents::bol_id.eq(bols::id.nullable()).and(is_original_pdf())))
             .filter(behind)
             .order((bols::number_year, bols::number_seq))
             .limit(PAGE)
@@ -193,7 +184,7 @@ impl Migration<'_> {
         }
         Ok(rows
             .filter(documents::state.eq("stored"))
-            .filter(documents::bol_id.is_null().or(not(is_first_pdf())))
+            .filter(documents::bol_id.is_null().or(not(is_original_pdf())))
             .select((documents::id, documents::object_key, documents::sha256, documents::size_bytes))
             .load(&mut connection)
             .await?)
@@ -359,7 +350,7 @@ impl Migration<'_> {
                     (None, Some(bol)) => self.insert(connection, wanted, bytes, bol).await?,
                     (None, None) => return Ok(()),
                 };
-                let (subject, origin) = (Subject::find(connection, id).await?, Origin::command_line());
+                let (subject, origin) = (DocumentSubject::find(connection, id).await?, Origin::command_line());
                 let event = subject.event(Action::PdfsMigrated, Actor::COMMAND_LINE, &origin);
                 let detail = json!({"from": bytes.from, "found_there": *fate != Fate::Uploaded});
                 Ok(audit::record(connection, &event.detail(detail)).await?)
@@ -379,20 +370,11 @@ impl Migration<'_> {
         bytes: Bytes<'_>,
         bol: &Bol,
     ) -> QueryResult<i64> {
-        let new = NewDocument {
-            bol_id: Some(bol.id),
-            kind: Kind::Bol.as_str(),
-            version: 1,
-            object_key: wanted.key.to_string(),
-            file_name: wanted.key.file_name().into(),
-            sha256: bytes.sha256.to_vec(),
-            size_bytes: i64::try_from(bytes.size).unwrap_or(i64::MAX),
-            state: "stored",
-            // It was stored when the truck left, as far as anybody knows.
-            stored_at: bol.bol_date.and_hms_opt(12, 0, 0).map(|noon| noon.and_utc()),
-            ..NewDocument::default()
-        };
-        new.insert(connection).await
+        let slot = Slot { bol_id: bol.id, kind: Kind::Bol, version: 1, key: wanted.key.clone() };
+        let new = NewDocument::at_bol(slot, FileDigest { sha256: bytes.sha256, size: bytes.size });
+        // The best guess: the document was stored when the truck left.
+        let stored_at = bol.bol_date.and_hms_opt(12, 0, 0).map(|noon| noon.and_utc());
+        lifecycle::register(connection, &new, stored_at).await
     }
 
     /// That it was done, and what came of it.

@@ -10,8 +10,8 @@ use crate::clock::Clock;
 use crate::config::ClamdAddress;
 use crate::db::Database;
 use crate::db::schema::documents;
-use crate::documents::lifecycle::Subject;
-use crate::documents::{Kind, NewDocument};
+use crate::documents::lifecycle::{self, FileDigest, NewDocument};
+use crate::documents::{DocumentSubject, Kind};
 use crate::intake::examine::Examiner;
 use crate::intake::{self, FileName, found_in};
 use crate::storage::spool::{Spool, Spooled};
@@ -73,7 +73,7 @@ async fn put_back(
         Err(error) => return Err(error.into()),
     }
     let recorded = db.transaction(async |connection: &mut AsyncPgConnection| {
-        let (subject, origin) = (Subject::find(connection, document).await?, Origin::command_line());
+        let (subject, origin) = (DocumentSubject::find(connection, document).await?, Origin::command_line());
         let event = subject.event(Action::DocumentMended, Actor::COMMAND_LINE, &origin);
         Ok(audit::record(connection, &event.detail(json!({"put_back_under": key.as_str(), "from": from}))).await?)
     });
@@ -128,23 +128,17 @@ impl Adopter<'_> {
             Err(error) => return Err(StorageError::unavailable(error).into()),
         };
         let name = FileName::cleaned(object.file_name());
+        let digest = FileDigest { sha256: spooled.sha256, size };
         let new = NewDocument {
-            kind: Kind::Other.as_str(),
-            version: 1,
-            object_key: key.to_owned(),
             file_name: name.as_str().into(),
             arrived_as: name.as_str().into(),
-            sha256: spooled.sha256.to_vec(),
-            size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
-            state: "stored",
-            stored_at: Some(self.clock.now()),
             stored_by: "Found in the storage".into(),
             waits_for: format!("It was found in the storage without a document, as {key}."),
-            pages: i32::try_from(findings.pages).ok(),
+            pages: Some(findings.pages),
             found: Some(found_in(&findings, &name, self.prefix)),
-            ..NewDocument::default()
+            ..NewDocument::in_inbox(object, Kind::Other, digest)
         };
-        self.insert(new, &spooled).await
+        self.insert(new).await
     }
 
     /// A document that has the same bytes. If its own object is gone, it gets them back.
@@ -168,18 +162,19 @@ impl Adopter<'_> {
         Ok(same)
     }
 
-    async fn insert(&self, new: NewDocument, spooled: &Spooled) -> Result<Adopted, ReconcileError> {
+    async fn insert(&self, new: NewDocument) -> Result<Adopted, ReconcileError> {
         let adopted = self.db.transaction(async |connection: &mut AsyncPgConnection| {
             // Somebody may be uploading the same file.
-            intake::take_turns(connection, &spooled.sha256).await?;
-            let known = documents::table.filter(documents::sha256.eq(&spooled.sha256[..])).select(documents::id);
+            let sha256 = &new.digest.sha256;
+            intake::take_turns(connection, sha256).await?;
+            let known = documents::table.filter(documents::sha256.eq(&sha256[..])).select(documents::id);
             if let Some(known) = known.first(connection).await.optional()? {
                 return Ok(Adopted::SameAs(known));
             }
-            let id = new.insert(connection).await?;
-            let (subject, origin) = (Subject::find(connection, id).await?, Origin::command_line());
+            let id = lifecycle::register(connection, &new, Some(self.clock.now())).await?;
+            let (subject, origin) = (DocumentSubject::find(connection, id).await?, Origin::command_line());
             let event = subject.event(Action::DocumentAdopted, Actor::COMMAND_LINE, &origin);
-            audit::record(connection, &event.detail(json!({"found_as": new.object_key}))).await?;
+            audit::record(connection, &event.detail(json!({"found_as": new.key.as_str()}))).await?;
             Ok(Adopted::Document(id))
         });
         adopted.await

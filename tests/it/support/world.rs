@@ -8,8 +8,10 @@ use primetrade::accounts::passwords;
 use primetrade::accounts::users::{self, NewMembership, NewUser};
 use primetrade::bols::{BolNumber, NewBol, Printed};
 use primetrade::config::{Config, SecretKey, StorageConfig};
-use primetrade::db::schema::{bols, documents};
-use primetrade::documents::{Kind, NewDocument, key_for};
+use primetrade::db::schema::bols;
+use primetrade::documents::Kind;
+use primetrade::documents::lifecycle::version::{Slot, key_for};
+use primetrade::documents::lifecycle::{self, FileDigest, NewDocument};
 use primetrade::storage::{LocalStore, S3Store, Storage};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
@@ -162,27 +164,10 @@ impl Paperwork {
         let key = key_for(&number, kind, version).unwrap();
         let bytes = format!("%PDF-1.4\n% {key} {}\n%%EOF\n", if seq < 3 { "sesame" } else { "other" }).into_bytes();
         let sha256: [u8; 32] = Sha256::digest(&bytes).into();
-        let size = bytes.len() as i64;
+        let digest = FileDigest { sha256, size: bytes.len() as u64 };
         self.storage.put(&key, bytes, sha256).await.unwrap();
-        let file_name = key.as_str().rsplit('/').next().unwrap().to_owned();
-        let new = NewDocument {
-            bol_id: Some(bol_id),
-            kind: kind.as_str(),
-            version,
-            object_key: key.to_string(),
-            file_name,
-            sha256: sha256.to_vec(),
-            size_bytes: size,
-            state: "stored",
-            uploaded_by: None,
-            stored_at: Some(format!("2025-03-{seq:02}T16:00:00Z").parse().unwrap()),
-            ..NewDocument::default()
-        };
-        diesel::insert_into(documents::table)
-            .values(new)
-            .returning(documents::id)
-            .get_result(&mut self.connection)
-            .await
-            .unwrap()
+        let new = NewDocument::at_bol(Slot { bol_id, kind, version, key }, digest);
+        let stored_at = format!("2025-03-{seq:02}T16:00:00Z").parse().unwrap();
+        lifecycle::register(&mut self.connection, &new, Some(stored_at)).await.unwrap()
     }
 }

@@ -1,0 +1,62 @@
+//! Puts the object of a pending document and finishes the document, or aborts the attempt.
+
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+
+use super::begin::Pending;
+use super::finish::{Finished, abort, finish};
+use super::put::put_with_retries;
+use crate::audit::{Actor, Origin};
+use crate::clock::Clock;
+use crate::db::{Database, DbError, DbResult};
+use crate::storage::{Content, Storage, StorageError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+crate::db::query_error_into!(StoreError);
+
+/// Everything that storing a document needs besides the document.
+pub struct DocumentStore<'a> {
+    pub db: &'a Database,
+    pub storage: &'a Storage,
+    pub clock: &'a Clock,
+    pub actor: Actor<'a>,
+    pub origin: &'a Origin,
+}
+
+impl DocumentStore<'_> {
+    /// Puts the object of a pending document, and finishes the document in one transaction with what `record` writes.
+    ///
+    /// Aborts the attempt if the storage fails. If the database fails then too, the sweeper settles the document later.
+    pub async fn store<T>(
+        &self,
+        pending: &Pending,
+        content: &Content,
+        record: impl AsyncFnOnce(&mut AsyncPgConnection, Finished) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        let key = match put_with_retries(self.storage, &pending.key, content, pending.sha256).await {
+            Ok(key) => key,
+            Err(error) => {
+                let aborted = self.db.transaction(async |connection| -> DbResult<()> {
+                    Ok(abort(connection, pending, self.clock.now()).await?)
+                });
+                if let Err(error) = aborted.await {
+                    tracing::warn!(%error, document = pending.id, "an upload could not be aborted; the sweeper settles it");
+                }
+                return Err(error.into());
+            }
+        };
+        let stored = self.db.transaction(async |connection| -> DbResult<T> {
+            let by = (self.actor, self.origin);
+            let finished = finish(connection, pending, &key, by, self.clock.now()).await?;
+            Ok(record(connection, finished).await?)
+        });
+        Ok(stored.await?)
+    }
+}
