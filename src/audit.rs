@@ -7,7 +7,6 @@
 //!
 //! This module checks no permissions and calls no other domain module.
 
-mod access;
 mod binary_copy;
 mod columns;
 mod event;
@@ -20,6 +19,5 @@ pub mod seal;
 pub mod search;
 pub mod verify;
 
-pub use access::{Asked, Recorded, deny, record_link, record_view};
 pub use columns::{COLUMNS, Cell, EventRow};
 pub use event::{Action, Actor, Event, Origin, Outcome, record};

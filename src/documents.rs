@@ -3,6 +3,7 @@
 //! [`lifecycle`] is the only way from a file to a stored document. What arrives is examined and matched above
 //! ([`crate::intake`]); bytes are kept below ([`crate::storage`]). [`crate::audit`] records a link before it exists.
 
+pub mod access;
 mod bol_view;
 mod document;
 pub mod fetcher;
@@ -13,6 +14,7 @@ pub mod sweep;
 pub mod zip;
 
 pub use crate::bols::DocumentKind as Kind;
+pub use access::DocumentRef;
 pub use bol_view::{Access, Kin, Viewed, view};
 pub use document::{Document, of_bol};
 pub use link::{Desk, Issued, LinkError, Purpose};

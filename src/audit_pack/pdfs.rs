@@ -5,7 +5,7 @@ use tokio::sync::mpsc::Sender;
 use super::archive::{Member, Piece};
 use super::index::Wanted;
 use super::told;
-use crate::audit::Asked;
+use crate::documents::DocumentRef;
 use crate::documents::fetcher::{Brought, Courier};
 use crate::storage::ObjectKey;
 
@@ -20,7 +20,7 @@ pub(super) async fn write(courier: &Courier, wanted: Vec<Wanted>, to: &Sender<Pi
         let name = format!("pdfs/{key}");
         // What isn't one could lead out of the folder that the pack is unpacked to.
         let brought = match key.parse::<ObjectKey>() {
-            Ok(_) if key != INDEX => courier.bring(Asked::Document(id)).await?,
+            Ok(_) if key != INDEX => courier.bring(DocumentRef::Document(id)).await?,
             _ => Some(Brought::Problem("it has no key to name a file by")),
         };
         let id = id.to_string();

@@ -8,8 +8,9 @@ use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join5;
 
+use super::access::{self, DocumentRef};
 use super::document::{self, Document};
-use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::audit::{Action, Actor, Event, Origin, Outcome};
 use crate::bols::{Bol, BolNumber};
 use crate::db::schema::{audit_events, bols, customers};
 use crate::db::scope::{self, Scope};
@@ -94,14 +95,14 @@ pub async fn view(
             document::of_bol(connection, scope, number),
             accesses(connection, scope, number),
             kin(connection, scope, number),
-            audit::record_view(&event, number.as_str(), scope.companies(), connection),
+            access::record_view(&event, number.as_str(), scope.companies(), connection),
         );
         match viewed.await? {
             (Some((bol, owner)), documents, accesses, kin, true) => {
                 Ok(Some(Viewed { bol, documents, accesses, kin, owner }))
             }
             _ => {
-                audit::deny(connection, actor, origin, audit::Asked::Number(number.as_str())).await?;
+                access::deny(connection, actor, origin, DocumentRef::BolNumber(number.as_str())).await?;
                 Ok(None)
             }
         }

@@ -3,8 +3,9 @@
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
+use super::access::{self, DocumentRef};
 use crate::accounts::Viewer;
-use crate::audit::{self, Action, Asked, Event, Origin, Outcome};
+use crate::audit::{Action, Event, Origin, Outcome};
 use crate::db::Database;
 use crate::db::scope;
 use crate::storage::spool::{Spool, Spooled};
@@ -27,11 +28,11 @@ pub enum Brought {
 impl Courier {
     /// `None`: it isn't there, or isn't this person's any more. An error: the storage or the database is away; better no
     /// file than one that looks whole.
-    pub async fn bring(&self, asked: Asked<'_>) -> Result<Option<Brought>, String> {
+    pub async fn bring(&self, document: DocumentRef<'_>) -> Result<Option<Brought>, String> {
         let scope = self.viewer.scope();
         let event = Event::new(Action::BolsZipped, Outcome::Success, self.viewer.actor(), &self.origin);
         let recorded = scope::record(&self.db, &scope, async |connection: &AsyncPgConnection| {
-            audit::record_link(&event, asked, scope.companies(), connection).await
+            access::record_link(&event, document, scope.companies(), connection).await
         });
         let Some(recorded) = recorded.await.map_err(told)? else { return Ok(None) };
         let brought = match recorded.object_key.parse() {
@@ -51,7 +52,7 @@ impl Courier {
         let mut event = Event::new(Action::BolsZipped, Outcome::Failed, self.viewer.actor(), &self.origin);
         event = event.detail(json!({"reason": problem}));
         let failed = scope::record(&self.db, &scope, async |connection: &AsyncPgConnection| {
-            audit::record_link(&event, asked, scope.companies(), connection).await
+            access::record_link(&event, document, scope.companies(), connection).await
         });
         failed.await.map_err(told)?;
         Ok(Some(Brought::Problem(problem)))

@@ -16,7 +16,8 @@ use std::time::Duration;
 use diesel_async::AsyncPgConnection;
 use url::Url;
 
-use crate::audit::{self, Action, Actor, Asked, Event, Origin, Outcome, Recorded};
+use super::access::{self, DocumentRef, RecordedDocument};
+use crate::audit::{Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbError, DbResult};
@@ -76,28 +77,28 @@ impl Desk<'_> {
         scope: &Scope,
         actor: Actor<'_>,
         origin: &Origin,
-        asked: Asked<'_>,
+        document: DocumentRef<'_>,
         purpose: Purpose,
     ) -> Result<Issued, LinkError> {
         let event = Event::new(purpose.action(), Outcome::Success, actor, origin);
         let open = scope::open(self.db, scope, async |connection: &AsyncPgConnection| {
-            audit::record_link(&event, asked, scope.companies(), connection).await
+            access::record_link(&event, document, scope.companies(), connection).await
         })
         .await?;
         let Some(found) = open.value().clone() else {
             open.roll_back();
-            self.deny(scope, actor, origin, asked).await?;
+            self.deny(scope, actor, origin, document).await?;
             return Err(LinkError::NotFound);
         };
         let key = match self.key_of_held(&found).await {
             Ok(Some((key, Readable::Now))) => key,
             Ok(Some((key, readable))) => {
                 open.roll_back();
-                return Err(self.bring_back(scope, event, asked, key, readable).await);
+                return Err(self.bring_back(scope, event, document, key, readable).await);
             }
             Ok(None) => {
                 open.roll_back();
-                self.record_failure(scope, event, asked, "object missing in storage").await?;
+                self.record_failure(scope, event, document, "object missing in storage").await?;
                 return Err(LinkError::ObjectMissing(found.object_key));
             }
             Err(error) => {
@@ -107,10 +108,10 @@ impl Desk<'_> {
             }
         };
         if open.commit_if_within(found.document_id, scope.companies()).await?.is_none() {
-            self.deny(scope, actor, origin, asked).await?;
+            self.deny(scope, actor, origin, document).await?;
             return Err(LinkError::NotFound);
         }
-        let file_name = name_for(asked, &found);
+        let file_name = name_for(document, &found);
         let inline = purpose == Purpose::Preview;
         let presentation = Presentation { file_name, inline, request: origin.request_id.clone() };
         match self.storage.link(&key, &presentation, self.clock.now(), self.life).await {
@@ -119,14 +120,14 @@ impl Desk<'_> {
                 Ok(Issued { url, file_name, bol_number: found.bol_number, life })
             }
             Err(error) => {
-                self.record_failure(scope, event, asked, "the link could not be signed").await?;
+                self.record_failure(scope, event, document, "the link could not be signed").await?;
                 Err(error.into())
             }
         }
     }
 
     /// The key, if the storage has an object of that size under it, and whether it can be read.
-    async fn key_of_held(&self, found: &Recorded) -> Result<Option<(ObjectKey, Readable)>, StorageError> {
+    async fn key_of_held(&self, found: &RecordedDocument) -> Result<Option<(ObjectKey, Readable)>, StorageError> {
         let Ok(key) = found.object_key.parse() else { return Ok(None) };
         let there = self.storage.head(&key).await?;
         let there = there.filter(|there| there.size == found.size_bytes.unsigned_abs());
@@ -138,14 +139,14 @@ impl Desk<'_> {
         &self,
         scope: &Scope,
         mut event: Event<'_>,
-        asked: Asked<'_>,
+        document: DocumentRef<'_>,
         key: ObjectKey,
         readable: Readable,
     ) -> LinkError {
         if readable == Readable::Archived {
             event.action = Action::DocumentRestoreRequested.as_str();
             let recorded = scope::record(self.db, scope, async |connection: &AsyncPgConnection| {
-                audit::record_link(&event, asked, scope.companies(), connection).await
+                access::record_link(&event, document, scope.companies(), connection).await
             });
             // It costs money: on record first, as a link is.
             match recorded.await {
@@ -154,7 +155,7 @@ impl Desk<'_> {
                 Err(error) => return error.into(),
             }
             if let Err(error) = self.storage.restore(&key).await {
-                let recorded = self.record_failure(scope, event, asked, &error.to_string()).await;
+                let recorded = self.record_failure(scope, event, document, &error.to_string()).await;
                 return recorded.err().map_or(error.into(), LinkError::from);
             }
         }
@@ -165,20 +166,20 @@ impl Desk<'_> {
         &self,
         scope: &Scope,
         mut event: Event<'_>,
-        asked: Asked<'_>,
+        document: DocumentRef<'_>,
         reason: &str,
     ) -> DbResult<()> {
         event.outcome = Outcome::Failed.as_str();
         event = event.detail(serde_json::json!({"reason": reason}));
         scope::record(self.db, scope, async |connection: &AsyncPgConnection| {
-            audit::record_link(&event, asked, scope.companies(), connection).await.map(drop)
+            access::record_link(&event, document, scope.companies(), connection).await.map(drop)
         })
         .await
     }
 
-    async fn deny(&self, scope: &Scope, actor: Actor<'_>, origin: &Origin, asked: Asked<'_>) -> DbResult<()> {
+    async fn deny(&self, scope: &Scope, actor: Actor<'_>, origin: &Origin, document: DocumentRef<'_>) -> DbResult<()> {
         scope::record(self.db, scope, async |connection: &AsyncPgConnection| {
-            audit::deny(connection, actor, origin, asked).await
+            access::deny(connection, actor, origin, document).await
         })
         .await
     }
@@ -186,9 +187,9 @@ impl Desk<'_> {
 
 /// Whoever asks for the BOL gets it under its number, whichever version is the current one; whoever asks for a certain
 /// document gets that document's name, as a PDF: whatever it was called when it came (`invoice.hta`), it is one.
-fn name_for(asked: Asked<'_>, found: &Recorded) -> String {
-    match (asked, &found.bol_number) {
-        (Asked::Number(_) | Asked::BolId(_), Some(number)) => format!("{number}.pdf"),
+fn name_for(document: DocumentRef<'_>, found: &RecordedDocument) -> String {
+    match (document, &found.bol_number) {
+        (DocumentRef::BolNumber(_) | DocumentRef::BolId(_), Some(number)) => format!("{number}.pdf"),
         _ if found.file_name.to_ascii_lowercase().ends_with(".pdf") => found.file_name.clone(),
         _ => format!("{}.pdf", found.file_name),
     }

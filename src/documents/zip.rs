@@ -14,8 +14,8 @@ use chrono::NaiveDate;
 use diesel_async::AsyncPgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
+use super::access::{self, DocumentRef};
 use super::fetcher::{Brought, Courier};
-use crate::audit::{self, Asked};
 use crate::bols::search::{self, Row, Search};
 use crate::db::DbResult;
 use crate::db::scope;
@@ -79,7 +79,8 @@ impl Bundle {
                 Some(row) => rows.push(row),
                 None => {
                     scope::record(&self.0.db, &scope, async |connection: &AsyncPgConnection| {
-                        audit::deny(connection, self.0.viewer.actor(), &self.0.origin, Asked::Number(number)).await
+                        access::deny(connection, self.0.viewer.actor(), &self.0.origin, DocumentRef::BolNumber(number))
+                            .await
                     })
                     .await?;
                     return Ok(None);
@@ -162,7 +163,7 @@ impl Bundle {
 
     /// On record first; `None`: it isn't this person's any more.
     async fn fetch(&self, line: Line) -> Result<Option<Piece>, String> {
-        Ok(match self.0.bring(Asked::Number(&line.number)).await? {
+        Ok(match self.0.bring(DocumentRef::BolNumber(&line.number)).await? {
             None => None,
             Some(Brought::File(Spooled { file, size, sha256 })) => Some(Piece::Document { line, file, size, sha256 }),
             Some(Brought::Problem(problem)) => Some(Piece::Missing(Line { problem: problem.into(), ..line })),

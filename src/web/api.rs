@@ -11,12 +11,11 @@ use super::auth::{BolListViewers, DocumentReaders, OfficeStaff, Visitor};
 use super::forms::{BolFilter, encode};
 use super::request::Origin;
 use super::{Error, Site};
-use crate::audit::Asked;
 use crate::bols::search::{self, Row};
 use crate::bols::weight::Pounds;
 use crate::bols::{Draft, Problem};
 use crate::db::Database;
-use crate::documents::{Desk, Purpose};
+use crate::documents::{Desk, DocumentRef, Purpose};
 use crate::issuing::IssueError;
 
 /// `GET /api/bols`: the list with the filters of the page. `next` goes into `after` for the next page.
@@ -67,8 +66,8 @@ pub async fn download(
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
     let desk = Desk { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
-    let asked = Asked::BolId(id);
-    let issued = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, asked, Purpose::Download).await?;
+    let document = DocumentRef::BolId(id);
+    let issued = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, document, Purpose::Download).await?;
     Ok(HttpResponse::Ok().json(json!({
         "downloadUrl": issued.url.as_str(),
         "expiresIn": issued.life.as_secs(),
@@ -108,8 +107,8 @@ pub async fn create(
         Err(error) => return Err(error.into()),
     };
     let desk = Desk { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
-    let asked = Asked::BolId(issued.id);
-    let link = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, asked, Purpose::Download).await;
+    let document = DocumentRef::BolId(issued.id);
+    let link = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, document, Purpose::Download).await;
     // The BOL is there whether or not a link to it can be had at this moment.
     let pdf_url = match link {
         Ok(link) => Some(link.url),

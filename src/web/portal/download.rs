@@ -4,10 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{LOCATION, REFERRER_POLICY};
 use actix_web::web::{Data, Path, Query};
 
-use crate::audit::Asked;
 use crate::bols::BolNumber;
 use crate::db::Database;
-use crate::documents::{Desk, Purpose};
+use crate::documents::{Desk, DocumentRef, Purpose};
 use crate::web::auth::{DocumentReaders, Visitor};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
@@ -34,7 +33,7 @@ pub async fn bol(
     show: Query<Show>,
 ) -> Result<HttpResponse, Error> {
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
-    redirect(&visitor, &site, &db, &origin, Asked::Number(number.as_str()), show.purpose()).await
+    redirect(&visitor, &site, &db, &origin, DocumentRef::BolNumber(number.as_str()), show.purpose()).await
 }
 
 /// `GET /documents/{id}/download`: any version of any document.
@@ -47,7 +46,7 @@ pub async fn document(
     show: Query<Show>,
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    redirect(&visitor, &site, &db, &origin, Asked::Document(id), show.purpose()).await
+    redirect(&visitor, &site, &db, &origin, DocumentRef::Document(id), show.purpose()).await
 }
 
 async fn redirect(
@@ -55,11 +54,11 @@ async fn redirect(
     site: &Site,
     db: &Database,
     origin: &Origin,
-    asked: Asked<'_>,
+    document: DocumentRef<'_>,
     purpose: Purpose,
 ) -> Result<HttpResponse, Error> {
     let desk = Desk { db, storage: &site.storage, clock: &site.clock, life: site.link_life };
-    let issued = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, asked, purpose).await?;
+    let issued = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, document, purpose).await?;
     Ok(HttpResponse::SeeOther()
         .insert_header((LOCATION, issued.url.as_str()))
         .insert_header((REFERRER_POLICY, "no-referrer"))

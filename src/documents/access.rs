@@ -1,5 +1,7 @@
-//! An event about a BOL or a document: its subject is selected and the event inserted in one statement, so that what the
-//! log says is what the same transaction saw.
+//! The record of access to a BOL or a document.
+//!
+//! One statement selects the subject and inserts the event, so that the log says what the same transaction saw. The
+//! caller's scope is part of the query: a subject outside of it is not found, and the answer doesn't tell why.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -7,29 +9,30 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::event::{Action, Actor, Event, Origin, Outcome, record};
+use super::lifecycle::version;
+use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 
-/// What somebody asks for, as they name it: the current PDF of a BOL, by its number or its id, or a document.
+/// How a request names a document: the current PDF of a BOL, by number or id, or one version of any document.
 #[derive(Clone, Copy, Debug)]
-pub enum Asked<'a> {
-    Number(&'a str),
+pub enum DocumentRef<'a> {
+    BolNumber(&'a str),
     BolId(i64),
     Document(i64),
 }
 
-/// Records that a BOL was looked at; `false`: it isn't there or not within reach, and nothing was written.
+/// Records the view of a BOL. Returns `false`, and writes nothing, if no such BOL is within the scope.
 pub async fn record_view(
     event: &Event<'_>,
     number: &str,
     companies: Option<&[i64]>,
     mut connection: &AsyncPgConnection,
 ) -> QueryResult<bool> {
-    View { event, number, companies }.execute(&mut connection).await.map(|written| written == 1)
+    InsertView { event, number, companies }.execute(&mut connection).await.map(|written| written == 1)
 }
 
-/// The document of which a link is to be issued.
+/// The document of a link that was recorded.
 #[derive(Clone, Debug, Queryable)]
-pub struct Recorded {
+pub struct RecordedDocument {
     pub document_id: i64,
     pub object_key: String,
     pub file_name: String,
@@ -37,34 +40,34 @@ pub struct Recorded {
     pub bol_number: Option<String>,
 }
 
-/// Records that a link to a stored document is issued, and gives the document; `None`: it isn't there or not within
-/// reach, and nothing was written.
+/// Records an access to a stored document, and returns the document. Returns `None`, and writes nothing, if no such
+/// document is within the scope.
 pub async fn record_link(
     event: &Event<'_>,
-    asked: Asked<'_>,
+    document: DocumentRef<'_>,
     companies: Option<&[i64]>,
     mut connection: &AsyncPgConnection,
-) -> QueryResult<Option<Recorded>> {
-    Link { event, asked, companies }.get_result(&mut connection).await.optional()
+) -> QueryResult<Option<RecordedDocument>> {
+    InsertLink { event, document, companies }.get_result(&mut connection).await.optional()
 }
 
-/// Records that something was asked for that isn't there, or isn't this person's: the log can't tell either.
+/// Records a request for something that doesn't exist or isn't within the scope. The event doesn't tell which.
 pub async fn deny(
     connection: &AsyncPgConnection,
     actor: Actor<'_>,
     origin: &Origin,
-    asked: Asked<'_>,
+    document: DocumentRef<'_>,
 ) -> QueryResult<()> {
     let mut event = Event::new(Action::AccessDenied, Outcome::Denied, actor, origin);
-    match asked {
-        Asked::Number(number) => event.bol_number = Some(number),
-        Asked::BolId(id) => event = event.detail(serde_json::json!({"bol_id": id})),
-        Asked::Document(id) => event.document_id = Some(id),
+    match document {
+        DocumentRef::BolNumber(number) => event.bol_number = Some(number),
+        DocumentRef::BolId(id) => event = event.detail(serde_json::json!({"bol_id": id})),
+        DocumentRef::Document(id) => event.document_id = Some(id),
     }
-    record(connection, &event).await
+    audit::record(connection, &event).await
 }
 
-fn push_companies<'b>(out: &mut AstPass<'_, 'b, Pg>, companies: &'b Option<&[i64]>) -> QueryResult<()> {
+fn push_scope<'b>(out: &mut AstPass<'_, 'b, Pg>, companies: &'b Option<&[i64]>) -> QueryResult<()> {
     if let Some(companies) = companies {
         out.push_sql(" AND s.customer_id = ANY(");
         out.push_bind_param::<Array<BigInt>, _>(companies)?;
@@ -73,13 +76,13 @@ fn push_companies<'b>(out: &mut AstPass<'_, 'b, Pg>, companies: &'b Option<&[i64
     Ok(())
 }
 
-struct View<'a> {
+struct InsertView<'a> {
     event: &'a Event<'a>,
     number: &'a str,
     companies: Option<&'a [i64]>,
 }
 
-impl QueryFragment<Pg> for View<'_> {
+impl QueryFragment<Pg> for InsertView<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let subject = [
             ("customer_id", "s.customer_id"),
@@ -90,39 +93,40 @@ impl QueryFragment<Pg> for View<'_> {
         self.event.push_insert_select(&mut out, &subject)?;
         out.push_sql(" FROM bols s LEFT JOIN customers c ON c.id = s.customer_id WHERE s.number = ");
         out.push_bind_param::<Text, _>(self.number)?;
-        push_companies(&mut out, &self.companies)
+        push_scope(&mut out, &self.companies)
     }
 }
 
-struct Link<'a> {
+struct InsertLink<'a> {
     event: &'a Event<'a>,
-    asked: Asked<'a>,
+    document: DocumentRef<'a>,
     companies: Option<&'a [i64]>,
 }
 
-impl QueryFragment<Pg> for Link<'_> {
+impl QueryFragment<Pg> for InsertLink<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "WITH subject AS (SELECT s.customer_id, c.code, s.bol_id, b.number, s.id, s.kind, s.file_name, s.object_key, s.sha256, \
              s.size_bytes FROM documents s LEFT JOIN bols b ON b.id = s.bol_id LEFT JOIN customers c ON c.id = s.customer_id \
              WHERE s.state = 'stored' AND ",
         );
-        match &self.asked {
-            Asked::Number(number) => {
+        match &self.document {
+            DocumentRef::BolNumber(number) => {
                 out.push_sql("s.kind = 'bol' AND b.number = ");
                 out.push_bind_param::<Text, _>(*number)?;
             }
-            Asked::BolId(id) => {
+            DocumentRef::BolId(id) => {
                 out.push_sql("s.kind = 'bol' AND s.bol_id = ");
                 out.push_bind_param::<BigInt, _>(id)?;
             }
-            Asked::Document(id) => {
+            DocumentRef::Document(id) => {
                 out.push_sql("s.id = ");
                 out.push_bind_param::<BigInt, _>(id)?;
             }
         }
-        push_companies(&mut out, &self.companies)?;
-        out.push_sql(" ORDER BY s.version DESC LIMIT 1), written AS (");
+        push_scope(&mut out, &self.companies)?;
+        out.push_sql(version::CURRENT);
+        out.push_sql("), written AS (");
         let subject = [
             ("customer_id", "customer_id"),
             ("customer_code", "code"),
@@ -140,17 +144,17 @@ impl QueryFragment<Pg> for Link<'_> {
     }
 }
 
-impl Query for Link<'_> {
+impl Query for InsertLink<'_> {
     type SqlType = (BigInt, Text, Text, BigInt, Nullable<Text>);
 }
 
-/// Their text depends on what is asked for, so the statement cache has to go by the text.
-impl QueryId for View<'_> {
+// The SQL depends on the reference and the scope, so diesel caches the statement by its text.
+impl QueryId for InsertView<'_> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl QueryId for Link<'_> {
+impl QueryId for InsertLink<'_> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
