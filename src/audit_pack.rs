@@ -21,7 +21,7 @@ use crate::audit::search::{self, Filter};
 use crate::config::SealKeys;
 use crate::db::DbError;
 use crate::db::snapshot::Snapshot;
-use crate::documents::fetcher::Courier;
+use crate::documents::fetcher::DocumentFetcher;
 use crate::stream_writer::StreamWriter;
 
 /// PDFs in one.
@@ -35,7 +35,7 @@ const CHECKS: [(&str, &str); 2] = [
 ];
 
 pub struct Pack {
-    pub courier: Courier,
+    pub fetcher: DocumentFetcher,
     pub keys: SealKeys,
     pub filter: Filter,
     /// The filter as it was typed, for the log.
@@ -67,7 +67,7 @@ impl Pack {
     /// On record, and then its bytes, as they are read; an error among them ends it.
     pub async fn begin(self, slots: &ExportSlots) -> Result<ByteReceiver, PackError> {
         let slot = slots.acquire()?;
-        let mut snapshot = self.courier.db.snapshot().await?;
+        let mut snapshot = self.fetcher.db.snapshot().await?;
         let held = snapshot.connection();
         let extent = search::position_range(held, &self.filter).await?.ok_or(PackError::Nothing)?;
         let range = RangeProof::find(held, &self.keys, extent).await?;
@@ -77,9 +77,9 @@ impl Pack {
                 return Err(PackError::TooMany);
             }
         }
-        let (by, origin) = (self.courier.viewer.actor().into(), self.courier.origin.clone());
+        let (by, origin) = (self.fetcher.viewer.actor().into(), self.fetcher.origin.clone());
         let asked = json!({"filter": self.told, "pdfs": self.with_pdfs});
-        let run = ExportRun::begin(self.courier.db.clone(), slot, "pack", asked, (by, origin)).await?;
+        let run = ExportRun::begin(self.fetcher.db.clone(), slot, "pack", asked, (by, origin)).await?;
         let (to, bytes) = mpsc::channel(4);
         let (pieces, to_be_packed) = mpsc::channel(4);
         let writer = StreamWriter::new(to.clone());
@@ -117,7 +117,7 @@ impl Contents {
         let keep = self.pack.with_pdfs.then_some(&mut documents);
         index::write(held, &bols, keep, Member::begin(&self.to, "bols.csv").await?).await?;
         if self.pack.with_pdfs {
-            pdfs::write(&self.pack.courier, documents, &self.to).await?;
+            pdfs::write(&self.pack.fetcher, documents, &self.to).await?;
         }
         self.to.send(Piece::End(events)).await.map_err(told)
     }
@@ -134,7 +134,7 @@ impl Contents {
         json!({
             "log": checkpoint.origin,
             "asked": self.pack.told,
-            "by": self.pack.courier.viewer.actor().email,
+            "by": self.pack.fetcher.viewer.actor().email,
             "first_position": self.extent.0,
             "last_position": self.extent.1,
             "checkpoint": {"size": checkpoint.size, "sealed_at": checkpoint.stated.sealed_at},

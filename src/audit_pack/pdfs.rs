@@ -6,12 +6,12 @@ use super::archive::{Member, Piece};
 use super::index::Wanted;
 use super::told;
 use crate::documents::DocumentRef;
-use crate::documents::fetcher::{Brought, Courier};
+use crate::documents::fetcher::{DocumentFetcher, Fetched};
 use crate::storage::ObjectKey;
 
 const INDEX: &str = "index.csv";
 
-pub(super) async fn write(courier: &Courier, wanted: Vec<Wanted>, to: &Sender<Piece>) -> Result<(), String> {
+pub(super) async fn write(fetcher: &DocumentFetcher, wanted: Vec<Wanted>, to: &Sender<Piece>) -> Result<(), String> {
     let mut lines = csv::Writer::from_writer(Vec::new());
     lines.write_record(["document_id", "file", "bytes", "sha256", "problem"]).map_err(told)?;
     for Wanted { id, key, sha256 } in wanted {
@@ -19,13 +19,13 @@ pub(super) async fn write(courier: &Courier, wanted: Vec<Wanted>, to: &Sender<Pi
         let places = to.reserve_many(2).await.map_err(told)?;
         let name = format!("pdfs/{key}");
         // What isn't one could lead out of the folder that the pack is unpacked to.
-        let brought = match key.parse::<ObjectKey>() {
-            Ok(_) if key != INDEX => courier.bring(DocumentRef::Document(id)).await?,
-            _ => Some(Brought::Problem("it has no key to name a file by")),
+        let fetched = match key.parse::<ObjectKey>() {
+            Ok(_) if key != INDEX => fetcher.fetch(DocumentRef::Document(id)).await?,
+            _ => Some(Fetched::Problem("it has no key to name a file by")),
         };
         let id = id.to_string();
-        match brought {
-            Some(Brought::File(spooled)) => {
+        match fetched {
+            Some(Fetched::File(spooled)) => {
                 [Piece::Begin(name.clone()), Piece::Content(spooled.file)]
                     .into_iter()
                     .zip(places)
@@ -35,7 +35,7 @@ pub(super) async fn write(courier: &Courier, wanted: Vec<Wanted>, to: &Sender<Pi
                     .write_record([&id, &name, &spooled.size.to_string(), &hex::encode(spooled.sha256), problem])
                     .map_err(told)?;
             }
-            Some(Brought::Problem(problem)) => lines.write_record([&id, "", "", "", problem]).map_err(told)?,
+            Some(Fetched::Problem(problem)) => lines.write_record([&id, "", "", "", problem]).map_err(told)?,
             None => lines.write_record([&id, "", "", "", "it has been removed since"]).map_err(told)?,
         }
     }

@@ -34,7 +34,7 @@ pub struct Access {
 
 /// What somebody got who followed a link.
 #[derive(Clone, Debug, serde::Deserialize)]
-pub struct Fetched {
+pub struct LinkFetch {
     fetched_at: DateTime<Utc>,
     pub status: u16,
     pub bytes: i64,
@@ -44,7 +44,7 @@ pub struct Fetched {
 
 impl Access {
     /// `None`: it isn't about following a link.
-    pub fn fetched(&self) -> Option<Fetched> {
+    pub fn fetched(&self) -> Option<LinkFetch> {
         self.fetched.clone().and_then(|fetched| serde_json::from_value(fetched).ok())
     }
 

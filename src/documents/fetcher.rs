@@ -11,7 +11,7 @@ use crate::db::scope;
 use crate::storage::spool::{Spool, Spooled};
 use crate::storage::{Readable, Storage, StorageError};
 
-pub struct Courier {
+pub struct DocumentFetcher {
     pub db: Database,
     pub storage: Storage,
     pub spool: Spool,
@@ -19,23 +19,23 @@ pub struct Courier {
     pub origin: Origin,
 }
 
-pub enum Brought {
+pub enum Fetched {
     File(Spooled),
     /// Why it can't be had, which is on record too.
     Problem(&'static str),
 }
 
-impl Courier {
+impl DocumentFetcher {
     /// `None`: it isn't there, or isn't this person's any more. An error: the storage or the database is away; better no
     /// file than one that looks whole.
-    pub async fn bring(&self, document: DocumentRef<'_>) -> Result<Option<Brought>, String> {
+    pub async fn fetch(&self, document: DocumentRef<'_>) -> Result<Option<Fetched>, String> {
         let scope = self.viewer.scope();
         let event = Event::new(Action::BolsZipped, Outcome::Success, self.viewer.actor(), &self.origin);
         let recorded = scope::record(&self.db, &scope, async |connection: &AsyncPgConnection| {
             access::record_link(&event, document, scope.companies(), connection).await
         });
         let Some(recorded) = recorded.await.map_err(told)? else { return Ok(None) };
-        let brought = match recorded.object_key.parse() {
+        let fetched = match recorded.object_key.parse() {
             Ok(key) => match self.storage.head(&key).await.map_err(told)? {
                 Some(found) if found.readable == Readable::Now => self.spool.fetch_hashed(&self.storage, &key).await,
                 Some(_) => Err(StorageError::Archived(key)),
@@ -43,8 +43,8 @@ impl Courier {
             },
             Err(_) => return Err(format!("{} is no key", recorded.object_key)),
         };
-        let problem = match brought {
-            Ok(spooled) => return Ok(Some(Brought::File(spooled))),
+        let problem = match fetched {
+            Ok(spooled) => return Ok(Some(Fetched::File(spooled))),
             Err(StorageError::Archived(_)) => "in the archive; download it by itself, and it is asked for",
             Err(StorageError::Missing(_)) => "the file is missing in the storage",
             Err(error) => return Err(error.to_string()),
@@ -55,7 +55,7 @@ impl Courier {
             access::record_link(&event, document, scope.companies(), connection).await
         });
         failed.await.map_err(told)?;
-        Ok(Some(Brought::Problem(problem)))
+        Ok(Some(Fetched::Problem(problem)))
     }
 }
 

@@ -15,7 +15,7 @@ use diesel_async::AsyncPgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::access::{self, DocumentRef};
-use super::fetcher::{Brought, Courier};
+use super::fetcher::{DocumentFetcher, Fetched};
 use crate::bols::search::{self, Row, Search};
 use crate::db::DbResult;
 use crate::db::scope;
@@ -29,7 +29,7 @@ pub const MOST_NUMBERS: usize = 500;
 /// Being made at the same time by one process.
 static TURNS: Semaphore = Semaphore::const_new(16);
 
-pub struct Bundle(pub Courier);
+pub struct Bundle(pub DocumentFetcher);
 
 /// What is to be in it.
 pub enum Wanted {
@@ -163,10 +163,10 @@ impl Bundle {
 
     /// On record first; `None`: it isn't this person's any more.
     async fn fetch(&self, line: Line) -> Result<Option<Piece>, String> {
-        Ok(match self.0.bring(DocumentRef::BolNumber(&line.number)).await? {
+        Ok(match self.0.fetch(DocumentRef::BolNumber(&line.number)).await? {
             None => None,
-            Some(Brought::File(Spooled { file, size, sha256 })) => Some(Piece::Document { line, file, size, sha256 }),
-            Some(Brought::Problem(problem)) => Some(Piece::Missing(Line { problem: problem.into(), ..line })),
+            Some(Fetched::File(Spooled { file, size, sha256 })) => Some(Piece::Document { line, file, size, sha256 }),
+            Some(Fetched::Problem(problem)) => Some(Piece::Missing(Line { problem: problem.into(), ..line })),
         })
     }
 }

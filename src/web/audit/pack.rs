@@ -9,7 +9,7 @@ use crate::audit::export::ExportError;
 use crate::audit::filter::FilterText;
 use crate::audit_pack::{Pack, PackError};
 use crate::db::Database;
-use crate::documents::fetcher::Courier;
+use crate::documents::fetcher::DocumentFetcher;
 use crate::web::auth::{Auditors, Visitor};
 use crate::web::page::attachment;
 use crate::web::request::Origin;
@@ -37,14 +37,14 @@ pub async fn download(
         _ => return Err(Error::Invalid("Set pdfs to 1 or 0.".into())),
     };
     let (filter, told) = download_filter(text.into_inner(), &site)?;
-    let courier = Courier {
+    let fetcher = DocumentFetcher {
         db: db.get_ref().clone(),
         storage: site.storage.clone(),
         spool: site.spool.clone(),
         viewer: visitor.viewer.clone(),
         origin: origin.0.clone(),
     };
-    let pack = Pack { courier, keys: site.seals.clone(), filter, told, with_pdfs };
+    let pack = Pack { fetcher, keys: site.seals.clone(), filter, told, with_pdfs };
     let bytes = pack.begin(&site.exports).await.map_err(pack_error)?;
     let today = site.clock.now().with_timezone(&site.time_zone).format("%Y-%m-%d");
     Ok(attachment(&format!("access-log-pack-{today}.zip"), "application/zip", true, bytes))

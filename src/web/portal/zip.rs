@@ -6,7 +6,7 @@ use url::form_urlencoded;
 
 use crate::bols::search;
 use crate::db::Database;
-use crate::documents::fetcher::Courier;
+use crate::documents::fetcher::DocumentFetcher;
 use crate::documents::zip::{Bundle, MOST, MOST_NUMBERS, Wanted};
 use crate::web::auth::{DocumentReaders, Visitor};
 use crate::web::forms::BolFilter;
@@ -26,7 +26,7 @@ pub async fn download(
         .filter(|(name, _)| name == "number")
         .map(|(_, number)| number.trim().to_uppercase())
         .collect();
-    let bundle = Bundle(Courier {
+    let bundle = Bundle(DocumentFetcher {
         db: db.get_ref().clone(),
         storage: site.storage.clone(),
         spool: site.spool.clone(),
