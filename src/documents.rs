@@ -17,5 +17,5 @@ pub use crate::bols::DocumentKind as Kind;
 pub use access::DocumentRef;
 pub use bol_view::{Access, Kin, Viewed, view};
 pub use document::{Document, of_bol};
-pub use link::{Desk, Issued, LinkError, Purpose};
+pub use link::{Issued, LinkError, LinkIssuer, Purpose};
 pub use subject::DocumentSubject;

@@ -64,14 +64,14 @@ pub enum LinkError {
 }
 
 /// Everything a link needs besides the document.
-pub struct Desk<'a> {
+pub struct LinkIssuer<'a> {
     pub db: &'a Database,
     pub storage: &'a Storage,
     pub clock: &'a Clock,
     pub life: Duration,
 }
 
-impl Desk<'_> {
+impl LinkIssuer<'_> {
     pub async fn issue(
         &self,
         scope: &Scope,

@@ -112,7 +112,7 @@ impl From<StoreError> for FileError {
 }
 
 /// What a person does at the inbox.
-pub struct Desk<'a> {
+pub struct Inbox<'a> {
     pub db: &'a Database,
     pub storage: &'a Storage,
     pub clock: &'a Clock,
@@ -131,7 +131,7 @@ struct Found {
     arrived_as: String,
 }
 
-impl Desk<'_> {
+impl Inbox<'_> {
     /// Files a document with a BOL, as the next version of its kind there.
     pub async fn file(&self, id: i64, number: &BolNumber, kind: Kind) -> Result<(), FileError> {
         let found = self.find(id).await?;

@@ -15,7 +15,7 @@ use crate::bols::search::{self, Row};
 use crate::bols::weight::Pounds;
 use crate::bols::{Draft, Problem};
 use crate::db::Database;
-use crate::documents::{Desk, DocumentRef, Purpose};
+use crate::documents::{DocumentRef, LinkIssuer, Purpose};
 use crate::issuing::IssueError;
 
 /// `GET /api/bols`: the list with the filters of the page. `next` goes into `after` for the next page.
@@ -65,9 +65,9 @@ pub async fn download(
     id: Path<String>,
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    let desk = Desk { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
+    let issuer = LinkIssuer { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
     let document = DocumentRef::BolId(id);
-    let issued = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, document, Purpose::Download).await?;
+    let issued = issuer.issue(&visitor.scope(), visitor.actor(), &origin.0, document, Purpose::Download).await?;
     Ok(HttpResponse::Ok().json(json!({
         "downloadUrl": issued.url.as_str(),
         "expiresIn": issued.life.as_secs(),
@@ -106,9 +106,9 @@ pub async fn create(
         }
         Err(error) => return Err(error.into()),
     };
-    let desk = Desk { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
+    let issuer = LinkIssuer { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
     let document = DocumentRef::BolId(issued.id);
-    let link = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, document, Purpose::Download).await;
+    let link = issuer.issue(&visitor.scope(), visitor.actor(), &origin.0, document, Purpose::Download).await;
     // The BOL is there whether or not a link to it can be had at this moment.
     let pdf_url = match link {
         Ok(link) => Some(link.url),

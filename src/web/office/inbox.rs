@@ -14,7 +14,7 @@ use crate::audit::Origin as AuditOrigin;
 use crate::bols::BolNumber;
 use crate::db::Database;
 use crate::documents::Kind;
-use crate::intake::inbox::{Desk, FileError};
+use crate::intake::inbox::{FileError, Inbox};
 use crate::storage::StorageError;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::request::Origin;
@@ -45,7 +45,7 @@ pub async fn file(
     form: Form<Filing>,
 ) -> Result<HttpResponse, Error> {
     let (status, message) = match (number(&site, &form.number), kind(&form.kind)) {
-        (Ok(number), Ok(kind)) => match desk(&site, &db, &visitor, &origin.0).file(*id, &number, kind).await {
+        (Ok(number), Ok(kind)) => match inbox_of(&site, &db, &visitor, &origin.0).file(*id, &number, kind).await {
             Ok(()) => return Ok(redirect("", "filed", &form.after)),
             Err(FileError::Gone) => return Err(Error::NotFound),
             Err(FileError::Filed(there)) if there == number.as_str() => return Ok(redirect("", "filed", &form.after)),
@@ -66,7 +66,7 @@ pub async fn unfile(
     origin: Origin,
     id: Path<i64>,
 ) -> Result<HttpResponse, Error> {
-    match desk(&site, &db, &visitor, &origin.0).unfile(*id).await {
+    match inbox_of(&site, &db, &visitor, &origin.0).unfile(*id).await {
         Ok(number) => {
             let place = format!("/bols/{number}?done=unfiled");
             Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish())
@@ -88,7 +88,7 @@ pub async fn many(
     let value = |name| form.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
     let ticked = form.iter().filter(|(name, _)| name == "document").map(|(_, id)| id.parse());
     let ticked: Vec<i64> = ticked.collect::<Result<_, _>>().map_err(|_| Error::BadRequest)?;
-    let desk = desk(&site, &db, &visitor, &origin.0);
+    let inbox = inbox_of(&site, &db, &visitor, &origin.0);
     let (action, typed) = (
         value("action"),
         Filing { number: value("number").into(), kind: value("kind").into(), after: value("after").into() },
@@ -106,11 +106,11 @@ pub async fn many(
     }
     match action {
         "discard" => {
-            desk.discard(&ticked).await?;
+            inbox.discard(&ticked).await?;
             Ok(redirect("", "discarded", &typed.after))
         }
         "restore" => {
-            desk.restore(&ticked).await?;
+            inbox.restore(&ticked).await?;
             Ok(redirect("bin", "restored", &typed.after))
         }
         "file" => {
@@ -120,7 +120,7 @@ pub async fn many(
                     return again(message.into(), String::new(), StatusCode::UNPROCESSABLE_ENTITY).await;
                 }
             };
-            match file_all(&desk, &ticked, &number, kind).await {
+            match file_all(&inbox, &ticked, &number, kind).await {
                 Ok(()) => Ok(redirect("", "filed", &typed.after)),
                 Err((filed, error)) => {
                     let (status, message) = beside(error)?;
@@ -134,10 +134,10 @@ pub async fn many(
 
 /// One after the other; what is filed already is fine. With the first error, how many were filed: what is wrong with the
 /// storage is so for all, what is wrong with one document is told when the others are done.
-async fn file_all(desk: &Desk<'_>, ids: &[i64], number: &BolNumber, kind: Kind) -> Result<(), (usize, FileError)> {
+async fn file_all(inbox: &Inbox<'_>, ids: &[i64], number: &BolNumber, kind: Kind) -> Result<(), (usize, FileError)> {
     let (mut filed, mut first) = (0, None);
     for id in ids {
-        match desk.file(*id, number, kind).await {
+        match inbox.file(*id, number, kind).await {
             Ok(()) => filed += 1,
             Err(FileError::Gone) => {}
             Err(FileError::Filed(there)) if there == number.as_str() => {}
@@ -158,7 +158,7 @@ pub async fn preview(
     origin: Origin,
     id: Path<i64>,
 ) -> Result<HttpResponse, Error> {
-    let picture = match desk(&site, &db, &visitor, &origin.0).preview(*id, &site.examiner).await {
+    let picture = match inbox_of(&site, &db, &visitor, &origin.0).preview(*id, &site.examiner).await {
         Ok(picture) => picture.ok_or(Error::NotFound)?,
         Err(FileError::Gone | FileError::Filed(_)) => return Err(Error::NotFound),
         Err(FileError::Storage(error)) => return Err(error.into()),
@@ -172,8 +172,13 @@ pub async fn preview(
         .body(picture))
 }
 
-fn desk<'a>(site: &'a Site, db: &'a Database, visitor: &'a Visitor<OfficeStaff>, origin: &'a AuditOrigin) -> Desk<'a> {
-    Desk { db, storage: &site.storage, clock: &site.clock, spool: &site.spool, viewer: visitor, origin }
+fn inbox_of<'a>(
+    site: &'a Site,
+    db: &'a Database,
+    visitor: &'a Visitor<OfficeStaff>,
+    origin: &'a AuditOrigin,
+) -> Inbox<'a> {
+    Inbox { db, storage: &site.storage, clock: &site.clock, spool: &site.spool, viewer: visitor, origin }
 }
 
 fn number(site: &Site, typed: &str) -> Result<BolNumber, &'static str> {

@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path, Query};
 
 use crate::bols::BolNumber;
 use crate::db::Database;
-use crate::documents::{Desk, DocumentRef, Purpose};
+use crate::documents::{DocumentRef, LinkIssuer, Purpose};
 use crate::web::auth::{DocumentReaders, Visitor};
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
@@ -57,8 +57,8 @@ async fn redirect(
     document: DocumentRef<'_>,
     purpose: Purpose,
 ) -> Result<HttpResponse, Error> {
-    let desk = Desk { db, storage: &site.storage, clock: &site.clock, life: site.link_life };
-    let issued = desk.issue(&visitor.scope(), visitor.actor(), &origin.0, document, purpose).await?;
+    let issuer = LinkIssuer { db, storage: &site.storage, clock: &site.clock, life: site.link_life };
+    let issued = issuer.issue(&visitor.scope(), visitor.actor(), &origin.0, document, purpose).await?;
     Ok(HttpResponse::SeeOther()
         .insert_header((LOCATION, issued.url.as_str()))
         .insert_header((REFERRER_POLICY, "no-referrer"))
