@@ -15,7 +15,7 @@ pub mod zip;
 
 pub use crate::bols::DocumentKind as Kind;
 pub use access::DocumentRef;
-pub use bol_view::{Access, Kin, Viewed, view};
+pub use bol_view::{Access, RelatedBols, Viewed, view};
 pub use document::{Document, of_bol};
 pub use link::{Issued, LinkError, LinkIssuer, Purpose};
 pub use subject::DocumentSubject;

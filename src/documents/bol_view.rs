@@ -63,14 +63,14 @@ pub struct Viewed {
     pub bol: Bol,
     pub documents: Vec<Document>,
     pub accesses: Vec<Access>,
-    pub kin: Kin,
+    pub related: RelatedBols,
     /// The name of the customer whose it is now.
     pub owner: Option<String>,
 }
 
 /// The BOLs that a reissue ties this one to, as far as they are within reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kin {
+pub struct RelatedBols {
     /// The void BOL whose place this one takes.
     pub before: Option<String>,
     /// The newest of those that take the place of this one.
@@ -94,12 +94,12 @@ pub async fn view(
             by_number(connection, scope, number),
             document::of_bol(connection, scope, number),
             accesses(connection, scope, number),
-            kin(connection, scope, number),
+            related_bols(connection, scope, number),
             access::record_view(&event, number.as_str(), scope.companies(), connection),
         );
         match viewed.await? {
-            (Some((bol, owner)), documents, accesses, kin, true) => {
-                Ok(Some(Viewed { bol, documents, accesses, kin, owner }))
+            (Some((bol, owner)), documents, accesses, related, true) => {
+                Ok(Some(Viewed { bol, documents, accesses, related, owner }))
             }
             _ => {
                 access::deny(connection, actor, origin, DocumentRef::BolNumber(number.as_str())).await?;
@@ -127,15 +127,19 @@ async fn by_number(
 }
 
 #[derive(QueryableByName)]
-struct Relative {
+struct RelatedBol {
     #[diesel(sql_type = Text)]
     number: String,
     #[diesel(sql_type = Bool)]
     is_before: bool,
 }
 
-async fn kin(mut connection: &AsyncPgConnection, scope: &Scope, number: &BolNumber) -> QueryResult<Kin> {
-    let rows: Vec<Relative> = diesel::sql_query(
+async fn related_bols(
+    mut connection: &AsyncPgConnection,
+    scope: &Scope,
+    number: &BolNumber,
+) -> QueryResult<RelatedBols> {
+    let rows: Vec<RelatedBol> = diesel::sql_query(
         "SELECT other.number, other.id < this.id AS is_before \
          FROM bols this JOIN bols other ON other.id = this.reissue_of OR other.reissue_of = this.id \
          WHERE this.number = $1 AND ($2::bigint[] IS NULL OR this.customer_id = ANY ($2) AND other.customer_id = ANY ($2)) \
@@ -145,11 +149,11 @@ async fn kin(mut connection: &AsyncPgConnection, scope: &Scope, number: &BolNumb
     .bind::<Nullable<Array<BigInt>>, _>(scope.companies())
     .load(&mut connection)
     .await?;
-    let mut kin = Kin::default();
-    for Relative { number, is_before } in rows {
-        *(if is_before { &mut kin.before } else { &mut kin.after }) = Some(number);
+    let mut related = RelatedBols::default();
+    for RelatedBol { number, is_before } in rows {
+        *(if is_before { &mut related.before } else { &mut related.after }) = Some(number);
     }
-    Ok(kin)
+    Ok(related)
 }
 
 /// Links issued for documents of this BOL, and fetches with them, newest first. A customer sees those of its own company's

@@ -125,7 +125,7 @@ pub async fn page(
 
 impl BolPage {
     fn new(layout: Layout, zone: Tz, viewed: Viewed) -> Self {
-        let Viewed { bol, documents, accesses, kin, .. } = viewed;
+        let Viewed { bol, documents, accesses, related, .. } = viewed;
         let has_pdf = documents.iter().any(|document| document.kind == Kind::Bol.as_str());
         let href = |inline| if has_pdf { format!("/bols/{}/download{inline}", bol.number) } else { String::new() };
         Self {
@@ -134,8 +134,8 @@ impl BolPage {
             date_iso: bol.bol_date.to_string(),
             is_void: bol.voided_at.is_some(),
             voided: bol.voided_at.map(|at| by(&timestamp(at, zone).text, &bol.voided_by)).unwrap_or_default(),
-            reissue_of: kin.before.unwrap_or_default(),
-            reissued_as: kin.after.unwrap_or_default(),
+            reissue_of: related.before.unwrap_or_default(),
+            reissued_as: related.after.unwrap_or_default(),
             is_office: false,
             owner: String::new(),
             headline: headline(&bol),
