@@ -25,7 +25,7 @@ use crate::documents::fetcher::DocumentFetcher;
 use crate::stream_writer::StreamWriter;
 
 /// PDFs in one.
-pub const MOST: usize = 5000;
+pub const MAX_PDFS: usize = 5000;
 
 const README: &str = include_str!("audit_pack/verify.md");
 /// What checks it, as it lies in the project too.
@@ -47,7 +47,7 @@ pub struct Pack {
 pub enum PackError {
     #[error("no event that is sealed matches")]
     Nothing,
-    #[error("the events name more than {MOST} documents")]
+    #[error("the events name more than {MAX_PDFS} documents")]
     TooMany,
     #[error(transparent)]
     Proof(#[from] RangeProofError),
@@ -73,7 +73,7 @@ impl Pack {
         let range = RangeProof::find(held, &self.keys, extent).await?;
         if self.with_pdfs {
             let bols = search::bol_ids(held, &self.filter).await?;
-            if index::documents(held, &bols).await? > MOST as i64 {
+            if index::documents(held, &bols).await? > MAX_PDFS as i64 {
                 return Err(PackError::TooMany);
             }
         }

@@ -23,9 +23,9 @@ use crate::storage::spool::Spooled;
 use crate::stream_writer::{StreamWriter, send_chunk};
 
 /// BOLs in one.
-pub const MOST: usize = 5000;
+pub const MAX_BOLS: usize = 5000;
 /// That are asked for one by one.
-pub const MOST_NUMBERS: usize = 500;
+pub const MAX_NUMBERS: usize = 500;
 /// Being made at the same time by one process.
 static TURNS: Semaphore = Semaphore::const_new(16);
 
@@ -123,7 +123,7 @@ impl Bundle {
                     for (row, _) in found.rows {
                         count += 1;
                         let owner = row.owner(&found.owners, &self.0.viewer).unwrap_or_default().to_owned();
-                        if count > MOST || !self.hand_over(row, &owner, to).await? {
+                        if count > MAX_BOLS || !self.hand_over(row, &owner, to).await? {
                             return Ok(());
                         }
                     }

@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use crate::config::ClamdAddress;
 
 /// Connecting, sending and the answer: 50 MB of packed archives take a while.
-const PATIENCE: Duration = Duration::from_secs(90);
-const CHUNK: usize = 64 * 1024;
-const MOST_ANSWER: u64 = 4096;
+const SCAN_TIMEOUT: Duration = Duration::from_secs(90);
+const CHUNK_BYTES: usize = 64 * 1024;
+const MAX_ANSWER_BYTES: u64 = 4096;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scan {
@@ -33,7 +33,7 @@ pub async fn scan(clamd: &ClamdAddress, file: &File) -> io::Result<Scan> {
             ClamdAddress::Unix(path) => instream(UnixStream::connect(path).await?, file).await,
         }
     };
-    match timeout(PATIENCE, scanning).await {
+    match timeout(SCAN_TIMEOUT, scanning).await {
         Ok(result) => result,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
@@ -46,7 +46,7 @@ async fn instream(mut clamd: impl AsyncRead + AsyncWrite + Unpin, file: &File) -
     let sent = send(&mut clamd, &mut file).await;
     // It may have answered and hung up in the middle: a file beyond its limit.
     let mut answer = Vec::new();
-    let heard = clamd.take(MOST_ANSWER).read_to_end(&mut answer).await;
+    let heard = clamd.take(MAX_ANSWER_BYTES).read_to_end(&mut answer).await;
     if answer.is_empty() {
         sent?;
         heard?;
@@ -56,7 +56,7 @@ async fn instream(mut clamd: impl AsyncRead + AsyncWrite + Unpin, file: &File) -
 
 async fn send(clamd: &mut (impl AsyncWrite + Unpin), file: &mut tokio::fs::File) -> io::Result<()> {
     clamd.write_all(b"zINSTREAM\0").await?;
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let read = file.read(&mut chunk).await?;
         // A length of zero ends the stream.

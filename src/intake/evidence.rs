@@ -10,12 +10,12 @@ use serde_json::json;
 use super::mapping::Row;
 use super::name::FileName;
 use crate::documents::Kind;
-use crate::intake::examine::{Findings, PAGES};
+use crate::intake::examine::{Findings, MAX_PAGES};
 
 type Numbers = BTreeSet<String>;
 
 /// Numbers of a source that are named to the clerk: who reads three knows.
-const TOLD: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// The numbers, by where they were found, the best source first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,8 +87,11 @@ impl Evidence {
     }
 
     fn too_long(&self) -> String {
-        if self.pages > PAGES {
-            format!("It has {} pages, of which {PAGES} were looked at. Other BOLs may be among the rest.", self.pages)
+        if self.pages > MAX_PAGES {
+            format!(
+                "It has {} pages, of which {MAX_PAGES} were looked at. Other BOLs may be among the rest.",
+                self.pages
+            )
         } else {
             "Not everything on it could be read: other BOLs may be among it.".into()
         }
@@ -97,8 +100,8 @@ impl Evidence {
     /// "the QR code says PRT-2025-0004, the file name says PRT-2025-0005"
     fn told(&self) -> String {
         let told = self.sources().into_iter().filter(|(_, numbers)| !numbers.is_empty()).map(|(source, numbers)| {
-            let named: Vec<&str> = numbers.iter().take(TOLD).map(String::as_str).collect();
-            let more = if numbers.len() > TOLD { " and more" } else { "" };
+            let named: Vec<&str> = numbers.iter().take(MAX_NAMED).map(String::as_str).collect();
+            let more = if numbers.len() > MAX_NAMED { " and more" } else { "" };
             format!("the {source} says {}{more}", named.join(" and "))
         });
         told.collect::<Vec<_>>().join(", ")

@@ -25,10 +25,10 @@ pub use examiner::{ExamineError, Examiner};
 pub const CPU_SECONDS: u64 = 40;
 pub const CPU_SECONDS_PREVIEW: u64 = 5;
 /// Pages that are looked at; a longer document says so, and is looked at by a person.
-pub const PAGES: usize = 40;
+pub const MAX_PAGES: usize = 40;
 
 /// Pages of which every scan is looked at until a code is read.
-const HARD_LOOKS: usize = 12;
+const MAX_SCANNED_PAGES: usize = 12;
 
 /// Why no customer could open it, or none should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,12 +78,12 @@ pub struct Findings {
 }
 
 /// Numbers that are kept of a source: two are a question already.
-const KEPT: usize = 20;
+const MAX_NUMBERS: usize = 20;
 
 impl Findings {
     fn shortened(mut self) -> Self {
         for numbers in [&mut self.codes, &mut self.text, &mut self.ocr] {
-            while numbers.len() > KEPT {
+            while numbers.len() > MAX_NUMBERS {
                 numbers.pop_last();
             }
         }
@@ -115,12 +115,12 @@ pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> 
     let pages = pdf.pages();
     let mut found = Findings { pages: pages.len(), ..Findings::default() };
     say(&Line::Found(found.clone().shortened()))?;
-    let (mut looks, mut scans, mut is_complete) = (Vec::new(), 0, pages.len() <= PAGES);
-    for page in pages.iter().take(PAGES) {
+    let (mut looks, mut scans, mut is_complete) = (Vec::new(), 0, pages.len() <= MAX_PAGES);
+    for page in pages.iter().take(MAX_PAGES) {
         let text = text::of(page);
         is_complete &= !text.is_cut;
         looks.push(match text {
-            PageText { has_picture: true, .. } if scans < HARD_LOOKS => {
+            PageText { has_picture: true, .. } if scans < MAX_SCANNED_PAGES => {
                 scans += 1;
                 Look::Scanned
             }
@@ -165,7 +165,7 @@ fn whole(mut input: File) -> io::Result<Vec<u8>> {
 pub fn confine(cpu_seconds: u64) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let most = |resource, limit| setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
-    most(Resource::As, examiner::MEMORY)?;
+    most(Resource::As, examiner::MAX_MEMORY_BYTES)?;
     most(Resource::Cpu, cpu_seconds)?;
     most(Resource::Core, 0)?;
     most(Resource::Fsize, 8 << 20)?;

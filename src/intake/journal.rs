@@ -9,9 +9,9 @@ use crate::db::schema::uploads;
 use crate::db::{Database, DbResult};
 
 /// Longest name of a stack.
-pub const MOST_BATCH: usize = 64;
+pub const MAX_BATCH_BYTES: usize = 64;
 /// As many as a page shows.
-pub const MOST: usize = 2000;
+pub const MAX_ENTRIES: usize = 2000;
 
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = uploads, check_for_backend(diesel::pg::Pg))]
@@ -93,11 +93,12 @@ pub async fn has_named(intake: &Intake<'_>, name: &str) -> DbResult<bool> {
     Ok(diesel::select(diesel::dsl::exists(same)).get_result(&mut intake.db.get().await?).await?)
 }
 
-/// The first [`MOST`] files of a stack of this user's, and the counts of all.
+/// The first [`MAX_ENTRIES`] files of a stack of this user's, and the counts of all.
 pub async fn stack(db: &Database, user_id: i64, batch: &str) -> DbResult<Stack> {
     let mut connection = db.get().await?;
     let mine = uploads::table.filter(uploads::user_id.eq(user_id)).filter(uploads::batch.eq(batch));
-    let entries = mine.order(uploads::id).limit(MOST as i64).select(Entry::as_select()).load(&mut connection).await?;
+    let entries =
+        mine.order(uploads::id).limit(MAX_ENTRIES as i64).select(Entry::as_select()).load(&mut connection).await?;
     let counts = mine
         .group_by(uploads::outcome)
         .select((uploads::outcome, diesel::dsl::count_star()))

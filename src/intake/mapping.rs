@@ -8,7 +8,7 @@ use crate::csv_file;
 use crate::documents::Kind;
 
 /// Rows of a list at the most.
-const MOST: usize = 20_000;
+const MAX_ROWS: usize = 20_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -40,8 +40,8 @@ impl Mapping {
             let line = index + 2;
             let record = record.map_err(|error| format!("Line {line} of the list can't be read: {error}"))?;
             let cell = |column: Option<usize>| column.and_then(|column| record.get(column)).unwrap_or_default();
-            if index >= MOST {
-                return Err(format!("The list has more than {MOST} lines. Send it in parts."));
+            if index >= MAX_ROWS {
+                return Err(format!("The list has more than {MAX_ROWS} lines. Send it in parts."));
             }
             if record.iter().all(str::is_empty) {
                 continue;

@@ -6,11 +6,11 @@ use crate::bols::BolNumber;
 use crate::documents::Kind;
 
 /// In characters.
-const MOST: usize = 180;
+const MAX_CHARS: usize = 180;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileName {
-    /// Cut to [`MOST`]: for people.
+    /// Cut to [`MAX_CHARS`]: for people.
     shown: String,
     /// Uncut: what is searched and compared.
     whole: String,
@@ -81,11 +81,11 @@ impl FileName {
 
 fn shortened(name: &str) -> String {
     let all: Vec<char> = name.chars().collect();
-    if all.len() <= MOST {
+    if all.len() <= MAX_CHARS {
         return name.to_owned();
     }
     // The end of a name says what kind of file it is.
-    let (head, tail) = (MOST - 21, 20);
+    let (head, tail) = (MAX_CHARS - 21, 20);
     all[..head].iter().chain(&['…']).chain(&all[all.len() - tail..]).collect()
 }
 
@@ -114,7 +114,7 @@ mod tests {
             assert_eq!(clean(nothing), "unnamed.pdf", "{nothing:?}");
         }
         let long = clean(&format!("{}_signed.pdf", "ä".repeat(10_000)));
-        assert!(long.chars().count() == MOST && long.ends_with("_signed.pdf") && long.contains('…'), "{long}");
+        assert!(long.chars().count() == MAX_CHARS && long.ends_with("_signed.pdf") && long.contains('…'), "{long}");
         // What is cut away for the eye still counts.
         let long = FileName::cleaned(&format!("{} PRT-2025-12345 rest of it{}.pdf", "y".repeat(145), "z".repeat(60)));
         assert_eq!(long.numbers("PRT").iter().map(BolNumber::as_str).collect::<Vec<_>>(), ["PRT-2025-12345"]);

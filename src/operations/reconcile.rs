@@ -21,7 +21,7 @@ const UNDER_WAY: TimeDelta = TimeDelta::minutes(15);
 /// A pending row that is older should have been settled.
 const STUCK: TimeDelta = TimeDelta::hours(1);
 /// So many in a row that can't be looked into, and it is the storage.
-const MOST_UNREADABLE: usize = 50;
+const MAX_UNREADABLE: usize = 50;
 /// Where other parts of the program keep what is no document.
 const NOT_DOCUMENTS: [&str; 2] = ["audit/", crate::storage::CHECKS];
 

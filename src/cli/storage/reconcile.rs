@@ -87,7 +87,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         let examiner = Examiner::new(this_program()?, config.bol_prefix.clone());
         let (db, storage, clock, spool, prefix) = (&db, &storage, &clock, &spool, config.bol_prefix.as_str());
         let (examiner, clamd) = (&examiner, config.clamd.as_ref());
-        let adopter = Adopter { db, storage, clock, spool, examiner, clamd, prefix, most: config.most_upload };
+        let adopter = Adopter { db, storage, clock, spool, examiner, clamd, prefix, max_bytes: config.most_upload };
         for (key, size) in &orphans {
             adopted += u64::from(adopt(&adopter, key, *size, arguments.json).await);
         }

@@ -15,13 +15,13 @@ use tokio::time::timeout;
 use super::{Fault, Findings, Line};
 
 /// Address space of the process, in bytes.
-pub(super) const MEMORY: u64 = 2 << 30;
+pub(super) const MAX_MEMORY_BYTES: u64 = 2 << 30;
 /// By the clock: a busy machine takes longer over the same work.
-const PATIENCE: Duration = Duration::from_secs(90);
-/// What it says at the most: findings of forty pages, or a picture.
-const MOST_SAID: u64 = 8 << 20;
+const PROCESS_TIMEOUT: Duration = Duration::from_secs(90);
+/// The output of the process: findings of forty pages, or a picture.
+const MAX_OUTPUT_BYTES: u64 = 8 << 20;
 /// Bytes of files being examined at once, so that memory stays flat however many large ones come together.
-const AT_ONCE: u32 = 64 << 20;
+const MAX_BYTES_AT_ONCE: u32 = 64 << 20;
 
 #[derive(Clone)]
 pub struct Examiner {
@@ -29,8 +29,8 @@ pub struct Examiner {
     prefix: String,
     /// In kilobytes of files.
     turns: Arc<Semaphore>,
-    most: u32,
-    least: u32,
+    max_turns: u32,
+    min_turns: u32,
     /// Of previews: whoever leafs through the inbox doesn't keep uploads waiting.
     previews: Arc<Semaphore>,
 }
@@ -48,13 +48,13 @@ impl Examiner {
     /// `program` is this very binary, whatever has become of its file since it was started.
     pub fn new(program: PathBuf, prefix: String) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get) as u32;
-        let most = AT_ONCE / 1024;
+        let max_turns = MAX_BYTES_AT_ONCE / 1024;
         Self {
             program,
             prefix,
-            turns: Arc::new(Semaphore::new(most as usize)),
-            most,
-            least: (most / cores).max(1),
+            turns: Arc::new(Semaphore::new(max_turns as usize)),
+            max_turns,
+            min_turns: (max_turns / cores).max(1),
             previews: Arc::new(Semaphore::new(1)),
         }
     }
@@ -63,7 +63,7 @@ impl Examiner {
     /// told nothing met a file that nobody should open.
     pub async fn examine(&self, file: &File) -> Result<Findings, ExamineError> {
         let kilobytes = u32::try_from(file.metadata()?.len() / 1024).unwrap_or(u32::MAX);
-        let turn = self.turns.acquire_many(kilobytes.clamp(self.least, self.most)).await;
+        let turn = self.turns.acquire_many(kilobytes.clamp(self.min_turns, self.max_turns)).await;
         let _turn = turn.map_err(io::Error::other)?;
         let said = self.run(file, &["examine", "--prefix", &self.prefix]).await?;
         let mut lines = said.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
@@ -96,7 +96,7 @@ impl Examiner {
         let mut said = Vec::new();
         if let Some(stdout) = child.stdout.take() {
             // Dropped when the time is up, the child is killed.
-            let _ = timeout(PATIENCE, stdout.take(MOST_SAID).read_to_end(&mut said)).await;
+            let _ = timeout(PROCESS_TIMEOUT, stdout.take(MAX_OUTPUT_BYTES).read_to_end(&mut said)).await;
         }
         child.start_kill().or_else(|error| if child.id().is_none() { Ok(()) } else { Err(error) })?;
         child.wait().await?;

@@ -28,9 +28,9 @@ pub enum Look {
 }
 
 /// Pixels of a page at the most, whatever its size: 4 bytes each while it is drawn.
-const MOST: f32 = 20e6;
+const MAX_PIXELS: f32 = 20e6;
 /// Width of the preview, for reading a number with the naked eye.
-const PREVIEW: f32 = 1000.0;
+const PREVIEW_WIDTH: f32 = 1000.0;
 
 /// One byte a pixel, white is 255.
 struct Grey {
@@ -106,7 +106,7 @@ fn draw(page: &Page<'_>, scale: f32) -> Grey {
     let (width, height) = page.render_dimensions();
     let area = (width * height * scale * scale).max(1.0);
     let side = width.max(height).max(1.0);
-    let scale = scale * (MOST / area).sqrt().min(1.0);
+    let scale = scale * (MAX_PIXELS / area).sqrt().min(1.0);
     let scale = scale.min(60_000.0 / side);
     let settings = RenderSettings { x_scale: scale, y_scale: scale, bg_color: WHITE, ..RenderSettings::default() };
     let pixmap = render(page, &RenderCache::new(), &InterpreterSettings::default(), &settings);
@@ -120,7 +120,7 @@ fn draw(page: &Page<'_>, scale: f32) -> Grey {
 
 pub fn preview(page: &Page<'_>) -> io::Result<Vec<u8>> {
     let (width, _) = page.render_dimensions();
-    let grey = draw(page, PREVIEW / width.max(1.0));
+    let grey = draw(page, PREVIEW_WIDTH / width.max(1.0));
     let mut png = Vec::new();
     let (Ok(width), Ok(height)) = (grey.width.try_into(), grey.height.try_into()) else {
         return Err(io::Error::other("the page is too large"));

@@ -6,7 +6,7 @@ use hayro::hayro_syntax::Pdf;
 use hayro::hayro_syntax::object::{Array, Dict, MaybeRef, Name, Object};
 
 /// Deeper nesting is nobody's document.
-const DEEPEST: usize = 60;
+const MAX_DEPTH: usize = 60;
 
 /// Actions that may happen when a document or a page is opened (ISO 32000-1, table 198): to show a place in it.
 const HARMLESS: [&[u8]; 2] = [b"GoTo", b"Named"];
@@ -89,7 +89,7 @@ fn has_acting_annotation(page: &Dict<'_>) -> bool {
 
 fn is_scripted(object: &Object<'_>, depth: usize) -> bool {
     // Nobody's honest document.
-    if depth > DEEPEST {
+    if depth > MAX_DEPTH {
         return true;
     }
     let direct = |entry: MaybeRef<Object<'_>>| match entry {
@@ -130,7 +130,7 @@ fn acts(action: &Dict<'_>, depth: usize) -> bool {
     let one = action.get::<Dict<'_>>("Next");
     let many = action.get::<Array<'_>>("Next");
     let next = one.into_iter().chain(many.iter().flat_map(|many| many.iter::<Dict<'_>>()));
-    !harmless || depth > DEEPEST || next.into_iter().any(|next| acts(&next, depth + 1))
+    !harmless || depth > MAX_DEPTH || next.into_iter().any(|next| acts(&next, depth + 1))
 }
 
 #[cfg(test)]

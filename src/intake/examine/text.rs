@@ -14,7 +14,7 @@ use hayro::vello_cpu::kurbo::{Affine, BezPath, Point, Rect};
 use crate::bols::BolNumber;
 
 /// More than a page of the smallest print has; a page that draws more is not read on.
-const MOST: usize = 200_000;
+const MAX_GLYPHS: usize = 200_000;
 /// A gap of this part of the font's size may be one between words, or only loose letters.
 const LOOSE: f64 = 0.12;
 /// A larger one certainly ends a word.
@@ -79,7 +79,7 @@ struct Last {
 impl Reader {
     fn read(&mut self, glyph: &Glyph<'_>, place: Affine, hidden: bool) {
         self.glyphs += 1;
-        if self.glyphs > MOST {
+        if self.glyphs > MAX_GLYPHS {
             self.text.is_cut = true;
             return;
         }

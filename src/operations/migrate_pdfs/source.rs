@@ -11,7 +11,7 @@ use cap_std::fs::Dir;
 use crate::storage::{Content, digest};
 
 /// Of a checkpoint, in bytes: far more than it needs.
-const MOST_NOTE: u64 = 100_000;
+const MAX_CHECKPOINT_BYTES: u64 = 100_000;
 
 /// Opened as a capability: whatever links lie in it, nothing outside of it is read.
 pub struct Source {
@@ -76,8 +76,8 @@ impl Source {
                 return Err(io::Error::other("it isn't a file"));
             }
             let mut bytes = Vec::new();
-            dir.open(&place)?.take(MOST_NOTE + 1).read_to_end(&mut bytes)?;
-            if bytes.len() as u64 > MOST_NOTE { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+            dir.open(&place)?.take(MAX_CHECKPOINT_BYTES + 1).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 > MAX_CHECKPOINT_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
         });
         read.await.map_err(|error| error.to_string())?.map_err(|error: io::Error| error.to_string())
     }

@@ -6,7 +6,7 @@ use chrono::Utc;
 use tokio::task::JoinSet;
 
 use super::rows::{Rows, under};
-use super::{Compared, Difference, Expected, MOST_UNREADABLE, NOT_DOCUMENTS, ReconcileError, STUCK, UNDER_WAY};
+use super::{Compared, Difference, Expected, MAX_UNREADABLE, NOT_DOCUMENTS, ReconcileError, STUCK, UNDER_WAY};
 use crate::clock::Clock;
 use crate::db::Database;
 use crate::storage::{ListedObject as Listed, ObjectKey, Storage, StorageError};
@@ -202,7 +202,7 @@ impl<F: FnMut(Difference)> Comparison<'_, F> {
     async fn looked(&mut self, looked: Looked) -> Result<(), ReconcileError> {
         self.unreadable = if matches!(looked, Looked::Not(..)) { self.unreadable + 1 } else { 0 };
         match looked {
-            Looked::Not(_, error) if self.unreadable > MOST_UNREADABLE => return Err(error.into()),
+            Looked::Not(_, error) if self.unreadable > MAX_UNREADABLE => return Err(error.into()),
             Looked::Not(expected, error) => self.differs(Difference::Unreadable(expected, error.to_string())),
             Looked::AsListed => self.done.agreed += 1,
             Looked::Same => {

@@ -102,7 +102,7 @@ pub struct Adopter<'a> {
     pub clamd: Option<&'a ClamdAddress>,
     pub prefix: &'a str,
     /// In bytes.
-    pub most: u64,
+    pub max_bytes: u64,
 }
 
 impl Adopter<'_> {
@@ -111,7 +111,7 @@ impl Adopter<'_> {
         let Ok(object) = key.parse::<ObjectKey>() else {
             return Ok(Adopted::Unfit("its key has characters that no key of ours has".into()));
         };
-        if size == 0 || size > self.most {
+        if size == 0 || size > self.max_bytes {
             return Ok(Adopted::Unfit(format!("it has {size} bytes")));
         }
         let spooled = self.spool.fetch_hashed(self.storage, &object).await?;

@@ -99,7 +99,7 @@ pub async fn page(
     query: Query<Shown>,
 ) -> Result<UploadPage, Error> {
     let mut page = UploadPage::new(&site, &db, &visitor).await?;
-    if query.batch.is_empty() || query.batch.len() > journal::MOST_BATCH || query.batch.contains('\0') {
+    if query.batch.is_empty() || query.batch.len() > journal::MAX_BATCH_BYTES || query.batch.contains('\0') {
         return Ok(page);
     }
     let stack = journal::stack(&db, visitor.user_id, &query.batch).await?;

@@ -135,7 +135,11 @@ impl BolsPage {
             layout: Layout::new(site, Some(viewer), "/bols"),
             kinds: kinds("Any document", &filter.kind),
             statuses: choices("Any status", statuses(viewer.role), &filter.status),
-            zip_href: if may_open && (1..=zip::MOST as i64).contains(&count) { filter.zip() } else { String::new() },
+            zip_href: if may_open && (1..=zip::MAX_BOLS as i64).contains(&count) {
+                filter.zip()
+            } else {
+                String::new()
+            },
             count_label: if errors.any() { String::new() } else { count_label(count, filter.is_filtered()) },
             is_filtered: filter.is_filtered(),
             columns,

@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use crate::bols::search;
 use crate::db::Database;
 use crate::documents::fetcher::DocumentFetcher;
-use crate::documents::zip::{Bundle, MOST, MOST_NUMBERS, Wanted};
+use crate::documents::zip::{Bundle, MAX_BOLS, MAX_NUMBERS, Wanted};
 use crate::web::auth::{DocumentReaders, Visitor};
 use crate::web::forms::BolFilter;
 use crate::web::page::attachment;
@@ -41,15 +41,15 @@ pub async fn download(
         }
         match search::search(&db, &visitor.scope(), &search).await?.count {
             0 => return Err(Error::Invalid("No bill of lading matches; there is nothing to download.".into())),
-            count if count > MOST as i64 => {
+            count if count > MAX_BOLS as i64 => {
                 return Err(Error::Invalid(format!(
-                    "More than {MOST} bills of lading match. Choose a shorter range of dates, and download the others after them."
+                    "More than {MAX_BOLS} bills of lading match. Choose a shorter range of dates, and download the others after them."
                 )));
             }
             _ => Wanted::Matching(Box::new(search)),
         }
-    } else if numbers.len() > MOST_NUMBERS || numbers.iter().any(|number| number.contains(['\0', '%'])) {
-        return Err(Error::Invalid(format!("Name up to {MOST_NUMBERS} bills of lading.")));
+    } else if numbers.len() > MAX_NUMBERS || numbers.iter().any(|number| number.contains(['\0', '%'])) {
+        return Err(Error::Invalid(format!("Name up to {MAX_NUMBERS} bills of lading.")));
     } else {
         Wanted::These(bundle.find(&numbers).await?.ok_or(Error::NotFound)?)
     };

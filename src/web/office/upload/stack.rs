@@ -14,7 +14,7 @@ use crate::audit::Origin;
 use crate::db::Database;
 use crate::documents::Kind;
 use crate::intake::examine::Findings;
-use crate::intake::journal::{self, MOST_BATCH};
+use crate::intake::journal::{self, MAX_BATCH_BYTES};
 use crate::intake::{Arrival, Examined, FileName, Intake, IntakeError, Mapping, Outcome, Receipt, Wishes};
 use crate::storage::spool::ReceiveError;
 use crate::web::{Error, Site, limits};
@@ -196,7 +196,7 @@ impl<'a> Stack<'a> {
                 }
                 "batch" => {
                     let batch = text(field).await?;
-                    let fits = (1..=MOST_BATCH).contains(&batch.len());
+                    let fits = (1..=MAX_BATCH_BYTES).contains(&batch.len());
                     if fits && batch.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
                         self.batch = batch;
                     }
