@@ -81,11 +81,11 @@ impl Pack {
         let asked = json!({"filter": self.told, "pdfs": self.with_pdfs});
         let run = ExportRun::begin(self.fetcher.db.clone(), slot, "pack", asked, (by, origin)).await?;
         let (to, bytes) = mpsc::channel(4);
-        let (pieces, to_be_packed) = mpsc::channel(4);
+        let (parts, to_be_packed) = mpsc::channel(4);
         let writer = StreamWriter::new(to.clone());
         let packing = tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer));
-        let contents = Contents { pack: self, snapshot, range, extent, to: pieces.clone() };
-        tokio::spawn(run.run(to, pieces, contents.feed(), packing));
+        let contents = Contents { pack: self, snapshot, range, extent, to: parts.clone() };
+        tokio::spawn(run.run(to, parts, contents.feed(), packing));
         Ok(bytes)
     }
 }
@@ -96,7 +96,7 @@ struct Contents {
     range: RangeProof,
     /// Positions of the first and the last event.
     extent: (i64, i64),
-    to: mpsc::Sender<Piece>,
+    to: mpsc::Sender<PackPart>,
 }
 
 impl Contents {
@@ -112,20 +112,20 @@ impl Contents {
         self.tree().await?;
         self.checkpoints().await?;
         let held = self.snapshot.connection();
-        let bols = search::bol_ids(held, &self.pack.filter).await.map_err(told)?;
+        let bols = search::bol_ids(held, &self.pack.filter).await.map_err(message)?;
         let mut documents = Vec::new();
         let keep = self.pack.with_pdfs.then_some(&mut documents);
-        index::write(held, &bols, keep, Member::begin(&self.to, "bols.csv").await?).await?;
+        index::write(held, &bols, keep, PackFile::begin(&self.to, "bols.csv").await?).await?;
         if self.pack.with_pdfs {
             pdfs::write(&self.pack.fetcher, documents, &self.to).await?;
         }
-        self.to.send(Piece::End(events)).await.map_err(told)
+        self.to.send(PackPart::End(events)).await.map_err(message)
     }
 
     async fn whole(&self, name: &str, text: &str) -> Result<(), String> {
-        let mut member = Member::begin(&self.to, name).await?;
-        member.write(text.as_bytes()).await?;
-        member.end().await
+        let mut file = PackFile::begin(&self.to, name).await?;
+        file.write(text.as_bytes()).await?;
+        file.end().await
     }
 
     /// What it is of. What it says is to be believed as far as the rest proves it.
@@ -144,58 +144,59 @@ impl Contents {
 
     /// Their canonical bytes, a line each, in the order of the tree.
     async fn events(&mut self) -> Result<u64, String> {
-        let mut member = Member::begin(&self.to, "events.jsonl").await?;
-        let mut rows = pin!(search::stream_sealed(self.snapshot.connection(), &self.pack.filter).await.map_err(told)?);
+        let mut file = PackFile::begin(&self.to, "events.jsonl").await?;
+        let mut rows =
+            pin!(search::stream_sealed(self.snapshot.connection(), &self.pack.filter).await.map_err(message)?);
         let (mut line, mut count) = (Vec::new(), 0);
-        while let Some((_, hash, row)) = rows.try_next().await.map_err(told)? {
+        while let Some((_, hash, row)) = rows.try_next().await.map_err(message)? {
             if row.fields().leaf_hash(&mut line)[..] != hash[..] {
                 return Err(format!("event {} is not what was sealed: run primetrade audit verify", row.id));
             }
             line.push(b'\n');
-            member.write(&line).await?;
+            file.write(&line).await?;
             count += 1;
         }
-        member.end().await?;
+        file.end().await?;
         Ok(count)
     }
 
     /// What has to be known of the tree beside them.
     async fn tree(&mut self) -> Result<(), String> {
-        let mut member = Member::begin(&self.to, "tree.txt").await?;
-        let mut leaves = pin!(self.range.leaves(&self.snapshot.handle()).await.map_err(told)?);
+        let mut file = PackFile::begin(&self.to, "tree.txt").await?;
+        let mut leaves = pin!(self.range.leaves(&self.snapshot.handle()).await.map_err(message)?);
         let mut proved =
-            pin!(search::stream_positions(self.snapshot.connection(), &self.pack.filter).await.map_err(told)?);
+            pin!(search::stream_positions(self.snapshot.connection(), &self.pack.filter).await.map_err(message)?);
         let (mut tree, mut multiproof) = (self.range.start.clone(), Multiproof::after(&self.range.start));
-        let mut next = proved.try_next().await.map_err(told)?;
+        let mut next = proved.try_next().await.map_err(message)?;
         let mut lines = Vec::new();
-        while let Some((position, hash)) = leaves.try_next().await.map_err(told)? {
+        while let Some((position, hash)) = leaves.try_next().await.map_err(message)? {
             let is_proved = next == Some(position);
             if is_proved {
-                next = proved.try_next().await.map_err(told)?;
+                next = proved.try_next().await.map_err(message)?;
             }
             tree.push(hash);
             multiproof.push(hash, is_proved, |node| line(&mut lines, node));
-            member.write(&lines).await?;
+            file.write(&lines).await?;
             lines.clear();
         }
         multiproof.finish(|node| line(&mut lines, node));
-        member.write(&lines).await?;
+        file.write(&lines).await?;
         let checkpoint = &self.range.checkpoint;
         if next.is_some() || tree.size() != checkpoint.size || tree.root() != checkpoint.root {
             return Err(RangeProofError::Changed.to_string());
         }
-        member.end().await
+        file.end().await
     }
 
     /// Others that are in the storage: an event is in the first one that is larger than its position.
     async fn checkpoints(&mut self) -> Result<(), String> {
-        let mut member = Member::begin(&self.to, "checkpoints.jsonl").await?;
+        let mut file = PackFile::begin(&self.to, "checkpoints.jsonl").await?;
         let held = self.snapshot.connection();
-        let mut notes = pin!(self.range.published(held, self.extent.0).await.map_err(told)?);
-        while let Some((size, note)) = notes.try_next().await.map_err(told)? {
-            member.write(format!("{}\n", json!({"size": size, "note": note})).as_bytes()).await?;
+        let mut notes = pin!(self.range.published(held, self.extent.0).await.map_err(message)?);
+        while let Some((size, note)) = notes.try_next().await.map_err(message)? {
+            file.write(format!("{}\n", json!({"size": size, "note": note})).as_bytes()).await?;
         }
-        member.end().await
+        file.end().await
     }
 }
 
@@ -209,6 +210,6 @@ fn line(to: &mut Vec<u8>, node: ProofNode) {
     }
 }
 
-fn told(error: impl std::fmt::Display) -> String {
+fn message(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

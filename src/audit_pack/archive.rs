@@ -1,4 +1,4 @@
-//! The ZIP itself: what comes piece by piece goes into it, and its checksum into SHA256SUMS, the last file of it.
+//! The bytes of the ZIP. Its last file, SHA256SUMS, has the checksums of all others.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -12,33 +12,33 @@ use crate::audit::export::WrittenFile;
 use crate::documents::zip::archive::plain;
 use crate::stream_writer::StreamWriter;
 
-/// Handed over at once.
-const PIECE: usize = 64 * 1024;
+/// Bytes of one part.
+const PART_BYTES: usize = 64 * 1024;
 
-pub(super) enum Piece {
-    /// A file of it.
+pub(super) enum PackPart {
+    /// Begins a file of this name.
     Begin(String),
     Bytes(Vec<u8>),
     Content(Arc<File>),
-    /// All of them, with so many events; without this the ZIP is broken off.
+    /// Completes the ZIP, with the number of events; without it the ZIP is truncated.
     End(u64),
 }
 
-/// A file on its way into the ZIP.
-pub(super) struct Member<'a> {
-    to: &'a Sender<Piece>,
+/// A file of the ZIP that is being written.
+pub(super) struct PackFile<'a> {
+    to: &'a Sender<PackPart>,
     waiting: Vec<u8>,
 }
 
-impl<'a> Member<'a> {
-    pub async fn begin(to: &'a Sender<Piece>, name: &str) -> Result<Self, String> {
-        to.send(Piece::Begin(name.into())).await.map_err(|error| error.to_string())?;
-        Ok(Self { to, waiting: Vec::with_capacity(PIECE) })
+impl<'a> PackFile<'a> {
+    pub async fn begin(to: &'a Sender<PackPart>, name: &str) -> Result<Self, String> {
+        to.send(PackPart::Begin(name.into())).await.map_err(|error| error.to_string())?;
+        Ok(Self { to, waiting: Vec::with_capacity(PART_BYTES) })
     }
 
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.waiting.extend_from_slice(bytes);
-        if self.waiting.len() < PIECE { Ok(()) } else { self.send().await }
+        if self.waiting.len() < PART_BYTES { Ok(()) } else { self.send().await }
     }
 
     pub async fn end(mut self) -> Result<(), String> {
@@ -46,42 +46,42 @@ impl<'a> Member<'a> {
     }
 
     async fn send(&mut self) -> Result<(), String> {
-        let piece = std::mem::replace(&mut self.waiting, Vec::with_capacity(PIECE));
-        self.to.send(Piece::Bytes(piece)).await.map_err(|error| error.to_string())
+        let part = std::mem::replace(&mut self.waiting, Vec::with_capacity(PART_BYTES));
+        self.to.send(PackPart::Bytes(part)).await.map_err(|error| error.to_string())
     }
 }
 
 /// Blocks.
-pub(super) fn pack(mut pieces: Receiver<Piece>, writer: StreamWriter) -> WrittenFile {
+pub(super) fn pack(mut parts: Receiver<PackPart>, writer: StreamWriter) -> WrittenFile {
     let mut rows = 0;
-    let rest = write(&mut pieces, writer, &mut rows).map(StreamWriter::into_unsent);
+    let rest = write(&mut parts, writer, &mut rows).map(StreamWriter::into_unsent);
     WrittenFile { rows, rest }
 }
 
-fn write(pieces: &mut Receiver<Piece>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
+fn write(parts: &mut Receiver<PackPart>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
     let mut zip = ZipWriter::new_stream(writer);
-    // Of ten million events it may be larger than four gigabytes.
+    // With ten million events a file can exceed four gigabytes.
     let options = plain().large_file(true);
     let mut sums = String::new();
     let mut open: Option<(String, Sha256)> = None;
-    let mut buffer = vec![0; PIECE];
+    let mut buffer = vec![0; PART_BYTES];
     loop {
-        let piece = pieces.blocking_recv().ok_or_else(|| io::Error::other("broken off"))?;
-        if matches!(piece, Piece::Begin(_) | Piece::End(_))
+        let part = parts.blocking_recv().ok_or_else(|| io::Error::other("broken off"))?;
+        if matches!(part, PackPart::Begin(_) | PackPart::End(_))
             && let Some((name, hash)) = open.take()
         {
             sums.push_str(&format!("{}  {name}\n", hex::encode(hash.finalize())));
         }
-        match (piece, &mut open) {
-            (Piece::Begin(name), _) => {
+        match (part, &mut open) {
+            (PackPart::Begin(name), _) => {
                 zip.start_file(&name, options).map_err(io::Error::other)?;
                 open = Some((name, Sha256::new()));
             }
-            (Piece::Bytes(bytes), Some((_, hash))) => {
+            (PackPart::Bytes(bytes), Some((_, hash))) => {
                 hash.update(&bytes);
                 zip.write_all(&bytes)?;
             }
-            (Piece::Content(file), Some((_, hash))) => {
+            (PackPart::Content(file), Some((_, hash))) => {
                 let mut file = file.try_clone()?;
                 file.rewind()?;
                 loop {
@@ -93,7 +93,7 @@ fn write(pieces: &mut Receiver<Piece>, writer: StreamWriter, rows: &mut u64) -> 
                     zip.write_all(&buffer[..read])?;
                 }
             }
-            (Piece::End(count), _) => {
+            (PackPart::End(count), _) => {
                 *rows = count;
                 break;
             }

@@ -4,8 +4,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::archive::Member;
-use super::told;
+use super::archive::PackFile;
+use super::message;
 use crate::bols::weight::Pounds;
 use crate::csv_file::harmless;
 use crate::db::schema::{bols, customers, documents};
@@ -14,7 +14,7 @@ use crate::db::schema::{bols, customers, documents};
 const BATCH: usize = 500;
 
 /// A document that is to be in the pack.
-pub(super) struct Wanted {
+pub(super) struct PackedDocument {
     pub id: i64,
     pub key: String,
     pub sha256: Vec<u8>,
@@ -56,8 +56,8 @@ pub(super) async fn documents(connection: &mut AsyncPgConnection, bols: &[i64]) 
 pub(super) async fn write(
     connection: &mut AsyncPgConnection,
     ids: &[i64],
-    mut keep: Option<&mut Vec<Wanted>>,
-    mut to: Member<'_>,
+    mut keep: Option<&mut Vec<PackedDocument>>,
+    mut to: PackFile<'_>,
 ) -> Result<(), String> {
     let mut lines = csv::Writer::from_writer(Vec::new());
     lines
@@ -78,7 +78,7 @@ pub(super) async fn write(
             "bytes",
             "sha256",
         ])
-        .map_err(told)?;
+        .map_err(message)?;
     for ids in ids.chunks(BATCH) {
         let found: Vec<(Bol, Option<String>, Option<Document>)> = bols::table
             .left_join(customers::table)
@@ -90,18 +90,18 @@ pub(super) async fn write(
             .select((Bol::as_select(), customers::code.nullable(), Option::<Document>::as_select()))
             .load(connection)
             .await
-            .map_err(told)?;
+            .map_err(message)?;
         for (bol, customer, document) in found {
-            lines.write_record(record(&bol, &customer.unwrap_or_default(), document.as_ref())).map_err(told)?;
+            lines.write_record(record(&bol, &customer.unwrap_or_default(), document.as_ref())).map_err(message)?;
             if let (Some(keep), Some(Document { id, object_key, sha256, .. })) = (&mut keep, document) {
-                keep.push(Wanted { id, key: object_key, sha256 });
+                keep.push(PackedDocument { id, key: object_key, sha256 });
             }
         }
-        let bytes = lines.into_inner().map_err(told)?;
+        let bytes = lines.into_inner().map_err(message)?;
         to.write(&bytes).await?;
         lines = csv::Writer::from_writer(Vec::new());
     }
-    to.write(&lines.into_inner().map_err(told)?).await?;
+    to.write(&lines.into_inner().map_err(message)?).await?;
     to.end().await
 }
 

@@ -2,21 +2,25 @@
 
 use tokio::sync::mpsc::Sender;
 
-use super::archive::{Member, Piece};
-use super::index::Wanted;
-use super::told;
+use super::archive::{PackFile, PackPart};
+use super::index::PackedDocument;
+use super::message;
 use crate::documents::DocumentRef;
 use crate::documents::fetcher::{DocumentFetcher, Fetched};
 use crate::storage::ObjectKey;
 
 const INDEX: &str = "index.csv";
 
-pub(super) async fn write(fetcher: &DocumentFetcher, wanted: Vec<Wanted>, to: &Sender<Piece>) -> Result<(), String> {
+pub(super) async fn write(
+    fetcher: &DocumentFetcher,
+    wanted: Vec<PackedDocument>,
+    to: &Sender<PackPart>,
+) -> Result<(), String> {
     let mut lines = csv::Writer::from_writer(Vec::new());
-    lines.write_record(["document_id", "file", "bytes", "sha256", "problem"]).map_err(told)?;
-    for Wanted { id, key, sha256 } in wanted {
+    lines.write_record(["document_id", "file", "bytes", "sha256", "problem"]).map_err(message)?;
+    for PackedDocument { id, key, sha256 } in wanted {
         // Before it is on record: it takes a while until somebody has read what was before it.
-        let places = to.reserve_many(2).await.map_err(told)?;
+        let places = to.reserve_many(2).await.map_err(message)?;
         let name = format!("pdfs/{key}");
         // What isn't one could lead out of the folder that the pack is unpacked to.
         let fetched = match key.parse::<ObjectKey>() {
@@ -26,20 +30,20 @@ pub(super) async fn write(fetcher: &DocumentFetcher, wanted: Vec<Wanted>, to: &S
         let id = id.to_string();
         match fetched {
             Some(Fetched::File(spooled)) => {
-                [Piece::Begin(name.clone()), Piece::Content(spooled.file)]
+                [PackPart::Begin(name.clone()), PackPart::Content(spooled.file)]
                     .into_iter()
                     .zip(places)
-                    .for_each(|(piece, place)| place.send(piece));
+                    .for_each(|(part, place)| place.send(part));
                 let problem = if spooled.sha256[..] == sha256[..] { "" } else { "its SHA-256 is not that on record" };
                 lines
                     .write_record([&id, &name, &spooled.size.to_string(), &hex::encode(spooled.sha256), problem])
-                    .map_err(told)?;
+                    .map_err(message)?;
             }
-            Some(Fetched::Problem(problem)) => lines.write_record([&id, "", "", "", problem]).map_err(told)?,
-            None => lines.write_record([&id, "", "", "", "it has been removed since"]).map_err(told)?,
+            Some(Fetched::Problem(problem)) => lines.write_record([&id, "", "", "", problem]).map_err(message)?,
+            None => lines.write_record([&id, "", "", "", "it has been removed since"]).map_err(message)?,
         }
     }
-    let mut member = Member::begin(to, &format!("pdfs/{INDEX}")).await?;
-    member.write(&lines.into_inner().map_err(told)?).await?;
-    member.end().await
+    let mut file = PackFile::begin(to, &format!("pdfs/{INDEX}")).await?;
+    file.write(&lines.into_inner().map_err(message)?).await?;
+    file.end().await
 }

@@ -34,9 +34,9 @@ impl DocumentFetcher {
         let recorded = scope::record(&self.db, &scope, async |connection: &AsyncPgConnection| {
             access::record_link(&event, document, scope.companies(), connection).await
         });
-        let Some(recorded) = recorded.await.map_err(told)? else { return Ok(None) };
+        let Some(recorded) = recorded.await.map_err(message)? else { return Ok(None) };
         let fetched = match recorded.object_key.parse() {
-            Ok(key) => match self.storage.head(&key).await.map_err(told)? {
+            Ok(key) => match self.storage.head(&key).await.map_err(message)? {
                 Some(found) if found.readable == Readable::Now => self.spool.fetch_hashed(&self.storage, &key).await,
                 Some(_) => Err(StorageError::Archived(key)),
                 None => Err(StorageError::Missing(key)),
@@ -54,11 +54,11 @@ impl DocumentFetcher {
         let failed = scope::record(&self.db, &scope, async |connection: &AsyncPgConnection| {
             access::record_link(&event, document, scope.companies(), connection).await
         });
-        failed.await.map_err(told)?;
+        failed.await.map_err(message)?;
         Ok(Some(Fetched::Problem(problem)))
     }
 }
 
-fn told(error: impl std::fmt::Display) -> String {
+fn message(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

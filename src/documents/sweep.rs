@@ -17,18 +17,18 @@ use crate::db::{Database, DbError, DbResult, try_alone};
 use crate::storage::{ObjectKey, Storage, StorageError};
 
 /// Longer than the longest upload takes with all its attempts.
-const GIVEN_UP: TimeDelta = TimeDelta::minutes(15);
-const SWEEP: Duration = Duration::from_secs(60);
+const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(15);
+const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Held by the process that sweeps.
 pub const SWEEPING: i64 = 0x7072_696d_6502;
 /// For so long at a time: shorter than Postgres lets a transaction be idle.
-const WITHIN: Duration = Duration::from_secs(20);
+const MAX_SWEEP: Duration = Duration::from_secs(20);
 
 /// Again and again, for as long as it is polled. Of any number of processes one does so at a time.
 pub async fn sweep(db: Database, storage: Storage, clock: Clock) {
     loop {
-        sleep(SWEEP).await;
+        sleep(INTERVAL).await;
         match sweep_alone(&db, &storage, &clock).await {
             Ok(Swept { settled: 0, .. }) => {}
             Ok(Swept { settled, left }) => tracing::info!(settled, left, "uploads that were interrupted are settled"),
@@ -54,7 +54,7 @@ pub async fn sweep_alone(db: &Database, storage: &Storage, clock: &Clock) -> Res
             return Ok(Swept::default());
         }
         // Boxed: the compiler gives up on so many layers.
-        Box::pin(sweep_within(db, storage, clock, WITHIN)).await
+        Box::pin(sweep_within(db, storage, clock, MAX_SWEEP)).await
     })
     .await
 }
@@ -103,7 +103,7 @@ async fn next_due(db: &Database, clock: &Clock) -> DbResult<Option<i64>> {
          RETURNING id",
     )
     .bind::<Timestamptz, _>(clock.now())
-    .bind::<Timestamptz, _>(clock.now() - GIVEN_UP)
+    .bind::<Timestamptz, _>(clock.now() - ABANDONED_AFTER)
     .get_result(&mut *db.get().await?)
     .await
     .optional()?;
@@ -112,7 +112,7 @@ async fn next_due(db: &Database, clock: &Clock) -> DbResult<Option<i64>> {
 
 /// A pending row that nobody can be at any more.
 #[derive(Queryable)]
-struct Old {
+struct InterruptedUpload {
     bol_id: Option<i64>,
     object_key: String,
     size_bytes: i64,
@@ -122,10 +122,10 @@ struct Old {
 }
 
 async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Result<bool, SweepError> {
-    let old: Option<Old> = documents::table
+    let old: Option<InterruptedUpload> = documents::table
         .find(id)
         .filter(documents::state.eq("pending"))
-        .filter(documents::pending_at.lt(clock.now() - GIVEN_UP))
+        .filter(documents::pending_at.lt(clock.now() - ABANDONED_AFTER))
         .select((
             documents::bol_id,
             documents::object_key,

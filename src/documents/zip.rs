@@ -1,6 +1,6 @@
 //! Many BOLs in one ZIP, made while it is sent: their PDFs, an index and the checksums.
 //!
-//! Each document is on record before the first of its bytes. Two workers hand pieces to each other: one asks the database
+//! Each document is on record before the first of its bytes. Two workers hand parts to each other: one asks the database
 //! and the storage, the other compresses, off the async threads; whoever reads slowly slows both down, and nothing piles up.
 //! A ZIP that breaks off has no directory at its end, and every program says so.
 
@@ -29,17 +29,17 @@ pub const MAX_NUMBERS: usize = 500;
 /// Being made at the same time by one process.
 static TURNS: Semaphore = Semaphore::const_new(16);
 
-pub struct Bundle(pub DocumentFetcher);
+pub struct BolZip(pub DocumentFetcher);
 
 /// What is to be in it.
-pub enum Wanted {
+pub enum Selection {
     Matching(Box<Search>),
     /// Within reach, with a PDF each.
     These(Vec<Row>),
 }
 
 /// A BOL as the index has it.
-struct Line {
+struct ZipEntry {
     number: String,
     date: NaiveDate,
     customer: String,
@@ -50,14 +50,14 @@ struct Line {
     problem: String,
 }
 
-enum Piece {
+enum ZipPart {
     Document {
-        line: Line,
+        entry: ZipEntry,
         file: Arc<File>,
         size: u64,
         sha256: [u8; 32],
     },
-    Missing(Line),
+    Missing(ZipEntry),
     /// All of them; without this the ZIP is broken off.
     End,
 }
@@ -67,7 +67,7 @@ enum Piece {
 #[error("too many ZIPs are being made at the moment")]
 pub struct Busy;
 
-impl Bundle {
+impl BolZip {
     /// The BOLs with these numbers that have a PDF; `None`: one of them isn't within reach, which is put on record.
     pub async fn find(&self, numbers: &[String]) -> DbResult<Option<Vec<Row>>> {
         let scope = self.0.viewer.scope();
@@ -91,15 +91,15 @@ impl Bundle {
     }
 
     /// Its bytes, as they are read. An error among them ends it.
-    pub fn stream(self, wanted: Wanted) -> Result<mpsc::Receiver<io::Result<Vec<u8>>>, Busy> {
+    pub fn stream(self, selection: Selection) -> Result<mpsc::Receiver<io::Result<Vec<u8>>>, Busy> {
         let turn = TURNS.try_acquire().map_err(|_| Busy)?;
-        let (pieces, to_be_packed) = mpsc::channel(2);
+        let (parts, to_be_packed) = mpsc::channel(2);
         let (packed, bytes) = mpsc::channel(4);
         let broken = packed.clone();
         let writer = StreamWriter::new(packed.clone());
         tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer, &packed));
         tokio::spawn(async move {
-            if let Err(why) = self.feed(wanted, &pieces, turn).await {
+            if let Err(why) = self.feed(selection, &parts, turn).await {
                 tracing::warn!(why, "a ZIP is broken off");
                 let _ = send_chunk(&broken, Err(io::Error::other("broken off"))).await;
             }
@@ -107,23 +107,28 @@ impl Bundle {
         Ok(bytes)
     }
 
-    async fn feed(&self, wanted: Wanted, to: &mpsc::Sender<Piece>, _turn: SemaphorePermit<'_>) -> Result<(), String> {
-        match wanted {
-            Wanted::These(rows) => {
+    async fn feed(
+        &self,
+        selection: Selection,
+        to: &mpsc::Sender<ZipPart>,
+        _turn: SemaphorePermit<'_>,
+    ) -> Result<(), String> {
+        match selection {
+            Selection::These(rows) => {
                 for row in rows {
-                    if !self.hand_over(row, "", to).await? {
+                    if !self.send(row, "", to).await? {
                         return Ok(());
                     }
                 }
             }
-            Wanted::Matching(mut search) => {
+            Selection::Matching(mut search) => {
                 let mut count = 0;
                 loop {
-                    let found = search::search(&self.0.db, &self.0.viewer.scope(), &search).await.map_err(told)?;
+                    let found = search::search(&self.0.db, &self.0.viewer.scope(), &search).await.map_err(message)?;
                     for (row, _) in found.rows {
                         count += 1;
                         let owner = row.owner(&found.owners, &self.0.viewer).unwrap_or_default().to_owned();
-                        if count > MAX_BOLS || !self.hand_over(row, &owner, to).await? {
+                        if count > MAX_BOLS || !self.send(row, &owner, to).await? {
                             return Ok(());
                         }
                     }
@@ -135,18 +140,18 @@ impl Bundle {
             }
         }
         // If nobody takes it, nobody reads any more.
-        let _ = to.send(Piece::End).await;
+        let _ = to.send(ZipPart::End).await;
         Ok(())
     }
 
     /// `false`: nobody reads any more.
-    async fn hand_over(&self, row: Row, owner: &str, to: &mpsc::Sender<Piece>) -> Result<bool, String> {
+    async fn send(&self, row: Row, owner: &str, to: &mpsc::Sender<ZipPart>) -> Result<bool, String> {
         if !row.document_kinds.iter().any(|kind| kind == "bol") {
             return Ok(!to.is_closed());
         }
         // Before it is on record: it takes a while until somebody has read what was before it.
         let Ok(place) = to.reserve().await else { return Ok(false) };
-        let line = Line {
+        let entry = ZipEntry {
             number: row.number,
             date: row.bol_date,
             customer: owner.to_owned(),
@@ -155,22 +160,24 @@ impl Bundle {
             is_void: row.voided_at.is_some(),
             problem: String::new(),
         };
-        if let Some(piece) = self.fetch(line).await? {
-            place.send(piece);
+        if let Some(part) = self.fetch(entry).await? {
+            place.send(part);
         }
         Ok(true)
     }
 
     /// On record first; `None`: it isn't this person's any more.
-    async fn fetch(&self, line: Line) -> Result<Option<Piece>, String> {
-        Ok(match self.0.fetch(DocumentRef::BolNumber(&line.number)).await? {
+    async fn fetch(&self, entry: ZipEntry) -> Result<Option<ZipPart>, String> {
+        Ok(match self.0.fetch(DocumentRef::BolNumber(&entry.number)).await? {
             None => None,
-            Some(Fetched::File(Spooled { file, size, sha256 })) => Some(Piece::Document { line, file, size, sha256 }),
-            Some(Fetched::Problem(problem)) => Some(Piece::Missing(Line { problem: problem.into(), ..line })),
+            Some(Fetched::File(Spooled { file, size, sha256 })) => {
+                Some(ZipPart::Document { entry, file, size, sha256 })
+            }
+            Some(Fetched::Problem(problem)) => Some(ZipPart::Missing(ZipEntry { problem: problem.into(), ..entry })),
         })
     }
 }
 
-fn told(error: impl std::fmt::Display) -> String {
+fn message(error: impl std::fmt::Display) -> String {
     error.to_string()
 }

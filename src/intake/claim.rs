@@ -48,7 +48,7 @@ pub(super) struct Taken {
 
 /// Another document, or a former upload, with the same bytes.
 #[derive(Clone, Debug, Queryable)]
-struct Known {
+struct SameFile {
     id: i64,
     bol_id: Option<i64>,
     number: Option<String>,
@@ -58,7 +58,7 @@ struct Known {
     arrived_key: Option<String>,
 }
 
-impl Known {
+impl SameFile {
     /// Was it with this BOL, and taken away from it?
     fn was_with(&self, number: &BolNumber) -> bool {
         let lay = |key: &str| key.rsplit('/').next().is_some_and(|name| name.starts_with(&format!("{number}.")));
@@ -111,7 +111,7 @@ impl Claim<'_> {
         }
     }
 
-    async fn known(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<Known>> {
+    async fn known(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<SameFile>> {
         documents::table
             .left_join(bols::table)
             .filter(documents::sha256.eq(&self.spooled.sha256[..]))
@@ -132,7 +132,7 @@ impl Claim<'_> {
     async fn at_bol(
         &self,
         connection: &mut AsyncPgConnection,
-        known: Vec<Known>,
+        known: Vec<SameFile>,
         place: Place,
         number: BolNumber,
         customer: Option<i64>,
@@ -187,7 +187,7 @@ impl Claim<'_> {
     async fn at_inbox(
         &self,
         connection: &mut AsyncPgConnection,
-        known: Vec<Known>,
+        known: Vec<SameFile>,
         reason: String,
         is_clear: bool,
     ) -> QueryResult<Claimed> {
@@ -225,7 +225,7 @@ impl Claim<'_> {
     async fn resume(
         &self,
         connection: &mut AsyncPgConnection,
-        known: &Known,
+        known: &SameFile,
         number: Option<String>,
         reason: Option<String>,
     ) -> QueryResult<Claimed> {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::mapping::Row;
+use super::mapping::MappingRow;
 use super::name::FileName;
 use crate::documents::Kind;
 use crate::intake::examine::{Findings, MAX_PAGES};
@@ -39,7 +39,7 @@ pub enum Verdict {
 }
 
 impl Evidence {
-    pub fn new(findings: &Findings, name: &FileName, row: Option<&Row>, prefix: &str) -> Self {
+    pub fn new(findings: &Findings, name: &FileName, row: Option<&MappingRow>, prefix: &str) -> Self {
         let strings = |numbers: BTreeSet<crate::bols::BolNumber>| numbers.iter().map(ToString::to_string).collect();
         Self {
             code: findings.codes.clone(),
@@ -77,7 +77,7 @@ impl Evidence {
         match (numbers.next(), numbers.next()) {
             (None, _) if !self.is_complete => Verdict::Unclear(self.too_long()),
             (None, _) => Verdict::Unclear("No BOL number was found on it, in its name or in a list.".into()),
-            (Some(_), Some(_)) => Verdict::Unclear(format!("It names different BOLs: {}.", self.told())),
+            (Some(_), Some(_)) => Verdict::Unclear(format!("It names different BOLs: {}.", self.describe())),
             (Some(number), None) if reliable.is_empty() => {
                 Verdict::Unclear(format!("Only text recognition found a number, {number}, and that misreads digits."))
             }
@@ -98,7 +98,7 @@ impl Evidence {
     }
 
     /// "the QR code says PRT-2025-0004, the file name says PRT-2025-0005"
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let told = self.sources().into_iter().filter(|(_, numbers)| !numbers.is_empty()).map(|(source, numbers)| {
             let named: Vec<&str> = numbers.iter().take(MAX_NAMED).map(String::as_str).collect();
             let more = if numbers.len() > MAX_NAMED { " and more" } else { "" };
@@ -131,7 +131,7 @@ mod tests {
         let set = |numbers: &[&str]| numbers.iter().map(|number| (*number).to_owned()).collect();
         let findings = Findings { pages: 1, codes: set(code), text: set(text), ocr: set(ocr), is_complete: true };
         let numbers: Vec<_> = list.iter().map(|number| number.parse().expect("a number")).collect();
-        let row = Row { numbers, kind: None, customer: String::new() };
+        let row = MappingRow { numbers, kind: None, customer: String::new() };
         Evidence::new(&findings, &FileName::cleaned(name), (!list.is_empty()).then_some(&row), "PRT")
     }
 

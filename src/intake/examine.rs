@@ -16,7 +16,7 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use self::pixels::Look;
+use self::pixels::PageContent;
 use self::text::PageText;
 
 pub use examiner::{ExamineError, Examiner};
@@ -95,7 +95,7 @@ impl Findings {
 /// text of all pages is known.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
+enum Report {
     Fault(Fault),
     Found(Findings),
 }
@@ -103,18 +103,18 @@ enum Line {
 /// `primetrade examine`: the file on standard input, the findings on standard output.
 pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> {
     let bytes = whole(input)?;
-    let mut say = |line: &Line| {
+    let mut say = |line: &Report| {
         serde_json::to_writer(&mut output, line)?;
         output.write_all(b"\n")?;
         output.flush()
     };
     let pdf = match file::open(bytes) {
         Ok(pdf) => pdf,
-        Err(fault) => return say(&Line::Fault(fault)),
+        Err(fault) => return say(&Report::Fault(fault)),
     };
     let pages = pdf.pages();
     let mut found = Findings { pages: pages.len(), ..Findings::default() };
-    say(&Line::Found(found.clone().shortened()))?;
+    say(&Report::Found(found.clone().shortened()))?;
     let (mut looks, mut scans, mut is_complete) = (Vec::new(), 0, pages.len() <= MAX_PAGES);
     for page in pages.iter().take(MAX_PAGES) {
         let text = text::of(page);
@@ -122,28 +122,28 @@ pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> 
         looks.push(match text {
             PageText { has_picture: true, .. } if scans < MAX_SCANNED_PAGES => {
                 scans += 1;
-                Look::Scanned
+                PageContent::Scanned
             }
             // A quick look, which may miss what a hard one would find.
             PageText { has_picture: true, .. } => {
                 is_complete = false;
-                Look::Drawn
+                PageContent::Drawn
             }
-            PageText { has_picture: false, has_drawing: false, .. } => Look::Text,
-            _ => Look::Drawn,
+            PageText { has_picture: false, has_drawing: false, .. } => PageContent::Text,
+            _ => PageContent::Drawn,
         });
         found.text.extend(text::numbers(&text.seen, prefix));
         found.ocr.extend(text::numbers(&text.hidden, prefix));
     }
-    say(&Line::Found(found.clone().shortened()))?;
+    say(&Report::Found(found.clone().shortened()))?;
     for (page, look) in pages.iter().zip(looks) {
         let codes = pixels::codes(page, look, prefix);
         is_complete &= codes.is_sure;
         found.codes.extend(codes.numbers);
-        say(&Line::Found(found.clone().shortened()))?;
+        say(&Report::Found(found.clone().shortened()))?;
     }
     found.is_complete = is_complete;
-    say(&Line::Found(found.shortened()))
+    say(&Report::Found(found.shortened()))
 }
 
 /// `primetrade examine --preview`: the first page as a picture (PNG) on standard output.

@@ -32,7 +32,7 @@ pub enum Shelf {
 
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = documents, check_for_backend(diesel::pg::Pg))]
-pub struct Waiting {
+pub struct InboxEntry {
     pub id: i64,
     pub kind: String,
     pub arrived_as: String,
@@ -47,7 +47,7 @@ pub struct Waiting {
 
 pub struct Page {
     /// With the name of whoever uploaded it. The longest waiting first.
-    pub rows: Vec<(Waiting, Option<String>)>,
+    pub rows: Vec<(InboxEntry, Option<String>)>,
     pub next: Option<i64>,
     pub waiting: i64,
     pub discarded: i64,
@@ -63,12 +63,12 @@ pub async fn page(db: &Database, shelf: Shelf, after: Option<i64>) -> DbResult<P
         .filter(documents::discarded_at.is_not_null().eq(shelf == Shelf::Bin))
         .order(documents::id)
         .limit(PAGE as i64 + 1)
-        .select((Waiting::as_select(), users::name.nullable()))
+        .select((InboxEntry::as_select(), users::name.nullable()))
         .into_boxed();
     if let Some(after) = after {
         query = query.filter(documents::id.gt(after));
     }
-    let mut rows: Vec<(Waiting, Option<String>)> = query.load(&mut connection).await?;
+    let mut rows: Vec<(InboxEntry, Option<String>)> = query.load(&mut connection).await?;
     let next = (rows.len() > PAGE).then(|| rows[PAGE - 1].0.id);
     rows.truncate(PAGE);
     let of = |is_discarded: bool| {
@@ -123,7 +123,7 @@ pub struct Inbox<'a> {
 
 /// A document in the inbox, as filing begins.
 #[derive(Queryable)]
-struct Found {
+struct WaitingFile {
     object_key: String,
     size_bytes: i64,
     sha256: Vec<u8>,
@@ -159,12 +159,12 @@ impl Inbox<'_> {
         if filed.await? { Ok(()) } else { Err(self.find(id).await.err().unwrap_or(FileError::Gone)) }
     }
 
-    async fn find(&self, id: i64) -> Result<Found, FileError> {
+    async fn find(&self, id: i64) -> Result<WaitingFile, FileError> {
         self.find_for(id, false).await
     }
 
     /// In the bin too, `for_looking`.
-    async fn find_for(&self, id: i64, for_looking: bool) -> Result<Found, FileError> {
+    async fn find_for(&self, id: i64, for_looking: bool) -> Result<WaitingFile, FileError> {
         let mut connection = self.db.get().await?;
         let found = documents::table
             .find(id)
@@ -195,7 +195,7 @@ impl Inbox<'_> {
         &self,
         connection: &mut AsyncPgConnection,
         id: i64,
-        found: &Found,
+        found: &WaitingFile,
         number: &BolNumber,
         kind: Kind,
     ) -> Result<Pending, FileError> {

@@ -11,7 +11,7 @@ use crate::documents::Kind;
 const MAX_ROWS: usize = 20_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct MappingRow {
     /// More than one, if the list names the file twice.
     pub numbers: Vec<BolNumber>,
     pub kind: Option<Kind>,
@@ -20,7 +20,7 @@ pub struct Row {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Mapping(HashMap<String, Vec<(FileName, Row)>>);
+pub struct Mapping(HashMap<String, Vec<(FileName, MappingRow)>>);
 
 impl Mapping {
     /// From a CSV file with a header, its columns in any order, separated by commas, semicolons or tabs. The message
@@ -66,7 +66,7 @@ impl Mapping {
                 },
             };
             let customer = cell(customer).to_uppercase();
-            let new = Row { numbers: vec![found], kind, customer };
+            let new = MappingRow { numbers: vec![found], kind, customer };
             let name = FileName::cleaned(cell(Some(file)));
             mapping.0.entry(name.key()).or_default().push((name, new));
         }
@@ -81,7 +81,7 @@ impl Mapping {
     }
 
     /// What the list says of a file. If lines contradict each other, the row does, and names no customer that there is.
-    pub fn row(&self, name: &FileName) -> Option<Row> {
+    pub fn row(&self, name: &FileName) -> Option<MappingRow> {
         let mut rows = self.0.get(&name.key())?.iter().filter(|(listed, _)| listed.agrees(name)).map(|(_, row)| row);
         let mut row = rows.next()?.clone();
         for other in rows.filter(|other| **other != row).cloned().collect::<Vec<_>>() {

@@ -35,7 +35,7 @@ pub use self::source::Source;
 pub use self::tally::{Fate, Moved, Tally};
 
 /// Files on their way at once.
-const AT_ONCE: usize = 8;
+const MAX_AT_ONCE: usize = 8;
 /// BOLs read at once.
 const PAGE: i64 = 500;
 /// Before a file is given up.
@@ -61,12 +61,12 @@ struct Bol {
     year: i32,
     seq: i32,
     bol_date: NaiveDate,
-    known: Option<Known>,
+    known: Option<StoredObject>,
 }
 
 /// A document's row.
 #[derive(Clone, Debug, Queryable)]
-struct Known {
+struct StoredObject {
     id: i64,
     object_key: String,
     sha256: Vec<u8>,
@@ -74,14 +74,14 @@ struct Known {
 }
 
 /// An object to be: where its bytes may lie, and what they must be.
-struct Wanted<'a> {
+struct MoveTarget<'a> {
     key: ObjectKey,
     places: Vec<String>,
-    known: Option<&'a Known>,
+    known: Option<&'a StoredObject>,
 }
 
 /// What may go by itself is tried again for a while; what won't isn't.
-async fn patiently<T>(mut request: impl AsyncFnMut() -> Result<T, StorageError>) -> Result<T, String> {
+async fn with_retries<T>(mut request: impl AsyncFnMut() -> Result<T, StorageError>) -> Result<T, String> {
     let mut pauses = PAUSES.iter();
     loop {
         let error = match request().await {
@@ -97,7 +97,7 @@ async fn patiently<T>(mut request: impl AsyncFnMut() -> Result<T, StorageError>)
 
 /// Of an object whose row is to be written.
 #[derive(Clone, Copy)]
-struct Bytes<'a> {
+struct MovedBytes<'a> {
     sha256: [u8; 32],
     size: u64,
     from: &'a str,
@@ -116,7 +116,7 @@ impl Migration<'_> {
             let page = self.bols(after).await?;
             let Some(last) = page.last() else { break };
             after = (last.year, last.seq);
-            let mut moving = stream::iter(&page).map(|bol| self.bol(bol)).buffered(AT_ONCE);
+            let mut moving = stream::iter(&page).map(|bol| self.bol(bol)).buffered(MAX_AT_ONCE);
             while let Some(moved) = moving.next().await {
                 of_bols.count(&moved.fate);
                 report(moved);
@@ -133,7 +133,7 @@ impl Migration<'_> {
                 continue;
             };
             after.0 = last.id;
-            let mut moving = stream::iter(&page).map(|known| self.other(known)).buffered(AT_ONCE);
+            let mut moving = stream::iter(&page).map(|known| self.other(known)).buffered(MAX_AT_ONCE);
             while let Some(moved) = moving.next().await {
                 of_others.count(&moved.fate);
                 report(moved);
@@ -167,7 +167,7 @@ impl Migration<'_> {
 
     /// Everything else that the portal stored: newer versions, tickets, what waits in the inbox, and the objects under which
     /// documents arrived there.
-    async fn others(&self, (after, is_arrived): (i64, bool)) -> DbResult<Vec<Known>> {
+    async fn others(&self, (after, is_arrived): (i64, bool)) -> DbResult<Vec<StoredObject>> {
         let mut connection = self.db.get().await?;
         let rows = documents::table.filter(documents::id.gt(after)).order(documents::id).limit(PAGE);
         if is_arrived {
@@ -217,11 +217,11 @@ impl Migration<'_> {
                 places.push(place);
             }
         }
-        let wanted = Wanted { key: key.clone(), places, known: bol.known.as_ref() };
-        moved(key.to_string(), self.brought(&wanted, Some(bol)).await)
+        let target = MoveTarget { key: key.clone(), places, known: bol.known.as_ref() };
+        moved(key.to_string(), self.moved_or_failed(&target, Some(bol)).await)
     }
 
-    async fn other(&self, known: &Known) -> Moved {
+    async fn other(&self, known: &StoredObject) -> Moved {
         let moved = |fate| {
             let name = known.object_key.rsplit('/').next().unwrap_or_default().to_owned();
             Moved { name, key: known.object_key.clone(), fate, is_other: true }
@@ -230,80 +230,80 @@ impl Migration<'_> {
             return moved(Fate::Failed("its key isn't one of ours".into()));
         };
         let places = vec![known.object_key.clone()];
-        moved(self.brought(&Wanted { key, places, known: Some(known) }, None).await)
+        moved(self.moved_or_failed(&MoveTarget { key, places, known: Some(known) }, None).await)
     }
 
-    async fn brought(&self, wanted: &Wanted<'_>, bol: Option<&Bol>) -> Fate {
-        match self.bring(wanted, bol).await {
+    async fn moved_or_failed(&self, target: &MoveTarget<'_>, bol: Option<&Bol>) -> Fate {
+        match self.move_object(target, bol).await {
             Ok(fate) => fate,
             Err(why) => Fate::Failed(why),
         }
     }
 
-    async fn bring(&self, wanted: &Wanted<'_>, bol: Option<&Bol>) -> Result<Fate, String> {
-        let there = patiently(async || self.bucket.head(&wanted.key).await).await?;
-        let expected = wanted.known.map(|known| known.sha256.as_slice());
-        let Some(local) = self.source.find(&wanted.places, expected).await? else {
+    async fn move_object(&self, target: &MoveTarget<'_>, bol: Option<&Bol>) -> Result<Fate, String> {
+        let there = with_retries(async || self.bucket.head(&target.key).await).await?;
+        let expected = target.known.map(|known| known.sha256.as_slice());
+        let Some(local) = self.source.find(&target.places, expected).await? else {
             return match there {
-                Some(there) => self.only_there(wanted, there, bol).await,
+                Some(there) => self.only_there(target, there, bol).await,
                 None => Ok(Fate::Missing),
             };
         };
-        if let Some(known) = wanted.known.filter(|known| known.sha256 != local.sha256) {
+        if let Some(known) = target.known.filter(|known| known.sha256 != local.sha256) {
             return Err(format!("{} isn't the file that document {} was stored as (SHA-256)", local.place, known.id));
         }
         let fate = match there {
-            Some(there) if self.is_same(wanted, &local, there).await? => Fate::Exists,
+            Some(there) if self.is_same(target, &local, there).await? => Fate::Exists,
             Some(there) => {
                 return Err(format!(
                     "{} is there already with other content; it was left as it is ({} bytes there, {} here)",
-                    wanted.key, there.size, local.size
+                    target.key, there.size, local.size
                 ));
             }
             None if self.dry_run => return Ok(Fate::WouldUpload),
             None => {
                 self.scan(&local).await?;
-                self.upload(wanted, &local).await?
+                self.upload(target, &local).await?
             }
         };
         if !self.dry_run {
-            let bytes = Bytes { sha256: local.sha256, size: local.size, from: &local.place };
-            self.note(wanted, bytes, bol, &fate).await.map_err(|error| error.to_string())?;
+            let bytes = MovedBytes { sha256: local.sha256, size: local.size, from: &local.place };
+            self.note(target, bytes, bol, &fate).await.map_err(|error| error.to_string())?;
         }
         Ok(fate)
     }
 
     /// The bucket has it and the folder doesn't: moved before, or the old system put it there itself. Then it has no row yet.
-    async fn only_there(&self, wanted: &Wanted<'_>, there: Found, bol: Option<&Bol>) -> Result<Fate, String> {
-        match wanted.known {
+    async fn only_there(&self, target: &MoveTarget<'_>, there: Found, bol: Option<&Bol>) -> Result<Fate, String> {
+        match target.known {
             Some(known) if there.size != known.size_bytes.unsigned_abs() => {
                 return Err(format!(
                     "{} has {} bytes in the bucket, and {} on record",
-                    wanted.key, there.size, known.size_bytes
+                    target.key, there.size, known.size_bytes
                 ));
             }
             Some(_) => {}
-            None if there.size == 0 => return Err(format!("{} is empty in the bucket", wanted.key)),
+            None if there.size == 0 => return Err(format!("{} is empty in the bucket", target.key)),
             None if self.dry_run => {}
             None => {
                 let sha256 = match there.sha256 {
                     Some(sha256) => sha256,
-                    None => patiently(async || self.bucket.hash(&wanted.key).await).await?,
+                    None => with_retries(async || self.bucket.hash(&target.key).await).await?,
                 };
-                let bytes = Bytes { sha256, size: there.size, from: "the bucket" };
-                self.note(wanted, bytes, bol, &Fate::OnlyThere).await.map_err(|error| error.to_string())?;
+                let bytes = MovedBytes { sha256, size: there.size, from: "the bucket" };
+                self.note(target, bytes, bol, &Fate::OnlyThere).await.map_err(|error| error.to_string())?;
             }
         }
         Ok(Fate::OnlyThere)
     }
 
-    async fn is_same(&self, wanted: &Wanted<'_>, local: &Local, there: Found) -> Result<bool, String> {
+    async fn is_same(&self, target: &MoveTarget<'_>, local: &Local, there: Found) -> Result<bool, String> {
         match there.sha256 {
             _ if there.size != local.size => Ok(false),
             Some(sha256) => Ok(sha256 == local.sha256),
             // What has no row yet gets one with this very checksum.
-            None if self.skip_existing && wanted.known.is_some() => Ok(true),
-            None => Ok(patiently(async || self.bucket.hash(&wanted.key).await).await? == local.sha256),
+            None if self.skip_existing && target.known.is_some() => Ok(true),
+            None => Ok(with_retries(async || self.bucket.hash(&target.key).await).await? == local.sha256),
         }
     }
 
@@ -318,25 +318,31 @@ impl Migration<'_> {
         }
     }
 
-    async fn upload(&self, wanted: &Wanted<'_>, local: &Local) -> Result<Fate, String> {
-        let is_there = patiently(async || {
-            match self.bucket.put(&wanted.key, local.content(), local.sha256).await {
+    async fn upload(&self, target: &MoveTarget<'_>, local: &Local) -> Result<Fate, String> {
+        let is_there = with_retries(async || {
+            match self.bucket.put(&target.key, local.content(), local.sha256).await {
                 // Somebody else has just put it, or this did, and the answer was lost: the checksum tells.
                 Ok(()) | Err(StorageError::Exists(_)) => {
-                    self.bucket.has_same(&wanted.key, local.size, local.sha256).await
+                    self.bucket.has_same(&target.key, local.size, local.sha256).await
                 }
                 Err(error) => Err(error),
             }
         });
         match is_there.await? {
             true => Ok(Fate::Uploaded),
-            false => Err(format!("{} isn't what was uploaded (SHA-256)", wanted.key)),
+            false => Err(format!("{} isn't what was uploaded (SHA-256)", target.key)),
         }
     }
 
     /// The row of a PDF that has none, and the event.
-    async fn note(&self, wanted: &Wanted<'_>, bytes: Bytes<'_>, bol: Option<&Bol>, fate: &Fate) -> DbResult<()> {
-        let is_new = wanted.known.is_none();
+    async fn note(
+        &self,
+        target: &MoveTarget<'_>,
+        bytes: MovedBytes<'_>,
+        bol: Option<&Bol>,
+        fate: &Fate,
+    ) -> DbResult<()> {
+        let is_new = target.known.is_none();
         if !is_new && *fate != Fate::Uploaded {
             return Ok(());
         }
@@ -345,9 +351,9 @@ impl Migration<'_> {
             .transaction(async |connection: &mut AsyncPgConnection| {
                 // Nobody is mailed about what is years old.
                 diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
-                let id = match (wanted.known, bol) {
+                let id = match (target.known, bol) {
                     (Some(known), _) => known.id,
-                    (None, Some(bol)) => self.insert(connection, wanted, bytes, bol).await?,
+                    (None, Some(bol)) => self.insert(connection, target, bytes, bol).await?,
                     (None, None) => return Ok(()),
                 };
                 let (subject, origin) = (DocumentSubject::find(connection, id).await?, Origin::command_line());
@@ -366,11 +372,11 @@ impl Migration<'_> {
     async fn insert(
         &self,
         connection: &mut AsyncPgConnection,
-        wanted: &Wanted<'_>,
-        bytes: Bytes<'_>,
+        target: &MoveTarget<'_>,
+        bytes: MovedBytes<'_>,
         bol: &Bol,
     ) -> QueryResult<i64> {
-        let slot = Slot { bol_id: bol.id, kind: Kind::Bol, version: 1, key: wanted.key.clone() };
+        let slot = Slot { bol_id: bol.id, kind: Kind::Bol, version: 1, key: target.key.clone() };
         let new = NewDocument::at_bol(slot, FileDigest { sha256: bytes.sha256, size: bytes.size });
         // The best guess: the document was stored when the truck left.
         let stored_at = bol.bol_date.and_hms_opt(12, 0, 0).map(|noon| noon.and_utc());

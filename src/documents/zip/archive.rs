@@ -7,7 +7,7 @@ use tokio::sync::mpsc::Receiver;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::{Line, Piece};
+use super::{ZipEntry, ZipPart};
 use crate::bols::weight::Pounds;
 use crate::csv_file::harmless;
 use crate::stream_writer::{ChunkSender, StreamWriter};
@@ -16,14 +16,14 @@ const INDEX: &str = "index.csv";
 const SUMS: &str = "SHA256SUMS";
 
 /// Blocks. Ends early when nobody reads any more.
-pub(super) fn pack(mut pieces: Receiver<Piece>, writer: StreamWriter, to: &ChunkSender) {
-    if let Err(error) = write(&mut pieces, writer).and_then(StreamWriter::finish) {
+pub(super) fn pack(mut parts: Receiver<ZipPart>, writer: StreamWriter, to: &ChunkSender) {
+    if let Err(error) = write(&mut parts, writer).and_then(StreamWriter::finish) {
         // Who reads sees the connection break, not a ZIP that looks whole. If it has no room, nobody reads.
         let _ = to.try_send(Err(error));
     }
 }
 
-fn write(pieces: &mut Receiver<Piece>, writer: StreamWriter) -> io::Result<StreamWriter> {
+fn write(parts: &mut Receiver<ZipPart>, writer: StreamWriter) -> io::Result<StreamWriter> {
     let mut zip = ZipWriter::new_stream(writer);
     let mut index = csv::Writer::from_writer(Vec::new());
     index.write_record([
@@ -31,19 +31,19 @@ fn write(pieces: &mut Receiver<Piece>, writer: StreamWriter) -> io::Result<Strea
     ])?;
     let mut sums = String::new();
     loop {
-        match pieces.blocking_recv() {
-            Some(Piece::Document { line, file, size, sha256 }) => {
-                let name = format!("{}.pdf", line.number);
-                zip.start_file(&name, options(&line)).map_err(io::Error::other)?;
+        match parts.blocking_recv() {
+            Some(ZipPart::Document { entry, file, size, sha256 }) => {
+                let name = format!("{}.pdf", entry.number);
+                zip.start_file(&name, options(&entry)).map_err(io::Error::other)?;
                 let mut file = file.try_clone()?;
                 file.rewind()?;
                 io::copy(&mut file, &mut zip)?;
                 let sha256 = hex::encode(sha256);
                 sums.push_str(&format!("{sha256}  {name}\n"));
-                index.write_record(record(&line, &name, &size.to_string(), &sha256))?;
+                index.write_record(record(&entry, &name, &size.to_string(), &sha256))?;
             }
-            Some(Piece::Missing(line)) => index.write_record(record(&line, "", "", ""))?,
-            Some(Piece::End) => break,
+            Some(ZipPart::Missing(entry)) => index.write_record(record(&entry, "", "", ""))?,
+            Some(ZipPart::End) => break,
             None => return Err(io::Error::other("broken off")),
         }
     }
@@ -64,9 +64,9 @@ pub fn plain() -> SimpleFileOptions {
 }
 
 /// Dated as the BOL is.
-fn options(line: &Line) -> SimpleFileOptions {
-    let (month, day) = (line.date.month() as u8, line.date.day() as u8);
-    let date = u16::try_from(line.date.year())
+fn options(entry: &ZipEntry) -> SimpleFileOptions {
+    let (month, day) = (entry.date.month() as u8, entry.date.day() as u8);
+    let date = u16::try_from(entry.date.year())
         .ok()
         .and_then(|year| DateTime::from_date_and_time(year, month, day, 12, 0, 0).ok());
     match date {
@@ -75,18 +75,18 @@ fn options(line: &Line) -> SimpleFileOptions {
     }
 }
 
-fn record(line: &Line, file: &str, bytes: &str, sha256: &str) -> [String; 11] {
+fn record(entry: &ZipEntry, file: &str, bytes: &str, sha256: &str) -> [String; 11] {
     [
-        line.number.clone(),
-        line.date.to_string(),
-        harmless(&line.customer).into_owned(),
-        harmless(&line.product).into_owned(),
-        line.net_lb.to_string(),
-        Pounds(line.net_lb).short_tons().replace(',', ""),
-        if line.is_void { "void".into() } else { "issued".into() },
+        entry.number.clone(),
+        entry.date.to_string(),
+        harmless(&entry.customer).into_owned(),
+        harmless(&entry.product).into_owned(),
+        entry.net_lb.to_string(),
+        Pounds(entry.net_lb).short_tons().replace(',', ""),
+        if entry.is_void { "void".into() } else { "issued".into() },
         file.into(),
         bytes.into(),
         sha256.into(),
-        line.problem.clone(),
+        entry.problem.clone(),
     ]
 }

@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Fault, Findings, Line};
+use super::{Fault, Findings, Report};
 
 /// Address space of the process, in bytes.
 pub(super) const MAX_MEMORY_BYTES: u64 = 2 << 30;
@@ -68,8 +68,8 @@ impl Examiner {
         let said = self.run(file, &["examine", "--prefix", &self.prefix]).await?;
         let mut lines = said.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
         match lines.next_back() {
-            Some(Line::Found(findings)) => Ok(findings),
-            Some(Line::Fault(fault)) => Err(ExamineError::Fault(fault)),
+            Some(Report::Found(findings)) => Ok(findings),
+            Some(Report::Fault(fault)) => Err(ExamineError::Fault(fault)),
             None => Err(ExamineError::Fault(Fault::Unreadable)),
         }
     }

@@ -20,7 +20,7 @@ const OF_SCANNED: [f32; 9] = [200.0, 300.0, 150.0, 120.0, 250.0, 170.0, 400.0, 3
 
 /// What a page is made of, as far as codes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum PageContent {
     /// Nothing but text.
     Text,
     Drawn,
@@ -40,12 +40,12 @@ struct Grey {
 }
 
 /// What the page's codes say.
-pub fn codes(page: &Page<'_>, look: Look, prefix: &str) -> Codes {
+pub fn codes(page: &Page<'_>, look: PageContent, prefix: &str) -> Codes {
     let mut all = Codes { numbers: BTreeSet::new(), is_sure: true };
     let (resolutions, always) = match look {
-        Look::Text => return all,
-        Look::Drawn => (&OF_DRAWN[..], 1),
-        Look::Scanned => (&OF_SCANNED[..], 2),
+        PageContent::Text => return all,
+        PageContent::Drawn => (&OF_DRAWN[..], 1),
+        PageContent::Scanned => (&OF_SCANNED[..], 2),
     };
     let mut doubts = 0;
     for (tried, resolution) in (1..).zip(resolutions) {
@@ -53,7 +53,7 @@ pub fn codes(page: &Page<'_>, look: Look, prefix: &str) -> Codes {
         all.numbers.extend(numbers);
         doubts = if unread == 0 { 0 } else { doubts + unread };
         let is_done = match look {
-            Look::Scanned => !all.numbers.is_empty() && unread == 0,
+            PageContent::Scanned => !all.numbers.is_empty() && unread == 0,
             _ => unread == 0,
         };
         if is_done && tried >= always {

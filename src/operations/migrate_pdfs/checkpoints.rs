@@ -4,7 +4,7 @@
 use futures_util::stream::{self, StreamExt};
 use sha2::{Digest, Sha256};
 
-use super::{AT_ONCE, Fate, Migration, Tally, patiently};
+use super::{Fate, MAX_AT_ONCE, Migration, Tally, with_retries};
 use crate::audit::seal::CHECKPOINT_PREFIX;
 use crate::storage::{ObjectKey, StorageError};
 
@@ -27,7 +27,7 @@ impl Migration<'_> {
                 let fate = self.checkpoint(&place).await.unwrap_or_else(Fate::Failed);
                 (place, fate)
             })
-            .buffered(AT_ONCE);
+            .buffered(MAX_AT_ONCE);
         while let Some((place, fate)) = moving.next().await {
             if let Fate::Failed(why) = &fate {
                 failed(&place, why);
@@ -42,10 +42,10 @@ impl Migration<'_> {
         let bytes = self.source.note(place).await?;
         let (size, sha256) = (bytes.len() as u64, Sha256::digest(&bytes).into());
         if self.dry_run {
-            let there = patiently(async || self.bucket.head(&key).await).await?;
+            let there = with_retries(async || self.bucket.head(&key).await).await?;
             return Ok(if there.is_some() { Fate::Exists } else { Fate::WouldUpload });
         }
-        patiently(async || match self.bucket.put(&key, bytes.clone(), sha256).await {
+        with_retries(async || match self.bucket.put(&key, bytes.clone(), sha256).await {
             Ok(()) => Ok(Fate::Uploaded),
             Err(StorageError::Exists(_)) if self.bucket.has_same(&key, size, sha256).await? => Ok(Fate::Exists),
             Err(StorageError::Exists(_)) => Ok(Fate::Failed("another one is in the bucket under its name".into())),

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use chrono::Utc;
 use tokio::task::JoinSet;
 
-use super::rows::{Rows, under};
+use super::rows::{KeyRows, under};
 use super::{Compared, Difference, Expected, MAX_UNREADABLE, NOT_DOCUMENTS, ReconcileError, STUCK, UNDER_WAY};
 use crate::clock::Clock;
 use crate::db::Database;
@@ -45,7 +45,7 @@ pub async fn compare<F: FnMut(Difference)>(
     mut progress: impl FnMut(&Compared),
 ) -> Result<Compared, ReconcileError> {
     let mut comparison = Comparison { db, storage, clock, report, done: Compared::default(), unreadable: 0 };
-    let (mut rows, mut objects) = (Rows::new(db), storage.list(""));
+    let (mut rows, mut objects) = (KeyRows::new(db), storage.list(""));
     let mut expected = rows.next().await?;
     let mut listed = objects.recv().await.transpose()?;
     // Tasks of their own, since other things are waited for meanwhile.
@@ -64,7 +64,7 @@ pub async fn compare<F: FnMut(Difference)>(
             match &listed {
                 Some(found) if order == Ordering::Equal => {
                     if let Some(this) = comparison.by_size(this, found).await? {
-                        looking.spawn(look(storage.clone(), this, depth));
+                        looking.spawn(inspect(storage.clone(), this, depth));
                     }
                 }
                 _ => comparison.missing(this).await?,
@@ -91,21 +91,21 @@ pub async fn compare<F: FnMut(Difference)>(
         while looking.len() >= AT_ONCE
             && let Some(looked) = looking.join_next().await
         {
-            comparison.looked(looked.map_err(StorageError::unavailable)?).await?;
+            comparison.inspected(looked.map_err(StorageError::unavailable)?).await?;
         }
         if (comparison.done.expected + comparison.done.listed).is_multiple_of(500) {
             progress(&comparison.done);
         }
     }
     while let Some(looked) = looking.join_next().await {
-        comparison.looked(looked.map_err(StorageError::unavailable)?).await?;
+        comparison.inspected(looked.map_err(StorageError::unavailable)?).await?;
     }
     progress(&comparison.done);
     Ok(comparison.done)
 }
 
 /// What looking into an object came to.
-enum Looked {
+enum Inspected {
     AsListed,
     Same,
     Other(Expected),
@@ -113,20 +113,20 @@ enum Looked {
     Not(Expected, StorageError),
 }
 
-async fn look(storage: Storage, expected: Expected, depth: Depth) -> Looked {
-    match looked(&storage, expected.clone(), depth).await {
+async fn inspect(storage: Storage, expected: Expected, depth: Depth) -> Inspected {
+    match inspected(&storage, expected.clone(), depth).await {
         Ok(looked) => looked,
-        Err(error) => Looked::Not(expected, error),
+        Err(error) => Inspected::Not(expected, error),
     }
 }
 
-async fn looked(storage: &Storage, expected: Expected, depth: Depth) -> Result<Looked, StorageError> {
-    let Ok(key) = expected.key.parse::<ObjectKey>() else { return Ok(Looked::AsListed) };
+async fn inspected(storage: &Storage, expected: Expected, depth: Depth) -> Result<Inspected, StorageError> {
+    let Ok(key) = expected.key.parse::<ObjectKey>() else { return Ok(Inspected::AsListed) };
     let kept = match depth {
-        Depth::Sizes => return Ok(Looked::AsListed),
+        Depth::Sizes => return Ok(Inspected::AsListed),
         Depth::Checksums => match storage.head(&key).await? {
             Some(found) => found.sha256,
-            None => return Ok(Looked::Gone(expected)),
+            None => return Ok(Inspected::Gone(expected)),
         },
         Depth::Bytes => None,
     };
@@ -135,11 +135,11 @@ async fn looked(storage: &Storage, expected: Expected, depth: Depth) -> Result<L
         None => storage.hash(&key).await,
     };
     match sha256 {
-        Ok(sha256) if sha256[..] == expected.sha256 => Ok(Looked::Same),
-        Ok(_) => Ok(Looked::Other(expected)),
-        Err(StorageError::Missing(_)) => Ok(Looked::Gone(expected)),
+        Ok(sha256) if sha256[..] == expected.sha256 => Ok(Inspected::Same),
+        Ok(_) => Ok(Inspected::Other(expected)),
+        Err(StorageError::Missing(_)) => Ok(Inspected::Gone(expected)),
         // Its bytes can't be read for some hours; its size was right.
-        Err(StorageError::Archived(_)) => Ok(Looked::AsListed),
+        Err(StorageError::Archived(_)) => Ok(Inspected::AsListed),
         Err(error) => Err(error),
     }
 }
@@ -199,18 +199,18 @@ impl<F: FnMut(Difference)> Comparison<'_, F> {
         Ok(None)
     }
 
-    async fn looked(&mut self, looked: Looked) -> Result<(), ReconcileError> {
-        self.unreadable = if matches!(looked, Looked::Not(..)) { self.unreadable + 1 } else { 0 };
+    async fn inspected(&mut self, looked: Inspected) -> Result<(), ReconcileError> {
+        self.unreadable = if matches!(looked, Inspected::Not(..)) { self.unreadable + 1 } else { 0 };
         match looked {
-            Looked::Not(_, error) if self.unreadable > MAX_UNREADABLE => return Err(error.into()),
-            Looked::Not(expected, error) => self.differs(Difference::Unreadable(expected, error.to_string())),
-            Looked::AsListed => self.done.agreed += 1,
-            Looked::Same => {
+            Inspected::Not(_, error) if self.unreadable > MAX_UNREADABLE => return Err(error.into()),
+            Inspected::Not(expected, error) => self.differs(Difference::Unreadable(expected, error.to_string())),
+            Inspected::AsListed => self.done.agreed += 1,
+            Inspected::Same => {
                 self.done.agreed += 1;
                 self.done.checked += 1;
             }
-            Looked::Gone(expected) => self.missing(expected).await?,
-            Looked::Other(expected) => {
+            Inspected::Gone(expected) => self.missing(expected).await?,
+            Inspected::Other(expected) => {
                 if self.still(&expected).await? {
                     self.differs(Difference::Checksum(expected));
                 }

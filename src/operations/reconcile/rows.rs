@@ -11,7 +11,7 @@ use crate::db::{Database, DbResult};
 const PAGE: usize = 1000;
 
 #[derive(QueryableByName)]
-struct Row {
+struct KeyRow {
     #[diesel(sql_type = Text)]
     key: String,
     #[diesel(sql_type = BigInt)]
@@ -26,8 +26,8 @@ struct Row {
     is_copy: bool,
 }
 
-impl From<Row> for Expected {
-    fn from(row: Row) -> Self {
+impl From<KeyRow> for Expected {
+    fn from(row: KeyRow) -> Self {
         Self {
             document: row.id,
             key: row.key,
@@ -49,21 +49,21 @@ const PAGE_OF_KEYS: &str = "SELECT * FROM ( \
      ) AS named ORDER BY key COLLATE \"C\", id LIMIT $3";
 
 /// Reads pages as they are used up.
-pub(super) struct Rows<'a> {
+pub(super) struct KeyRows<'a> {
     db: &'a Database,
-    page: std::vec::IntoIter<Row>,
+    page: std::vec::IntoIter<KeyRow>,
     last: (String, i64),
     is_over: bool,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> KeyRows<'a> {
     pub fn new(db: &'a Database) -> Self {
         Self { db, page: Vec::new().into_iter(), last: (String::new(), 0), is_over: false }
     }
 
     pub async fn next(&mut self) -> DbResult<Option<Expected>> {
         if self.page.len() == 0 && !self.is_over {
-            let rows: Vec<Row> = diesel::sql_query(PAGE_OF_KEYS)
+            let rows: Vec<KeyRow> = diesel::sql_query(PAGE_OF_KEYS)
                 .bind::<Text, _>(&self.last.0)
                 .bind::<BigInt, _>(self.last.1)
                 .bind::<BigInt, _>(PAGE as i64)
@@ -85,7 +85,7 @@ pub(super) async fn under(connection: &mut AsyncPgConnection, key: &str) -> Quer
     if key.contains('\0') {
         return Ok(Vec::new());
     }
-    let rows: Vec<Row> = diesel::sql_query(
+    let rows: Vec<KeyRow> = diesel::sql_query(
         "SELECT object_key AS key, id, size_bytes, sha256, CASE WHEN state = 'pending' THEN coalesce(pending_at, created_at) END AS pending_at, \
                 false AS is_copy FROM documents WHERE object_key = $1 \
          UNION ALL SELECT arrived_key, id, size_bytes, sha256, NULL, true FROM documents WHERE arrived_key COLLATE \"C\" = $1",

@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use crate::bols::search;
 use crate::db::Database;
 use crate::documents::fetcher::DocumentFetcher;
-use crate::documents::zip::{Bundle, MAX_BOLS, MAX_NUMBERS, Wanted};
+use crate::documents::zip::{BolZip, MAX_BOLS, MAX_NUMBERS, Selection};
 use crate::web::auth::{DocumentReaders, Visitor};
 use crate::web::forms::BolFilter;
 use crate::web::page::attachment;
@@ -26,14 +26,14 @@ pub async fn download(
         .filter(|(name, _)| name == "number")
         .map(|(_, number)| number.trim().to_uppercase())
         .collect();
-    let bundle = Bundle(DocumentFetcher {
+    let zip = BolZip(DocumentFetcher {
         db: db.get_ref().clone(),
         storage: site.storage.clone(),
         spool: site.spool.clone(),
         viewer: visitor.viewer.clone(),
         origin: origin.0.clone(),
     });
-    let wanted = if numbers.is_empty() {
+    let selection = if numbers.is_empty() {
         let filter = BolFilter { after: String::new(), ..filter.into_inner() };
         let (search, errors) = filter.resolve(&db, &visitor).await?;
         if errors.any() {
@@ -46,14 +46,14 @@ pub async fn download(
                     "More than {MAX_BOLS} bills of lading match. Choose a shorter range of dates, and download the others after them."
                 )));
             }
-            _ => Wanted::Matching(Box::new(search)),
+            _ => Selection::Matching(Box::new(search)),
         }
     } else if numbers.len() > MAX_NUMBERS || numbers.iter().any(|number| number.contains(['\0', '%'])) {
         return Err(Error::Invalid(format!("Name up to {MAX_NUMBERS} bills of lading.")));
     } else {
-        Wanted::These(bundle.find(&numbers).await?.ok_or(Error::NotFound)?)
+        Selection::These(zip.find(&numbers).await?.ok_or(Error::NotFound)?)
     };
-    let bytes = bundle.stream(wanted).map_err(|busy| Error::Unavailable(busy.to_string()))?;
+    let bytes = zip.stream(selection).map_err(|busy| Error::Unavailable(busy.to_string()))?;
     let today = site.clock.now().with_timezone(&site.time_zone).format("%Y-%m-%d");
     Ok(attachment(&format!("bols-{today}.zip"), "application/zip", true, bytes))
 }

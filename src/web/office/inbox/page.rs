@@ -27,7 +27,7 @@ struct InboxPage {
     script: String,
     tabs: Vec<Tab>,
     show: &'static str,
-    rows: Vec<Waiting>,
+    rows: Vec<InboxEntry>,
     bols: Vec<Loose>,
     customers: Vec<Choice>,
     problem: String,
@@ -45,7 +45,7 @@ struct Tab {
     current: bool,
 }
 
-struct Waiting {
+struct InboxEntry {
     id: i64,
     file_name: String,
     detail: String,
@@ -175,7 +175,7 @@ pub(super) async fn show(
     let shown = Shown::look_up(db, view).await?;
     let (tabs, name) = (shown.tabs(), shown.name);
     let rows = if name == "bols" { Vec::new() } else { shown.found.rows };
-    let mut rows: Vec<Waiting> = rows.into_iter().map(|(row, by)| Waiting::new(row, by, site)).collect();
+    let mut rows: Vec<InboxEntry> = rows.into_iter().map(|(row, by)| InboxEntry::new(row, by, site)).collect();
     let Typed { row, mut bulk, ticked, mut problem } = typed;
     if let Some((id, filing, error)) = row {
         match rows.iter_mut().find(|row| row.id == id) {
@@ -217,8 +217,8 @@ pub(super) async fn show(
     Ok(with_status(page.respond_to(request), status))
 }
 
-impl Waiting {
-    fn new(row: inbox::Waiting, by: Option<String>, site: &Site) -> Self {
+impl InboxEntry {
+    fn new(row: inbox::InboxEntry, by: Option<String>, site: &Site) -> Self {
         let zone = site.time_zone;
         let found = found(&row.found);
         let when = timestamp(row.created_at, zone);
