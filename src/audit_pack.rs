@@ -1,8 +1,8 @@
-//! What an auditor takes away of the log to show it to somebody who hasn't got it: events, the BOLs that they name, and what
-//! proves that they were sealed, in one ZIP that is made while it is sent; an administrator can have the PDFs too.
+//! The auditor's pack: a ZIP of events, their BOLs and the proof that the events were sealed, which a third party verifies
+//! without the portal. An administrator can include the PDFs.
 //!
-//! Events and leaves are of one moment. Whoever reads slowly slows down whoever asks the database, and nothing piles up. It
-//! is on record as every export is, and each PDF before its bytes.
+//! Events and leaves come from one snapshot. Bounded channels slow the queries down to the speed of the reader. The pack is
+//! recorded as every export is, and each PDF is recorded before its bytes.
 
 mod archive;
 mod index;
@@ -24,11 +24,11 @@ use crate::db::snapshot::Snapshot;
 use crate::documents::fetcher::DocumentFetcher;
 use crate::stream_writer::StreamWriter;
 
-/// PDFs in one.
+/// PDFs in one pack.
 pub const MAX_PDFS: usize = 5000;
 
 const README: &str = include_str!("audit_pack/verify.md");
-/// What checks it, as it lies in the project too.
+/// The programs that verify a pack, copied from the project.
 const CHECKS: [(&str, &str); 2] = [
     ("check_pack.py", include_str!("../tools/check_pack.py")),
     ("check_proof.py", include_str!("../tools/check_proof.py")),
@@ -38,7 +38,7 @@ pub struct Pack {
     pub fetcher: DocumentFetcher,
     pub keys: SealKeys,
     pub filter: Filter,
-    /// The filter as it was typed, for the log.
+    /// The filter as the auditor typed it, for the log.
     pub told: Value,
     pub with_pdfs: bool,
 }
@@ -64,7 +64,7 @@ impl From<DbError> for PackError {
 crate::db::query_error_into!(PackError);
 
 impl Pack {
-    /// On record, and then its bytes, as they are read; an error among them ends it.
+    /// Records the export, then returns its bytes as the response reads them. An error ends the stream.
     pub async fn begin(self, slots: &ExportSlots) -> Result<ByteReceiver, PackError> {
         let slot = slots.acquire()?;
         let mut snapshot = self.fetcher.db.snapshot().await?;
@@ -128,7 +128,7 @@ impl Contents {
         file.end().await
     }
 
-    /// What it is of. What it says is to be believed as far as the rest proves it.
+    /// Describes the pack. A verifier trusts it only as far as the other files prove it.
     fn described(&self) -> Value {
         let checkpoint = &self.range.checkpoint;
         json!({
@@ -142,7 +142,7 @@ impl Contents {
         })
     }
 
-    /// Their canonical bytes, a line each, in the order of the tree.
+    /// Writes the canonical bytes of the events, one a line, in the order of the tree.
     async fn events(&mut self) -> Result<u64, String> {
         let mut file = PackFile::begin(&self.to, "events.jsonl").await?;
         let mut rows =
@@ -160,7 +160,7 @@ impl Contents {
         Ok(count)
     }
 
-    /// What has to be known of the tree beside them.
+    /// Writes the parts of the tree that the events don't give.
     async fn tree(&mut self) -> Result<(), String> {
         let mut file = PackFile::begin(&self.to, "tree.txt").await?;
         let mut leaves = pin!(self.range.leaves(&self.snapshot.handle()).await.map_err(message)?);
@@ -188,7 +188,7 @@ impl Contents {
         file.end().await
     }
 
-    /// Others that are in the storage: an event is in the first one that is larger than its position.
+    /// Writes the published checkpoints. The first one larger than an event's position covers that event.
     async fn checkpoints(&mut self) -> Result<(), String> {
         let mut file = PackFile::begin(&self.to, "checkpoints.jsonl").await?;
         let held = self.snapshot.connection();
@@ -200,7 +200,7 @@ impl Contents {
     }
 }
 
-/// `leaf`: the next one of events.jsonl. Otherwise a subtree of 2^level leaves, and its hash.
+/// Writes `leaf` for the next line of events.jsonl, or the level and hash of a subtree of 2^level leaves.
 fn line(to: &mut Vec<u8>, node: ProofNode) {
     match node {
         ProofNode::Leaf => to.extend_from_slice(b"leaf\n"),

@@ -1,7 +1,8 @@
 //! The documents of a BOL: how one is stored, which version is current, and the link to it.
 //!
-//! [`lifecycle`] is the only way from a file to a stored document. What arrives is examined and matched above
-//! ([`crate::intake`]); bytes are kept below ([`crate::storage`]). [`crate::audit`] records a link before it exists.
+//! [`lifecycle`] is the only way from a file to a stored document, and defines the current version. [`access`] records
+//! who views a BOL or gets a document. [`crate::intake`], above, examines and matches uploads; [`crate::storage`], below,
+//! keeps the bytes.
 
 pub mod access;
 mod bol_view;

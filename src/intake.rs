@@ -1,7 +1,7 @@
-//! A file that is handed in: checked, matched with its BOL, and stored there, or in the inbox for a person to look at.
+//! Intake of an uploaded file: examine it, match it with its BOL, and store it there or in the inbox.
 //!
-//! [`evidence`] decides which BOL; [`claim`] holds that against what the database knows; [`crate::documents::lifecycle`] brings the
-//! bytes into the storage. What became of each file is in [`journal`].
+//! [`evidence`] decides which BOL the file names. [`claim`] compares that with the database, and
+//! [`crate::documents::lifecycle`] stores the document. [`journal`] keeps the outcome of each file.
 
 mod claim;
 pub mod clamd;
@@ -37,13 +37,13 @@ pub use name::FileName;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// With its BOL.
+    /// The document is filed with its BOL.
     Stored,
-    /// It was here already; nothing was changed.
+    /// The portal has the file already; nothing was changed.
     Duplicate,
-    /// In the inbox.
+    /// The document waits in the inbox.
     NeedsReview,
-    /// Not kept.
+    /// The file was not kept.
     Rejected,
 }
 
@@ -69,7 +69,7 @@ impl Outcome {
     }
 }
 
-/// What became of one file.
+/// The outcome of one file.
 #[derive(Clone, Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
@@ -80,7 +80,7 @@ pub struct Receipt {
     pub reason: String,
     #[serde(skip)]
     pub size: u64,
-    /// It is in the inbox because no number was found at all: a list may still help.
+    /// No number was found at all, so that a list may still match the file.
     #[serde(skip)]
     pub found_nothing: bool,
 }
@@ -99,24 +99,24 @@ impl Receipt {
     }
 }
 
-/// A file that has arrived whole.
+/// An uploaded file that arrived completely.
 pub struct Arrival {
     pub name: FileName,
     pub spooled: Spooled,
 }
 
-/// What whoever uploads says about a file, besides the file.
+/// What the uploading user or system says about a file.
 #[derive(Clone, Copy, Default)]
 pub struct Wishes<'a> {
     pub kind: Option<Kind>,
-    /// A customer's code: whose BOL it should be.
+    /// Code of the customer who should own the BOL.
     pub customer: Option<&'a str>,
     pub mapping: Option<&'a Mapping>,
-    /// It was settled before in the same stack, without the list.
+    /// The file was settled before in the same upload, without the list.
     pub is_again: bool,
 }
 
-/// Not the file's fault: the same file will do in a minute.
+/// A failure that is not the file's fault; a later upload of the same file can succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     #[error("the file can't be examined or scanned: {0}")]
@@ -138,12 +138,12 @@ impl From<StoreError> for IntakeError {
     }
 }
 
-/// The BOL numbers found in and about a file, by where, as the inbox shows them.
+/// Returns the BOL numbers found in a file and in its name, by source, as the inbox shows them.
 pub(super) fn found_in(findings: &Findings, name: &FileName, prefix: &str) -> serde_json::Value {
     Evidence::new(findings, name, None, prefix).to_json()
 }
 
-/// Everything that taking files in needs.
+/// Everything that intake needs besides the file.
 pub struct Intake<'a> {
     pub db: &'a Database,
     pub storage: &'a Storage,
@@ -153,14 +153,14 @@ pub struct Intake<'a> {
     pub prefix: &'a str,
     pub viewer: &'a Viewer,
     pub origin: &'a Origin,
-    /// Names the stack, so that its outcomes can be looked at again.
+    /// Identifies the upload, whose outcomes can be read again later.
     pub batch: &'a str,
 }
 
-/// What examining a file came to: it is fit to be kept, or why it isn't.
+/// The findings of an acceptable file, or the reason why the file is rejected.
 pub type Examined = Result<Findings, String>;
 
-/// Scans it for viruses, if there is a scanner, and looks into it.
+/// Scans a file for viruses, if a scanner is configured, and examines it.
 pub(super) async fn examined(
     clamd: Option<&ClamdAddress>,
     examiner: &Examiner,
@@ -191,7 +191,7 @@ pub(super) async fn examined(
     }
 }
 
-/// Of several who bring the same bytes one goes on at a time, until the transaction ends.
+/// Serializes transactions over files with the same bytes, until the transaction ends.
 pub(super) async fn take_turns(connection: &mut AsyncPgConnection, sha256: &[u8; 32]) -> QueryResult<()> {
     let turn = i64::from_be_bytes(sha256[..8].try_into().unwrap_or_default());
     diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(turn).execute(connection).await.map(drop)
@@ -202,7 +202,7 @@ impl Intake<'_> {
         examined(self.clamd, self.examiner, spooled).await
     }
 
-    /// Brings an examined file to its BOL, or into the inbox.
+    /// Stores an examined file with its BOL or in the inbox, or records why it is rejected.
     pub async fn settle(
         &self,
         arrival: &Arrival,
@@ -262,7 +262,7 @@ impl Intake<'_> {
         receipt.await?.ok_or_else(superseded)
     }
 
-    /// On record, and not kept.
+    /// Records the rejection of a file.
     pub async fn reject(
         &self,
         name: &FileName,

@@ -51,7 +51,7 @@ impl<'a> PackFile<'a> {
     }
 }
 
-/// Blocks.
+/// Writes the ZIP. Blocks.
 pub(super) fn pack(mut parts: Receiver<PackPart>, writer: StreamWriter) -> WrittenFile {
     let mut rows = 0;
     let rest = write(&mut parts, writer, &mut rows).map(StreamWriter::into_unsent);

@@ -1,4 +1,4 @@
-//! The BOLs that the events name, as they are now, with their documents: a line for each document, or for a BOL without one.
+//! `bols.csv`: the BOLs that the events name, as they are now. One line for each document, or for a BOL without one.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
@@ -10,10 +10,10 @@ use crate::bols::weight::Pounds;
 use crate::csv_file::harmless;
 use crate::db::schema::{bols, customers, documents};
 
-/// Asked for at once.
+/// BOLs in one query.
 const BATCH: usize = 500;
 
-/// A document that is to be in the pack.
+/// A document for the pack.
 pub(super) struct PackedDocument {
     pub id: i64,
     pub key: String,
@@ -43,7 +43,7 @@ struct Document {
     sha256: Vec<u8>,
 }
 
-/// How many documents they have.
+/// Counts the stored documents of these BOLs.
 pub(super) async fn documents(connection: &mut AsyncPgConnection, bols: &[i64]) -> QueryResult<i64> {
     documents::table
         .filter(documents::bol_id.eq_any(bols).and(documents::state.eq("stored")))
@@ -52,7 +52,7 @@ pub(super) async fn documents(connection: &mut AsyncPgConnection, bols: &[i64]) 
         .await
 }
 
-/// `keep`: takes the documents.
+/// Writes the index, and appends the documents to `keep`.
 pub(super) async fn write(
     connection: &mut AsyncPgConnection,
     ids: &[i64],

@@ -1,4 +1,4 @@
-//! The PDFs, each on record before its bytes, and what became of each.
+//! The PDFs of a pack, each recorded before its bytes, and an index that says which are missing.
 
 use tokio::sync::mpsc::Sender;
 
@@ -19,10 +19,10 @@ pub(super) async fn write(
     let mut lines = csv::Writer::from_writer(Vec::new());
     lines.write_record(["document_id", "file", "bytes", "sha256", "problem"]).map_err(message)?;
     for PackedDocument { id, key, sha256 } in wanted {
-        // Before it is on record: it takes a while until somebody has read what was before it.
+        // Wait for room before recording the access: the reader may take long over what comes before.
         let places = to.reserve_many(2).await.map_err(message)?;
         let name = format!("pdfs/{key}");
-        // What isn't one could lead out of the folder that the pack is unpacked to.
+        // A name that isn't a key could point outside the folder into which the pack is unpacked.
         let fetched = match key.parse::<ObjectKey>() {
             Ok(_) if key != INDEX => fetcher.fetch(DocumentRef::Document(id)).await?,
             _ => Some(Fetched::Problem("it has no key to name a file by")),

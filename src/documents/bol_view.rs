@@ -1,4 +1,4 @@
-//! Reading one BOL with its documents and its accesses. Each view is recorded in the same transaction.
+//! One BOL with its documents and accesses. The transaction that reads it also records the view.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
@@ -16,7 +16,7 @@ use crate::db::schema::{audit_events, bols, customers};
 use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbResult};
 
-/// Somebody was given a link to a document, or was refused one, or has followed one.
+/// An event about access to a document: a link was issued, refused or followed.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
 pub struct Access {
@@ -32,31 +32,31 @@ pub struct Access {
     fetched: Option<serde_json::Value>,
 }
 
-/// What somebody got who followed a link.
+/// The response that a followed link received.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct LinkFetch {
     fetched_at: DateTime<Utc>,
     pub status: u16,
     pub bytes: i64,
-    /// Of the whole document.
+    /// Size of the whole document, in bytes.
     pub size: Option<i64>,
 }
 
 impl Access {
-    /// `None`: it isn't about following a link.
+    /// Returns the response, or `None` if no link was followed.
     pub fn fetched(&self) -> Option<LinkFetch> {
         self.fetched.clone().and_then(|fetched| serde_json::from_value(fetched).ok())
     }
 
-    /// When it happened: an access log is read in later.
+    /// Returns the time of the access. For a followed link this is earlier than the event, which is imported later.
     pub fn at(&self) -> DateTime<Utc> {
         self.fetched().map_or(self.occurred_at, |fetched| fetched.fetched_at)
     }
 }
 
-/// How many accesses the page of a BOL shows; the whole log is the auditor's.
+/// Accesses that the page of a BOL shows. Auditors see the whole log.
 const ACCESSES: usize = 50;
-/// Among how many of the newest events they are found: what is read in later isn't in the order of what happened.
+/// Newest events that are sorted by the time of the access. Imported events are not in that order.
 const LOOKED_AT: i64 = 200;
 
 pub struct Viewed {
@@ -64,23 +64,23 @@ pub struct Viewed {
     pub documents: Vec<Document>,
     pub accesses: Vec<Access>,
     pub related: RelatedBols,
-    /// The name of the customer whose it is now.
+    /// Name of the current owner.
     pub owner: Option<String>,
 }
 
-/// The BOLs that a reissue ties this one to, as far as they are within reach.
+/// The BOLs within the scope that a reissue connects with this one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RelatedBols {
-    /// The void BOL whose place this one takes.
+    /// The void BOL that this one replaces.
     pub before: Option<String>,
-    /// The newest of those that take the place of this one.
+    /// The newest BOL that replaces this one.
     pub after: Option<String>,
 }
 
-/// The BOL with its documents and who fetched what, and the view put on record, in one transaction.
+/// Returns a BOL with its documents and accesses, and records the view in the same transaction.
 ///
-/// `None`: there is no such BOL within reach, and that is on record instead. Nothing in it tells, by answer or by
-/// time, whether somebody else has a BOL of that number.
+/// Returns `None`, and records the refusal, if no such BOL is within the scope. Neither the answer nor its timing tells
+/// whether another customer has a BOL of that number.
 pub async fn view(
     db: &Database,
     scope: &Scope,
@@ -156,8 +156,8 @@ async fn related_bols(
     Ok(related)
 }
 
-/// Links issued for documents of this BOL, and fetches with them, newest first. A customer sees those of its own company's
-/// people.
+/// Returns links issued for documents of this BOL and the requests that followed them, newest first. A customer sees those
+/// of its own company's users.
 async fn accesses(mut connection: &AsyncPgConnection, scope: &Scope, number: &BolNumber) -> QueryResult<Vec<Access>> {
     let id = bols::table.filter(bols::number.eq(number.as_str())).select(bols::id.nullable()).single_value();
     let mut query = audit_events::table
@@ -174,7 +174,7 @@ async fn accesses(mut connection: &AsyncPgConnection, scope: &Scope, number: &Bo
             query.filter(audit_events::customer_id.eq_any(companies)).filter(audit_events::user_role.eq("customer"));
     }
     let mut accesses: Vec<Access> = query.load(&mut connection).await?;
-    // Stable: of one second, and a bucket's log says no more, the newest event stays the first.
+    // The sort is stable: a bucket's log has whole seconds, and within one the newest event stays first.
     accesses.sort_by_key(|access| std::cmp::Reverse(access.at().timestamp()));
     accesses.truncate(ACCESSES);
     Ok(accesses)

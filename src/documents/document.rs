@@ -9,7 +9,7 @@ use crate::bols::BolNumber;
 use crate::db::schema::{bols, documents};
 use crate::db::scope::Scope;
 
-/// One version of one document, its bytes stored and verified.
+/// One stored version of a document.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = documents, check_for_backend(diesel::pg::Pg))]
 pub struct Document {

@@ -1,4 +1,4 @@
-//! Brings documents out of the storage, for somebody who gets them in one file with others: each is on record before its bytes.
+//! Fetches documents from the storage for a ZIP or a pack. Each is recorded before its bytes are read.
 
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
@@ -21,13 +21,15 @@ pub struct DocumentFetcher {
 
 pub enum Fetched {
     File(Spooled),
-    /// Why it can't be had, which is on record too.
+    /// Why the document is unavailable; this is recorded too.
     Problem(&'static str),
 }
 
 impl DocumentFetcher {
-    /// `None`: it isn't there, or isn't this person's any more. An error: the storage or the database is away; better no
-    /// file than one that looks whole.
+    /// Records the access and fetches the document. Returns `None` if the document is not within the viewer's scope.
+    ///
+    /// Fails if the storage or the database is unavailable: the caller then truncates its file, which must not look
+    /// complete.
     pub async fn fetch(&self, document: DocumentRef<'_>) -> Result<Option<Fetched>, String> {
         let scope = self.viewer.scope();
         let event = Event::new(Action::BolsZipped, Outcome::Success, self.viewer.actor(), &self.origin);

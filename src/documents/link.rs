@@ -1,14 +1,14 @@
-//! Promise 2: no link without a record.
+//! A link to one document. Promise 2: the portal issues no link without a record.
 //!
-//! 1. In one statement, select the document within reach and insert the event. Not committed yet.
-//! 2. Ask the storage whether the object is there, with the size on record: one stat, or one HEAD of some 10 ms and
-//!    $0.0000004. If not, the event is taken back and another one says so. Only so many may wait for the storage at
-//!    once ([`scope::open`]), so that a slow bucket can't hold every database connection.
-//! 3. Look again, and commit, in one message: if the BOL was given to somebody else while the storage was asked, there is
-//!    neither event nor link.
-//! 4. Only now sign the link. If any of this fails, there is none.
+//! 1. One statement selects the document within the scope and inserts the event. The transaction stays open.
+//! 2. The storage confirms that the object exists with the recorded size: one stat, or one HEAD of some 10 ms and
+//!    $0.0000004. Otherwise the portal rolls back and records the failure. [`scope::open`] limits how many transactions
+//!    wait for the storage, so that a slow bucket can't hold every database connection.
+//! 3. One message checks the scope again and commits. If the BOL was assigned to another customer during step 2, the
+//!    portal writes no event and issues no link.
+//! 4. Only then does the portal sign the link.
 //!
-//! The link carries the id of the request, by which whoever hands out the bytes says which link was followed
+//! The link carries the id of the request, so that the log of the bucket shows which link was followed
 //! ([`crate::audit::fetched`]).
 
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Purpose {
     }
 }
 
-/// A link on record.
+/// A recorded link.
 pub struct Issued {
     pub url: Url,
     pub file_name: String,
@@ -48,13 +48,13 @@ pub struct Issued {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// Not there, or not within reach; nothing tells which.
+    /// The document doesn't exist or is not within the scope; the error doesn't tell which.
     #[error("no such document")]
     NotFound,
-    /// The row is there and the object isn't. On record as failed.
+    /// The storage lacks the object of an existing row. The failure is recorded.
     #[error("the object {0} is missing in the storage")]
     ObjectMissing(String),
-    /// It lies in an archive. It was asked for, which is on record, and can be had in some hours.
+    /// The object is archived. Its restore was requested and recorded, and takes some hours.
     #[error("the object {0} is being restored from the archive")]
     BeingRestored(String),
     #[error(transparent)]
@@ -102,7 +102,7 @@ impl LinkIssuer<'_> {
                 return Err(LinkError::ObjectMissing(found.object_key));
             }
             Err(error) => {
-                // Dropped without a word, the connection would be closed: one less at every try while the bucket is away.
+                // Dropping the transaction would close a connection at every attempt while the bucket is unavailable.
                 open.roll_back();
                 return Err(error.into());
             }
@@ -126,7 +126,7 @@ impl LinkIssuer<'_> {
         }
     }
 
-    /// The key, if the storage has an object of that size under it, and whether it can be read.
+    /// Returns the key and whether its object is readable, if the storage has an object of the recorded size.
     async fn key_of_held(&self, found: &RecordedDocument) -> Result<Option<(ObjectKey, Readable)>, StorageError> {
         let Ok(key) = found.object_key.parse() else { return Ok(None) };
         let there = self.storage.head(&key).await?;
@@ -134,7 +134,7 @@ impl LinkIssuer<'_> {
         Ok(there.map(|there| (key, there.readable)))
     }
 
-    /// Has an archived object restored, unless that is under way, and says so.
+    /// Requests the restore of an archived object, unless a restore is under way.
     async fn bring_back(
         &self,
         scope: &Scope,
@@ -148,7 +148,7 @@ impl LinkIssuer<'_> {
             let recorded = scope::record(self.db, scope, async |connection: &AsyncPgConnection| {
                 access::record_link(&event, document, scope.companies(), connection).await
             });
-            // It costs money: on record first, as a link is.
+            // A restore costs money, so it is recorded first, as a link is.
             match recorded.await {
                 Ok(Some(_)) => {}
                 Ok(None) => return LinkError::NotFound,
@@ -185,8 +185,8 @@ impl LinkIssuer<'_> {
     }
 }
 
-/// Whoever asks for the BOL gets it under its number, whichever version is the current one; whoever asks for a certain
-/// document gets that document's name, as a PDF: whatever it was called when it came (`invoice.hta`), it is one.
+/// Returns the file name of a download: the BOL's number for its current PDF, or the name of the requested document.
+/// The extension is always `.pdf`, whatever the uploaded file was called (`invoice.hta`).
 fn name_for(document: DocumentRef<'_>, found: &RecordedDocument) -> String {
     match (document, &found.bol_number) {
         (DocumentRef::BolNumber(_) | DocumentRef::BolId(_), Some(number)) => format!("{number}.pdf"),

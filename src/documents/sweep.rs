@@ -1,5 +1,7 @@
-//! Settles what interrupted uploads and filings left behind: stored if the object is there, back in the inbox if the
-//! document came from there, gone if nothing arrived.
+//! Settles documents that interrupted uploads left pending.
+//!
+//! A document is finished if its object is in the storage. Otherwise it goes back to the inbox if it came from there, and
+//! is deleted if it didn't.
 
 use std::time::Duration;
 
@@ -16,22 +18,22 @@ use crate::db::schema::{documents, users};
 use crate::db::{Database, DbError, DbResult, try_alone};
 use crate::storage::{ObjectKey, Storage, StorageError};
 
-/// Longer than the longest upload takes with all its attempts.
+/// Longer than any upload takes with all its retries.
 const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(15);
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Held by the process that sweeps.
+/// Advisory lock: one process sweeps at a time.
 pub const SWEEPING: i64 = 0x7072_696d_6502;
-/// For so long at a time: shorter than Postgres lets a transaction be idle.
+/// Longest sweep, shorter than the idle time after which Postgres ends the transaction that holds the lock.
 const MAX_SWEEP: Duration = Duration::from_secs(20);
 
-/// Again and again, for as long as it is polled. Of any number of processes one does so at a time.
+/// Sweeps every minute and never returns. One process at a time sweeps.
 pub async fn sweep(db: Database, storage: Storage, clock: Clock) {
     loop {
         sleep(INTERVAL).await;
         match sweep_alone(&db, &storage, &clock).await {
             Ok(Swept { settled: 0, .. }) => {}
-            Ok(Swept { settled, left }) => tracing::info!(settled, left, "uploads that were interrupted are settled"),
+            Ok(Swept { settled, left }) => tracing::info!(settled, left, "settled interrupted uploads"),
             Err(error) => tracing::warn!(%error, "interrupted uploads could not be settled"),
         }
     }
@@ -47,27 +49,27 @@ pub enum SweepError {
 
 crate::db::query_error_into!(SweepError);
 
-/// Nothing, while another process is at it.
+/// Sweeps, unless another process is sweeping.
 pub async fn sweep_alone(db: &Database, storage: &Storage, clock: &Clock) -> Result<Swept, SweepError> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !try_alone(connection, SWEEPING).await? {
             return Ok(Swept::default());
         }
-        // Boxed: the compiler gives up on so many layers.
+        // Boxed, because the nested future types exceed the compiler's limit.
         Box::pin(sweep_within(db, storage, clock, MAX_SWEEP)).await
     })
     .await
 }
 
-/// What became of those that were tried.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     pub settled: usize,
-    /// Not now: they are tried again after a while.
+    /// Documents that could not be settled; a later sweep retries them.
     pub left: usize,
 }
 
-/// All that are due, one after the other.
+/// Sweeps every document that is due.
 pub async fn sweep_once(db: &Database, storage: &Storage, clock: &Clock) -> Result<Swept, SweepError> {
     sweep_within(db, storage, clock, Duration::from_secs(3600)).await
 }
@@ -76,13 +78,13 @@ async fn sweep_within(db: &Database, storage: &Storage, clock: &Clock, within: D
     let (started, mut swept) = (Instant::now(), Swept::default());
     while started.elapsed() < within {
         let Some(id) = next_due(db, clock).await? else { break };
-        // No object takes longer; one that does is left, like one that can't be settled.
+        // A document that takes longer is retried later.
         let done = timeout(within.saturating_sub(started.elapsed()), settle(db, storage, clock, id)).await;
         match done {
             Ok(Ok(true)) => swept.settled += 1,
             Ok(Ok(false)) | Err(_) => swept.left += 1,
             Ok(Err(error)) => {
-                tracing::warn!(%error, document = id, "an interrupted upload can't be settled now");
+                tracing::warn!(%error, document = id, "an interrupted upload can't be settled yet");
                 swept.left += 1;
             }
         }
@@ -90,7 +92,7 @@ async fn sweep_within(db: &Database, storage: &Storage, clock: &Clock, within: D
     Ok(swept)
 }
 
-/// The one that has waited longest, marked as tried: one that never can be settled mustn't keep the others.
+/// Returns the document that has waited longest, and marks it as tried, so that a hopeless one doesn't block the others.
 async fn next_due(db: &Database, clock: &Clock) -> DbResult<Option<i64>> {
     #[derive(QueryableByName)]
     struct Due {
@@ -110,7 +112,7 @@ async fn next_due(db: &Database, clock: &Clock) -> DbResult<Option<i64>> {
     Ok(due.map(|due| due.id))
 }
 
-/// A pending row that nobody can be at any more.
+/// A pending document whose upload must have ended.
 #[derive(Queryable)]
 struct InterruptedUpload {
     bol_id: Option<i64>,
@@ -148,7 +150,7 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
             abort(connection, &pending, clock.now()).await?;
             return Ok(true);
         }
-        // Whoever began it; a resumed attempt has another time, and is left alone.
+        // The user who began this attempt. A resumed attempt has another time, and is not touched.
         lock_bol(connection, pending.bol_id).await?;
         let by: Option<(i64, String, String)> = documents::table
             .inner_join(users::table.on(documents::pending_by.eq(users::id.nullable())))

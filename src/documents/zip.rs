@@ -1,8 +1,8 @@
-//! Many BOLs in one ZIP, made while it is sent: their PDFs, an index and the checksums.
+//! A ZIP with the PDFs of many BOLs, an index and checksums, streamed while it is made.
 //!
-//! Each document is on record before the first of its bytes. Two workers hand parts to each other: one asks the database
-//! and the storage, the other compresses, off the async threads; whoever reads slowly slows both down, and nothing piles up.
-//! A ZIP that breaks off has no directory at its end, and every program says so.
+//! Each document is recorded before its first byte. One task queries the database and the storage; a blocking thread
+//! compresses. Bounded channels slow both down to the speed of the reader. A truncated ZIP lacks its directory at the end,
+//! so that every program reports it as damaged.
 
 pub mod archive;
 
@@ -22,23 +22,23 @@ use crate::db::scope;
 use crate::storage::spool::Spooled;
 use crate::stream_writer::{StreamWriter, send_chunk};
 
-/// BOLs in one.
+/// BOLs in one ZIP.
 pub const MAX_BOLS: usize = 5000;
-/// That are asked for one by one.
+/// BOLs that one request names.
 pub const MAX_NUMBERS: usize = 500;
-/// Being made at the same time by one process.
+/// ZIPs that one process makes at a time.
 static TURNS: Semaphore = Semaphore::const_new(16);
 
 pub struct BolZip(pub DocumentFetcher);
 
-/// What is to be in it.
+/// The BOLs of a ZIP.
 pub enum Selection {
     Matching(Box<Search>),
-    /// Within reach, with a PDF each.
+    /// BOLs within the viewer's scope.
     These(Vec<Row>),
 }
 
-/// A BOL as the index has it.
+/// A line of the index.
 struct ZipEntry {
     number: String,
     date: NaiveDate,
@@ -46,7 +46,7 @@ struct ZipEntry {
     product: String,
     net_lb: i32,
     is_void: bool,
-    /// Why it isn't there; empty: it is.
+    /// Why the PDF is missing; empty if it is there.
     problem: String,
 }
 
@@ -58,17 +58,17 @@ enum ZipPart {
         sha256: [u8; 32],
     },
     Missing(ZipEntry),
-    /// All of them; without this the ZIP is broken off.
+    /// Completes the ZIP; without it the ZIP is truncated.
     End,
 }
 
-/// There are as many under way as there can be.
+/// The process makes as many ZIPs as it may.
 #[derive(Debug, thiserror::Error)]
 #[error("too many ZIPs are being made at the moment")]
 pub struct Busy;
 
 impl BolZip {
-    /// The BOLs with these numbers that have a PDF; `None`: one of them isn't within reach, which is put on record.
+    /// Returns the BOLs with these numbers. Returns `None`, and records the refusal, if one is not within the scope.
     pub async fn find(&self, numbers: &[String]) -> DbResult<Option<Vec<Row>>> {
         let scope = self.0.viewer.scope();
         let mut rows = Vec::with_capacity(numbers.len());
@@ -90,7 +90,7 @@ impl BolZip {
         Ok(Some(rows))
     }
 
-    /// Its bytes, as they are read. An error among them ends it.
+    /// Returns the bytes of the ZIP as the response reads them. An error ends the stream.
     pub fn stream(self, selection: Selection) -> Result<mpsc::Receiver<io::Result<Vec<u8>>>, Busy> {
         let turn = TURNS.try_acquire().map_err(|_| Busy)?;
         let (parts, to_be_packed) = mpsc::channel(2);
@@ -100,7 +100,7 @@ impl BolZip {
         tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer, &packed));
         tokio::spawn(async move {
             if let Err(why) = self.feed(selection, &parts, turn).await {
-                tracing::warn!(why, "a ZIP is broken off");
+                tracing::warn!(why, "a ZIP was truncated");
                 let _ = send_chunk(&broken, Err(io::Error::other("broken off"))).await;
             }
         });
@@ -139,17 +139,17 @@ impl BolZip {
                 }
             }
         }
-        // If nobody takes it, nobody reads any more.
+        // This fails if the reader is gone, which is fine.
         let _ = to.send(ZipPart::End).await;
         Ok(())
     }
 
-    /// `false`: nobody reads any more.
+    /// Sends one BOL. Returns `false` if the reader is gone.
     async fn send(&self, row: Row, owner: &str, to: &mpsc::Sender<ZipPart>) -> Result<bool, String> {
         if !row.document_kinds.iter().any(|kind| kind == "bol") {
             return Ok(!to.is_closed());
         }
-        // Before it is on record: it takes a while until somebody has read what was before it.
+        // Wait for room before recording the access: the reader may take long over what comes before.
         let Ok(place) = to.reserve().await else { return Ok(false) };
         let entry = ZipEntry {
             number: row.number,
@@ -166,7 +166,7 @@ impl BolZip {
         Ok(true)
     }
 
-    /// On record first; `None`: it isn't this person's any more.
+    /// Records and fetches one PDF. Returns `None` if it is not within the viewer's scope any more.
     async fn fetch(&self, entry: ZipEntry) -> Result<Option<ZipPart>, String> {
         Ok(match self.0.fetch(DocumentRef::BolNumber(&entry.number)).await? {
             None => None,

@@ -1,5 +1,7 @@
-//! What a file is to become, decided in one transaction against everything that is known of it: its BOL, that BOL's
-//! customer, and every document with the same bytes. Two uploads of the same bytes take turns.
+//! The decision about a file: filed with its BOL, kept in the inbox, or recognized as a duplicate.
+//!
+//! One transaction compares the evidence with the BOL, its customer and every document with the same bytes. Two uploads of
+//! the same bytes take turns.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -24,29 +26,29 @@ pub(super) struct Claim<'a> {
     pub findings: &'a Findings,
     pub evidence: &'a Evidence,
     pub kind: Kind,
-    /// Whose it should be: a code.
+    /// Code of the customer who should own the BOL.
     pub customer: Option<&'a str>,
-    /// It was put into the inbox by the same stack a moment ago.
+    /// The same upload has put the file into the inbox already.
     pub is_again: bool,
 }
 
 pub(super) enum Claimed {
-    /// Nothing to store.
+    /// There is nothing to store.
     Settled(Receipt),
     Pending(Taken),
 }
 
-/// A row that waits for its bytes, and what it will be.
+/// A pending document, and what it becomes.
 pub(super) struct Taken {
     pub pending: Pending,
     pub number: Option<String>,
-    /// Why it goes to the inbox.
+    /// Why the document waits in the inbox.
     pub reason: Option<String>,
-    /// It was in the inbox, and leaves it.
+    /// The document leaves the inbox for a BOL.
     pub was_waiting: bool,
 }
 
-/// Another document, or a former upload, with the same bytes.
+/// A document with the same bytes.
 #[derive(Clone, Debug, Queryable)]
 struct SameFile {
     id: i64,
@@ -59,7 +61,7 @@ struct SameFile {
 }
 
 impl SameFile {
-    /// Was it with this BOL, and taken away from it?
+    /// Whether the document was filed with this BOL before and taken from it.
     fn was_with(&self, number: &BolNumber) -> bool {
         let lay = |key: &str| key.rsplit('/').next().is_some_and(|name| name.starts_with(&format!("{number}.")));
         lay(&self.object_key) || self.arrived_key.as_deref().is_some_and(lay)
@@ -158,7 +160,7 @@ impl Claim<'_> {
             Some(waiting) if waiting.is_discarded => {
                 return self.out_of_the_bin(connection, waiting.id, &format!("It names {number}.")).await;
             }
-            // A person decided that; the same file again doesn't decide otherwise.
+            // A clerk took it from this BOL; uploading the file again doesn't reverse that.
             Some(waiting) if waiting.was_with(&number) => {
                 let reason = format!("It names {number}, and was taken away from there.");
                 return self.still_waiting(connection, waiting.id, reason).await;
@@ -182,8 +184,8 @@ impl Claim<'_> {
         Ok(Claimed::Pending(Taken { pending, number: Some(number.to_string()), reason: None, was_waiting }))
     }
 
-    /// `is_clear`: one number was found, and something else is in the way. If none was, and a person has filed the same
-    /// file before, that is the answer.
+    /// Claims a place in the inbox. `is_clear`: exactly one number was found, and something else prevents filing. Without a
+    /// clear number, a document that a clerk filed from the same bytes is the answer.
     async fn at_inbox(
         &self,
         connection: &mut AsyncPgConnection,
@@ -195,7 +197,7 @@ impl Claim<'_> {
         if let Some(filed) = filed.filter(|_| !is_clear) {
             return self.settled(connection, self.duplicate(filed.id, filed.number.clone())).await;
         }
-        // On its way to a BOL, or it was when something interrupted that: it will be settled there.
+        // Another attempt is filing it, or was interrupted while filing it; the sweeper settles it there.
         if let Some(under_way) = known.iter().find(|known| known.bol_id.is_some() && !known.is_stored) {
             let number = under_way.number.as_deref().unwrap_or_default();
             let reason =
@@ -221,7 +223,7 @@ impl Claim<'_> {
         }
     }
 
-    /// The same bytes were on their way before, and whoever brought them is gone or slower.
+    /// Takes over the pending document of an earlier upload of the same bytes.
     async fn resume(
         &self,
         connection: &mut AsyncPgConnection,
@@ -238,7 +240,7 @@ impl Claim<'_> {
         Ok(Claimed::Pending(Taken { pending, number, reason, was_waiting: known.arrived_key.is_some() }))
     }
 
-    /// Nothing is doubled, but what is known of it now may be more than before.
+    /// Keeps the document that waits already, and adds what this upload found out about it.
     async fn still_waiting(&self, connection: &mut AsyncPgConnection, id: i64, reason: String) -> QueryResult<Claimed> {
         if !self.evidence.is_empty() {
             diesel::update(documents::table.find(id))
@@ -283,7 +285,7 @@ impl Claim<'_> {
         }
     }
 
-    /// `diverted`: why it went to the inbox after all.
+    /// `diverted`: why the document went to the inbox instead of its BOL.
     pub fn receipt(&self, taken: &Taken, diverted: Option<String>) -> Receipt {
         let reason = diverted.or_else(|| taken.reason.clone());
         let outcome = if reason.is_some() { Outcome::NeedsReview } else { Outcome::Stored };

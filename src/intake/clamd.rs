@@ -1,6 +1,6 @@
-//! The virus scanner, if there is one: clamd's INSTREAM (clamd(8), "COMMANDS").
+//! The optional virus scanner, over clamd's INSTREAM command (clamd(8), "COMMANDS").
 //!
-//! Fail closed: a file that couldn't be scanned is not taken.
+//! It fails closed: the portal accepts no file that it could not scan.
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::config::ClamdAddress;
 
-/// Connecting, sending and the answer: 50 MB of packed archives take a while.
+/// Time for the whole scan: 50 MB of packed archives take long.
 const SCAN_TIMEOUT: Duration = Duration::from_secs(90);
 const CHUNK_BYTES: usize = 64 * 1024;
 const MAX_ANSWER_BYTES: u64 = 4096;
@@ -22,7 +22,7 @@ pub enum Scan {
     Clean,
     /// The name of the signature.
     Infected(String),
-    /// Larger than clamd takes: its `StreamMaxLength`.
+    /// Larger than clamd's `StreamMaxLength`.
     TooLarge,
 }
 
@@ -44,7 +44,7 @@ async fn instream(mut clamd: impl AsyncRead + AsyncWrite + Unpin, file: &File) -
     file.rewind()?;
     let mut file = tokio::fs::File::from_std(file);
     let sent = send(&mut clamd, &mut file).await;
-    // It may have answered and hung up in the middle: a file beyond its limit.
+    // For a file beyond its limit, clamd answers and closes the connection early.
     let mut answer = Vec::new();
     let heard = clamd.take(MAX_ANSWER_BYTES).read_to_end(&mut answer).await;
     if answer.is_empty() {

@@ -1,7 +1,7 @@
-//! Which BOL is it? What the file, its name and the list say, held against each other.
+//! The evidence for a file's BOL: the numbers that its content, its name and the list give.
 //!
-//! One number that nothing contradicts is an answer. Anything else is a question for a person: a wrong answer would
-//! show one customer's paper to another.
+//! Only a single number that no source contradicts is a clear verdict. A clerk decides everything else, because a wrong
+//! match would show one customer's document to another.
 
 use std::collections::BTreeSet;
 
@@ -14,17 +14,17 @@ use crate::intake::examine::{Findings, MAX_PAGES};
 
 type Numbers = BTreeSet<String>;
 
-/// Numbers of a source that are named to the clerk: who reads three knows.
+/// Numbers of one source that a message names.
 const MAX_NAMED: usize = 3;
 
-/// The numbers, by where they were found, the best source first.
+/// The numbers by source, best source first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     pub code: Numbers,
     pub text: Numbers,
     pub name: Numbers,
     pub list: Numbers,
-    /// Read from pixels by somebody's software, which takes a 3 for an 8 now and then.
+    /// From text recognition, which sometimes reads a 3 as an 8.
     pub ocr: Numbers,
     pages: usize,
     is_complete: bool,
@@ -32,9 +32,9 @@ pub struct Evidence {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing speaks against this number.
+    /// No source contradicts this number.
     Clear(String),
-    /// Why a person has to look.
+    /// Why a clerk has to decide.
     Unclear(String),
 }
 
@@ -69,7 +69,7 @@ impl Evidence {
     pub fn verdict(&self) -> Verdict {
         let reliable: Numbers = self.sources()[..4].iter().flat_map(|(_, numbers)| (*numbers).clone()).collect();
         let mut all = reliable.clone();
-        // What a scanner's software misread doesn't count against the code on the page.
+        // A number that text recognition misread doesn't contradict the QR code.
         if self.code.is_empty() {
             all.extend(self.ocr.iter().cloned());
         }
@@ -97,7 +97,7 @@ impl Evidence {
         }
     }
 
-    /// "the QR code says PRT-2025-0004, the file name says PRT-2025-0005"
+    /// Describes the evidence: "the QR code says PRT-2025-0004, the file name says PRT-2025-0005"
     fn describe(&self) -> String {
         let told = self.sources().into_iter().filter(|(_, numbers)| !numbers.is_empty()).map(|(source, numbers)| {
             let named: Vec<&str> = numbers.iter().take(MAX_NAMED).map(String::as_str).collect();
@@ -107,17 +107,17 @@ impl Evidence {
         told.collect::<Vec<_>>().join(", ")
     }
 
-    /// For the row, and the inbox: source and numbers.
+    /// Returns the numbers by source, as the row and the inbox keep them.
     pub fn to_json(&self) -> serde_json::Value {
         let found = self.sources().into_iter().filter(|(_, numbers)| !numbers.is_empty());
         found.map(|(source, numbers)| (source.to_owned(), json!(numbers))).collect::<serde_json::Map<_, _>>().into()
     }
 
-    /// What kind of document it is, if nobody said so: by its name; our own paper that comes back as a scan has been
-    /// signed.
+    /// Returns the kind of the document if the upload doesn't state it. The name decides; a scan of our own BOL is a signed
+    /// copy.
     pub fn kind(&self, name: &FileName, prefix: &str) -> Kind {
         let of_code = (!self.code.is_empty() && self.text.is_empty()).then_some(Kind::SignedBol);
-        // A name that is nothing but the number doesn't make a scan the BOL itself.
+        // A scan is not the BOL itself, even if its name is only the number.
         let of_name = name.kind(prefix).filter(|kind| of_code.is_none() || *kind != Kind::Bol);
         of_name.or(of_code).unwrap_or(Kind::Other)
     }

@@ -1,8 +1,8 @@
-//! Looking into a PDF that was handed in: can a customer open it safely, and which BOL numbers does it show?
+//! Examination of an uploaded PDF: whether a customer can open it safely, and which BOL numbers it shows.
 //!
-//! A file from outside is parsed in a process of its own, with a limit on memory and time, without the environment, and
-//! with nothing but the file and a pipe open: whatever is wrong with the file, it is not the portal that falls over.
-//! [`Examiner`] is the portal's side; [`run`] is that process, `primetrade examine`.
+//! A separate process parses the file, so that a malicious file can't harm the portal. The process has limits on memory and
+//! time, no environment, and only the file and a pipe. [`Examiner`] starts it; [`run`] is the process,
+//! `primetrade examine`.
 
 mod examiner;
 mod file;
@@ -21,16 +21,16 @@ use self::text::PageText;
 
 pub use examiner::{ExamineError, Examiner};
 
-/// Processor time for looking into a file, and for drawing a preview.
+/// Processor time for examining a file, and for drawing a preview.
 pub const CPU_SECONDS: u64 = 40;
 pub const CPU_SECONDS_PREVIEW: u64 = 5;
-/// Pages that are looked at; a longer document says so, and is looked at by a person.
+/// Pages that are examined. A clerk decides about a longer document.
 pub const MAX_PAGES: usize = 40;
 
-/// Pages of which every scan is looked at until a code is read.
+/// Scanned pages that are tried at many resolutions.
 const MAX_SCANNED_PAGES: usize = 12;
 
-/// Why no customer could open it, or none should.
+/// Why a customer can't or shouldn't open the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -46,7 +46,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// For the clerk.
+    /// Returns the reason for the clerk.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Empty => "The file is empty. Scan it again, or look for the original.",
@@ -62,22 +62,22 @@ impl Fault {
     }
 }
 
-/// What is in a PDF that can be opened.
+/// The findings of a PDF that can be opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Findings {
     pub pages: usize,
     /// In QR codes that hold an address of a BOL in the portal.
     pub codes: BTreeSet<String>,
-    /// In text that can be seen.
+    /// In visible text.
     pub text: BTreeSet<String>,
-    /// In text that can't be seen: what a scanner's software took the pixels for.
+    /// In invisible text, which text recognition adds behind a scan.
     pub ocr: BTreeSet<String>,
-    /// Every page was looked at in every way.
+    /// Every page was examined completely.
     pub is_complete: bool,
 }
 
-/// Numbers that are kept of a source: two are a question already.
+/// Numbers that are kept of a source.
 const MAX_NUMBERS: usize = 20;
 
 impl Findings {
@@ -91,8 +91,8 @@ impl Findings {
     }
 }
 
-/// What the process says, a line of JSON each, as it gets on: if it comes to grief on the pixels of page three, the
-/// text of all pages is known.
+/// A progress report of the process, one line of JSON. If the process dies over the pixels of a page, the portal still knows
+/// the text of all pages.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Report {
@@ -100,7 +100,7 @@ enum Report {
     Found(Findings),
 }
 
-/// `primetrade examine`: the file on standard input, the findings on standard output.
+/// Runs `primetrade examine`: reads the file from standard input and writes the findings to standard output.
 pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> {
     let bytes = whole(input)?;
     let mut say = |line: &Report| {
@@ -124,7 +124,7 @@ pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> 
                 scans += 1;
                 PageContent::Scanned
             }
-            // A quick look, which may miss what a hard one would find.
+            // Fewer resolutions are tried, which may miss a code.
             PageText { has_picture: true, .. } => {
                 is_complete = false;
                 PageContent::Drawn
@@ -146,14 +146,14 @@ pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> 
     say(&Report::Found(found.shortened()))
 }
 
-/// `primetrade examine --preview`: the first page as a picture (PNG) on standard output.
+/// Runs `primetrade examine --preview`: writes the first page as PNG to standard output.
 pub fn preview(input: File, mut output: impl Write) -> io::Result<()> {
     let pdf = file::open(whole(input)?).map_err(|fault| io::Error::other(fault.reason()))?;
     let page = pdf.pages().first().ok_or_else(|| io::Error::other(Fault::NoPage.reason()))?;
     output.write_all(&pixels::preview(page)?)
 }
 
-/// In one piece of memory that doesn't have to grow.
+/// Reads the whole file into one allocation of the right size.
 fn whole(mut input: File) -> io::Result<Vec<u8>> {
     let size = input.metadata()?.len().try_into().map_err(io::Error::other)?;
     let mut bytes = Vec::with_capacity(size);
@@ -161,7 +161,7 @@ fn whole(mut input: File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The limits that the process sets itself before it reads a byte.
+/// Sets the limits of this process, before it reads a byte.
 pub fn confine(cpu_seconds: u64) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let most = |resource, limit| setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });

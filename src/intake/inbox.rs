@@ -1,5 +1,5 @@
-//! The office's inbox: documents that no BOL could be found for, or not for certain. A person files them, or throws them
-//! into the bin, from which they can be taken back.
+//! The office's inbox: documents without a certain BOL. A clerk files them, or discards them into the bin and can restore
+//! them from there.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::count;
@@ -21,7 +21,7 @@ use crate::documents::{DocumentSubject, Kind};
 use crate::storage::spool::Spool;
 use crate::storage::{Content, ObjectKey, Storage, StorageError};
 
-/// Entries of a page.
+/// Entries on a page.
 pub const PAGE: usize = 25;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,14 +46,14 @@ pub struct InboxEntry {
 }
 
 pub struct Page {
-    /// With the name of whoever uploaded it. The longest waiting first.
+    /// Each with the name of the user who uploaded it, oldest first.
     pub rows: Vec<(InboxEntry, Option<String>)>,
     pub next: Option<i64>,
     pub waiting: i64,
     pub discarded: i64,
 }
 
-/// A page of a shelf, from behind `after`.
+/// Returns the page of the inbox or the bin that follows the id `after`.
 pub async fn page(db: &Database, shelf: Shelf, after: Option<i64>) -> DbResult<Page> {
     let mut connection = db.get().await?;
     let mut query = documents::table
@@ -87,7 +87,7 @@ pub async fn page(db: &Database, shelf: Shelf, after: Option<i64>) -> DbResult<P
 pub enum FileError {
     #[error("it isn't in the inbox")]
     Gone,
-    /// Somebody has filed it meanwhile, with this BOL.
+    /// Another clerk has filed it with this BOL.
     #[error("It was filed with {0} meanwhile.")]
     Filed(String),
     #[error("There is no BOL {0}.")]
@@ -111,7 +111,7 @@ impl From<StoreError> for FileError {
     }
 }
 
-/// What a person does at the inbox.
+/// A clerk's work on the inbox.
 pub struct Inbox<'a> {
     pub db: &'a Database,
     pub storage: &'a Storage,
@@ -121,7 +121,7 @@ pub struct Inbox<'a> {
     pub origin: &'a Origin,
 }
 
-/// A document in the inbox, as filing begins.
+/// A document of the inbox.
 #[derive(Queryable)]
 struct WaitingFile {
     object_key: String,
@@ -136,13 +136,13 @@ impl Inbox<'_> {
     pub async fn file(&self, id: i64, number: &BolNumber, kind: Kind) -> Result<(), FileError> {
         let found = self.find(id).await?;
         let key: ObjectKey = found.object_key.parse().map_err(|_| FileError::Gone)?;
-        // Before anything is locked: fetching may take a while.
+        // Fetch before locking anything, because it may take long.
         let file = self.spool.fetch(self.storage, &key).await?;
         let content = Content::File { file, size: found.size_bytes.unsigned_abs() };
         let begun = self.db.transaction(async |connection| self.begin(connection, id, &found, number, kind).await);
         let pending = match begun.await {
             Ok(pending) => pending,
-            // Somebody else was faster; with which BOL?
+            // Another clerk was faster. Find out with which BOL.
             Err(FileError::Gone) => return Err(self.find(id).await.err().unwrap_or(FileError::Gone)),
             Err(error) => return Err(error),
         };
@@ -163,7 +163,7 @@ impl Inbox<'_> {
         self.find_for(id, false).await
     }
 
-    /// In the bin too, `for_looking`.
+    /// Finds a document of the inbox and, if it is only to be viewed, of the bin.
     async fn find_for(&self, id: i64, for_looking: bool) -> Result<WaitingFile, FileError> {
         let mut connection = self.db.get().await?;
         let found = documents::table
@@ -220,8 +220,8 @@ impl Inbox<'_> {
         pending.ok_or(FileError::Gone)
     }
 
-    /// Takes a document that was handed in away from its BOL, into the inbox: it was the wrong one. From the commit on nobody
-    /// but the office sees it. Gives the number of the BOL.
+    /// Moves an uploaded document from the wrong BOL into the inbox, where only the office sees it. Returns the number of the
+    /// BOL.
     pub async fn unfile(&self, id: i64) -> Result<String, FileError> {
         let unfiled = self.db.transaction(async |connection| -> DbResult<Option<String>> {
             let reason = |number: &str| format!("It was with {number}, and {} took it back.", self.viewer.name);
@@ -233,7 +233,7 @@ impl Inbox<'_> {
         unfiled.await?.ok_or(FileError::Gone)
     }
 
-    /// Throws documents into the bin; those that aren't in the inbox any more are left alone. Gives how many.
+    /// Moves documents from the inbox into the bin, and returns how many. Skips those that have left the inbox.
     pub async fn discard(&self, ids: &[i64]) -> DbResult<usize> {
         self.put_on(ids, Shelf::Bin).await
     }
@@ -249,7 +249,7 @@ impl Inbox<'_> {
         };
         self.db
             .transaction(async |connection| {
-                // In the order of their ids, so that two selections that overlap don't wait for each other.
+                // Lock in the order of ids, so that overlapping selections don't deadlock.
                 let there: Vec<i64> = documents::table
                     .filter(documents::id.eq_any(ids))
                     .filter(documents::bol_id.is_null())
@@ -275,8 +275,8 @@ impl Inbox<'_> {
             .await
     }
 
-    /// The first page of a waiting document as PNG; `None`: it can't be drawn. That it was looked at is on record before it
-    /// is shown.
+    /// Returns the first page of a document as PNG, or `None` if it can't be drawn. Records the view before it returns the
+    /// picture.
     pub async fn preview(&self, id: i64, examiner: &Examiner) -> Result<Option<Vec<u8>>, FileError> {
         let found = self.find_for(id, true).await?;
         let key: ObjectKey = found.object_key.parse().map_err(|_| FileError::Gone)?;

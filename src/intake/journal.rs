@@ -1,4 +1,4 @@
-//! What became of the files of a stack, to be looked at after the upload.
+//! The outcomes of an upload's files, which the office can read again after the upload.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -8,9 +8,9 @@ use super::{Intake, Receipt};
 use crate::db::schema::uploads;
 use crate::db::{Database, DbResult};
 
-/// Longest name of a stack.
+/// Longest name of an upload, in bytes.
 pub const MAX_BATCH_BYTES: usize = 64;
-/// As many as a page shows.
+/// Files that a page shows.
 pub const MAX_ENTRIES: usize = 2000;
 
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -25,7 +25,7 @@ pub struct Entry {
 
 pub struct Stack {
     pub entries: Vec<Entry>,
-    /// Outcome and number of files.
+    /// Number of files by outcome.
     pub counts: Vec<(String, i64)>,
 }
 
@@ -51,12 +51,12 @@ pub(super) async fn write(
     Ok(receipt)
 }
 
-/// A receipt that no transaction of intake has written: the file could not be taken.
+/// Writes the receipt of a file that failed before intake could write one.
 pub async fn note(intake: &Intake<'_>, receipt: Receipt) -> DbResult<Receipt> {
     intake.db.transaction(async |connection| Ok(write(connection, intake, receipt).await?)).await
 }
 
-/// The file was settled once more, and only that counts.
+/// Deletes the earlier receipts of a file that was settled again.
 pub async fn forget_former(intake: &Intake<'_>, document_id: i64) -> DbResult<()> {
     diesel::sql_query(
         "DELETE FROM uploads u USING uploads later WHERE u.batch = $1 AND u.user_id = $2 AND u.document_id = $3 \
@@ -71,7 +71,7 @@ pub async fn forget_former(intake: &Intake<'_>, document_id: i64) -> DbResult<()
     Ok(())
 }
 
-/// Something to be looked at, which was seen afterwards only.
+/// Replaces the reason of a receipt, to point the clerk to a problem that was seen later.
 pub async fn remark(intake: &Intake<'_>, document_id: i64, reason: &str) -> DbResult<()> {
     diesel::update(uploads::table)
         .filter(uploads::batch.eq(intake.batch))
@@ -83,7 +83,7 @@ pub async fn remark(intake: &Intake<'_>, document_id: i64, reason: &str) -> DbRe
     Ok(())
 }
 
-/// Has this stack brought another file of the same name already, to a BOL?
+/// Whether this upload has already filed another file of the same name.
 pub async fn has_named(intake: &Intake<'_>, name: &str) -> DbResult<bool> {
     let same = uploads::table
         .filter(uploads::batch.eq(intake.batch))
@@ -93,7 +93,7 @@ pub async fn has_named(intake: &Intake<'_>, name: &str) -> DbResult<bool> {
     Ok(diesel::select(diesel::dsl::exists(same)).get_result(&mut intake.db.get().await?).await?)
 }
 
-/// The first [`MAX_ENTRIES`] files of a stack of this user's, and the counts of all.
+/// Returns the first [`MAX_ENTRIES`] files of this user's upload, and the counts of all its files.
 pub async fn stack(db: &Database, user_id: i64, batch: &str) -> DbResult<Stack> {
     let mut connection = db.get().await?;
     let mine = uploads::table.filter(uploads::user_id.eq(user_id)).filter(uploads::batch.eq(batch));

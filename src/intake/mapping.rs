@@ -1,4 +1,4 @@
-//! A list that comes along with a stack: which file belongs to which BOL, `file,number,kind,customer`.
+//! The list of an upload, a CSV file that says which file belongs to which BOL: `file,number,kind,customer`.
 
 use std::collections::HashMap;
 
@@ -7,15 +7,15 @@ use crate::bols::BolNumber;
 use crate::csv_file;
 use crate::documents::Kind;
 
-/// Rows of a list at the most.
+/// Rows of a list.
 const MAX_ROWS: usize = 20_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MappingRow {
-    /// More than one, if the list names the file twice.
+    /// More than one if the list names the file more than once.
     pub numbers: Vec<BolNumber>,
     pub kind: Option<Kind>,
-    /// A customer's code; empty: not said.
+    /// Code of a customer; may be empty.
     pub customer: String,
 }
 
@@ -23,8 +23,9 @@ pub struct MappingRow {
 pub struct Mapping(HashMap<String, Vec<(FileName, MappingRow)>>);
 
 impl Mapping {
-    /// From a CSV file with a header, its columns in any order, separated by commas, semicolons or tabs. The message
-    /// names the line that is wrong; nothing of a list with a mistake is used.
+    /// Parses a CSV file with a header. Columns may come in any order, separated by commas, semicolons or tabs.
+    ///
+    /// Rejects the whole list if a line is wrong; the error names the line.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text =
             std::str::from_utf8(bytes).map_err(|_| "The list isn't UTF-8 text. Save it as CSV UTF-8.".to_owned())?;
@@ -73,14 +74,15 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// What another list says, too.
+    /// Adds the rows of another list.
     pub fn extend(&mut self, other: Self) {
         for (key, rows) in other.0 {
             self.0.entry(key).or_default().extend(rows);
         }
     }
 
-    /// What the list says of a file. If lines contradict each other, the row does, and names no customer that there is.
+    /// Returns the row of a file. Contradicting lines give a row with several numbers, and a customer code that doesn't
+    /// exist, so that intake puts the file into the inbox.
     pub fn row(&self, name: &FileName) -> Option<MappingRow> {
         let mut rows = self.0.get(&name.key())?.iter().filter(|(listed, _)| listed.agrees(name)).map(|(_, row)| row);
         let mut row = rows.next()?.clone();

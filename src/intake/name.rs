@@ -1,27 +1,28 @@
-//! The name of a file that was uploaded: shown, searched for a BOL number, and never used as a path.
+//! The name of an uploaded file: displayed, searched for a BOL number, and never used as a path.
 
 use std::collections::BTreeSet;
 
 use crate::bols::BolNumber;
 use crate::documents::Kind;
 
-/// In characters.
+/// Longest displayed name, in characters.
 const MAX_CHARS: usize = 180;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileName {
-    /// Cut to [`MAX_CHARS`]: for people.
+    /// Shortened to [`MAX_CHARS`] for display.
     shown: String,
-    /// Uncut: what is searched and compared.
+    /// The full name, for searching and comparing.
     whole: String,
-    /// The folders before it, as far as they were sent, with `/` between.
+    /// The folders that the browser sent, joined by `/`.
     folder: String,
 }
 
 impl FileName {
-    /// As it was sent: the last part of whatever path it is, without what can't be seen or turns the reading direction.
+    /// Parses the name that the browser sent: takes the last part of the path, and drops invisible characters and those
+    /// that change the reading direction.
     pub fn cleaned(sent: &str) -> Self {
-        // How browsers send a quote and a line's end in the header of a part (WHATWG, multipart/form-data encoding).
+        // Browsers escape a quote and a line break like this (WHATWG, multipart/form-data encoding).
         let sent = sent.replace("%22", "\"").replace("%0D", " ").replace("%0A", " ");
         let seen: String = sent.chars().filter(|c| !is_unseen(*c)).collect();
         let plain = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ").trim_matches('.').to_owned();
@@ -31,17 +32,17 @@ impl FileName {
         Self { shown: shortened(&whole), whole, folder: parts.join("/") }
     }
 
-    /// For people.
+    /// Returns the name for display.
     pub fn as_str(&self) -> &str {
         &self.shown
     }
 
-    /// By which files and lines of a list are compared: Windows and people don't care about case.
+    /// Returns the key that compares files with the lines of a list. It ignores case, as Windows does.
     pub(super) fn key(&self) -> String {
         self.whole.to_lowercase()
     }
 
-    /// Could they be the same file, as far as their folders are known?
+    /// Whether both can be the same file, judged by name and known folders.
     pub(super) fn agrees(&self, other: &Self) -> bool {
         let (mine, theirs) = (self.folder.to_lowercase(), other.folder.to_lowercase());
         let within = |long: &str, short: &str| {
@@ -58,7 +59,7 @@ impl FileName {
         BolNumber::find_all(&self.whole, prefix)
     }
 
-    /// What is written behind the number: `PRT-2025-0002_signed.pdf`; nothing at all means the BOL itself.
+    /// Returns the kind that the name states after the number: `PRT-2025-0002_signed.pdf`. A bare number means the BOL.
     pub fn kind(&self, prefix: &str) -> Option<Kind> {
         let name = self.whole.to_lowercase();
         let stem = name.strip_suffix(".pdf").unwrap_or(&name);
@@ -84,13 +85,13 @@ fn shortened(name: &str) -> String {
     if all.len() <= MAX_CHARS {
         return name.to_owned();
     }
-    // The end of a name says what kind of file it is.
+    // Keep the end, which holds the extension.
     let (head, tail) = (MAX_CHARS - 21, 20);
     all[..head].iter().chain(&['…']).chain(&all[all.len() - tail..]).collect()
 }
 
-/// Control characters, and those of Unicode that format without being seen (general category Cf, as far as it concerns
-/// names): a name with a right-to-left mark reads differently from what it is.
+/// Whether this is a control character or an invisible format character (Unicode category Cf). A name with a
+/// right-to-left mark would read differently from what it is.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -115,7 +116,7 @@ mod tests {
         }
         let long = clean(&format!("{}_signed.pdf", "ä".repeat(10_000)));
         assert!(long.chars().count() == MAX_CHARS && long.ends_with("_signed.pdf") && long.contains('…'), "{long}");
-        // What is cut away for the eye still counts.
+        // The part that isn't displayed still counts.
         let long = FileName::cleaned(&format!("{} PRT-2025-12345 rest of it{}.pdf", "y".repeat(145), "z".repeat(60)));
         assert_eq!(long.numbers("PRT").iter().map(BolNumber::as_str).collect::<Vec<_>>(), ["PRT-2025-12345"]);
         assert!(FileName::cleaned(&format!("{}ABC-PRT-2025-0004-xx.pdf", "w".repeat(200))).numbers("PRT").is_empty());

@@ -1,7 +1,7 @@
-//! The move of PDFs from a local folder to the bucket: every BOL's, and every other document that the portal has kept there.
+//! Migration of PDFs from a local folder to the bucket: every BOL's PDF, and every other document that the portal stored.
 //!
-//! Local files are only read. An object is put under a key that must be new, verified by its checksum, and only then gets
-//! its row, so that whatever ends the program, the next run goes on where this one stopped.
+//! The migration only reads local files. It puts an object under a key that must be new, verifies its checksum, and only
+//! then inserts its row, so that the next run continues after any interruption.
 
 mod checkpoints;
 mod source;
@@ -34,11 +34,11 @@ use crate::storage::{ObjectInfo as Found, ObjectKey, Storage, StorageError};
 pub use self::source::Source;
 pub use self::tally::{Fate, Moved, Tally};
 
-/// Files on their way at once.
+/// Files moved at a time.
 const MAX_AT_ONCE: usize = 8;
-/// BOLs read at once.
+/// Rows in one query.
 const PAGE: i64 = 500;
-/// Before a file is given up.
+/// Pauses between attempts at one request.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15)];
 
@@ -48,12 +48,12 @@ pub struct Migration<'a> {
     pub clock: &'a Clock,
     pub source: &'a Source,
     pub dry_run: bool,
-    /// What is there under the key is taken for the same if its size is; only the bucket's own checksum is compared.
+    /// Trust an existing object of the same size. Compare its checksum only if the bucket keeps one.
     pub skip_existing: bool,
     pub clamd: Option<&'a ClamdAddress>,
 }
 
-/// A BOL, and its PDF as the portal knows it.
+/// A BOL and the recorded PDF that it was issued with.
 #[derive(Clone, Debug, Queryable)]
 struct Bol {
     id: i64,
@@ -64,7 +64,7 @@ struct Bol {
     known: Option<StoredObject>,
 }
 
-/// A document's row.
+/// An object as its document's row describes it.
 #[derive(Clone, Debug, Queryable)]
 struct StoredObject {
     id: i64,
@@ -73,14 +73,14 @@ struct StoredObject {
     size_bytes: i64,
 }
 
-/// An object to be: where its bytes may lie, and what they must be.
+/// An object to move: its key, the places where the file may be, and its recorded checksum.
 struct MoveTarget<'a> {
     key: ObjectKey,
     places: Vec<String>,
     known: Option<&'a StoredObject>,
 }
 
-/// What may go by itself is tried again for a while; what won't isn't.
+/// Retries a request while its failure may be temporary.
 async fn with_retries<T>(mut request: impl AsyncFnMut() -> Result<T, StorageError>) -> Result<T, String> {
     let mut pauses = PAUSES.iter();
     loop {
@@ -95,7 +95,7 @@ async fn with_retries<T>(mut request: impl AsyncFnMut() -> Result<T, StorageErro
     }
 }
 
-/// Of an object whose row is to be written.
+/// What the row and the event say about moved bytes.
 #[derive(Clone, Copy)]
 struct MovedBytes<'a> {
     sha256: [u8; 32],
@@ -108,7 +108,7 @@ impl Migration<'_> {
         Ok(bols::table.count().get_result(&mut *self.db.get().await?).await?)
     }
 
-    /// Every BOL in the order of numbers, then every other document.
+    /// Moves the PDF of every BOL in the order of numbers, then every other document.
     pub async fn run(&self, mut report: impl FnMut(Moved)) -> DbResult<(Tally, Tally)> {
         let (mut of_bols, mut of_others) = (Tally::default(), Tally::default());
         let mut after = (0, 0);
@@ -165,8 +165,8 @@ impl Migration<'_> {
         Ok(rows)
     }
 
-    /// Everything else that the portal stored: newer versions, tickets, what waits in the inbox, and the objects under which
-    /// documents arrived there.
+    /// Returns a page of the other documents: newer versions, tickets and documents of the inbox. With `is_arrived`, returns
+    /// the objects from which documents were filed.
     async fn others(&self, (after, is_arrived): (i64, bool)) -> DbResult<Vec<StoredObject>> {
         let mut connection = self.db.get().await?;
         let rows = documents::table.filter(documents::id.gt(after)).order(documents::id).limit(PAGE);
@@ -273,7 +273,8 @@ impl Migration<'_> {
         Ok(fate)
     }
 
-    /// The bucket has it and the folder doesn't: moved before, or the old system put it there itself. Then it has no row yet.
+    /// Handles an object that only the bucket has. An earlier run moved it, or the old system put it there; the latter has
+    /// no row yet.
     async fn only_there(&self, target: &MoveTarget<'_>, there: Found, bol: Option<&Bol>) -> Result<Fate, String> {
         match target.known {
             Some(known) if there.size != known.size_bytes.unsigned_abs() => {
@@ -301,13 +302,13 @@ impl Migration<'_> {
         match there.sha256 {
             _ if there.size != local.size => Ok(false),
             Some(sha256) => Ok(sha256 == local.sha256),
-            // What has no row yet gets one with this very checksum.
+            // An object without a row needs its checksum for the row.
             None if self.skip_existing && target.known.is_some() => Ok(true),
             None => Ok(with_retries(async || self.bucket.hash(&target.key).await).await? == local.sha256),
         }
     }
 
-    /// As everything else that comes in, if there is a scanner.
+    /// Scans the file for viruses, if a scanner is configured.
     async fn scan(&self, local: &Local) -> Result<(), String> {
         let Some(address) = self.clamd else { return Ok(()) };
         match clamd::scan(address, local.file()).await {
@@ -321,7 +322,7 @@ impl Migration<'_> {
     async fn upload(&self, target: &MoveTarget<'_>, local: &Local) -> Result<Fate, String> {
         let is_there = with_retries(async || {
             match self.bucket.put(&target.key, local.content(), local.sha256).await {
-                // Somebody else has just put it, or this did, and the answer was lost: the checksum tells.
+                // Another run has just put it, or the answer to this request was lost. The checksum decides.
                 Ok(()) | Err(StorageError::Exists(_)) => {
                     self.bucket.has_same(&target.key, local.size, local.sha256).await
                 }
@@ -334,7 +335,7 @@ impl Migration<'_> {
         }
     }
 
-    /// The row of a PDF that has none, and the event.
+    /// Registers a PDF that has no row, and records the event.
     async fn note(
         &self,
         target: &MoveTarget<'_>,
@@ -349,7 +350,7 @@ impl Migration<'_> {
         let noted = self
             .db
             .transaction(async |connection: &mut AsyncPgConnection| {
-                // Nobody is mailed about what is years old.
+                // Suppress notices to customers: these documents are old.
                 diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
                 let id = match (target.known, bol) {
                     (Some(known), _) => known.id,
@@ -383,7 +384,7 @@ impl Migration<'_> {
         lifecycle::register(connection, &new, stored_at).await
     }
 
-    /// That it was done, and what came of it.
+    /// Records the run and its totals.
     async fn record_run(&self, of_bols: Tally, of_others: Tally) -> DbResult<()> {
         let told = |tally: Tally| {
             json!({"total": tally.total, "found": tally.found, "missing": tally.missing, "only_in_bucket": tally.only_there,

@@ -1,8 +1,8 @@
-//! Do the database and the storage agree? Both are read once, side by side, in the order of their keys, a page at a time:
-//! it takes no more memory for a million keys than for a thousand.
+//! Compares the database with the storage. Reads both once, side by side, in the order of keys and page by page, in
+//! constant memory.
 //!
-//! Work goes on meanwhile. What looks like a difference is looked at again before it is reported, and what is younger than
-//! an upload takes is none.
+//! The portal may run during the comparison. Before it reports a difference, the comparison checks it again, and it ignores
+//! objects that are younger than the longest upload.
 
 mod compare;
 mod mend;
@@ -16,13 +16,13 @@ use crate::storage::StorageError;
 pub use compare::{Depth, compare};
 pub use mend::{Adopted, Adopter, Mended, mend};
 
-/// An object may be there before its row is.
+/// Age below which an object may still get its row.
 const UNDER_WAY: TimeDelta = TimeDelta::minutes(15);
-/// A pending row that is older should have been settled.
+/// Age above which the sweeper should have settled a pending document.
 const STUCK: TimeDelta = TimeDelta::hours(1);
-/// So many in a row that can't be looked into, and it is the storage.
+/// Consecutive unreadable objects after which the storage itself counts as failed.
 const MAX_UNREADABLE: usize = 50;
-/// Where other parts of the program keep what is no document.
+/// Folders of objects that are not documents.
 const NOT_DOCUMENTS: [&str; 2] = ["audit/", crate::storage::CHECKS];
 
 #[derive(Debug, thiserror::Error)]
@@ -37,20 +37,20 @@ pub enum ReconcileError {
 
 crate::db::query_error_into!(ReconcileError);
 
-/// A document, or the copy of one under the key it arrived with.
+/// An object that the database expects: a document's, or the one from which a document was filed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     pub document: i64,
     pub key: String,
     pub size: u64,
     pub sha256: Vec<u8>,
-    /// Since when it has been on its way into the storage, if it is.
+    /// Start of the upload, if the document is pending.
     pub pending_since: Option<DateTime<Utc>>,
-    /// It isn't what is served, but what the served one was filed from.
+    /// The object from which the document was filed, not the one that is served.
     pub is_copy: bool,
 }
 
-/// One thing that isn't as it should be.
+/// One difference between the database and the storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
     /// A document without its object.
@@ -65,9 +65,9 @@ pub enum Difference {
         found: u64,
     },
     Checksum(Expected),
-    /// The storage has it, and doesn't give it; with its reason.
+    /// The storage lists the object but fails to read it, for this reason.
     Unreadable(Expected, String),
-    /// On its way for more than an hour.
+    /// The document has been pending for more than an hour.
     Stuck(Expected),
 }
 
@@ -83,7 +83,7 @@ impl Difference {
         }
     }
 
-    /// For scripts.
+    /// Returns the word for scripts.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Missing(_) => "missing",
@@ -96,7 +96,7 @@ impl Difference {
     }
 }
 
-/// What was compared.
+/// Totals of the comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Compared {
     /// Keys that the database names.
@@ -105,13 +105,13 @@ pub struct Compared {
     pub listed: u64,
     /// In bytes.
     pub bytes: u64,
-    /// In both, and as they should be.
+    /// Keys in both that agree.
     pub agreed: u64,
-    /// Whose checksum was compared too.
+    /// Keys whose checksum was compared.
     pub checked: u64,
-    /// Uploads that were going on.
+    /// Uploads in progress.
     pub under_way: u64,
-    /// Objects of other parts of the program.
+    /// Objects that are not documents.
     pub others: u64,
     pub differences: u64,
 }

@@ -1,4 +1,4 @@
-//! What the storage holds and what that costs, by month: an estimate by the prices that were entered.
+//! Storage usage by month, and an estimate of its cost from the prices that the office entered.
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -10,14 +10,14 @@ use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::schema::{storage_months, storage_prices};
 use crate::db::{Database, DbResult};
 
-/// Months that are shown, the present one included.
+/// Months that the page shows, including the current one.
 pub const SHOWN: usize = 12;
-/// As Amazon bills: 2^30 bytes.
+/// Bytes of a billed gigabyte. Amazon bills 2^30.
 const GIGABYTE: i128 = 1 << 30;
-/// Whoever gets a link costs a look (HEAD) and a fetch (GET).
+/// Requests for each link: one HEAD and one GET.
 const GETS_A_LINK: i128 = 2;
 
-/// In millionths of a US dollar.
+/// Amounts in millionths of a US dollar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable, Selectable, AsChangeset, serde::Serialize)]
 #[diesel(table_name = storage_prices, check_for_backend(diesel::pg::Pg))]
 pub struct Prices {
@@ -27,22 +27,22 @@ pub struct Prices {
     pub egress_gb: i64,
 }
 
-/// What happened in a month.
+/// Counts of one month.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, QueryableByName)]
 pub struct Counted {
     #[diesel(sql_type = BigInt)]
     pub uploads: i64,
     #[diesel(sql_type = BigInt)]
     pub bytes: i64,
-    /// Links issued, for downloads and previews; whether they were followed, only the bucket knows.
+    /// Issued links. Only the bucket knows which were followed.
     #[diesel(sql_type = BigInt)]
     pub links: i64,
-    /// Of the documents they led to.
+    /// Total size of their documents, in bytes.
     #[diesel(sql_type = BigInt)]
     pub link_bytes: i64,
 }
 
-/// In millionths of a US dollar.
+/// Amounts in millionths of a US dollar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     pub storage: i64,
@@ -61,7 +61,7 @@ impl Cost {
 pub struct Month {
     pub first: NaiveDate,
     pub counted: Counted,
-    /// In the storage at its end, in bytes.
+    /// Stored at the end of the month, in bytes.
     pub stored: i64,
     pub cost: Cost,
 }
@@ -120,7 +120,7 @@ impl Prices {
     }
 }
 
-/// From the first month with a document to the present one.
+/// Returns the counts from the first month with a document to the current month.
 async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Vec<(NaiveDate, Counted)>> {
     #[derive(QueryableByName)]
     struct First {
@@ -142,7 +142,7 @@ async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
             Some((_, uploads, bytes, links, link_bytes)) => {
                 Counted { uploads: *uploads, bytes: *bytes, links: *links, link_bytes: *link_bytes }
             }
-            // What was going on at midnight is settled a day later.
+            // Uploads across midnight are settled a day later.
             None => {
                 let is_over = month + Months::new(1) < (now - TimeDelta::days(1)).date_naive();
                 count(connection, month, is_over).await?
@@ -154,10 +154,10 @@ async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
     Ok(months)
 }
 
-/// A month that is over is counted once.
+/// Counts a month, and keeps the counts if the month is over.
 async fn count(connection: &mut AsyncPgConnection, month: NaiveDate, is_over: bool) -> QueryResult<Counted> {
     let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
-    // What arrived in the inbox stays there when it is filed: two objects, each in the month in which it was made.
+    // A filed document leaves its object in the inbox: two objects, each counted in its own month.
     let counted: Counted = diesel::sql_query(
         "SELECT d.uploads + f.uploads AS uploads, (d.bytes + f.bytes)::bigint AS bytes, e.links, e.link_bytes FROM \
          (SELECT count(*) AS uploads, coalesce(sum(size_bytes), 0) AS bytes FROM documents \

@@ -1,4 +1,4 @@
-//! The ZIP itself: written to a channel, without going back.
+//! The bytes of the ZIP, written to a channel without seeking.
 
 use std::io::{self, Seek, Write};
 
@@ -15,10 +15,10 @@ use crate::stream_writer::{ChunkSender, StreamWriter};
 const INDEX: &str = "index.csv";
 const SUMS: &str = "SHA256SUMS";
 
-/// Blocks. Ends early when nobody reads any more.
+/// Writes the ZIP. Blocks, and ends early when the reader is gone.
 pub(super) fn pack(mut parts: Receiver<ZipPart>, writer: StreamWriter, to: &ChunkSender) {
     if let Err(error) = write(&mut parts, writer).and_then(StreamWriter::finish) {
-        // Who reads sees the connection break, not a ZIP that looks whole. If it has no room, nobody reads.
+        // The error breaks the connection, so that the ZIP doesn't look complete. A full channel has no reader.
         let _ = to.try_send(Err(error));
     }
 }
@@ -63,7 +63,7 @@ pub fn plain() -> SimpleFileOptions {
         .unix_permissions(0o644)
 }
 
-/// Dated as the BOL is.
+/// Returns the options of a file that carries the date of its BOL.
 fn options(entry: &ZipEntry) -> SimpleFileOptions {
     let (month, day) = (entry.date.month() as u8, entry.date.day() as u8);
     let date = u16::try_from(entry.date.year())

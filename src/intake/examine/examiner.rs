@@ -1,4 +1,4 @@
-//! The portal's side: starts the process, and doesn't wait for it for ever.
+//! Starts the examining process, with a time limit.
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -16,22 +16,22 @@ use super::{Fault, Findings, Report};
 
 /// Address space of the process, in bytes.
 pub(super) const MAX_MEMORY_BYTES: u64 = 2 << 30;
-/// By the clock: a busy machine takes longer over the same work.
+/// Wall-clock time, longer than the processor time, because the machine may be busy.
 const PROCESS_TIMEOUT: Duration = Duration::from_secs(90);
 /// The output of the process: findings of forty pages, or a picture.
 const MAX_OUTPUT_BYTES: u64 = 8 << 20;
-/// Bytes of files being examined at once, so that memory stays flat however many large ones come together.
+/// Total size of the files that are examined at a time, which bounds memory.
 const MAX_BYTES_AT_ONCE: u32 = 64 << 20;
 
 #[derive(Clone)]
 pub struct Examiner {
     program: PathBuf,
     prefix: String,
-    /// In kilobytes of files.
+    /// One permit for each kilobyte of files.
     turns: Arc<Semaphore>,
     max_turns: u32,
     min_turns: u32,
-    /// Of previews: whoever leafs through the inbox doesn't keep uploads waiting.
+    /// Separate permits for previews, so that they don't delay uploads.
     previews: Arc<Semaphore>,
 }
 
@@ -39,13 +39,13 @@ pub struct Examiner {
 pub enum ExamineError {
     #[error("the file has a fault: {0:?}")]
     Fault(Fault),
-    /// The process could not be started: the machine's fault, not the file's.
+    /// The process could not be started, which is not the file's fault.
     #[error("files can't be examined at the moment: {0}")]
     Unavailable(#[from] io::Error),
 }
 
 impl Examiner {
-    /// `program` is this very binary, whatever has become of its file since it was started.
+    /// `program` is the running binary, even if its file was replaced since.
     pub fn new(program: PathBuf, prefix: String) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get) as u32;
         let max_turns = MAX_BYTES_AT_ONCE / 1024;
@@ -59,8 +59,8 @@ impl Examiner {
         }
     }
 
-    /// What the file shows. A process that dies or dawdles over the pixels has told what it found before; one that has
-    /// told nothing met a file that nobody should open.
+    /// Returns the findings. If the process dies or exceeds its time, its last report counts; without a report the file is
+    /// unreadable.
     pub async fn examine(&self, file: &File) -> Result<Findings, ExamineError> {
         let kilobytes = u32::try_from(file.metadata()?.len() / 1024).unwrap_or(u32::MAX);
         let turn = self.turns.acquire_many(kilobytes.clamp(self.min_turns, self.max_turns)).await;
@@ -74,7 +74,7 @@ impl Examiner {
         }
     }
 
-    /// The first page as PNG; `None`: it can't be drawn.
+    /// Returns the first page as PNG, or `None` if it can't be drawn.
     pub async fn preview(&self, file: &File) -> Result<Option<Vec<u8>>, ExamineError> {
         let _turn = self.previews.acquire().await.map_err(io::Error::other)?;
         let picture = self.run(file, &["examine", "--preview"]).await?;
@@ -95,7 +95,7 @@ impl Examiner {
             .spawn()?;
         let mut said = Vec::new();
         if let Some(stdout) = child.stdout.take() {
-            // Dropped when the time is up, the child is killed.
+            // After the timeout the child is killed below.
             let _ = timeout(PROCESS_TIMEOUT, stdout.take(MAX_OUTPUT_BYTES).read_to_end(&mut said)).await;
         }
         child.start_kill().or_else(|error| if child.id().is_none() { Ok(()) } else { Err(error) })?;
@@ -118,7 +118,7 @@ mod tests {
         Examiner::new(program, "PRT".into()).examine(&tempfile::tempfile().expect("a file")).await
     }
 
-    /// A process that falls over has told what it knew, or it met a file that nobody should open.
+    /// The last report of a dying process counts; without one the file is unreadable.
     #[tokio::test]
     async fn what_a_dying_process_said_counts() {
         let said = r#"echo '{"found":{"pages":2,"text":["PRT-2025-0002"]}}'; kill -SEGV $$"#;

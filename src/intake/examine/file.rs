@@ -1,18 +1,18 @@
-//! Is this a PDF that anybody can open?
+//! Whether a file is a PDF that customers can open.
 
 use hayro::hayro_syntax::{LoadPdfError, Pdf};
 
 use super::{Fault, safety};
 
-/// A reader looks for the end of a PDF in so many of its last bytes (ISO 32000-1, Annex H, note 18).
+/// Last bytes in which readers look for the end of a PDF (ISO 32000-1, Annex H, note 18).
 const TAIL: usize = 1024;
 
-/// The PDF, if there is nothing wrong with it.
+/// Opens the PDF, or returns what is wrong with it.
 pub fn open(bytes: Vec<u8>) -> Result<Pdf, Fault> {
     if bytes.is_empty() {
         return Err(Fault::Empty);
     }
-    // Readers would take a header within the first kilobyte; what else such a file is, besides a PDF, nobody knows.
+    // Readers accept a header within the first kilobyte, but such a file may be something else as well.
     if !bytes.starts_with(b"%PDF-") {
         return Err(Fault::NotPdf);
     }

@@ -1,4 +1,4 @@
-//! A page as pixels: its QR codes, and its preview.
+//! A page as pixels: its QR codes and its preview.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,34 +12,33 @@ use url::Url;
 
 use crate::bols::BolNumber;
 
-/// Resolutions in dots an inch at which codes are looked for. A drawn page is sharp at any; a scan has one of its own,
-/// at which a code of three or four pixels a module may be read while it isn't a little finer or coarser. Of a scan the
-/// first two are always tried: of two codes on it, one may be the harder to read.
+/// Resolutions in dots per inch at which codes are searched. A drawn page is sharp at any resolution. A code of a scan may be
+/// readable only near the scan's own resolution. The first two are always tried on a scan, which may have two codes.
 const OF_DRAWN: [f32; 2] = [200.0, 300.0];
 const OF_SCANNED: [f32; 9] = [200.0, 300.0, 150.0, 120.0, 250.0, 170.0, 400.0, 350.0, 72.0];
 
-/// What a page is made of, as far as codes go.
+/// What a page consists of, as far as it matters for codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageContent {
-    /// Nothing but text.
+    /// Only text, which can't be a code.
     Text,
     Drawn,
     Scanned,
 }
 
-/// Pixels of a page at the most, whatever its size: 4 bytes each while it is drawn.
+/// Largest picture of a page, in pixels of 4 bytes.
 const MAX_PIXELS: f32 = 20e6;
-/// Width of the preview, for reading a number with the naked eye.
+/// Width of the preview in pixels, wide enough to read a number.
 const PREVIEW_WIDTH: f32 = 1000.0;
 
-/// One byte a pixel, white is 255.
+/// A picture with one byte for each pixel; white is 255.
 struct Grey {
     width: usize,
     height: usize,
     pixels: Vec<u8>,
 }
 
-/// What the page's codes say.
+/// Returns the BOL numbers in the page's codes.
 pub fn codes(page: &Page<'_>, look: PageContent, prefix: &str) -> Codes {
     let mut all = Codes { numbers: BTreeSet::new(), is_sure: true };
     let (resolutions, always) = match look {
@@ -60,22 +59,22 @@ pub fn codes(page: &Page<'_>, look: PageContent, prefix: &str) -> Codes {
             return all;
         }
     }
-    // Some code was read and some other never was: it may say something else.
+    // One code was read and another was not: it may name another BOL.
     all.is_sure = all.numbers.is_empty() || doubts == 0;
     all
 }
 
 pub struct Codes {
-    /// In addresses `…/bols/NUMBER`, and otherwise.
+    /// From addresses `…/bols/NUMBER` and from text.
     pub numbers: BTreeSet<String>,
-    /// There is none beside them that can't be read.
+    /// No code was left unread.
     pub is_sure: bool,
 }
 
-/// One look at one resolution.
+/// The result at one resolution.
 struct Pass {
     numbers: BTreeSet<String>,
-    /// What looks like a code and can't be read.
+    /// Codes that were detected but not decoded.
     unread: usize,
 }
 
@@ -95,7 +94,7 @@ fn read(page: &Grey, prefix: &str) -> Pass {
     pass
 }
 
-/// The number in the address of a BOL; the portal may have had another host name when it was printed.
+/// Returns the number in the address of a BOL. The host name is ignored, because the portal's may have changed.
 fn number(text: &str) -> Option<String> {
     let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let (folder, number) = url.path().rsplit_once('/')?;

@@ -1,31 +1,31 @@
-//! What a document of ours may not do: be locked, run a script, start a program, or call somewhere when it is opened.
+//! Rejects PDFs that are encrypted, run a script, start a program or open a connection.
 //!
-//! Scripts are refused wherever they are, not only where they run at opening: no BOL, ticket or certificate needs one.
+//! Scripts are rejected anywhere in the file, because no BOL, ticket or certificate needs one.
 
 use hayro::hayro_syntax::Pdf;
 use hayro::hayro_syntax::object::{Array, Dict, MaybeRef, Name, Object};
 
-/// Deeper nesting is nobody's document.
+/// Deepest nesting of objects; deeper files are rejected.
 const MAX_DEPTH: usize = 60;
 
-/// Actions that may happen when a document or a page is opened (ISO 32000-1, table 198): to show a place in it.
+/// Actions that are allowed when a document or page is opened (ISO 32000-1, table 198). They only show a place in it.
 const HARMLESS: [&[u8]; 2] = [b"GoTo", b"Named"];
 
-/// Names whose mere presence tells that something would run, wherever they stand.
+/// Names whose presence anywhere means that the file can run something.
 const RUNNING: [&[u8]; 5] = [b"JavaScript", b"Launch", b"ImportData", b"Rendition", b"XFA"];
 
-/// By its key in the trailer, which is never compressed.
+/// Whether the trailer, which is never compressed, has the key of an encrypted file.
 pub fn is_encrypted(bytes: &[u8]) -> bool {
     names(bytes).any(|name| name.is(b"Encrypt"))
 }
 
-/// As the bytes say it, whatever their structure: a reader that repairs a broken object sees what a stricter one passes
-/// over.
+/// Whether the raw bytes have a name that runs something. This ignores the structure, because a lenient reader may repair an
+/// object that a strict parser skips.
 pub fn names_a_script(bytes: &[u8]) -> bool {
     names(bytes).any(|name| RUNNING.iter().any(|running| name.is(running)))
 }
 
-/// The beginning of a name, as long as any that matters.
+/// The beginning of a name, long enough for every name that matters.
 struct Start {
     bytes: [u8; 16],
     length: usize,
@@ -37,7 +37,7 @@ impl Start {
     }
 }
 
-/// Everything that reads like a name (ISO 32000-1, 7.3.5), with `#xx` taken for what it stands for.
+/// Returns everything that reads like a name (ISO 32000-1, 7.3.5), with `#xx` decoded.
 fn names(bytes: &[u8]) -> impl Iterator<Item = Start> {
     let slashes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     slashes.map(|(at, _)| {
@@ -70,14 +70,14 @@ pub fn runs_something(pdf: &Pdf) -> bool {
         || pdf.pages().iter().any(|page| acts_at_opening(page.raw()) || has_acting_annotation(page.raw()))
 }
 
-/// Objects packed into a stream: their bytes are looked at like those of the file.
+/// Whether an object stream has a name that runs something.
 fn packs_a_script(object: &Object<'_>) -> bool {
     let Object::Stream(stream) = object else { return false };
     let is_pack = stream.dict().get::<Name<'_>>("Type").is_some_and(|kind| &*kind == b"ObjStm");
     is_pack && stream.decoded().is_ok_and(|bytes| names_a_script(&bytes))
 }
 
-/// Annotations may act when their page is opened or comes into view (ISO 32000-1, table 194).
+/// Whether an annotation acts when its page is opened or becomes visible (ISO 32000-1, table 194).
 fn has_acting_annotation(page: &Dict<'_>) -> bool {
     let annotations = page.get::<Array<'_>>("Annots");
     let mut additional =
@@ -88,7 +88,7 @@ fn has_acting_annotation(page: &Dict<'_>) -> bool {
 }
 
 fn is_scripted(object: &Object<'_>, depth: usize) -> bool {
-    // Nobody's honest document.
+    // No honest document nests this deeply.
     if depth > MAX_DEPTH {
         return true;
     }
@@ -107,14 +107,14 @@ fn is_scripted(object: &Object<'_>, depth: usize) -> bool {
 fn is_script(dict: &Dict<'_>) -> bool {
     let kind = dict.get::<Name<'_>>("S");
     let runs = kind.is_some_and(|kind| matches!(&*kind, b"JavaScript" | b"Launch" | b"ImportData" | b"Rendition"));
-    // XFA forms are scripts with a form around them.
+    // XFA forms contain scripts.
     runs || dict.contains_key("JS") || dict.contains_key("XFA")
 }
 
-/// `OpenAction` of the document, `AA` (additional actions) of document and page.
+/// Whether `OpenAction` of the document, or `AA` (additional actions) of the document or page, does something.
 fn acts_at_opening(dict: &Dict<'_>) -> bool {
     let opening = dict.get::<Dict<'_>>("OpenAction");
-    // A place in the document is an array; anything else that can't be read may be readable to others.
+    // A destination is an array. An unreadable action may be readable to another program.
     if dict.contains_key("OpenAction") && opening.is_none() && dict.get::<Array<'_>>("OpenAction").is_none() {
         return true;
     }

@@ -1,4 +1,4 @@
-//! The text of a page, as far as it matters for finding a number in it: glyphs that follow each other closely are a word.
+//! The text of a page, for finding BOL numbers in it. Glyphs that follow each other closely form a word.
 
 use std::collections::BTreeSet;
 
@@ -13,35 +13,35 @@ use hayro::vello_cpu::kurbo::{Affine, BezPath, Point, Rect};
 
 use crate::bols::BolNumber;
 
-/// More than a page of the smallest print has; a page that draws more is not read on.
+/// Glyphs read from a page, more than the smallest print has.
 const MAX_GLYPHS: usize = 200_000;
-/// A gap of this part of the font's size may be one between words, or only loose letters.
+/// Gap, relative to the font size, that may separate words or only letters.
 const LOOSE: f64 = 0.12;
-/// A larger one certainly ends a word.
+/// Gap that certainly separates words.
 const GAP: f64 = 0.6;
-/// Stands where a word may or may not end.
+/// Marks a place where a word may end.
 const MAYBE: char = '\u{1}';
-/// A picture that covers this part of a page hides the text below it.
+/// A picture that covers this part of the page hides the text below.
 const COVERING: f64 = 0.5;
 
-/// A picture with so many pixels to a side may be a scan with a code in it.
+/// Side in pixels from which a picture may be a scan.
 const SCAN: u32 = 100;
-/// Modules to a side of the smallest QR code.
+/// Side of the smallest QR code, in modules.
 const CODE: u32 = 21;
 
 #[derive(Default)]
 pub struct PageText {
     pub seen: String,
-    /// Drawn where or so that nobody sees it: what software for text recognition puts behind a scan.
+    /// Invisible text, which text recognition adds behind a scan.
     pub hidden: String,
-    /// There is more than was read.
+    /// The page has more text than was read.
     pub is_cut: bool,
     pub has_picture: bool,
-    /// Lines or areas, of which a code may be made.
+    /// Lines or areas, which may form a code.
     pub has_drawing: bool,
 }
 
-/// Of loose letters both readings count: if they differ, that is for a person.
+/// Returns the numbers in a text. Loose letters are read joined and split; if the readings differ, a clerk decides.
 pub fn numbers(text: &str, prefix: &str) -> BTreeSet<String> {
     let (joined, split) = (text.replace(MAYBE, ""), text.replace(MAYBE, "\n"));
     let found = [joined, split].map(|text| BolNumber::find_all(&text, prefix));
@@ -69,7 +69,7 @@ struct Reader {
 
 struct Last {
     origin: Point,
-    /// Where the next glyph of the word would be; unknown for glyphs that are drawings.
+    /// Position of the next glyph of the word; unknown for glyphs that are drawings.
     end: Option<Point>,
     size: f64,
     hidden: bool,
@@ -96,7 +96,7 @@ impl Reader {
             Glyph::Type3(_) => None,
         };
         let end = advance.map(|advance| place * Point::new(advance, 0.0));
-        // Filled and stroked, or doubled to look bold.
+        // The same glyph again: filled and stroked, or doubled to look bold.
         let again = self.last.as_ref().is_some_and(|last| {
             last.text == text && last.hidden == hidden && (origin - last.origin).hypot() < last.size * 0.05
         });
@@ -107,7 +107,7 @@ impl Reader {
             let size = last.size.max(size).max(f64::MIN_POSITIVE);
             match last.end {
                 Some(end) => (origin - end).hypot() / size,
-                // Of a glyph that is a drawing, only where it begins is known.
+                // Only the start of a drawn glyph is known.
                 None if (origin - last.origin).hypot() <= size => 0.0,
                 None => f64::INFINITY,
             }
@@ -123,7 +123,7 @@ impl Reader {
     }
 }
 
-/// Transparent, or white on what is white almost always.
+/// Whether a color is invisible: transparent, or white on paper.
 fn is_unseen([red, green, blue, alpha]: [u8; 4]) -> bool {
     alpha < 8 || red.min(green).min(blue) > 250
 }
@@ -145,7 +145,7 @@ impl<'a> Device<'a> for Reader {
     fn draw_image(&mut self, image: Image<'a, '_>, transform: Affine) {
         let (width, height) = (image.width(), image.height());
         self.text.has_picture |= width.max(height) >= SCAN;
-        // A code of one pixel a module is a very small picture.
+        // A code with one pixel for each module is a very small picture.
         self.text.has_drawing |= width.max(height) >= CODE;
         let [corner, right, below] =
             [(0.0, 0.0), (width.into(), 0.0), (0.0, height.into())].map(|(x, y)| transform * Point::new(x, y));

@@ -1,5 +1,5 @@
-//! The checkpoints of the log move with the PDFs: `audit verify` misses those that aren't in the storage. As they lie in the
-//! folder, and not as the database has them: holding the two against each other is what they are for.
+//! Migration of the log's checkpoints, which `audit verify` expects in the storage. It copies the files of the folder, not
+//! the database's rows, because verification compares the two.
 
 use futures_util::stream::{self, StreamExt};
 use sha2::{Digest, Sha256};
@@ -9,7 +9,7 @@ use crate::audit::seal::CHECKPOINT_PREFIX;
 use crate::storage::{ObjectKey, StorageError};
 
 impl Migration<'_> {
-    /// Every one that the folder has. `failed`: what couldn't be moved, and why.
+    /// Moves every checkpoint of the folder, and calls `failed` with the name and reason of each failure.
     pub async fn checkpoints(&self, mut failed: impl FnMut(&str, &str)) -> Tally {
         let mut tally = Tally::default();
         let names = match self.source.names(CHECKPOINT_PREFIX).await {

@@ -1,4 +1,4 @@
-//! The folder that PDFs come from: read, and never written.
+//! The folder from which PDFs are migrated. It is only read.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -10,17 +10,17 @@ use cap_std::fs::Dir;
 
 use crate::storage::{Content, digest};
 
-/// Of a checkpoint, in bytes: far more than it needs.
+/// Upper limit for the size of a checkpoint.
 const MAX_CHECKPOINT_BYTES: u64 = 100_000;
 
-/// Opened as a capability: whatever links lie in it, nothing outside of it is read.
+/// The folder, opened as a capability, so that symbolic links can't lead outside.
 pub struct Source {
     dir: Arc<Dir>,
 }
 
 /// A PDF in the folder.
 pub(super) struct Local {
-    /// Within the folder.
+    /// Path within the folder.
     pub place: String,
     pub sha256: [u8; 32],
     /// In bytes.
@@ -43,15 +43,15 @@ impl Source {
         Ok(Self { dir: Arc::new(Dir::open_ambient_dir(folder, ambient_authority())?) })
     }
 
-    /// The file at the first of these places where there is one. If there are several, it is the one that was `expected`
-    /// (SHA-256), or they have to be the same.
+    /// Returns the file at the first of these places. If several exist, returns the one with the `expected` SHA-256, or
+    /// fails if they differ.
     pub(super) async fn find(&self, places: &[String], expected: Option<&[u8]>) -> Result<Option<Local>, String> {
         let (dir, places, expected) = (self.dir.clone(), places.to_vec(), expected.map(<[u8]>::to_vec));
         let found = tokio::task::spawn_blocking(move || find(&dir, &places, expected.as_deref()));
         found.await.map_err(|error| error.to_string())?
     }
 
-    /// What lies in a folder of it, in order; nothing if there is no such folder.
+    /// Returns the sorted names in a subfolder; none if it doesn't exist.
     pub(super) async fn names(&self, folder: &'static str) -> Result<Vec<String>, String> {
         let dir = self.dir.clone();
         let names = tokio::task::spawn_blocking(move || {
@@ -68,7 +68,7 @@ impl Source {
         names.await.map_err(|error| error.to_string())?.map_err(|error: io::Error| error.to_string())
     }
 
-    /// A small text.
+    /// Reads a checkpoint.
     pub(super) async fn note(&self, place: &str) -> Result<Vec<u8>, String> {
         let (dir, place) = (self.dir.clone(), place.to_owned());
         let read = tokio::task::spawn_blocking(move || {
@@ -105,7 +105,7 @@ fn find(dir: &Dir, places: &[String], expected: Option<&[u8]>) -> Result<Option<
     }
 }
 
-/// ISO 32000-1, 7.5.5: the last line is `%%EOF`; writers add to it.
+/// Whether `%%EOF` is near the end. ISO 32000-1, 7.5.5 has it in the last line, but programs append to files.
 fn ends_as_a_pdf(file: &mut File, size: u64) -> io::Result<bool> {
     let mut end = Vec::new();
     file.seek(io::SeekFrom::Start(size.saturating_sub(1024)))?;
@@ -115,7 +115,7 @@ fn ends_as_a_pdf(file: &mut File, size: u64) -> io::Result<bool> {
 
 fn read(dir: &Dir, place: &str) -> io::Result<Option<Local>> {
     let broken = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidData, why.to_owned()));
-    // A pipe would be waited for.
+    // Opening a pipe would block.
     match dir.metadata(place) {
         Ok(found) if found.is_file() => {}
         Ok(_) => return broken("it isn't a file"),
@@ -133,7 +133,7 @@ fn read(dir: &Dir, place: &str) -> io::Result<Option<Local>> {
     }
     file.rewind()?;
     let (size, sha256) = digest(&mut file)?;
-    // Moved all the same: what there is of it is kept.
+    // A truncated file is moved too: part of a document is better than nothing.
     if !ends_as_a_pdf(&mut file, size)? {
         tracing::warn!(place, "it doesn't end as a PDF does; is it cut off?");
     }

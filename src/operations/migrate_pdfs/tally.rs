@@ -1,13 +1,13 @@
-//! What became of each file, and of all.
+//! The outcome of each file, and the totals.
 
-/// What became of one BOL, or of one other document.
+/// The outcome of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     WouldUpload,
     Uploaded,
-    /// The same bytes are in the bucket already.
+    /// The bucket has the same bytes already.
     Exists,
-    /// The bucket has it and the folder doesn't.
+    /// Only the bucket has the object.
     OnlyThere,
     Missing,
     Failed(String),
@@ -19,7 +19,7 @@ pub struct Moved {
     pub name: String,
     pub key: String,
     pub fate: Fate,
-    /// Besides the BOL's own PDF.
+    /// A document other than the PDF with which a BOL was issued.
     pub is_other: bool,
 }
 
@@ -29,7 +29,7 @@ pub struct Tally {
     pub found: u64,
     pub missing: u64,
     pub only_there: u64,
-    /// Or would be.
+    /// In a dry run, the objects that would be uploaded.
     pub uploaded: u64,
     pub skipped: u64,
     pub errors: u64,

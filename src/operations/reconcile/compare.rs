@@ -1,4 +1,4 @@
-//! Both sides, side by side.
+//! The comparison of the database's keys with the storage's listing.
 
 use std::cmp::Ordering;
 
@@ -11,18 +11,18 @@ use crate::clock::Clock;
 use crate::db::Database;
 use crate::storage::{ListedObject as Listed, ObjectKey, Storage, StorageError};
 
-/// How far an object is looked into.
+/// How thoroughly an object is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// The listing's sizes.
+    /// Compare the sizes of the listing.
     Sizes,
-    /// The checksum that the storage keeps (a HEAD each), or the bytes where it keeps none.
+    /// Compare the checksum that the storage keeps (one HEAD each), or the bytes where it keeps none.
     Checksums,
-    /// The bytes, whatever the storage says of them.
+    /// Read and compare the bytes.
     Bytes,
 }
 
-/// Objects that are looked into at once.
+/// Objects checked at a time.
 const AT_ONCE: usize = 32;
 
 struct Comparison<'a, F> {
@@ -31,11 +31,11 @@ struct Comparison<'a, F> {
     clock: &'a Clock,
     report: F,
     done: Compared,
-    /// In a row.
+    /// Consecutive unreadable objects.
     unreadable: usize,
 }
 
-/// Reports every difference, and says what was compared. `progress` is told now and then how far it has come.
+/// Reports every difference and returns the totals. Calls `progress` from time to time with the totals so far.
 pub async fn compare<F: FnMut(Difference)>(
     db: &Database,
     storage: &Storage,
@@ -48,7 +48,7 @@ pub async fn compare<F: FnMut(Difference)>(
     let (mut rows, mut objects) = (KeyRows::new(db), storage.list(""));
     let mut expected = rows.next().await?;
     let mut listed = objects.recv().await.transpose()?;
-    // Tasks of their own, since other things are waited for meanwhile.
+    // Separate tasks check objects while the loop reads on.
     let mut looking = JoinSet::new();
     loop {
         let order = match (&expected, &listed) {
@@ -71,7 +71,7 @@ pub async fn compare<F: FnMut(Difference)>(
             }
             expected = rows.next().await?;
         }
-        // Two documents may name one object: it is passed when nobody names it any more.
+        // Two documents may name one object. The loop passes it after the last of them.
         let is_passed = listed.as_ref().is_some_and(|found| expected.as_ref().is_none_or(|next| next.key != found.key));
         if order != Ordering::Less
             && is_passed
@@ -104,7 +104,7 @@ pub async fn compare<F: FnMut(Difference)>(
     Ok(comparison.done)
 }
 
-/// What looking into an object came to.
+/// The result of checking an object.
 enum Inspected {
     AsListed,
     Same,
@@ -138,7 +138,7 @@ async fn inspected(storage: &Storage, expected: Expected, depth: Depth) -> Resul
         Ok(sha256) if sha256[..] == expected.sha256 => Ok(Inspected::Same),
         Ok(_) => Ok(Inspected::Other(expected)),
         Err(StorageError::Missing(_)) => Ok(Inspected::Gone(expected)),
-        // Its bytes can't be read for some hours; its size was right.
+        // An archived object can't be read for some hours. Its size agreed.
         Err(StorageError::Archived(_)) => Ok(Inspected::AsListed),
         Err(error) => Err(error),
     }
@@ -150,7 +150,7 @@ impl<F: FnMut(Difference)> Comparison<'_, F> {
         (self.report)(difference);
     }
 
-    /// Is it still so? Somebody may have been at it meanwhile.
+    /// Whether the database still expects this: the portal may have changed it during the comparison.
     async fn still(&self, expected: &Expected) -> Result<bool, ReconcileError> {
         let now = under(&mut *self.db.get().await?, &expected.key).await?;
         Ok(now.contains(expected))
@@ -184,7 +184,7 @@ impl<F: FnMut(Difference)> Comparison<'_, F> {
         Ok(())
     }
 
-    /// Gives it back if the sizes are the same, and it is to be looked into.
+    /// Compares the sizes. Returns the object if they agree, for a closer check.
     async fn by_size(&mut self, expected: Expected, found: &Listed) -> Result<Option<Expected>, ReconcileError> {
         if let Some(since) = expected.pending_since {
             self.pending(expected, since).await?;

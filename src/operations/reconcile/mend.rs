@@ -1,4 +1,4 @@
-//! What can be settled without losing a byte.
+//! Repairs that can't lose a byte.
 
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -19,13 +19,13 @@ use crate::storage::{ObjectKey, Storage, StorageError};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mended {
-    /// The same bytes lay under this key, and are back where they belong.
+    /// The same bytes were under this key, and were copied back.
     From(String),
-    /// The storage has the bytes nowhere else.
+    /// No other object has these bytes.
     Nowhere,
 }
 
-/// A missing object whose bytes are somewhere else too: in the inbox, or with another BOL.
+/// Restores a missing object from another object with the same bytes.
 pub async fn mend(
     db: &Database,
     storage: &Storage,
@@ -58,7 +58,7 @@ pub async fn mend(
     Ok(Mended::Nowhere)
 }
 
-/// Under its own key, if nothing else is there; and on record.
+/// Puts the bytes under the document's own key, unless another object is there, and records that.
 async fn put_back(
     db: &Database,
     storage: &Storage,
@@ -82,17 +82,17 @@ async fn put_back(
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adopted {
-    /// In the inbox now, as this document.
+    /// The object is now this document in the inbox.
     Document(i64),
-    /// These were the missing bytes of this document, which has them back.
+    /// The object had the missing bytes of this document, which has them back.
     PutBack(i64),
-    /// The same bytes are this document's, whose own object is there: nothing is lost without this one.
+    /// This document has the same bytes and its own object, so that the found object is not needed.
     SameAs(i64),
-    /// It isn't fit to be kept as a document, and stays where it is.
+    /// The object is not an acceptable document, for this reason. It stays where it is.
     Unfit(String),
 }
 
-/// Takes objects without a document into the inbox.
+/// Adopts objects without a document into the inbox.
 pub struct Adopter<'a> {
     pub db: &'a Database,
     pub storage: &'a Storage,
@@ -106,7 +106,7 @@ pub struct Adopter<'a> {
 }
 
 impl Adopter<'_> {
-    /// The object stays where it is; only a row is made for it.
+    /// Registers the object as a document. The object stays where it is.
     pub async fn adopt(&self, key: &str, size: u64) -> Result<Adopted, ReconcileError> {
         let Ok(object) = key.parse::<ObjectKey>() else {
             return Ok(Adopted::Unfit("its key has characters that no key of ours has".into()));
@@ -121,7 +121,7 @@ impl Adopter<'_> {
         if let Some(known) = self.known(&spooled).await? {
             return Ok(known);
         }
-        // As everything else that comes in.
+        // An adopted object is examined like an upload.
         let findings = match intake::examined(self.clamd, self.examiner, &spooled).await {
             Ok(Ok(findings)) => findings,
             Ok(Err(reason)) => return Ok(Adopted::Unfit(reason)),
@@ -141,7 +141,7 @@ impl Adopter<'_> {
         self.insert(new).await
     }
 
-    /// A document that has the same bytes. If its own object is gone, it gets them back.
+    /// Finds a document with the same bytes, and restores its object if that is missing.
     async fn known(&self, spooled: &Spooled) -> Result<Option<Adopted>, ReconcileError> {
         let known: Vec<(i64, String)> = documents::table
             .filter(documents::sha256.eq(&spooled.sha256[..]))
@@ -164,7 +164,7 @@ impl Adopter<'_> {
 
     async fn insert(&self, new: NewDocument) -> Result<Adopted, ReconcileError> {
         let adopted = self.db.transaction(async |connection: &mut AsyncPgConnection| {
-            // Somebody may be uploading the same file.
+            // The same file may be uploaded at this moment.
             let sha256 = &new.digest.sha256;
             intake::take_turns(connection, sha256).await?;
             let known = documents::table.filter(documents::sha256.eq(&sha256[..])).select(documents::id);

@@ -1,4 +1,4 @@
-//! The database's side: every key it names, in the order of bytes, a page at a time.
+//! The keys that the database names, in byte order and page by page.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -39,7 +39,7 @@ impl From<KeyRow> for Expected {
     }
 }
 
-/// Both keys of a document that was filed from the inbox: the object that arrived stays.
+/// A document that was filed from the inbox has two keys, because the object in the inbox stays.
 const PAGE_OF_KEYS: &str = "SELECT * FROM ( \
      (SELECT object_key AS key, id, size_bytes, sha256, CASE WHEN state = 'pending' THEN coalesce(pending_at, created_at) END AS pending_at, \
              false AS is_copy FROM documents WHERE (object_key COLLATE \"C\", id) > ($1, $2) ORDER BY object_key COLLATE \"C\", id LIMIT $3) \
@@ -48,7 +48,7 @@ const PAGE_OF_KEYS: &str = "SELECT * FROM ( \
       WHERE arrived_key IS NOT NULL AND (arrived_key COLLATE \"C\", id) > ($1, $2) ORDER BY arrived_key COLLATE \"C\", id LIMIT $3) \
      ) AS named ORDER BY key COLLATE \"C\", id LIMIT $3";
 
-/// Reads pages as they are used up.
+/// An iterator over all keys that reads the next page when it needs it.
 pub(super) struct KeyRows<'a> {
     db: &'a Database,
     page: std::vec::IntoIter<KeyRow>,
@@ -79,9 +79,9 @@ impl<'a> KeyRows<'a> {
     }
 }
 
-/// What is expected under a key now.
+/// Returns what the database expects under a key now.
 pub(super) async fn under(connection: &mut AsyncPgConnection, key: &str) -> QueryResult<Vec<Expected>> {
-    // Nothing that Postgres could hold, or be asked for.
+    // Postgres text can't contain a NUL character.
     if key.contains('\0') {
         return Ok(Vec::new());
     }
