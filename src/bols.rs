@@ -1,10 +1,14 @@
-//! The bill of lading: its number, its fields, finding it, and looking at one.
+//! The bill of lading: its number, fields and weights, the search, the assignment to customers, and the reference
+//! lists.
+//!
+//! Nothing here knows files: documents belong in [`crate::documents`], and issuing in [`crate::issuing`].
 
 pub mod assign;
 mod bol;
 pub mod choices;
 mod document_kind;
 pub mod draft;
+pub mod fields;
 pub mod import;
 pub mod lists;
 mod number;
@@ -12,7 +16,8 @@ pub mod search;
 pub mod settings;
 pub mod weight;
 
-pub use bol::{Bol, NewBol, Printed};
+pub use bol::{Bol, NewBol};
 pub use document_kind::DocumentKind;
 pub use draft::{Draft, Filling, Problem, fill_in};
+pub use fields::Printed;
 pub use number::BolNumber;

@@ -48,7 +48,7 @@ pub struct SampleUser {
     pub name: String,
     /// `customer`, `office`, `auditor` or `admin`.
     pub role: &'static str,
-    /// In clear text: it is printed for whoever tries the program.
+    /// In clear text: `seed` and `demo` print it.
     pub password: String,
     /// Codes of the companies the login sees; empty for staff.
     pub customers: Vec<String>,
@@ -63,7 +63,7 @@ pub struct SampleBol {
     pub number_year: i32,
     /// The running number in that year, from 1 without gaps.
     pub number_seq: i32,
-    /// Code of the company it belongs to; `None`: nobody has assigned it yet.
+    /// Code of the company it belongs to. `None` means that it is not assigned yet.
     pub customer: Option<String>,
     /// The name as printed.
     pub customer_name: String,
@@ -89,7 +89,7 @@ pub struct SampleBol {
     pub trailer_number: String,
     /// Seals on the trailer.
     pub seal_numbers: String,
-    /// Who drove.
+    /// The driver.
     pub driver_name: String,
     /// The terminal, lines.
     pub ship_from: String,
@@ -119,7 +119,7 @@ pub struct SampleBol {
     pub trailer_loaded_by: String,
     /// `shipper` or `driver`.
     pub freight_counted_by: String,
-    /// When it was voided, and why.
+    /// When it was voided, and the reason.
     pub voided: Option<(DateTime<Utc>, String)>,
     /// When it was issued; on [`SampleBol::bol_date`] in Cincinnati as in UTC.
     pub issued_at: DateTime<Utc>,
@@ -144,14 +144,40 @@ impl SampleBol {
         format!("{prefix}-{}-{:04}", self.number_year, self.number_seq)
     }
 
-    /// How often it was printed, not counting the stamped copy of one that is void.
+    /// The texts that the BOL prints, by the name of the field.
+    pub fn texts(&self) -> [(&'static str, &str); 20] {
+        [
+            ("product", &self.product),
+            ("lot", &self.lot),
+            ("chemistry", &self.chemistry),
+            ("customer_po", &self.customer_po),
+            ("release_number", &self.release_number),
+            ("carrier", &self.carrier),
+            ("carrier_scac", &self.carrier_scac),
+            ("truck_number", &self.truck_number),
+            ("trailer_number", &self.trailer_number),
+            ("seal_numbers", &self.seal_numbers),
+            ("driver_name", &self.driver_name),
+            ("ship_from", &self.ship_from),
+            ("care_of", &self.care_of),
+            ("ship_to", &self.ship_to),
+            ("freight_terms", &self.freight_terms),
+            ("package_type", &self.package_type),
+            ("scale_ticket", &self.scale_ticket),
+            ("special_instructions", &self.special_instructions),
+            ("trailer_loaded_by", &self.trailer_loaded_by),
+            ("freight_counted_by", &self.freight_counted_by),
+        ]
+    }
+
+    /// Returns how often the BOL was printed, without the stamped copy of a void one.
     fn printings(&self) -> usize {
         let versions = self.documents.iter().filter(|document| document.kind == "bol").count();
         versions.saturating_sub(usize::from(self.voided.is_some()))
     }
 
-    /// What this version of its BOL says: the first printing of one that was corrected was too light, and only the last of
-    /// one that is void is stamped.
+    /// Returns the BOL as this version of its PDF prints it. The first version of a corrected BOL has too little weight, and
+    /// only the last version of a void BOL is stamped.
     pub fn as_printed(&self, version: i32) -> Self {
         let mut printed = self.clone();
         if version == 1 && self.printings() > 1 {
@@ -165,7 +191,7 @@ impl SampleBol {
         printed
     }
 
-    /// By how much the first printing of a corrected BOL was too light.
+    /// Returns the pounds by which the first version of a corrected BOL was too light.
     fn missed_lb(&self) -> i32 {
         20 * Rng::of(&[20, self.number_year as u64, self.number_seq as u64]).range(3, 30)
     }
@@ -199,7 +225,7 @@ pub fn generate(customers: usize, bols: usize) -> SampleSet {
 struct Rng(u64);
 
 impl Rng {
-    /// A generator for the thing that these numbers name: the same numbers, the same sequence.
+    /// Returns the generator for these numbers. The same numbers give the same sequence.
     fn of(parts: &[u64]) -> Self {
         let mut rng = Rng(0x5052_5442_4f4c_0001);
         for part in parts {
@@ -217,12 +243,12 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// Less than `n`, which must not be 0.
+    /// Returns a number less than `n`, which must not be 0.
     fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 
-    /// From `low` up to and including `high`.
+    /// Returns a number from `low` up to and including `high`.
     fn range(&mut self, low: i32, high: i32) -> i32 {
         low + self.below((high - low).max(0) as usize + 1) as i32
     }
@@ -240,7 +266,7 @@ fn thousands(n: i64) -> String {
     if n < 1000 { n.to_string() } else { format!("{},{:03}", thousands(n / 1000), n % 1000) }
 }
 
-/// With two decimals.
+/// Formats hundredths with two decimals.
 fn hundredths(n: i64) -> String {
     format!("{}.{:02}", thousands(n / 100), n % 100)
 }
@@ -249,7 +275,7 @@ fn pounds(lb: Option<i32>) -> String {
     lb.map_or_else(|| "—".into(), |lb| thousands(lb.into()))
 }
 
-/// Short tons, half a hundredth rounded up.
+/// Formats pounds as short tons. Half a hundredth is rounded up.
 fn tons(lb: i32) -> String {
     hundredths((i64::from(lb) + 10) / 20)
 }

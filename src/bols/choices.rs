@@ -8,7 +8,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::{try_join3, try_join5};
 
 use super::BolNumber;
-use super::bol::{Bol, Printed};
+use super::bol::Bol;
+use super::fields::Printed;
 use super::settings::Company;
 use crate::accounts::customers::Customer;
 use crate::db::schema::{bols, carriers, customers, lots, products, settings, ship_tos, trucks};

@@ -1,4 +1,4 @@
-//! BOLs of the system before this one, from a CSV file: all of them, or, if a line is wrong, none.
+//! Imports the BOLs of the previous system from a CSV file. If one line is wrong, nothing is imported.
 
 mod columns;
 mod companies;
@@ -13,32 +13,32 @@ use diesel::sql_types::{Array, Integer};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use self::columns::{Columns, Line};
-use self::companies::Companies;
+use self::columns::{Columns, ImportedBol};
+use self::companies::Customers;
 use super::bol::NewBol;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::csv_file;
 use crate::db::schema::{bol_counters, bols};
 use crate::db::{Database, DbError, DbResult};
 
-/// Rows an INSERT: 40 columns each, and a statement has at most 65,535 parameters.
+/// Rows per INSERT: 40 columns each, and a statement has at most 65,535 parameters.
 const BATCH: usize = 500;
-/// Errors that are told one by one.
-const MOST_TOLD: usize = 200;
+/// Errors that the report lists.
+const MAX_LISTED_ERRORS: usize = 200;
 
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wishes {
-    /// Everything is tried, and nothing kept.
+pub struct ImportOptions {
+    /// Run the whole import, and roll it back.
     pub dry_run: bool,
-    /// A customer that isn't here yet is created, instead of being an error.
+    /// Create missing customers instead of reporting an error.
     pub create_customers: bool,
-    /// A BOL that is here already is passed over, instead of being an error.
+    /// Skip BOLs that exist already instead of reporting an error.
     pub skip_existing: bool,
 }
 
-/// What is wrong with a line of the file.
+/// A mistake in a line of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub struct LineError {
     pub line: u64,
     pub message: String,
 }
@@ -48,44 +48,46 @@ pub struct Report {
     pub lines: u64,
     pub imported: u64,
     pub skipped: u64,
-    /// Customers that were created: code and name.
+    /// Code and name of each customer that was created.
     pub created: Vec<(String, String)>,
     pub ignored_columns: Vec<String>,
-    /// The first of them; if there is one, nothing was imported.
-    pub errors: Vec<Wrong>,
+    /// The first errors. If there is one, nothing was imported.
+    pub errors: Vec<LineError>,
     pub error_count: u64,
-    /// The year's highest number afterwards: the counter goes on behind it.
+    /// The highest running number of each year after the import. The counter continues from it.
     pub highest: Vec<(i32, i32)>,
 }
 
 impl Report {
     fn wrong(&mut self, line: u64, message: impl Into<String>) {
         self.error_count += 1;
-        if self.errors.len() < MOST_TOLD {
-            self.errors.push(Wrong { line, message: message.into() });
+        if self.errors.len() < MAX_LISTED_ERRORS {
+            self.errors.push(LineError { line, message: message.into() });
         }
     }
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The file as a whole.
+    /// The file can't be read, or its columns are wrong.
     #[error("{0}")]
     File(String),
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
-/// The file is read twice: once to see whether every line is right, which waits for whoever writes it; and once more, at
-/// once, inside the transaction. `origin` is who asks, on the log.
+/// Imports the file.
+///
+/// The file is read twice: the first time outside of the transaction, since its writer may be slow, to check every line;
+/// the second time inside of it. `origin` names the caller on the audit log.
 pub async fn import<R: Read>(
     db: &Database,
     mut file: R,
-    wishes: Wishes,
+    options: ImportOptions,
     (prefix, today): (&str, NaiveDate),
     origin: &Origin,
 ) -> Result<Report, ImportError> {
-    // A truck may be loaded tomorrow, somewhere.
+    // Some systems write BOLs in advance.
     let latest = today + TimeDelta::days(31);
     let unreadable = |error: io::Error| ImportError::File(error.to_string());
     let mut whole = tempfile::tempfile().map_err(unreadable)?;
@@ -94,29 +96,29 @@ pub async fn import<R: Read>(
     let years = read(&whole, (prefix, latest), &mut report)?;
     let done = db
         .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
-            // Nobody is mailed about what is years old.
+            // Customers get no mail about BOLs that are years old.
             diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
-            // The counters before the BOLs, as everybody who issues one: nobody takes a number of the file meanwhile.
+            // The counters before the BOLs, as issuing does: meanwhile no BOL takes a number of the file.
             hold_counters(connection, &years).await?;
-            let mut import = Import {
-                wishes,
-                companies: Companies::load(connection).await?,
+            let mut import = Importer {
+                options,
+                companies: Customers::load(connection).await?,
                 batch: Vec::new(),
                 report: &mut report,
             };
             let (columns, mut reader) = open(&whole, latest).map_err(|error| deserialization(&error))?;
             for record in reader.records() {
-                // What is wrong was said.
+                // The first reading has reported it.
                 let Ok(record) = record else { continue };
                 if !record.iter().all(str::is_empty)
-                    && let Ok(line) = columns.read(&record, prefix)
+                    && let Ok(bol) = columns.read(&record, prefix)
                 {
-                    import.line(connection, line).await?;
+                    import.add(connection, bol).await?;
                 }
             }
             import.flush(connection).await?;
             import.finish(connection, origin, &years).await?;
-            let keep = report.error_count == 0 && !wishes.dry_run;
+            let keep = report.error_count == 0 && !options.dry_run;
             if keep { Ok(()) } else { Err(diesel::result::Error::RollbackTransaction.into()) }
         })
         .await;
@@ -130,19 +132,19 @@ fn deserialization(error: &ImportError) -> diesel::result::Error {
     diesel::result::Error::DeserializationError(error.to_string().into())
 }
 
-/// From the beginning.
+/// Returns a reader at the first line after the header.
 fn open(file: &File, latest: NaiveDate) -> Result<(Columns, csv::Reader<impl Read>), ImportError> {
     let unreadable = |error: io::Error| ImportError::File(error.to_string());
     let mut file = file.try_clone().map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
     let mut reader = csv_file::reader(io::BufReader::new(file)).map_err(unreadable)?;
     let header =
-        reader.headers().map_err(|error| ImportError::File(format!("the first line: {}", told(&error))))?.clone();
+        reader.headers().map_err(|error| ImportError::File(format!("the first line: {}", describe(&error))))?.clone();
     let columns = Columns::new(&header, latest).map_err(ImportError::File)?;
     Ok((columns, reader))
 }
 
-/// Every line by itself, and all together: no number twice. Gives the years, with the highest number of each.
+/// Checks every line, and that no number occurs twice. Returns the highest running number of each year.
 fn read(
     file: &File,
     (prefix, latest): (&str, NaiveDate),
@@ -155,11 +157,11 @@ fn read(
         let line = match record {
             Ok(record) if record.iter().all(str::is_empty) => continue,
             Ok(record) => columns.read(&record, prefix),
-            Err(error) => Err(vec![(error.position().map_or(0, csv::Position::line), told(&error))]),
+            Err(error) => Err(vec![(error.position().map_or(0, csv::Position::line), describe(&error))]),
         };
         report.lines += 1;
         match line {
-            Ok(Line { at, number, .. }) => {
+            Ok(ImportedBol { line: at, number, .. }) => {
                 if !seen.insert((number.year(), number.seq())) {
                     report.wrong(at, format!("{number} is in the file twice"));
                 }
@@ -172,7 +174,7 @@ fn read(
     Ok(years)
 }
 
-/// At least as far as the file goes; locked until the transaction ends.
+/// Raises the counters to the highest numbers of the file, and locks them until the transaction ends.
 async fn hold_counters(connection: &mut AsyncPgConnection, years: &BTreeMap<i32, i32>) -> QueryResult<()> {
     let (years, highest): (Vec<i32>, Vec<i32>) = years.iter().unzip();
     diesel::sql_query(
@@ -187,8 +189,8 @@ async fn hold_counters(connection: &mut AsyncPgConnection, years: &BTreeMap<i32,
     .map(drop)
 }
 
-/// The reader's words are about bytes.
-fn told(error: &csv::Error) -> String {
+/// Describes an error of the CSV reader in terms of lines and columns.
+fn describe(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::Utf8 { .. } => "it isn't UTF-8 text; save the file as CSV UTF-8".into(),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
@@ -198,18 +200,18 @@ fn told(error: &csv::Error) -> String {
     }
 }
 
-struct Import<'a> {
-    wishes: Wishes,
-    companies: Companies,
-    /// With the line of each.
+struct Importer<'a> {
+    options: ImportOptions,
+    companies: Customers,
+    /// BOLs to insert, each with its line.
     batch: Vec<(u64, NewBol)>,
     report: &'a mut Report,
 }
 
-impl Import<'_> {
-    async fn line(&mut self, connection: &mut AsyncPgConnection, line: Line) -> QueryResult<()> {
-        let Line { at, number, customer, mut printed, official_weight_lb, issued_by, void } = line;
-        let company = match self.companies.find(connection, &customer, self.wishes.create_customers).await? {
+impl Importer<'_> {
+    async fn add(&mut self, connection: &mut AsyncPgConnection, bol: ImportedBol) -> QueryResult<()> {
+        let ImportedBol { line: at, number, customer, mut printed, official_weight_lb, issued_by, void } = bol;
+        let company = match self.companies.find(connection, &customer, self.options.create_customers).await? {
             Ok(company) => company,
             Err(message) => {
                 self.report.wrong(at, message);
@@ -244,7 +246,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Inserts what has been read, as long as nothing was wrong: then the rest is only looked through.
+    /// Inserts the batch. After the first error it only checks the rest.
     async fn flush(&mut self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
         let batch = std::mem::take(&mut self.batch);
         let here = present(connection, batch.iter().map(|(_, new)| (new.number_year, new.number_seq))).await?;
@@ -252,7 +254,7 @@ impl Import<'_> {
         for (at, new) in batch {
             match here.iter().find(|(year, seq, _)| (*year, *seq) == (new.number_year, new.number_seq)) {
                 None => rows.push(new),
-                Some((.., number)) if self.wishes.skip_existing && *number == new.number => self.report.skipped += 1,
+                Some((.., number)) if self.options.skip_existing && *number == new.number => self.report.skipped += 1,
                 Some((.., number)) if *number == new.number => {
                     self.report.wrong(at, format!("{number} is here already (--skip-existing passes it over)"));
                 }
@@ -268,7 +270,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Where the counters stand, and the events.
+    /// Completes the report and records the events.
     async fn finish(
         &mut self,
         connection: &mut AsyncPgConnection,
@@ -299,7 +301,7 @@ impl Import<'_> {
     }
 }
 
-/// Which of these running numbers are taken, and by which BOL.
+/// Returns the BOLs that have one of these running numbers.
 async fn present(
     connection: &mut AsyncPgConnection,
     numbers: impl Iterator<Item = (i32, i32)>,
@@ -323,7 +325,7 @@ async fn present(
     Ok(found.into_iter().map(|found| (found.number_year, found.number_seq, found.number)).collect())
 }
 
-/// A day as a time that is that day everywhere in America.
+/// Returns a time that falls on this day everywhere in America.
 fn noon(day: NaiveDate) -> DateTime<Utc> {
     day.and_hms_opt(17, 0, 0).unwrap_or_default().and_utc()
 }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{Failure, database_url, printable, serve};
 use crate::audit::Origin;
-use crate::bols::import::{self, ImportError, Report, Wishes};
+use crate::bols::import::{self, ImportError, ImportOptions, Report};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
@@ -38,20 +38,20 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         Box::new(File::open(&file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?)
     };
     serve::check_schema(url).await?;
-    let wishes = Wishes { dry_run, create_customers, skip_existing };
+    let options = ImportOptions { dry_run, create_customers, skip_existing };
     let db = Database::new(url, 2);
     let report = {
         let today = Clock::system().now().with_timezone(&config.time_zone).date_naive();
-        import::import(&db, input, wishes, (&config.bol_prefix, today), &Origin::command_line()).await
+        import::import(&db, input, options, (&config.bol_prefix, today), &Origin::command_line()).await
     };
     let report = report.map_err(|error| match error {
         ImportError::File(what) => Failure::Problem(format!("{}: {what}", file.display())),
         ImportError::Db(error) => error.into(),
     })?;
-    tell(&report, dry_run)
+    print_report(&report, dry_run)
 }
 
-fn tell(report: &Report, dry_run: bool) -> Result<(), Failure> {
+fn print_report(report: &Report, dry_run: bool) -> Result<(), Failure> {
     if !report.ignored_columns.is_empty() {
         eprintln!(
             "columns that say nothing here: {}",
@@ -62,8 +62,8 @@ fn tell(report: &Report, dry_run: bool) -> Result<(), Failure> {
         println!("line {}: {}", wrong.line, printable(&wrong.message));
     }
     if report.error_count > 0 {
-        let told = report.errors.len() as u64;
-        let more = if report.error_count > told { format!(" ({told} of them above)") } else { String::new() };
+        let listed = report.errors.len() as u64;
+        let more = if report.error_count > listed { format!(" ({listed} of them above)") } else { String::new() };
         return Err(Failure::Problem(format!(
             "{} errors in {} lines{more}. Nothing was imported.",
             report.error_count, report.lines

@@ -1,4 +1,4 @@
-//! `primetrade seed`: the sample data into an empty database and the configured storage.
+//! `primetrade seed`: puts the sample data into an empty database and the configured storage.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::accounts::customers::NewCustomer;
 use crate::accounts::passwords;
 use crate::accounts::users::{self, NewMembership, NewUser};
 use crate::bols::settings::Company;
-use crate::bols::{Bol, BolNumber, NewBol, Printed};
+use crate::bols::{Bol, BolNumber, NewBol, Printed, fields};
 use crate::config::Config;
 use crate::db::schema::{bols, customers, settings, users as users_table};
 use crate::db::{Database, DbResult};
@@ -27,12 +27,13 @@ use crate::issuing::print::{self, Sheet};
 use crate::samples::{self, SampleBol, SampleDocument, SampleSet, SampleUser};
 use crate::storage::{ObjectKey, Storage, StorageError};
 
-/// Rows an INSERT: 33 columns each, and a statement has at most 65,535 parameters.
+/// Rows per INSERT: 33 columns each, and a statement has at most 65,535 parameters.
 const BATCH: usize = 500;
-/// PUTs under way at once.
-const PUTS: usize = 16;
+/// Simultaneous PUTs.
+const MAX_PUTS: usize = 16;
 
-/// Seeds, and gives what was seeded. The storage comes first: a database that has BOLs has their files.
+/// Seeds, and returns the sample data and the number of documents. The storage comes first, so that a database with BOLs
+/// has their files.
 pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<(SampleSet, usize), Failure> {
     let db = Database::new(database_url(config)?, 2);
     if let Some(what) = present(&db).await? {
@@ -63,7 +64,7 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
     Ok((sample, count))
 }
 
-/// What a database has that isn't empty.
+/// Returns what the database has, if it isn't empty.
 pub async fn present(db: &Database) -> Result<Option<&'static str>, Failure> {
     let mut connection = db.get().await?;
     let any_bol: Option<i64> = bols::table.select(bols::id).first(&mut connection).await.optional()?;
@@ -73,7 +74,7 @@ pub async fn present(db: &Database) -> Result<Option<&'static str>, Failure> {
     Ok(found.into_iter().find_map(|(what, any)| any.map(|_| what)))
 }
 
-/// The sample logins, for people or as JSON.
+/// Prints the sample logins as a table or as JSON.
 pub fn print(sample: &SampleSet, as_json: bool) {
     if as_json {
         let login = |user: &SampleUser| json!({"role": user.role, "email": user.email, "password": user.password, "customers": user.customers});
@@ -86,7 +87,7 @@ pub fn print(sample: &SampleSet, as_json: bool) {
     }
 }
 
-/// What is known of a stored paper.
+/// A stored document.
 struct Paper {
     kind: Kind,
     key: ObjectKey,
@@ -95,7 +96,7 @@ struct Paper {
 
 type Papers = HashMap<(usize, usize), Paper>;
 
-/// How the BOLs of the samples are printed.
+/// Prints the BOLs of the samples.
 struct Press<'a> {
     prefix: &'a str,
     origin: &'a str,
@@ -103,7 +104,7 @@ struct Press<'a> {
 }
 
 impl Press<'_> {
-    /// The BOL as the program prints it; every other paper is a stand-in for what others hand in.
+    /// Returns the PDF of a document. The program prints the BOL itself; every other document is a stand-in.
     async fn paper(&self, bol: &SampleBol, document: &SampleDocument, number: &str) -> Result<Vec<u8>, Failure> {
         if document.kind != Kind::Bol.as_str() {
             return Ok(samples::paper(bol, document, number));
@@ -142,7 +143,7 @@ async fn store_papers(press: &Press<'_>, sample: &[SampleBol], storage: &Storage
             let (sha256, size): ([u8; 32], _) = (Sha256::digest(&bytes).into(), bytes.len() as u64);
             match storage.put(&key, bytes, sha256).await {
                 Ok(()) => {}
-                // From an attempt that was stopped half way: the same bytes, since the samples are always the same.
+                // An earlier run was stopped. The samples are always the same, and so are the bytes.
                 Err(StorageError::Exists(key)) => {
                     let there = storage.head(&key).await.map_err(Failure::problem)?;
                     if there.is_none_or(|there| there.size != size) {
@@ -155,7 +156,7 @@ async fn store_papers(press: &Press<'_>, sample: &[SampleBol], storage: &Storage
             }
             Ok(((b, d), Paper { kind, key, digest: FileDigest { sha256, size } }))
         })
-        .buffer_unordered(PUTS)
+        .buffer_unordered(MAX_PUTS)
         .try_collect()
         .await
 }
@@ -175,7 +176,7 @@ async fn hash_passwords(users: &[SampleUser]) -> Result<Vec<String>, Failure> {
         .await
 }
 
-/// What the office chooses from: what the BOLs name, the newest word of each.
+/// Fills the lists that the form offers with what the BOLs name.
 const LISTS: &str = "WITH product AS (
         INSERT INTO products (name) SELECT DISTINCT product FROM bols ORDER BY product RETURNING id, name),
     lot AS (
@@ -192,7 +193,7 @@ const TRUCKS: &str = "INSERT INTO trucks (carrier_id, truck_number, trailer_numb
     FROM bols JOIN carriers c ON lower(c.name) = lower(carrier) WHERE truck_number <> ''
     ORDER BY c.id, lower(truck_number), bols.id DESC";
 
-/// Everything that goes into the database, in one transaction.
+/// The rows to insert, in one transaction.
 struct Rows<'a> {
     prefix: &'a str,
     sample: &'a SampleSet,
@@ -202,7 +203,7 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
-        // Nobody is to be mailed about samples.
+        // Customers get no mail about samples.
         diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
         let mut ids = HashMap::new();
         for customer in &self.sample.customers {
@@ -256,55 +257,41 @@ impl Rows<'_> {
     }
 }
 
-/// Who did all the writing.
+/// The name that stands for the user on every sample.
 const CLERK: &str = "Sample data";
 
 fn row(bol: &SampleBol, prefix: &str, customer_id: Option<i64>) -> NewBol {
-    let bol = bol.clone();
     let [name, address, phone, email] = samples::TERMINAL.map(String::from);
+    let mut printed = Printed {
+        customer_name: bol.customer_name.clone(),
+        bol_date: bol.bol_date,
+        pieces: bol.pieces,
+        gross_lb: bol.gross_lb,
+        tare_lb: bol.tare_lb,
+        net_lb: bol.net_lb,
+        company_name: name,
+        company_address: address,
+        company_phone: phone,
+        company_email: email,
+        ..Printed::default()
+    };
+    for (field, text) in bol.texts() {
+        if let Some(field) = fields::find(field) {
+            field.set_text(&mut printed, text);
+        }
+    }
+    let (voided_at, void_reason) = bol.voided.clone().unzip();
     NewBol {
         number: bol.number(prefix),
         number_year: bol.number_year,
         number_seq: bol.number_seq,
         customer_id,
-        printed: Printed {
-            customer_name: bol.customer_name,
-            bol_date: bol.bol_date,
-            product: bol.product,
-            lot: bol.lot,
-            chemistry: bol.chemistry,
-            customer_po: bol.customer_po,
-            release_number: bol.release_number,
-            carrier: bol.carrier,
-            carrier_scac: bol.carrier_scac,
-            truck_number: bol.truck_number,
-            trailer_number: bol.trailer_number,
-            seal_numbers: bol.seal_numbers,
-            driver_name: bol.driver_name,
-            ship_from: bol.ship_from,
-            care_of: bol.care_of,
-            ship_to: bol.ship_to,
-            freight_terms: bol.freight_terms,
-            pieces: bol.pieces,
-            package_type: bol.package_type,
-            gross_lb: bol.gross_lb,
-            tare_lb: bol.tare_lb,
-            net_lb: bol.net_lb,
-            scale_ticket: bol.scale_ticket,
-            special_instructions: bol.special_instructions,
-            trailer_loaded_by: bol.trailer_loaded_by,
-            freight_counted_by: bol.freight_counted_by,
-            bill_to: String::new(),
-            company_name: name,
-            company_address: address,
-            company_phone: phone,
-            company_email: email,
-        },
+        printed,
         official_weight_lb: bol.official_weight_lb,
         issued_by: CLERK.into(),
-        voided_by: if bol.voided.is_some() { CLERK.into() } else { String::new() },
-        voided_at: bol.voided.as_ref().map(|(at, _)| *at),
-        void_reason: bol.voided.map(|(_, reason)| reason).unwrap_or_default(),
+        voided_by: if voided_at.is_some() { CLERK.into() } else { String::new() },
+        voided_at,
+        void_reason: void_reason.unwrap_or_default(),
         changed_at: bol.issued_at,
         created_at: bol.issued_at,
         ..NewBol::default()

@@ -1,9 +1,11 @@
-//! The printed BOL: a PDF from `templates/bol.typ`, the same bytes from the same data.
+//! The printed BOL: a PDF made with `templates/bol.typ`. The same data gives the same bytes.
 //!
-//! Everything is formatted here, the template only lays out. Letter size, tagged (PDF/UA-1), typefaces embedded.
+//! This module formats every value, and the template only lays them out. US Letter, tagged (PDF/UA-1), with embedded
+//! typefaces.
 
 mod typesetter;
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Datelike, Utc};
@@ -12,21 +14,22 @@ use qrcode::{Color, EcLevel, QrCode};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use crate::bols::weight::{Pounds, Variance, grouped};
+use crate::bols::fields::FIELDS;
+use crate::bols::weight::{Pounds, Variance};
 use crate::bols::{Bol, Printed};
 use crate::typefaces::unprintable;
 
-/// The fault is the program's or the template's, never the visitor's: what a form may contain is checked before.
+/// A fault of the program or the template. User input is checked before and never causes it.
 #[derive(Debug, thiserror::Error)]
 #[error("the BOL can't be printed: {0}")]
 pub struct PrintError(String);
 
-/// What the template is given.
+/// The data that the template lays out.
 #[derive(Serialize)]
 pub struct Sheet<'a> {
     number: &'a str,
     url: String,
-    /// Rows of modules, `1` is dark.
+    /// The QR code: a string for each row of modules, with `1` for dark.
     qr: Vec<String>,
     date: String,
     year: i32,
@@ -37,28 +40,10 @@ pub struct Sheet<'a> {
     official: Option<Official<'a>>,
     company: Company<'a>,
     customer: &'a str,
-    ship_from: &'a str,
-    care_of: &'a str,
-    ship_to: &'a str,
-    bill_to: &'a str,
-    carrier: Carrier<'a>,
-    po: &'a str,
-    release: &'a str,
-    lot: &'a str,
-    chemistry: &'a str,
-    product: &'a str,
-    pieces: String,
-    package_type: &'a str,
-    gross_lb: String,
-    tare_lb: String,
-    net_lb: String,
+    /// Every field of the BOL as printed, by its name.
+    fields: BTreeMap<&'static str, String>,
     net_tons: String,
     weight_basis: &'static str,
-    scale_ticket: &'a str,
-    freight_terms: &'a str,
-    special_instructions: &'a str,
-    trailer_loaded_by: &'a str,
-    freight_counted_by: &'a str,
 }
 
 #[derive(Serialize)]
@@ -67,16 +52,6 @@ struct Company<'a> {
     address: &'a str,
     phone: &'a str,
     email: &'a str,
-}
-
-#[derive(Serialize)]
-struct Carrier<'a> {
-    name: &'a str,
-    scac: &'a str,
-    truck: &'a str,
-    trailer: &'a str,
-    seals: &'a str,
-    driver: &'a str,
 }
 
 #[derive(Serialize)]
@@ -97,9 +72,8 @@ struct Official<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    /// A preview: no number, no QR code, and a mark that nobody takes for a BOL.
+    /// The sheet of a preview: without number and QR code, and marked as not issued.
     pub fn preview(printed: &'a Printed) -> Self {
-        let pounds = |lb: Option<i32>| lb.map(|lb| Pounds(lb).to_string()).unwrap_or_default();
         Self {
             number: "",
             url: String::new(),
@@ -118,40 +92,14 @@ impl<'a> Sheet<'a> {
                 email: &printed.company_email,
             },
             customer: &printed.customer_name,
-            ship_from: &printed.ship_from,
-            care_of: &printed.care_of,
-            ship_to: &printed.ship_to,
-            bill_to: &printed.bill_to,
-            carrier: Carrier {
-                name: &printed.carrier,
-                scac: &printed.carrier_scac,
-                truck: &printed.truck_number,
-                trailer: &printed.trailer_number,
-                seals: &printed.seal_numbers,
-                driver: &printed.driver_name,
-            },
-            po: &printed.customer_po,
-            release: &printed.release_number,
-            lot: &printed.lot,
-            chemistry: &printed.chemistry,
-            product: &printed.product,
-            pieces: printed.pieces.map(|pieces| grouped(pieces.into())).unwrap_or_default(),
-            package_type: &printed.package_type,
-            gross_lb: pounds(printed.gross_lb),
-            tare_lb: pounds(printed.tare_lb),
-            net_lb: Pounds(printed.net_lb).to_string(),
+            fields: FIELDS.iter().map(|field| (field.name, field.printed_text(printed))).collect(),
             net_tons: Pounds(printed.net_lb).short_tons(),
             weight_basis: weight_basis(printed),
-            scale_ticket: &printed.scale_ticket,
-            freight_terms: &printed.freight_terms,
-            special_instructions: &printed.special_instructions,
-            trailer_loaded_by: &printed.trailer_loaded_by,
-            freight_counted_by: &printed.freight_counted_by,
         }
     }
 
-    /// As it was issued, or, when it has been weighed officially or is void, its stamped copy. `url` is the BOL's
-    /// address in the portal.
+    /// The sheet of an issued BOL. One that is void or officially weighed gets its stamp. `url` is the address of the BOL
+    /// in the portal.
     pub fn new(bol: &'a Bol, url: String, zone: Tz) -> Self {
         let day = |at: DateTime<Utc>| at.with_timezone(&zone).format("%b %-d, %Y").to_string();
         let void = bol.voided_at.map(|at| Void {
@@ -181,13 +129,15 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// The PDF. Takes some milliseconds of processor time: see [`print`] for use beside other work.
+    /// Returns the PDF. It takes some milliseconds of processor time; async code uses [`print`].
     pub fn render(&self) -> Result<Vec<u8>, PrintError> {
         typesetter::pdf(self)
     }
 
-    /// What can't be printed (in a name of today's user, on a BOL from before the portal) is a question mark: a form's
-    /// own fields have been checked, and a BOL that can't be voided would be worse.
+    /// Returns the data as JSON, with a question mark for each character that can't be printed.
+    ///
+    /// The fields of the form are checked before. The name of a user or an imported BOL may have such characters, and
+    /// must not keep a BOL from being voided.
     fn json(&self) -> Result<Vec<u8>, PrintError> {
         let mut sheet = serde_json::to_value(self).map_err(|error| PrintError(error.to_string()))?;
         make_printable(&mut sheet);
@@ -208,22 +158,24 @@ fn make_printable(value: &mut serde_json::Value) {
     }
 }
 
-/// The PDF, off the async threads. At most one a core at once, and one preview: whoever issues holds the counter and
-/// must not stand in line behind those who only look.
+/// Returns the PDF, made outside of the async threads.
+///
+/// At most one sheet per core is printed at once, and one preview. Issuing holds the counter of BOL numbers, so it must
+/// not wait for previews.
 pub async fn print(sheet: &Sheet<'_>) -> Result<Vec<u8>, PrintError> {
-    static AT_ONCE: LazyLock<Semaphore> =
+    static PRINTS: LazyLock<Semaphore> =
         LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get)));
     static PREVIEWS: Semaphore = Semaphore::const_new(1);
     let (json, number) = (sheet.json()?, sheet.number.to_owned());
-    let turns = if sheet.draft { &PREVIEWS } else { &*AT_ONCE };
-    let _turn = turns.acquire().await.map_err(|error| PrintError(error.to_string()))?;
+    let semaphore = if sheet.draft { &PREVIEWS } else { &*PRINTS };
+    let _permit = semaphore.acquire().await.map_err(|error| PrintError(error.to_string()))?;
     match tokio::task::spawn_blocking(move || typesetter::typeset(json, number)).await {
         Ok(result) => result,
         Err(error) => Err(PrintError(error.to_string())),
     }
 }
 
-/// "Weight basis" of the form: where the net weight comes from.
+/// Returns where the net weight comes from.
 fn weight_basis(printed: &Printed) -> &'static str {
     match printed.gross_lb {
         Some(_) => "Scale weight, gross less tare",
@@ -231,7 +183,7 @@ fn weight_basis(printed: &Printed) -> &'static str {
     }
 }
 
-/// Medium error correction: 15 % of a smudged or folded code may be lost.
+/// Returns the QR code with medium error correction: up to 15 % of it may be unreadable.
 fn modules(url: &str) -> Vec<String> {
     let Ok(code) = QrCode::with_error_correction_level(url, EcLevel::M) else { return Vec::new() };
     let digit = |color: &Color| if *color == Color::Dark { '1' } else { '0' };

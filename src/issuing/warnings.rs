@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::load::Load;
 use crate::bols::Printed;
-use crate::bols::draft::seals;
+use crate::bols::draft::split_seals;
 use crate::bols::weight::Pounds;
 use crate::db::schema::{bols, customers, ship_tos};
 
@@ -146,7 +146,7 @@ struct SealedBol {
 }
 
 async fn seal_used_before(connection: &mut AsyncPgConnection, load: &Printed) -> QueryResult<Option<Warning>> {
-    let seal_numbers: Vec<String> = seals(&load.seal_numbers.to_uppercase());
+    let seal_numbers: Vec<String> = split_seals(&load.seal_numbers.to_uppercase());
     if seal_numbers.is_empty() {
         return Ok(None);
     }
@@ -161,7 +161,7 @@ async fn seal_used_before(connection: &mut AsyncPgConnection, load: &Printed) ->
     .await
     .optional()?;
     Ok(earlier.map(|earlier| {
-        let theirs = seals(&earlier.seal_numbers.to_uppercase());
+        let theirs = split_seals(&earlier.seal_numbers.to_uppercase());
         let again = seal_numbers.iter().find(|seal| theirs.contains(seal)).map(String::as_str).unwrap_or_default();
         Warning::new(
             "seal",

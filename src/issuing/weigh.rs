@@ -42,6 +42,6 @@ impl Issuer<'_> {
 }
 
 fn parse_pounds(text: &str) -> Result<i32, IssueError> {
-    let pounds = draft::whole(text.trim()).filter(|pounds| (1..=draft::MOST_POUNDS).contains(pounds));
+    let pounds = draft::whole_number(text.trim()).filter(|pounds| (1..=draft::MAX_POUNDS).contains(pounds));
     pounds.ok_or_else(|| invalid("official_weight_lb", "Enter whole pounds, such as 46,060."))
 }

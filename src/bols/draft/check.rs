@@ -1,169 +1,106 @@
-//! Is it all there, and can it be? What a carrier may not accept is refused: 49 CFR 373.101 asks for the names of consignor
-//! and consignee, origin and destination, number of packages, description of the freight, and its weight.
+//! Checking a draft: everything that a BOL needs is there, and every field can be printed.
+//!
+//! A carrier's bill of lading has to name consignor and consignee, origin and destination, the number of packages, a
+//! description of the freight, and its weight (49 CFR 373.101).
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{Draft, FIELDS, Problem, Shape};
-use crate::bols::bol::Printed;
+use super::parse::{single_spaces, split_seals, trim_lines, whole_number};
+use super::{Draft, Problem};
+use crate::bols::fields::{Column, FIELDS, Field, Kind, Printed};
 use crate::bols::settings::Company;
 use crate::bols::weight::{Pounds, grouped};
 use crate::typefaces::{unprintable, unprintable_message};
 
-const FREIGHT_TERMS: [&str; 3] = ["prepaid", "collect", "third-party"];
-const BY: [&str; 2] = ["shipper", "driver"];
-/// Far above any truck, and far below what an integer holds.
-pub const MOST_POUNDS: i32 = 1_000_000;
-const MOST_SEAL: usize = 60;
-const MOST_PIECES: i32 = 100_000;
+/// Far above any truck, and far below the range of an integer.
+pub const MAX_POUNDS: i32 = 1_000_000;
+const MAX_SEAL_CHARS: usize = 60;
+const MAX_PIECES: i32 = 100_000;
+const MAX_CUSTOMER_CODE_CHARS: usize = 16;
 
 impl Draft {
-    /// What would be printed, for this customer (its name, and whether it is active) and from this terminal; or everything
-    /// that is wrong.
+    /// Returns what a new BOL would print, or every problem.
+    ///
+    /// `customer` is the name of the chosen customer and whether it is active; `company` is the terminal.
     pub fn check(&self, customer: Option<(&str, bool)>, company: &Company) -> Result<Printed, Vec<Problem>> {
-        let mut check = Check { draft: self, problems: Vec::new() };
-        let printed = check.printed(customer, company);
-        if check.problems.is_empty() { Ok(printed) } else { Err(check.problems) }
+        let mut check = Check { draft: self, is_import: false, problems: Vec::new() };
+        if company.company_name.is_empty() || company.company_address.is_empty() {
+            let message = "The terminal's own name and address are missing. Enter them under Settings first.";
+            check.problem("ship_from", message);
+        }
+        let customer_name = check.customer(customer);
+        let printed = Printed {
+            customer_name,
+            company_name: company.company_name.clone(),
+            company_address: company.company_address.clone(),
+            company_phone: company.company_phone.clone(),
+            company_email: company.company_email.clone(),
+            ..Printed::default()
+        };
+        check.fields(printed)
     }
-}
 
-impl Draft {
-    /// What a BOL of the system before this one says, which may lack what is asked of a new one. The name of the customer
-    /// is the caller's.
-    pub fn check_old(&self) -> Result<Printed, Vec<Problem>> {
-        let mut check = Check { draft: self, problems: Vec::new() };
-        let printed = check.old();
-        if check.problems.is_empty() { Ok(printed) } else { Err(check.problems) }
+    /// Returns what a BOL of the previous system printed, or every problem.
+    ///
+    /// Such a BOL may lack fields that a new one needs. The caller sets the customer's name.
+    pub fn check_imported(&self) -> Result<Printed, Vec<Problem>> {
+        Check { draft: self, is_import: true, problems: Vec::new() }.fields(Printed::default())
     }
 }
 
 struct Check<'a> {
     draft: &'a Draft,
+    is_import: bool,
     problems: Vec<Problem>,
 }
 
 impl Check<'_> {
-    fn printed(&mut self, customer: Option<(&str, bool)>, company: &Company) -> Printed {
-        if company.company_name.is_empty() || company.company_address.is_empty() {
-            let message = "The terminal's own name and address are missing. Enter them under Settings first.";
-            self.problem("ship_from", message);
+    fn fields(mut self, mut printed: Printed) -> Result<Printed, Vec<Problem>> {
+        for field in &FIELDS {
+            match field.column {
+                Column::Text(_, get_mut) => *get_mut(&mut printed) = self.read_text(field),
+                Column::Number(_, set) => set(&mut printed, self.read_number(field)),
+                Column::Date(_, set) => set(&mut printed, self.read_date(field)),
+            }
+            self.check_relations(field.name, &mut printed);
         }
-        let customer_name = self.customer(customer);
-        let bol_date = self.date();
-        let ship_from = self.required("ship_from", "Where does the load start? Name and address of the origin.");
-        let ship_to = self.ship_to();
-        let freight_terms = self.choice("freight_terms", &FREIGHT_TERMS, "Choose who pays the freight.");
-        let bill_to = self.text("bill_to");
-        if freight_terms == "third-party" && bill_to.is_empty() {
-            self.problem("bill_to", "Freight is billed to a third party: to whom? Name and address.");
-        } else if !freight_terms.is_empty() && freight_terms != "third-party" && !bill_to.is_empty() {
-            self.problem("bill_to", "Only a third party is billed here. Choose third party, or leave this blank.");
-        }
-        let (gross_lb, tare_lb, net_lb) = self.weights();
-        Printed {
-            customer_name,
-            bol_date,
-            product: self.required("product", "What is loaded?"),
-            lot: self.text("lot"),
-            chemistry: self.text("chemistry"),
-            customer_po: self.text("customer_po"),
-            release_number: self.text("release_number"),
-            carrier: self.required("carrier", "Who carries it? The name of the carrier."),
-            carrier_scac: self.scac(),
-            truck_number: self.text("truck_number"),
-            trailer_number: self.text("trailer_number"),
-            seal_numbers: self.seals(),
-            driver_name: self.text("driver_name"),
-            ship_from,
-            care_of: self.text("care_of"),
-            ship_to,
-            bill_to,
-            freight_terms,
-            pieces: self.pieces(),
-            package_type: self.required("package_type", "What are the packages? For loose material: load, bulk."),
-            gross_lb,
-            tare_lb,
-            net_lb,
-            scale_ticket: self.text("scale_ticket"),
-            special_instructions: self.text("special_instructions"),
-            trailer_loaded_by: self.choice("trailer_loaded_by", &BY, "Choose who loaded the trailer."),
-            freight_counted_by: self.choice("freight_counted_by", &BY, "Choose who counted the freight."),
-            company_name: company.company_name.clone(),
-            company_address: company.company_address.clone(),
-            company_phone: company.company_phone.clone(),
-            company_email: company.company_email.clone(),
-        }
+        if self.problems.is_empty() { Ok(printed) } else { Err(self.problems) }
     }
 
-    fn old(&mut self) -> Printed {
-        let (gross_lb, tare_lb, net_lb) = self.weights();
-        let pieces = if self.draft.get("pieces").trim().is_empty() { None } else { self.pieces() };
-        Printed {
-            customer_name: String::new(),
-            bol_date: self.date(),
-            product: self.required("product", "What was loaded?"),
-            lot: self.text("lot"),
-            chemistry: self.text("chemistry"),
-            customer_po: self.text("customer_po"),
-            release_number: self.text("release_number"),
-            carrier: self.text("carrier"),
-            carrier_scac: self.scac(),
-            truck_number: self.text("truck_number"),
-            trailer_number: self.text("trailer_number"),
-            seal_numbers: self.seals(),
-            driver_name: self.text("driver_name"),
-            ship_from: self.text("ship_from"),
-            care_of: self.text("care_of"),
-            ship_to: self.text("ship_to"),
-            bill_to: self.text("bill_to"),
-            freight_terms: self.choice_or("freight_terms", &FREIGHT_TERMS),
-            pieces,
-            package_type: self.text("package_type"),
-            gross_lb,
-            tare_lb,
-            net_lb,
-            scale_ticket: self.text("scale_ticket"),
-            special_instructions: self.text("special_instructions"),
-            trailer_loaded_by: self.choice_or("trailer_loaded_by", &BY),
-            freight_counted_by: self.choice_or("freight_counted_by", &BY),
-            ..Printed::default()
-        }
-    }
-
-    /// The first, if nothing was said.
-    fn choice_or(&mut self, name: &'static str, known: &[&str]) -> String {
-        if self.draft.get(name).trim().is_empty() {
-            return known[0].into();
-        }
-        self.choice(name, known, &format!("One of {}.", known.join(", ")))
-    }
-
+    /// Adds a problem, unless the field has one.
     fn problem(&mut self, field: &'static str, message: impl Into<String>) {
-        if !self.problems.iter().any(|known| known.field == field) {
+        if !self.problems.iter().any(|problem| problem.field == field) {
             self.problems.push(Problem::new(field, message));
         }
     }
 
-    /// As it will be printed: without white space at the ends, and without anything that can't be printed.
-    fn text(&mut self, name: &'static str) -> String {
-        let shape = FIELDS.iter().find(|(known, _)| *known == name).map_or(Shape::Choice, |(_, shape)| *shape);
-        // What comes along from spreadsheets and web pages, and looks like a space.
+    fn customer(&mut self, customer: Option<(&str, bool)>) -> String {
+        let code = self.printable("customer", Kind::Line { max_chars: MAX_CUSTOMER_CODE_CHARS });
+        if code.is_empty() {
+            self.problem("customer", "Choose the customer.");
+        }
+        match customer {
+            Some((name, true)) => return name.into(),
+            Some((name, false)) => self.problem("customer", format!("{name} isn't active. Choose another customer.")),
+            None => self.problem("customer", format!("There is no customer with the code {code}.")),
+        }
+        String::new()
+    }
+
+    /// Returns the text as it will be printed, without white space at the ends.
+    fn printable(&mut self, name: &'static str, kind: Kind) -> String {
+        // Characters that look like a space; spreadsheets and web pages contain them.
         let typed = &self.draft.get(name).replace(['\u{a0}', '\u{2007}', '\u{202f}'], " ");
-        let (text, most) = match shape {
-            Shape::Line(most) => {
-                (typed.split([' ', '\t']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "), most)
-            }
-            Shape::Lines(most) => (trim_lines(typed), most),
-            Shape::Choice => (typed.trim().to_owned(), 20),
-        };
-        let text = if matches!(shape, Shape::Lines(_)) { text } else { text.trim().to_owned() };
-        let length = text.chars().count();
-        if length > most {
+        let is_multiline = kind.rows().is_some();
+        let text = if is_multiline { trim_lines(typed) } else { single_spaces(typed) };
+        let (length, max) = (text.chars().count(), kind.max_chars());
+        if length > max {
             self.problem(
                 name,
-                format!("{} characters are too many; up to {} fit here.", grouped(length as i64), grouped(most as i64)),
+                format!("{} characters are too many; up to {} fit here.", grouped(length as i64), grouped(max as i64)),
             );
         }
-        if !matches!(shape, Shape::Lines(_)) && text.contains(['\n', '\r']) {
+        if !is_multiline && text.contains(['\n', '\r']) {
             self.problem(name, "This has to fit on one line.");
         } else if let Some(c) = unprintable(&text) {
             self.problem(name, unprintable_message(c));
@@ -171,102 +108,127 @@ impl Check<'_> {
         text
     }
 
-    fn required(&mut self, name: &'static str, message: &str) -> String {
-        let text = self.text(name);
-        if text.is_empty() {
-            self.problem(name, message);
+    fn required_message(&self, field: &Field) -> Option<&'static str> {
+        if self.is_import { field.required_in_import } else { field.required }
+    }
+
+    /// Returns the text of a field. Adds a problem if it is blank and must not be.
+    fn typed(&mut self, field: &Field) -> String {
+        let text = self.printable(field.name, field.kind);
+        if let Some(message) = self.required_message(field).filter(|_| text.is_empty()) {
+            self.problem(field.name, message);
         }
         text
     }
 
-    fn customer(&mut self, customer: Option<(&str, bool)>) -> String {
-        let code = self.required("customer", "Choose the customer.");
-        match customer {
-            Some((name, true)) => name.into(),
-            Some((name, false)) => {
-                self.problem("customer", format!("{name} isn't active. Choose another customer."));
-                String::new()
-            }
-            None => {
-                self.problem("customer", format!("There is no customer with the code {code}."));
-                String::new()
-            }
+    fn read_text(&mut self, field: &Field) -> String {
+        match field.kind {
+            Kind::Choice(_) => self.read_choice(field),
+            Kind::Scac => self.read_scac(field),
+            Kind::Seals => self.read_seals(field),
+            Kind::Line { .. } | Kind::Lines { .. } | Kind::Date | Kind::Pounds | Kind::Count => self.typed(field),
         }
     }
 
-    fn date(&mut self) -> NaiveDate {
-        let text = self.required("bol_date", "Enter the date of loading.");
-        let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok();
-        match day.filter(|day| text.len() == 10 && (2000..=2100).contains(&day.year())) {
-            Some(day) => day,
-            None => {
-                self.problem("bol_date", "There is no such date. Use one such as 2025-11-30.");
-                NaiveDate::default()
-            }
+    fn read_choice(&mut self, field: &Field) -> String {
+        let values: Vec<&str> = field.kind.choices().iter().map(|choice| choice.value).collect();
+        let text = self.draft.get(field.name).trim();
+        if values.contains(&text) {
+            return text.into();
         }
+        match field.required {
+            // The previous system left out what was the same on nearly every BOL.
+            _ if self.is_import && text.is_empty() => return values.first().copied().unwrap_or_default().into(),
+            Some(message) if !self.is_import => self.problem(field.name, message),
+            _ => self.problem(field.name, format!("One of {}.", values.join(", "))),
+        }
+        String::new()
     }
 
-    fn seals(&mut self) -> String {
-        let seals = seals(&self.text("seal_numbers"));
-        if seals.iter().any(|seal| seal.chars().count() > MOST_SEAL) {
+    fn read_scac(&mut self, field: &Field) -> String {
+        let text = self.typed(field).to_ascii_uppercase();
+        let fits = text.is_empty() || (2..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase());
+        if !fits {
+            self.problem(field.name, "A SCAC has 2 to 4 letters.");
+        }
+        text
+    }
+
+    fn read_seals(&mut self, field: &Field) -> String {
+        let seals = split_seals(&self.typed(field));
+        if seals.iter().any(|seal| seal.chars().count() > MAX_SEAL_CHARS) {
             self.problem(
-                "seal_numbers",
-                format!("A seal has up to {MOST_SEAL} characters. Separate seals by commas or spaces."),
+                field.name,
+                format!("A seal has up to {MAX_SEAL_CHARS} characters. Separate seals by commas or spaces."),
             );
         }
         seals.join(", ")
     }
 
-    /// Consignee and destination: a name alone doesn't say where.
-    fn ship_to(&mut self) -> String {
-        let text = self.required("ship_to", "Where does it go? Name and address of the consignee.");
-        if !text.is_empty() && text.lines().count() < 2 {
+    fn read_date(&mut self, field: &Field) -> NaiveDate {
+        let text = self.typed(field);
+        let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok();
+        day.filter(|day| text.len() == 10 && (2000..=2100).contains(&day.year())).unwrap_or_else(|| {
+            self.problem(field.name, "There is no such date. Use one such as 2025-11-30.");
+            NaiveDate::default()
+        })
+    }
+
+    fn read_number(&mut self, field: &Field) -> Option<i32> {
+        let (max, message) = match field.kind {
+            Kind::Count => (MAX_PIECES, field.required.unwrap_or("Enter a whole number.")),
+            _ => (MAX_POUNDS, "Enter whole pounds, such as 46,060."),
+        };
+        let text = self.typed(field);
+        let number = whole_number(&text).filter(|number| (1..=max).contains(number));
+        if number.is_none() && !text.is_empty() {
+            self.problem(field.name, message);
+        }
+        number
+    }
+
+    /// Checks the rules between fields, at the last of the fields that a rule is about.
+    fn check_relations(&mut self, name: &str, printed: &mut Printed) {
+        match name {
+            "ship_to" if !self.is_import => self.check_consignee(&printed.ship_to),
+            "bill_to" if !self.is_import => self.check_bill_to(printed),
+            "net_lb" => self.check_weights(printed),
+            _ => {}
+        }
+    }
+
+    /// A name alone doesn't say where the load goes.
+    fn check_consignee(&mut self, ship_to: &str) {
+        if !ship_to.is_empty() && ship_to.lines().count() < 2 {
             self.problem("ship_to", "Give the consignee's name first, and the address on further lines.");
         }
-        text
     }
 
-    fn scac(&mut self) -> String {
-        let text = self.text("carrier_scac").to_ascii_uppercase();
-        let fits = text.is_empty() || (2..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase());
-        if !fits {
-            self.problem("carrier_scac", "A SCAC has 2 to 4 letters.");
+    fn check_bill_to(&mut self, printed: &Printed) {
+        let is_third_party = printed.freight_terms == "third-party";
+        if is_third_party && printed.bill_to.is_empty() {
+            self.problem("bill_to", "Freight is billed to a third party: to whom? Name and address.");
+        } else if !printed.freight_terms.is_empty() && !is_third_party && !printed.bill_to.is_empty() {
+            self.problem("bill_to", "Only a third party is billed here. Choose third party, or leave this blank.");
         }
-        text
     }
 
-    fn choice(&mut self, name: &'static str, known: &[&str], message: &str) -> String {
-        let text = self.draft.get(name).trim();
-        if !known.contains(&text) {
-            self.problem(name, message);
-            return String::new();
-        }
-        text.into()
-    }
-
-    fn pieces(&mut self) -> Option<i32> {
-        const MESSAGE: &str = "How many packages? Loose material counts as 1.";
-        let text = self.required("pieces", MESSAGE);
-        let pieces = whole(&text).filter(|pieces| (1..=MOST_PIECES).contains(pieces));
-        if pieces.is_none() {
-            self.problem("pieces", MESSAGE);
-        }
-        pieces
-    }
-
-    fn weights(&mut self) -> (Option<i32>, Option<i32>, i32) {
-        let (gross, tare, net) = (self.pounds("gross_lb"), self.pounds("tare_lb"), self.pounds("net_lb"));
-        let blank = |check: &Self, name| check.draft.get(name).trim().is_empty();
-        match (blank(self, "gross_lb"), blank(self, "tare_lb"), blank(self, "net_lb")) {
+    /// Computes the net weight from gross and tare. A BOL has both of them or neither.
+    fn check_weights(&mut self, printed: &mut Printed) {
+        let is_blank = |name| self.draft.is_blank(name);
+        match (is_blank("gross_lb"), is_blank("tare_lb"), is_blank("net_lb")) {
             (true, true, true) => self.problem("net_lb", "Enter the net weight, or gross and tare."),
             (true, false, _) => self.problem("gross_lb", "The tare is there, the gross is missing."),
             (false, true, _) => self.problem("tare_lb", "The gross is there, the tare is missing."),
             _ => {}
         }
-        let (Some(gross), Some(tare)) = (gross, tare) else { return (None, None, net.unwrap_or_default()) };
+        let (Some(gross), Some(tare)) = (printed.gross_lb, printed.tare_lb) else {
+            (printed.gross_lb, printed.tare_lb) = (None, None);
+            return;
+        };
         if tare >= gross {
             self.problem("tare_lb", "The empty truck can't weigh as much as the loaded one. Check gross and tare.");
-        } else if net.is_some_and(|net| net != gross - tare) {
+        } else if printed.net_lb != 0 && printed.net_lb != gross - tare {
             self.problem(
                 "net_lb",
                 format!(
@@ -275,42 +237,8 @@ impl Check<'_> {
                 ),
             );
         }
-        (Some(gross), Some(tare), gross.saturating_sub(tare))
+        printed.net_lb = gross.saturating_sub(tare);
     }
-
-    fn pounds(&mut self, name: &'static str) -> Option<i32> {
-        let text = self.text(name);
-        if text.is_empty() {
-            return None;
-        }
-        let pounds = whole(&text).filter(|pounds| (1..=MOST_POUNDS).contains(pounds));
-        if pounds.is_none() {
-            self.problem(name, "Enter whole pounds, such as 46,060.");
-        }
-        pounds
-    }
-}
-
-/// Digits, with or without commas between the thousands: `46060`, `46,060`.
-pub fn whole(text: &str) -> Option<i32> {
-    let groups: Vec<&str> = text.split(',').collect();
-    let first_fits = (1..=if groups.len() > 1 { 3 } else { 9 }).contains(&groups[0].len());
-    let fits = first_fits
-        && groups[1..].iter().all(|group| group.len() == 3)
-        && groups.iter().all(|group| group.bytes().all(|b| b.is_ascii_digit()));
-    if fits { groups.concat().parse().ok() } else { None }
-}
-
-/// Without blank lines at the ends and blanks at the ends of lines.
-fn trim_lines(text: &str) -> String {
-    let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\t', " ");
-    let lines: Vec<&str> = text.split('\n').map(str::trim).collect();
-    lines.join("\n").trim_matches('\n').to_owned()
-}
-
-/// However they were separated.
-pub fn seals(text: &str) -> Vec<String> {
-    text.split([',', ';', ' ', '\n']).filter(|seal| !seal.is_empty()).map(Into::into).collect()
 }
 
 #[cfg(test)]
@@ -351,7 +279,7 @@ mod tests {
         assert_eq!((printed.pieces, printed.package_type.as_str()), (Some(1), "load, bulk"));
         assert_eq!(printed.ship_from, "Terminal\n1 Quay\nTown");
         assert_eq!(problems(&[("seal_numbers", "1;2 3,\r\n4"), ("special_instructions", "a\r\n\r\nb\tc")]), [""; 0]);
-        assert_eq!(seals("1;2 3,\n4"), ["1", "2", "3", "4"]);
+        assert_eq!(split_seals("1;2 3,\n4"), ["1", "2", "3", "4"]);
     }
 
     #[test]

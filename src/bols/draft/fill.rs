@@ -1,39 +1,28 @@
-//! What the form puts in by itself, where nothing stands yet: defaults, the customer's last load, a load to be reissued.
-//! And taking it back, when another customer is chosen.
+//! Filling in the blank fields of the form: defaults, the customer's last load, or the load to reissue.
+//!
+//! When the user chooses another customer, the form takes back what it filled in for the previous one.
 
 use chrono::NaiveDate;
 
 use super::{Draft, Problem};
 use crate::bols::BolNumber;
-use crate::bols::bol::Printed;
 use crate::bols::choices::{self, Choices};
+use crate::bols::fields::{self, FIELDS, Field, Printed, Reuse};
 use crate::bols::settings::Company;
 use crate::db::{Database, DbResult};
 
-/// What a form starts with.
-const DEFAULTS: [(&str, &str); 5] = [
-    ("pieces", "1"),
-    ("package_type", "load, bulk"),
-    ("freight_terms", "prepaid"),
-    ("trailer_loaded_by", "shipper"),
-    ("freight_counted_by", "shipper"),
-];
-
-/// Who it goes to and on whose order: another customer's, when the customer changes. The rest is about the load itself.
-const OF_CUSTOMER: [&str; 5] = ["ship_to", "care_of", "bill_to", "customer_po", "release_number"];
-
-/// What the form is to be filled with.
+/// Where the form takes values from.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filling<'a> {
-    /// The code of the customer whose last load filled it before.
+    /// The code of the customer whose last load filled the form before.
     pub filled_for: &'a str,
-    /// The void BOL that is to be reissued, when that is how the form was opened.
+    /// The void BOL to reissue, if the form was opened for that.
     pub from: Option<&'a BolNumber>,
-    /// An address of the customer's that was picked from the list.
+    /// The address that the user picked from the customer's list.
     pub pick: &'a str,
 }
 
-/// The form, filled in; or `None`, when there is no BOL to fill it from.
+/// Fills in the form. Returns `None` if the BOL to fill it from does not exist.
 pub async fn fill_in(
     db: &Database,
     draft: &mut Draft,
@@ -41,12 +30,10 @@ pub async fn fill_in(
     today: NaiveDate,
 ) -> DbResult<Option<(Choices, Vec<Problem>)>> {
     let mut problems = Vec::new();
-    // What takes the place of another load is that load and no other.
-    let is_reissue = filling.from.is_some() || !draft.get("reissue_of").trim().is_empty();
+    // A reissue keeps its own load, and takes nothing from the customer's last one.
+    let is_reissue = filling.from.is_some() || !draft.is_blank("reissue_of");
     let has_changed = filling.filled_for != draft.customer_code();
     if has_changed && filling.from.is_none() {
-        // A customer is chosen, or another one: what the form had put in by itself must not stay, least of all the
-        // addresses of the one before.
         for load in choices::recent(db, filling.filled_for).await? {
             draft.take_back(&load, is_reissue);
         }
@@ -64,139 +51,111 @@ pub async fn fill_in(
         draft.fill_from_load(&bol.printed);
     }
     let choices = choices::choices(db, &draft.customer_code()).await?;
-    // The addresses that were offered were those of the customer before.
+    // After a change of customer, the picked address is the previous customer's.
     if !filling.pick.is_empty() && !has_changed {
         draft.set("ship_to", filling.pick);
     }
     draft.fill_from_lists(&choices);
     match &choices.last {
         Some(last) if !is_reissue => draft.fill_from_last(last),
-        Some(last) if has_changed && filling.from.is_none() => draft.fill_of_customer(last),
+        Some(last) if has_changed && filling.from.is_none() => draft.fill_customer_fields(last),
         _ => {}
     }
     draft.fill_defaults(today, &choices.company);
     Ok(Some((choices, problems)))
 }
 
+/// Returns the fields that tend to stay the same from load to load.
+fn reused() -> impl Iterator<Item = &'static Field> {
+    FIELDS.iter().filter(|field| field.reuse != Reuse::Reissue)
+}
+
 impl Draft {
-    /// Sets what is still blank.
+    /// Sets a field if it is blank.
     pub fn fill(&mut self, name: &str, value: &str) {
-        if self.get(name).trim().is_empty() {
+        if self.is_blank(name) {
             self.set(name, value);
         }
     }
 
-    /// What a new form holds already.
+    /// Fills in what every new form starts with.
     pub fn fill_defaults(&mut self, today: NaiveDate, company: &Company) {
         self.fill("bol_date", &today.to_string());
         if !company.company_name.is_empty() {
             self.fill("ship_from", &format!("{}\n{}", company.company_name, company.company_address));
         }
-        for (name, value) in DEFAULTS {
-            self.fill(name, value);
-        }
-    }
-
-    /// What tends to stay the same from one load of a customer to the next. What belongs together stays together: the
-    /// chemistry of another lot would be wrong, and so would a bill-to beside other freight terms.
-    pub fn fill_from_last(&mut self, last: &Printed) {
-        let is_other = |draft: &Self, name, value: &str| {
-            let typed = draft.get(name).trim();
-            !typed.is_empty() && !typed.eq_ignore_ascii_case(value.trim())
-        };
-        let skipped = [
-            ("chemistry", is_other(self, "lot", &last.lot)),
-            ("carrier_scac", is_other(self, "carrier", &last.carrier)),
-            ("bill_to", is_other(self, "freight_terms", &last.freight_terms)),
-        ];
-        for (name, value) in lasting(last) {
-            if !skipped.contains(&(name, true)) {
-                self.fill(name, &value);
+        for field in &FIELDS {
+            if let Some(value) = field.default {
+                self.fill(field.name, value);
             }
         }
     }
 
-    /// The chemistry of a lot that is known, and the SCAC of a carrier.
+    /// Fills in the fields that tend to stay the same from one load of a customer to the next.
+    ///
+    /// Fields that belong together stay together: the form doesn't copy the chemistry of another lot, nor the address to
+    /// bill under other freight terms.
+    pub fn fill_from_last(&mut self, last: &Printed) {
+        let differs = |draft: &Self, name: &str| {
+            let value = fields::find(name).map(|field| field.form_text(last)).unwrap_or_default();
+            !draft.is_blank(name) && !draft.get(name).trim().eq_ignore_ascii_case(value.trim())
+        };
+        let kept: Vec<&Field> =
+            reused().filter(|field| !field.belongs_to.is_some_and(|name| differs(self, name))).collect();
+        for field in kept {
+            self.fill(field.name, &field.form_text(last));
+        }
+    }
+
+    /// Fills in the chemistry of a lot and the SCAC of a carrier from the lists.
     fn fill_from_lists(&mut self, choices: &Choices) {
-        let same = |draft: &Self, known: &str, name| known.eq_ignore_ascii_case(draft.get(name).trim());
-        if let Some((_, chemistry)) = choices.lots.iter().find(|(number, _)| same(self, number, "lot")) {
+        let is_typed = |draft: &Self, name, entry: &str| entry.eq_ignore_ascii_case(draft.get(name).trim());
+        if let Some((_, chemistry)) = choices.lots.iter().find(|(number, _)| is_typed(self, "lot", number)) {
             self.fill("chemistry", chemistry);
         }
-        if let Some((_, scac)) = choices.carriers.iter().find(|(name, _)| same(self, name, "carrier")) {
+        if let Some((_, scac)) = choices.carriers.iter().find(|(name, _)| is_typed(self, "carrier", name)) {
             self.fill("carrier_scac", scac);
         }
     }
 
-    /// The same load for another customer.
-    fn fill_of_customer(&mut self, last: &Printed) {
-        for (name, value) in lasting(last).into_iter().filter(|(name, _)| OF_CUSTOMER.contains(name)) {
-            let is_billed = name != "bill_to" || self.get("freight_terms").trim() == "third-party";
+    /// Fills in the customer's own fields, for a reissue to another customer.
+    fn fill_customer_fields(&mut self, last: &Printed) {
+        for field in FIELDS.iter().filter(|field| field.reuse == Reuse::Customer) {
+            let is_billed = field.name != "bill_to" || self.get("freight_terms").trim() == "third-party";
             if is_billed {
-                self.fill(name, &value);
+                self.fill(field.name, &field.form_text(last));
             }
         }
     }
 
-    /// What is there only because the form started with it.
+    /// Clears the fields that still have their default.
     pub fn take_back_defaults(&mut self) {
-        for (name, value) in DEFAULTS {
-            if self.get(name).trim() == value {
-                self.set(name, "");
+        for field in &FIELDS {
+            if field.default.is_some_and(|value| self.get(field.name).trim() == value) {
+                self.set(field.name, "");
             }
         }
     }
 
-    /// What came from this load, before another customer's is filled in; of a reissue only what is the customer's. What was
-    /// changed by hand stays.
-    pub fn take_back(&mut self, load: &Printed, only_of_customer: bool) {
-        for (name, value) in lasting(load) {
-            if (!only_of_customer || OF_CUSTOMER.contains(&name)) && self.get(name).trim() == value.trim() {
-                self.set(name, "");
+    /// Clears the fields that still have the value of this load. Fields that the user changed stay.
+    pub fn take_back(&mut self, load: &Printed, only_customer_fields: bool) {
+        for field in reused().filter(|field| !only_customer_fields || field.reuse == Reuse::Customer) {
+            if self.get(field.name).trim() == field.form_text(load).trim() {
+                self.set(field.name, "");
             }
         }
     }
 
-    /// Everything of a load, for the BOL that takes its place.
+    /// Fills in every field of a load, for the BOL that replaces it.
     pub fn fill_from_load(&mut self, load: &Printed) {
-        let pounds = |lb: Option<i32>| lb.map(|lb| lb.to_string()).unwrap_or_default();
-        for (name, value) in [
-            ("truck_number", load.truck_number.clone()),
-            ("trailer_number", load.trailer_number.clone()),
-            ("seal_numbers", load.seal_numbers.clone()),
-            ("driver_name", load.driver_name.clone()),
-            ("scale_ticket", load.scale_ticket.clone()),
-            ("bol_date", load.bol_date.to_string()),
-            ("gross_lb", pounds(load.gross_lb)),
-            ("tare_lb", pounds(load.tare_lb)),
-            ("net_lb", if load.gross_lb.is_some() { String::new() } else { load.net_lb.to_string() }),
-        ] {
-            self.fill(name, &value);
+        for field in FIELDS.iter().filter(|field| field.reuse == Reuse::Reissue) {
+            // Gross and tare give the net weight.
+            if field.name != "net_lb" || load.gross_lb.is_none() {
+                self.fill(field.name, &field.form_text(load));
+            }
         }
         self.fill_from_last(load);
     }
-}
-
-/// Fields that tend to stay the same from load to load.
-fn lasting(load: &Printed) -> [(&'static str, String); 17] {
-    [
-        ("product", load.product.clone()),
-        ("lot", load.lot.clone()),
-        ("chemistry", load.chemistry.clone()),
-        ("customer_po", load.customer_po.clone()),
-        ("release_number", load.release_number.clone()),
-        ("carrier", load.carrier.clone()),
-        ("carrier_scac", load.carrier_scac.clone()),
-        ("ship_from", load.ship_from.clone()),
-        ("care_of", load.care_of.clone()),
-        ("ship_to", load.ship_to.clone()),
-        ("bill_to", load.bill_to.clone()),
-        ("freight_terms", load.freight_terms.clone()),
-        ("pieces", load.pieces.map(|pieces| pieces.to_string()).unwrap_or_default()),
-        ("package_type", load.package_type.clone()),
-        ("special_instructions", load.special_instructions.clone()),
-        ("trailer_loaded_by", load.trailer_loaded_by.clone()),
-        ("freight_counted_by", load.freight_counted_by.clone()),
-    ]
 }
 
 #[cfg(test)]

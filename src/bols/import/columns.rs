@@ -1,90 +1,77 @@
-//! What the columns of the file are called, and what a line of it says.
+//! The columns of the file, and reading one of its lines.
 
 use chrono::{Datelike, NaiveDate};
 use csv::StringRecord;
 
-use super::companies::Named;
+use super::companies::CustomerRef;
 use crate::bols::BolNumber;
-use crate::bols::bol::Printed;
-use crate::bols::draft::{Draft, MOST_POUNDS, whole};
+use crate::bols::draft::{Draft, MAX_POUNDS, whole_number};
+use crate::bols::fields::{FIELDS, Printed};
 
-/// A line that is right.
+/// A BOL as a line of the file gives it, checked.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
-    pub at: u64,
+pub(super) struct ImportedBol {
+    pub line: u64,
     pub number: BolNumber,
-    pub customer: Named,
+    pub customer: CustomerRef,
     pub printed: Printed,
     pub official_weight_lb: Option<i32>,
     pub issued_by: String,
-    /// When it was voided, and why.
+    /// The day on which it was voided, and the reason.
     pub void: Option<(NaiveDate, String)>,
 }
 
-/// Columns that aren't fields of the form, and other names for those that are; letters and digits only, in lower case.
-const OTHER_NAMES: [(&str, &str); 41] = [
+/// Headings of the columns that are no fields of the form: letters and digits only, in lower case. The other columns
+/// have their names and headings in [`FIELDS`].
+const HEADINGS: [(&str, &str); 18] = [
     ("number", "number"),
     ("bol", "number"),
     ("bolnumber", "number"),
     ("bolno", "number"),
-    ("date", "bol_date"),
+    ("customer", "customer"),
     ("customername", "customer"),
     ("buyer", "customer"),
     ("buyername", "customer"),
     ("customercode", "customer_code"),
     ("customeraddress", "customer_address"),
-    ("productname", "product"),
-    ("lotnumber", "lot"),
-    ("po", "customer_po"),
-    ("ponumber", "customer_po"),
-    ("release", "release_number"),
-    ("carriername", "carrier"),
-    ("scac", "carrier_scac"),
-    ("truck", "truck_number"),
-    ("truckno", "truck_number"),
-    ("trailer", "trailer_number"),
-    ("trailerno", "trailer_number"),
-    ("seal", "seal_numbers"),
-    ("seals", "seal_numbers"),
-    ("driver", "driver_name"),
-    ("consignee", "ship_to"),
-    ("shipto", "ship_to"),
-    ("package", "package_type"),
     ("tons", "tons"),
     ("nettons", "tons"),
     ("shorttons", "tons"),
-    ("grosslbs", "gross_lb"),
-    ("tarelbs", "tare_lb"),
-    ("netlbs", "net_lb"),
     ("officialweightlb", "official_weight_lb"),
     ("officialweightlbs", "official_weight_lb"),
-    ("ticket", "scale_ticket"),
-    ("notes", "special_instructions"),
-    ("instructions", "special_instructions"),
     ("issuedby", "issued_by"),
     ("voiddate", "void_date"),
     ("voidreason", "void_reason"),
 ];
 
-/// Which column says what.
+/// Which column of the file has which field.
 pub(super) struct Columns {
     fields: Vec<Option<&'static str>>,
-    /// Names of those that say nothing here.
+    /// The headings that name no field.
     pub ignored: Vec<String>,
-    /// No BOL is of a later day.
+    /// The latest day that a BOL may have.
     latest: NaiveDate,
+}
+
+/// Returns the letters and digits of a heading, in lower case.
+fn plain(heading: &str) -> String {
+    heading.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
+}
+
+/// Returns the field that a heading names.
+fn field_of(heading: &str) -> Option<&'static str> {
+    let heading = plain(heading);
+    let other = HEADINGS.iter().find(|(known, _)| *known == heading).map(|(_, field)| *field);
+    other.or_else(|| {
+        let field =
+            FIELDS.iter().find(|field| field.headings.contains(&heading.as_str()) || plain(field.name) == heading);
+        field.map(|field| field.name)
+    })
 }
 
 impl Columns {
     pub fn new(header: &StringRecord, latest: NaiveDate) -> Result<Self, String> {
-        let plain = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-        let field = |name: &str| {
-            let other = OTHER_NAMES.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
-            other.or_else(|| {
-                Draft::names().find(|field| plain(field) == name && !matches!(*field, "confirm" | "reissue_of"))
-            })
-        };
-        let fields: Vec<Option<&'static str>> = header.iter().map(|name| field(&plain(name))).collect();
+        let fields: Vec<Option<&'static str>> = header.iter().map(field_of).collect();
         for needed in ["number", "bol_date", "product"] {
             if !fields.contains(&Some(needed)) {
                 let needed = needed.trim_start_matches("bol_");
@@ -103,113 +90,151 @@ impl Columns {
         Ok(Self { fields, ignored, latest })
     }
 
-    pub fn read(&self, record: &StringRecord, prefix: &str) -> Result<Line, Vec<(u64, String)>> {
-        let at = record.position().map_or(0, csv::Position::line);
-        let cell = |field: &str| {
-            let index = self.fields.iter().position(|known| *known == Some(field));
-            index.and_then(|index| record.get(index)).unwrap_or_default()
-        };
-        let mut wrong = Vec::new();
+    /// Reads a line of the file. Returns a message for each mistake, with the number of the line.
+    pub fn read(&self, record: &StringRecord, prefix: &str) -> Result<ImportedBol, Vec<(u64, String)>> {
         let mut draft = Draft::default();
         for (field, text) in self.fields.iter().zip(record.iter()) {
             if let Some(field) = field {
                 draft.set(field, text);
             }
         }
-        let number = number(cell("number"), prefix).map_err(|message| wrong.push(message)).ok();
-        match date(cell("bol_date")) {
-            Some(day) if day > self.latest => wrong.push(format!("date: {day} is still to come")),
-            Some(day) => {
-                draft.set("bol_date", day.to_string());
-                let year = number.as_ref().map(BolNumber::year);
-                if let Some(year) = year.filter(|year| (year - day.year()).abs() > YEARS_APART) {
-                    wrong.push(format!("date: {day}, and the number is of {year}; which is right?"));
-                }
-            }
-            None => wrong.push(format!("date: there is no day {:?}; write 2025-11-30 or 11/30/2025", cell("bol_date"))),
-        }
-        match (cell("tons"), cell("net_lb")) {
-            ("", _) => {}
-            (tons, net_lb) => match pounds(tons) {
-                Some(pounds) if net_lb.is_empty() || whole(net_lb) == Some(pounds) => {
-                    draft.set("net_lb", pounds.to_string());
-                }
-                Some(pounds) => wrong.push(format!("tons: {tons} tons are {pounds} lb, and net_lb says {net_lb}")),
-                None => wrong.push(format!("tons: {tons:?} isn't a weight such as 23.03 that is whole pounds")),
-            },
-        }
-        let official_weight_lb = match cell("official_weight_lb") {
-            "" => None,
-            text => {
-                let pounds = whole(text).filter(|pounds| (1..=MOST_POUNDS).contains(pounds));
-                if pounds.is_none() {
-                    wrong.push(format!("official_weight_lb: {text:?} isn't a weight in whole pounds"));
-                }
-                pounds
-            }
+        let line = record.position().map_or(0, csv::Position::line);
+        let mut reader = LineReader { columns: self, record, draft, messages: Vec::new() };
+        let number = reader.number(prefix);
+        reader.date(number.as_ref().map(BolNumber::year));
+        reader.tons();
+        let official_weight_lb = reader.official_weight();
+        let void = reader.void();
+        let printed = reader.printed();
+        let customer = CustomerRef {
+            customer: reader.cell("customer").into(),
+            code: reader.cell("customer_code").to_uppercase(),
+            address: reader.cell("customer_address").into(),
         };
-        let void = match (cell("void_date"), cell("void_reason")) {
-            ("", "") => None,
-            (_, reason) if one_line(reason, 1000).is_empty() => {
-                wrong.push("void_reason: a void BOL has one".into());
-                None
-            }
-            (day, reason) => {
-                let day = if day.is_empty() { date(cell("bol_date")) } else { date(day) };
-                if day.is_none() {
-                    wrong.push("void_date: there is no such day".into());
-                }
-                day.map(|day| (day, one_line(reason, 1000)))
-            }
-        };
-        let printed = draft.check_old();
-        if let Err(problems) = &printed {
-            // What was said of the date and the weight above says it better.
-            let again = |field: &str| {
-                field == "bol_date" || field == "net_lb" && wrong.iter().any(|message| message.starts_with("tons"))
-            };
-            let told = problems.iter().filter(|problem| !again(problem.field));
-            wrong.extend(told.map(|problem| format!("{}: {}", problem.field, problem.message)).collect::<Vec<_>>());
-        }
-        let customer = Named {
-            customer: cell("customer").into(),
-            code: cell("customer_code").to_uppercase(),
-            address: cell("customer_address").into(),
-        };
-        let issued_by = one_line(cell("issued_by"), 200);
+        let issued_by = one_line(reader.cell("issued_by"), 200);
         match (number, printed) {
-            (Some(number), Ok(printed)) if wrong.is_empty() => {
-                Ok(Line { at, number, customer, printed, official_weight_lb, issued_by, void })
+            (Some(number), Some(printed)) if reader.messages.is_empty() => {
+                Ok(ImportedBol { line, number, customer, printed, official_weight_lb, issued_by, void })
             }
-            _ => Err(wrong.into_iter().map(|message| (at, message)).collect()),
+            _ => Err(reader.messages.into_iter().map(|message| (line, message)).collect()),
         }
     }
 }
 
-/// Without what can't be seen, and cut.
-fn one_line(text: &str, most: usize) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
+/// Reads the fields of one line, and collects a message for each mistake.
+struct LineReader<'a> {
+    columns: &'a Columns,
+    record: &'a StringRecord,
+    draft: Draft,
+    messages: Vec<String>,
+}
+
+impl<'a> LineReader<'a> {
+    fn cell(&self, field: &str) -> &'a str {
+        let index = self.columns.fields.iter().position(|known| *known == Some(field));
+        index.and_then(|index| self.record.get(index)).unwrap_or_default()
+    }
+
+    fn number(&mut self, prefix: &str) -> Option<BolNumber> {
+        number(self.cell("number"), prefix).map_err(|message| self.messages.push(message)).ok()
+    }
+
+    /// Sets the date, and compares it with the year of the number.
+    fn date(&mut self, year: Option<i32>) {
+        let text = self.cell("bol_date");
+        match date(text) {
+            Some(day) if day > self.columns.latest => self.messages.push(format!("date: {day} is still to come")),
+            Some(day) => {
+                self.draft.set("bol_date", day.to_string());
+                if let Some(year) = year.filter(|year| (year - day.year()).abs() > MAX_YEARS_APART) {
+                    self.messages.push(format!("date: {day}, and the number is of {year}; which is right?"));
+                }
+            }
+            None => self.messages.push(format!("date: there is no day {text:?}; write 2025-11-30 or 11/30/2025")),
+        }
+    }
+
+    /// Sets the net weight from a weight in short tons.
+    fn tons(&mut self) {
+        let (tons, net_lb) = (self.cell("tons"), self.cell("net_lb"));
+        if tons.is_empty() {
+            return;
+        }
+        match pounds(tons) {
+            Some(pounds) if net_lb.is_empty() || whole_number(net_lb) == Some(pounds) => {
+                self.draft.set("net_lb", pounds.to_string());
+            }
+            Some(pounds) => {
+                self.messages.push(format!("tons: {tons} tons are {pounds} lb, and net_lb says {net_lb}"));
+            }
+            None => self.messages.push(format!("tons: {tons:?} isn't a weight such as 23.03 that is whole pounds")),
+        }
+    }
+
+    fn official_weight(&mut self) -> Option<i32> {
+        let text = self.cell("official_weight_lb");
+        let pounds = whole_number(text).filter(|pounds| (1..=MAX_POUNDS).contains(pounds));
+        if pounds.is_none() && !text.is_empty() {
+            self.messages.push(format!("official_weight_lb: {text:?} isn't a weight in whole pounds"));
+        }
+        pounds
+    }
+
+    fn void(&mut self) -> Option<(NaiveDate, String)> {
+        let (day, reason) = (self.cell("void_date"), self.cell("void_reason"));
+        if day.is_empty() && reason.is_empty() {
+            return None;
+        }
+        let reason = one_line(reason, 1000);
+        if reason.is_empty() {
+            self.messages.push("void_reason: a void BOL has one".into());
+            return None;
+        }
+        let day = if day.is_empty() { date(self.cell("bol_date")) } else { date(day) };
+        if day.is_none() {
+            self.messages.push("void_date: there is no such day".into());
+        }
+        day.map(|day| (day, reason))
+    }
+
+    fn printed(&mut self) -> Option<Printed> {
+        let problems = match self.draft.check_imported() {
+            Ok(printed) => return Some(printed),
+            Err(problems) => problems,
+        };
+        // The messages about date and tons above are clearer.
+        let has_tons_message = self.messages.iter().any(|message| message.starts_with("tons"));
+        let is_reported = |field: &str| field == "bol_date" || field == "net_lb" && has_tons_message;
+        let rest = problems.iter().filter(|problem| !is_reported(problem.field));
+        self.messages.extend(rest.map(|problem| format!("{}: {}", problem.field, problem.message)));
+        None
+    }
+}
+
+/// Returns the text without control characters, cut to `max_chars`.
+fn one_line(text: &str, max_chars: usize) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(max_chars).collect();
     text.trim().to_owned()
 }
 
-/// No terminal loads so many trucks in a year; the counter goes on behind the highest number, and has to have room.
-const MOST_SEQ: i32 = 999_999;
-/// A BOL that is loaded around New Year may have the number of the other one.
-const YEARS_APART: i32 = 1;
+/// The highest running number. The counter continues after the highest one in the file and needs room for more.
+const MAX_SEQ: i32 = 999_999;
+/// A BOL that is loaded around New Year may have a number of the neighboring year.
+const MAX_YEARS_APART: i32 = 1;
 
-/// With our prefix: another one would have the running numbers of ours.
+/// Parses a number. A number with another prefix is refused: it would take a running number of ours.
 fn number(text: &str, prefix: &str) -> Result<BolNumber, String> {
     let number: BolNumber = text.to_uppercase().parse().map_err(|error| format!("number: {error}, not {text:?}"))?;
     if number.prefix() != prefix {
         return Err(format!("number: {number} doesn't begin with {prefix}-"));
     }
-    if number.seq() > MOST_SEQ {
+    if number.seq() > MAX_SEQ {
         return Err(format!("number: {number} is far behind all others; the next one would be higher still"));
     }
     Ok(number)
 }
 
-/// `2025-11-30` with or without a time behind it, or `11/30/2025`.
+/// Parses `2025-11-30`, with or without a time, or `11/30/2025`.
 fn date(text: &str) -> Option<NaiveDate> {
     let day = text.split([' ', 'T']).next().unwrap_or_default();
     let day =
@@ -217,11 +242,11 @@ fn date(text: &str) -> Option<NaiveDate> {
     (2000..=2100).contains(&day.year()).then_some(day)
 }
 
-/// Short tons as pounds: `23.03` is 46,060. More decimals than whole pounds have are a mistake, unless they are zeros.
+/// Converts short tons to pounds: `23.03` is 46,060. A weight that is not whole pounds is refused.
 fn pounds(tons: &str) -> Option<i32> {
     let (tons, part) = tons.split_once('.').unwrap_or((tons, ""));
-    // A comma is one between thousands, or a mistake: `2,5` isn't 25.
-    let tons = whole(tons).filter(|tons| *tons <= MOST_POUNDS)?;
+    // A comma that does not separate thousands is a mistake: `2,5` isn't 25.
+    let tons = whole_number(tons).filter(|tons| *tons <= MAX_POUNDS)?;
     let part = part.trim_end_matches('0');
     if part.len() > 4 || !part.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -229,7 +254,7 @@ fn pounds(tons: &str) -> Option<i32> {
     // Ten thousandths of a ton are a fifth of a pound.
     let ten_thousandths: i64 = format!("{tons}{part:0<4}").parse().ok()?;
     let pounds = i32::try_from(ten_thousandths / 5).ok()?;
-    (ten_thousandths % 5 == 0 && (1..=MOST_POUNDS).contains(&pounds)).then_some(pounds)
+    (ten_thousandths % 5 == 0 && (1..=MAX_POUNDS).contains(&pounds)).then_some(pounds)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Whose BOLs they are: companies by code or by name, and those that are created on the way.
+//! The customers that the file names, by code or by name. Missing ones are created if the caller wishes it.
 
 use std::collections::HashMap;
 
@@ -9,61 +9,61 @@ use crate::accounts::customers::{self, NewCustomer};
 use crate::bols::lists::SaveError;
 use crate::bols::lists::customers::Details;
 
-/// As a line of the file names it.
+/// How a line of the file names its customer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Named {
-    /// A code, or a name.
+pub(super) struct CustomerRef {
+    /// A code or a name.
     pub customer: String,
     pub code: String,
     pub address: String,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Company {
+pub(super) struct ImportCustomer {
     pub id: i64,
     pub code: String,
     pub name: String,
 }
 
-pub(super) struct Companies {
-    known: Vec<Company>,
+pub(super) struct Customers {
+    all: Vec<ImportCustomer>,
     by_code: HashMap<String, usize>,
-    /// In lower case; `None`: several have that name.
+    /// By the name in lower case. `None` means that several customers have it.
     by_name: HashMap<String, Option<usize>>,
     new: usize,
 }
 
-impl Companies {
+impl Customers {
     pub async fn load(connection: &mut AsyncPgConnection) -> QueryResult<Self> {
-        let mut companies = Self { known: Vec::new(), by_code: HashMap::new(), by_name: HashMap::new(), new: 0 };
+        let mut companies = Self { all: Vec::new(), by_code: HashMap::new(), by_name: HashMap::new(), new: 0 };
         for customer in customers::all(connection).await? {
-            companies.add(Company { id: customer.id, code: customer.code, name: customer.name });
+            companies.add(ImportCustomer { id: customer.id, code: customer.code, name: customer.name });
         }
-        companies.new = companies.known.len();
+        companies.new = companies.all.len();
         Ok(companies)
     }
 
-    fn add(&mut self, company: Company) {
-        let index = self.known.len();
+    fn add(&mut self, company: ImportCustomer) {
+        let index = self.all.len();
         let (code, name) = (company.code.clone(), company.name.to_lowercase());
         self.by_name.entry(name).and_modify(|known| *known = None).or_insert(Some(index));
         self.by_code.insert(code, index);
-        self.known.push(company);
+        self.all.push(company);
     }
 
-    /// Nobody's, if the line names nobody; or why it can't be said.
+    /// Returns the customer that the line names, if it names one, or the reason why it can't be told.
     pub async fn find(
         &mut self,
         connection: &mut AsyncPgConnection,
-        named: &Named,
+        reference: &CustomerRef,
         create: bool,
-    ) -> QueryResult<Result<Option<Company>, String>> {
-        let Named { customer, code, .. } = named;
+    ) -> QueryResult<Result<Option<ImportCustomer>, String>> {
+        let CustomerRef { customer, code, .. } = reference;
         let coded = |code: &str| self.by_code.get(&code.to_uppercase()).copied();
         let called = self.by_name.get(&customer.to_lowercase()).copied();
         let found = match (code.as_str(), customer.as_str()) {
             ("", "") => return Ok(Ok(None)),
-            // One column for both: a code or a name, as long as it is one company.
+            // One column for code and name: both may match, as long as they are the same customer.
             ("", customer) => match (coded(customer), called) {
                 (Some(code), Some(Some(name))) if code != name => {
                     return Ok(Err(format!(
@@ -79,15 +79,15 @@ impl Companies {
             (code, "") => coded(code),
             (code, customer) => match (coded(code), called) {
                 (found, Some(Some(name))) if found != Some(name) => {
-                    return Ok(Err(format!("{customer} doesn't have the code {code}, but {}", self.known[name].code)));
+                    return Ok(Err(format!("{customer} doesn't have the code {code}, but {}", self.all[name].code)));
                 }
-                // It may be called otherwise today.
+                // The customer may have another name today.
                 (found, _) => found,
             },
         };
         match found {
-            Some(index) => Ok(Ok(Some(self.known[index].clone()))),
-            None if create => self.create(connection, named).await.map(|created| created.map(Some)),
+            Some(index) => Ok(Ok(Some(self.all[index].clone()))),
+            None if create => self.create(connection, reference).await.map(|created| created.map(Some)),
             None => {
                 let whom = if code.is_empty() { customer } else { code };
                 Ok(Err(format!("there is no customer {whom} (--create-customers creates those that are missing)")))
@@ -98,15 +98,16 @@ impl Companies {
     async fn create(
         &mut self,
         connection: &mut AsyncPgConnection,
-        named: &Named,
-    ) -> QueryResult<Result<Company, String>> {
-        let name = if named.customer.is_empty() { &named.code } else { &named.customer };
-        let code = if named.code.is_empty() { self.code_for(name) } else { named.code.clone() };
-        let details = match Details::read(name, &named.address, false) {
+        reference: &CustomerRef,
+    ) -> QueryResult<Result<ImportCustomer, String>> {
+        let name = if reference.customer.is_empty() { &reference.code } else { &reference.customer };
+        let code = if reference.code.is_empty() { self.code_for(name) } else { reference.code.clone() };
+        let details = match Details::read(name, &reference.address, false) {
             Ok(details) => details,
             Err(SaveError::Fields(messages)) => {
-                let told: Vec<String> = messages.all().map(|(field, why)| format!("customer {field}: {why}")).collect();
-                return Ok(Err(told.join("; ")));
+                let problems: Vec<String> =
+                    messages.all().map(|(field, why)| format!("customer {field}: {why}")).collect();
+                return Ok(Err(problems.join("; ")));
             }
             Err(_) => return Ok(Err(format!("{name} can't be the name of a customer"))),
         };
@@ -120,12 +121,12 @@ impl Companies {
         }
         let Details { name, address, .. } = details;
         let id = NewCustomer { code: &code, name: &name, address: &address }.insert(connection).await?.id;
-        let company = Company { id, code, name };
+        let company = ImportCustomer { id, code, name };
         self.add(company.clone());
         Ok(Ok(company))
     }
 
-    /// From the name: `Miami Valley Castings Co.` is `MIAMI-VALLEY`, or `MIAMI-VALLEY-2` when that is taken.
+    /// Makes a code from the name: `Miami Valley Castings Co.` is `MIAMI-VALLEY`, or `MIAMI-VALLEY-2` when that is taken.
     fn code_for(&self, name: &str) -> String {
         let words = name.to_uppercase();
         let words: Vec<String> = words
@@ -153,11 +154,11 @@ impl Companies {
     }
 
     pub fn created(&self) -> Vec<(String, String)> {
-        self.known[self.new..].iter().map(|company| (company.code.clone(), company.name.clone())).collect()
+        self.all[self.new..].iter().map(|company| (company.code.clone(), company.name.clone())).collect()
     }
 
     pub fn created_with_ids(&self) -> impl Iterator<Item = (i64, &str, &str)> {
-        self.known[self.new..].iter().map(|company| (company.id, company.code.as_str(), company.name.as_str()))
+        self.all[self.new..].iter().map(|company| (company.id, company.code.as_str(), company.name.as_str()))
     }
 }
 
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn codes_are_made_of_names() {
-        let mut companies = Companies { known: Vec::new(), by_code: HashMap::new(), by_name: HashMap::new(), new: 0 };
+        let mut companies = Customers { all: Vec::new(), by_code: HashMap::new(), by_name: HashMap::new(), new: 0 };
         for (name, expected) in [
             ("Miami Valley Castings Co.", "MIAMI-VALLEY"),
             ("MIAMI Valley Foundry", "MIAMI-VALLEY-2"),
@@ -178,7 +179,7 @@ mod tests {
         ] {
             let code = companies.code_for(name);
             assert_eq!(code, expected, "{name}");
-            companies.add(Company { id: 0, code, name: name.into() });
+            companies.add(ImportCustomer { id: 0, code, name: name.into() });
         }
     }
 }

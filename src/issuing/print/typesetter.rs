@@ -1,4 +1,4 @@
-//! Typst with one template, our typefaces and nothing else: no files, no packages, no network, no clock.
+//! Typst with one template and our typefaces. It has no files, no packages, no network and no clock.
 
 use std::sync::LazyLock;
 
@@ -15,23 +15,24 @@ use super::{PrintError, Sheet};
 use crate::typefaces;
 
 const TEMPLATE: &str = include_str!("../../../templates/bol.typ");
-/// Results that were not used in this many further printings are forgotten; without that the memory would grow for ever.
-const REMEMBERED: usize = 1;
+/// Typst drops cached results that this many further printings did not use. Without it, the cache would grow without
+/// limit.
+const MAX_CACHE_AGE: usize = 1;
 
-/// What all printings share.
-struct Ground {
+/// The parts that all printings share.
+struct Shared {
     library: LazyHash<Library>,
     book: LazyHash<FontBook>,
     template: Source,
     data: FileId,
 }
 
-static GROUND: LazyLock<Ground> = LazyLock::new(|| {
+static SHARED: LazyLock<Shared> = LazyLock::new(|| {
     let id = |name| {
         let Ok(path) = VirtualPath::new(name) else { unreachable!("a constant") };
         RootedPath::new(VirtualRoot::Project, path).intern()
     };
-    Ground {
+    Shared {
         library: LazyHash::new(Library::default()),
         book: LazyHash::new(FontBook::from_fonts(typefaces::all())),
         template: Source::new(id("bol.typ"), TEMPLATE.into()),
@@ -39,29 +40,30 @@ static GROUND: LazyLock<Ground> = LazyLock::new(|| {
     }
 });
 
-struct Desk {
+/// One sheet to typeset.
+struct SheetWorld {
     json: Bytes,
 }
 
-impl World for Desk {
+impl World for SheetWorld {
     fn library(&self) -> &LazyHash<Library> {
-        &GROUND.library
+        &SHARED.library
     }
 
     fn book(&self) -> &LazyHash<FontBook> {
-        &GROUND.book
+        &SHARED.book
     }
 
     fn main(&self) -> FileId {
-        GROUND.template.id()
+        SHARED.template.id()
     }
 
     fn source(&self, id: FileId) -> FileResult<Source> {
-        if id == GROUND.template.id() { Ok(GROUND.template.clone()) } else { Err(FileError::AccessDenied) }
+        if id == SHARED.template.id() { Ok(SHARED.template.clone()) } else { Err(FileError::AccessDenied) }
     }
 
     fn file(&self, id: FileId) -> FileResult<Bytes> {
-        if id == GROUND.data { Ok(self.json.clone()) } else { Err(FileError::AccessDenied) }
+        if id == SHARED.data { Ok(self.json.clone()) } else { Err(FileError::AccessDenied) }
     }
 
     fn font(&self, index: usize) -> Option<Font> {
@@ -78,20 +80,20 @@ pub fn pdf(sheet: &Sheet<'_>) -> Result<Vec<u8>, PrintError> {
 }
 
 pub fn typeset(json: Vec<u8>, number: String) -> Result<Vec<u8>, PrintError> {
-    let desk = Desk { json: Bytes::new(json) };
-    let document: PagedDocument = typst::compile(&desk).output.map_err(|errors| told(&errors))?;
+    let world = SheetWorld { json: Bytes::new(json) };
+    let document: PagedDocument = typst::compile(&world).output.map_err(|errors| print_error(&errors))?;
     let options = PdfOptions {
         ident: Smart::Custom(number),
         creator: Smart::Custom(Some("PrimeTrade".into())),
         standards: PdfStandards::new(&[PdfStandard::Ua_1]).map_err(|error| PrintError(error.message().to_string()))?,
         ..PdfOptions::default()
     };
-    let pdf = typst_pdf::pdf(&document, &options).map_err(|errors| told(&errors));
-    comemo::evict(REMEMBERED);
+    let pdf = typst_pdf::pdf(&document, &options).map_err(|errors| print_error(&errors));
+    comemo::evict(MAX_CACHE_AGE);
     pdf
 }
 
-fn told(errors: &[SourceDiagnostic]) -> PrintError {
+fn print_error(errors: &[SourceDiagnostic]) -> PrintError {
     let messages: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
     PrintError(messages.join("; "))
 }

@@ -1,4 +1,6 @@
 //! `/office/bols/new`: the form of a new BOL, its preview, and issuing it.
+//!
+//! The fields and their places on the form come from [`crate::bols::fields`].
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, LOCATION};
@@ -9,6 +11,7 @@ use askama_web::WebTemplate;
 use uuid::Uuid;
 
 use crate::bols::choices::{self, Choices};
+use crate::bols::fields::{FORM, Fieldset};
 use crate::bols::{BolNumber, Draft, Filling, Problem, fill_in};
 use crate::db::Database;
 use crate::issuing::{IssueError, Warning};
@@ -19,7 +22,7 @@ use crate::web::{Error, Site};
 
 const HERE: &str = "/office/bols/new";
 
-/// Fields as they were sent, in their order.
+/// Names and values of the fields as sent, in their order.
 type Pairs = Vec<(String, String)>;
 
 #[derive(Template, WebTemplate)]
@@ -31,15 +34,19 @@ struct NewBolPage {
     problems: Vec<Problem>,
     warnings: Vec<Warning>,
     choices: Choices,
-    /// Names this form, so that sending it twice issues one BOL.
+    /// The request key: sending the form twice issues one BOL.
     key: String,
-    /// The customer whose last load filled blank fields.
+    /// The code of the customer whose last load filled in blank fields.
     filled_for: String,
-    /// Something else than the input went wrong.
+    /// A failure that the input did not cause.
     trouble: &'static str,
 }
 
 impl NewBolPage {
+    fn form(&self) -> &'static [Fieldset] {
+        &FORM
+    }
+
     fn value(&self, name: &str) -> &str {
         self.draft.get(name)
     }
@@ -52,14 +59,14 @@ impl NewBolPage {
         self.draft.get(name).trim().eq_ignore_ascii_case(value)
     }
 
-    /// A code that was sent and isn't offered: it stays in sight beside its message.
+    /// The code that was sent, if the list doesn't offer it. The form shows it beside its message.
     fn unknown_customer(&self) -> Option<&str> {
         let code = self.draft.get("customer").trim();
         let is_known = self.choices.customers.iter().any(|customer| self.is("customer", &customer.code));
         (!code.is_empty() && !is_known).then_some(code)
     }
 
-    /// What was confirmed before, and what the button confirms now.
+    /// The warnings that were confirmed before, and those that the button confirms.
     fn confirm(&self) -> String {
         let before = self.draft.get("confirm").split([',', ' ']).filter(|code| !code.is_empty());
         let mut codes: Vec<&str> = before.chain(self.warnings.iter().map(|warning| warning.code.as_str())).collect();
@@ -81,8 +88,8 @@ fn read(pairs: &[(String, String)]) -> Filled {
     Filled { draft, key, filled_for, ..Filled::default() }
 }
 
-/// `GET /office/bols/new?customer=&from=&…`: blank fields are filled with the defaults, with the customer's last load, or
-/// with the void BOL `from` that is to be reissued.
+/// `GET /office/bols/new?customer=&from=&…`: the form, filled in with defaults, with the customer's last load, or with
+/// the void BOL `from` to reissue.
 pub async fn page(
     request: HttpRequest,
     visitor: Visitor<OfficeStaff>,
@@ -101,14 +108,14 @@ pub async fn page(
     let today = site.clock.now().with_timezone(&site.time_zone).date_naive();
     let filled = fill_in(&db, &mut draft, filling, today).await?;
     let (choices, problems) = filled.ok_or(Error::NotFound)?;
-    // The same form goes on, whose BOL may even have been issued without an answer.
+    // The key stays the same: the BOL may have been issued without the answer reaching the browser.
     let key = key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7()).to_string();
     let filled_for = draft.customer_code();
     let filled = Filled { draft, key, filled_for, problems, ..Filled::default() };
     Ok(show(&request, &site, &visitor, StatusCode::OK, filled, choices))
 }
 
-/// `POST /office/bols/preview`: the PDF as it would be.
+/// `POST /office/bols/preview`: the PDF that issuing would print.
 pub async fn preview(
     request: HttpRequest,
     visitor: Visitor<OfficeStaff>,
@@ -127,7 +134,7 @@ pub async fn preview(
     }
 }
 
-/// `POST /office/bols`: issues.
+/// `POST /office/bols`: issues the BOL.
 pub async fn issue(
     request: HttpRequest,
     visitor: Visitor<OfficeStaff>,
@@ -137,7 +144,7 @@ pub async fn issue(
     form: Form<Pairs>,
 ) -> Result<HttpResponse, Error> {
     let mut filled = read(&form);
-    // Without a key, as scripts send the form, every request is a new one.
+    // Scripts send the form without a key. Each of their requests issues a BOL.
     let key = filled.key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7());
     filled.key = key.to_string();
     match site.issuer(&db, &visitor, &origin.0).issue(&filled.draft, &format!("form:{key}")).await {
@@ -148,7 +155,7 @@ pub async fn issue(
     }
 }
 
-/// The form with what is wrong, and with everything that was typed.
+/// Shows the form again, with the messages and everything that was typed.
 async fn again(
     request: &HttpRequest,
     site: &Site,
@@ -167,7 +174,7 @@ async fn again(
             StatusCode::UNPROCESSABLE_ENTITY
         }
         IssueError::KeyReused => {
-            // Issued, gone back, changed something, sent again: that is another load.
+            // The user went back after issuing, changed the form, and sent it again: that is another load.
             filled.key = Uuid::now_v7().to_string();
             filled.trouble = "This form was issued already, with other values. Check the list of BOLs; if this is another \
                               load, issue it again.";
@@ -197,7 +204,7 @@ async fn again(
     Ok(response)
 }
 
-/// The form as it was sent, or is to be shown.
+/// The contents of the form, as sent or to be shown.
 #[derive(Default)]
 struct Filled {
     draft: Draft,

@@ -6,6 +6,7 @@ use askama_web::WebTemplate;
 use chrono_tz::Tz;
 
 use crate::accounts::Role;
+use crate::bols::fields::{self, PAGE};
 use crate::bols::weight::{Pounds, Variance, grouped};
 use crate::bols::{Bol, BolNumber};
 use crate::db::Database;
@@ -174,80 +175,37 @@ fn official_weight(bol: &Bol, zone: Tz) -> String {
     format!("{} lb\nVariance {pounds} lb, {percent} %{}", Pounds(lb), entered.unwrap_or_default())
 }
 
+/// Returns the facts of each section, without those that are blank.
 fn sections(bol: &Bol, zone: Tz) -> Vec<Section> {
-    let text = |label, value: &str| Fact { label, value: value.into(), numeric: false };
-    let pounds = |label, lb: Option<i32>| Fact {
-        label,
-        value: lb.map(|lb| format!("{} lb", Pounds(lb))).unwrap_or_default(),
-        numeric: true,
+    let section = |section: &fields::Section| Section {
+        title: section.title,
+        rows: section
+            .facts
+            .iter()
+            .map(|fact| shown(fact, bol, zone))
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(label, value)| Fact { label, value, numeric: section.is_numeric })
+            .collect(),
     };
-    let pieces = match bol.pieces {
-        Some(pieces) => format!("{} {}", grouped(pieces.into()), bol.package_type),
-        None => bol.package_type.clone(),
-    };
-    let carrier = match bol.carrier_scac.as_str() {
-        "" => bol.carrier.clone(),
-        scac => format!("{} ({scac})", bol.carrier),
-    };
-    let done_by = |who: &str| if who == "driver" { "By driver" } else { "By shipper" };
-    let terms = match bol.freight_terms.as_str() {
-        "collect" => "Collect",
-        "third-party" => "Third party",
-        _ => "Prepaid",
-    };
-    let sections = [
-        Section {
-            title: "Load",
-            rows: vec![
-                text("Product", &bol.product),
-                text("Lot", &bol.lot),
-                text("Chemistry", &bol.chemistry),
-                text("Packages", pieces.trim()),
-                text("Customer PO", &bol.customer_po),
-                text("Release", &bol.release_number),
-            ],
-        },
-        Section {
-            title: "Weight",
-            rows: vec![
-                pounds("Gross", bol.gross_lb),
-                pounds("Tare", bol.tare_lb),
-                pounds("Net", Some(bol.net_lb)),
-                Fact { label: "Net short tons", value: Pounds(bol.net_lb).short_tons(), numeric: true },
-                Fact { label: "Official weight", value: official_weight(bol, zone), numeric: true },
-                Fact { label: "Scale ticket", value: bol.scale_ticket.clone(), numeric: true },
-            ],
-        },
-        Section {
-            title: "Transport",
-            rows: vec![
-                text("Carrier", &carrier),
-                text("Truck", &bol.truck_number),
-                text("Trailer", &bol.trailer_number),
-                text("Seals", &bol.seal_numbers),
-                text("Driver", &bol.driver_name),
-                text("Freight terms", terms),
-                text("Trailer loaded", done_by(&bol.trailer_loaded_by)),
-                text("Freight counted", done_by(&bol.freight_counted_by)),
-            ],
-        },
-        Section {
-            title: "From and to",
-            rows: vec![
-                text("Ship from", &bol.ship_from),
-                text("Care of", &bol.care_of),
-                text("Ship to", &bol.ship_to),
-                text("Bill freight to", &bol.bill_to),
-                text("Special instructions", &bol.special_instructions),
-                text("Issued by", &bol.issued_by),
-            ],
-        },
-    ];
-    let filled = |section: Section| Section {
-        rows: section.rows.into_iter().filter(|fact| !fact.value.is_empty()).collect(),
-        ..section
-    };
-    sections.into_iter().map(filled).filter(|section| !section.rows.is_empty()).collect()
+    PAGE.iter().map(section).filter(|section| !section.rows.is_empty()).collect()
+}
+
+/// Returns the label and the value of a fact.
+fn shown(fact: &fields::Fact, bol: &Bol, zone: Tz) -> (&'static str, String) {
+    match fact {
+        fields::Fact::Field(name) => {
+            fields::find(name).map(|field| (field.label, field.shown_text(bol))).unwrap_or_default()
+        }
+        fields::Fact::Packages => {
+            let pieces = bol.pieces.map(|pieces| grouped(pieces.into())).unwrap_or_default();
+            ("Packages", format!("{pieces} {}", bol.package_type).trim().to_owned())
+        }
+        fields::Fact::Carrier if bol.carrier_scac.is_empty() => ("Carrier", bol.carrier.clone()),
+        fields::Fact::Carrier => ("Carrier", format!("{} ({})", bol.carrier, bol.carrier_scac)),
+        fields::Fact::NetTons => ("Net short tons", Pounds(bol.net_lb).short_tons()),
+        fields::Fact::OfficialWeight => ("Official weight", official_weight(bol, zone)),
+        fields::Fact::IssuedBy => ("Issued by", bol.issued_by.clone()),
+    }
 }
 
 /// They come by kind, newest version first; kinds are shown in the order people look for them.
