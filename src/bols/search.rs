@@ -1,16 +1,20 @@
-//! The list: search, filters, orders, and keyset pages that an index serves.
+//! The list of BOLs: search, filters, orders, and keyset pages that an index serves.
+
+mod sort;
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::dsl::{exists, not, sql};
+use diesel::dsl::{exists, not};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, BoxedSelectStatement, FromClause, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Date, Integer, Text};
+use diesel::sql_types::{BigInt, Bool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 
+use self::sort::Beyond;
+pub use self::sort::{COLUMNS, Column, Position, Sort};
 use super::DocumentKind;
 use crate::accounts::Viewer;
 use crate::db::schema::{bol_opens, bols, customers};
@@ -18,10 +22,10 @@ use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbResult};
 
 pub const PAGE: usize = 50;
-/// Counting stops here: "10,000+" says enough, and costs the same on a table of any size.
+/// Counting stops here. "10,000+" says enough, and costs the same on a table of any size.
 pub const COUNTED: i64 = 10_000;
-/// More words than anybody means.
-const WORDS: usize = 8;
+/// Words of a search beyond this many are ignored.
+const MAX_WORDS: usize = 8;
 
 #[derive(Clone, Debug, Default)]
 pub struct Search {
@@ -46,46 +50,6 @@ pub enum Status {
     Unassigned,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sort {
-    pub by: SortBy,
-    pub ascending: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SortBy {
-    #[default]
-    Date,
-    Number,
-    Product,
-    Weight,
-}
-
-/// The last row of a page, as far as its order goes: where the next page begins.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Position {
-    #[serde(rename = "d")]
-    Date(NaiveDate, i64),
-    #[serde(rename = "n")]
-    Number(i32, i32, i64),
-    #[serde(rename = "p")]
-    Product(String, i64),
-    #[serde(rename = "w")]
-    Weight(i32, i64),
-}
-
-impl Position {
-    pub fn fits(&self, by: SortBy) -> bool {
-        matches!(
-            (self, by),
-            (Self::Date(..), SortBy::Date)
-                | (Self::Number(..), SortBy::Number)
-                | (Self::Product(..), SortBy::Product)
-                | (Self::Weight(..), SortBy::Weight)
-        )
-    }
-}
-
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = bols, check_for_backend(diesel::pg::Pg))]
 pub struct Row {
@@ -93,7 +57,7 @@ pub struct Row {
     pub number: String,
     pub number_year: i32,
     pub number_seq: i32,
-    /// Whose it is now; the paper may name somebody else.
+    /// The customer that has it now. The PDF may name another one.
     pub customer_id: Option<i64>,
     pub bol_date: NaiveDate,
     pub product: String,
@@ -110,8 +74,10 @@ pub struct Row {
 }
 
 impl Search {
-    /// The list as it opens, and its next pages. Everything else comes in thousands of texts, which are not worth a
-    /// prepared statement each on every connection, and whose best plan depends on what is searched for.
+    /// Whether this is the list without a filter, or one of its further pages.
+    ///
+    /// Only these queries are worth a prepared statement on every connection. The best plan of a search depends on its
+    /// words.
     fn is_common(&self) -> bool {
         self.text.trim().is_empty()
             && self.from.is_none()
@@ -123,30 +89,19 @@ impl Search {
     }
 }
 
-impl Row {
-    pub fn position(&self, by: SortBy) -> Position {
-        match by {
-            SortBy::Date => Position::Date(self.bol_date, self.id),
-            SortBy::Number => Position::Number(self.number_year, self.number_seq, self.id),
-            SortBy::Product => Position::Product(self.product.clone(), self.id),
-            SortBy::Weight => Position::Weight(self.net_lb, self.id),
-        }
-    }
-}
-
 /// One page of the list.
 pub struct Found {
-    /// With a mark on what this user has not opened since it appeared (or last changed).
+    /// Each with whether it is new: the user has not opened it since it appeared or last changed.
     pub rows: Vec<(Row, bool)>,
-    /// Matches on all pages, up to [`COUNTED`] and one.
+    /// The number of matches on all pages, at most [`COUNTED`] + 1.
     pub count: i64,
     pub next: Option<Position>,
-    /// Names of the customers of the page, for whoever sees all of them; a customer knows its own.
+    /// The names of the page's customers, by id. Only staff gets them; a customer's viewer has its own.
     pub owners: HashMap<i64, String>,
 }
 
 impl Row {
-    /// The name of the customer whose it is, among the page's or the viewer's own.
+    /// Returns the name of the customer that has the BOL now.
     pub fn owner<'a>(&self, owners: &'a HashMap<i64, String>, viewer: &'a Viewer) -> Option<&'a str> {
         let id = self.customer_id?;
         let own = viewer.companies.iter().find(|company| company.id == id).map(|company| company.name.as_str());
@@ -154,8 +109,8 @@ impl Row {
     }
 }
 
-/// A question of its own, and for the office alone: asked for every row of a customer's page, it took as long as all the
-/// rest.
+/// Returns the names of the customers of these rows. A separate query, and for staff only: joined to a customer's list,
+/// it took as long as all the rest.
 async fn owners(mut connection: &AsyncPgConnection, rows: &[(Row, bool)]) -> QueryResult<HashMap<i64, String>> {
     let mut ids: Vec<i64> = rows.iter().filter_map(|(row, _)| row.customer_id).collect();
     ids.sort_unstable();
@@ -177,7 +132,11 @@ pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<F
         Ok((rows, count, owners))
     })
     .await?;
-    let next = if rows.len() > PAGE { rows.get(PAGE - 1).map(|(row, _)| row.position(search.sort.by)) } else { None };
+    let next = if rows.len() > PAGE {
+        rows.get(PAGE - 1).map(|(row, _)| Position::after(row, search.sort.column))
+    } else {
+        None
+    };
     rows.truncate(PAGE);
     Ok(Found { rows, count, next, owners })
 }
@@ -185,12 +144,12 @@ pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<F
 type BolQuery<'a, ST> = BoxedSelectStatement<'a, ST, FromClause<bols::table>, Pg>;
 type RowType = (diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<Row, Pg>>, Bool);
 
-/// One ordered branch a company, merged: a single `customer_id = ANY(…)` would lose the index order.
+/// One ordered query per company, merged: a single `customer_id = ANY(…)` would lose the order of the index.
 fn page<'a>(scope: &'a Scope, search: &'a Search) -> Merged<'a> {
     let branches = match scope {
         Scope::All => {
             let select = (Row::as_select(), false.into_sql::<Bool>());
-            vec![ordered(matching(companies(scope, search), search, select), search)]
+            vec![beyond(matching(companies(scope, search), search, select), search)]
         }
         Scope::Companies { user_id, ids, .. } => {
             let branch = |id: &'a i64| {
@@ -198,14 +157,14 @@ fn page<'a>(scope: &'a Scope, search: &'a Search) -> Merged<'a> {
                     .filter(bol_opens::user_id.eq(user_id))
                     .filter(bol_opens::bol_id.eq(bols::id))
                     .filter(bol_opens::opened_at.ge(bols::changed_at));
-                ordered(
+                beyond(
                     matching(Some(std::slice::from_ref(id)), search, (Row::as_select(), not(exists(opened)))),
                     search,
                 )
             };
-            // No company, no branch: a query that says so.
+            // Without a company, one query that finds nothing.
             let wanted: Vec<_> = ids.iter().filter(|id| search.customer.is_none_or(|wanted| wanted == **id)).collect();
-            if wanted.is_empty() { vec![branch(&NOBODY)] } else { wanted.into_iter().map(branch).collect() }
+            if wanted.is_empty() { vec![branch(&NO_COMPANY)] } else { wanted.into_iter().map(branch).collect() }
         }
     };
     Merged { branches, sort: search.sort, limit: PAGE as i64 + 1, is_common: search.is_common() }
@@ -221,7 +180,7 @@ fn companies<'a>(scope: &'a Scope, search: &'a Search) -> Option<&'a [i64]> {
 }
 
 /// An id that no company has.
-static NOBODY: i64 = 0;
+static NO_COMPANY: i64 = 0;
 
 fn matching<'a, S>(companies: Option<&'a [i64]>, search: &'a Search, select: S) -> BolQuery<'a, S::SqlType>
 where
@@ -234,7 +193,7 @@ where
         Some(several) => query = query.filter(bols::customer_id.eq_any(several)),
         None => {}
     }
-    for word in search.text.split_whitespace().take(WORDS) {
+    for word in search.text.split_whitespace().take(MAX_WORDS) {
         query = query.filter(bols::search_text.like(format!("%{}%", escaped(word))));
     }
     if let Some(from) = search.from {
@@ -257,7 +216,7 @@ where
     }
 }
 
-/// What `LIKE` would take for a wildcard is meant as it stands.
+/// Escapes the wildcards of `LIKE`.
 fn escaped(word: &str) -> String {
     let mut text = String::with_capacity(word.len());
     for c in word.to_lowercase().chars() {
@@ -269,64 +228,15 @@ fn escaped(word: &str) -> String {
     text
 }
 
-fn ordered<'a>(query: BolQuery<'a, RowType>, search: &'a Search) -> BolQuery<'a, RowType> {
-    let ascending = search.sort.ascending;
-    let query = match &search.after {
+/// Restricts the query to what comes after the position, if there is one.
+fn beyond<'a>(query: BolQuery<'a, RowType>, search: &'a Search) -> BolQuery<'a, RowType> {
+    match &search.after {
         None => query,
-        Some(position) => {
-            let beyond = if ascending { ") > (" } else { ") < (" };
-            match position {
-                Position::Date(date, id) => query.filter(
-                    sql::<Bool>("(bols.bol_date, bols.id")
-                        .sql(beyond)
-                        .bind::<Date, _>(date)
-                        .sql(", ")
-                        .bind::<BigInt, _>(id)
-                        .sql(")"),
-                ),
-                Position::Number(year, seq, id) => query.filter(
-                    sql::<Bool>("(bols.number_year, bols.number_seq, bols.id")
-                        .sql(beyond)
-                        .bind::<Integer, _>(year)
-                        .sql(", ")
-                        .bind::<Integer, _>(seq)
-                        .sql(", ")
-                        .bind::<BigInt, _>(id)
-                        .sql(")"),
-                ),
-                Position::Product(product, id) => query.filter(
-                    sql::<Bool>("(bols.product, bols.id")
-                        .sql(beyond)
-                        .bind::<Text, _>(product)
-                        .sql(", ")
-                        .bind::<BigInt, _>(id)
-                        .sql(")"),
-                ),
-                Position::Weight(pounds, id) => query.filter(
-                    sql::<Bool>("(bols.net_lb, bols.id")
-                        .sql(beyond)
-                        .bind::<Integer, _>(pounds)
-                        .sql(", ")
-                        .bind::<BigInt, _>(id)
-                        .sql(")"),
-                ),
-            }
-        }
-    };
-    let query = match (search.sort.by, ascending) {
-        (SortBy::Date, false) => query.order((bols::bol_date.desc(), bols::id.desc())),
-        (SortBy::Date, true) => query.order((bols::bol_date.asc(), bols::id.asc())),
-        (SortBy::Number, false) => query.order((bols::number_year.desc(), bols::number_seq.desc(), bols::id.desc())),
-        (SortBy::Number, true) => query.order((bols::number_year.asc(), bols::number_seq.asc(), bols::id.asc())),
-        (SortBy::Product, false) => query.order((bols::product.desc(), bols::id.desc())),
-        (SortBy::Product, true) => query.order((bols::product.asc(), bols::id.asc())),
-        (SortBy::Weight, false) => query.order((bols::net_lb.desc(), bols::id.desc())),
-        (SortBy::Weight, true) => query.order((bols::net_lb.asc(), bols::id.asc())),
-    };
-    query.limit(PAGE as i64 + 1)
+        Some(position) => query.filter(Beyond { position, ascending: search.sort.ascending }),
+    }
 }
 
-/// Ordered branches, merged in the same order.
+/// One query per company, each ordered and limited, merged in the same order.
 struct Merged<'a> {
     branches: Vec<BolQuery<'a, RowType>>,
     sort: Sort,
@@ -339,25 +249,25 @@ impl QueryFragment<Pg> for Merged<'_> {
         if !self.is_common {
             out.unsafe_to_cache_prepared();
         }
-        if let [one] = self.branches.as_slice() {
-            return QueryFragment::<Pg>::walk_ast(one, out);
-        }
+        let is_merged = self.branches.len() > 1;
         for (index, branch) in self.branches.iter().enumerate() {
-            out.push_sql(if index == 0 { "(" } else { " UNION ALL (" });
+            if is_merged {
+                out.push_sql(if index == 0 { "(" } else { " UNION ALL (" });
+            }
             QueryFragment::<Pg>::walk_ast(branch, out.reborrow())?;
-            out.push_sql(")");
+            self.sort.push_order(&mut out, "bols.");
+            out.push_sql(" LIMIT ");
+            out.push_bind_param::<BigInt, _>(&self.limit)?;
+            if is_merged {
+                out.push_sql(")");
+            }
+        }
+        if !is_merged {
+            return Ok(());
         }
         // By the names of the first branch's columns.
-        out.push_sql(match (self.sort.by, self.sort.ascending) {
-            (SortBy::Date, false) => " ORDER BY bol_date DESC, id DESC LIMIT ",
-            (SortBy::Date, true) => " ORDER BY bol_date, id LIMIT ",
-            (SortBy::Number, false) => " ORDER BY number_year DESC, number_seq DESC, id DESC LIMIT ",
-            (SortBy::Number, true) => " ORDER BY number_year, number_seq, id LIMIT ",
-            (SortBy::Product, false) => " ORDER BY product DESC, id DESC LIMIT ",
-            (SortBy::Product, true) => " ORDER BY product, id LIMIT ",
-            (SortBy::Weight, false) => " ORDER BY net_lb DESC, id DESC LIMIT ",
-            (SortBy::Weight, true) => " ORDER BY net_lb, id LIMIT ",
-        });
+        self.sort.push_order(&mut out, "");
+        out.push_sql(" LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)
     }
 }
@@ -366,13 +276,13 @@ impl Query for Merged<'_> {
     type SqlType = RowType;
 }
 
-/// Its text depends on the search, so the statement cache has to go by the text.
+/// The text depends on the search, so the statement cache has to use the text as key.
 impl QueryId for Merged<'_> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-/// Counts matches, and stops one beyond [`COUNTED`].
+/// Counts the matches, up to [`COUNTED`] + 1.
 struct CountUpTo<'a> {
     matching: BolQuery<'a, BigInt>,
     is_common: bool,

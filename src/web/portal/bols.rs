@@ -7,7 +7,7 @@ use askama::Template;
 use askama_web::WebTemplate;
 
 use crate::accounts::{Role, Viewer};
-use crate::bols::search::{self, COUNTED, Found, Row, Search, Sort, SortBy};
+use crate::bols::search::{self, COLUMNS, COUNTED, Found, Row, Search, Sort};
 use crate::bols::weight::{Pounds, grouped};
 use crate::db::Database;
 use crate::documents::Kind;
@@ -30,7 +30,7 @@ struct BolsPage {
     /// All that match, if they are some and not too many.
     zip_href: String,
     is_filtered: bool,
-    columns: Columns,
+    headings: Vec<Heading>,
     show_customer: bool,
     /// The office ticks rows and gives them to a customer.
     can_assign: bool,
@@ -39,14 +39,9 @@ struct BolsPage {
     next_href: String,
 }
 
-struct Columns {
-    number: Column,
-    date: Column,
-    product: Column,
-    tons: Column,
-}
-
-struct Column {
+/// The heading of a column by which the list can be sorted.
+struct Heading {
+    name: &'static str,
     label: &'static str,
     href: String,
     aria: &'static str,
@@ -103,6 +98,10 @@ pub async fn page(
 }
 
 impl BolsPage {
+    fn heading(&self, name: &str) -> Option<&Heading> {
+        self.headings.iter().find(|heading| heading.name == name)
+    }
+
     fn new(
         site: &Site,
         viewer: &Viewer,
@@ -111,23 +110,18 @@ impl BolsPage {
         errors: FilterErrors,
         found: Option<Found>,
     ) -> Self {
-        let column = |label, by, first_ascending| {
-            let current = search.sort.by == by;
-            // A click on the current column turns it round; on another one it starts with what people want first.
-            let ascending = if current { !search.sort.ascending } else { first_ascending };
-            let aria = match (current, search.sort.ascending) {
+        let headings = COLUMNS.iter().map(|column| {
+            let is_current = search.sort.column == column;
+            // A click on the current column reverses the order.
+            let ascending = if is_current { !search.sort.ascending } else { column.ascends_first };
+            let aria = match (is_current, search.sort.ascending) {
                 (false, _) => "none",
                 (true, true) => "ascending",
                 (true, false) => "descending",
             };
-            Column { label, href: filter.sorted(Sort { by, ascending }), aria }
-        };
-        let columns = Columns {
-            number: column("BOL", SortBy::Number, false),
-            date: column("Date", SortBy::Date, false),
-            product: column("Product", SortBy::Product, true),
-            tons: column("Net tons", SortBy::Weight, false),
-        };
+            Heading { name: column.name, label: column.label, href: filter.sorted(Sort { column, ascending }), aria }
+        });
+        let headings = headings.collect();
         let may_open = viewer.role != Role::Auditor;
         let (rows, count, next, owners) =
             found.map_or_else(Default::default, |found| (found.rows, found.count, found.next, found.owners));
@@ -142,7 +136,7 @@ impl BolsPage {
             },
             count_label: if errors.any() { String::new() } else { count_label(count, filter.is_filtered()) },
             is_filtered: filter.is_filtered(),
-            columns,
+            headings,
             can_assign: matches!(viewer.role, Role::Office | Role::Admin),
             show_customer: viewer.role != Role::Customer || viewer.companies.len() > 1,
             rows: rows
