@@ -1,9 +1,9 @@
 //! The lists that the office chooses from when it issues a BOL: customers and their addresses, products and lots,
 //! carriers and trucks.
 //!
-//! A BOL copies what it prints, so nothing here reaches back into one that was issued. Nothing is deleted either: an
-//! entry is retired, and can be taken back. Here stands what the lists have in common: who changes them, reading what
-//! was typed, and what a change may fail with.
+//! A BOL copies what it prints, so a change here never changes an issued BOL. Entries are retired instead of deleted, and
+//! a retired one can be offered again. This file has what the lists have in common: adding and changing an entry, reading
+//! typed text, and the errors.
 
 pub mod carriers;
 pub mod customers;
@@ -18,9 +18,9 @@ use crate::audit::{self, Action, Event, Outcome};
 use crate::db::{DbError, fragment};
 use crate::typefaces::{unprintable, unprintable_message};
 
-/// As many of each list as a page shows.
-pub const MOST: usize = 500;
-const ONE_MORE: i64 = MOST as i64 + 1;
+/// Entries of each list that a page shows.
+pub const MAX_LISTED: usize = 500;
+const ONE_MORE: i64 = MAX_LISTED as i64 + 1;
 
 /// The beginning of a list, or all of it.
 pub struct Listed<T> {
@@ -30,36 +30,100 @@ pub struct Listed<T> {
 
 impl<T> Listed<T> {
     fn new(mut rows: Vec<T>) -> Self {
-        let more = rows.len() > MOST;
-        rows.truncate(MOST);
+        let more = rows.len() > MAX_LISTED;
+        rows.truncate(MAX_LISTED);
         Self { rows, more }
     }
 }
 
-/// Which part of a list that grows by itself is wanted.
+/// Which part of a long list to show.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted<'a> {
-    /// A fragment of what the row shows; empty: all of it.
+pub struct ListFilter<'a> {
+    /// A fragment of what the row shows. An empty one matches every row.
     pub fragment: &'a str,
-    /// This one first, wherever it would stand: its form is shown again.
+    /// The id of the entry to show first, because its form is shown again.
     pub first: Option<i64>,
 }
 
-impl Wanted<'_> {
+impl ListFilter<'_> {
     fn pattern(&self) -> String {
         fragment(self.fragment)
     }
 }
 
-/// Records a change of an entry: how it was, if it is not new, and how it is.
-async fn record<V: serde::Serialize>(
+/// An entry of a list that can be added and changed. Nothing is deleted.
+pub(crate) trait Entry: Sized + PartialEq + serde::Serialize {
+    /// The name of the list in the audit log.
+    const LIST: &'static str;
+
+    /// Inserts the entry and returns its id.
+    async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<i64>;
+
+    /// Returns the entry of this id, locked until the transaction ends.
+    async fn lock(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Self>;
+
+    async fn update(&self, connection: &mut AsyncPgConnection, id: i64) -> QueryResult<()>;
+}
+
+/// Implements [`Entry`] for a row of a table.
+macro_rules! entry {
+    ($entry:ty, $table:ident) => {
+        impl $crate::bols::lists::Entry for $entry {
+            const LIST: &'static str = stringify!($table);
+
+            async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<i64> {
+                diesel::insert_into($table::table).values(self).returning($table::id).get_result(connection).await
+            }
+
+            async fn lock(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Self> {
+                $table::table.find(id).select(Self::as_select()).for_update().first(connection).await
+            }
+
+            async fn update(&self, connection: &mut AsyncPgConnection, id: i64) -> QueryResult<()> {
+                diesel::update($table::table.find(id)).set(self).execute(connection).await.map(drop)
+            }
+        }
+    };
+}
+use entry;
+
+/// Adds an entry, if what was typed is right, and records it.
+pub(crate) async fn add_entry<E: Entry>(user: &ActingUser<'_>, entry: Result<E, SaveError>) -> Result<(), SaveError> {
+    let entry = entry?;
+    user.db
+        .transaction(async |connection: &mut AsyncPgConnection| {
+            let id = entry.insert(connection).await?;
+            Ok(record(user, connection, id, (None, &entry)).await?)
+        })
+        .await
+}
+
+/// Changes an entry and records how it was before. Saving it unchanged records nothing.
+pub(crate) async fn change_entry<E: Entry>(
+    user: &ActingUser<'_>,
+    id: i64,
+    after: Result<E, SaveError>,
+) -> Result<(), SaveError> {
+    let after = after?;
+    user.db
+        .transaction(async |connection: &mut AsyncPgConnection| {
+            let before = E::lock(connection, id).await?;
+            if before == after {
+                return Ok(());
+            }
+            after.update(connection, id).await?;
+            Ok(record(user, connection, id, (Some(&before), &after)).await?)
+        })
+        .await
+}
+
+async fn record<E: Entry>(
     user: &ActingUser<'_>,
     connection: &mut AsyncPgConnection,
-    list: &'static str,
     id: i64,
-    (before, after): (Option<&V>, &V),
+    (before, after): (Option<&E>, &E),
 ) -> QueryResult<()> {
-    let detail = serde_json::json!({"list": list, "id": id, "before": before, "after": after});
+    let detail = serde_json::json!({"list": E::LIST, "id": id, "before": before, "after": after});
     let event = Event::new(Action::ListChanged, Outcome::Success, user.actor(), user.origin).detail(detail);
     audit::record(connection, &event).await
 }
@@ -77,7 +141,8 @@ pub enum SaveError {
 crate::db::query_error_into!(SaveError);
 
 impl From<DbError> for SaveError {
-    /// What somebody else has just taken is for the database to say: between looking and writing there is room for two.
+    /// Turns a broken constraint into a message beside its field. Only the database can tell that another request has just
+    /// taken a name.
     fn from(error: DbError) -> Self {
         let message = match &error {
             DbError::Query(QueryError::NotFound) => return Self::Gone,
@@ -91,7 +156,7 @@ impl From<DbError> for SaveError {
     }
 }
 
-/// The field, and what to tell, when a constraint is broken that no form can check beforehand.
+/// Returns the field and the message for a constraint that no form can check beforehand.
 fn broken(constraint: &str) -> Option<(&'static str, &'static str)> {
     match constraint {
         "customers_code_unique" => Some(("code", "There is a customer of that code already.")),
@@ -105,17 +170,17 @@ fn broken(constraint: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// What isn't right, by the name of the field.
+/// Messages by the name of the field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Messages(Vec<(&'static str, String)>);
 
 impl Messages {
-    /// Each field with its message.
+    /// Returns each field with its message.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(field, message)| (*field, message.as_str()))
     }
 
-    /// The message beside a field, or nothing.
+    /// Returns the message beside a field, or an empty text.
     pub fn of(&self, field: &str) -> &str {
         self.0.iter().find(|(name, _)| *name == field).map_or("", |(_, message)| message.as_str())
     }
@@ -124,14 +189,14 @@ impl Messages {
         self.0.push((field, message.into()));
     }
 
-    /// One line of text. What is `missing` when there is none; nothing, if it may stay empty.
+    /// Reads one line of text. `missing` is the message for an empty one; an empty message allows it.
     pub(super) fn line(&mut self, field: &'static str, typed: &str, most: usize, missing: &'static str) -> String {
         let text = collapsed(typed);
         self.check(field, &text, most, missing);
         text
     }
 
-    /// Several lines of text; a browser sends CR LF. Empty lines would only take room on the paper.
+    /// Reads several lines of text, without empty lines: they would only take room on the paper.
     pub(super) fn lines(
         &mut self,
         field: &'static str,
@@ -162,7 +227,7 @@ impl Messages {
         }
     }
 
-    /// The id of an entry that was chosen.
+    /// Reads the id of a chosen entry.
     fn choice(&mut self, field: &'static str, typed: &str, otherwise: &'static str) -> Option<i64> {
         let id = typed.trim().parse::<i64>().ok();
         if id.is_none() {
@@ -176,7 +241,7 @@ impl Messages {
     }
 }
 
-/// Without the white space around it, and with single spaces inside.
+/// Returns the text with single spaces between its words.
 pub(super) fn collapsed(typed: &str) -> String {
     typed.split_whitespace().collect::<Vec<_>>().join(" ")
 }

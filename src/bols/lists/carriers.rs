@@ -3,8 +3,7 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Listed, Messages, ONE_MORE, SaveError, Wanted, record};
-use crate::accounts::ActingUser;
+use super::{ListFilter, Listed, Messages, ONE_MORE, SaveError, entry};
 use crate::db::schema::{carriers, trucks};
 
 pub(super) const NO_CARRIER: &str = "Choose a carrier of the list.";
@@ -36,8 +35,11 @@ pub struct TruckText<'a> {
     pub trailer_number: &'a str,
 }
 
+entry!(Carrier, carriers);
+
 impl Carrier {
-    fn read(name: &str, scac: &str, active: bool) -> Result<Self, SaveError> {
+    /// Reads what was typed.
+    pub fn read(name: &str, scac: &str, active: bool) -> Result<Self, SaveError> {
         let mut messages = Messages::default();
         let name = messages.line("name", name, 200, "Give the carrier a name.");
         let scac = scac.trim().to_ascii_uppercase();
@@ -49,8 +51,11 @@ impl Carrier {
     }
 }
 
+entry!(Truck, trucks);
+
 impl Truck {
-    fn read(typed: &TruckText<'_>, active: bool) -> Result<Self, SaveError> {
+    /// Reads what was typed.
+    pub fn read(typed: &TruckText<'_>, active: bool) -> Result<Self, SaveError> {
         let mut messages = Messages::default();
         let carrier_id = messages.choice("carrier", typed.carrier, NO_CARRIER);
         let truck_number = messages.line("truck_number", typed.truck_number, 60, "Give the number of the truck.");
@@ -60,7 +65,7 @@ impl Truck {
     }
 }
 
-/// With their ids, those that are offered first.
+/// Returns every entry with its id, active ones first.
 pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64, Carrier)>> {
     let rows = carriers::table
         .select((carriers::id, Carrier::as_select()))
@@ -71,15 +76,15 @@ pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64,
     Ok(Listed::new(rows))
 }
 
-/// With their ids and the names of their carriers, those that are offered first.
+/// Returns trucks with their ids and the names of their carriers, active ones first.
 pub async fn trucks(
     connection: &mut AsyncPgConnection,
-    wanted: Wanted<'_>,
+    filter: ListFilter<'_>,
 ) -> QueryResult<Listed<(i64, Truck, String)>> {
-    let like = wanted.pattern();
+    let like = filter.pattern();
     let shown =
         trucks::truck_number.ilike(&like).or(trucks::trailer_number.ilike(&like)).or(carriers::name.ilike(&like));
-    let first = trucks::id.eq(wanted.first.unwrap_or_default());
+    let first = trucks::id.eq(filter.first.unwrap_or_default());
     let rows = trucks::table
         .inner_join(carriers::table)
         .select((trucks::id, Truck::as_select(), carriers::name))
@@ -89,56 +94,4 @@ pub async fn trucks(
         .load(connection)
         .await?;
     Ok(Listed::new(rows))
-}
-
-pub async fn add(user: &ActingUser<'_>, name: &str, scac: &str) -> Result<(), SaveError> {
-    let after = Carrier::read(name, scac, true)?;
-    let added = user.db.transaction(async |connection: &mut AsyncPgConnection| {
-        let new = diesel::insert_into(carriers::table).values(&after).returning(carriers::id);
-        let id: i64 = new.get_result(connection).await?;
-        Ok(record(user, connection, "carriers", id, (None, &after)).await?)
-    });
-    added.await
-}
-
-pub async fn change(user: &ActingUser<'_>, id: i64, name: &str, scac: &str, active: bool) -> Result<(), SaveError> {
-    let after = Carrier::read(name, scac, active)?;
-    let changed = user.db.transaction(async |connection: &mut AsyncPgConnection| {
-        let before: Carrier =
-            carriers::table.find(id).select(Carrier::as_select()).for_update().first(connection).await?;
-        if before == after {
-            return Ok(());
-        }
-        diesel::update(carriers::table.find(id)).set(&after).execute(connection).await?;
-        Ok(record(user, connection, "carriers", id, (Some(&before), &after)).await?)
-    });
-    changed.await
-}
-
-pub async fn add_truck(user: &ActingUser<'_>, typed: &TruckText<'_>) -> Result<(), SaveError> {
-    let after = Truck::read(typed, true)?;
-    let added = user.db.transaction(async |connection: &mut AsyncPgConnection| {
-        let new = diesel::insert_into(trucks::table).values(&after).returning(trucks::id);
-        let id: i64 = new.get_result(connection).await?;
-        Ok(record(user, connection, "trucks", id, (None, &after)).await?)
-    });
-    added.await
-}
-
-pub async fn change_truck(
-    user: &ActingUser<'_>,
-    id: i64,
-    typed: &TruckText<'_>,
-    active: bool,
-) -> Result<(), SaveError> {
-    let after = Truck::read(typed, active)?;
-    let changed = user.db.transaction(async |connection: &mut AsyncPgConnection| {
-        let before: Truck = trucks::table.find(id).select(Truck::as_select()).for_update().first(connection).await?;
-        if before == after {
-            return Ok(());
-        }
-        diesel::update(trucks::table.find(id)).set(&after).execute(connection).await?;
-        Ok(record(user, connection, "trucks", id, (Some(&before), &after)).await?)
-    });
-    changed.await
 }

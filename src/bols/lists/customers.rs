@@ -1,6 +1,7 @@
-//! Customers: the companies that BOLs are issued to, their ship-to addresses, and who is mailed besides their logins.
+//! Customers: the companies that BOLs are issued to, their ship-to addresses, and the addresses that get mail besides
+//! their logins.
 //!
-//! A code never changes: scripts, exports and the log go by it.
+//! A code never changes: scripts, exports and the audit log identify a customer by it.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
@@ -8,7 +9,7 @@ use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{Listed, Messages, ONE_MORE, SaveError, Wanted};
+use super::{ListFilter, Listed, Messages, ONE_MORE, SaveError};
 use crate::accounts::ActingUser;
 use crate::accounts::customers::NewCustomer;
 use crate::audit::{self, Action, Event, Outcome};
@@ -16,14 +17,14 @@ use crate::bols::settings::MOST_LINES;
 use crate::db::schema::{customers, notice_addresses, ship_tos};
 use crate::mail;
 
-/// Ship-tos that the page of one shows.
-const MOST_SHIP_TOS: i64 = 200;
-/// Addresses of one that are mailed besides its logins.
-const MOST_ADDRESSES: i64 = 20;
+/// Ship-to addresses that the page of a customer shows.
+const MAX_SHIP_TOS: i64 = 200;
+/// Addresses of a customer that get mail besides its logins.
+const MAX_ADDRESSES: i64 = 20;
 
-/// A line of the list.
+/// A row of the list of customers.
 #[derive(Clone, Debug, QueryableByName)]
-pub struct Line {
+pub struct CustomerRow {
     #[diesel(sql_type = Text)]
     pub code: String,
     #[diesel(sql_type = Text)]
@@ -36,7 +37,7 @@ pub struct Line {
     pub last_bol: Option<NaiveDate>,
 }
 
-/// All that is known of one.
+/// Everything that the page of one customer shows.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = customers, check_for_backend(diesel::pg::Pg))]
 pub struct Full {
@@ -48,14 +49,14 @@ pub struct Full {
     pub details: Details,
 }
 
-/// What can be changed.
+/// The part that the office can change.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, AsChangeset, serde::Serialize)]
 #[diesel(table_name = customers, check_for_backend(diesel::pg::Pg))]
 pub struct Details {
     pub name: String,
     /// Street and city, a line each.
     pub address: String,
-    /// Reminders of BOLs that nobody has fetched go out by themselves.
+    /// Whether the customer is reminded of BOLs that none of its users has fetched.
     pub remind: bool,
 }
 
@@ -68,14 +69,14 @@ impl Details {
     }
 }
 
-/// Those that are active first.
-pub async fn all(connection: &mut AsyncPgConnection, wanted: Wanted<'_>) -> QueryResult<Listed<Line>> {
+/// Returns the customers, active ones first.
+pub async fn all(connection: &mut AsyncPgConnection, filter: ListFilter<'_>) -> QueryResult<Listed<CustomerRow>> {
     let rows = diesel::sql_query(
         "SELECT c.code, c.name, c.active, (SELECT count(*) FROM memberships m WHERE m.customer_id = c.id) AS logins, \
          (SELECT max(b.bol_date) FROM bols b WHERE b.customer_id = c.id) AS last_bol \
          FROM customers c WHERE c.code ILIKE $1 OR c.name ILIKE $1 ORDER BY c.active DESC, c.name LIMIT $2",
     )
-    .bind::<Text, _>(wanted.pattern())
+    .bind::<Text, _>(filter.pattern())
     .bind::<BigInt, _>(ONE_MORE)
     .load(connection)
     .await?;
@@ -86,7 +87,7 @@ pub async fn one(connection: &mut AsyncPgConnection, code: &str) -> QueryResult<
     customers::table.filter(customers::code.eq(code)).select(Full::as_select()).first(connection).await.optional()
 }
 
-/// Gives the code, in capitals.
+/// Adds a customer. Returns its code in capitals.
 pub async fn add(user: &ActingUser<'_>, code: &str, name: &str, address: &str) -> Result<String, SaveError> {
     let code = code.trim().to_uppercase();
     let details = Details::read(name, address, false);
@@ -114,7 +115,7 @@ pub async fn add(user: &ActingUser<'_>, code: &str, name: &str, address: &str) -
 
 const CODE: &str = "Use 2 to 16 of A-Z, 0-9 and -, a letter or a digit first.";
 
-/// Locks the customer while `change` is made; what it gives is put on record, if there is something.
+/// Locks the customer, makes the change, and records the details that `change` returns, if it returns some.
 async fn change_with(
     user: &ActingUser<'_>,
     code: &str,
@@ -152,7 +153,7 @@ pub async fn change(
     .await
 }
 
-/// An inactive customer gets no new BOLs, and its people see none of those it has. It can be made active again.
+/// Activates or deactivates a customer. An inactive one gets no new BOLs, and its users see none of its BOLs.
 pub async fn set_active(user: &ActingUser<'_>, code: &str, active: bool) -> Result<(), SaveError> {
     change_with(user, code, async |connection, before| {
         if before.active == active {
@@ -173,18 +174,18 @@ pub struct ShipTo {
     pub active: bool,
 }
 
-/// Those that are offered first.
+/// Returns the ship-to addresses, those that the form offers first.
 pub async fn ship_tos_of(connection: &mut AsyncPgConnection, customer_id: i64) -> QueryResult<Vec<ShipTo>> {
     ship_tos::table
         .filter(ship_tos::customer_id.eq(customer_id))
         .order((ship_tos::active.desc(), ship_tos::address))
-        .limit(MOST_SHIP_TOS)
+        .limit(MAX_SHIP_TOS)
         .select(ShipTo::as_select())
         .load(connection)
         .await
 }
 
-/// One that is there already is offered again.
+/// Adds a ship-to address. A retired one is offered again.
 pub async fn add_ship_to(user: &ActingUser<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
     let mut messages = Messages::default();
     let address =
@@ -210,7 +211,7 @@ pub async fn offer_ship_to(user: &ActingUser<'_>, code: &str, id: i64, active: b
     .await
 }
 
-/// Addresses that are mailed besides the logins: ids and addresses.
+/// Returns the addresses that get mail besides the logins, with their ids.
 pub async fn addresses(connection: &mut AsyncPgConnection, customer_id: i64) -> QueryResult<Vec<(i64, String)>> {
     notice_addresses::table
         .filter(notice_addresses::customer_id.eq(customer_id))
@@ -229,7 +230,7 @@ pub async fn add_address(user: &ActingUser<'_>, code: &str, typed: &str) -> Resu
     let mut full = false;
     change_with(user, code, async |connection, customer| {
         let there = notice_addresses::table.filter(notice_addresses::customer_id.eq(customer.id)).count();
-        if there.get_result::<i64>(connection).await? >= MOST_ADDRESSES {
+        if there.get_result::<i64>(connection).await? >= MAX_ADDRESSES {
             full = true;
             return Ok(None);
         }
@@ -239,7 +240,7 @@ pub async fn add_address(user: &ActingUser<'_>, code: &str, typed: &str) -> Resu
         Ok((new.execute(connection).await? == 1).then(|| json!({"mailed_besides": email, "added": true})))
     })
     .await?;
-    if full { wrong(&format!("There can be {MOST_ADDRESSES} such addresses. Remove one first.")) } else { Ok(()) }
+    if full { wrong(&format!("There can be {MAX_ADDRESSES} such addresses. Remove one first.")) } else { Ok(()) }
 }
 
 pub async fn remove_address(user: &ActingUser<'_>, code: &str, id: i64) -> Result<(), SaveError> {

@@ -3,8 +3,7 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Listed, Messages, ONE_MORE, SaveError, Wanted, record};
-use crate::accounts::ActingUser;
+use super::{ListFilter, Listed, Messages, ONE_MORE, SaveError, entry};
 use crate::db::schema::{lots, products};
 
 pub(super) const NO_PRODUCT: &str = "Choose a product of the list, or none.";
@@ -34,16 +33,22 @@ pub struct LotText<'a> {
     pub chemistry: &'a str,
 }
 
+entry!(Product, products);
+
 impl Product {
-    fn read(name: &str, active: bool) -> Result<Self, SaveError> {
+    /// Reads what was typed.
+    pub fn read(name: &str, active: bool) -> Result<Self, SaveError> {
         let mut messages = Messages::default();
         let name = messages.line("name", name, 200, "Give the product a name.");
         messages.none().map(|()| Self { name, active })
     }
 }
 
+entry!(Lot, lots);
+
 impl Lot {
-    fn read(typed: &LotText<'_>, active: bool) -> Result<Self, SaveError> {
+    /// Reads what was typed.
+    pub fn read(typed: &LotText<'_>, active: bool) -> Result<Self, SaveError> {
         let mut messages = Messages::default();
         let number = messages.line("number", typed.number, 100, "Give the number of the lot.");
         let product_id =
@@ -53,7 +58,7 @@ impl Lot {
     }
 }
 
-/// With their ids, those that are offered first.
+/// Returns every entry with its id, active ones first.
 pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64, Product)>> {
     let rows = products::table
         .select((products::id, Product::as_select()))
@@ -64,15 +69,15 @@ pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64,
     Ok(Listed::new(rows))
 }
 
-/// With their ids and the names of their products, those that are offered first.
+/// Returns lots with their ids and the names of their products, active ones first.
 pub async fn lots(
     connection: &mut AsyncPgConnection,
-    wanted: Wanted<'_>,
+    filter: ListFilter<'_>,
 ) -> QueryResult<Listed<(i64, Lot, Option<String>)>> {
-    let like = wanted.pattern();
+    let like = filter.pattern();
     let product = products::name.nullable().ilike(&like).assume_not_null();
     let shown = lots::number.ilike(&like).or(lots::chemistry.ilike(&like)).or(product);
-    let first = lots::id.eq(wanted.first.unwrap_or_default());
+    let first = lots::id.eq(filter.first.unwrap_or_default());
     let rows = lots::table
         .left_join(products::table)
         .select((lots::id, Lot::as_select(), products::name.nullable()))
@@ -82,51 +87,4 @@ pub async fn lots(
         .load(connection)
         .await?;
     Ok(Listed::new(rows))
-}
-
-pub async fn add(user: &ActingUser<'_>, name: &str) -> Result<(), SaveError> {
-    let after = Product::read(name, true)?;
-    let added = user.db.transaction(async |connection: &mut AsyncPgConnection| {
-        let new = diesel::insert_into(products::table).values(&after).returning(products::id);
-        let id: i64 = new.get_result(connection).await?;
-        Ok(record(user, connection, "products", id, (None, &after)).await?)
-    });
-    added.await
-}
-
-pub async fn change(user: &ActingUser<'_>, id: i64, name: &str, active: bool) -> Result<(), SaveError> {
-    let after = Product::read(name, active)?;
-    let changed = user.db.transaction(async |connection: &mut AsyncPgConnection| {
-        let before: Product =
-            products::table.find(id).select(Product::as_select()).for_update().first(connection).await?;
-        if before == after {
-            return Ok(());
-        }
-        diesel::update(products::table.find(id)).set(&after).execute(connection).await?;
-        Ok(record(user, connection, "products", id, (Some(&before), &after)).await?)
-    });
-    changed.await
-}
-
-pub async fn add_lot(user: &ActingUser<'_>, typed: &LotText<'_>) -> Result<(), SaveError> {
-    let after = Lot::read(typed, true)?;
-    let added = user.db.transaction(async |connection: &mut AsyncPgConnection| {
-        let new = diesel::insert_into(lots::table).values(&after).returning(lots::id);
-        let id: i64 = new.get_result(connection).await?;
-        Ok(record(user, connection, "lots", id, (None, &after)).await?)
-    });
-    added.await
-}
-
-pub async fn change_lot(user: &ActingUser<'_>, id: i64, typed: &LotText<'_>, active: bool) -> Result<(), SaveError> {
-    let after = Lot::read(typed, active)?;
-    let changed = user.db.transaction(async |connection: &mut AsyncPgConnection| {
-        let before: Lot = lots::table.find(id).select(Lot::as_select()).for_update().first(connection).await?;
-        if before == after {
-            return Ok(());
-        }
-        diesel::update(lots::table.find(id)).set(&after).execute(connection).await?;
-        Ok(record(user, connection, "lots", id, (Some(&before), &after)).await?)
-    });
-    changed.await
 }

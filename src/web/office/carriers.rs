@@ -9,7 +9,7 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::carriers::{self, Carrier, Truck, TruckText};
-use crate::bols::lists::{MOST, Messages, Wanted};
+use crate::bols::lists::{ListFilter, MAX_LISTED, Messages, add_entry, change_entry};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::refusal;
@@ -130,7 +130,7 @@ pub async fn page(
     db: Data<Database>,
     notice: Query<Notice>,
 ) -> Result<HttpResponse, Error> {
-    let mut page = CarriersPage::load(&site, &visitor, &db, Wanted { fragment: &notice.find, first: None }).await?;
+    let mut page = CarriersPage::load(&site, &visitor, &db, ListFilter { fragment: &notice.find, first: None }).await?;
     page.layout.notice = notice.text();
     Ok(page.respond_to(&request))
 }
@@ -144,9 +144,11 @@ pub async fn add(
     form: Form<CarrierForm>,
 ) -> Result<HttpResponse, Error> {
     let user = site.acting(&db, &visitor, &origin.0);
-    let Err(error) = carriers::add(&user, &form.name, &form.scac).await else { return Ok(done("carrier-added")) };
+    let Err(error) = add_entry(&user, Carrier::read(&form.name, &form.scac, true)).await else {
+        return Ok(done("carrier-added"));
+    };
     let messages = refusal(error)?;
-    let mut page = CarriersPage::load(&site, &visitor, &db, Wanted::default()).await?;
+    let mut page = CarriersPage::load(&site, &visitor, &db, ListFilter::default()).await?;
     page.new_carrier.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
 }
@@ -162,10 +164,10 @@ pub async fn change(
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
     let user = site.acting(&db, &visitor, &origin.0);
-    let changed = carriers::change(&user, id, &form.name, &form.scac, form.active == "true").await;
+    let changed = change_entry(&user, id, Carrier::read(&form.name, &form.scac, form.active == "true")).await;
     let Err(error) = changed else { return Ok(done("carrier-saved")) };
     let messages = refusal(error)?;
-    let mut page = CarriersPage::load(&site, &visitor, &db, Wanted::default()).await?;
+    let mut page = CarriersPage::load(&site, &visitor, &db, ListFilter::default()).await?;
     let entry = page.carriers.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
     entry.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
@@ -180,9 +182,9 @@ pub async fn add_truck(
     form: Form<TruckForm>,
 ) -> Result<HttpResponse, Error> {
     let user = site.acting(&db, &visitor, &origin.0);
-    let Err(error) = carriers::add_truck(&user, &form.text()).await else { return Ok(done("truck-added")) };
+    let Err(error) = add_entry(&user, Truck::read(&form.text(), true)).await else { return Ok(done("truck-added")) };
     let messages = refusal(error)?;
-    let mut page = CarriersPage::load(&site, &visitor, &db, Wanted::default()).await?;
+    let mut page = CarriersPage::load(&site, &visitor, &db, ListFilter::default()).await?;
     page.new_truck.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
 }
@@ -198,10 +200,11 @@ pub async fn change_truck(
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
     let user = site.acting(&db, &visitor, &origin.0);
-    let changed = carriers::change_truck(&user, id, &form.text(), form.active == "true").await;
+    let changed = change_entry(&user, id, Truck::read(&form.text(), form.active == "true")).await;
     let Err(error) = changed else { return Ok(done("truck-saved")) };
     let messages = refusal(error)?;
-    let mut page = CarriersPage::load(&site, &visitor, &db, Wanted { first: Some(id), ..Wanted::default() }).await?;
+    let mut page =
+        CarriersPage::load(&site, &visitor, &db, ListFilter { first: Some(id), ..ListFilter::default() }).await?;
     let entry = page.trucks.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
     entry.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
@@ -212,15 +215,15 @@ fn done(word: &str) -> HttpResponse {
 }
 
 impl CarriersPage {
-    async fn load(site: &Site, viewer: &Viewer, db: &Database, wanted: Wanted<'_>) -> Result<Self, Error> {
+    async fn load(site: &Site, viewer: &Viewer, db: &Database, filter: ListFilter<'_>) -> Result<Self, Error> {
         let mut connection = db.get().await?;
         let carriers = carriers::all(&mut connection).await?;
-        let trucks = carriers::trucks(&mut connection, wanted).await?;
+        let trucks = carriers::trucks(&mut connection, filter).await?;
         let offered = carriers.rows.iter().filter(|(_, carrier)| carrier.active);
         Ok(Self {
             layout: Layout::new(site, Some(viewer), "/office/carriers"),
             problem: false,
-            most: MOST,
+            most: MAX_LISTED,
             new_carrier: CarrierEntry {
                 key: "carrier-new".into(),
                 action: "/office/carriers".into(),
@@ -234,7 +237,7 @@ impl CarriersPage {
             new_truck: TruckEntry { key: "truck-new".into(), action: "/office/trucks".into(), ..TruckEntry::default() },
             trucks: trucks.rows.into_iter().map(|(id, truck, carrier)| TruckEntry::new(id, truck, carrier)).collect(),
             more_trucks: trucks.more,
-            find: wanted.fragment.into(),
+            find: filter.fragment.into(),
         })
     }
 

@@ -8,8 +8,8 @@ use askama::Template;
 use askama_web::WebTemplate;
 
 use crate::accounts::{Viewer, directory, see_as};
-use crate::bols::lists::customers::{self, Full, Line, ShipTo};
-use crate::bols::lists::{MOST, Messages, Wanted};
+use crate::bols::lists::customers::{self, CustomerRow, Full, ShipTo};
+use crate::bols::lists::{ListFilter, MAX_LISTED, Messages};
 use crate::bols::search::{self, Search};
 use crate::bols::weight::Pounds;
 use crate::db::Database;
@@ -38,7 +38,7 @@ struct CustomersPage {
     name_error: String,
     address_error: String,
     /// With the date of the last BOL, or nothing.
-    customers: Vec<(Line, String)>,
+    customers: Vec<(CustomerRow, String)>,
     more: bool,
     find: String,
 }
@@ -261,20 +261,20 @@ fn known(code: &str) -> Result<&str, Error> {
     if fits { Ok(code) } else { Err(Error::NotFound) }
 }
 
-fn with_last_bol(line: Line) -> (Line, String) {
+fn with_last_bol(line: CustomerRow) -> (CustomerRow, String) {
     let last = line.last_bol.map(page::date).unwrap_or_default();
     (line, last)
 }
 
 impl CustomersPage {
     async fn load(site: &Site, viewer: &Viewer, db: &Database, find: &str) -> Result<Self, Error> {
-        let wanted = Wanted { fragment: find, first: None };
+        let wanted = ListFilter { fragment: find, first: None };
         let listed = customers::all(&mut *db.get().await?, wanted).await?;
         Ok(Self {
             layout: Layout::new(site, Some(viewer), "/office/customers"),
             problem: false,
             open: listed.rows.is_empty() && find.is_empty(),
-            most: MOST,
+            most: MAX_LISTED,
             code: String::new(),
             name: String::new(),
             address: String::new(),

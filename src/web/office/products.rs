@@ -11,7 +11,7 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::products::{self, Lot, LotText, Product};
-use crate::bols::lists::{MOST, Messages, Wanted};
+use crate::bols::lists::{ListFilter, MAX_LISTED, Messages, add_entry, change_entry};
 use crate::db::Database;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::refusal;
@@ -129,7 +129,7 @@ pub async fn page(
     db: Data<Database>,
     notice: Query<Notice>,
 ) -> Result<HttpResponse, Error> {
-    let mut page = ProductsPage::load(&site, &visitor, &db, Wanted { fragment: &notice.find, first: None }).await?;
+    let mut page = ProductsPage::load(&site, &visitor, &db, ListFilter { fragment: &notice.find, first: None }).await?;
     page.layout.notice = notice.text();
     Ok(page.respond_to(&request))
 }
@@ -143,9 +143,9 @@ pub async fn add(
     form: Form<ProductForm>,
 ) -> Result<HttpResponse, Error> {
     let user = site.acting(&db, &visitor, &origin.0);
-    let Err(error) = products::add(&user, &form.name).await else { return Ok(done("product-added")) };
+    let Err(error) = add_entry(&user, Product::read(&form.name, true)).await else { return Ok(done("product-added")) };
     let messages = refusal(error)?;
-    let mut page = ProductsPage::load(&site, &visitor, &db, Wanted::default()).await?;
+    let mut page = ProductsPage::load(&site, &visitor, &db, ListFilter::default()).await?;
     page.new_product.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
 }
@@ -161,10 +161,10 @@ pub async fn change(
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
     let user = site.acting(&db, &visitor, &origin.0);
-    let changed = products::change(&user, id, &form.name, form.active == "true").await;
+    let changed = change_entry(&user, id, Product::read(&form.name, form.active == "true")).await;
     let Err(error) = changed else { return Ok(done("product-saved")) };
     let messages = refusal(error)?;
-    let mut page = ProductsPage::load(&site, &visitor, &db, Wanted::default()).await?;
+    let mut page = ProductsPage::load(&site, &visitor, &db, ListFilter::default()).await?;
     let entry = page.products.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
     entry.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
@@ -179,9 +179,9 @@ pub async fn add_lot(
     form: Form<LotForm>,
 ) -> Result<HttpResponse, Error> {
     let user = site.acting(&db, &visitor, &origin.0);
-    let Err(error) = products::add_lot(&user, &form.text()).await else { return Ok(done("lot-added")) };
+    let Err(error) = add_entry(&user, Lot::read(&form.text(), true)).await else { return Ok(done("lot-added")) };
     let messages = refusal(error)?;
-    let mut page = ProductsPage::load(&site, &visitor, &db, Wanted::default()).await?;
+    let mut page = ProductsPage::load(&site, &visitor, &db, ListFilter::default()).await?;
     page.new_lot.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
 }
@@ -197,10 +197,11 @@ pub async fn change_lot(
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
     let user = site.acting(&db, &visitor, &origin.0);
-    let changed = products::change_lot(&user, id, &form.text(), form.active == "true").await;
+    let changed = change_entry(&user, id, Lot::read(&form.text(), form.active == "true")).await;
     let Err(error) = changed else { return Ok(done("lot-saved")) };
     let messages = refusal(error)?;
-    let mut page = ProductsPage::load(&site, &visitor, &db, Wanted { first: Some(id), ..Wanted::default() }).await?;
+    let mut page =
+        ProductsPage::load(&site, &visitor, &db, ListFilter { first: Some(id), ..ListFilter::default() }).await?;
     let entry = page.lots.iter_mut().find(|entry| entry.id == Some(id)).ok_or(Error::NotFound)?;
     entry.refuse(form.into_inner(), &messages);
     Ok(page.refused(&request))
@@ -211,14 +212,14 @@ fn done(word: &str) -> HttpResponse {
 }
 
 impl ProductsPage {
-    async fn load(site: &Site, viewer: &Viewer, db: &Database, wanted: Wanted<'_>) -> Result<Self, Error> {
+    async fn load(site: &Site, viewer: &Viewer, db: &Database, filter: ListFilter<'_>) -> Result<Self, Error> {
         let mut connection = db.get().await?;
         let products = products::all(&mut connection).await?;
-        let lots = products::lots(&mut connection, wanted).await?;
+        let lots = products::lots(&mut connection, filter).await?;
         Ok(Self {
             layout: Layout::new(site, Some(viewer), "/office/products"),
             problem: false,
-            most: MOST,
+            most: MAX_LISTED,
             new_product: ProductEntry {
                 key: "product-new".into(),
                 action: "/office/products".into(),
@@ -230,7 +231,7 @@ impl ProductsPage {
             new_lot: LotEntry { key: "lot-new".into(), action: "/office/lots".into(), ..LotEntry::default() },
             lots: lots.rows.into_iter().map(|(id, lot, product)| LotEntry::new(id, lot, product)).collect(),
             more_lots: lots.more,
-            find: wanted.fragment.into(),
+            find: filter.fragment.into(),
         })
     }
 
