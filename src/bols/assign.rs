@@ -1,8 +1,7 @@
-//! Whose BOL it is: giving it to a customer, or to another one.
+//! Assigning BOLs to customers.
 //!
-//! From the commit on the former customer finds neither the BOL nor its documents: both are selected by the customer they
-//! have now. A link that was issued before works until its time is up. Both sides are on record: that the one lost it and
-//! that the other got it.
+//! After the commit, the former customer finds neither the BOL nor its documents: both are selected by the customer that
+//! the BOL has now. A link that was issued before works until it expires. Each of the two customers gets an event.
 
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -15,8 +14,8 @@ use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::schema::{bols, customers as table};
 use crate::db::{Database, DbError, DbResult};
 
-/// BOLs of one selection at the most.
-pub const MOST: usize = 1000;
+/// BOLs that one request can assign.
+pub const MAX_SELECTED: usize = 1000;
 
 #[derive(Clone, Debug, Queryable)]
 pub struct Chosen {
@@ -65,7 +64,7 @@ pub enum AssignError {
     Inactive(String),
     #[error("Choose at least one bill of lading.")]
     Nothing,
-    #[error("Up to {MOST} bills of lading can be assigned at once.")]
+    #[error("Up to {MAX_SELECTED} bills of lading can be assigned at once.")]
     TooMany,
     #[error("Somebody has assigned some of these meanwhile. Nothing was changed: look again.")]
     Changed,
@@ -77,7 +76,7 @@ pub enum AssignError {
 
 crate::db::query_error_into!(AssignError);
 
-/// The BOLs of these numbers with the customers they have now, by number. All of them are there, or it is an error.
+/// Returns the BOLs of these numbers with their current customers, ordered by number. A missing BOL is an error.
 pub async fn chosen(db: &Database, numbers: &[BolNumber]) -> Result<Vec<Chosen>, AssignError> {
     within(numbers)?;
     let found: Vec<Chosen> = bols::table
@@ -91,12 +90,12 @@ pub async fn chosen(db: &Database, numbers: &[BolNumber]) -> Result<Vec<Chosen>,
     Ok(found)
 }
 
-/// The customer of this code, if BOLs can be given to it.
+/// Returns the customer of this code, if BOLs can be assigned to it.
 pub async fn receiver(db: &Database, code: &str) -> Result<Customer, AssignError> {
     active(customers::with_codes(&mut *db.get().await?, &[code.to_owned()]).await?.pop())
 }
 
-/// BOLs without a customer, the newest first.
+/// Returns the BOLs without a customer, newest first, and how many there are.
 pub async fn unassigned(db: &Database, limit: usize) -> DbResult<(Vec<Chosen>, i64)> {
     let mut connection = db.get().await?;
     let loose = bols::table.left_join(table::table).filter(bols::customer_id.is_null());
@@ -106,14 +105,16 @@ pub async fn unassigned(db: &Database, limit: usize) -> DbResult<(Vec<Chosen>, i
     Ok((rows, count))
 }
 
-/// Whose the BOLs are at this moment, as a page may carry it to the question's answer.
+/// Encodes the current customer of each BOL, for a hidden field of the confirmation page.
 pub fn owners(found: &[Chosen]) -> String {
     let one = |bol: &Chosen| format!("{}={}", bol.number, bol.owner_code.as_deref().unwrap_or_default());
     found.iter().map(one).collect::<Vec<_>>().join(",")
 }
 
-/// Gives the BOLs to the customer, all of them or none. Those that are its own already are left alone. `shown`: whose they
-/// were when the question was asked, if it was; if that has changed, nothing is done.
+/// Assigns the BOLs to the customer, all of them or none. BOLs that it has already stay unchanged.
+///
+/// `shown` is what [`owners`] returned for the confirmation page, if there was one. If it has changed since, nothing is
+/// assigned.
 pub async fn assign(
     db: &Database,
     numbers: &[BolNumber],
@@ -125,7 +126,7 @@ pub async fn assign(
     within(numbers)?;
     db.transaction(async |connection: &mut AsyncPgConnection| {
         let customer = active(customers::with_codes(connection, &[code.to_owned()]).await?.pop())?;
-        // In the order of their ids, so that two selections that overlap don't wait for each other.
+        // Locked in the order of their ids, so that two overlapping selections can't deadlock.
         let ids: Vec<i64> = bols::table
             .filter(bols::number.eq_any(numbers.iter().map(BolNumber::as_str)))
             .order(bols::id)
@@ -157,8 +158,8 @@ pub async fn assign(
     .await
 }
 
-/// Gives a BOL to a customer if it has none, in the transaction of whoever files a document with it. Gives whose it is
-/// then: a code, if it is another's.
+/// Assigns a BOL to a customer if it has none, in the caller's transaction. Returns the code of its customer, if that is
+/// another one.
 pub async fn give_if_unowned(
     connection: &mut AsyncPgConnection,
     bol_id: i64,
@@ -210,7 +211,7 @@ fn active(customer: Option<Customer>) -> Result<Customer, AssignError> {
 fn within(numbers: &[BolNumber]) -> Result<(), AssignError> {
     match numbers.len() {
         0 => Err(AssignError::Nothing),
-        1..=MOST => Ok(()),
+        1..=MAX_SELECTED => Ok(()),
         _ => Err(AssignError::TooMany),
     }
 }

@@ -1,6 +1,6 @@
-//! What the form of a new BOL offers, and how it learns: what a BOL names for the first time is offered from then on.
+//! What the form of a new BOL offers. A new BOL adds what it names for the first time.
 //!
-//! Keeping the lists in order is [`super::lists`].
+//! Editing the lists belongs in [`super::lists`].
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -16,8 +16,8 @@ use crate::db::schema::{bols, carriers, customers, lots, products, settings, shi
 use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbResult};
 
-/// A list longer than this is no help in a form.
-const MOST: i64 = 500;
+/// Entries of each list that the form offers.
+const MAX_OFFERED: i64 = 500;
 
 pub struct Choices {
     pub customers: Vec<Customer>,
@@ -26,16 +26,16 @@ pub struct Choices {
     pub lots: Vec<(String, String)>,
     /// Name and SCAC.
     pub carriers: Vec<(String, String)>,
-    /// Truck, its trailer, and the carrier.
+    /// Truck, trailer and carrier.
     pub trucks: Vec<(String, String, String)>,
-    /// Addresses of the chosen customer.
+    /// Ship-to addresses of the chosen customer.
     pub ship_tos: Vec<String>,
     /// The chosen customer's newest load.
     pub last: Option<Printed>,
     pub company: Company,
 }
 
-/// For this customer's code, if one is chosen.
+/// Returns what the form offers. `customer` is the code of the chosen customer, or empty.
 pub async fn choices(db: &Database, customer: &str) -> DbResult<Choices> {
     scope::read(db, &Scope::All, async |connection: &AsyncPgConnection| {
         let (mut a, mut b, mut c, mut d, mut e) = (connection, connection, connection, connection, connection);
@@ -43,32 +43,32 @@ pub async fn choices(db: &Database, customer: &str) -> DbResult<Choices> {
             customers::table
                 .filter(customers::active)
                 .order(customers::name)
-                .limit(MOST)
+                .limit(MAX_OFFERED)
                 .select(Customer::as_select())
                 .load(&mut a),
             products::table
                 .filter(products::active)
                 .order(products::name)
-                .limit(MOST)
+                .limit(MAX_OFFERED)
                 .select(products::name)
                 .load(&mut b),
             lots::table
                 .filter(lots::active)
                 .order(lots::id.desc())
-                .limit(MOST)
+                .limit(MAX_OFFERED)
                 .select((lots::number, lots::chemistry))
                 .load(&mut c),
             carriers::table
                 .filter(carriers::active)
                 .order(carriers::name)
-                .limit(MOST)
+                .limit(MAX_OFFERED)
                 .select((carriers::name, carriers::scac))
                 .load(&mut d),
             trucks::table
                 .inner_join(carriers::table)
                 .filter(trucks::active)
                 .order(trucks::id.desc())
-                .limit(MOST)
+                .limit(MAX_OFFERED)
                 .select((trucks::truck_number, trucks::trailer_number, carriers::name))
                 .load(&mut e),
         );
@@ -79,7 +79,7 @@ pub async fn choices(db: &Database, customer: &str) -> DbResult<Choices> {
                 .filter(customers::code.eq(customer))
                 .filter(ship_tos::active)
                 .order(ship_tos::address)
-                .limit(MOST)
+                .limit(MAX_OFFERED)
                 .select(ship_tos::address)
                 .load(&mut f),
             last_load(&mut g, customer),
@@ -103,7 +103,7 @@ async fn last_load(connection: &mut &AsyncPgConnection, customer: &str) -> Query
         .optional()
 }
 
-/// The newest loads of the customer with this code: one of them filled in the form.
+/// Returns the newest loads of the customer with this code. One of them has filled in the form.
 pub async fn recent(db: &Database, customer: &str) -> DbResult<Vec<Printed>> {
     const RECENT: i64 = 20;
     let mut connection = db.get().await?;
@@ -112,15 +112,16 @@ pub async fn recent(db: &Database, customer: &str) -> DbResult<Vec<Printed>> {
     Ok(query.select(Printed::as_select()).load(&mut connection).await?)
 }
 
-/// Any BOL, for the office.
+/// Returns the BOL of this number, whatever customer has it.
 pub async fn bol(db: &Database, number: &BolNumber) -> DbResult<Option<Bol>> {
     let mut connection = db.get().await?;
     let query = bols::table.filter(bols::number.eq(number.as_str())).select(Bol::as_select());
     Ok(query.first(&mut connection).await.optional()?)
 }
 
-/// Adds what a new BOL names for the first time. What is in a list already stays as it is, save for the trailer that a
-/// truck comes with, and a SCAC that was missing.
+/// Adds to the lists what a new BOL names for the first time.
+///
+/// Existing entries stay as they are, except for the trailer of a truck and a missing SCAC.
 pub async fn remember(connection: &mut AsyncPgConnection, customer_id: i64, load: &Printed) -> QueryResult<()> {
     diesel::sql_query(
         "WITH product AS (
@@ -152,7 +153,7 @@ pub async fn remember(connection: &mut AsyncPgConnection, customer_id: i64, load
     .map(drop)
 }
 
-/// The code of the customer whose BOL it is, for the form.
+/// Returns the code of the customer that has the BOL.
 pub async fn customer_of(db: &Database, bol: &Bol) -> DbResult<Option<String>> {
     let Some(id) = bol.customer_id else { return Ok(None) };
     let mut connection = db.get().await?;

@@ -1,4 +1,4 @@
-//! What a document is.
+//! The kinds of documents.
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,7 +26,7 @@ impl DocumentKind {
         Self::Other,
     ];
 
-    /// As in URLs, object keys, the database and the log.
+    /// Returns the name in URLs, object keys, the database and the audit log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bol => "bol",

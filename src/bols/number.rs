@@ -1,4 +1,4 @@
-//! `PRT-2025-0001`: prefix, year, and the running number of that year.
+//! The BOL number, such as `PRT-2025-0001`: prefix, year, and the running number of that year.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,8 +21,9 @@ impl BolNumber {
         format!("{prefix}-{year}-{seq:04}").parse()
     }
 
-    /// Every number with this prefix that stands by itself in the text: in any case, with any kind of hyphen. A number
-    /// that is part of a longer word (`PRT-2025-0002-1`, `XPRT-2025-0002`) isn't one: that is something else's name.
+    /// Returns every number with this prefix that is a word of the text, in any case and with any kind of hyphen.
+    ///
+    /// Part of a longer word (`PRT-2025-0002-1`, `XPRT-2025-0002`) doesn't count: that is the name of something else.
     pub fn find_all(text: &str, prefix: &str) -> BTreeSet<Self> {
         let plain = |c: char| match c {
             '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => '-',
@@ -31,7 +32,7 @@ impl BolNumber {
         let text: String = text.chars().map(plain).collect();
         let words = text.split(|c: char| !(c.is_alphanumeric() || c == '-')).map(|word| word.trim_matches('-'));
         let number = |word: &str| {
-            // What somebody added to a file's name: PRT-2025-0002-signed.
+            // File names may have an addition: PRT-2025-0002-signed.
             let end = word.match_indices('-').nth(2).map_or(word.len(), |(end, _)| end);
             let (number, rest) = word.split_at(end);
             let added = rest.chars().all(|c| c == '-' || c.is_alphabetic());
@@ -40,7 +41,7 @@ impl BolNumber {
         words.filter_map(number).collect()
     }
 
-    /// As people in the office say it: the whole number, `25-4` and `2025-4`, or `4` for this year's.
+    /// Parses a number as the office abbreviates it: in full, as `25-4` or `2025-4`, or as `4` for this year's.
     pub fn from_short(text: &str, prefix: &str, this_year: i32) -> Result<Self, InvalidNumber> {
         let text = text.trim().to_ascii_uppercase();
         if let Ok(number) = text.parse() {

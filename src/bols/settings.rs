@@ -8,8 +8,8 @@ use crate::accounts::ActingUser;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::schema::settings;
 
-/// Of an address.
-pub const MOST_LINES: usize = 6;
+/// Lines of an address.
+pub const MAX_ADDRESS_LINES: usize = 6;
 
 /// Empty until the office has filled it in. Also what the form of the settings sends.
 #[derive(
@@ -70,7 +70,7 @@ impl Company {
         let company_address = messages.lines(
             "company_address",
             &typed.company_address,
-            MOST_LINES,
+            MAX_ADDRESS_LINES,
             600,
             "Give the address: street and city.",
         );

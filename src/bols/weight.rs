@@ -14,20 +14,20 @@ impl fmt::Display for Pounds {
 }
 
 impl Pounds {
-    /// `23.45`: a hundredth of a short ton is 20 lb, and half of one or more counts as one, away from zero.
+    /// Formats the weight in short tons, as in `23.45`. A hundredth is 20 lb; half of one is rounded away from zero.
     pub fn short_tons(self) -> String {
         short_tons(self.0.into())
     }
 }
 
-/// The same for a sum of pounds.
+/// Formats a sum of pounds in short tons.
 pub fn short_tons(pounds: i64) -> String {
     let hundredths = (pounds.abs() + 10) / 20;
     let sign = if pounds < 0 && hundredths > 0 { "-" } else { "" };
     format!("{sign}{}.{:02}", grouped(hundredths / 100), hundredths % 100)
 }
 
-/// By how much the certified weight differs from the net weight that was shipped.
+/// The difference between the certified weight and the net weight that was shipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variance {
     difference: i64,
@@ -35,7 +35,7 @@ pub struct Variance {
 }
 
 impl Variance {
-    /// `net` is never 0: the database sees to it.
+    /// `net_lb` is never 0; a constraint of the table enforces it.
     pub fn new(official_lb: i32, net_lb: i32) -> Self {
         Self { difference: i64::from(official_lb) - i64::from(net_lb), net: i64::from(net_lb).max(1) }
     }
@@ -45,7 +45,7 @@ impl Variance {
         signed(self.difference, grouped(self.difference.abs()))
     }
 
-    /// Of the net weight, two decimals, half away from zero: `+0.26`.
+    /// Formats the difference in percent of the net weight, rounded half away from zero to two decimals: `+0.26`.
     pub fn percent(self) -> String {
         let hundredths = (self.difference.abs() * 20_000 + self.net) / (2 * self.net);
         signed(
@@ -63,7 +63,7 @@ fn signed(number: i64, digits: String) -> String {
     }
 }
 
-/// Digits in groups of three: `1,234,567`.
+/// Formats a number with commas between the thousands: `1,234,567`.
 pub fn grouped(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);

@@ -13,7 +13,7 @@ use super::{ListFilter, Listed, Messages, ONE_MORE, SaveError};
 use crate::accounts::ActingUser;
 use crate::accounts::customers::NewCustomer;
 use crate::audit::{self, Action, Event, Outcome};
-use crate::bols::settings::MOST_LINES;
+use crate::bols::settings::MAX_ADDRESS_LINES;
 use crate::db::schema::{customers, notice_addresses, ship_tos};
 use crate::mail;
 
@@ -64,7 +64,7 @@ impl Details {
     pub fn read(name: &str, address: &str, remind: bool) -> Result<Self, SaveError> {
         let mut messages = Messages::default();
         let name = messages.line("name", name, 200, "Give the name of the company.");
-        let address = messages.lines("address", address, MOST_LINES, 600, "");
+        let address = messages.lines("address", address, MAX_ADDRESS_LINES, 600, "");
         messages.none().map(|()| Self { name, address, remind })
     }
 }
@@ -188,8 +188,13 @@ pub async fn ship_tos_of(connection: &mut AsyncPgConnection, customer_id: i64) -
 /// Adds a ship-to address. A retired one is offered again.
 pub async fn add_ship_to(user: &ActingUser<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
     let mut messages = Messages::default();
-    let address =
-        messages.lines("ship_to", typed, MOST_LINES, 600, "Give the address: name of the consignee, street, city.");
+    let address = messages.lines(
+        "ship_to",
+        typed,
+        MAX_ADDRESS_LINES,
+        600,
+        "Give the address: name of the consignee, street, city.",
+    );
     messages.none()?;
     change_with(user, code, async |connection, customer| {
         let new = "INSERT INTO ship_tos (customer_id, address) VALUES ($1, $2) \

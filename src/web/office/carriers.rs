@@ -1,4 +1,4 @@
-//! `/office/carriers`: the carriers and their trucks, as the form of a new BOL offers them.
+//! `/office/carriers`: the carriers and their trucks, that the form of a new BOL offers.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
@@ -21,7 +21,7 @@ use crate::web::{Error, Site};
 #[template(path = "office/carriers.html")]
 struct CarriersPage {
     layout: Layout,
-    /// Something was typed that can't be saved.
+    /// Whether the input could not be saved.
     problem: bool,
     most: usize,
     new_carrier: CarrierEntry,
@@ -38,10 +38,10 @@ struct CarriersPage {
 #[derive(Default)]
 struct CarrierEntry {
     id: Option<i64>,
-    /// What the ids of its fields begin with.
+    /// The prefix of the ids of its fields.
     key: String,
     action: String,
-    /// As the list has it; what the form has may differ.
+    /// The saved values. Those of the form may differ.
     shown_name: String,
     shown_scac: String,
     shown_active: bool,
@@ -72,7 +72,7 @@ struct TruckEntry {
     open: bool,
 }
 
-/// A carrier that a new truck can be of.
+/// A carrier that a new truck can have.
 struct Choice {
     value: String,
     label: String,
@@ -82,13 +82,13 @@ struct Choice {
 pub struct Notice {
     #[serde(default)]
     done: String,
-    /// A fragment of what the longer list shows.
+    /// The text to find in the longer list.
     #[serde(default)]
     find: String,
 }
 
 impl Notice {
-    /// Known words only: nothing of the address is shown.
+    /// Returns a fixed text for a known word. No text of the URL is shown.
     fn text(&self) -> &'static str {
         match self.done.as_str() {
             "carrier-added" => "The carrier is on the list.",

@@ -1,4 +1,4 @@
-//! `/office/products`: the products and their lots, as the form of a new BOL offers them.
+//! `/office/products`: the products and their lots, that the form of a new BOL offers.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ use crate::web::{Error, Site};
 #[template(path = "office/products.html")]
 struct ProductsPage {
     layout: Layout,
-    /// Something was typed that can't be saved.
+    /// Whether the input could not be saved.
     problem: bool,
     most: usize,
     new_product: ProductEntry,
@@ -40,10 +40,10 @@ struct ProductsPage {
 #[derive(Default)]
 struct ProductEntry {
     id: Option<i64>,
-    /// What the ids of its fields begin with.
+    /// The prefix of the ids of its fields.
     key: String,
     action: String,
-    /// As the list has it; what the form has may differ.
+    /// The saved values. Those of the form may differ.
     shown_name: String,
     shown_active: bool,
     name: String,
@@ -71,7 +71,7 @@ struct LotEntry {
     open: bool,
 }
 
-/// A product that a lot can be of. One that is retired is offered to the lots that have it, and to no other.
+/// A product that a lot can have. A retired one is offered only to the lots that have it.
 struct Choice {
     value: String,
     label: String,
@@ -82,13 +82,13 @@ struct Choice {
 pub struct Notice {
     #[serde(default)]
     done: String,
-    /// A fragment of what the longer list shows.
+    /// The text to find in the longer list.
     #[serde(default)]
     find: String,
 }
 
 impl Notice {
-    /// Known words only: nothing of the address is shown.
+    /// Returns a fixed text for a known word. No text of the URL is shown.
     fn text(&self) -> &'static str {
         match self.done.as_str() {
             "product-added" => "The product is on the list.",
@@ -241,7 +241,7 @@ impl ProductsPage {
     }
 }
 
-/// Every product of the page, and those beyond it that a lot of the page has: saving that lot must not lose it.
+/// Returns every product of the page, and others that a lot of the page has: saving that lot must not lose its product.
 fn choices(products: &[(i64, Product)], lots: &[(i64, Lot, Option<String>)]) -> Vec<Choice> {
     let choice = |id: i64, name: &str, active| {
         let label = if active { name.to_owned() } else { format!("{name} (retired)") };

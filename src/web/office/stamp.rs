@@ -1,4 +1,4 @@
-//! What is stamped on a BOL that was issued: void, and the official weight. Each is asked for on a page of its own.
+//! Voiding a BOL and entering its official weight: a page and a form each.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
@@ -34,7 +34,7 @@ struct WeightPage {
     error: String,
 }
 
-/// Enough to see that it is the right one.
+/// The part of the BOL that tells the user that it is the right one.
 struct Summary {
     number: String,
     customer: String,
@@ -153,7 +153,7 @@ fn done(number: &BolNumber, what: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, format!("/bols/{number}?done={what}"))).finish()
 }
 
-/// The message for the page's one field, and the status; what isn't about the input goes on as an error.
+/// Returns the status, and the message beside the page's one field. Failures that the page can't explain stay errors.
 fn beside_field(error: IssueError) -> Result<(StatusCode, String), Error> {
     match error {
         IssueError::Invalid(problems) => {
