@@ -9,6 +9,7 @@
 mod support;
 
 mod account;
+mod api;
 mod audit;
 mod house;
 mod office;

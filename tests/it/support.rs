@@ -3,11 +3,14 @@
 mod actor;
 mod app;
 mod browser;
+mod builders;
 mod cluster;
+mod events;
 mod fault;
 mod load;
 mod ministack;
 mod program;
+mod rows;
 mod s3;
 pub mod scan;
 mod smtp;
@@ -17,6 +20,7 @@ pub use actor::{Actor, Answer, raw};
 pub use app::App;
 pub use browser::Browser;
 pub use cluster::{Rows, execute, fresh_database, migrated_database, rows};
+pub use events::Events;
 pub use fault::{Fault, Proxy};
 pub use load::{Load, text_of, with_settings};
 pub use ministack::Ministack;
@@ -24,6 +28,8 @@ pub use program::{Program, primetrade};
 pub use s3::{ACCESS_KEY, BUCKET, Door, S3Server, SECRET_KEY};
 pub use smtp::{Mail, Smtp};
 pub use world::{PASSWORD, World};
+
+pub use ::primetrade::audit::{Action, Outcome};
 
 /// Runs a script of Python's: whether all is well, and what it says.
 pub async fn script(arguments: &[&std::ffi::OsStr]) -> (bool, String) {

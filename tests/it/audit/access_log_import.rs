@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use primetrade::audit::fetched::import::Import;
 use primetrade::clock::Clock;
 
-use crate::support::{Actor, Answer, App, BUCKET, Rows, World, primetrade};
+use crate::support::{Action, Actor, Answer, App, BUCKET, Rows, World, primetrade};
 
 pub const KEY: &str = "bols/2025/PRT-2025-0001.v2.pdf";
 
@@ -164,7 +164,25 @@ async fn a_link_names_its_request_and_what_was_fetched_with_it_is_matched() {
     let before = app.rows("SELECT count(*), max(id) FROM audit_events").await;
     assert_eq!(counted(&app, logs.path()).await, (0, 0, 0, 1));
     assert_eq!(app.rows("SELECT count(*), max(id) FROM audit_events").await, before);
-    // Both are on the page of the BOL, apart; and nothing that would open the document again is anywhere.
+    expect_no_secret_of_the_link(&app, &url).await;
+    expect_link_and_fetch_on_the_pages(&app, size).await;
+    app.sealed().await;
+    let verified = primetrade(app.environment(), &["audit", "verify", "--database-only"], "").await;
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+/// Nothing that would open the document again is stored.
+async fn expect_no_secret_of_the_link(app: &App, url: &str) {
+    let kept =
+        app.rows("SELECT e::text FROM audit_events e UNION ALL SELECT l::text FROM link_fetches l").await.join("\n");
+    let signature = url.split("X-Amz-Signature=").nth(1).unwrap().split('&').next().unwrap();
+    assert!(
+        signature.len() == 64 && !kept.contains(signature) && !kept.contains("X-Amz") && !kept.contains("x-request")
+    );
+}
+
+/// The page of the BOL shows both events, and the auditor gets from one to the other.
+async fn expect_link_and_fetch_on_the_pages(app: &App, size: usize) {
     let page = app.office().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
     let history = page.all("table[aria-labelledby=history] tbody tr");
     assert!(
@@ -172,21 +190,11 @@ async fn a_link_names_its_request_and_what_was_fetched_with_it_is_matched() {
         "{history:?}"
     );
     assert!(history[1].contains("Link issued for download"), "{history:?}");
-    let kept =
-        app.rows("SELECT e::text FROM audit_events e UNION ALL SELECT l::text FROM link_fetches l").await.join("\n");
-    let signature = url.split("X-Amz-Signature=").nth(1).unwrap().split('&').next().unwrap();
-    assert!(
-        signature.len() == 64 && !kept.contains(signature) && !kept.contains("X-Amz") && !kept.contains("x-request")
-    );
-    // The auditor gets from one to the other.
     let auditor = app.auditor().await;
     let log = auditor.get("/audit?action=LINK_FETCHED").await;
     let event = auditor.get(&log.attributes(".log tbody .lead a", "href")[0]).await;
     let issued = app.rows("SELECT '/audit/events/' || id FROM audit_events WHERE action = 'BOL_DOWNLOADED'").await;
     assert!(event.attributes(".lines a", "href").contains(&issued[0]), "{}", event.text());
-    app.sealed().await;
-    let verified = primetrade(app.environment(), &["audit", "verify", "--database-only"], "").await;
-    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -383,10 +391,10 @@ async fn what_breaks_off_is_kept_so_far_and_is_not_doubled_when_it_is_read_again
     assert!(broken.unwrap_err().to_string().contains("the cable is out"));
     // As if it had been killed: what waits for its transaction is lost, and what was committed stays.
     drop(import);
-    assert_eq!(app.rows("SELECT count(*) FROM link_fetches").await, ["500"]);
+    assert_eq!(app.count("link_fetches").await, 500);
     let mut import = Import::new(&db, BUCKET, false);
     import.read("whole", text.as_bytes()).await.unwrap();
     let report = import.finish(actor, &origin, 0).await.unwrap();
     assert_eq!((report.new.by_request, report.already), (200, 500));
-    assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE action = 'LINK_FETCHED'").await, ["700"]);
+    assert_eq!(app.events().await.only(Action::LinkFetched).len(), 700);
 }

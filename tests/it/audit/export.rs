@@ -8,7 +8,7 @@ use reqwest::{Method, Response};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{Answer, App, World, primetrade, python};
+use crate::support::{Action, Answer, App, World, primetrade, python};
 
 /// Events whose texts spreadsheets, parsers and terminals stumble over.
 pub const HOSTILE: &str = r#"INSERT INTO audit_events (occurred_at, action, outcome, user_email, user_agent, file_name, object_key, ip, sha256, document_id, detail)
@@ -103,43 +103,51 @@ async fn whatever_an_event_says_comes_back_from_every_format() {
             assert_eq!(found, expected, "{format}");
         }
         if format != "xlsx" {
-            // The closing record vouches for every byte before it.
-            let lines = &answer.body[..answer.body.len() - 1];
-            let end = lines.iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
-            assert!(String::from_utf8_lossy(&answer.body[end..]).contains(&sum_of(&answer.body[..end])), "{format}");
+            expect_a_closing_record(&answer.body);
         }
-        // The same bytes from the command line, to standard output and into a file.
-        let wishes = [
-            "audit",
-            "export",
-            "--format",
-            format,
-            "--from",
-            "2026-03-01",
-            "--to",
-            "2026-03-01",
-            "--user",
-            "x@y.example",
-        ];
-        let output = primetrade(app.environment(), &wishes, "").await;
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-        assert!(output.stdout == answer.body, "{format}");
-        let folder = tempfile::TempDir::new().unwrap();
-        let file = folder.path().join("log");
-        let mut wishes = wishes.to_vec();
-        wishes.extend(["--output", file.to_str().unwrap()]);
-        assert_eq!(primetrade(app.environment(), &wishes, "").await.status.code(), Some(0));
-        assert!(std::fs::read(&file).unwrap() == answer.body, "{format}");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
-        // On record, with what was asked, how much it was and the SHA-256 of the file.
-        let by = format!(
-            "SELECT action, outcome, encode(sha256, 'hex'), detail->>'rows', detail->>'bytes', detail->'filter'->>'from' FROM audit_events \
-            WHERE action LIKE 'AUDIT_EXPORT%' AND detail->>'format' = '{format}' AND user_email = '{}' ORDER BY id",
-            World::AUDITOR
-        );
-        let told = format!("AUDIT_EXPORTED|success|{}|22|{}|2026-03-01", sum_of(&answer.body), answer.body.len());
-        assert_eq!(app.rows(&by).await, ["AUDIT_EXPORT_BEGUN|success||||2026-03-01".to_owned(), told]);
+        expect_the_same_from_the_command_line(&app, format, &answer.body).await;
+        expect_two_events_of_the_export(&app, format, &answer.body).await;
     }
+}
+
+/// The closing record vouches for every byte before it.
+fn expect_a_closing_record(file: &[u8]) {
+    let lines = &file[..file.len() - 1];
+    let end = lines.iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    assert!(String::from_utf8_lossy(&file[end..]).contains(&sum_of(&file[..end])));
+}
+
+/// The command writes the same bytes, to standard output and into a file.
+async fn expect_the_same_from_the_command_line(app: &App, format: &str, file: &[u8]) {
+    let wishes =
+        ["audit", "export", "--format", format, "--from", "2026-03-01", "--to", "2026-03-01", "--user", "x@y.example"];
+    let output = primetrade(app.environment(), &wishes, "").await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout == file, "{format}");
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("log");
+    let mut wishes = wishes.to_vec();
+    wishes.extend(["--output", path.to_str().unwrap()]);
+    assert_eq!(primetrade(app.environment(), &wishes, "").await.status.code(), Some(0));
+    assert!(std::fs::read(&path).unwrap() == file, "{format}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
+}
+
+/// The export is recorded with its filter, its size and the SHA-256 of the file.
+async fn expect_two_events_of_the_export(app: &App, format: &str, file: &[u8]) {
+    let exports = app.events().await.any_of(&[Action::AuditExportBegun, Action::AuditExported]);
+    let exports = exports.filter(|event| event.email() == World::AUDITOR && event.detail("format") == format);
+    let recorded = exports.list(|event| {
+        let from = event.detail["filter"]["from"].as_str().unwrap();
+        let sha256 = event.sha256.as_ref().map(hex::encode);
+        (event.action.as_str(), event.outcome.as_str(), sha256, event.detail("rows"), event.detail("bytes"), from)
+    });
+    let none = || "-".to_owned();
+    let expected = [
+        ("AUDIT_EXPORT_BEGUN", "success", None, none(), none(), "2026-03-01"),
+        ("AUDIT_EXPORTED", "success", Some(sum_of(file)), "22".into(), file.len().to_string(), "2026-03-01"),
+    ];
+    assert_eq!(recorded, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use zip::write::SimpleFileOptions;
 
 use crate::audit::proof::key;
 use crate::portal::zip::unpacked;
-use crate::support::{Answer, App, World, script};
+use crate::support::{Action, Answer, App, Outcome, World, script};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -61,6 +61,20 @@ fn lines(files: &Files, name: &str) -> Vec<String> {
     String::from_utf8(files[name].clone()).unwrap().lines().map(str::to_owned).collect()
 }
 
+/// The files of a pack without PDFs.
+const NAMES: [&str; 10] = [
+    "SHA256SUMS",
+    "bols.csv",
+    "check_pack.py",
+    "check_proof.py",
+    "checkpoint.txt",
+    "checkpoints.jsonl",
+    "events.jsonl",
+    "pack.json",
+    "tree.txt",
+    "verify.md",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pack_is_checked_without_the_log() {
     let app = App::start().await;
@@ -82,24 +96,12 @@ async fn a_pack_is_checked_without_the_log() {
         let (is_proved, told) = check(&pack.body, &[&key]).await;
         assert!(is_proved, "{asked}: {told}");
         let files = unpacked(&pack);
-        // The names are those that verify.md has.
+        // verify.md explains every file.
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
-        let expected = [
-            "SHA256SUMS",
-            "bols.csv",
-            "check_pack.py",
-            "check_proof.py",
-            "checkpoint.txt",
-            "checkpoints.jsonl",
-            "events.jsonl",
-            "pack.json",
-            "tree.txt",
-            "verify.md",
-        ];
-        assert_eq!(names, expected);
+        assert_eq!(names, NAMES);
         let told = String::from_utf8(files["verify.md"].clone()).unwrap();
         assert!(names.iter().all(|name| told.contains(name)), "{names:?}");
-        // Exactly the events that the filter has, in the order of the tree.
+        // Exactly the events that match the filter, in the order of the tree.
         let events = lines(&files, "events.jsonl");
         let ids: Vec<String> = events
             .iter()
@@ -107,10 +109,16 @@ async fn a_pack_is_checked_without_the_log() {
             .collect();
         assert_eq!(ids, before, "{asked}");
         assert!(ids.len() > 1 || asked.contains("number"), "{asked}");
-        // What is told beside many events is no more than it need be.
+        // The proof stays small beside many events.
         assert!(lines(&files, "tree.txt").len() <= 2 * ids.len() * 10 + 20);
     }
-    let pack = auditor.get("/audit/pack?customer=ACME").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_of_a_pack_lists_its_bols() {
+    let app = App::start().await;
+    with_events(&app).await;
+    let pack = app.auditor().await.get("/audit/pack?customer=ACME").await;
     let files = unpacked(&pack);
     let index = lines(&files, "bols.csv");
     assert!(
@@ -122,19 +130,112 @@ async fn a_pack_is_checked_without_the_log() {
             && line.contains(",46900,23.45,issued,")),
         "{index:?}"
     );
-    // On record, like every export.
-    let sum = hex::encode(Sha256::digest(&pack.body));
-    let told = app
-        .rows(&format!(
-            "SELECT action, user_role, detail->>'format', detail->'filter'->'filter'->>'customer', detail->>'rows' FROM audit_events \
-             WHERE detail->>'export' = (SELECT detail->>'export' FROM audit_events WHERE encode(sha256, 'hex') = '{sum}') ORDER BY id"
-        ))
-        .await;
-    let rows = lines(&files, "events.jsonl").len();
-    assert_eq!(
-        told,
-        ["AUDIT_EXPORT_BEGUN|auditor|pack|ACME|".to_owned(), format!("AUDIT_EXPORTED|auditor|pack|ACME|{rows}")]
-    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pack_is_recorded_like_every_export() {
+    let app = App::start().await;
+    with_events(&app).await;
+    let pack = app.auditor().await.get("/audit/pack?customer=ACME").await;
+    let rows = lines(&unpacked(&pack), "events.jsonl").len().to_string();
+    let events = app.events().await;
+    let exported = events.single(Action::AuditExported);
+    assert_eq!(exported.sha256.as_deref(), Some(&Sha256::digest(&pack.body)[..]));
+    let both = events.filter(|event| event.detail("export") == exported.detail("export"));
+    let both = both.list(|event| {
+        let customer = event.detail["filter"]["filter"]["customer"].as_str().unwrap();
+        (event.action.as_str(), event.role(), event.detail("format"), customer, event.detail("rows"))
+    });
+    let expected = [("AUDIT_EXPORT_BEGUN", "-".to_owned()), ("AUDIT_EXPORTED", rows)];
+    assert_eq!(both, expected.map(|(action, rows)| (action, "auditor", "pack".to_owned(), "ACME", rows)));
+}
+
+/// Changes the lines of one file in a pack.
+fn line(files: &mut Files, name: &str, change: &dyn Fn(&mut Vec<String>)) {
+    let mut all = lines(files, name);
+    change(&mut all);
+    files.insert(name.into(), all.into_iter().map(|line| line + "\n").collect::<String>().into_bytes());
+}
+
+type Change = (&'static str, Box<dyn Fn(&mut Files)>);
+
+fn changes_of_events_and_proof() -> Vec<Change> {
+    vec![
+        (
+            "an event",
+            Box::new(|files: &mut Files| {
+                line(files, "events.jsonl", &|all| all[7] = all[7].replace("success", "denied!"))
+            }),
+        ),
+        ("an event left out", Box::new(|files: &mut Files| line(files, "events.jsonl", &|all| drop(all.remove(7))))),
+        ("the last one left out", Box::new(|files: &mut Files| line(files, "events.jsonl", &|all| drop(all.pop())))),
+        (
+            "one slipped in",
+            Box::new(|files: &mut Files| {
+                line(files, "events.jsonl", &|all| all.insert(7, all[6].replace("success", "denied")))
+            }),
+        ),
+        ("one at the end", Box::new(|files: &mut Files| line(files, "events.jsonl", &|all| all.push(all[6].clone())))),
+        ("two exchanged", Box::new(|files: &mut Files| line(files, "events.jsonl", &|all| all.swap(3, 9)))),
+        (
+            "a hash",
+            Box::new(|files: &mut Files| {
+                line(files, "tree.txt", &|all| {
+                    let at = all.iter().position(|line| line.starts_with('0')).unwrap();
+                    all[at] = format!("0 {}", hex::encode([7; 32]));
+                });
+            }),
+        ),
+        ("a level", Box::new(|files: &mut Files| line(files, "tree.txt", &|all| all[0] = format!("1{}", all[0])))),
+        ("no tree", Box::new(|files: &mut Files| line(files, "tree.txt", &|all| all.clear()))),
+        (
+            "an event hidden in a hash",
+            Box::new(|files: &mut Files| {
+                line(files, "tree.txt", &|all| {
+                    let at = all.iter().position(|line| line == "leaf").unwrap();
+                    all[at] = format!("0 {}", hex::encode([7; 32]));
+                });
+                line(files, "events.jsonl", &|all| drop(all.remove(0)));
+            }),
+        ),
+        (
+            "the time of the checkpoint",
+            Box::new(|files: &mut Files| line(files, "checkpoint.txt", &|all| all[3] = all[3].replace("202", "201"))),
+        ),
+    ]
+}
+
+fn changes_of_checkpoints_and_files() -> Vec<Change> {
+    vec![
+        ("no checkpoint", Box::new(|files: &mut Files| drop(files.remove("checkpoint.txt")))),
+        (
+            "another checkpoint",
+            Box::new(|files: &mut Files| {
+                line(files, "checkpoints.jsonl", &|all| all[0] = all[0].replace("202", "201"))
+            }),
+        ),
+        (
+            "checkpoints in another order",
+            Box::new(|files: &mut Files| line(files, "checkpoints.jsonl", &|all| all.reverse())),
+        ),
+        ("a file more", Box::new(|files: &mut Files| drop(files.insert("./events.jsonl".into(), b"{}\n".to_vec())))),
+        (
+            "a file that would be another",
+            Box::new(|files: &mut Files| drop(files.insert("EVENTS.jsonl".into(), Vec::new()))),
+        ),
+        ("a file elsewhere", Box::new(|files: &mut Files| drop(files.insert("pdfs/../../x".into(), Vec::new())))),
+        (
+            "a PDF of no index",
+            Box::new(|files: &mut Files| drop(files.insert("pdfs/bols/2025/X.pdf".into(), Vec::new()))),
+        ),
+        (
+            "no events",
+            Box::new(|files: &mut Files| {
+                line(files, "tree.txt", &|all| all.retain(|line| line != "leaf"));
+                files.insert("events.jsonl".into(), Vec::new());
+            }),
+        ),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,76 +247,21 @@ async fn whatever_is_changed_in_a_pack_is_noticed() {
     let files = unpacked(&pack);
     let (is_proved, told) = check(&packed(&files), &[&key]).await;
     assert!(is_proved, "packed again it is the same: {told}");
-
-    let line = |files: &mut Files, name: &str, change: &dyn Fn(&mut Vec<String>)| {
-        let mut all = lines(files, name);
-        change(&mut all);
-        files.insert(name.into(), all.into_iter().map(|line| line + "\n").collect::<String>().into_bytes());
-    };
-    type Change<'a> = (&'a str, Box<dyn Fn(&mut Files) + 'a>);
-    let changes: Vec<Change<'_>> = vec![
-        (
-            "an event",
-            Box::new(|files| line(files, "events.jsonl", &|all| all[7] = all[7].replace("success", "denied!"))),
-        ),
-        ("an event left out", Box::new(|files| line(files, "events.jsonl", &|all| drop(all.remove(7))))),
-        ("the last one left out", Box::new(|files| line(files, "events.jsonl", &|all| drop(all.pop())))),
-        (
-            "one slipped in",
-            Box::new(|files| line(files, "events.jsonl", &|all| all.insert(7, all[6].replace("success", "denied")))),
-        ),
-        ("one at the end", Box::new(|files| line(files, "events.jsonl", &|all| all.push(all[6].clone())))),
-        ("two exchanged", Box::new(|files| line(files, "events.jsonl", &|all| all.swap(3, 9)))),
-        (
-            "a hash",
-            Box::new(|files| {
-                line(files, "tree.txt", &|all| {
-                    let at = all.iter().position(|line| line.starts_with('0')).unwrap();
-                    all[at] = format!("0 {}", hex::encode([7; 32]));
-                });
-            }),
-        ),
-        ("a level", Box::new(|files| line(files, "tree.txt", &|all| all[0] = format!("1{}", all[0])))),
-        ("no tree", Box::new(|files| line(files, "tree.txt", &|all| all.clear()))),
-        (
-            "an event hidden in a hash",
-            Box::new(|files| {
-                line(files, "tree.txt", &|all| {
-                    let at = all.iter().position(|line| line == "leaf").unwrap();
-                    all[at] = format!("0 {}", hex::encode([7; 32]));
-                });
-                line(files, "events.jsonl", &|all| drop(all.remove(0)));
-            }),
-        ),
-        (
-            "the time of the checkpoint",
-            Box::new(|files| line(files, "checkpoint.txt", &|all| all[3] = all[3].replace("202", "201"))),
-        ),
-        ("no checkpoint", Box::new(|files| drop(files.remove("checkpoint.txt")))),
-        (
-            "another checkpoint",
-            Box::new(|files| line(files, "checkpoints.jsonl", &|all| all[0] = all[0].replace("202", "201"))),
-        ),
-        ("checkpoints in another order", Box::new(|files| line(files, "checkpoints.jsonl", &|all| all.reverse()))),
-        ("a file more", Box::new(|files| drop(files.insert("./events.jsonl".into(), b"{}\n".to_vec())))),
-        ("a file that would be another", Box::new(|files| drop(files.insert("EVENTS.jsonl".into(), Vec::new())))),
-        ("a file elsewhere", Box::new(|files| drop(files.insert("pdfs/../../x".into(), Vec::new())))),
-        ("a PDF of no index", Box::new(|files| drop(files.insert("pdfs/bols/2025/X.pdf".into(), Vec::new())))),
-        (
-            "no events",
-            Box::new(|files| {
-                line(files, "tree.txt", &|all| all.retain(|line| line != "leaf"));
-                files.insert("events.jsonl".into(), Vec::new());
-            }),
-        ),
-    ];
-    for (what, change) in &changes {
+    for (what, change) in changes_of_events_and_proof().into_iter().chain(changes_of_checkpoints_and_files()) {
         let mut changed = files.clone();
         change(&mut changed);
         let (is_proved, told) = check(&packed(&changed), &[&key]).await;
         assert!(!is_proved && told.starts_with("NOT PROVED: "), "{what}: {told}");
     }
-    // Damaged on the way; cut off; under another key.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_pack_and_one_under_another_key_are_not_proved() {
+    let app = App::start().await;
+    with_events(&app).await;
+    let key = key(&app).await;
+    let pack = app.auditor().await.get("/audit/pack?customer=ACME").await;
+    // Damaged in transit, truncated, and signed with another key.
     let at = pack.body.len() / 2;
     let mut damaged = pack.body.clone();
     damaged[at] ^= 1;
@@ -249,7 +295,9 @@ async fn pdfs_are_for_administrators_and_each_is_on_record() {
         let files: Files = unpacked(&pack);
         let pdfs: Vec<&String> = files.keys().filter(|name| name.starts_with("pdfs/bols/")).collect();
         assert!(!pdfs.is_empty() && told.contains(" PDFs are what these events are about; of "), "{told}");
-        let recorded = app.rows("SELECT 'pdfs/' || object_key FROM audit_events WHERE action = 'BOLS_ZIPPED' AND outcome = 'success' AND user_role = 'admin' ORDER BY 1").await;
+        let zipped = app.events().await.only(Action::BolsZipped).with(Outcome::Success);
+        let mut recorded = zipped.filter(|event| event.role() == "admin").list(|event| format!("pdfs/{}", event.key()));
+        recorded.sort();
         assert_eq!(recorded, pdfs.iter().map(|name| name.as_str()).collect::<Vec<_>>());
         for name in &pdfs {
             assert!(lines(&files, "pdfs/index.csv").iter().any(|line| line.contains(&sum_of(&files[*name]))), "{name}");
@@ -307,7 +355,7 @@ async fn a_pack_is_for_auditors_and_says_what_is_wrong() {
              UPDATE audit_events SET user_agent = 'another' WHERE id = (SELECT max(id) FROM audit_events WHERE customer_code = 'ACME')").await;
     let answer = auditor.request(reqwest::Method::GET, "/audit/pack?customer=ACME").send().await.unwrap();
     assert!(answer.bytes().await.is_err(), "and no ZIP that looks whole");
-    let ended =
-        "SELECT outcome, detail->>'reason' FROM audit_events WHERE action = 'AUDIT_EXPORTED' ORDER BY id DESC LIMIT 1";
-    assert_eq!(app.rows(ended).await, ["failed|broken off"]);
+    let ended = app.events().await.only(Action::AuditExported);
+    let ended = ended.last().unwrap();
+    assert_eq!((ended.outcome.as_str(), ended.detail("reason").as_str()), ("failed", "broken off"));
 }

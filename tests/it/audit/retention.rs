@@ -5,7 +5,7 @@ use primetrade::audit::prove::{ProveError, prove};
 use primetrade::audit::verify::{Progress, Report, Verification};
 use primetrade::db;
 
-use crate::support::{App, primetrade};
+use crate::support::{Action, App, primetrade};
 
 /// So many events of a month, sealed as a batch.
 async fn batch(app: &App, month: &str, count: usize) {
@@ -104,7 +104,7 @@ async fn what_is_older_goes_and_the_rest_is_as_it_was_sealed() {
     // Once is enough, and the log is as closed as it was.
     let (code, told, _) = purge(&app, "1", &["--yes"]).await;
     assert_eq!((code, told.lines().last()), (0, Some("0 events removed, 0 months of them as a whole")), "{told}");
-    assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE action = 'AUDIT_PURGED'").await, ["1"]);
+    assert_eq!(app.events().await.only(Action::AuditPurged).len(), 1);
     let open = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'audit_events_no%' AND tgenabled <> 'O'";
     assert_eq!(app.rows(open).await, ["0"]);
     let mut owner = db::connect(&app.database).await.unwrap();
@@ -126,7 +126,7 @@ async fn whoever_reads_is_not_disturbed_and_what_was_interrupted_goes_on() {
     // It is on record, and what is still there is no difference.
     let halfway = verify(&app).await;
     assert!(halfway.is_fine() && halfway.purged == 602, "{halfway:?}");
-    assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE occurred_at < '2024-02-01'").await, ["301"]);
+    assert_eq!(app.count("audit_events WHERE occurred_at < '2024-02-01'").await, 301);
     reader.batch_execute("COMMIT").await.unwrap();
     let (code, told, _) = purge(&app, "1", &["--yes"]).await;
     assert_eq!((code, told.lines().last()), (0, Some("301 events removed, 1 months of them as a whole")), "{told}");
@@ -238,7 +238,7 @@ async fn what_was_purged_long_ago_stays_on_record() {
     let before = verify(&app).await;
     assert!(before.is_fine() && before.purged == 100, "{before:?}");
     assert_eq!(purge(&app, "2", &["--yes"]).await.0, 0);
-    assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE occurred_at < '2023-01-01'").await, ["0"]);
+    assert_eq!(app.count("audit_events WHERE occurred_at < '2023-01-01'").await, 0);
     let after = verify(&app).await;
     assert!(after.is_fine() && after.purged == 151, "{after:?}");
 }

@@ -79,6 +79,14 @@ impl Log {
         told
     }
 
+    /// Expects a change of the log to be named, and takes it back.
+    async fn expect(&mut self, sql: &str, told: &str) {
+        let differences = self.told_of(sql).await;
+        assert!(differences.iter().any(|difference| difference.contains(told)), "{sql}: {told}: {differences:?}");
+        // Some of these drop constraints.
+        let _ = self.owner.batch_execute("ALTER TABLE audit_leaves ADD PRIMARY KEY (position)").await;
+    }
+
     async fn number(&self, select: &str) -> i64 {
         self.app.rows(select).await[0].parse().unwrap()
     }
@@ -153,23 +161,15 @@ async fn every_field_of_an_event_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_done_to_the_log_is_named() {
+async fn removed_inserted_and_reordered_events_are_named() {
     let mut log = Log::new().await;
-    let sizes = log.app.rows("SELECT size FROM audit_checkpoints ORDER BY size").await;
-    let [.., before, last] = sizes.as_slice() else { panic!("{sizes:?}") };
-    let middle = &sizes[sizes.len() / 2];
-    let cut = format!(
-        "DELETE FROM audit_events WHERE id IN (SELECT event_id FROM audit_leaves WHERE position >= {before}); \
-         DELETE FROM audit_leaves WHERE position >= {before}; DELETE FROM audit_checkpoints WHERE size > {before};"
-    );
-    let object = checkpoint_key(last.parse().unwrap());
     for (sql, told) in [
         ("DELETE FROM audit_events WHERE id = 3", "event 3 is missing"),
         (
             "DELETE FROM audit_events WHERE id = (SELECT max(id) FROM audit_events)",
             " is missing: it was sealed at position 1801",
         ),
-        // Slipped in: of an old transaction, of one that never was, of now but dated earlier, and a copy.
+        // Inserted events: from an old transaction, from one that never existed, and a copy.
         (
             "INSERT INTO audit_events (xact_id, action, outcome) VALUES ('5', 'X', 'success')",
             "was slipped in: it has no seal",
@@ -191,6 +191,18 @@ async fn whatever_is_done_to_the_log_is_named() {
             "ALTER TABLE audit_leaves DROP CONSTRAINT audit_leaves_pkey; UPDATE audit_leaves SET position = 21 - position WHERE position IN (10, 11)",
             "leaves were changed: those from",
         ),
+    ] {
+        log.expect(sql, told).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_leaves_and_checkpoints_are_named() {
+    let mut log = Log::new().await;
+    let sizes = log.app.rows("SELECT size FROM audit_checkpoints ORDER BY size").await;
+    let [.., before, last] = sizes.as_slice() else { panic!("{sizes:?}") };
+    let middle = &sizes[sizes.len() / 2];
+    for (sql, told) in [
         // An event and its leaf.
         (
             "UPDATE audit_events SET outcome = 'denied' WHERE id = 12; UPDATE audit_leaves SET hash = sha256('\\x00') WHERE event_id = 12",
@@ -222,17 +234,34 @@ async fn whatever_is_done_to_the_log_is_named() {
             &format!("UPDATE audit_checkpoints SET edge = '' WHERE size = {middle}"),
             &format!("the edge kept with checkpoint {middle} was changed"),
         ),
-        // Consistently: what is in the storage knows better. The same when an old backup is restored.
-        (&cut, &format!("{object} is in the storage, and the database has only {before} leaves")),
+    ] {
+        log.expect(sql, told).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_cut_short_is_named_by_the_checkpoints_in_the_storage() {
+    let mut log = Log::new().await;
+    let sizes = log.app.rows("SELECT size FROM audit_checkpoints ORDER BY size").await;
+    let [.., before, last] = sizes.as_slice() else { panic!("{sizes:?}") };
+    let cut = format!(
+        "DELETE FROM audit_events WHERE id IN (SELECT event_id FROM audit_leaves WHERE position >= {before}); \
+         DELETE FROM audit_leaves WHERE position >= {before}; DELETE FROM audit_checkpoints WHERE size > {before};"
+    );
+    let object = checkpoint_key(last.parse().unwrap());
+    for (sql, told) in [
+        // Leaves, events and checkpoints removed together, as when an old backup is restored.
+        (cut.as_str(), &*format!("{object} is in the storage, and the database has only {before} leaves")),
         ("DELETE FROM audit_events; TRUNCATE audit_leaves, audit_checkpoints", "and the database has only 0 leaves"),
         ("TRUNCATE audit_leaves, audit_checkpoints", "and the database has only 0 leaves"),
     ] {
-        let differences = log.told_of(sql).await;
-        assert!(differences.iter().any(|difference| difference.contains(told)), "{sql}: {told}: {differences:?}");
-        // Some of these drop constraints.
-        let _ = log.owner.batch_execute("ALTER TABLE audit_leaves ADD PRIMARY KEY (position)").await;
+        log.expect(sql, told).await;
     }
-    // Only the batch with the changed leaf is told of, beside what else was done.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_batch_with_a_changed_leaf_is_named() {
+    let mut log = Log::new().await;
     let two =
         "UPDATE audit_leaves SET hash = sha256('\\x00') WHERE event_id = 12; DELETE FROM audit_events WHERE id = 1500";
     let told = log.told_of(two).await;
@@ -245,7 +274,12 @@ async fn whatever_is_done_to_the_log_is_named() {
     let told =
         log.told_of("DELETE FROM audit_events WHERE id = 12; DELETE FROM audit_leaves WHERE event_id = 12").await;
     assert_eq!(told.len(), 2, "{told:?}");
-    // One that is dated earlier, and not sealed yet; the sealing is kept from it meanwhile.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backdated_event_is_named_until_it_is_sealed_and_counted_afterwards() {
+    let mut log = Log::new().await;
+    // The open transaction keeps the server from sealing the event.
     log.change("BEGIN; SELECT pg_current_xact_id()").await;
     let back =
         "INSERT INTO audit_events (occurred_at, action, outcome) VALUES (now() - interval '2 hours', 'X', 'success')";
@@ -253,7 +287,6 @@ async fn whatever_is_done_to_the_log_is_named() {
     let told = log.verify().await;
     assert!(told.differences.len() == 1 && told.differences[0].contains("isn't sealed yet, and is dated"), "{told:?}");
     log.change("COMMIT").await;
-    // Once it is sealed it is counted.
     log.app.sealed().await;
     let report = log.verify().await;
     assert_eq!((report.is_fine(), report.backdated), (true, 1));
@@ -339,62 +372,69 @@ async fn what_is_done_to_checkpoints_in_the_storage_is_named() {
     assert!(log.verify().await.is_fine());
 }
 
-/// `TAMPERINGS=1000 cargo test --test it -- verify::tamperings` for as many as one likes.
+/// The text columns of an event that a tampering may change.
+const FIELDS: [&str; 9] = [
+    "user_email",
+    "user_role",
+    "customer_code",
+    "bol_number",
+    "document_kind",
+    "file_name",
+    "object_key",
+    "user_agent",
+    "request_id",
+];
+const NUMBERS: [&str; 4] = ["user_id", "customer_id", "bol_id", "document_id"];
+
+/// The SQL of one tampering, or nothing for one in the storage.
+fn tampering(dice: &mut StdRng) -> String {
+    let (id, other) = (dice.random_range(1..=1802), dice.random_range(0..1802));
+    let field = FIELDS.choose(dice).unwrap();
+    match dice.random_range(0..12) {
+        0 => format!("UPDATE audit_events SET {field} = coalesce({field}, '') || 'x' WHERE id = {id}"),
+        1 => format!(
+            "UPDATE audit_events SET {} = {} WHERE id = {id}",
+            NUMBERS.choose(dice).unwrap(),
+            dice.random_range(10_000..20_000)
+        ),
+        2 => format!(
+            "UPDATE audit_events SET occurred_at = occurred_at - {} * interval '1 second' WHERE id = {id}",
+            dice.random_range(1..100_000)
+        ),
+        3 => format!("UPDATE audit_events SET detail = detail || '{{\"x\": {other}}}' WHERE id = {id}"),
+        4 => format!("DELETE FROM audit_events WHERE id = {id}"),
+        5 => format!("DELETE FROM audit_events WHERE id > {id}"),
+        6 => format!(
+            "INSERT INTO audit_events SELECT (jsonb_populate_record(e, jsonb_build_object('id', 5000 + {other}))).* FROM audit_events e WHERE id = {id}"
+        ),
+        7 => format!(
+            "UPDATE audit_leaves SET hash = set_byte(hash, {}, (get_byte(hash, 0) + 1) % 256) WHERE position = {other} AND get_byte(hash, 0) <> 255",
+            0
+        ),
+        8 => format!(
+            "DELETE FROM audit_leaves WHERE position >= {other}; DELETE FROM audit_checkpoints WHERE size > {other}; DELETE FROM audit_events WHERE id > {other}"
+        ),
+        9 => format!(
+            "UPDATE audit_checkpoints SET note = overlay(note placing '+' from {}) WHERE size = (SELECT size FROM audit_checkpoints WHERE size > {other} ORDER BY size LIMIT 1)",
+            dice.random_range(1..60)
+        ),
+        10 => format!(
+            "DELETE FROM audit_checkpoints WHERE size = (SELECT size FROM audit_checkpoints WHERE size > {other} ORDER BY size LIMIT 1)"
+        ),
+        _ => String::new(),
+    }
+}
+
+/// `TAMPERINGS=1000 cargo test --test it -- verify::tamperings` runs more of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn tamperings_at_random_are_all_noticed() {
-    #[allow(clippy::disallowed_methods, reason = "not the program's")]
+    #[allow(clippy::disallowed_methods, reason = "a variable of the tests, not of the program")]
     let count = std::env::var("TAMPERINGS").ok().and_then(|count| count.parse().ok()).unwrap_or(40);
     let mut log = Log::new().await;
     let mut dice = StdRng::seed_from_u64(7);
-    let fields = [
-        "user_email",
-        "user_role",
-        "customer_code",
-        "bol_number",
-        "document_kind",
-        "file_name",
-        "object_key",
-        "user_agent",
-        "request_id",
-    ];
-    let numbers = ["user_id", "customer_id", "bol_id", "document_id"];
     let files: Arc<Vec<String>> = Arc::new(log.app.rows("SELECT size FROM audit_checkpoints WHERE is_published").await);
     for round in 0..count {
-        let (id, other) = (dice.random_range(1..=1802), dice.random_range(0..1802));
-        let field = fields.choose(&mut dice).unwrap();
-        let sql = match dice.random_range(0..12) {
-            0 => format!("UPDATE audit_events SET {field} = coalesce({field}, '') || 'x' WHERE id = {id}"),
-            1 => format!(
-                "UPDATE audit_events SET {} = {} WHERE id = {id}",
-                numbers.choose(&mut dice).unwrap(),
-                dice.random_range(10_000..20_000)
-            ),
-            2 => format!(
-                "UPDATE audit_events SET occurred_at = occurred_at - {} * interval '1 second' WHERE id = {id}",
-                dice.random_range(1..100_000)
-            ),
-            3 => format!("UPDATE audit_events SET detail = detail || '{{\"x\": {other}}}' WHERE id = {id}"),
-            4 => format!("DELETE FROM audit_events WHERE id = {id}"),
-            5 => format!("DELETE FROM audit_events WHERE id > {id}"),
-            6 => format!(
-                "INSERT INTO audit_events SELECT (jsonb_populate_record(e, jsonb_build_object('id', 5000 + {other}))).* FROM audit_events e WHERE id = {id}"
-            ),
-            7 => format!(
-                "UPDATE audit_leaves SET hash = set_byte(hash, {}, (get_byte(hash, 0) + 1) % 256) WHERE position = {other} AND get_byte(hash, 0) <> 255",
-                0
-            ),
-            8 => format!(
-                "DELETE FROM audit_leaves WHERE position >= {other}; DELETE FROM audit_checkpoints WHERE size > {other}; DELETE FROM audit_events WHERE id > {other}"
-            ),
-            9 => format!(
-                "UPDATE audit_checkpoints SET note = overlay(note placing '+' from {}) WHERE size = (SELECT size FROM audit_checkpoints WHERE size > {other} ORDER BY size LIMIT 1)",
-                dice.random_range(1..60)
-            ),
-            10 => format!(
-                "DELETE FROM audit_checkpoints WHERE size = (SELECT size FROM audit_checkpoints WHERE size > {other} ORDER BY size LIMIT 1)"
-            ),
-            _ => String::new(),
-        };
+        let sql = tampering(&mut dice);
         let changes = ["events", "leaves", "checkpoints"].map(|name| {
             let (now, kept) = (format!("SELECT * FROM audit_{name}"), format!("SELECT * FROM kept_{name}"));
             format!("(({now} EXCEPT ALL {kept}) UNION ALL ({kept} EXCEPT ALL {now}))")

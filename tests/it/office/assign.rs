@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{App, Door, S3Server, World};
+use crate::support::{Action, App, Door, S3Server, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bol_goes_to_another_customer() {
@@ -49,20 +49,19 @@ async fn a_bol_goes_to_another_customer() {
     // Who looked at it before is not the new customer's business.
     assert!(!rival.get(&bol).await.text().contains(World::ACME));
 
-    let events = app.events("action, customer_code, bol_number, detail->>'from', detail->>'to'").await;
-    let assigned: Vec<&str> =
-        events.iter().filter(|event| event.starts_with("BOL_ASSIGNED")).map(String::as_str).collect();
+    let assigned = app.events().await.only(Action::BolAssigned);
+    let assigned = assigned.list(|event| (event.customer(), event.bol(), event.detail("from"), event.detail("to")));
     assert_eq!(
         assigned,
         [
-            "BOL_ASSIGNED|ACME|PRT-2025-0001|ACME|RIVAL",
-            "BOL_ASSIGNED|RIVAL|PRT-2025-0001|ACME|RIVAL",
-            "BOL_ASSIGNED|RIVAL|PRT-2025-0004||RIVAL",
+            ("ACME", World::ACME_BOL, "ACME".into(), "RIVAL".into()),
+            ("RIVAL", World::ACME_BOL, "ACME".into(), "RIVAL".into()),
+            ("RIVAL", World::LOOSE_BOL, "-".into(), "RIVAL".into()),
         ]
     );
     // Again changes nothing and records nothing.
     assert_eq!(office.post("/office/bols/assign", &form).await.status, 303);
-    assert_eq!(app.rows("SELECT count(*) FROM audit_events WHERE action = 'BOL_ASSIGNED'").await, ["3"]);
+    assert_eq!(app.events().await.only(Action::BolAssigned).len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +81,7 @@ async fn all_or_none() {
     ] {
         assert_eq!(post(&form).await.status, status, "{form:?}");
     }
-    assert_eq!(app.rows("SELECT customer_id IS NULL FROM bols WHERE number = 'PRT-2025-0004'").await, ["true"]);
+    assert_eq!(app.bol_row(World::LOOSE_BOL).await.customer_id, None);
     for actor in [app.acme().await, app.auditor().await] {
         let form = [("number", World::LOOSE_BOL), ("customer", "ACME")];
         assert_eq!(actor.post("/office/bols/assign", &form).await.status, 403);
@@ -116,13 +115,14 @@ async fn reassigned_while_the_storage_is_asked() {
     };
     let (answer, ()) = tokio::join!(acme.get(&download), assigned);
     assert_eq!(answer.status, 404);
-    let events = app.events("action, customer_code").await;
+    let events = app.events().await;
+    let last = events.list(|event| (event.action.as_str(), event.customer()));
     assert_eq!(
-        events[events.len() - 3..],
-        ["BOL_ASSIGNED|ACME", "BOL_ASSIGNED|RIVAL", "ACCESS_DENIED|"],
+        last[last.len() - 3..],
+        [("BOL_ASSIGNED", "ACME"), ("BOL_ASSIGNED", "RIVAL"), ("ACCESS_DENIED", "-")],
         "one link before, none after: {events:?}"
     );
-    assert_eq!(events.iter().filter(|event| event.starts_with("BOL_DOWNLOADED")).count(), 1);
+    assert_eq!(events.only(Action::BolDownloaded).len(), 1);
 }
 
 /// Back and forth while somebody downloads: what was given is what is on record.

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use crate::office::upload::{one, outcomes, reason, send};
 use crate::support::scan::paper;
-use crate::support::{Actor, Answer, App, PASSWORD, Program, World};
+use crate::support::{Action, Actor, Answer, App, PASSWORD, Program, World};
 
 async fn with_list(office: &Actor, list: &str, files: &[(&str, Vec<u8>)], first: bool) -> Answer {
     let list = Part::bytes(list.as_bytes().to_vec()).file_name("list.csv");
@@ -72,18 +72,30 @@ async fn a_list_says_what_files_do_not() {
     ] {
         assert!(reason(&answer, index).contains(words), "{}", reason(&answer, index));
     }
-    // The BOL that was nobody's is now the list's customer's, with the document, and both are on record.
-    let kinds = app.rows("SELECT c.code, d.kind FROM documents d JOIN customers c ON c.id = d.customer_id WHERE d.arrived_as IN ('one.pdf', 'four.pdf') ORDER BY d.arrived_as").await;
-    assert_eq!(kinds, ["RIVAL|packing-list", "ACME|scale-ticket"]);
+    // The unassigned BOL now belongs to the customer in the list, with the document, and both are recorded.
+    let uploads = app.uploads().await;
+    let filed = uploads.iter().filter(|document| ["one.pdf", "four.pdf"].contains(&document.arrived_as.as_str()));
+    let filed: Vec<_> = filed.map(|document| (document.customer_id, document.kind.as_str())).collect();
+    assert_eq!(filed, [(Some(app.world.acme), "scale-ticket"), (Some(app.world.rival), "packing-list")]);
     assert_eq!(app.rival().await.get("/bols/PRT-2025-0004").await.status, 200);
-    let events = app.events("action, customer_code, bol_number, detail->>'to'").await;
-    assert!(events.contains(&"BOL_ASSIGNED|RIVAL|PRT-2025-0004|RIVAL".into()), "{events:?}");
+    let assigned = app.events().await.only(Action::BolAssigned);
+    assert!(
+        assigned.iter().any(|event| {
+            (event.customer(), event.bol(), event.detail("to").as_str()) == ("RIVAL", World::LOOSE_BOL, "RIVAL")
+        }),
+        "{assigned:?}"
+    );
+}
 
-    // A list with a mistake has an outcome, and the files theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_may_be_wrong_or_come_last() {
+    let app = App::start().await;
+    let office = app.office().await;
+    // A list with a mistake has an outcome of its own beside those of the files.
     let broken = with_list(&office, "file,number\nx.pdf,2025-5\n", &[("x.pdf", paper("x"))], true).await;
     assert_eq!(outcomes(&broken), ["rejected", "needs_review"]);
     assert!(reason(&broken, 0).contains("Line 2"));
-    // One that comes last helps those that wait for want of a number.
+    // A list after the files gives a number to those that have none.
     let files = [("late.pdf", paper("late")), ("PRT-2025-0003.pdf", paper("three"))];
     let late = with_list(
         &office,
@@ -94,17 +106,19 @@ async fn a_list_says_what_files_do_not() {
     .await;
     assert_eq!(outcomes(&late), ["stored PRT-2025-0005", "stored PRT-2025-0003"]);
     assert!(reason(&late, 1).contains("says PRT-2025-0005"), "{}", reason(&late, 1));
-    // A late list is held against everything that an early one is.
+    // A list after the files is checked like one before them.
     let files = [("void.pdf", paper("void")), ("theirs.pdf", paper("theirs"))];
     let late = "file,number,kind,customer\nvoid.pdf,PRT-2025-0002,,\ntheirs.pdf,PRT-2025-0003,,ACME\n";
     let late = with_list(&office, late, &files, false).await;
     assert_eq!(outcomes(&late), ["needs_review", "needs_review"]);
     assert!(reason(&late, 0).contains("void") && reason(&late, 1).contains("RIVAL's"), "{}", late.text());
-    // And the same file again, with a list this time, is filed from where it waits.
+    // A file that waits in the inbox is filed when it comes again with a list.
+    let waiting = one(&office, &[("kind", "")], "seven.pdf", &paper("seven")).await;
+    assert_eq!(outcomes(&waiting), ["needs_review"]);
     let seven =
         with_list(&office, "file,number\nseven.pdf,PRT-2025-0005\n", &[("seven.pdf", paper("seven"))], true).await;
     assert_eq!(outcomes(&seven), ["stored PRT-2025-0005"]);
-    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as = 'seven.pdf'").await, ["1"]);
+    assert_eq!(app.count("documents WHERE arrived_as = 'seven.pdf'").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +190,7 @@ async fn what_was_interrupted_is_settled() {
     ))
     .await;
     std::fs::rename(app.media(&gone), app.media("elsewhere.pdf")).unwrap();
-    // Nobody sees them meanwhile.
+    // Documents that aren't stored yet belong to nobody's view.
     assert_eq!(office.get(&format!("/documents/{}/download", ids[1])).await.status, 404);
     let db = Database::new(&app.database, 2);
     let config = primetrade::config::StorageConfig::Local { root: app.media("") };
@@ -188,8 +202,13 @@ async fn what_was_interrupted_is_settled() {
     assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap().settled, 0);
     let left = app.rows("SELECT arrived_as, state, bol_id IS NULL, arrived_key IS NULL FROM documents WHERE arrived_as <> '' ORDER BY id").await;
     assert_eq!(left, ["PRT-2025-0005.pdf|stored|false|true", "waits.pdf|stored|true|true"]);
-    let events = app.events("action, user_email, detail->>'settled'").await;
-    assert!(events.contains(&format!("DOCUMENT_UPLOADED|{}|after an interruption", World::OFFICE)), "{events:?}");
+    let uploaded = app.events().await.only(Action::DocumentUploaded);
+    assert!(
+        uploaded
+            .iter()
+            .any(|event| event.email() == World::OFFICE && event.detail("settled") == "after an interruption"),
+        "{uploaded:?}"
+    );
     // What was gone comes again, and is stored.
     assert_eq!(
         outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("gone")).await),
@@ -202,12 +221,8 @@ async fn what_was_interrupted_is_settled() {
 async fn one_server_sweeps_at_a_time() {
     use diesel_async::SimpleAsyncConnection;
     let app = App::start().await;
-    let old = (app.clock.now() - TimeDelta::minutes(20)).to_rfc3339();
-    app.sql(&format!(
-        "INSERT INTO documents (kind, version, object_key, file_name, sha256, size_bytes, state, pending_at, pending_by) \
-         VALUES ('other', 1, 'inbox/2026/cut-off.pdf', 'x.pdf', sha256('x'), 1, 'pending', '{old}', 1)"
-    ))
-    .await;
+    let old = app.clock.now() - TimeDelta::minutes(20);
+    app.new_document("inbox/2026/cut-off.pdf").pending(old, app.user_id(World::ACME).await).create().await;
     let db = Database::new(&app.database, 2);
     let config = primetrade::config::StorageConfig::Local { root: app.media("") };
     let storage = primetrade::storage::Storage::with_long_timeouts(&config).await;
@@ -220,7 +235,7 @@ async fn one_server_sweeps_at_a_time() {
     assert_eq!((swept.settled, swept.left), (0, 0), "another server is at it");
     other.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(sweep_alone(&db, &storage, &app.clock).await.unwrap().settled, 1);
-    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE state = 'pending'").await, ["0"]);
+    assert_eq!(app.count("documents WHERE state = 'pending'").await, 0);
 }
 
 /// A sweep over a database that was left like this, a quarter of an hour later.
@@ -239,14 +254,14 @@ async fn swept(app: &App, sql: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sweeper_tells_what_happened() {
     let app = App::start().await;
-    let (office, admin) = (app.office().await, app.rows("SELECT id FROM users WHERE role = 'admin'").await.remove(0));
+    let (office, admin) = (app.office().await, app.user_id(World::ADMIN).await);
     let filed = one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await.json()[0]["documentId"].clone();
     office.post(&format!("/office/documents/{filed}/file"), &[("number", "25-5"), ("kind", "invoice")]).await;
     let given =
         one(&office, &[("kind", "other")], "PRT-2025-0004.pdf", &paper("given")).await.json()[0]["documentId"].clone();
     let odd =
         one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("odd")).await.json()[0]["documentId"].clone();
-    let before: i64 = app.rows("SELECT max(id) FROM audit_events").await[0].parse().unwrap();
+    let mark = app.events().await.mark();
     let settled = swept(&app, &format!(
         "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = NOW, pending_by = {admin} WHERE id IN ({filed}, {given}, {odd}); \
          UPDATE documents SET pending_customer = {} WHERE id = {given}; UPDATE bols SET customer_id = {} WHERE number = 'PRT-2025-0004'; \
@@ -255,21 +270,25 @@ async fn the_sweeper_tells_what_happened() {
     ))
     .await;
     assert_eq!(settled, 2);
-    let events = app
-        .rows(&format!("SELECT action, user_email, customer_code, document_id FROM audit_events WHERE id > {before} ORDER BY document_id"))
-        .await;
+    let events = app.events().await.since(mark);
+    let mut events = events.list(|event| (event.document_id, event.action.as_str(), event.email(), event.customer()));
+    events.sort_unstable();
     assert_eq!(
         events,
         [
-            format!("DOCUMENT_FILED|{}|ACME|{filed}", World::ADMIN),
-            format!("DOCUMENT_UPLOADED|{}||{given}", World::ADMIN),
+            (filed.as_i64(), "DOCUMENT_FILED", World::ADMIN, "ACME"),
+            (given.as_i64(), "DOCUMENT_UPLOADED", World::ADMIN, "-"),
         ]
     );
-    let waits = app.rows(&format!("SELECT waits_for, bol_id IS NULL, state FROM documents WHERE id = {given}")).await;
-    assert_eq!(waits, ["PRT-2025-0004 has become RIVAL's meanwhile.|true|stored"]);
+    let waiting = app.document_row(given.as_i64().unwrap()).await;
+    assert_eq!(
+        (waiting.waits_for.as_str(), waiting.bol_id, waiting.state.as_str()),
+        ("PRT-2025-0004 has become RIVAL's meanwhile.", None, "stored")
+    );
 }
 
 /// Interrupted on the way out of the inbox, then the same stack again: no second document, and the sweeper brings it back.
+/// settles the first one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_again_while_its_document_is_being_filed() {
     let app = App::start().await;
@@ -284,7 +303,7 @@ async fn a_stack_again_while_its_document_is_being_filed() {
     let again = one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await;
     assert_eq!(outcomes(&again), ["duplicate"]);
     assert!(reason(&again, 0).contains("being stored with PRT-2025-0005"), "{}", reason(&again, 0));
-    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as <> ''").await, ["1"]);
+    assert_eq!(app.uploads().await.len(), 1);
     assert_eq!(swept(&app, "SELECT 1").await, 1);
     assert_eq!(office.get("/office/inbox").await.all(".intake h2"), ["waits.pdf"]);
     assert_eq!(
@@ -347,7 +366,7 @@ async fn killed_in_the_middle_nothing_is_lost_or_doubled() {
             .await,
         ["40|40"]
     );
-    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE state = 'pending'").await, ["0"]);
+    assert_eq!(app.count("documents WHERE state = 'pending'").await, 0);
     // Every row has its object, and every object its row.
     let keys = app.rows("SELECT object_key FROM documents WHERE arrived_as <> ''").await;
     let s3 = app.s3.as_ref().unwrap();
@@ -376,7 +395,7 @@ async fn the_storage_is_away() {
     let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("a")).await;
     assert_eq!((answer.status, outcomes(&answer)), (503, vec!["rejected".to_owned()]));
     assert!(reason(&answer, 0).contains("Upload it again") && !answer.header("retry-after").is_empty());
-    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as <> ''").await, ["0"]);
+    assert_eq!(app.uploads().await.len(), 0);
     // Without script: what could be taken and what couldn't are on the page, and stay there.
     let form = Form::new()
         .text("batch", "away")

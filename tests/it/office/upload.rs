@@ -7,7 +7,7 @@ use reqwest::multipart::{Form, Part};
 
 use crate::office::new_bol::download;
 use crate::support::scan::paper;
-use crate::support::{Actor, Answer, App, PASSWORD, World, raw};
+use crate::support::{Action, Actor, Answer, App, Outcome, PASSWORD, World, raw};
 
 /// A stack, its fields first, as the page sends it; the answer is JSON.
 pub async fn send(actor: &Actor, fields: &[(&str, &str)], files: &[(&str, Vec<u8>)]) -> Answer {
@@ -46,82 +46,98 @@ fn sample(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/samples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_sample_has_its_outcome_and_doing_it_again_doubles_nothing() {
-    let app = App::start().await;
-    let office = app.office().await;
-    let expected = [
-        // PRT-2025-0002 is void in this world.
-        ("PRT-2025-0002.pdf", "needs_review", "void"),
-        ("PRT-2025-0005_signed.pdf", "stored PRT-2025-0005", "signed"),
-        ("empty.pdf", "rejected", "empty"),
-        ("encrypted.pdf", "rejected", "password"),
-        ("html-in-disguise.pdf", "rejected", "isn't a PDF"),
-        ("opens-with-javascript.pdf", "rejected", "script"),
-        ("scan0001.pdf", "stored PRT-2025-0004", "signed"),
-        ("text-names-another-number.pdf", "stored PRT-2025-0003", "other"),
-        ("truncated.pdf", "rejected", "cut off"),
-    ];
-    let files: Vec<(&str, Vec<u8>)> = expected.iter().map(|(name, ..)| (*name, sample(name))).collect();
-    let answer = send(&office, &[("kind", "")], &files).await;
+/// Each sample file, its outcome and a word of the reason.
+const SAMPLES: [(&str, &str, &str); 9] = [
+    // PRT-2025-0002 is void in this world.
+    ("PRT-2025-0002.pdf", "needs_review", "void"),
+    ("PRT-2025-0005_signed.pdf", "stored PRT-2025-0005", "signed"),
+    ("empty.pdf", "rejected", "empty"),
+    ("encrypted.pdf", "rejected", "password"),
+    ("html-in-disguise.pdf", "rejected", "isn't a PDF"),
+    ("opens-with-javascript.pdf", "rejected", "script"),
+    ("scan0001.pdf", "stored PRT-2025-0004", "signed"),
+    ("text-names-another-number.pdf", "stored PRT-2025-0003", "other"),
+    ("truncated.pdf", "rejected", "cut off"),
+];
+
+async fn send_samples(office: &Actor) -> Answer {
+    let files: Vec<(&str, Vec<u8>)> = SAMPLES.iter().map(|(name, ..)| (*name, sample(name))).collect();
+    let answer = send(office, &[("kind", "")], &files).await;
     assert_eq!(answer.status, 200);
-    let wanted: Vec<&str> = expected.iter().map(|(_, outcome, _)| *outcome).collect();
-    assert_eq!(outcomes(&answer), wanted, "{}", answer.text());
-    for (index, (name, _, word)) in expected.iter().enumerate() {
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_sample_is_stored_rejected_or_kept_for_review() {
+    let app = App::start().await;
+    let answer = send_samples(&app.office().await).await;
+    assert_eq!(outcomes(&answer), SAMPLES.map(|(_, outcome, _)| outcome), "{}", answer.text());
+    for (index, (name, _, word)) in SAMPLES.iter().enumerate() {
         assert!(reason(&answer, index).contains(word), "{name}: {}", reason(&answer, index));
         assert_eq!(answer.json()[index]["fileName"], *name);
     }
-    let rows = "SELECT b.number, d.kind, d.version, d.object_key, d.arrived_as, d.stored_by, d.state \
-                FROM documents d JOIN bols b ON b.id = d.bol_id WHERE d.arrived_as <> '' ORDER BY d.id";
-    let stored = app.rows(rows).await;
+    let (uploads, bols) = (app.uploads().await, app.bols().await);
+    let stored = uploads.iter().filter_map(|document| {
+        let bol = bols.iter().find(|bol| Some(bol.id) == document.bol_id)?;
+        assert_eq!((document.version, document.stored_by.as_str(), document.state.as_str()), (1, "Somebody", "stored"));
+        Some((bol.number.as_str(), document.kind.as_str(), document.object_key.as_str(), document.arrived_as.as_str()))
+    });
+    let signed = "bols/2025/PRT-2025-0005.signed-bol.v1.pdf";
+    let scanned = "bols/2025/PRT-2025-0004.signed-bol.v1.pdf";
+    let other = "bols/2025/PRT-2025-0003.other.v1.pdf";
     assert_eq!(
-        stored,
+        stored.collect::<Vec<_>>(),
         [
-            "PRT-2025-0005|signed-bol|1|bols/2025/PRT-2025-0005.signed-bol.v1.pdf|PRT-2025-0005_signed.pdf|Somebody|stored",
-            "PRT-2025-0004|signed-bol|1|bols/2025/PRT-2025-0004.signed-bol.v1.pdf|scan0001.pdf|Somebody|stored",
-            "PRT-2025-0003|other|1|bols/2025/PRT-2025-0003.other.v1.pdf|text-names-another-number.pdf|Somebody|stored",
+            (World::ACME_BARE, "signed-bol", signed, "PRT-2025-0005_signed.pdf"),
+            (World::LOOSE_BOL, "signed-bol", scanned, "scan0001.pdf"),
+            (World::RIVAL_BOL, "other", other, "text-names-another-number.pdf"),
         ]
     );
-    // Whoever has the BOL has the document; nobody else does.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_for_the_customer_of_its_bol_and_for_the_office_while_it_waits() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let answer = send_samples(&office).await;
     let id = answer.json()[1]["documentId"].as_i64().unwrap();
     assert_eq!(
         download(&app.acme().await, &format!("/documents/{id}/download")).await,
         sample("PRT-2025-0005_signed.pdf")
     );
     assert_eq!(app.rival().await.get(&format!("/documents/{id}/download")).await.status, 404);
-    // What waits is the office's alone.
     let waiting = answer.json()[0]["documentId"].as_i64().unwrap();
     assert_eq!(app.acme().await.get(&format!("/documents/{waiting}/download")).await.status, 404);
     assert_eq!(download(&office, &format!("/documents/{waiting}/download")).await, sample("PRT-2025-0002.pdf"));
+}
 
-    let before = app.rows("SELECT count(*) FROM documents").await;
-    let again = send(&office, &[("kind", "")], &files).await;
-    let changed: Vec<String> = wanted
-        .iter()
-        .map(|outcome| match outcome.split_once(' ') {
-            Some((_, number)) => format!("duplicate {number}"),
-            None if *outcome == "needs_review" => "duplicate".into(),
-            None => (*outcome).to_owned(),
-        })
-        .collect();
-    assert_eq!(outcomes(&again), changed);
-    assert_eq!(app.rows("SELECT count(*) FROM documents").await, before);
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_files_again_are_duplicates_and_every_file_is_recorded() {
+    let app = App::start().await;
+    let office = app.office().await;
+    send_samples(&office).await;
+    let before = app.documents().await.len();
+    let again = send_samples(&office).await;
+    let expected = SAMPLES.map(|(_, outcome, _)| match outcome.split_once(' ') {
+        Some((_, number)) => format!("duplicate {number}"),
+        None if outcome == "needs_review" => "duplicate".into(),
+        None => outcome.to_owned(),
+    });
+    assert_eq!(outcomes(&again), expected);
+    assert_eq!(app.documents().await.len(), before);
 
-    let counts = app
-        .rows(
-            "SELECT action, outcome, count(*) FROM audit_events WHERE action LIKE 'DOCUMENT%' GROUP BY 1, 2 ORDER BY 1",
-        )
-        .await;
-    assert_eq!(counts, ["DOCUMENT_REJECTED|failed|10", "DOCUMENT_UPLOADED|success|4"]);
-    let event = app
-        .rows("SELECT customer_code, bol_number, document_kind, file_name, encode(sha256, 'hex') <> '', detail->>'file', detail->'found' FROM audit_events WHERE action = 'DOCUMENT_UPLOADED' AND bol_number = 'PRT-2025-0005'")
-        .await;
+    let events = app.events().await.filter(|event| event.action.starts_with("DOCUMENT"));
+    let rejected = events.only(Action::DocumentRejected).with(Outcome::Failed);
+    let uploaded = events.only(Action::DocumentUploaded).with(Outcome::Success);
+    assert_eq!((rejected.len(), uploaded.len(), events.len()), (10, 4, 14));
+    let signed = uploaded.filter(|event| event.bol() == World::ACME_BARE);
     assert_eq!(
-        event,
-        [
-            r#"ACME|PRT-2025-0005|signed-bol|PRT-2025-0005.signed-bol.v1.pdf|true|PRT-2025-0005_signed.pdf|{"text": ["PRT-2025-0005"], "file name": ["PRT-2025-0005"]}"#
-        ]
+        signed.list(|event| (event.customer(), event.kind(), event.file(), event.detail("file"))),
+        [("ACME", "signed-bol", "PRT-2025-0005.signed-bol.v1.pdf", "PRT-2025-0005_signed.pdf".to_owned())]
     );
+    assert!(!signed[0].sha256.as_ref().unwrap().is_empty());
+    let found = serde_json::json!({"text": ["PRT-2025-0005"], "file name": ["PRT-2025-0005"]});
+    assert_eq!(signed[0].detail["found"], found);
 }
 
 /// As a browser without script sends it: a redirect to the page with the outcomes, which a reload shows again.
@@ -159,13 +175,13 @@ async fn the_form_works_without_script() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_office_may() {
+async fn only_the_office_may_upload() {
     let app = App::start().await;
     let file = paper("PRT-2025-0005");
     for (actor, status) in [(app.acme().await, 403), (app.auditor().await, 403), (app.stranger(), 401)] {
         assert_eq!(one(&actor, &[], "PRT-2025-0005.pdf", &file).await.status, status);
     }
-    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as <> ''").await, ["0"]);
+    assert_eq!(app.uploads().await.len(), 0);
     assert_eq!(app.stranger().get("/office/upload").await.status, 303);
     assert_eq!(one(&app.user(World::ADMIN).await, &[], "PRT-2025-0005.pdf", &file).await.status, 200);
 }
@@ -224,10 +240,10 @@ async fn hostile_names_are_labels() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_bodies_are_refused_and_nothing_is_lost() {
+async fn a_file_over_the_limit_is_rejected_and_the_others_are_stored() {
     let app = App::start_with(&[("MAX_UPLOAD_MB", "1")]).await;
     let office = app.office().await;
-    // Too large: 413 by itself, and no reason to stop among others.
+    // 413 for a single file; in a batch the other files still arrive.
     let large = [b"%PDF-1.7\n".to_vec(), vec![b' '; 1_100_000]].concat();
     let answer = one(&office, &[("kind", "other")], "large.pdf", &large).await;
     assert_eq!((answer.status, outcomes(&answer)), (413, vec!["rejected".to_owned()]));
@@ -235,7 +251,12 @@ async fn hostile_bodies_are_refused_and_nothing_is_lost() {
     let fine = paper("PRT-2025-0005 fine");
     let answer = send(&office, &[("kind", "other")], &[("large.pdf", large.clone()), ("fine.pdf", fine)]).await;
     assert_eq!((answer.status, outcomes(&answer)), (200, vec!["rejected".into(), "stored PRT-2025-0005".into()]));
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_bodies_get_a_400_413_415_or_422() {
+    let app = App::start_with(&[("MAX_UPLOAD_MB", "1")]).await;
+    let office = app.office().await;
     let post = |kind: &'static str, body: Vec<u8>| {
         let request = office.request(Method::POST, "/office/upload").header("accept", "application/json");
         Answer::of(request.header("content-type", kind).body(body))
@@ -254,7 +275,7 @@ async fn hostile_bodies_are_refused_and_nothing_is_lost() {
         let answer = post(kind, body).await;
         assert_eq!((answer.status, answer.header("content-type")), (400, "application/problem+json"), "{shown}");
     }
-    // Parts without end, and compressed bodies.
+    // Too many parts, and a compressed body.
     let part = b"--b\r\nContent-Disposition: form-data; name=\"other\"\r\n\r\nx\r\n".repeat(5_001);
     assert_eq!(post("multipart/form-data; boundary=b", [part, b"--b--\r\n".to_vec()].concat()).await.status, 413);
     let request = office.request(Method::POST, "/office/upload").header("content-encoding", "gzip");
@@ -276,8 +297,12 @@ async fn hostile_bodies_are_refused_and_nothing_is_lost() {
         .await
         .contains("400")
     );
+}
 
-    // Things that call themselves PDF, and bombs inside of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_only_claim_to_be_a_pdf_are_rejected_and_the_server_lives() {
+    let app = App::start_with(&[("MAX_UPLOAD_MB", "1")]).await;
+    let office = app.office().await;
     let bomb = deflate_bomb();
     for (name, bytes) in [
         ("page.pdf", b"<!doctype html><script>alert(1)</script>".to_vec()),
@@ -425,5 +450,5 @@ async fn slow_senders_are_ended() {
     dripping.abort();
     assert!(answer[..read].starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer[..read]));
     assert!(started.elapsed().as_secs() >= 25, "not before its time");
-    assert_eq!(app.rows("SELECT count(*) FROM documents WHERE arrived_as <> ''").await, ["0"]);
+    assert_eq!(app.uploads().await.len(), 0);
 }

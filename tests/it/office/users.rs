@@ -1,7 +1,7 @@
 //! Who may look after which logins: the office, an administrator, a company's own administrators, and nobody else.
 
 use crate::operations::mail::until;
-use crate::support::{Actor, App, Mail, PASSWORD, World};
+use crate::support::{Action, Actor, App, Mail, PASSWORD, World};
 
 const CHOSEN: &str = "four barges upstream 1851";
 
@@ -65,8 +65,9 @@ async fn the_office_invites_somebody_who_then_sees_the_companys_bols() {
     assert_eq!(jo.get("/bols").await.all("tbody .number").len(), 3);
     assert!(office.get("/office/users?find=jo@").await.one("tbody").ends_with("Active"));
     smtp.quiet(2).await;
-    let events = app.events("action, user_email, customer_code, detail->>'email'").await;
-    assert!(events.contains(&"USER_INVITED|clerk@terminal.example|ACME|jo@acme.example".into()), "{events:?}");
+    let invited = app.events().await.only(Action::UserInvited);
+    let invited = invited.list(|event| (event.email(), event.customer(), event.detail("email")));
+    assert!(invited.contains(&(World::OFFICE, "ACME", "jo@acme.example".into())), "{invited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +82,7 @@ async fn two_who_invite_the_same_person_at_once_are_one_invitation() {
         statuses.sort_unstable();
         assert_eq!(statuses, [303, 422]);
     }
-    assert_eq!(app.rows("SELECT count(*) FROM mails WHERE purpose = 'invitation'").await, ["5"]);
+    assert_eq!(app.count("mails WHERE purpose = 'invitation'").await, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,8 +146,8 @@ async fn what_was_typed_is_kept_beside_what_is_wrong() {
         let error = office.post("/office/users", &form).await.one("#new-name-error");
         assert!(error.starts_with(message), "{name:?}: {error}");
     }
-    assert_eq!(app.rows("SELECT count(*) FROM users WHERE email LIKE 'jo@%'").await, ["0"]);
-    assert_eq!(app.rows("SELECT count(*) FROM mails").await, ["0"]);
+    assert_eq!(app.count("users WHERE email LIKE 'jo@%'").await, 0);
+    assert_eq!(app.count("mails").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,11 +206,10 @@ async fn a_disabled_login_is_out_at_once_with_its_links_and_its_mail() {
     assert_eq!(login.status, 422);
     assert_eq!(office.post(&format!("/office/users/{id}/enable"), &[]).await.status, 303);
     app.acme().await;
-    let events = app.events("action, detail->>'email'").await;
-    assert!(
-        events.contains(&format!("USER_DISABLED|{}", World::ACME))
-            && events.contains(&format!("USER_ENABLED|{}", World::ACME))
-    );
+    let events = app.events().await;
+    for action in [Action::UserDisabled, Action::UserEnabled] {
+        assert!(events.only(action).iter().any(|event| event.detail("email") == World::ACME), "{events:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,19 +225,14 @@ async fn nobody_shuts_out_themselves_or_the_last_administrator() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("last administrator"));
     // Two who shut out each other: one stays.
-    app.sql(
-        "INSERT INTO users (email, name, role, password_hash) SELECT 'second@terminal.example', 'Second', role, password_hash \
-         FROM users WHERE email = 'admin@terminal.example'",
-    )
-    .await;
+    let other = app.new_user("second@terminal.example").role("admin").create().await;
     let second = app.user("second@terminal.example").await;
-    let other = app.id("second@terminal.example").await;
     let (one, two) = (format!("/office/users/{other}/disable"), format!("/office/users/{id}/disable"));
     let (one, two) = tokio::join!(admin.post(&one, &[]), second.post(&two, &[]));
     let statuses = [one.status, two.status];
     // Refused, or logged out by then.
     assert!(statuses.contains(&303) && statuses.iter().all(|status| [303, 422].contains(status)), "{statuses:?}");
-    assert_eq!(app.rows("SELECT count(*) FROM users WHERE role = 'admin' AND active").await, ["1"], "{statuses:?}");
+    assert_eq!(app.count("users WHERE role = 'admin' AND active").await, 1, "{statuses:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -290,11 +285,10 @@ async fn a_companys_administrator_looks_after_that_company_and_nothing_else() {
     assert_eq!(colleague.get(&format!("/bols/{}", World::ACME_BOL)).await.status, 404);
     assert_eq!(acme.post(&format!("/people/{broker}/leave"), &[("customer_id", &acme_id)]).await.status, 303);
     assert_eq!(app.user(World::BROKER).await.get("/bols").await.all("tbody .number"), [World::RIVAL_BOL]);
-    let events = app.events("action, user_email, customer_code, detail->>'email', detail->>'change'").await;
-    assert!(
-        events.contains(&"MEMBERSHIP_CHANGED|buyer@acme.example|ACME|broker@both.example|left".into()),
-        "{events:?}"
-    );
+    let changed = app.events().await.only(Action::MembershipChanged);
+    let changed =
+        changed.list(|event| (event.email(), event.customer(), event.detail("email"), event.detail("change")));
+    assert!(changed.contains(&(World::ACME, "ACME", World::BROKER.into(), "left".into())), "{changed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -413,16 +407,15 @@ async fn the_pages_of_logins_are_for_those_who_look_after_them() {
         assert_eq!(actor.post(&format!("/office/users/{id}/disable"), &[]).await.status, 403);
     }
     // A refusal is on record whatever the form is like.
-    let before = app.rows("SELECT count(*) FROM audit_events WHERE action = 'ACCESS_DENIED'").await;
+    let denied = app.events().await.only(Action::AccessDenied).len();
     let odd = acme.request(reqwest::Method::POST, "/office/users").json(&serde_json::json!({"email": "x"}));
     assert_eq!(crate::support::Answer::of(odd).await.status, 403);
-    let after = app.rows("SELECT count(*) - 1 FROM audit_events WHERE action = 'ACCESS_DENIED'").await;
-    assert_eq!(before, after);
+    assert_eq!(app.events().await.only(Action::AccessDenied).len(), denied + 1);
     // An administrator whose company was deactivated looks after nobody.
     app.promote(World::ACME).await;
     assert_eq!(acme.get("/people").await.status, 200);
     app.sql("UPDATE customers SET active = false WHERE code = 'ACME'").await;
     assert_eq!(acme.get("/people").await.status, 403);
     assert_eq!(acme.post("/people", &person("jo@acme.example", "customer", "ACME")).await.status, 403);
-    assert_eq!(app.rows("SELECT count(*) FROM users WHERE email = 'jo@acme.example'").await, ["0"]);
+    assert_eq!(app.count("users WHERE email = 'jo@acme.example'").await, 0);
 }

@@ -139,8 +139,8 @@ async fn customers_and_users_are_made_listed_disabled_and_enabled() {
     );
     let users: serde_json::Value = serde_json::from_str(&run(&["user", "list", "--json"], "").await.1).unwrap();
     assert!(users.as_array().unwrap().iter().any(|user| user["state"] == "no password yet"));
-    let actions = app.rows("SELECT action FROM audit_events WHERE user_email = 'command line' ORDER BY id").await;
-    assert_eq!(actions, ["CUSTOMER_CREATED", "USER_INVITED", "USER_DISABLED", "USER_ENABLED"]);
+    let events = app.events().await.filter(|event| event.email() == "command line");
+    assert_eq!(events.actions(), ["CUSTOMER_CREATED", "USER_INVITED", "USER_DISABLED", "USER_ENABLED"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Moving in: BOLs and PDFs of the system before this one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::office::new_bol::download;
 use crate::operations::storage::{Environment, run, with};
 use crate::support::scan::paper;
-use crate::support::{App, Fault, Program, Proxy, S3Server, migrated_database, primetrade, rows};
+use crate::support::{Action, App, Fault, Program, Proxy, S3Server, migrated_database, primetrade, rows};
 
 const OLD: &str = "number,date,customer,product,truck,trailer,PO,tons,official weight lb\n\
     PRT-2024-0001,2024-01-03,Miami Valley Castings,Basic pig iron,T-12,88,\"PO, 1\",23.03,46100\n\
@@ -51,9 +51,10 @@ async fn bols_of_the_old_system_come_in_all_or_none() {
         ]
     );
     assert_eq!(app.rows("SELECT last_seq FROM bol_counters WHERE year = 2024").await, ["17"]);
-    let events = app.events("action, detail->>'imported'").await;
-    assert!(events.contains(&"BOLS_IMPORTED|3".into()) && events.contains(&"CUSTOMER_CREATED|".into()), "{events:?}");
-    assert_eq!(app.rows("SELECT count(*) FROM notices").await, ["0"], "nobody is mailed about what is old");
+    let events = app.events().await;
+    assert_eq!(events.single(Action::BolsImported).detail("imported"), "3");
+    assert!(!events.only(Action::CustomerCreated).is_empty(), "{events:?}");
+    assert_eq!(app.count("notices").await, 0, "nobody is mailed about what is old");
     // Again: refused, or passed over.
     let (code, stdout, _) = import(&app, OLD, &[]).await;
     assert!(code == 1 && stdout.contains("PRT-2024-0001 is here already"), "{stdout}");
@@ -112,8 +113,12 @@ async fn every_wrong_line_is_named_and_nothing_is_kept() {
         assert!(told.contains(word), "line {line}: {word}: {stdout}");
     }
     assert!(!stdout.contains("line 11:"), "{stdout}");
-    assert_eq!(app.rows("SELECT count(*) FROM bols").await, ["5"]);
-    // Whose it is has to be clear.
+    assert_eq!(app.count("bols").await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unclear_customer_or_header_is_refused() {
+    let app = App::start().await;
     for (line, word) in [("RIVAL,Acme Steel", "doesn't have the code RIVAL, but ACME"), ("NEW-1,", "no customer NEW-1")]
     {
         let csv = format!("number,date,product,tons,customer_code,customer\nPRT-2024-0001,2024-01-03,x,1,{line}\n");
@@ -149,8 +154,15 @@ fn row(stdout: &str, label: &str) -> u64 {
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn old_pdfs_go_to_the_bucket_and_nothing_is_overwritten() {
+/// Nine BOLs of the old system, with a folder of its PDFs and a bucket in which some objects exist already.
+struct OldSystem {
+    app: App,
+    folder: TempDir,
+    /// The command migrates to the bucket even where `USE_S3` is off.
+    environment: Environment,
+}
+
+async fn old_system() -> OldSystem {
     let app = App::on_s3(&[]).await;
     let s3 = app.s3.as_ref().unwrap();
     let csv: String = (1..=9).map(|n| format!("PRT-2024-{n:04},2024-01-0{n},ACME,x,1\n")).collect();
@@ -170,17 +182,31 @@ async fn old_pdfs_go_to_the_bucket_and_nothing_is_overwritten() {
         ],
     );
     std::os::unix::fs::symlink("/etc/hostname", folder.path().join("bol_pdfs/PRT-2024-0008.pdf")).unwrap();
-    // Somebody has put these there: one of them is the same.
+    // The bucket holds these two already, one with the same content.
     std::fs::create_dir_all(s3.path_of("bols/2024")).unwrap();
     std::fs::write(s3.path_of("bols/2024/PRT-2024-0006.pdf"), b"something else").unwrap();
     std::fs::write(s3.path_of("bols/2024/PRT-2024-0007.pdf"), paper("seven")).unwrap();
-    // The old system had put this one into the bucket itself.
+    // The old system stored this one in the bucket.
     std::fs::write(s3.path_of("bols/2024/PRT-2024-0009.pdf"), paper("nine")).unwrap();
-    // USE_S3 doesn't matter.
     let environment = with(app.environment().to_vec(), &[("USE_S3", "False")]);
-    let source = folder.path().to_str().unwrap();
-    let dry = ["migrate-pdfs-to-s3", "--dry-run", "--source", source];
-    let (code, stdout, _) = run(&environment, &dry).await;
+    OldSystem { app, folder, environment }
+}
+
+impl OldSystem {
+    async fn migrate(&self, arguments: &[&str]) -> (i32, String, String) {
+        let source = ["--source", self.folder.path().to_str().unwrap()];
+        run(&self.environment, &[&["migrate-pdfs-to-s3"], arguments, &source].concat()).await
+    }
+
+    fn object(&self, name: &str) -> PathBuf {
+        self.app.s3.as_ref().unwrap().path_of(&format!("bols/2024/{name}"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_would_happen_and_uploads_nothing() {
+    let old = old_system().await;
+    let (code, stdout, _) = old.migrate(&["--dry-run"]).await;
     assert_eq!(code, 1, "{stdout}");
     for expected in [
         "BOL PDF Migration to S3",
@@ -197,9 +223,22 @@ async fn old_pdfs_go_to_the_bucket_and_nothing_is_overwritten() {
     ] {
         assert!(stdout.contains(expected), "{expected}: {stdout}");
     }
-    assert!(!s3.path_of("bols/2024/PRT-2024-0001.pdf").exists());
-    let go = ["migrate-pdfs-to-s3", "--source", source];
-    let (code, stdout, stderr) = run(&environment, &go).await;
+    assert!(!old.object("PRT-2024-0001.pdf").exists());
+}
+
+/// Key, state and version of each document of 2024, by key.
+async fn stored(app: &App) -> Vec<(String, String, i32)> {
+    let mut documents = app.documents().await;
+    documents.retain(|document| document.object_key.starts_with("bols/2024/"));
+    documents.sort_by(|one, other| one.object_key.cmp(&other.object_key));
+    documents.into_iter().map(|document| (document.object_key, document.state, document.version)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_pdfs_are_uploaded_and_nothing_is_overwritten() {
+    let old = old_system().await;
+    let app = &old.app;
+    let (code, stdout, stderr) = old.migrate(&[]).await;
     assert!(code == 1 && stderr.contains("5 failed"), "{stderr}");
     assert_eq!(
         (row(&stdout, "Successfully uploaded"), row(&stdout, "Skipped (exists)"), row(&stdout, "Errors")),
@@ -209,31 +248,34 @@ async fn old_pdfs_go_to_the_bucket_and_nothing_is_overwritten() {
         (row(&stdout, "PDFs found locally"), row(&stdout, "PDFs missing"), row(&stdout, "Only in the bucket"));
     assert_eq!((row(&stdout, "Total BOL records"), found + missing + there), (14, 14), "{stdout}");
     assert_eq!(found, 2 + 1 + 5);
-    assert_eq!(std::fs::read(s3.path_of("bols/2024/PRT-2024-0006.pdf")).unwrap(), b"something else");
-    assert_eq!(std::fs::read(folder.path().join("bol_pdfs/PRT-2024-0001.pdf")).unwrap(), paper("one"));
-    let rows = "SELECT object_key, state, version FROM documents WHERE object_key LIKE 'bols/2024/%' ORDER BY 1";
-    let stored = ["1", "2", "7", "9"].map(|n| format!("bols/2024/PRT-2024-000{n}.pdf|stored|1"));
-    assert_eq!(app.rows(rows).await, stored);
-    // Again: nothing is done twice.
-    let (_, stdout, _) = run(&environment, &go).await;
+    assert_eq!(std::fs::read(old.object("PRT-2024-0006.pdf")).unwrap(), b"something else");
+    assert_eq!(std::fs::read(old.folder.path().join("bol_pdfs/PRT-2024-0001.pdf")).unwrap(), paper("one"));
+    let expected = ["1", "2", "7", "9"].map(|n| (format!("bols/2024/PRT-2024-000{n}.pdf"), "stored".to_owned(), 1));
+    assert_eq!(stored(app).await, expected);
+    // A second run uploads nothing.
+    let (_, stdout, _) = old.migrate(&[]).await;
     assert_eq!((row(&stdout, "Successfully uploaded"), row(&stdout, "Skipped (exists)")), (0, 3), "{stdout}");
-    assert_eq!(app.rows(rows).await, stored);
-    assert_eq!(
-        app.rows("SELECT count(*) FROM audit_events WHERE action = 'PDFS_MIGRATED' AND document_id IS NOT NULL").await,
-        ["4"]
-    );
+    assert_eq!(stored(app).await, expected);
+    let migrated = app.events().await.only(Action::PdfsMigrated);
+    assert_eq!(migrated.filter(|event| event.document_id.is_some()).len(), 4);
     assert_eq!(download(&app.acme().await, "/bols/PRT-2024-0002/download").await, paper("two"));
     let (_, report, _) = run(&app.environment().to_vec(), &["storage", "reconcile"]).await;
     assert!(report.contains("Going on right now:        1"), "the stray one, which is young: {report}");
-    // A flat folder, and wrong ones.
-    let flat = folder.path().join("bol_pdfs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flat_folder_works_and_a_wrong_source_or_bucket_is_named() {
+    let old = old_system().await;
+    old.migrate(&[]).await;
+    let flat = old.folder.path().join("bol_pdfs");
     let (_, stdout, _) =
-        run(&environment, &["migrate-pdfs-to-s3", "--skip-existing", "--source", flat.to_str().unwrap()]).await;
+        run(&old.environment, &["migrate-pdfs-to-s3", "--skip-existing", "--source", flat.to_str().unwrap()]).await;
     assert!(stdout.contains("⊘ PRT-2024-0001"), "{stdout}");
-    let (code, _, stderr) = run(&environment, &["migrate-pdfs-to-s3", "--source", "/no/such/folder"]).await;
+    let (code, _, stderr) = run(&old.environment, &["migrate-pdfs-to-s3", "--source", "/no/such/folder"]).await;
     assert!(code == 2 && stderr.contains("--source"), "{stderr}");
-    let nowhere = with(environment, &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")]);
-    let (code, _, stderr) = run(&nowhere, &go).await;
+    let nowhere = with(old.environment.clone(), &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")]);
+    let (code, _, stderr) =
+        run(&nowhere, &["migrate-pdfs-to-s3", "--source", old.folder.path().to_str().unwrap()]).await;
     assert!(code == 1 && stderr.contains("storage check"), "{stderr}");
 }
 

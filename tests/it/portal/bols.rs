@@ -64,12 +64,7 @@ async fn a_bol_that_arrives_meanwhile_shifts_no_page() {
     let rival = app.rival().await;
     let next = rival.get("/bols").await.attributes(".pager a", "href").remove(0);
     let before = rival.get(&next).await.all("tbody .number");
-    app.sql(&format!(
-        "INSERT INTO bols (number, number_year, number_seq, customer_id, bol_date, product, net_lb)
-         VALUES ('PRT-2026-0001', 2026, 1, {}, '2026-01-01', 'x', 1)",
-        app.world.rival
-    ))
-    .await;
+    app.new_bol("PRT-2026-0001").customer("RIVAL").create().await;
     assert_eq!(rival.get(&next).await.all("tbody .number"), before);
 }
 

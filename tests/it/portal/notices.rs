@@ -5,7 +5,7 @@ use primetrade::db::Database;
 use primetrade::notices;
 
 use crate::operations::mail::until;
-use crate::support::{Actor, App, Smtp, World};
+use crate::support::{Action, Actor, App, Smtp, World};
 
 const ZONE: chrono_tz::Tz = chrono_tz::America::New_York;
 
@@ -73,7 +73,7 @@ async fn everybody_of_the_company_who_wants_it_is_told_once() {
     to.sort();
     assert_eq!(to, [World::BROKER, World::ACME, "dock@plant.example"]);
     smtp.quiet(7).await;
-    assert_eq!(app.rows("SELECT count(*) FROM notices WHERE told_at IS NULL").await, ["0"]);
+    assert_eq!(app.count("notices WHERE told_at IS NULL").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,11 +101,9 @@ async fn a_correction_within_ten_minutes_is_not_mailed_again() {
     a_minute_passes(&app).await;
     smtp.quiet(8).await;
     // A document of another kind is news; and after ten minutes so is the same.
-    app.sql(
-        "INSERT INTO documents (bol_id, kind, version, object_key, file_name, sha256, size_bytes, state, stored_at) \
-         VALUES (4, 'scale-ticket', 1, 'bols/2025/PRT-2025-0004.scale-ticket.v1.pdf', 'x.pdf', sha256('x'), 1, 'stored', now())",
-    )
-    .await;
+    let loose = app.bol_row(World::LOOSE_BOL).await.id;
+    let key = "bols/2025/PRT-2025-0004.scale-ticket.v1.pdf";
+    app.new_document(key).bol(loose).kind("scale-ticket").create().await;
     a_minute_passes(&app).await;
     let mail = smtp.next().await;
     assert!(mail.text.contains("PRT-2025-0004  Scale ticket\n"), "{}", mail.text);
@@ -122,11 +120,10 @@ async fn a_correction_within_ten_minutes_is_not_mailed_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_of_documents_is_one_mail_a_person() {
     let (app, mut smtp) = App::with_mail().await;
-    app.sql(
-        "INSERT INTO documents (bol_id, kind, version, object_key, file_name, sha256, size_bytes, state, stored_at) \
-         SELECT b, 'invoice', 1, 'bols/2025/i' || b || '.pdf', 'x.pdf', sha256('x'), 1, 'stored', now() FROM unnest(ARRAY[1, 2, 3, 5]) b",
-    )
-    .await;
+    for number in [World::ACME_BOL, World::ACME_VOID, World::RIVAL_BOL, World::ACME_BARE] {
+        let bol = app.bol_row(number).await.id;
+        app.new_document(&format!("bols/2025/{number}.invoice.v1.pdf")).bol(bol).kind("invoice").create().await;
+    }
     a_minute_passes(&app).await;
     let mut mails = Vec::new();
     for _ in 0..4 {
@@ -165,8 +162,9 @@ async fn a_daily_mail_comes_in_the_morning_and_once() {
     sleep_until_morning(&app).await;
     morning(&app).await;
     smtp.quiet(3).await;
-    let events = app.events("action, detail->>'before', detail->>'after'").await;
-    assert!(events.contains(&"NOTICES_CHANGED|immediately|daily".into()), "{events:?}");
+    let changed = app.events().await.only(Action::NoticesChanged);
+    let changed = changed.list(|event| (event.detail("before"), event.detail("after")));
+    assert!(changed.contains(&("immediately".into(), "daily".into())), "{changed:?}");
     let page = app.acme().await.get("/account").await;
     assert_eq!(page.attributes("input[name=notify][checked]", "value"), ["daily"]);
     assert_eq!(app.acme().await.post("/account/mail", &[("notify", "hourly")]).await.status, 400);
@@ -179,19 +177,16 @@ async fn a_document_that_is_taken_back_is_no_news() {
     let (app, mut smtp) = App::with_mail().await;
     let office = app.office().await;
     for (number, name) in [("PRT-2025-0003", "one"), ("PRT-2025-0001", "two")] {
-        app.sql(&format!(
-            "INSERT INTO documents (bol_id, kind, version, object_key, file_name, arrived_as, sha256, size_bytes, state, stored_at) \
-             SELECT id, 'invoice', 1, 'bols/2025/{name}.pdf', '{name}.pdf', '{name}.pdf', sha256('{name}'), 1, 'stored', now() \
-             FROM bols WHERE number = '{number}'"
-        ))
-        .await;
+        let (bol, file) = (app.bol_row(number).await.id, format!("{name}.pdf"));
+        let document = app.new_document(&format!("bols/2025/{file}")).bol(bol).kind("invoice");
+        document.arrived_as(&file).create().await;
     }
     let wrong = app.rows("SELECT id FROM documents WHERE file_name = 'one.pdf'").await.concat();
     assert_eq!(office.post(&format!("/office/documents/{wrong}/unfile"), &[]).await.status, 303);
     a_minute_passes(&app).await;
     assert_eq!(recipients(&mut smtp, 3).await, [World::BROKER, World::ACME, World::COLLEAGUE]);
     smtp.quiet(7).await;
-    assert_eq!(app.rows("SELECT count(*) FROM notices WHERE told_at IS NULL").await, ["0"]);
+    assert_eq!(app.count("notices WHERE told_at IS NULL").await, 0);
 }
 
 /// A mail that waits for its server tells of nothing that isn't its reader's any more.
@@ -267,8 +262,8 @@ async fn the_office_reminds_a_customer_of_what_nobody_has_fetched() {
     assert!(office.get("/office").await.one("section:has(#uncollected) .empty").starts_with("None"));
     assert_eq!(office.post("/office/remind", &[("customer", "ACME")]).await.header("location"), "/office?done=nothing");
     smtp.quiet(3).await;
-    let events = app.events("action, user_email, customer_code, detail->>'bols'").await;
-    assert!(events.contains(&"REMINDER_SENT|clerk@terminal.example|ACME|1".into()), "{events:?}");
+    let sent = app.events().await.single(Action::ReminderSent);
+    assert_eq!((sent.email(), sent.customer(), sent.detail("bols")), (World::OFFICE, "ACME", "1".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 
-use crate::support::{Actor, App, PASSWORD, World};
+use crate::support::{Action, Actor, App, PASSWORD, World};
 
 async fn try_password(actor: &Actor, email: &str, password: &str) -> (u16, String, Duration) {
     let started = Instant::now();
@@ -25,10 +25,12 @@ async fn the_right_password_opens_a_session_and_is_on_record() {
     let session = cookies.iter().find(|cookie| cookie.starts_with("sessionid=")).unwrap();
     assert!(session.contains("HttpOnly") && session.contains("SameSite=Lax") && !session.contains("Secure"));
     assert_eq!(actor.get("/bols").await.status, 200);
+    let events = app.events().await;
     assert_eq!(
-        app.events("action, outcome, user_email, user_role, host(ip), length(request_id)").await,
-        ["LOGIN_SUCCEEDED|success|buyer@acme.example|customer|127.0.0.1|32"]
+        events.list(|event| (event.action.as_str(), event.outcome.as_str(), event.email(), event.role(), event.host())),
+        [("LOGIN_SUCCEEDED", "success", World::ACME, "customer", "127.0.0.1".to_owned())]
     );
+    assert_eq!(events[0].request_id.as_ref().unwrap().len(), 32);
     // Only a hash of the token is stored.
     let token: String = session.chars().skip("sessionid=".len()).take_while(|c| *c != ';').collect();
     let stored = app.rows("SELECT encode(token_hash, 'hex') FROM sessions").await;
@@ -76,9 +78,10 @@ async fn every_failure_looks_the_same_and_takes_the_same_time() {
         let apart = took.abs_diff(answers[0].2);
         assert!(apart < Duration::from_millis(250), "{email}: {answers:?}");
     }
-    let events = app.events("action, user_email, coalesce(user_role, '-')").await;
-    assert_eq!(events[0], "LOGIN_FAILED|buyer@acme.example|customer");
-    assert_eq!(events[3], "LOGIN_FAILED|nobody@nowhere.example|-");
+    let events = app.events().await;
+    let failed = events.list(|event| (event.action.as_str(), event.email(), event.role()));
+    assert_eq!(failed[0], ("LOGIN_FAILED", World::ACME, "customer"));
+    assert_eq!(failed[3], ("LOGIN_FAILED", "nobody@nowhere.example", "-"));
     // Both still get in, and their hashes are today's afterwards.
     app.user("cheap@acme.example").await;
     app.user("dear@acme.example").await;
@@ -126,8 +129,7 @@ async fn guessing_is_slowed_and_the_owner_is_not_locked_out() {
     }
     app.clock.advance(TimeDelta::seconds(30));
     assert_eq!(stranger(World::ACME, PASSWORD).await.status, 303);
-    let blocked = app.rows("SELECT count(*) FROM audit_events WHERE action = 'LOGIN_BLOCKED'").await;
-    assert_eq!(blocked, ["2"]);
+    assert_eq!(app.events().await.only(Action::LoginBlocked).len(), 2);
 }
 
 /// However the address is spelled: what finds the user is what is counted.
@@ -148,8 +150,8 @@ async fn other_spellings_of_the_address_are_the_same_account() {
     }
     assert_eq!(try_password(&app.stranger(), "buyer@acme.examplİe", PASSWORD).await.0, 422, "another address");
     // One refusal is on record, not as many as somebody cares to ask for.
-    let blocked = app.rows("SELECT user_email, user_role FROM audit_events WHERE action = 'LOGIN_BLOCKED'").await;
-    assert_eq!(blocked, ["buyer@acme.example|customer"]);
+    let blocked = app.events().await.single(Action::LoginBlocked);
+    assert_eq!((blocked.email(), blocked.role()), (World::ACME, "customer"));
 }
 
 /// A new password makes the cookies of known devices worthless, however many somebody has collected.

@@ -15,7 +15,7 @@ async fn a_session_counts_on_every_server_and_ends_on_all() {
     assert_eq!((answer.status, answer.header("location")), (303, "/login"));
     assert_eq!(answer.header("clear-site-data"), "\"cache\"");
     assert_eq!(here.get("/bols").await.header("location"), "/login?next=%2Fbols");
-    assert_eq!(app.events("action").await, ["LOGIN_SUCCEEDED", "LOGOUT"]);
+    assert_eq!(app.events().await.actions(), ["LOGIN_SUCCEEDED", "LOGOUT"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +50,7 @@ async fn idle_and_absolute_limits() {
     assert_eq!(busy.get("/bols").await.status, 303, "more than seven days old");
     app.clock.advance(TimeDelta::hours(4));
     app.acme().await;
-    assert_eq!(app.rows("SELECT count(*) FROM sessions").await, ["1"], "those that are over are swept away");
+    assert_eq!(app.count("sessions").await, 1, "those that are over are swept away");
 }
 
 #[tokio::test(flavor = "multi_thread")]

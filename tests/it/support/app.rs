@@ -9,7 +9,7 @@ use primetrade::storage::Storage;
 use primetrade::web::{Running, Settings};
 use tempfile::TempDir;
 
-use super::{Actor, PASSWORD, Rows, S3Server, Smtp, World, execute, migrated_database, rows, secret_key};
+use super::{Actor, Events, PASSWORD, Rows, S3Server, Smtp, World, execute, migrated_database, rows, secret_key};
 
 pub struct App {
     pub url: String,
@@ -173,9 +173,9 @@ impl App {
         rows(&self.database, select).await
     }
 
-    /// Columns of the events since some id, oldest first.
-    pub async fn events(&self, columns: &str) -> Rows {
-        self.rows(&format!("SELECT {columns} FROM audit_events ORDER BY id")).await
+    /// The whole access log.
+    pub async fn events(&self) -> Events {
+        Events::load(&self.database).await
     }
 }
 

@@ -1,0 +1,157 @@
+//! The access log as tests read it: events with named fields, and what a test expects of them.
+
+use std::ops::Deref;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use ipnet::IpNet;
+use primetrade::audit::{Action, Outcome};
+use primetrade::config::DatabaseUrl;
+use primetrade::db::{self, schema::audit_events};
+use serde_json::Value;
+
+/// One event of the access log.
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = audit_events)]
+pub struct EventRow {
+    pub id: i64,
+    pub occurred_at: DateTime<Utc>,
+    pub action: String,
+    pub outcome: String,
+    pub user_id: Option<i64>,
+    pub user_email: Option<String>,
+    pub user_role: Option<String>,
+    pub customer_id: Option<i64>,
+    pub customer_code: Option<String>,
+    pub bol_id: Option<i64>,
+    pub bol_number: Option<String>,
+    pub document_id: Option<i64>,
+    pub document_kind: Option<String>,
+    pub file_name: Option<String>,
+    pub object_key: Option<String>,
+    pub sha256: Option<Vec<u8>>,
+    pub ip: Option<IpNet>,
+    pub user_agent: Option<String>,
+    pub request_id: Option<String>,
+    pub detail: Value,
+}
+
+/// Each of these returns `-` for NULL.
+impl EventRow {
+    pub fn email(&self) -> &str {
+        text(&self.user_email)
+    }
+
+    pub fn role(&self) -> &str {
+        text(&self.user_role)
+    }
+
+    pub fn customer(&self) -> &str {
+        text(&self.customer_code)
+    }
+
+    pub fn bol(&self) -> &str {
+        text(&self.bol_number)
+    }
+
+    pub fn kind(&self) -> &str {
+        text(&self.document_kind)
+    }
+
+    pub fn file(&self) -> &str {
+        text(&self.file_name)
+    }
+
+    pub fn key(&self) -> &str {
+        text(&self.object_key)
+    }
+
+    /// The address without its prefix length, such as `127.0.0.1`.
+    pub fn host(&self) -> String {
+        self.ip.map_or_else(|| "-".into(), |ip| ip.addr().to_string())
+    }
+
+    /// A field of the detail as text.
+    pub fn detail(&self, name: &str) -> String {
+        json_text(&self.detail[name])
+    }
+
+    /// A field of the state after a change.
+    pub fn after(&self, name: &str) -> String {
+        json_text(&self.detail["after"][name])
+    }
+}
+
+fn text(value: &Option<String>) -> &str {
+    value.as_deref().unwrap_or("-")
+}
+
+fn json_text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Events in the order of their ids.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Events(Vec<EventRow>);
+
+impl Deref for Events {
+    type Target = [EventRow];
+
+    fn deref(&self) -> &[EventRow] {
+        &self.0
+    }
+}
+
+impl Events {
+    pub async fn load(url: &DatabaseUrl) -> Self {
+        let mut connection = db::connect(url).await.unwrap();
+        let events = audit_events::table.order(audit_events::id).select(EventRow::as_select());
+        Self(events.load(&mut connection).await.unwrap())
+    }
+
+    /// The id of the newest event, for [`Events::since`].
+    pub fn mark(&self) -> i64 {
+        self.last().map_or(0, |event| event.id)
+    }
+
+    pub fn since(&self, mark: i64) -> Self {
+        self.filter(|event| event.id > mark)
+    }
+
+    pub fn only(&self, action: Action) -> Self {
+        self.filter(|event| event.action == action.as_str())
+    }
+
+    pub fn any_of(&self, actions: &[Action]) -> Self {
+        self.filter(|event| actions.iter().any(|action| event.action == action.as_str()))
+    }
+
+    pub fn with(&self, outcome: Outcome) -> Self {
+        self.filter(|event| event.outcome == outcome.as_str())
+    }
+
+    pub fn filter(&self, keep: impl Fn(&EventRow) -> bool) -> Self {
+        Self(self.iter().filter(|event| keep(event)).cloned().collect())
+    }
+
+    /// The one event with an action. Panics if there is none or more than one.
+    pub fn single(&self, action: Action) -> EventRow {
+        let mut found = self.only(action).0;
+        assert_eq!(found.len(), 1, "{action:?} among {:?}", self.actions());
+        found.remove(0)
+    }
+
+    pub fn actions(&self) -> Vec<&str> {
+        self.list(|event| event.action.as_str())
+    }
+
+    /// Reads the fields that a test compares.
+    pub fn list<'a, T>(&'a self, read: impl Fn(&'a EventRow) -> T) -> Vec<T> {
+        self.iter().map(read).collect()
+    }
+}
