@@ -26,7 +26,7 @@ async fn a_new_password_ends_every_other_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_good_gets_its_message_and_no_password_comes_back() {
+async fn a_rejected_password_gets_a_message_and_is_never_echoed() {
     let app = App::start().await;
     let actor = app.acme().await;
     let long = "an unlikely word ".repeat(8);
@@ -56,7 +56,7 @@ async fn what_is_no_good_gets_its_message_and_no_password_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_are_listed_and_ended_and_only_ones_own() {
+async fn users_list_and_end_only_their_own_sessions() {
     let app = App::start().await;
     let (here, there, rival) = (app.acme().await, app.acme().await, app.rival().await);
     let page = here.get("/account").await;

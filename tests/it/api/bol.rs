@@ -6,7 +6,7 @@ use crate::office::new_bol::app;
 use crate::support::{Answer, App, Load, text_of};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_system_issues_too() {
+async fn another_system_issues_bols_through_the_api() {
     let app = app().await;
     let office = app.office().await;
     let mut load = Load::today(&app).await.json();

@@ -123,7 +123,7 @@ pub async fn fetches(app: &App, count: usize) -> Rows {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_names_its_request_and_what_was_fetched_with_it_is_matched() {
+async fn a_fetch_is_matched_with_the_request_that_issued_its_link() {
     let app = App::on_s3(&[]).await;
     let acme = app.acme().await;
     let redirect = download(&acme).await;
@@ -260,7 +260,7 @@ async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_link_of_ours_is_counted_and_what_can_not_be_read_is_named() {
+async fn foreign_requests_are_counted_and_unreadable_lines_are_named() {
     let app = App::on_s3(&[]).await;
     let url = download(&app.acme().await).await.header("location").to_owned();
     let file = app.stranger().get(&url).await;
@@ -320,7 +320,7 @@ async fn what_is_no_link_of_ours_is_counted_and_what_can_not_be_read_is_named() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_at_once_import_each_line_once_and_a_bucket_is_read_object_by_object() {
+async fn two_imports_at_once_count_each_line_once() {
     let app = App::on_s3(&[]).await;
     let url = download(&app.acme().await).await.header("location").to_owned();
     let file = app.stranger().get(&url).await;
@@ -363,7 +363,7 @@ async fn two_at_once_import_each_line_once_and_a_bucket_is_read_object_by_object
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_breaks_off_is_kept_so_far_and_is_not_doubled_when_it_is_read_again() {
+async fn an_interrupted_import_continues_without_duplicates() {
     struct Breaks<'a>(&'a [u8]);
     impl tokio::io::AsyncRead for Breaks<'_> {
         fn poll_read(

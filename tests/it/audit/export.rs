@@ -75,7 +75,7 @@ fn sum_of(bytes: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_an_event_says_comes_back_from_every_format() {
+async fn every_format_returns_hostile_events_unchanged() {
     let app = App::start().await;
     app.sql(HOSTILE).await;
     let auditor = app.auditor().await;
@@ -151,7 +151,7 @@ async fn expect_two_events_of_the_export(app: &App, format: &str, file: &[u8]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_is_for_auditors_and_says_what_is_wrong() {
+async fn only_auditors_export_and_wrong_filters_are_named() {
     let app = App::start().await;
     let stranger = app.stranger().get("/audit/export?format=csv").await;
     assert_eq!((stranger.status, stranger.header("location")), (303, "/login?next=%2Faudit%2Fexport%3Fformat%3Dcsv"));
@@ -221,7 +221,7 @@ const READING: &str = "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idl
     AND query LIKE '%audit_events%' AND query NOT LIKE '%audit_leaves%'";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_reader_gets_it_whole() {
+async fn a_slow_reader_gets_the_whole_export() {
     let app = App::start().await;
     many_events(&app).await;
     // The limit that holds for every other statement.
@@ -235,7 +235,7 @@ async fn a_slow_reader_gets_it_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_breaks_off_looks_broken_and_is_on_record() {
+async fn a_broken_export_looks_broken_and_is_recorded() {
     for format in ["csv", "jsonl", "xlsx"] {
         let app = App::start().await;
         many_events(&app).await;
@@ -259,7 +259,7 @@ async fn one_that_breaks_off_looks_broken_and_is_on_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_goes_away_holds_nothing() {
+async fn a_closed_connection_holds_no_resources() {
     let app = App::start().await;
     many_events(&app).await;
     let answer = begun(&app, "jsonl").await;

@@ -10,7 +10,7 @@ use crate::audit::access_log_import::{KEY, download, fetches};
 use crate::support::{Answer, App, World};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn local_files_say_themselves_what_was_fetched() {
+async fn local_files_record_their_own_fetches() {
     let app = App::start().await;
     let acme = app.acme().await;
     let redirect = download(&acme).await;
@@ -57,7 +57,7 @@ async fn local_files_say_themselves_what_was_fetched() {
 
 /// Links that were issued before they named a request.
 #[tokio::test(flavor = "multi_thread")]
-async fn links_from_before_work_until_they_end() {
+async fn links_of_the_previous_version_work_until_they_expire() {
     let app = App::start().await;
     let secret = app.config().secret_key.unwrap();
     let store = Storage::Local(LocalStore::new(app.media("").as_path(), &secret, app.url.clone()));
@@ -71,7 +71,7 @@ async fn links_from_before_work_until_they_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_download_that_breaks_off_has_fewer_bytes() {
+async fn an_interrupted_download_is_recorded_with_fewer_bytes() {
     let app = App::start().await;
     const SIZE: usize = 40_000_000;
     std::fs::write(app.media(KEY), vec![b'x'; SIZE]).unwrap();
@@ -100,7 +100,7 @@ async fn a_download_that_breaks_off_has_fewer_bytes() {
 
 /// The second lock: nobody of another company reads what a fetch was, whatever they ask for.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_fetched_is_within_the_reach_of_its_company_alone() {
+async fn only_its_own_company_sees_a_fetch() {
     let app = App::start().await;
     for actor in [app.acme().await, app.office().await] {
         let url = download(&actor).await.header("location").to_owned();

@@ -53,7 +53,7 @@ async fn events_are_partitioned_by_month_and_none_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn user_agents_are_cut_and_never_refused() {
+async fn long_user_agents_are_truncated_and_never_refused() {
     let app = App::start().await;
     let acme = app.acme().await;
     let long = "Agent ".repeat(2000);
@@ -84,7 +84,7 @@ async fn the_clients_address_is_the_peers_unless_a_trusted_proxy_says_otherwise(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refusals_are_on_record_with_what_was_asked_for() {
+async fn refusals_are_recorded_with_the_request() {
     let app = App::start().await;
     let (rival, auditor) = (app.rival().await, app.auditor().await);
     rival.get(&format!("/bols/{}", World::ACME_BOL)).await;

@@ -239,7 +239,7 @@ fn changes_of_checkpoints_and_files() -> Vec<Change> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_changed_in_a_pack_is_noticed() {
+async fn every_change_in_a_pack_is_noticed() {
     let app = App::start().await;
     with_events(&app).await;
     let key = key(&app).await;
@@ -282,7 +282,7 @@ fn sum_of(bytes: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pdfs_are_for_administrators_and_each_is_on_record() {
+async fn only_administrators_get_pdfs_and_each_one_is_recorded() {
     for on_s3 in [false, true] {
         let app = if on_s3 { App::on_s3(&[]).await } else { App::start().await };
         with_events(&app).await;
@@ -330,7 +330,7 @@ async fn pdfs_are_for_administrators_and_each_is_on_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pack_is_for_auditors_and_says_what_is_wrong() {
+async fn only_auditors_get_packs_and_wrong_filters_are_named() {
     let app = App::start().await;
     with_events(&app).await;
     let auditor = app.auditor().await;

@@ -79,7 +79,7 @@ async fn an_event_is_proved_without_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_not_be_proved_is_said() {
+async fn an_event_without_a_proof_gets_a_reason() {
     let app = App::start().await;
     let auditor = app.auditor().await;
     app.sealed().await;

@@ -52,7 +52,7 @@ async fn verify(app: &App) -> Report {
 const OLD: &str = "SELECT count(*) FROM audit_events WHERE occurred_at < '2025-01-01'";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_older_goes_and_the_rest_is_as_it_was_sealed() {
+async fn old_events_are_purged_and_the_rest_still_verifies() {
     let app = with_years().await;
     let given = prove(&app.db(), &app.seals(), 10).await.unwrap();
     let before = verify(&app).await;
@@ -114,7 +114,7 @@ async fn what_is_older_goes_and_the_rest_is_as_it_was_sealed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_reads_is_not_disturbed_and_what_was_interrupted_goes_on() {
+async fn a_purge_disturbs_no_reader_and_continues_after_an_interruption() {
     let app = with_years().await;
     let mut reader = db::connect(&app.database).await.unwrap();
     reader.batch_execute("BEGIN; SELECT count(*) FROM audit_events").await.unwrap();
@@ -134,7 +134,7 @@ async fn whoever_reads_is_not_disturbed_and_what_was_interrupted_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_hidden_by_calling_it_a_purge() {
+async fn a_forged_purge_hides_nothing() {
     let app = with_years().await;
     batch(&app, "2024-03", 50).await;
     app.acme().await.get("/bols").await;
@@ -219,7 +219,7 @@ async fn a_record_alone_removes_nothing() {
 
 /// A record that goes itself is said again by the one that takes it.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_purged_long_ago_stays_on_record() {
+async fn old_purges_stay_recorded() {
     let app = App::start().await;
     batch(&app, "2019-05", 100).await;
     let first = app.rows("SELECT position FROM audit_leaves JOIN audit_events ON id = event_id WHERE occurred_at < '2020-01-01' ORDER BY 1 LIMIT 1").await;

@@ -25,7 +25,7 @@ async fn insert(app: &App, count: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_is_sealed_at_once_and_stored_soon() {
+async fn events_are_sealed_at_once_and_checkpoints_stored_soon() {
     let mut app = App::start().await;
     app.second().await;
     app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
@@ -93,7 +93,7 @@ for line in sys.stdin:
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn leaves_are_what_the_readme_says() {
+async fn leaves_follow_the_documented_format() {
     let app = App::start().await;
     app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
     app.sql(super::export::HOSTILE).await;
@@ -126,7 +126,7 @@ async fn leaves_are_what_the_readme_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn checkpoints_are_read_by_other_peoples_programs() {
+async fn other_programs_read_the_checkpoints() {
     let app = App::start().await;
     insert(&app, 700).await;
     app.sealed().await;
@@ -169,7 +169,7 @@ impl tlog_tiles::HashReader for Stored<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_storage_is_away_sealing_goes_on_and_checkpoints_wait() {
+async fn sealing_continues_and_checkpoints_wait_while_the_storage_is_unavailable() {
     let server = S3Server::start().await;
     let proxy = Proxy::before(server.address).await;
     let mut environment = server.environment();
@@ -218,7 +218,7 @@ async fn a_checkpoint_that_says_something_else_is_never_overwritten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_restored_into_another_cluster_goes_on_where_it_was() {
+async fn a_log_restored_into_another_cluster_continues() {
     let app = App::start().await;
     insert(&app, 3).await;
     app.sealed().await;
@@ -283,7 +283,7 @@ async fn keys_are_rotated_and_unknown_ones_stop_the_sealing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sealing_never_goes_on_from_what_is_not_right() {
+async fn sealing_stops_at_a_damaged_state() {
     let app = App::start().await;
     insert(&app, 5).await;
     app.sealed().await;

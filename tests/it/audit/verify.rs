@@ -93,7 +93,7 @@ impl Log {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_untouched_log_is_as_it_was_sealed() {
+async fn an_untouched_log_verifies() {
     let mut log = Log::new().await;
     let report = log.verify().await;
     assert!(report.is_fine(), "{report:?}");
@@ -337,7 +337,7 @@ async fn the_log_can_not_be_rewritten_without_the_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_done_to_checkpoints_in_the_storage_is_named() {
+async fn changed_checkpoints_in_the_storage_are_named() {
     let mut log = Log::new().await;
     let published = log.app.rows("SELECT size FROM audit_checkpoints WHERE is_published ORDER BY size").await;
     for size in &published {

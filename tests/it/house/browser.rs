@@ -6,7 +6,7 @@ use crate::support::scan::paper;
 use crate::support::{App, Browser, Load, PASSWORD, World, text_of, with_settings};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_the_log_in_to_the_file() {
+async fn a_customer_logs_in_and_downloads_a_file() {
     let app = App::start().await;
     let browser = Browser::start(1280, 900).await;
     browser.open(&format!("{}/bols/{}", app.url, World::ACME_BOL)).await;
@@ -36,7 +36,7 @@ async fn from_the_log_in_to_the_file() {
 
 /// The bucket is another origin, and the redirect to it follows a form: the policy has to let it through.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_in_leads_straight_to_a_file_in_the_bucket() {
+async fn the_login_leads_straight_to_a_file_in_the_bucket() {
     let app = App::on_s3(&[]).await;
     let browser = Browser::start(1280, 900).await;
     browser.open(&format!("{}/bols/{}/download", app.url, World::ACME_BOL)).await;
@@ -65,7 +65,7 @@ async fn pages_fit_a_phone() {
 
 /// By keyboard alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_keyboard_is_enough() {
+async fn every_page_works_with_the_keyboard_alone() {
     use fantoccini::key::Key;
     let app = App::start().await;
     let browser = Browser::start(1280, 900).await;
@@ -157,7 +157,7 @@ async fn the_offices_pages_fit_a_phone() {
 /// A stack with its list, dropped onto the page: each file has its outcome, a reload shows them again, and what waits is
 /// filed from the keyboard.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_is_dropped_and_the_rest_is_filed() {
+async fn dropped_files_are_stored_and_the_others_filed_by_hand() {
     let app = App::start().await;
     let browser = Browser::start(1280, 900).await;
     browser.log_in(&app.url, World::OFFICE, PASSWORD).await;

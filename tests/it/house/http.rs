@@ -57,7 +57,7 @@ async fn errors_are_pages_with_a_reference_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_away_is_a_503_and_throws_nobody_out() {
+async fn an_unreachable_database_is_a_503_and_ends_no_session() {
     let app = App::start().await;
     let acme = app.acme().await;
     let name = app.rows("SELECT current_database()").await.remove(0);
@@ -167,7 +167,7 @@ async fn malformed_oversized_and_slow_requests_are_refused() {
 
 /// Who sends something and resets the connection can't have it done without an address on record.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_whose_client_is_gone_does_nothing_untraceable() {
+async fn an_aborted_request_leaves_no_unrecorded_change() {
     let app = App::start().await;
     let address = app.url.strip_prefix("http://").unwrap().to_owned();
     for _ in 0..40 {
@@ -201,7 +201,7 @@ async fn behind_a_proxy_plain_http_leads_to_https() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn back_shows_nothing_after_the_log_out_and_pages_are_not_kept() {
+async fn back_shows_nothing_after_logging_out_and_pages_are_not_cached() {
     let app = App::start().await;
     let acme = app.acme().await;
     assert_eq!(acme.get("/").await.header("location"), "/bols");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::{Action, App, Door, S3Server, World};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bol_goes_to_another_customer() {
+async fn a_bol_is_assigned_to_another_customer() {
     let app = App::start().await;
     let (office, acme, rival) = (app.office().await, app.acme().await, app.rival().await);
     let bol = format!("/bols/{}", World::ACME_BOL);
@@ -65,7 +65,7 @@ async fn a_bol_goes_to_another_customer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_or_none() {
+async fn a_batch_is_assigned_completely_or_not_at_all() {
     let app = App::start().await;
     let office = app.office().await;
     app.sql("UPDATE customers SET active = false WHERE code = 'RIVAL'").await;
@@ -94,7 +94,7 @@ async fn all_or_none() {
 
 /// While the storage is asked whether the file is there, the BOL goes to somebody else: no link, and the log says so.
 #[tokio::test(flavor = "multi_thread")]
-async fn reassigned_while_the_storage_is_asked() {
+async fn no_link_is_issued_after_a_reassignment() {
     let s3 = S3Server::start().await;
     let door = Door::before(&s3).await;
     let endpoint = format!("http://{}", door.address);
@@ -127,7 +127,7 @@ async fn reassigned_while_the_storage_is_asked() {
 
 /// Back and forth while somebody downloads: what was given is what is on record.
 #[tokio::test(flavor = "multi_thread")]
-async fn reassigned_while_the_former_customer_downloads() {
+async fn downloads_during_reassignments_are_recorded_for_the_right_customer() {
     let app = App::start().await;
     let (office, acme) = (app.office().await, app.acme().await);
     let forth = [("number", World::ACME_BOL), ("customer", "RIVAL")];

@@ -34,7 +34,7 @@ async fn a_customer_is_added_and_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_said_beside_the_field() {
+async fn each_mistake_gets_a_message_beside_its_field() {
     let app = App::start().await;
     let office = app.office().await;
     let long = "x".repeat(201);
@@ -133,7 +133,7 @@ async fn the_list_can_be_narrowed_to_a_customer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn customers_are_the_offices_business() {
+async fn only_the_office_may_change_customers() {
     let app = App::start().await;
     for actor in [app.auditor().await, app.acme().await] {
         for path in ["/office", "/office/customers", "/office/customers/ACME", "/office/customers/ACME/state"] {

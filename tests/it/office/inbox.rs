@@ -102,7 +102,7 @@ async fn filing_again_is_harmless_and_elsewhere_is_a_conflict() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_at_once_and_the_bin() {
+async fn many_documents_are_filed_or_discarded_at_once() {
     let app = App::start().await;
     let office = app.office().await;
     let mut ids = Vec::new();

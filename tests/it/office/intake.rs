@@ -33,7 +33,7 @@ async fn with_list(office: &Actor, list: &str, files: &[(&str, Vec<u8>)], first:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_says_what_files_do_not() {
+async fn a_mapping_list_names_the_bol_of_each_file() {
     let app = App::start().await;
     let office = app.office().await;
     let list = "file,number,kind,customer\n\
@@ -88,7 +88,7 @@ async fn a_list_says_what_files_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_may_be_wrong_or_come_last() {
+async fn a_mapping_list_may_be_wrong_or_come_last() {
     let app = App::start().await;
     let office = app.office().await;
     // A list with a mistake has an outcome of its own beside those of the files.
@@ -122,7 +122,7 @@ async fn a_list_may_be_wrong_or_come_last() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_customer_of_the_form_is_held_against_the_bol() {
+async fn the_customer_of_the_form_must_match_the_bol() {
     let app = App::start().await;
     let office = app.office().await;
     let wrong = one(&office, &[("kind", "other"), ("customer", "RIVAL")], "PRT-2025-0005.pdf", &paper("a")).await;
@@ -135,7 +135,7 @@ async fn the_customer_of_the_form_is_held_against_the_bol() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_bytes_at_another_bol_are_a_question() {
+async fn the_same_bytes_for_another_bol_wait_for_review() {
     let app = App::start().await;
     let office = app.office().await;
     let ticket = paper("a certificate for two loads");
@@ -169,7 +169,7 @@ async fn the_same_bytes_at_another_bol_are_a_question() {
 
 /// A row whose bytes never came, one whose bytes did, and one that was on its way out of the inbox.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_interrupted_is_settled() {
+async fn the_sweeper_settles_interrupted_uploads() {
     let app = App::start().await;
     let office = app.office().await;
     for (name, text) in [("PRT-2025-0005.pdf", "gone"), ("PRT-2025-0005.pdf", "there"), ("waits.pdf", "waits")] {
@@ -252,7 +252,7 @@ async fn swept(app: &App, sql: &str) -> usize {
 /// Filing was interrupted behind the copy; another file while it was to go to a BOL that went to somebody else; and a row
 /// that nobody can ever settle, before both.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sweeper_tells_what_happened() {
+async fn the_sweeper_records_what_it_settled() {
     let app = App::start().await;
     let (office, admin) = (app.office().await, app.user_id(World::ADMIN).await);
     let filed = one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await.json()[0]["documentId"].clone();
@@ -290,7 +290,7 @@ async fn the_sweeper_tells_what_happened() {
 /// Interrupted on the way out of the inbox, then the same stack again: no second document, and the sweeper brings it back.
 /// settles the first one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_again_while_its_document_is_being_filed() {
+async fn a_repeated_upload_during_filing_stores_nothing_twice() {
     let app = App::start().await;
     let office = app.office().await;
     let id = one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await.json()[0]["documentId"].clone();
@@ -386,7 +386,7 @@ fn walk(folder: &std::path::Path) -> usize {
 
 /// The storage is away: nothing is kept, the answer says so, and the same file will do later.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_storage_is_away() {
+async fn uploads_fail_cleanly_while_the_storage_is_unavailable() {
     let app = App::start().await;
     let office = app.office().await;
     let (folder, away) = (app.media("bols/2025"), app.media("bols/away"));

@@ -34,7 +34,7 @@ fn value(page: &Answer, id: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_product_is_added_renamed_retired_and_taken_back() {
+async fn a_product_is_added_renamed_retired_and_restored() {
     let app = App::start().await;
     let office = app.office().await;
     let empty = office.get("/office/products").await;
@@ -172,7 +172,7 @@ async fn carriers_and_their_trucks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_is_said_in_the_form_where_it_was_typed() {
+async fn each_mistake_is_reported_in_its_own_form() {
     let app = App::start().await;
     let office = app.office().await;
     app.sql("INSERT INTO products (id, name) VALUES (1001, 'Basic pig iron'), (1002, 'Foundry pig iron')").await;
@@ -220,7 +220,7 @@ async fn what_is_wrong_is_said_in_the_form_where_it_was_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_clerks_at_once_one_is_told() {
+async fn of_two_clerks_at_once_one_gets_a_message() {
     let app = App::start().await;
     let (one, other) = (app.office().await, app.user(World::ADMIN).await);
     for round in 0..5 {
@@ -412,7 +412,7 @@ async fn only_the_office_may_change_lists_and_settings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_typed_is_text() {
+async fn typed_markup_is_shown_as_text() {
     let app = App::start().await;
     let office = app.office().await;
     office.post("/office/products", &[("name", HOSTILE)]).await;

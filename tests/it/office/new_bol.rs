@@ -151,7 +151,7 @@ async fn wrong_input_keeps_everything_and_names_each_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_terminal_nothing_is_issued() {
+async fn no_bol_is_issued_before_the_terminal_has_an_address() {
     let app = App::start().await;
     let office = app.office().await;
     let answer = Load::today(&app).await.post(&office, "/office/bols").await;
@@ -161,7 +161,7 @@ async fn without_a_terminal_nothing_is_issued() {
 
 /// Plausibility is asked about, and what is confirmed goes through.
 #[tokio::test(flavor = "multi_thread")]
-async fn doubts_are_confirmed_not_walls() {
+async fn warnings_can_be_confirmed() {
     let app = app().await;
     let office = app.office().await;
     let load = Load::today(&app).await.with("seal_numbers", "77,78").with("trailer_number", "DT-1");
@@ -194,7 +194,7 @@ async fn doubts_are_confirmed_not_walls() {
 
 /// What the form puts in by itself belongs to what was chosen.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_form_fills_in_what_belongs_together() {
+async fn the_form_fills_in_related_fields() {
     let app = app().await;
     let office = app.office().await;
     app.sql(
@@ -233,7 +233,7 @@ async fn the_form_fills_in_what_belongs_together() {
 
 /// A double click, and a call that is repeated, issue one BOL; the same key for another load is a mistake.
 #[tokio::test(flavor = "multi_thread")]
-async fn sent_twice_is_issued_once() {
+async fn a_form_sent_twice_issues_one_bol() {
     let app = app().await;
     let office = app.office().await;
     let key = office.get("/office/bols/new").await.attributes("input[name=key]", "value").remove(0);
@@ -259,7 +259,7 @@ async fn sent_twice_is_issued_once() {
 
 /// Fifty clerks at once while the storage fails in between: no gap, no double, no BOL without its file.
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_at_once_with_a_failing_storage() {
+async fn fifty_bols_at_once_leave_no_gap_despite_a_failing_storage() {
     let app = app().await;
     let office = app.office().await;
     let load = Load::today(&app).await;
@@ -309,7 +309,7 @@ async fn fifty_at_once_with_a_failing_storage() {
 
 /// Somebody holds the counter for too long, as when the bucket hangs: a clear "try again", and nothing lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_counter_that_stays_locked_is_no_fault_of_the_form() {
+async fn a_locked_counter_is_reported_as_unavailable() {
     use diesel_async::SimpleAsyncConnection;
     let app = app().await;
     let office = app.office().await;
@@ -350,7 +350,7 @@ async fn a_stray_object_is_neither_lost_nor_served() {
 
 /// The same load again after such a crash: the same bytes, so the object becomes the BOL's.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_of_the_same_bytes_is_taken_over() {
+async fn an_object_with_the_same_bytes_is_reused() {
     for app in [App::start().await, App::on_s3(&[]).await] {
         with_settings(&app).await;
         let office = app.office().await;

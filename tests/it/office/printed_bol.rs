@@ -113,7 +113,7 @@ async fn hostile_values_are_printed_whole() {
 
 /// Where each word stands: nothing leaves its box, not even what has no place to break.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_runs_out_of_its_box() {
+async fn long_values_stay_inside_their_boxes() {
     let app = app().await;
     let office = app.office().await;
     let load = Load::today(&app)

@@ -55,7 +55,7 @@ async fn a_scan_is_read_by_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_codes_or_two_sources_that_disagree_are_a_question() {
+async fn contradicting_codes_or_sources_wait_for_review() {
     let app = app().await;
     let office = app.office().await;
     let (first, one_pdf) = issued(&app, &office).await;

@@ -15,7 +15,7 @@ async fn look(app: &App) -> Actor {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_customer_sees_and_nothing_else() {
+async fn the_office_sees_exactly_what_the_customer_sees() {
     let app = App::start().await;
     let (office, acme) = (look(&app).await, app.acme().await);
     let (seen, own) = (office.get("/bols").await, acme.get("/bols").await);
@@ -48,7 +48,7 @@ async fn what_the_customer_sees_and_nothing_else() {
 
 /// Every route of the table, by every method that changes things.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_can_be_changed() {
+async fn a_view_as_a_customer_can_change_nothing() {
     let app = App::start().await;
     let office = look(&app).await;
     let before = app.rows("SELECT (SELECT md5(string_agg(b::text, '' ORDER BY id)) FROM bols b), (SELECT count(*) FROM documents), \
@@ -93,7 +93,7 @@ async fn nothing_can_be_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_view_is_on_record_under_both_names() {
+async fn every_view_is_recorded_under_both_names() {
     let app = App::start().await;
     let office = look(&app).await;
     office.get("/bols?q=sesame").await;
@@ -139,7 +139,7 @@ async fn every_view_is_on_record_under_both_names() {
 
 /// The second lock knows the role too: in a customer's scope nobody writes events under another one.
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_of_the_office_only() {
+async fn only_the_office_may_see_as_a_customer() {
     let app = App::start().await;
     let acme = app.acme().await;
     app.sql("UPDATE sessions SET seeing_as = (SELECT id FROM customers WHERE code = 'RIVAL')").await;

@@ -146,7 +146,7 @@ async fn a_void_bol_is_reissued_under_another_number() {
 
 /// A BOL from before the portal can be voided too. Nothing changes while the storage is unavailable.
 #[tokio::test(flavor = "multi_thread")]
-async fn all_or_nothing() {
+async fn a_void_changes_nothing_while_the_storage_is_unavailable() {
     let app = App::start().await;
     let office = app.office().await;
     let folder = app.media("bols/2025");

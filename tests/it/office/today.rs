@@ -33,7 +33,7 @@ async fn loads_and_tons_today_and_by_week() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_and_what_is_missing() {
+async fn the_page_lists_waiting_and_missing_documents() {
     let app = App::start().await;
     let today = app.clock.now().with_timezone(&chrono_tz::America::New_York).date_naive();
     let (recent, long) = (today - Days::new(6), today - Days::new(8));

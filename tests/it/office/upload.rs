@@ -188,7 +188,7 @@ async fn only_the_office_may_upload() {
 
 /// A name is a label: it leads nowhere, breaks no header and no page.
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_names_are_labels() {
+async fn hostile_file_names_are_only_labels() {
     let app = App::start().await;
     let office = app.office().await;
     let long = format!("{}.pdf", "n".repeat(10_000));
@@ -358,7 +358,7 @@ async fn fields_may_come_last() {
 
 /// However a form ends: what had arrived whole has its outcome, and the answer says where it broke off.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_that_breaks_off_keeps_what_it_brought() {
+async fn an_interrupted_form_keeps_the_files_it_sent() {
     let app = App::start().await;
     let office = app.office().await;
     let part = |name: &[u8], bytes: &[u8]| {
@@ -393,7 +393,7 @@ async fn a_form_that_breaks_off_keeps_what_it_brought() {
 
 /// What one reader passes over, another runs.
 #[tokio::test(flavor = "multi_thread")]
-async fn scripts_hide_nowhere() {
+async fn scripts_anywhere_in_a_pdf_are_found() {
     let app = App::start().await;
     let office = app.office().await;
     // Every byte a character, and back.
@@ -424,7 +424,7 @@ async fn scripts_hide_nowhere() {
 
 /// A byte a second holds nothing open: the upload is ended, and what is beside it goes on.
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_senders_are_ended() {
+async fn slow_uploads_are_ended() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let app = App::start().await;
     let answer = app.stranger().post("/login", &[("email", World::OFFICE), ("password", PASSWORD)]).await;

@@ -43,7 +43,7 @@ fn person<'a>(email: &'a str, role: &'a str, customer: &'a str) -> Vec<(&'static
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_office_invites_somebody_who_then_sees_the_companys_bols() {
+async fn an_invited_user_sees_the_companys_bols() {
     let (app, mut smtp) = App::with_mail().await;
     let office = app.office().await;
     let answer = office.post("/office/users", &person("jo@acme.example", "customer", "ACME")).await;
@@ -71,7 +71,7 @@ async fn the_office_invites_somebody_who_then_sees_the_companys_bols() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_who_invite_the_same_person_at_once_are_one_invitation() {
+async fn two_invitations_of_one_person_at_once_become_one() {
     let app = App::start().await;
     let (office, admin) = (app.office().await, app.user(World::ADMIN).await);
     for n in 0..5 {
@@ -108,7 +108,7 @@ async fn an_invitation_sent_again_replaces_the_former_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_typed_is_kept_beside_what_is_wrong() {
+async fn the_form_keeps_typed_values_beside_each_mistake() {
     let app = App::start().await;
     let office = app.office().await;
     for (form, field, message) in [
@@ -151,7 +151,7 @@ async fn what_was_typed_is_kept_beside_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_office_looks_after_customers_and_an_administrator_after_all() {
+async fn the_office_manages_customers_and_an_administrator_all_users() {
     let app = App::start().await;
     let (office, admin) = (app.office().await, app.user(World::ADMIN).await);
     for role in ["office", "auditor", "admin", "root", ""] {
@@ -189,7 +189,7 @@ async fn the_office_looks_after_customers_and_an_administrator_after_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disabled_login_is_out_at_once_with_its_links_and_its_mail() {
+async fn disabling_a_user_ends_sessions_links_and_mail_at_once() {
     let (app, smtp) = App::with_mail().await;
     drop(smtp);
     let (office, acme) = (app.office().await, app.acme().await);
@@ -213,7 +213,7 @@ async fn a_disabled_login_is_out_at_once_with_its_links_and_its_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_shuts_out_themselves_or_the_last_administrator() {
+async fn no_user_disables_themselves_or_the_last_administrator() {
     let app = App::start().await;
     let admin = app.user(World::ADMIN).await;
     let id = app.id(World::ADMIN).await;
@@ -236,7 +236,7 @@ async fn nobody_shuts_out_themselves_or_the_last_administrator() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_companys_administrator_looks_after_that_company_and_nothing_else() {
+async fn a_companys_administrator_manages_only_that_company() {
     let (app, mut smtp) = App::with_mail().await;
     app.promote(World::ACME).await;
     let acme = app.acme().await;
@@ -292,7 +292,7 @@ async fn a_companys_administrator_looks_after_that_company_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_with_a_login_elsewhere_gets_the_company_too() {
+async fn a_user_of_another_company_can_join() {
     let (app, mut smtp) = App::with_mail().await;
     app.promote(World::ACME).await;
     let acme = app.acme().await;
@@ -319,7 +319,7 @@ async fn somebody_with_a_login_elsewhere_gets_the_company_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_pestered_with_invitations() {
+async fn invitations_to_one_address_are_limited() {
     let app = App::start().await;
     app.promote(World::ACME).await;
     let acme = app.acme().await;
@@ -345,7 +345,7 @@ async fn nobody_is_pestered_with_invitations() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_has_the_portal_write_to_many_strangers() {
+async fn invitations_by_one_user_are_limited() {
     let app = App::start().await;
     app.promote(World::ACME).await;
     let acme = app.acme().await;
@@ -360,7 +360,7 @@ async fn nobody_has_the_portal_write_to_many_strangers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_administrator_of_a_company_stays_one() {
+async fn a_company_keeps_its_last_administrator() {
     let app = App::start().await;
     app.promote(World::ACME).await;
     let acme = app.acme().await;
@@ -394,7 +394,7 @@ async fn the_last_administrator_of_a_company_stays_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_pages_of_logins_are_for_those_who_look_after_them() {
+async fn only_managers_open_the_pages_of_users() {
     let app = App::start().await;
     let id = app.id(World::ACME).await;
     let (auditor, acme) = (app.auditor().await, app.acme().await);

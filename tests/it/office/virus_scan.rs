@@ -63,7 +63,7 @@ impl Drop for Clamd {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_scanner_finds_is_refused() {
+async fn infected_files_are_rejected() {
     let clamd = Clamd::start().await;
     let socket = clamd.socket();
     let app = App::start_with(&[("CLAMD_ADDRESS", &socket)]).await;

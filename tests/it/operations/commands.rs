@@ -82,7 +82,7 @@ async fn migrate_and_the_refusal_to_serve_an_old_schema() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn customers_and_users_are_made_listed_disabled_and_enabled() {
+async fn customers_and_users_are_created_listed_disabled_and_enabled() {
     let app = App::start().await;
     let run = async |arguments: &[&str], input: &str| {
         let output = primetrade(app.environment(), arguments, input).await;
@@ -213,7 +213,7 @@ async fn two_servers_share_sessions_and_stop_cleanly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_under_way_are_finished_when_it_stops() {
+async fn running_requests_finish_when_the_server_stops() {
     let app = App::start().await;
     let folder = TempDir::new().unwrap();
     let mut program = Program::start(folder.path(), app.environment(), &["serve"]);
@@ -229,7 +229,7 @@ async fn requests_under_way_are_finished_when_it_stops() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn logs_for_machines_are_json_a_line_a_request() {
+async fn json_logs_have_one_line_for_each_request() {
     let app = App::start().await;
     let folder = TempDir::new().unwrap();
     let mut environment = app.environment().to_vec();

@@ -49,7 +49,7 @@ async fn instances_that_migrate_at_once_take_turns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tables_refuse_what_can_not_be() {
+async fn constraints_refuse_impossible_rows() {
     let url = migrated_database().await;
     execute(&url, "INSERT INTO customers (code, name) VALUES ('ACME', 'Acme')").await;
     let bol = |columns: &str, values: &str| {

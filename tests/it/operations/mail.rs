@@ -52,7 +52,7 @@ async fn a_mail_is_whole_and_says_who_it_is_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_down_loses_nothing() {
+async fn no_mail_is_lost_while_the_server_is_down() {
     let (app, smtp) = App::with_mail().await;
     let port = smtp.port;
     drop(smtp);
@@ -67,7 +67,7 @@ async fn a_server_that_is_down_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_came_too_late_is_given_up() {
+async fn a_mail_whose_link_has_expired_is_given_up() {
     let (app, smtp) = App::with_mail().await;
     drop(smtp);
     ask_for_a_link(&app, World::ACME).await;
@@ -85,7 +85,7 @@ async fn a_link_that_came_too_late_is_given_up() {
 
 /// One address that is refused, one that has to wait and one that is slow keep nobody else's mail.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_mail_goes_its_own_way() {
+async fn a_refused_address_delays_no_other_mail() {
     let (app, mut smtp) = App::with_mail().await;
     app.sql(
         "INSERT INTO users (email, name, role, password_hash) SELECT local || '@acme.example', local, 'customer', 'x' \

@@ -23,7 +23,7 @@ async fn import(app: &App, csv: &str, arguments: &[&str]) -> (i32, String, Strin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bols_of_the_old_system_come_in_all_or_none() {
+async fn an_import_of_old_bols_is_complete_or_changes_nothing() {
     let app = App::start().await;
     let count = async || app.rows("SELECT count(*) FROM bols").await;
     let (code, stdout, stderr) = import(&app, OLD, &[]).await;
@@ -335,7 +335,7 @@ async fn to_move(count: usize) -> (Environment, primetrade::config::DatabaseUrl,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_line_slows_the_move_down_and_loses_nothing() {
+async fn an_unreliable_connection_slows_the_migration_and_loses_nothing() {
     let (environment, database, _folder, s3) = to_move(40).await;
     let proxy = Proxy::before(s3.address).await;
     let through = with(environment.clone(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
@@ -352,7 +352,7 @@ async fn a_bad_line_slows_the_move_down_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_point_it_goes_on_where_it_was() {
+async fn a_migration_killed_at_any_point_continues() {
     let (environment, database, folder, _s3) = to_move(60).await;
     for time in 0..14_u64 {
         let program = Program::start(folder.path(), &environment, &["migrate-pdfs-to-s3"]);

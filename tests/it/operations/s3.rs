@@ -50,7 +50,7 @@ async fn altered_and_expired_links_are_refused_by_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_object_is_said_and_recorded() {
+async fn a_missing_object_is_reported_and_recorded() {
     let app = App::on_s3(&[]).await;
     std::fs::remove_file(app.s3.as_ref().unwrap().path_of("bols/2025/PRT-2025-0001.v2.pdf")).unwrap();
     let answer = app.acme().await.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
@@ -60,7 +60,7 @@ async fn a_missing_object_is_said_and_recorded() {
 
 /// Nobody answers there, and nobody waits for ever.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_that_is_away_is_a_503_in_bounded_time() {
+async fn an_unreachable_bucket_is_a_503_in_bounded_time() {
     let mut app = App::on_s3(&[]).await;
     let acme = app.acme().await;
     assert_eq!(app.stranger().get("/readyz").await.status, 200);

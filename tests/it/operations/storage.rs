@@ -208,7 +208,7 @@ async fn a_bucket_is_set_up_once_and_stays() {
 /// In an archive a link would lead nowhere: the object is asked for instead, once, and that is on record. The server knows
 /// storage classes and can't restore; that the proxy does.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_archived_document_is_asked_for_instead_of_a_broken_link() {
+async fn an_archived_document_is_restored_instead_of_linked() {
     let Some(server) = Ministack::start().await else { return };
     let proxy = Proxy::before(server.address).await;
     let through = with(server.environment(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
@@ -267,7 +267,7 @@ async fn a_link_lives_no_longer_than_its_credentials() {
 
 /// Slow, busy, broken off, forgotten: what is uploaded is stored whole and once, and what isn't is said.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_line_to_the_bucket_loses_nothing() {
+async fn an_unreliable_connection_to_the_bucket_loses_nothing() {
     let s3 = S3Server::start().await;
     let proxy = Proxy::before(s3.address).await;
     let through = with(s3.environment(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
@@ -326,7 +326,7 @@ async fn policies_name_the_bucket_and_no_more_than_is_needed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_of_the_storage_counts_and_goes_by_the_prices() {
+async fn the_storage_page_computes_cost_from_the_prices() {
     let app = App::start().await;
     app.sql("UPDATE documents SET created_at = now() - interval '40 days' WHERE kind = 'bol'").await;
     let acme = app.acme().await;

@@ -3,7 +3,7 @@
 use crate::support::{App, World};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bol_shows_its_fields_documents_and_versions_and_is_on_record() {
+async fn a_bol_shows_its_fields_documents_and_versions_and_the_view_is_recorded() {
     let app = App::start().await;
     let page = app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
     assert_eq!(page.status, 200);
@@ -66,7 +66,7 @@ async fn a_void_bol_says_so_and_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_company_sees_who_of_its_own_fetched_what() {
+async fn a_company_sees_the_downloads_of_its_own_users() {
     let app = App::start().await;
     let (acme, colleague, office) = (app.acme().await, app.user(World::COLLEAGUE).await, app.office().await);
     let download = format!("/bols/{}/download", World::ACME_BOL);

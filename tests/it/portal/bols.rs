@@ -58,7 +58,7 @@ async fn pages_hold_every_bol_once_in_every_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bol_that_arrives_meanwhile_shifts_no_page() {
+async fn a_new_bol_shifts_no_page() {
     let app = App::start().await;
     many(&app).await;
     let rival = app.rival().await;
@@ -168,7 +168,7 @@ async fn mistakes_get_a_message_and_keep_what_was_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_is_what_this_user_has_not_opened_since_it_changed() {
+async fn a_bol_is_new_until_the_user_opens_it_and_after_each_change() {
     let app = App::start().await;
     let (acme, colleague) = (app.acme().await, app.user(World::COLLEAGUE).await);
     let new = async |actor: &Actor| actor.get("/bols").await.all("tr:has(.mark.new) .number");

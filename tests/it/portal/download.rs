@@ -163,7 +163,7 @@ async fn without_the_right_to_record_there_is_no_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_file_is_said_and_recorded_and_gets_no_link() {
+async fn a_missing_file_is_reported_and_recorded_and_gets_no_link() {
     let app = App::start().await;
     std::fs::remove_file(app.media("bols/2025/PRT-2025-0001.v2.pdf")).unwrap();
     let acme = app.acme().await;

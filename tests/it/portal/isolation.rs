@@ -35,7 +35,7 @@ fn companies(ids: &[i64]) -> Scope {
 
 /// The database's lock, with no filter in the query at all.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unfiltered_select_gives_only_ones_own_rows() {
+async fn an_unfiltered_select_returns_only_the_customers_rows() {
     let app = App::start().await;
     let db = Database::new(&app.database, 2);
     let (acme, rival) = (app.world.acme, app.world.rival);
@@ -116,7 +116,7 @@ async fn the_customers_role_can_read_little_and_change_nothing() {
 
 /// The code's lock, with the database's taken away.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_queries_filter_by_themselves() {
+async fn the_queries_filter_without_the_database_policies() {
     let app = App::start().await;
     app.sql(
         "ALTER TABLE bols DISABLE ROW LEVEL SECURITY; ALTER TABLE documents DISABLE ROW LEVEL SECURITY;
@@ -267,7 +267,7 @@ async fn a_stranger_is_asked_to_log_in_everywhere() {
 
 /// The same bytes, headers and status for somebody else's and for what doesn't exist, as HTML and as JSON.
 #[tokio::test(flavor = "multi_thread")]
-async fn not_yours_and_not_there_are_the_same() {
+async fn a_rival_gets_the_same_404_as_for_a_missing_bol() {
     let app = App::start().await;
     let rival = app.rival().await;
     let theirs = app.world.acme_documents[0].to_string();

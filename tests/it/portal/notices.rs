@@ -50,7 +50,7 @@ async fn sleep_until_morning(app: &App) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everybody_of_the_company_who_wants_it_is_told_once() {
+async fn each_subscriber_of_the_company_gets_one_mail() {
     let (app, mut smtp) = App::with_mail().await;
     let office = app.office().await;
     wants(&app, World::COLLEAGUE, "never").await;
@@ -77,7 +77,7 @@ async fn everybody_of_the_company_who_wants_it_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_that_is_mended_within_the_minute_is_no_mail_to_the_wrong_one() {
+async fn an_assignment_corrected_within_a_minute_sends_no_wrong_mail() {
     let (app, mut smtp) = App::with_mail().await;
     let office = app.office().await;
     wants(&app, World::BROKER, "never").await;
@@ -118,7 +118,7 @@ async fn a_correction_within_ten_minutes_is_not_mailed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stack_of_documents_is_one_mail_a_person() {
+async fn many_documents_make_one_mail_for_each_person() {
     let (app, mut smtp) = App::with_mail().await;
     for number in [World::ACME_BOL, World::ACME_VOID, World::RIVAL_BOL, World::ACME_BARE] {
         let bol = app.bol_row(number).await.id;
@@ -173,7 +173,7 @@ async fn a_daily_mail_comes_in_the_morning_and_once() {
 
 /// What was filed with the wrong BOL and taken back at once is told to nobody, and keeps nobody else's news.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_that_is_taken_back_is_no_news() {
+async fn an_unfiled_document_is_not_announced() {
     let (app, mut smtp) = App::with_mail().await;
     let office = app.office().await;
     for (number, name) in [("PRT-2025-0003", "one"), ("PRT-2025-0001", "two")] {
@@ -191,7 +191,7 @@ async fn a_document_that_is_taken_back_is_no_news() {
 
 /// A mail that waits for its server tells of nothing that isn't its reader's any more.
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_removed_while_a_mail_waits_doesnt_get_it() {
+async fn a_removed_user_gets_no_waiting_mail() {
     let (app, smtp) = App::with_mail().await;
     let port = smtp.port;
     let office = app.office().await;
@@ -236,7 +236,7 @@ async fn one_waits(app: &App) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_office_reminds_a_customer_of_what_nobody_has_fetched() {
+async fn the_office_reminds_a_customer_of_documents_that_wait() {
     let (app, mut smtp) = App::with_mail().await;
     one_waits(&app).await;
     wants(&app, World::COLLEAGUE, "never").await;
@@ -267,7 +267,7 @@ async fn the_office_reminds_a_customer_of_what_nobody_has_fetched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_former_customer_fetched_doesnt_count_for_the_new_one() {
+async fn downloads_by_the_former_customer_dont_count() {
     let app = App::start().await;
     let (office, acme) = (app.office().await, app.acme().await);
     acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
@@ -278,7 +278,7 @@ async fn what_the_former_customer_fetched_doesnt_count_for_the_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reminders_go_out_by_themselves_only_where_that_is_wanted() {
+async fn automatic_reminders_are_sent_only_where_enabled() {
     let (app, mut smtp) = App::with_mail().await;
     one_waits(&app).await;
     for email in [World::COLLEAGUE, World::BROKER] {

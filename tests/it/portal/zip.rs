@@ -26,7 +26,7 @@ fn text(files: &BTreeMap<String, Vec<u8>>, name: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_gets_its_own_in_one_file() {
+async fn a_customer_downloads_its_bols_as_one_zip() {
     for on_s3 in [false, true] {
         let app = if on_s3 { App::on_s3(&[]).await } else { App::start().await };
         app.sql("UPDATE bols SET product = '=1+1' WHERE number = 'PRT-2025-0002'").await;
@@ -75,7 +75,7 @@ async fn a_customer_gets_its_own_in_one_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_gets_what_isnt_theirs_and_a_broken_one_looks_broken() {
+async fn a_zip_has_only_bols_of_the_caller_and_a_broken_one_looks_broken() {
     let app = App::start().await;
     let (acme, rival, office) = (app.acme().await, app.rival().await, app.office().await);
     let picked = acme.get("/bols/download.zip?number=prt-2025-0001").await;
@@ -112,7 +112,7 @@ async fn nobody_gets_what_isnt_theirs_and_a_broken_one_looks_broken() {
 
 /// The storage goes away in the middle.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_zip_that_breaks_off_is_no_zip() {
+async fn an_interrupted_zip_is_not_a_valid_zip() {
     let mut app = App::on_s3(&[]).await;
     let acme = app.acme().await;
     drop(app.s3.take());

@@ -48,7 +48,7 @@ async fn a_link_sets_the_password_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_that_are_old_replaced_or_made_up_are_gone() {
+async fn old_replaced_and_invented_links_are_gone() {
     let app = App::start().await;
     let first = invite(&app, World::NEW).await;
     let second = invite(&app, World::NEW).await;

@@ -14,7 +14,7 @@ async fn try_password(actor: &Actor, email: &str, password: &str) -> (u16, Strin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_right_password_opens_a_session_and_is_on_record() {
+async fn the_right_password_opens_a_session_and_is_recorded() {
     let app = App::start().await;
     let actor = app.stranger();
     let answer = actor
@@ -39,7 +39,7 @@ async fn the_right_password_opens_a_session_and_is_on_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn next_never_leads_elsewhere() {
+async fn next_never_leads_to_another_site() {
     let app = App::start().await;
     for next in ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
         let answer =
@@ -156,7 +156,7 @@ async fn other_spellings_of_the_address_are_the_same_account() {
 
 /// A new password makes the cookies of known devices worthless, however many somebody has collected.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_known_device_is_known_with_that_password_only() {
+async fn a_new_password_forgets_known_devices() {
     let app = App::start().await;
     let known = app.acme().await;
     for _ in 0..5 {

@@ -132,7 +132,7 @@ async fn the_answer_never_tells_whether_there_is_such_a_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_asks_for_many_has_to_wait() {
+async fn too_many_requests_have_to_wait() {
     let app = App::start().await;
     let asked = (0..10).map(|n| {
         let actor = app.stranger();

@@ -19,7 +19,7 @@ async fn a_session_counts_on_every_server_and_ends_on_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_token_of_before_the_log_in_is_worth_nothing_after_it() {
+async fn a_login_replaces_the_session_token() {
     let app = App::start().await;
     let actor = app.acme().await;
     // Somebody has a copy of the cookie as it was.
@@ -32,7 +32,7 @@ async fn the_token_of_before_the_log_in_is_worth_nothing_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn idle_and_absolute_limits() {
+async fn sessions_have_an_idle_and_an_absolute_limit() {
     let app = App::start().await;
     let idle = app.acme().await;
     app.clock.advance(TimeDelta::hours(11));
