@@ -1,4 +1,4 @@
-//! What the benchmark runs on: rows made by the database itself, and one file for every BOL that is downloaded.
+//! The data of the benchmark: rows that the database generates, and a file for every BOL that is downloaded.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ struct Line {
     line: String,
 }
 
-/// The e-mail address of a customer's login, from 1.
+/// The email address of a customer's user, counted from 1.
 pub fn email(customer: usize) -> String {
     format!("buyer{customer}@example.com")
 }

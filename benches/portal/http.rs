@@ -1,11 +1,11 @@
-//! The load, by wrk: in C and out of the way, so that the cores are the server's and the database's.
+//! The load, by wrk, which leaves the cores to the server and the database.
 
 use std::path::Path;
 use std::process::Command;
 
 use super::{Figures, data};
 
-/// A session cookie for each of the first users.
+/// Session cookies of the first users.
 pub async fn log_in(url: &str, users: usize) -> Vec<String> {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
     let mut cookies = Vec::new();
@@ -27,7 +27,7 @@ pub async fn get(url: &str, cookie: &str) {
     assert!(answer.status().as_u16() < 400, "{}", answer.status());
 }
 
-/// Each request is another user's; every answer has to have this status.
+/// Each request is from another user. Every answer must have this status.
 pub fn load(folder: &Path, url: &str, paths: &[String], cookies: &[String], status: u16, seconds: u32) -> Figures {
     let rows: Vec<String> =
         paths.iter().zip(cookies).map(|(path, cookie)| format!("{{\"{path}\", \"{cookie}\"}}")).collect();

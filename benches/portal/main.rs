@@ -1,9 +1,9 @@
-//! `make bench`: how long a BOL takes to print, and how many pages and downloads a second, beside what Postgres alone does
-//! with the very same statements. `cargo bench --bench portal -- print` prints only.
+//! `make bench` measures the time to print a BOL, and pages and downloads per second. It compares them with Postgres
+//! alone running the same statements. `cargo bench --bench portal -- print` measures only printing.
 //!
-//! 100,000 BOLs over 200 customers, 64 connections that each belong to another user, on one machine: server, Postgres
-//! and load share its cores. The statements that pgbench replays are taken from the server's own log of one request,
-//! parameters and all, so that nothing is compared with something simpler.
+//! 100,000 BOLs of 200 customers, and 64 connections of different users. The server, Postgres and the load generator share
+//! the cores of one machine. pgbench replays the statements that Postgres logged for one request, with their parameters,
+//! so both sides do the same work.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a benchmark may fall over")]
@@ -20,11 +20,11 @@ use std::process::{Child, Command, Stdio};
 use primetrade::db::cluster::{Cluster, Options};
 use primetrade::db::migrations;
 
-// As in the program itself.
+// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Connections of the load, and users: one each.
+/// The number of connections, each with its own user.
 const CONNECTIONS: usize = 64;
 const SECONDS: u32 = 10;
 
@@ -70,7 +70,7 @@ async fn main() {
     cluster.stop().await.unwrap();
 }
 
-/// What a run came to.
+/// The result of a run.
 pub struct Figures {
     pub per_second: f64,
     pub p50_ms: f64,
@@ -87,7 +87,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// `primetrade serve` as a process of its own, so that its memory is its own.
+/// `primetrade serve` in its own process, so that its memory can be measured.
 struct Server {
     child: Child,
     url: String,

@@ -1,4 +1,4 @@
-//! The same statements without the portal: by pgbench, in C, prepared and pipelined as the server sends them.
+//! The same statements without the portal, by pgbench, prepared and pipelined as the server sends them.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,10 +8,10 @@ use primetrade::db::cluster::Cluster;
 use super::statements::Request;
 use super::{CONNECTIONS, Figures};
 
-/// Postgres is at its best with fewer connections than that; it gets the better of the two.
+/// Postgres is faster with fewer connections. The benchmark reports the better of the two results.
 const FEWER: usize = 16;
 
-/// One script a request; each transaction of pgbench picks one of them.
+/// One script for each request. Each transaction of pgbench picks one.
 pub fn replay(cluster: &Cluster, folder: &Path, requests: &[Request], seconds: u32) -> Figures {
     let mut scripts = Vec::new();
     for (index, trips) in requests.iter().enumerate() {
@@ -47,7 +47,7 @@ pub fn replay(cluster: &Cluster, folder: &Path, requests: &[Request], seconds: u
     if all.per_second > fewer.per_second { all } else { fewer }
 }
 
-/// From its log: `client transaction microseconds …`, a file a thread.
+/// Reads pgbench's logs, one file for each thread: `client transaction microseconds …`.
 fn latencies(folder: &Path, prefix: &str) -> (f64, f64) {
     let mut times: Vec<u64> = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {

@@ -1,4 +1,4 @@
-//! How long a BOL takes to print: 200 different ones, one after the other on one core.
+//! The time to print a BOL: 200 different BOLs, one after the other on one core.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use primetrade::bols::{Bol, Printed};
 use primetrade::issuing::print::Sheet;
 
 const BOLS: u32 = 200;
-/// What ReportLab (Python) took for a simpler form on two cores like these.
+/// The time that ReportLab (Python) took for a simpler form on two similar cores.
 const REPORTLAB_MS: f64 = 8.8;
 
 pub fn report() {

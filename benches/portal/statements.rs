@@ -1,4 +1,4 @@
-//! The statements of a request, as the server sent them.
+//! The SQL statements of a request, as the server sent them.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,16 +8,16 @@ use primetrade::db::cluster::Cluster;
 
 use super::http;
 
-/// One request of one user: round trips, each of statements with their values put in.
+/// One request of one user: its round trips, each with statements that contain their values.
 pub type Request = Vec<Vec<String>>;
 
-/// What recording a download costs at the least: all the columns, nothing looked up.
+/// The minimal cost of recording a download: an insert of all columns without any lookup.
 pub const AUDIT_INSERT: &str = "INSERT INTO audit_events (action, outcome, user_id, user_email, user_role, ip, user_agent, request_id, detail, customer_id, \
      customer_code, bol_id, bol_number, document_id, document_kind, file_name, object_key, sha256) VALUES ('BOL_DOWNLOADED', 'success', NULL, \
      'buyer1@example.com', 'customer', '127.0.0.1', 'wrk', '0123456789abcdef0123456789abcdef', '{}', 1, 'C1', NULL, 'PRT-2026-00001', 1, 'bol', \
      'PRT-2026-00001.pdf', 'bols/2026/PRT-2026-00001.pdf', sha256('x'))";
 
-/// Asks for the page once as each user, with the database logging every statement, and reads them back.
+/// Requests the page once as each user while Postgres logs every statement, and reads the log.
 pub async fn capture(cluster: &Cluster, folder: &Path, base: &str, path: &str, cookies: &[String]) -> Vec<Request> {
     let log = folder.join("postgres.log");
     let mut requests = Vec::new();
@@ -25,7 +25,7 @@ pub async fn capture(cluster: &Cluster, folder: &Path, base: &str, path: &str, c
     for cookie in cookies {
         let from = std::fs::metadata(&log).unwrap().len() as usize;
         http::get(&format!("{base}{path}"), cookie).await;
-        // The last of them, the rollback, is sent after the answer.
+        // The server sends the last statement, the rollback, after the answer.
         tokio::time::sleep(Duration::from_millis(30)).await;
         let text = std::fs::read(&log).unwrap();
         requests.push(parse(&String::from_utf8_lossy(&text[from..])));
@@ -34,7 +34,7 @@ pub async fn capture(cluster: &Cluster, folder: &Path, base: &str, path: &str, c
     requests
 }
 
-/// The superuser's to say, whom only this machine can be.
+/// Only the superuser may change this setting.
 fn log_statements(cluster: &Cluster, which: &str) {
     for sql in [format!("ALTER SYSTEM SET log_statement = '{which}'"), "SELECT pg_reload_conf()".into()] {
         let mut psql = Command::new("psql");
@@ -74,7 +74,7 @@ fn parse(log: &str) -> Request {
     trips
 }
 
-/// From the last to the first, so that `$1` isn't found in `$10`.
+/// Replaces from the last to the first, because `$10` contains `$1`.
 fn with_values(statement: &str, values: &str) -> String {
     let mut found: Vec<(usize, String)> = Vec::new();
     for part in values.split(", $") {
@@ -88,7 +88,7 @@ fn with_values(statement: &str, values: &str) -> String {
     statement
 }
 
-/// pgbench takes `:05` for a variable: times are written as ISO 8601 allows, `20261125T030509+00`.
+/// pgbench reads `:05` as a variable, so times are written without colons, as in `20261125T030509+00` (ISO 8601).
 fn without_colons(value: &str) -> String {
     let is_time = value.len() > 19 && value.as_bytes()[5] == b'-' && value.as_bytes()[14] == b':';
     if is_time { value.replace(['-', ':'], "").replacen(' ', "T", 1) } else { value.into() }

@@ -1,4 +1,4 @@
-//! Starts what the tests run on: one Postgres cluster for all of them, a database, a server and a storage for each.
+//! Starts one Postgres cluster for all tests, and a database, a server and a storage for each test.
 
 mod actor;
 mod app;
@@ -31,7 +31,7 @@ pub use world::{PASSWORD, World};
 
 pub use ::primetrade::audit::{Action, Outcome};
 
-/// Runs a script of Python's: whether all is well, and what it says.
+/// Runs a Python script, and returns whether it succeeded and what it printed.
 pub async fn script(arguments: &[&std::ffi::OsStr]) -> (bool, String) {
     let mut command = tokio::process::Command::new(python());
     let output = command.args(arguments).stdin(std::process::Stdio::null()).output().await.unwrap();
@@ -39,7 +39,7 @@ pub async fn script(arguments: &[&std::ffi::OsStr]) -> (bool, String) {
     (output.status.success(), told)
 }
 
-/// Debian's, which has the packages that `make test` installs, or whichever there is.
+/// Debian's Python, for which `make test` installs packages, or the first one in the path.
 pub fn python() -> &'static str {
     if std::path::Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" }
 }

@@ -1,4 +1,4 @@
-//! `/account`: one's password and sessions.
+//! `/account`: the password and the sessions of the user.
 
 use crate::support::{Action, App, Outcome, PASSWORD, World};
 
@@ -47,7 +47,7 @@ async fn a_rejected_password_gets_a_message_and_is_never_echoed() {
         assert_eq!(actor.get("/bols").await.status, 200, "still logged in");
     }
     assert_eq!(app.events().await.only(Action::PasswordChanged).with(Outcome::Denied).len(), 2);
-    // Guessing the old one is slowed like a log-in.
+    // Guesses of the current password are limited like logins.
     for _ in 0..6 {
         actor.post("/account/password", &change("not my password at all", NEW, NEW)).await;
     }

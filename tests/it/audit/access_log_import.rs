@@ -1,5 +1,5 @@
-//! A link that was issued is not yet a document that was fetched: what the bucket's access log and our own handler of local files
-//! say of that.
+//! `audit import-access-log` matches the fetches in the bucket's access log with the links that were issued. An issued
+//! link alone doesn't prove that its document was fetched.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::support::{Action, Actor, Answer, App, BUCKET, Rows, World, primetrade
 
 pub const KEY: &str = "bols/2025/PRT-2025-0001.v2.pdf";
 
-/// The columns that matter of the fetches, oldest first.
+/// The relevant columns of the fetches, oldest first.
 const FETCHES: &str = "SELECT outcome, coalesce(user_email, ''), coalesce(user_role, '-'), coalesce(customer_code, '-'), coalesce(bol_number, '-'), \
     detail->>'matched', coalesce(detail->>'by', detail->>'reason'), detail->>'bytes', detail->>'status' \
     FROM audit_events WHERE action = 'LINK_FETCHED' ORDER BY id";
@@ -23,7 +23,7 @@ pub async fn download(actor: &Actor) -> Answer {
     answer
 }
 
-/// A line of an access log, as S3 writes them.
+/// A line of an access log, as S3 writes it.
 struct Entry {
     id: String,
     at: DateTime<Utc>,
@@ -38,7 +38,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// Of a link that was followed just now.
+    /// The entry of a link that was just followed.
     fn of(id: &str, url: &str, answer: &Answer) -> Self {
         let (_, path) = url.split_once(BUCKET).unwrap();
         let (key, _) = path.split_once('?').unwrap();
@@ -94,7 +94,7 @@ impl Logs {
     }
 }
 
-/// The program's summary, and its exit code.
+/// Runs the import and returns its exit code, its report and its stderr.
 async fn import(app: &App, more: &[&str], input: &str) -> (Option<i32>, serde_json::Value, String) {
     let arguments = [&["audit", "import-access-log", "--json"], more].concat();
     let output = primetrade(app.environment(), &arguments, input).await;
@@ -110,7 +110,7 @@ async fn counted(app: &App, path: &str) -> (u64, u64, u64, u64) {
     (count("by_request"), count("by_time"), count("unmatched"), count("already"))
 }
 
-/// Written beside the answer, so it may take a moment.
+/// Waits for fetches, which the server records after the answer.
 pub async fn fetches(app: &App, count: usize) -> Rows {
     for _ in 0..200 {
         let found = app.rows(FETCHES).await;
@@ -131,10 +131,10 @@ async fn a_fetch_is_matched_with_the_request_that_issued_its_link() {
     assert!(url.contains(&format!("x-request={request}")), "{url}");
     let file = app.stranger().get(&url).await;
     assert_eq!(file.status, 200, "{}", file.text());
-    // It is covered by the signature.
+    // The signature covers the request.
     let other = url.replace(&request, &request.chars().rev().collect::<String>());
     assert_eq!(app.stranger().get(&other).await.status, 403);
-    // Who it was, is who it was.
+    // The event keeps the user's email and role of that time.
     app.sql("UPDATE users SET email = 'married@acme.example', role = 'office' WHERE email = 'buyer@acme.example'")
         .await;
     let logs = Logs::new();
@@ -158,7 +158,7 @@ async fn a_fetch_is_matched_with_the_request_that_issued_its_link() {
             "{request}|203.0.113.9|Mozilla/5.0 (X11; Linux x86_64)|{KEY}|bol|PRT-2025-0001.v2.pdf|32|s3-access-log|3E57427F33A59F07|true"
         )]
     );
-    // The run is on record; one that changes nothing changes nothing.
+    // The run is recorded. A run without new fetches records nothing.
     let run = "SELECT outcome, user_email, detail->>'gets', detail->'new'->>'by_request', detail->>'bucket' FROM audit_events WHERE action = 'ACCESS_LOG_IMPORTED'";
     assert_eq!(app.rows(run).await, [format!("success|command line|1|1|{BUCKET}")]);
     let before = app.rows("SELECT count(*), max(id) FROM audit_events").await;
@@ -207,19 +207,19 @@ async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
     let logs = Logs::new();
     let import = async |name: &str, entry: Entry| counted(&app, logs.write(name, entry.line()).to_str().unwrap()).await;
     assert_eq!(import("alone", entry("A1")).await, (0, 1, 0, 0));
-    // Somebody else's date and object.
+    // Another date and another object.
     let other = "bols/2025/PRT-2025-0003.pdf";
     assert_eq!(import("key", Entry { key: other.into(), ..entry("A2") }).await, (0, 0, 1, 0));
     let mut late = entry("A3");
     late.uri = late.uri.replace("X-Amz-Date=202", "X-Amz-Date=201");
     assert_eq!(import("late", late).await, (0, 0, 1, 0));
-    // Whoever has no link can write any date into one.
+    // A forged link can contain any date.
     assert_eq!(
         import("refused", Entry { status: 403, error: "SignatureDoesNotMatch", ..entry("A4") }).await,
         (0, 0, 1, 0)
     );
     assert_eq!(import("unknown", Entry { key: "nobody/knows.pdf".into(), ..entry("A5") }).await, (0, 0, 1, 0));
-    // The same person twice is still the same person; two persons are two.
+    // Two links of one user still name that user. Links of two users are ambiguous.
     download(&acme).await;
     assert_eq!(import("again", entry("A6")).await, (0, 1, 0, 0));
     download(&app.user(World::COLLEAGUE).await).await;
@@ -237,7 +237,7 @@ async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
             format!("success||-|ACME|PRT-2025-0001|false|several links fit|{bytes}|200"),
         ]
     );
-    // A link that names a request is that request's, or nobody's.
+    // A link with a request matches that request or none.
     let mut forged = Entry::of("A8", &url, &file);
     let request = forged.uri.split("x-request=").nth(1).unwrap()[..32].to_owned();
     forged.uri = forged.uri.replace(&request, "0199f0c5a0f07e8c9a3b5d2c1e0f4a6b");
@@ -245,12 +245,12 @@ async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
     let mut nonsense = Entry::of("A9", &url, &file);
     nonsense.uri = nonsense.uri.replace(&request, "' OR 1=1 --");
     assert_eq!(import("nonsense", nonsense).await.2 + counted(&app, logs.path()).await.2, 1);
-    // Before it was issued nobody can have followed it.
+    // No fetch can precede its link.
     let early = Entry { at: Clock::system().now() - TimeDelta::hours(2), ..Entry::of("B1", &url, &file) };
     assert_eq!(import("early", early).await, (0, 0, 1, 0));
     let later = Entry { at: Clock::system().now() + TimeDelta::days(6), ..Entry::of("B2", &url, &file) };
     assert_eq!(import("later", later).await, (1, 0, 0, 0));
-    // What customers see of it is their own people's.
+    // Customers see the fetches of their own users.
     let seen = app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
     let history = seen.all("table[aria-labelledby=history] tbody tr");
     assert_eq!(history.iter().filter(|line| line.contains("Fetched")).count(), 3, "{history:?}");
@@ -304,7 +304,7 @@ async fn foreign_requests_are_counted_and_unreadable_lines_are_named() {
     assert_eq!(wrong, [10, 12, 14]);
     let agents = app.rows("SELECT user_agent FROM audit_events WHERE action = 'LINK_FETCHED' ORDER BY id").await;
     assert_eq!(agents[1], "a\" 200 - 1 1 1 1 \"b\" \" \\\" <script>");
-    // From standard input, and for people.
+    // From standard input, with the text report.
     let input = Entry { authentication: "-", ..entry("D1") }.line();
     let output = primetrade(app.environment(), &["audit", "import-access-log", "-"], &input).await;
     let said = String::from_utf8(output.stdout).unwrap();
@@ -389,7 +389,7 @@ async fn an_interrupted_import_continues_without_duplicates() {
     let mut import = Import::new(&db, BUCKET, false);
     let broken = import.read("broken", Breaks(&text.as_bytes()[..text.len() - 1000])).await;
     assert!(broken.unwrap_err().to_string().contains("the cable is out"));
-    // As if it had been killed: what waits for its transaction is lost, and what was committed stays.
+    // A killed import loses its open transaction, and keeps what it committed.
     drop(import);
     assert_eq!(app.count("link_fetches").await, 500);
     let mut import = Import::new(&db, BUCKET, false);

@@ -1,5 +1,5 @@
-//! The log to take away: the same events whatever the format, hostile or not, from the page and from the command line; whole,
-//! or seen to be broken; and on record.
+//! Exports: the same events in every format, from the page and from the command line. An export is complete or visibly
+//! broken, and always recorded.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::support::{Action, Answer, App, World, primetrade, python};
 
-/// Events whose texts spreadsheets, parsers and terminals stumble over.
+/// Events whose texts break spreadsheets, parsers and terminals.
 pub const HOSTILE: &str = r#"INSERT INTO audit_events (occurred_at, action, outcome, user_email, user_agent, file_name, object_key, ip, sha256, document_id, detail)
     SELECT '2026-03-01 12:00Z'::timestamptz + n * interval '1 second', 'BOL_DOWNLOADED', 'success', 'x@y.example', text, text, 'a/b.pdf',
            '2001:db8::1', '\x00ff', 7, jsonb_build_object('said', text, 'large', 12345678901234567890123.50)
@@ -18,7 +18,7 @@ pub const HOSTILE: &str = r#"INSERT INTO audit_events (occurred_at, action, outc
                       '', E'\u202Eright to left', '_x0041_', E'\x01\x1f', '<b>&amp;', '＝1', '0012', '1e5', 'Łódź 🚚', repeat('é', 300)])
          WITH ORDINALITY AS hostile (text, n)"#;
 
-/// Reads a file as its format's users do, and says each row's texts as JSON.
+/// Reads a file with common libraries of its format, and prints the texts of each row as JSON.
 const READ: &str = r#"
 import csv, io, json, sys
 format, data = sys.argv[1], sys.stdin.buffer.read()
@@ -87,7 +87,7 @@ async fn every_format_returns_hostile_events_unchanged() {
     let filter = "from=2026-03-01&to=2026-03-01&user=X@y.example";
     let page = auditor.get(&format!("/audit?{filter}")).await;
     let links = page.attributes(".exports a[download]", "href");
-    // The last one is the pack's.
+    // The last link is that of the pack.
     assert_eq!(links.len(), 4);
     for (format, link) in ["csv", "jsonl", "xlsx"].into_iter().zip(links) {
         let answer = auditor.get(&link).await;
@@ -170,7 +170,7 @@ async fn only_auditors_export_and_wrong_filters_are_named() {
         let answer = admin.get(&format!("/audit/export{wrong}")).await;
         assert_eq!(answer.status, 422, "{wrong}");
     }
-    // Nothing to export is a whole file too.
+    // An export without events is a complete file too.
     let nothing = admin.get("/audit/export?format=csv&number=PRT-1999-0001").await;
     let header = COLUMNS.replace(['[', ']', '"'], "");
     let closing = format!(
@@ -192,7 +192,7 @@ async fn only_auditors_export_and_wrong_filters_are_named() {
     }
 }
 
-/// Begins to read an export, and reads no further.
+/// Reads the beginning of an export, then stops.
 async fn begun(app: &App, format: &str) -> Response {
     let auditor = app.auditor().await;
     let answer = auditor.request(Method::GET, &format!("/audit/export?format={format}")).send().await.unwrap();
@@ -200,7 +200,7 @@ async fn begun(app: &App, format: &str) -> Response {
     answer
 }
 
-/// More than all the buffers between the database and a reader hold.
+/// Inserts more events than fit into all buffers between database and reader.
 async fn many_events(app: &App) {
     app.sql("ALTER TABLE audit_events DISABLE TRIGGER audit_events_opens; \
              INSERT INTO audit_events (action, outcome, user_agent) SELECT 'BOL_VIEWED', 'success', repeat('agent ', 150) FROM generate_series(1, 30000)").await;
@@ -224,7 +224,7 @@ const READING: &str = "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idl
 async fn a_slow_reader_gets_the_whole_export() {
     let app = App::start().await;
     many_events(&app).await;
-    // The limit that holds for every other statement.
+    // The time limit of every other statement.
     app.sql("DO $$ BEGIN EXECUTE format('ALTER ROLE %I IN DATABASE %I SET statement_timeout = ''1s''', current_user, current_database()); END $$").await;
     let answer = begun(&app, "csv").await;
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -267,7 +267,7 @@ async fn a_closed_connection_holds_no_resources() {
     drop(answer);
     wait_for(&app, ENDED, "failed|broken off|false").await;
     wait_for(&app, READING, "0").await;
-    // Four at once, and the fifth is asked to come again.
+    // Four exports run at once, and the fifth gets a 503.
     let mut open = Vec::new();
     for _ in 0..4 {
         open.push(begun(&app, "jsonl").await);

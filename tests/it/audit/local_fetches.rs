@@ -1,4 +1,4 @@
-//! What our own handler of local files says of what it sent, and who may read it.
+//! Fetches of files in local storage: how the server records them, and who may see them.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn local_files_record_their_own_fetches() {
     assert_eq!((same.status, fetches(&app, 3).await[2].clone()), (304, format!("success|{who}|0|304")));
     Answer::of(stranger.request(reqwest::Method::GET, &url).header("range", "bytes=9999-")).await;
     assert_eq!(fetches(&app, 4).await[3], format!("failed|{who}|0|416"));
-    // A link that was changed is nobody's; one that has ended is still that link.
+    // An altered link matches no event. An expired one still does.
     assert_eq!(stranger.get(&url.replace(&request, &"0".repeat(32))).await.status, 403);
     app.clock.advance(TimeDelta::seconds(400));
     assert_eq!(stranger.get(&url).await.status, 403);
@@ -38,7 +38,7 @@ async fn local_files_record_their_own_fetches() {
                detail->>'link' = (SELECT id::text FROM audit_events WHERE action = 'BOL_DOWNLOADED') FROM audit_events WHERE action = 'LINK_FETCHED' AND outcome = 'success'"))
         .await;
     assert_eq!(facts, [format!("true|127.0.0.1||{KEY}|local|{size}|true")]);
-    // Gone meanwhile.
+    // The file is missing by now.
     let again = download(&acme).await.header("location").to_owned();
     std::fs::remove_file(app.media(KEY)).unwrap();
     assert_eq!(stranger.get(&again).await.status, 503);
@@ -55,7 +55,7 @@ async fn local_files_record_their_own_fetches() {
     assert!(signature.len() == 64 && !kept.contains(signature) && !kept.contains("signature="));
 }
 
-/// Links that were issued before they named a request.
+/// Links of a version that didn't put the request into them.
 #[tokio::test(flavor = "multi_thread")]
 async fn links_of_the_previous_version_work_until_they_expire() {
     let app = App::start().await;
@@ -98,7 +98,7 @@ async fn an_interrupted_download_is_recorded_with_fewer_bytes() {
     assert!(fetches(&app, 2).await[1].contains(&format!("|{SIZE}|200")));
 }
 
-/// The second lock: nobody of another company reads what a fetch was, whatever they ask for.
+/// The database policies: no other company can read a fetch, whatever it queries.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_its_own_company_sees_a_fetch() {
     let app = App::start().await;

@@ -1,4 +1,4 @@
-//! The access log: append-only, and what goes into it.
+//! The access log: what it records, that it is append-only, and how auditors search it.
 
 use diesel_async::SimpleAsyncConnection;
 use primetrade::db;
@@ -20,14 +20,14 @@ async fn not_even_the_owner_can_change_or_remove_an_event() {
         let error = connection.batch_execute(sql).await.expect_err(sql).to_string();
         assert!(error.contains("permission denied") || error.contains("append-only"), "{sql}: {error}");
     }
-    // With the grant back, the trigger is still there.
+    // With the grant restored, the trigger still refuses.
     app.sql("GRANT UPDATE, DELETE, TRUNCATE ON audit_events TO CURRENT_USER").await;
     for sql in ["UPDATE audit_events SET user_email = 'x'", "DELETE FROM audit_events", "TRUNCATE audit_events"] {
         let mut connection = db::connect(&app.database).await.unwrap();
         let error = connection.batch_execute(sql).await.expect_err(sql).to_string();
         assert!(error.contains("append-only"), "{sql}: {error}");
     }
-    // Nor through the partition itself.
+    // The partition itself refuses too.
     let partition = app.rows("SELECT tableoid::regclass FROM audit_events LIMIT 1").await.remove(0);
     for sql in [
         format!("UPDATE {partition} SET user_email = 'x'"),
@@ -107,7 +107,7 @@ async fn refusals_are_recorded_with_the_request() {
     );
 }
 
-/// What an auditor asks: who got which document, when, from where.
+/// The auditor's questions: who got which document, when, and from where.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_auditor_finds_who_got_what() {
     let app = App::start().await;
@@ -137,7 +137,7 @@ async fn an_auditor_finds_who_got_what() {
     let page = auditor.get("/audit?number=PRT-2025-0001").await;
     assert_eq!(page.all("svg.chart rect").len(), 14);
     assert_eq!(page.all("#days-table td").last().unwrap(), "2");
-    // One event, with all its fields and nothing that is secret.
+    // One event with all its fields and no secret.
     let href = page.attributes(".log tbody .lead a", "href").remove(0);
     let event = auditor.get(&href).await;
     let (names, values) = (event.all("dl.event dt"), event.all("dl.event dd"));
@@ -149,7 +149,7 @@ async fn an_auditor_finds_who_got_what() {
     assert_eq!((field("object_key"), field("sha256").len()), ("bols/2025/PRT-2025-0001.v2.pdf".into(), 64));
     assert!(!event.text().contains("signature=") && !event.text().contains("sessionid"));
     assert!(event.attributes(".lines a", "href").contains(&"/audit?number=PRT-2025-0001".into()));
-    // That the log was read is in the log, with what was asked.
+    // Reading the log is recorded with its filter.
     let read = app.rows("SELECT detail->'filter'->>'number' FROM audit_events WHERE action = 'AUDIT_VIEWED' AND detail->'filter' ? 'number' ORDER BY id LIMIT 1").await;
     assert_eq!(read, ["prt-2025-0001"]);
 }
@@ -203,14 +203,14 @@ async fn a_timeline_has_everything_of_one_bol_user_or_customer() {
     )
     .await;
     let auditor = app.auditor().await;
-    // From the list, which doesn't lead an auditor to the paper.
+    // The list links to the timeline, and gives an auditor no link to the document.
     let list = auditor.get("/bols").await;
     let links = list.attributes("a.number", "href");
     assert!(links.contains(&"/audit?number=PRT-2025-0001".to_owned()), "{links:?}");
     let of_bol = auditor.get("/audit?number=prt-2025-0001").await;
     assert_eq!(of_bol.one("h1"), "Timeline of BOL PRT-2025-0001");
     assert!(of_bol.text().contains("BOL_VIEWED") && of_bol.attributes(".crumb a", "href") == ["/audit"]);
-    // Its chart ends where it does, and not today.
+    // The chart ends with the period, not today.
     let of_user = auditor.get("/audit?user=Long.Ago%2B1%40acme.example").await;
     assert_eq!(of_user.one("h1"), "Timeline of long.ago+1@acme.example");
     assert_eq!(of_user.one("#days"), "Events by day, Jan 21 to Feb 3, 2026");
@@ -220,7 +220,7 @@ async fn a_timeline_has_everything_of_one_bol_user_or_customer() {
     {
         assert_eq!(auditor.get(&format!("/audit{several}")).await.one("h1"), "Access log", "{several}");
     }
-    // And from where an administrator is; the office doesn't read the log.
+    // Administrators read the log too. The office doesn't.
     let (admin, office) = (app.user(World::ADMIN).await, app.office().await);
     for (path, timeline) in
         [("/bols/PRT-2025-0001", "/audit?number=PRT-2025-0001"), ("/office/customers/ACME", "/audit?customer=ACME")]

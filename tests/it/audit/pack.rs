@@ -1,4 +1,4 @@
-//! A part of the log for somebody who hasn't got it: checked with what lies in it, and by nothing else.
+//! Packs: a part of the log for a third party, who needs nothing but the pack to check it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -17,7 +17,7 @@ type Files = BTreeMap<String, Vec<u8>>;
 const OTHERS: &str = "INSERT INTO audit_events (action, outcome, user_agent, customer_code, file_name) \
     SELECT 'BOL_VIEWED', 'success', E'two\\nlines \"é\"', CASE n % 5 WHEN 0 THEN 'ACME' WHEN 1 THEN 'RIVAL' END, '=1+1' FROM generate_series(1, 150) n";
 
-/// With some hundred sealed events, and several checkpoints in the storage.
+/// Adds some hundred sealed events, and several checkpoints in the storage.
 async fn with_events(app: &App) {
     app.acme().await.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
     for _ in 0..3 {
@@ -27,7 +27,7 @@ async fn with_events(app: &App) {
     }
 }
 
-/// What the script that is in the pack says of it.
+/// Checks a pack with the scripts that it contains.
 async fn check(pack: &[u8], keys: &[&str]) -> (bool, String) {
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("pack.zip");
@@ -42,7 +42,7 @@ async fn check(pack: &[u8], keys: &[&str]) -> (bool, String) {
     script(&arguments).await
 }
 
-/// As somebody would pack it who knows how.
+/// Builds a pack as a skilled forger would.
 fn packed(files: &Files) -> Vec<u8> {
     let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let sums: String = files
@@ -302,7 +302,7 @@ async fn only_administrators_get_pdfs_and_each_one_is_recorded() {
         for name in &pdfs {
             assert!(lines(&files, "pdfs/index.csv").iter().any(|line| line.contains(&sum_of(&files[*name]))), "{name}");
         }
-        // One that was exchanged, with everything beside it that nobody has signed.
+        // A replaced PDF, with all unsigned files adjusted to it.
         let mut forged = files.clone();
         let (name, sum) =
             ("pdfs/bols/2025/PRT-2025-0001.v2.pdf", sum_of(&files["pdfs/bols/2025/PRT-2025-0001.v2.pdf"]));
@@ -316,7 +316,7 @@ async fn only_administrators_get_pdfs_and_each_one_is_recorded() {
         if on_s3 {
             continue;
         }
-        // One isn't what was stored, another one is missing.
+        // One PDF was replaced in the storage, another one is missing.
         std::fs::write(app.media("bols/2025/PRT-2025-0001.v2.pdf"), b"%PDF-1.4\n% another\n%%EOF\n").unwrap();
         std::fs::remove_file(app.media("bols/2025/PRT-2025-0001.pdf")).unwrap();
         let pack = admin.get("/audit/pack?number=PRT-2025-0001&pdfs=1").await;
@@ -350,7 +350,7 @@ async fn only_auditors_get_packs_and_wrong_filters_are_named() {
     for (somebody, status) in [(app.stranger(), 303), (app.acme().await, 403), (app.office().await, 403)] {
         assert_eq!(somebody.get("/audit/pack?customer=ACME").await.status, status);
     }
-    // Nothing that was changed gets a proof: the connection breaks, which is on record.
+    // A changed event gets no proof. The server breaks the connection and records it.
     app.sql("ALTER TABLE audit_events DISABLE TRIGGER USER; GRANT ALL ON audit_events TO CURRENT_USER; \
              UPDATE audit_events SET user_agent = 'another' WHERE id = (SELECT max(id) FROM audit_events WHERE customer_code = 'ACME')").await;
     let answer = auditor.request(reqwest::Method::GET, "/audit/pack?customer=ACME").send().await.unwrap();

@@ -1,4 +1,4 @@
-//! One event proved, to somebody who has nothing but the proof and the log's public key.
+//! Proofs of single events, checked with only the proof and the log's public key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

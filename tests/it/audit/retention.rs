@@ -1,4 +1,4 @@
-//! What is older than the retention goes, batch by sealed batch, and everything else is as it was sealed.
+//! `audit purge` removes events older than the retention, batch by sealed batch. The others still verify.
 
 use diesel_async::SimpleAsyncConnection;
 use primetrade::audit::prove::{ProveError, prove};
@@ -7,7 +7,7 @@ use primetrade::db;
 
 use crate::support::{Action, App, primetrade};
 
-/// So many events of a month, sealed as a batch.
+/// Inserts events of a month, sealed as one batch.
 async fn batch(app: &App, month: &str, count: usize) {
     app.sql(&format!(
         "INSERT INTO audit_events (occurred_at, action, outcome, customer_code) \
@@ -17,7 +17,7 @@ async fn batch(app: &App, month: &str, count: usize) {
     app.sealed().await;
 }
 
-/// Two months as partitions and one without, a batch of two months, one of old and new ones, and what is new.
+/// Two months with partitions and one without, a batch of two months, one of old and new events, and new events.
 async fn with_years() -> App {
     let app = App::start().await;
     app.sql("SELECT audit_prepare_months('2024-01-01', 3)").await;
@@ -58,7 +58,7 @@ async fn old_events_are_purged_and_the_rest_still_verifies() {
     let before = verify(&app).await;
     assert!(before.is_fine() && before.purged == 0, "{before:?}");
 
-    // Nothing is removed unless somebody says how long events are kept, and agrees.
+    // Without a retention and a confirmation nothing is removed.
     let unset = primetrade(app.environment(), &["audit", "purge", "--yes"], "").await;
     assert_eq!(unset.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&unset.stderr).contains("AUDIT_RETENTION_YEARS: not set, so every event is kept"));
@@ -75,7 +75,7 @@ async fn old_events_are_purged_and_the_rest_still_verifies() {
 
     let (code, told, _) = purge(&app, "1", &["--yes"]).await;
     assert_eq!((code, told.lines().last()), (0, Some("602 events removed, 1 months of them as a whole")), "{told}");
-    // That of a batch with a new one stays, with its month; what is in no month is deleted.
+    // The event in a batch with a new one stays, with its month. Events outside the partitions are deleted.
     assert_eq!(app.rows("SELECT action FROM audit_events WHERE occurred_at < '2025-01-01'").await, ["KEPT"]);
     let months = "SELECT relname FROM pg_class WHERE relname LIKE 'audit_events_2024%' AND relkind = 'r' ORDER BY 1";
     assert_eq!(app.rows(months).await, ["audit_events_2024_02", "audit_events_2024_03"]);
@@ -83,7 +83,7 @@ async fn old_events_are_purged_and_the_rest_still_verifies() {
         FROM audit_events LEFT JOIN audit_leaves l ON event_id = id WHERE action = 'AUDIT_PURGED'";
     assert_eq!(app.rows(record).await, ["command line|1|602|[[0, 602]]|true"]);
 
-    // Everything else is as it was sealed, and verifying says what is gone.
+    // The others still verify, and the report says what was purged.
     app.published().await;
     let after = verify(&app).await;
     assert!(after.is_fine() && after.purged == 602 && after.sealed > 602, "{after:?}");
@@ -94,14 +94,14 @@ async fn old_events_are_purged_and_the_rest_still_verifies() {
     auditor.post("/audit/integrity", &[]).await;
     let page = auditor.get("/audit/integrity").await.text();
     assert!(page.contains("602 purged") && page.contains("<dd>for ever</dd>"), "as the server that runs has it");
-    // A proof that was given before still leads to a root of the log; another one isn't given.
+    // An earlier proof still leads to a root of the log. A new one isn't issued.
     assert!(given.contains("index 9\n"));
     assert!(matches!(prove(&app.db(), &app.seals(), 10).await, Err(ProveError::Purged)));
     let kept = app.rows("SELECT min(id) FROM audit_events WHERE action = 'KEPT'").await[0].parse().unwrap();
     prove(&app.db(), &app.seals(), kept).await.unwrap();
     assert_eq!(auditor.get("/audit/pack?from=2024-01-01&to=2024-12-31").await.status, 200);
 
-    // Once is enough, and the log is as closed as it was.
+    // A second purge removes nothing, and the log is append-only again.
     let (code, told, _) = purge(&app, "1", &["--yes"]).await;
     assert_eq!((code, told.lines().last()), (0, Some("0 events removed, 0 months of them as a whole")), "{told}");
     assert_eq!(app.events().await.only(Action::AuditPurged).len(), 1);
@@ -151,7 +151,7 @@ async fn a_forged_purge_hides_nothing() {
     let position = app.rows("SELECT position FROM kept WHERE action = 'LOGIN_SUCCEEDED'").await[0].clone();
     let missing = format!(" is missing: it was sealed at position {position}");
     assert!(verify(&app).await.differences[0].ends_with(&missing));
-    // As a purge of everything would look: with today's date, or with one that hasn't come yet.
+    // A forged record of a purge of everything, dated today or in the future.
     for (at, before) in [
         ("now()", "2026-01-01T00:00:00Z"),
         ("now()", "2099-01-01T00:00:00Z"),
@@ -170,7 +170,7 @@ async fn a_forged_purge_hides_nothing() {
         assert!(told[0].contains("are said to be purged, and it has some that are newer than "), "{told:?}");
         owner.batch_execute("DELETE FROM audit_events WHERE action = 'AUDIT_PURGED'").await.unwrap();
     }
-    // Nor what is old, event by event, or by a record that isn't sealed or isn't the portal's.
+    // The same for single old events, and for records that aren't sealed or aren't the portal's.
     let old = app.rows("SELECT position FROM kept WHERE id = 50").await[0].clone();
     let forged = |from: &str, by: &str| {
         format!(
@@ -189,12 +189,12 @@ async fn a_forged_purge_hides_nothing() {
         assert!(told.contains("are said to be purged in part") || told.contains("event 50 is missing"), "{told}");
         owner.batch_execute("DELETE FROM audit_events WHERE action = 'AUDIT_PURGED'").await.unwrap();
     }
-    // A purge without its record: everything is missing.
+    // Without its record, every purged event is missing.
     let told = verify(&app).await.differences;
     assert!(told.iter().any(|one| one.ends_with(&missing)), "{told:?}");
 }
 
-/// What is on record as purged is only removed where signed checkpoints agree.
+/// Recorded purges remove events only where signed checkpoints agree.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_alone_removes_nothing() {
     let app = with_years().await;
@@ -206,7 +206,7 @@ async fn a_record_alone_removes_nothing() {
     app.sealed().await;
     let (code, _, told) = purge(&app, "5", &["--yes"]).await;
     assert_eq!(code, 0, "{told}");
-    // Those of 2019, as five years want it.
+    // The events of 2019, under a retention of five years.
     assert_eq!(app.rows(OLD).await, ["503"]);
     let within = "BEGIN; SET LOCAL ROLE portal_customer; SET LOCAL portal.user_id = '1'; SET LOCAL portal.customer_ids = '1'; \
         INSERT INTO audit_events (action, outcome, user_id, user_role, customer_id) VALUES ('ACTION', 'success', 1, 'customer', 1)";
@@ -217,14 +217,14 @@ async fn a_record_alone_removes_nothing() {
     assert!(refused.unwrap_err().to_string().contains("row-level security"));
 }
 
-/// A record that goes itself is said again by the one that takes it.
+/// A purge that removes an older purge's record repeats what that record says.
 #[tokio::test(flavor = "multi_thread")]
 async fn old_purges_stay_recorded() {
     let app = App::start().await;
     batch(&app, "2019-05", 100).await;
     let first = app.rows("SELECT position FROM audit_leaves JOIN audit_events ON id = event_id WHERE occurred_at < '2020-01-01' ORDER BY 1 LIMIT 1").await;
     let first: u64 = first[0].parse().unwrap();
-    // As a purge of 2022 left it.
+    // The state that a purge of 2022 left.
     app.sql(&format!(
         "GRANT ALL ON audit_events TO CURRENT_USER; ALTER TABLE audit_events DISABLE TRIGGER USER; \
          DELETE FROM audit_events WHERE occurred_at < '2020-01-01'; \

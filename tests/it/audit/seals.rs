@@ -1,4 +1,4 @@
-//! Seals: every event becomes a leaf exactly once, soon, and in a tree and under signatures that others can check.
+//! Seals: every event becomes a leaf exactly once, in a tree and under signatures that third parties can check.
 
 use std::process::Stdio;
 use std::time::Duration;

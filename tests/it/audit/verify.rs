@@ -1,4 +1,4 @@
-//! `audit verify` names whatever was done to the log behind its back, and nothing else.
+//! `audit verify` names every tampering with the log, and nothing else.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ const EVENTS: &str = "INSERT INTO audit_events (action, outcome, user_id, user_e
         'bols/2025/PRT-2025-0001.pdf', decode(md5(n::text) || md5(n::text), 'hex'), '10.0.0.1', 'Mozilla', md5(n::text), jsonb_build_object('n', n) \
     FROM generate_series(1, 600) n";
 
-/// A log with some hundred sealed events, whose owner does as he likes with it.
+/// A log with some hundred sealed events, and a connection of its owner, who can change everything.
 struct Log {
     app: App,
     owner: AsyncPgConnection,
@@ -48,7 +48,7 @@ impl Log {
         Self { app, owner }
     }
 
-    /// While nobody seals: sealing reads in another order than this locks.
+    /// Changes the log while no server seals, because sealing locks in another order.
     async fn change(&mut self, sql: &str) {
         let sql = format!("SELECT pg_advisory_xact_lock({SEALING}); {sql}");
         self.owner.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -71,7 +71,7 @@ impl Log {
             .unwrap()
     }
 
-    /// Does something, says what verifying says, and takes it back.
+    /// Changes the log, returns the differences that verifying finds, and undoes the change.
     async fn told_of(&mut self, sql: &str) -> Vec<String> {
         self.change(sql).await;
         let told = self.verify().await.differences;
@@ -79,11 +79,11 @@ impl Log {
         told
     }
 
-    /// Expects a change of the log to be named, and takes it back.
+    /// Expects verifying to name a change of the log, and undoes the change.
     async fn expect(&mut self, sql: &str, told: &str) {
         let differences = self.told_of(sql).await;
         assert!(differences.iter().any(|difference| difference.contains(told)), "{sql}: {told}: {differences:?}");
-        // Some of these drop constraints.
+        // Some changes drop constraints.
         let _ = self.owner.batch_execute("ALTER TABLE audit_leaves ADD PRIMARY KEY (position)").await;
     }
 
@@ -99,10 +99,10 @@ async fn an_untouched_log_verifies() {
     assert!(report.is_fine(), "{report:?}");
     assert_eq!((report.events, report.sealed, report.waiting, report.backdated), (1802, 1802, 0, 0));
     assert!(report.checkpoints >= 3 && report.objects >= Some(3));
-    // Taking back what a test does leaves it so.
+    // Undoing a change restores the log.
     log.undo().await;
     assert_eq!(log.verify().await, report);
-    // By the program, with its exit code; and its run is on record, and sealed.
+    // The program's run is recorded and sealed.
     let told = primetrade(log.app.environment(), &["audit", "verify"], "").await;
     let text = String::from_utf8(told.stdout).unwrap();
     assert!(told.status.success() && text.ends_with("everything is as it was sealed\n"), "{text}");
@@ -153,7 +153,7 @@ async fn every_field_of_an_event_counts() {
             }
         }
     }
-    // What can't even be read is named too.
+    // Unreadable events are named too.
     let told = log
         .told_of("ALTER TABLE audit_events DROP CONSTRAINT audit_events_dated; UPDATE audit_events SET occurred_at = 'infinity' WHERE id = 700")
         .await;
@@ -297,7 +297,7 @@ async fn a_backdated_event_is_named_until_it_is_sealed_and_counted_afterwards() 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_can_not_be_rewritten_without_the_key() {
     let mut log = Log::new().await;
-    // All of it once more, without the event, in a tree of its own and with signatures of another key of the same name.
+    // The whole log again with signatures of another key of the same name.
     let stranger = SealKey::from_seed("primetrade/audit", &[1; 32]).unwrap();
     let notes = log.app.rows("SELECT note FROM audit_checkpoints ORDER BY size").await;
     for note in &notes {
@@ -308,7 +308,7 @@ async fn the_log_can_not_be_rewritten_without_the_key() {
     let told = log.verify().await;
     assert!(told.differences[0].contains("not signed with a key that is known here"), "{told:?}");
     log.undo().await;
-    // With the key itself (the operator has it): what is in the storage, and whoever kept a checkpoint, know better.
+    // The operator has the real key, but the storage and everyone who kept a checkpoint can contradict.
     let keys = log.app.seals();
     let last = Checkpoint::open(notes.last().unwrap(), &keys).unwrap();
     let forged = Checkpoint { root: [7; 32], ..last.clone() }.sign(keys.signs.as_ref().unwrap()).unwrap();
@@ -346,7 +346,7 @@ async fn changed_checkpoints_in_the_storage_are_named() {
         let kept = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!(log.verify().await.differences, [format!("{key} is missing in the storage")]);
-        // The database may say that it never was there, except of the newest one: later ones have signed that it was.
+        // Later checkpoints prove that it was published, so the database can't deny it. This fails only for the newest one.
         log.change(&format!(
             "UPDATE audit_checkpoints SET is_published = false, publish_at = NULL WHERE size = {size}"
         ))

@@ -1,4 +1,4 @@
-//! In Chromium, as people do it: no mouse where the keyboard does.
+//! The pages in Chromium, as people use them, with the keyboard where possible.
 
 use fantoccini::Locator;
 
@@ -34,7 +34,7 @@ async fn a_customer_logs_in_and_downloads_a_file() {
     browser.close().await;
 }
 
-/// The bucket is another origin, and the redirect to it follows a form: the policy has to let it through.
+/// The bucket is another origin, and a form redirects to it, so the content security policy must allow that.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_login_leads_straight_to_a_file_in_the_bucket() {
     let app = App::on_s3(&[]).await;
@@ -48,7 +48,7 @@ async fn the_login_leads_straight_to_a_file_in_the_bucket() {
     browser.close().await;
 }
 
-/// On a phone: nothing is wider than the window, and everything can still be reached.
+/// On a phone no page is wider than the window, and everything can be reached.
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_fit_a_phone() {
     let app = App::start().await;
@@ -63,14 +63,14 @@ async fn pages_fit_a_phone() {
     browser.close().await;
 }
 
-/// By keyboard alone.
+/// Uses the keyboard alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_works_with_the_keyboard_alone() {
     use fantoccini::key::Key;
     let app = App::start().await;
     let browser = Browser::start(1280, 900).await;
     browser.open(&format!("{}/login", app.url)).await;
-    // The cursor is in the first field already.
+    // The first field has the focus.
     let keys = format!("{}{}{PASSWORD}{}", World::ACME, char::from(Key::Tab), char::from(Key::Enter));
     browser.active_element().await.unwrap().send_keys(&keys).await.unwrap();
     browser.wait().for_element(Locator::Css(".ledger")).await.unwrap();
@@ -82,7 +82,7 @@ async fn every_page_works_with_the_keyboard_alone() {
     browser.close().await;
 }
 
-/// From the choice of the customer to the stamped copy, with our script; then what the customer sees.
+/// From choosing the customer to the stamped copy, with the page's script, and then the customer's view.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_office_issues_weighs_voids_and_reissues() {
     let app = App::start().await;
@@ -92,9 +92,9 @@ async fn the_office_issues_weighs_voids_and_reissues() {
     browser.log_in(&app.url, World::OFFICE, PASSWORD).await;
     browser.open(&format!("{}/office/bols/new", app.url)).await;
     browser.type_into("#customer", "Acme").await;
-    // The script asks for the last load of the customer.
+    // The script loads the customer's last load.
     browser.wait().for_element(Locator::Css("#customer_po[value='4500178823']")).await.unwrap();
-    // Truck and lot are known: what belongs to them follows.
+    // Known trucks and lots fill in their related fields.
     browser.type_into("#truck_number", "4417").await;
     browser.type_into("#gross_lb", "81,480").await;
     browser.type_into("#tare_lb", "33,420").await;
@@ -134,7 +134,7 @@ async fn the_office_issues_weighs_voids_and_reissues() {
     browser.close().await;
 }
 
-/// The form on a phone, without and with mistakes; and the office's other pages.
+/// The form on a phone, with and without mistakes, and the office's other pages.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_offices_pages_fit_a_phone() {
     let app = App::start().await;
@@ -154,8 +154,8 @@ async fn the_offices_pages_fit_a_phone() {
     browser.close().await;
 }
 
-/// A stack with its list, dropped onto the page: each file has its outcome, a reload shows them again, and what waits is
-/// filed from the keyboard.
+/// Files and a list are dropped onto the page. Each file has an outcome that a reload shows again. The waiting documents
+/// are filed with the keyboard.
 #[tokio::test(flavor = "multi_thread")]
 async fn dropped_files_are_stored_and_the_others_filed_by_hand() {
     let app = App::start().await;
@@ -174,7 +174,7 @@ async fn dropped_files_are_stored_and_the_others_filed_by_hand() {
     names.extend(["bad.pdf".into(), "list.csv".into()]);
     let paths: Vec<String> = names.iter().map(|name| folder.path().join(name).display().to_string()).collect();
     browser.type_into("#files", &paths.join("\n")).await;
-    // A drop is what a script can't do without files; those of the input will do.
+    // A script can't create files to drop, so it uses those of the input.
     let drop = "const input = document.getElementById('files'), data = new DataTransfer();
         for (const file of input.files) data.items.add(file);
         input.value = '';
@@ -198,7 +198,7 @@ async fn dropped_files_are_stored_and_the_others_filed_by_hand() {
 
     browser.open(&format!("{}/office/inbox", app.url)).await;
     browser.text_with("Documents 5").await;
-    // The cursor is in the field of the first: a number and Enter, and on to the next.
+    // The first document's field has the focus. A number and Enter lead to the next one.
     for left in [4, 3] {
         browser.active_element().await.unwrap().send_keys("25-5\n").await.unwrap();
         browser.text_with(&format!("Documents {left}")).await;

@@ -1,4 +1,4 @@
-//! The ground every page stands on: headers, cross-site requests, errors, assets, limits.
+//! Every answer over HTTP: headers, cross-site requests, errors, assets, limits.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn an_unreachable_database_is_a_503_and_ends_no_session() {
     let name = app.rows("SELECT current_database()").await.remove(0);
     let other = migrated_database().await;
     let away = async |away: bool| {
-        // Told from another database, so that this one can be left.
+        // Sent from another database, because this one is being closed.
         execute(&other, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {}", !away)).await;
         if away {
             execute(
@@ -165,7 +165,7 @@ async fn malformed_oversized_and_slow_requests_are_refused() {
     assert_eq!(Answer::of(json).await.status, 400);
 }
 
-/// Who sends something and resets the connection can't have it done without an address on record.
+/// A client that resets its connection can't change anything without a recorded address.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_aborted_request_leaves_no_unrecorded_change() {
     let app = App::start().await;

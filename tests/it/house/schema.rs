@@ -1,4 +1,4 @@
-//! `src/db/schema.rs` is written by hand as `diesel print-schema` would; here it is held against the database.
+//! Compares `src/db/schema.rs`, which is written by hand in the form of `diesel print-schema`, with the database.
 
 use crate::support::{migrated_database, rows};
 

@@ -1,4 +1,4 @@
-//! Whose BOL it is: asked before, at once, and on record for both sides.
+//! Assigning BOLs to customers, recorded for the former and the new customer.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn a_bol_is_assigned_to_another_customer() {
     let bol = format!("/bols/{}", World::ACME_BOL);
     assert_eq!((acme.get(&bol).await.status, rival.get(&bol).await.status), (200, 404));
 
-    // The page asks: for the customer, then whether that is meant, by name.
+    // The page asks for the customer, then for a confirmation that names it.
     let ask = format!("/office/bols/assign?number={}", World::ACME_BOL);
     let page = office.get(&ask).await;
     assert!(page.attributes("select[name=customer] option", "value").contains(&"RIVAL".to_owned()));
@@ -19,7 +19,7 @@ async fn a_bol_is_assigned_to_another_customer() {
     assert_eq!(page.one("h1"), "Assign 2 bills of lading to Rival Iron?");
     assert!(page.one(".message").contains("Acme Steel will stop seeing"), "{}", page.text());
     assert_eq!(page.attributes("form[method=post] input[name=number]", "value"), [World::ACME_BOL, World::LOOSE_BOL]);
-    // Asking changes nothing. If it is answered when things have changed, it is asked again.
+    // The question changes nothing. If the BOL has changed by the answer, the page asks again.
     let owners = page.attributes("input[name=owners]", "value").concat();
     assert_eq!(owners, "PRT-2025-0001=ACME,PRT-2025-0004=");
     let late = [
@@ -42,11 +42,11 @@ async fn a_bol_is_assigned_to_another_customer() {
         assert_eq!(rival.get(&format!("/documents/{document}/download")).await.status, 303);
     }
     assert!(!acme.get("/bols").await.text().contains(World::ACME_BOL));
-    // What the paper says stays; the office's list says whose it is.
+    // The printed customer stays. The office's list shows the owner.
     let list = office.get("/bols?q=PRT-2025-0001").await;
     assert_eq!(list.all("td.customer"), ["Rival Iron"]);
     assert!(office.get(&bol).await.text().contains("Assigned to Rival Iron"));
-    // Who looked at it before is not the new customer's business.
+    // The new customer doesn't see who viewed it before.
     assert!(!rival.get(&bol).await.text().contains(World::ACME));
 
     let assigned = app.events().await.only(Action::BolAssigned);
@@ -59,7 +59,7 @@ async fn a_bol_is_assigned_to_another_customer() {
             ("RIVAL", World::LOOSE_BOL, "-".into(), "RIVAL".into()),
         ]
     );
-    // Again changes nothing and records nothing.
+    // The same assignment again records nothing.
     assert_eq!(office.post("/office/bols/assign", &form).await.status, 303);
     assert_eq!(app.events().await.only(Action::BolAssigned).len(), 3);
 }
@@ -87,12 +87,12 @@ async fn a_batch_is_assigned_completely_or_not_at_all() {
         assert_eq!(actor.post("/office/bols/assign", &form).await.status, 403);
         assert_eq!(actor.get("/office/bols/assign?number=PRT-2025-0001").await.status, 403);
     }
-    // One BOL leads back to its page.
+    // A single BOL redirects back to its page.
     let answer = post(&[("number", World::LOOSE_BOL), ("customer", "acme")]).await;
     assert_eq!(answer.header("location"), "/bols/PRT-2025-0004?done=assigned");
 }
 
-/// While the storage is asked whether the file is there, the BOL goes to somebody else: no link, and the log says so.
+/// The BOL is reassigned while the server asks the storage for the file. No link is issued, and the log says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_link_is_issued_after_a_reassignment() {
     let s3 = S3Server::start().await;
@@ -125,7 +125,7 @@ async fn no_link_is_issued_after_a_reassignment() {
     assert_eq!(events.only(Action::BolDownloaded).len(), 1);
 }
 
-/// Back and forth while somebody downloads: what was given is what is on record.
+/// Reassigns the BOL repeatedly during downloads. The recorded events match the issued links.
 #[tokio::test(flavor = "multi_thread")]
 async fn downloads_during_reassignments_are_recorded_for_the_right_customer() {
     let app = App::start().await;

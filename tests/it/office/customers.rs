@@ -1,4 +1,4 @@
-//! The office's pages of customers.
+//! `/office/customers`: the list, its forms and the state of each customer.
 
 use crate::support::{Action, App, World};
 

@@ -1,4 +1,4 @@
-//! The inbox: what waits, filing it with a few keys, many at once, and the bin.
+//! The inbox: waiting documents, filing with a few keys, many at once, and the bin.
 
 use crate::office::new_bol::download;
 use crate::office::upload::{one, outcomes};

@@ -1,4 +1,4 @@
-//! Which BOL a file belongs to, against what is known; and uploads that are interrupted.
+//! Matching uploads with their BOLs, and settling interrupted uploads.
 
 use std::time::Duration;
 
@@ -151,9 +151,9 @@ async fn the_same_bytes_for_another_bol_wait_for_review() {
         outcomes(&one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", &ticket).await),
         ["duplicate PRT-2025-0005"]
     );
-    // Nothing on it says otherwise than what a person once said.
+    // The file doesn't contradict an earlier decision by a person.
     assert_eq!(outcomes(&one(&office, &[("kind", "other")], "scan.pdf", &ticket).await), ["duplicate PRT-2025-0005"]);
-    // Ten at once of the same, and ten different ones for the same BOL.
+    // Ten uploads of the same file at once, and ten different files for the same BOL.
     let same = paper("the same, ten times");
     let answers = join_all((0..10).map(|_| one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &same))).await;
     let stored = answers.iter().filter(|answer| outcomes(answer)[0].starts_with("stored")).count();
@@ -167,7 +167,7 @@ async fn the_same_bytes_for_another_bol_wait_for_review() {
     assert_eq!(versions, ["1,2,3,4,5,6,7,8,9,10"]);
 }
 
-/// A row whose bytes never came, one whose bytes did, and one that was on its way out of the inbox.
+/// One row without its bytes, one with them, and one that was leaving the inbox.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sweeper_settles_interrupted_uploads() {
     let app = App::start().await;
@@ -190,7 +190,7 @@ async fn the_sweeper_settles_interrupted_uploads() {
     ))
     .await;
     std::fs::rename(app.media(&gone), app.media("elsewhere.pdf")).unwrap();
-    // Documents that aren't stored yet belong to nobody's view.
+    // Pending documents are invisible.
     assert_eq!(office.get(&format!("/documents/{}/download", ids[1])).await.status, 404);
     let db = Database::new(&app.database, 2);
     let config = primetrade::config::StorageConfig::Local { root: app.media("") };
@@ -209,14 +209,14 @@ async fn the_sweeper_settles_interrupted_uploads() {
             .any(|event| event.email() == World::OFFICE && event.detail("settled") == "after an interruption"),
         "{uploaded:?}"
     );
-    // What was gone comes again, and is stored.
+    // The lost file is uploaded again and stored.
     assert_eq!(
         outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("gone")).await),
         ["stored PRT-2025-0005"]
     );
 }
 
-/// Of several servers one sweeps at a time; whoever comes meanwhile leaves it to that one.
+/// Only one server sweeps at a time. The others skip the sweep.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_server_sweeps_at_a_time() {
     use diesel_async::SimpleAsyncConnection;
@@ -238,7 +238,7 @@ async fn one_server_sweeps_at_a_time() {
     assert_eq!(app.count("documents WHERE state = 'pending'").await, 0);
 }
 
-/// A sweep over a database that was left like this, a quarter of an hour later.
+/// Runs a sweep a quarter of an hour after a statement has left the database in some state.
 async fn swept(app: &App, sql: &str) -> usize {
     let now = app.clock.now().to_rfc3339();
     app.sql(&sql.replace("NOW", &format!("'{now}'"))).await;
@@ -249,8 +249,8 @@ async fn swept(app: &App, sql: &str) -> usize {
     sweep_once(&Database::new(&app.database, 2), &storage, &app.clock).await.unwrap().settled
 }
 
-/// Filing was interrupted behind the copy; another file while it was to go to a BOL that went to somebody else; and a row
-/// that nobody can ever settle, before both.
+/// Filing was interrupted after the copy. Another upload was interrupted before its BOL was reassigned. A third row can
+/// never be settled.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sweeper_records_what_it_settled() {
     let app = App::start().await;
@@ -287,7 +287,7 @@ async fn the_sweeper_records_what_it_settled() {
     );
 }
 
-/// Interrupted on the way out of the inbox, then the same stack again: no second document, and the sweeper brings it back.
+/// A document leaves the inbox, is interrupted, and is uploaded again. There is no second document, and the sweeper
 /// settles the first one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_upload_during_filing_stores_nothing_twice() {
@@ -310,12 +310,12 @@ async fn a_repeated_upload_during_filing_stores_nothing_twice() {
         office.get("/office/inbox").await.one(".intake .why"),
         "No BOL number was found on it, in its name or in a list."
     );
-    // Named now, it goes on.
+    // With a number it is filed.
     let named = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("waits")).await;
     assert_eq!(outcomes(&named), ["stored PRT-2025-0005"]);
 }
 
-/// Killed in the middle of a stack, started again, the same stack again.
+/// The server is killed during an upload, restarted, and gets the same files again.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_in_the_middle_nothing_is_lost_or_doubled() {
     let app = App::on_s3(&[]).await;
@@ -367,7 +367,7 @@ async fn killed_in_the_middle_nothing_is_lost_or_doubled() {
         ["40|40"]
     );
     assert_eq!(app.count("documents WHERE state = 'pending'").await, 0);
-    // Every row has its object, and every object its row.
+    // Every row has an object, and every object a row.
     let keys = app.rows("SELECT object_key FROM documents WHERE arrived_as <> ''").await;
     let s3 = app.s3.as_ref().unwrap();
     assert!(keys.iter().all(|key| s3.path_of(key).is_file()));
@@ -384,7 +384,7 @@ fn walk(folder: &std::path::Path) -> usize {
         .sum()
 }
 
-/// The storage is away: nothing is kept, the answer says so, and the same file will do later.
+/// Without the storage the server keeps nothing, says so, and accepts the same file later.
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_fail_cleanly_while_the_storage_is_unavailable() {
     let app = App::start().await;
@@ -396,7 +396,7 @@ async fn uploads_fail_cleanly_while_the_storage_is_unavailable() {
     assert_eq!((answer.status, outcomes(&answer)), (503, vec!["rejected".to_owned()]));
     assert!(reason(&answer, 0).contains("Upload it again") && !answer.header("retry-after").is_empty());
     assert_eq!(app.uploads().await.len(), 0);
-    // Without script: what could be taken and what couldn't are on the page, and stay there.
+    // Without JavaScript the page lists the stored and the failed files, and a reload keeps them.
     let form = Form::new()
         .text("batch", "away")
         .text("kind", "other")
@@ -406,7 +406,7 @@ async fn uploads_fail_cleanly_while_the_storage_is_unavailable() {
     let shown = office.get(answer.header("location")).await;
     assert_eq!(shown.all("#files-done .mark"), ["Rejected", "In the inbox"]);
     assert!(shown.text().contains("Upload it again"));
-    // Filing from the inbox meanwhile: it still waits, with all that was known of it.
+    // A document whose filing fails waits in the inbox unchanged.
     let id = app.rows("SELECT id FROM documents WHERE arrived_as = 'waits.pdf'").await.remove(0);
     let file = office.post(&format!("/office/documents/{id}/file"), &[("number", "25-5"), ("kind", "other")]).await;
     assert_eq!((file.status, file.attributes(&format!("#number-{id}"), "value")), (503, vec!["25-5".to_owned()]));

@@ -4,7 +4,7 @@ use crate::support::{Action, Actor, Answer, App, World};
 
 const HOSTILE: &str = "\"><script>alert(1)</script>";
 
-/// What was recorded: by whom, of which list, before and after.
+/// The recorded changes: the user, the list, the values before and after.
 const EVENTS: &str = "SELECT user_email, detail->>'list', detail->'before', detail->'after' FROM audit_events WHERE action = 'LIST_CHANGED' ORDER BY id";
 
 async fn saved(actor: &Actor, path: &str, form: &[(&str, &str)], target: &str) -> Answer {
@@ -16,7 +16,7 @@ async fn saved(actor: &Actor, path: &str, form: &[(&str, &str)], target: &str) -
     page
 }
 
-/// Refused with a message beside the field, which is marked, and with what was typed still in it.
+/// Expects a message beside the marked field, which keeps the typed value.
 async fn refused(actor: &Actor, path: &str, form: &[(&str, &str)], field: &str, message: &str) -> Answer {
     let answer = actor.post(path, form).await;
     assert_eq!(answer.status, 422, "{path} {form:?}");
@@ -54,7 +54,7 @@ async fn a_product_is_added_renamed_retired_and_restored() {
     assert_eq!(page.all("table[aria-labelledby=products] .mark"), ["Retired"]);
     assert_eq!(app.rows("SELECT name, active FROM products").await, ["Foundry pig iron|false"]);
     saved(&office, &path, &[("name", "Foundry pig iron"), ("active", "true")], target).await;
-    // The same once more changes nothing and is no event.
+    // The same change again records no event.
     saved(&office, &path, &[("name", "Foundry  pig iron"), ("active", "true")], target).await;
     assert_eq!(
         app.rows("SELECT user_email, detail->>'list', detail->>'id', coalesce(detail->'before'->>'name', '-'), detail->'after'->>'name', detail->'after'->>'active' FROM audit_events WHERE action = 'LIST_CHANGED' ORDER BY id").await,
@@ -65,7 +65,7 @@ async fn a_product_is_added_renamed_retired_and_restored() {
             format!("{}|products|{id}|Foundry pig iron|Foundry pig iron|true", World::OFFICE),
         ]
     );
-    // What was issued stays as it was.
+    // Issued BOLs stay unchanged.
     assert_eq!(app.count("bols WHERE product = 'Foundry pig iron'").await, 0);
     let admin = app.user(World::ADMIN).await;
     saved(&admin, "/office/products", &[("name", "Scrap")], "/office/products?done=product-added").await;
@@ -88,7 +88,7 @@ async fn a_lot_has_a_product_and_a_chemistry() {
     let path = format!("/office/lots/{id}");
     assert_eq!(page.attributes(&format!("#lot-{id}-product option[selected]"), "value"), ["1001"]);
     let target = "/office/products?done=lot-saved";
-    // A retired product stays with the lots that have it.
+    // Lots keep a retired product.
     app.sql("UPDATE lots SET product_id = 1002").await;
     let page = office.get("/office/products").await;
     assert_eq!(page.one(&format!("#lot-{id}-product option[selected]")), "Old iron (retired)");
@@ -251,7 +251,7 @@ async fn a_long_list_says_that_there_is_more() {
     assert_eq!(page.one("table[aria-labelledby=lots] option[selected]"), "Z last", "saving the lot must not lose it");
 }
 
-/// Trucks and lots grow with every BOL: any of them can be found, and changed, wherever it stands.
+/// Trucks and lots grow with every BOL. Each one can be found and changed, wherever it is in the list.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_list_can_be_searched() {
     let app = App::start().await;
@@ -312,7 +312,7 @@ async fn settings_are_saved_as_the_next_bol_prints_them() {
         .await,
         ["Prime Trade|1 River Road/Mobile, AL 36602|251 555 0100|office@terminal.example"]
     );
-    // Nothing changed, nothing recorded.
+    // An unchanged form records nothing.
     saved(&office, "/office/settings", &good, "/office/settings?done=saved").await;
     let events = "SELECT user_email, detail->'before'->>'company_name', detail->'after'->>'company_name' FROM audit_events WHERE action = 'SETTINGS_CHANGED'";
     assert_eq!(app.rows(events).await, [format!("{}||Prime Trade", World::OFFICE)]);
@@ -437,7 +437,7 @@ async fn typed_markup_is_shown_as_text() {
         assert!(page.text().contains("&#60;script&#62;alert(1)"), "{path}");
         assert!(page.all("[role=status]").is_empty(), "{path}");
     }
-    // In the forms that are shown again too.
+    // The same holds for forms that are shown again.
     for path in ["/office/products", "/office/carriers"] {
         let page = office.post(path, &[("name", HOSTILE)]).await;
         assert_eq!(page.status, 422);

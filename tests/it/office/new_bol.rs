@@ -1,4 +1,4 @@
-//! Issuing a BOL: from the form and from another system, one number after the other, each with its file.
+//! Issuing BOLs from the form and from another system, with consecutive numbers and a stored PDF each.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ pub async fn app() -> App {
     app
 }
 
-/// The PDF that a download gives.
+/// Downloads a PDF.
 pub async fn download(actor: &Actor, path: &str) -> Vec<u8> {
     let link = actor.get(path).await;
     assert_eq!(link.status, 303, "{path}: {}", link.text());
@@ -23,7 +23,7 @@ pub async fn download(actor: &Actor, path: &str) -> Vec<u8> {
     file.body
 }
 
-/// What the form asks to be confirmed, without what exactly it is about.
+/// The kinds of warnings that the form asks to confirm.
 pub fn kinds(answer: &Answer) -> Vec<String> {
     let codes = answer.attributes("button[name=confirm]", "value").concat();
     codes.split(',').map(|code| code.rsplit_once('-').unwrap().0.to_owned()).collect()
@@ -107,7 +107,7 @@ async fn the_form_offers_what_was_typed_before() {
     assert_eq!(other.all("#ship_to"), ["Plant radish 1 Mill Street"]);
 }
 
-/// Impossible input: 422, each message beside its field, nothing lost, no number used; the same as JSON.
+/// Impossible input gets a 422 with a message beside each field, and uses no number. The same holds for JSON.
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_input_keeps_everything_and_names_each_field() {
     let app = app().await;
@@ -159,7 +159,7 @@ async fn no_bol_is_issued_before_the_terminal_has_an_address() {
     assert!(answer.text().contains("under Settings first"));
 }
 
-/// Plausibility is asked about, and what is confirmed goes through.
+/// The form warns about implausible values, and accepts them once confirmed.
 #[tokio::test(flavor = "multi_thread")]
 async fn warnings_can_be_confirmed() {
     let app = app().await;

@@ -1,9 +1,9 @@
-//! The printed BOL: what it says, that it stays as it was issued, and that readers of every kind can read it.
+//! The printed BOL: its content, that it never changes after issuing, and that every PDF reader can read it.
 
 use crate::office::new_bol::{app, download};
 use crate::support::{Load, text_of};
 
-/// What was issued stays, whatever happens to customer, product, carrier, lot and settings.
+/// An issued BOL stays unchanged when its customer, product, carrier, lot or the settings change.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_issued_bol_never_drifts() {
     let app = app().await;
@@ -19,7 +19,7 @@ async fn an_issued_bol_never_drifts() {
     .await;
     assert_eq!(download(&acme, &format!("/bols/{number}/download")).await, before);
     assert_eq!(acme.get(&format!("/bols/{number}")).await.all(".facts dd"), page);
-    // The stamped copy too prints what was issued.
+    // The stamped copy prints the values of the issued BOL too.
     let weighed = office.post(&format!("/office/bols/{number}/weight"), &[("official_weight_lb", "46,180")]).await;
     assert_eq!(weighed.status, 303);
     let text = text_of(&download(&acme, &format!("/bols/{number}/download")).await);
@@ -34,7 +34,7 @@ fn tool(name: &str, arguments: &[&str], pdf: &[u8]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// What PDF/UA asks for, as far as poppler and qpdf can see it.
+/// The requirements of PDF/UA, as far as poppler and qpdf can check them.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pdf_is_tagged_titled_and_clean() {
     let app = app().await;
@@ -62,7 +62,7 @@ async fn the_pdf_is_tagged_titled_and_clean() {
     assert!(embedded.len() >= 2 && embedded.iter().all(|yes| *yes), "{fonts}");
 }
 
-/// Values that break forms: what is typed comes out of the PDF again, whole, over as many pages as it needs.
+/// Values that break forms are printed completely, over as many pages as they need.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_values_are_printed_whole() {
     let app = app().await;
@@ -111,7 +111,7 @@ async fn hostile_values_are_printed_whole() {
     assert!(!text.contains("null") && !text.contains("none"), "{text}");
 }
 
-/// Where each word stands: nothing leaves its box, not even what has no place to break.
+/// Checks the position of each word. Even words without a break opportunity stay in their box.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_values_stay_inside_their_boxes() {
     let app = app().await;
@@ -131,7 +131,7 @@ async fn long_values_stay_inside_their_boxes() {
     let (mut ship_to, mut bill_to) = (0, 0);
     for line in boxes.lines().filter(|line| line.trim_start().starts_with("<word")) {
         let (left, right) = (edge(line, "xMin"), edge(line, "xMax"));
-        // The letters of the mark across the page stand where they like.
+        // The letters of the diagonal mark may be anywhere.
         let is_of_mark = edge(line, "yMax") - edge(line, "yMin") > 30.0;
         assert!(is_of_mark || left >= 35.5 && right <= 576.5, "{line}");
         if line.contains("((((") {

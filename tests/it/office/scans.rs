@@ -1,4 +1,4 @@
-//! Our own paper as it comes back: scanned at every quality, turned and askew. Right, or in the inbox; never wrong.
+//! Scans of printed BOLs, at every quality, rotated and skewed. Each one is filed correctly or waits in the inbox.
 
 use crate::office::new_bol::{app, download};
 use crate::office::upload::{one, outcomes, reason, send};
@@ -47,7 +47,7 @@ async fn a_scan_is_read_by_its_code() {
         }
     }
     assert!(right >= tried - 1, "{right} of {tried}");
-    // Each is a version of its own, and the customer has them all.
+    // Each scan is a version of its own, and the customer can download all of them.
     let versions = app.rows("SELECT max(version), count(*) FROM documents WHERE kind = 'signed-bol' AND arrived_as LIKE 'scan%' AND bol_id IS NOT NULL").await;
     assert_eq!(versions, [format!("{right}|{right}")]);
     let acme = app.acme().await.get(&format!("/bols/{number}")).await;
@@ -99,7 +99,7 @@ async fn numbers_in_the_text() {
     assert!(reason(&answer, 5).contains("41 pages"));
 }
 
-/// What nobody sees is no evidence; what is small is.
+/// Invisible text is no evidence. Small codes are.
 #[tokio::test(flavor = "multi_thread")]
 async fn text_below_a_picture_and_codes_as_small_pictures() {
     let app = app().await;

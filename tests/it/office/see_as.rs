@@ -1,5 +1,5 @@
-//! The office looks at the portal as a customer does: what the customer sees, nothing else, without changing anything,
-//! and on record under both names.
+//! The office sees the portal as a customer: exactly the customer's view, without changing anything, and recorded under
+//! both names.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ async fn the_office_sees_exactly_what_the_customer_sees() {
     ] {
         assert_eq!(office.get(&path).await.status, status, "{path}");
     }
-    // It is this one session's business, and the role comes back with the end of it.
+    // Only this session changes, and its end restores the role.
     assert_eq!(app.office().await.get("/office").await.status, 200);
     let end = office.post("/see-as/end", &[]).await;
     assert_eq!((end.status, end.header("location")), (303, "/office/customers/ACME?done=looked"));
@@ -46,7 +46,7 @@ async fn the_office_sees_exactly_what_the_customer_sees() {
     assert_eq!(app.stranger().post("/see-as/end", &[]).await.status, 303);
 }
 
-/// Every route of the table, by every method that changes things.
+/// Every route of the table, with every method that changes data.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_as_a_customer_can_change_nothing() {
     let app = App::start().await;
@@ -73,7 +73,7 @@ async fn a_view_as_a_customer_can_change_nothing() {
                     ("number", World::ACME_BOL),
                 ];
                 let answer = Answer::of(office.request(method.clone(), &path).form(&form)).await;
-                // Links of strangers, and asking for one, are nobody's in particular.
+                // Invitation and reset links work without a login.
                 let is_strangers = ["/invitation", "/password", "/password-reset"].contains(&template);
                 assert!(
                     answer.status == 403 || answer.status == 405 || is_strangers || answer.status == 404,
@@ -131,13 +131,13 @@ async fn every_view_is_recorded_under_both_names() {
             (action.to_owned(), outcome.to_owned(), customer.to_owned(), seen_as.to_owned(), path.to_owned())
         })
     );
-    // It doesn't count as the customer's having fetched anything, nor does the customer see it.
+    // It doesn't count as a download by the customer, and the customer doesn't see it.
     assert_eq!(app.count("bol_opens WHERE fetched_for IS NOT NULL").await, 0);
     let history = app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
     assert!(!history.text().contains(World::OFFICE));
 }
 
-/// The second lock knows the role too: in a customer's scope nobody writes events under another one.
+/// The database policies check the role too: in a customer's scope no event can have another role.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_office_may_see_as_a_customer() {
     let app = App::start().await;

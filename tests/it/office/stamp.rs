@@ -1,4 +1,4 @@
-//! What is stamped on a BOL: void, reissue, official weight.
+//! Stamps on a BOL: void, reissue, official weight.
 
 use crate::office::new_bol::{download, kinds};
 use crate::support::{Action, Actor, App, Load, text_of, with_settings};

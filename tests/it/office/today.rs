@@ -1,4 +1,4 @@
-//! The office's first page.
+//! `/office`: the day at the terminal.
 
 use chrono::{Datelike, Days};
 
@@ -20,7 +20,7 @@ async fn loads_and_tons_today_and_by_week() {
     let office = app.office().await;
     assert_eq!(office.get("/").await.header("location"), "/office");
     let page = office.get("/office").await;
-    // Without the one that is void: 90,010 lb.
+    // 90,010 lb without the void BOL.
     assert_eq!(page.all(".glance .figure")[..2], ["45.01 net tons", "45.01 net tons"]);
     assert_eq!(page.all(".glance .hint")[0], "2 loads");
     let weeks = page.all("#weeks-table td");
@@ -44,10 +44,10 @@ async fn the_page_lists_waiting_and_missing_documents() {
     .await;
     let office = app.office().await;
     let page = office.get("/office").await;
-    // The first has its signed copy, the second is void, the third is too new, the fourth long forgotten.
+    // The first has a signed copy, the second is void, the third is too new, the fourth too old.
     assert_eq!(page.all("section:has(#unsigned) tbody a"), [World::ACME_BARE]);
     assert_eq!(page.all(".glance .hint")[2], "1 BOL without a customer");
-    // The days are the office's to say.
+    // The office sets the number of days.
     for (unsigned, collect, field) in
         [("0", "3", "unsigned"), ("61", "3", "unsigned"), ("7", "x", "collect"), ("7", "", "collect")]
     {

@@ -1,4 +1,4 @@
-//! Handing files in: each with its outcome, and nothing of a hostile one.
+//! Uploads: every file gets an outcome, and hostile files do no harm.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::office::new_bol::download;
 use crate::support::scan::paper;
 use crate::support::{Action, Actor, Answer, App, Outcome, PASSWORD, World, raw};
 
-/// A stack, its fields first, as the page sends it; the answer is JSON.
+/// Uploads files as the page does, with the fields first, and returns the JSON answer.
 pub async fn send(actor: &Actor, fields: &[(&str, &str)], files: &[(&str, Vec<u8>)]) -> Answer {
     let mut form = Form::new();
     for (name, value) in fields {
@@ -22,7 +22,7 @@ pub async fn send(actor: &Actor, fields: &[(&str, &str)], files: &[(&str, Vec<u8
     Answer::of(request.multipart(form)).await
 }
 
-/// "stored PRT-2025-0001", in the order of the files.
+/// The outcomes in the order of the files, such as `stored PRT-2025-0001`.
 pub fn outcomes(answer: &Answer) -> Vec<String> {
     let list = answer.json();
     let list = list.as_array().unwrap_or_else(|| panic!("{}", answer.text()));
@@ -140,7 +140,7 @@ async fn the_same_files_again_are_duplicates_and_every_file_is_recorded() {
     assert_eq!(signed[0].detail["found"], found);
 }
 
-/// As a browser without script sends it: a redirect to the page with the outcomes, which a reload shows again.
+/// A browser without JavaScript gets a redirect to the page with the outcomes, which a reload shows again.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_form_works_without_script() {
     let app = App::start().await;
@@ -163,7 +163,7 @@ async fn the_form_works_without_script() {
     for expected in ["PRT-2025-0005", "a.pdf", "<b>.pdf", "c.pdf", "isn't a PDF", "No BOL number"] {
         assert!(text.contains(expected), "{expected} in {text}");
     }
-    // Another clerk doesn't see it, and nothing chosen is a mistake.
+    // Another clerk doesn't see the outcomes. An empty form is a mistake.
     let other = app.user(World::ADMIN).await.get(&format!("/office/upload?batch={batch}")).await;
     assert!(!other.text().contains("c.pdf"));
     let empty = Form::new().text("kind", "").part("files", Part::bytes(Vec::new()).file_name(""));
@@ -186,7 +186,7 @@ async fn only_the_office_may_upload() {
     assert_eq!(one(&app.user(World::ADMIN).await, &[], "PRT-2025-0005.pdf", &file).await.status, 200);
 }
 
-/// A name is a label: it leads nowhere, breaks no header and no page.
+/// A file name is only a label. It leads to no other path, and breaks no header and no page.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_file_names_are_only_labels() {
     let app = App::start().await;
@@ -224,7 +224,7 @@ async fn hostile_file_names_are_only_labels() {
         .rows("SELECT DISTINCT object_key ~ '^inbox/[0-9]{4}/[0-9a-f]{64}[.]pdf$' FROM documents WHERE bol_id IS NULL")
         .await;
     assert_eq!(keys, ["true"]);
-    // NUL and raw line ends make no header at all.
+    // NUL and raw line ends make the header invalid.
     for name in ["a\0.pdf", "a\r\nX: y.pdf"] {
         let body = format!(
             "--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\r\n%PDF-\r\n--b--\r\n"
@@ -321,7 +321,7 @@ async fn files_that_only_claim_to_be_a_pdf_are_rejected_and_the_server_lives() {
     assert_eq!(office.get("/healthz").await.status, 200);
 }
 
-/// A page whose content is twenty megabytes of operators, in a few kilobytes.
+/// A page of a few kilobytes that expands to twenty megabytes of operators.
 fn deflate_bomb() -> Vec<u8> {
     use std::io::Write;
     let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
@@ -340,7 +340,7 @@ fn deflate_bomb() -> Vec<u8> {
     [head.as_bytes(), &packed, b"\nendstream endobj\ntrailer<</Root 1 0 R>>\nstartxref\n0\n%%EOF\n"].concat()
 }
 
-/// Fields may come behind the files they are about; files wait for their kind.
+/// Fields may follow their files. The files wait for their kind.
 #[tokio::test(flavor = "multi_thread")]
 async fn fields_may_come_last() {
     let app = App::start().await;
@@ -356,7 +356,7 @@ async fn fields_may_come_last() {
     assert_eq!(kinds, ["packing-list"]);
 }
 
-/// However a form ends: what had arrived whole has its outcome, and the answer says where it broke off.
+/// Files that arrived completely have an outcome, and the answer says where the form ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_form_keeps_the_files_it_sent() {
     let app = App::start().await;
@@ -370,18 +370,18 @@ async fn an_interrupted_form_keeps_the_files_it_sent() {
         let request = office.request(Method::POST, "/office/upload").header("accept", "application/json");
         Answer::of(request.header("content-type", "multipart/form-data; boundary=b").body(body))
     };
-    // No kind has come, so the first is held when a name comes that isn't text.
+    // Without a kind, the first file waits when an invalid name arrives.
     let body =
         [part(b"PRT-2025-0005.pdf", &paper("held")), part(b"caf\xe9.pdf", &paper("never read")), b"--b--\r\n".to_vec()];
     let answer = post(body.concat()).await;
     assert_eq!((answer.status, outcomes(&answer)), (400, vec!["stored PRT-2025-0005".into(), "rejected".into()]));
     assert!(reason(&answer, 1).contains("broke off"));
-    // A customer that comes too late isn't passed over in silence.
+    // A customer that arrives too late is reported.
     let late = b"--b\r\nContent-Disposition: form-data; name=\"customer\"\r\n\r\nRIVAL\r\n--b--\r\n".to_vec();
     let kind = b"--b\r\nContent-Disposition: form-data; name=\"kind\"\r\n\r\nother\r\n".to_vec();
     let answer = post([kind, part(b"PRT-2025-0005.pdf", &paper("another")), late].concat()).await;
     assert_eq!((answer.status, outcomes(&answer)), (422, vec!["stored PRT-2025-0005".into(), "rejected".into()]));
-    // A list beyond its limit is one bad file among others.
+    // An oversized list is rejected like any other file.
     let answer = send(
         &office,
         &[("kind", "other")],
@@ -391,12 +391,12 @@ async fn an_interrupted_form_keeps_the_files_it_sent() {
     assert_eq!(outcomes(&answer), ["rejected", "stored PRT-2025-0005"]);
 }
 
-/// What one reader passes over, another runs.
+/// One PDF reader ignores a script that another one runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_anywhere_in_a_pdf_are_found() {
     let app = App::start().await;
     let office = app.office().await;
-    // Every byte a character, and back.
+    // Maps every byte to a character, and back.
     let honest: String = paper("PRT-2025-0005").into_iter().map(char::from).collect();
     let bytes_of = |text: String| text.chars().map(|c| c as u8).collect::<Vec<u8>>();
     assert!(honest.contains("/Type /Catalog"));
@@ -422,7 +422,7 @@ async fn scripts_anywhere_in_a_pdf_are_found() {
     );
 }
 
-/// A byte a second holds nothing open: the upload is ended, and what is beside it goes on.
+/// The server ends an upload of one byte a second. Other requests continue.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_uploads_are_ended() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,4 +1,4 @@
-//! Who may look after which logins: the office, an administrator, a company's own administrators, and nobody else.
+//! Managing users: by the office, by administrators, and by a company's own administrators.
 
 use crate::operations::mail::until;
 use crate::support::{Action, Actor, App, Mail, PASSWORD, World};
@@ -10,7 +10,7 @@ impl App {
         self.rows(&format!("SELECT id FROM users WHERE email = '{email}'")).await.concat()
     }
 
-    /// Makes somebody an administrator of their companies.
+    /// Makes a user an administrator of their companies.
     pub async fn promote(&self, email: &str) {
         self.sql(&format!(
             "UPDATE memberships SET is_admin = true WHERE user_id = (SELECT id FROM users WHERE email = '{email}')"
@@ -27,7 +27,7 @@ impl App {
     }
 }
 
-/// Sets a password with the link of an invitation and logs in.
+/// Sets a password with the link of an invitation, and logs in.
 async fn accept(app: &App, mail: &Mail) -> Actor {
     let link = mail.link(&format!("{}/invitation?token=", app.url));
     let token = link.rsplit('=').next().unwrap();
@@ -92,7 +92,7 @@ async fn an_invitation_sent_again_replaces_the_former_one() {
     office.post("/office/users", &person("jo@acme.example", "customer", "ACME")).await;
     let first = smtp.next().await;
     let id = app.id("jo@acme.example").await;
-    // A second click is no second mail.
+    // A second click sends no second mail.
     assert_eq!(office.post(&format!("/office/users/{id}/invite"), &[]).await.status, 303);
     smtp.quiet(3).await;
     app.clock.advance(chrono::TimeDelta::minutes(2));
@@ -158,7 +158,7 @@ async fn the_office_manages_customers_and_an_administrator_all_users() {
         let answer = office.post("/office/users", &person("jo@terminal.example", role, "")).await;
         assert_eq!(answer.status, 422, "{role:?}");
     }
-    // What the office has no business with isn't there.
+    // Users whom the office may not manage are a 404.
     for email in [World::ADMIN, World::AUDITOR, World::OFFICE] {
         let id = app.id(email).await;
         assert_eq!(office.get(&format!("/office/users/{id}")).await.status, 404, "{email}");
@@ -224,13 +224,13 @@ async fn no_user_disables_themselves_or_the_last_administrator() {
     let output = crate::support::primetrade(app.environment(), &["user", "disable", World::ADMIN], "").await;
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("last administrator"));
-    // Two who shut out each other: one stays.
+    // Of two administrators who disable each other, one stays.
     let other = app.new_user("second@terminal.example").role("admin").create().await;
     let second = app.user("second@terminal.example").await;
     let (one, two) = (format!("/office/users/{other}/disable"), format!("/office/users/{id}/disable"));
     let (one, two) = tokio::join!(admin.post(&one, &[]), second.post(&two, &[]));
     let statuses = [one.status, two.status];
-    // Refused, or logged out by then.
+    // Refused, or already logged out.
     assert!(statuses.contains(&303) && statuses.iter().all(|status| [303, 422].contains(status)), "{statuses:?}");
     assert_eq!(app.count("users WHERE role = 'admin' AND active").await, 1, "{statuses:?}");
 }
@@ -243,7 +243,7 @@ async fn a_companys_administrator_manages_only_that_company() {
     let page = acme.get("/people").await;
     assert_eq!((page.status, page.all("h2")), (200, vec!["Acme Steel".to_owned()]));
     assert!(acme.get("/bols").await.all(".mainnav a").contains(&"People".to_owned()));
-    // Extra fields have no say.
+    // Extra fields are ignored.
     let mut form = person("jo@acme.example", "admin", "ACME");
     form.extend([("customer", "RIVAL"), ("customer_id", "2"), ("is_admin", "false")]);
     let answer = acme.post("/people", &form).await;
@@ -252,7 +252,7 @@ async fn a_companys_administrator_manages_only_that_company() {
     assert_eq!(app.rows("SELECT role FROM users WHERE email = 'jo@acme.example'").await, ["customer"]);
     assert_eq!(jo.get("/people").await.status, 403);
     assert!(app.members("RIVAL").await.iter().all(|member| !member.starts_with("jo@")));
-    // Another company, and people out of reach, aren't there.
+    // Other companies and their users are a 404.
     assert_eq!(acme.post("/people", &person("x@rival.example", "customer", "RIVAL")).await.status, 404);
     let (rival, rival_id) = (app.id(World::RIVAL).await, app.world.rival.to_string());
     let broker = app.id(World::BROKER).await;
@@ -276,7 +276,7 @@ async fn a_companys_administrator_manages_only_that_company() {
         );
         assert_eq!(acme.post(&format!("/office/users/{id}/{change}"), &[("name", "x")]).await.status, 403);
     }
-    // Removing counts at the next click; a broker keeps its other company.
+    // A removal counts at the next request. A broker keeps its other company.
     let colleague = app.user(World::COLLEAGUE).await;
     let (id, acme_id) = (app.id(World::COLLEAGUE).await, app.world.acme.to_string());
     assert_eq!(acme.post(&format!("/people/{id}/leave"), &[("customer_id", &acme_id)]).await.status, 303);
@@ -331,7 +331,7 @@ async fn invitations_to_one_address_are_limited() {
             refused = answer.one("#ACME-email-error");
             break;
         }
-        // What is replaced before it was sent bothers nobody.
+        // An invitation that is replaced before it is sent doesn't count.
         until(&app, "SELECT count(*) FROM mails WHERE sent_at IS NULL", &["0"]).await;
         let id = app.id(stranger).await;
         assert_eq!(acme.post(&format!("/people/{id}/leave"), &[("customer_id", &company)]).await.status, 303);
@@ -354,7 +354,7 @@ async fn invitations_by_one_user_are_limited() {
         statuses.push(acme.post("/people", &person(&format!("n{n}@elsewhere.example"), "", "ACME")).await.status);
     }
     assert_eq!(statuses.iter().position(|status| *status == 422), Some(20), "{statuses:?}");
-    // The office has no such limit.
+    // The limit doesn't hold for the office.
     let office = app.office().await;
     assert_eq!(office.post("/office/users", &person("one@more.example", "customer", "ACME")).await.status, 303);
 }
@@ -371,14 +371,14 @@ async fn a_company_keeps_its_last_administrator() {
         assert_eq!(answer.status, 422, "{change}");
         assert!(answer.one(".message.problem").contains("only administrator of Acme Steel"));
     }
-    // Somebody who has never set a password is no replacement.
+    // A user who has never set a password is no replacement.
     let pending = app.id(World::NEW).await;
     acme.post(&format!("/people/{pending}/admin"), &[("customer_id", &company), ("is_admin", "true")]).await;
     assert_eq!(acme.post(&format!("/people/{own}/leave"), &[("customer_id", &company)]).await.status, 422);
     let colleague = app.id(World::COLLEAGUE).await;
     acme.post(&format!("/people/{colleague}/admin"), &[("customer_id", &company), ("is_admin", "true")]).await;
     let other = app.user(World::COLLEAGUE).await;
-    // Two who take it from each other: one stays.
+    // Of two who demote each other, one stays an administrator.
     let form = [("customer_id", company.as_str()), ("is_admin", "false")];
     let (one, two) = (format!("/people/{colleague}/admin"), format!("/people/{own}/admin"));
     let (one, two) = tokio::join!(acme.post(&one, &form), other.post(&two, &form));
@@ -386,7 +386,7 @@ async fn a_company_keeps_its_last_administrator() {
         .rows("SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id WHERE is_admin AND password_hash IS NOT NULL AND customer_id = 1")
         .await;
     assert_eq!(left, ["1"], "{} {}", one.status, two.status);
-    // The office may leave a company without one.
+    // The office may leave a company without an administrator.
     let office = app.office().await;
     for id in [&own, &colleague, &pending] {
         assert_eq!(office.post(&format!("/office/users/{id}/leave"), &[("customer_id", &company)]).await.status, 303);
@@ -406,12 +406,12 @@ async fn only_managers_open_the_pages_of_users() {
         assert_eq!(actor.post("/people", &person("jo@acme.example", "customer", "ACME")).await.status, 403);
         assert_eq!(actor.post(&format!("/office/users/{id}/disable"), &[]).await.status, 403);
     }
-    // A refusal is on record whatever the form is like.
+    // A refusal is recorded whatever the form contains.
     let denied = app.events().await.only(Action::AccessDenied).len();
     let odd = acme.request(reqwest::Method::POST, "/office/users").json(&serde_json::json!({"email": "x"}));
     assert_eq!(crate::support::Answer::of(odd).await.status, 403);
     assert_eq!(app.events().await.only(Action::AccessDenied).len(), denied + 1);
-    // An administrator whose company was deactivated looks after nobody.
+    // An administrator of a deactivated company manages no users.
     app.promote(World::ACME).await;
     assert_eq!(acme.get("/people").await.status, 200);
     app.sql("UPDATE customers SET active = false WHERE code = 'ACME'").await;

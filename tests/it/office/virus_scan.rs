@@ -1,4 +1,4 @@
-//! A real clamd with a signature of its own: what it finds is refused, and without it nothing is taken.
+//! Virus scanning with a real clamd. The server rejects infected files, and every file while clamd is unavailable.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,7 +15,7 @@ struct Clamd {
 }
 
 impl Clamd {
-    /// Knows one virus: the words "bad iron".
+    /// Starts a clamd that knows one virus: the words "bad iron".
     async fn start() -> Self {
         let folder = TempDir::with_prefix("primetrade-clamd-").unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
@@ -80,12 +80,12 @@ async fn infected_files_are_rejected() {
             .iter()
             .any(|event| event.detail("reason").contains("Test.Iron"))
     );
-    // Larger than one chunk.
+    // A file that is larger than one chunk.
     let large = [paper("good iron, and much of it"), vec![b' '; 300_000], b"\n%%EOF\n".to_vec()].concat();
     let large = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &large).await;
     assert_eq!(outcomes(&large), ["stored PRT-2025-0005"]);
 
-    // The scanner goes away: fail closed.
+    // Without a scanner the server rejects every file.
     drop(clamd);
     let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("any iron")).await;
     assert_eq!((answer.status, outcomes(&answer)), (503, vec!["rejected".to_owned()]));

@@ -185,7 +185,7 @@ fn hex_of(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Two processes on one database: in on one, out on the other; and a clean end by SIGTERM.
+/// Two processes on one database: log in on one, log out on the other, and a clean stop by SIGTERM.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_share_sessions_and_stop_cleanly() {
     let app = App::start().await;
@@ -204,7 +204,7 @@ async fn two_servers_share_sessions_and_stop_cleanly() {
         program.signal(signal);
         let (code, log) = program.end().await;
         assert_eq!(code, Some(0), "{log}");
-        // One line a request, and no secret in it.
+        // One line for each request, without secrets.
         assert!(log.contains("path=\"/bols\"") || log.contains("path=/bols"), "{log}");
         for secret in ["signature", PASSWORD, "sessionid", &secret_key()[..16]] {
             assert!(!log.contains(secret), "{secret} in\n{log}");
@@ -218,7 +218,7 @@ async fn running_requests_finish_when_the_server_stops() {
     let folder = TempDir::new().unwrap();
     let mut program = Program::start(folder.path(), app.environment(), &["serve"]);
     let actor = Actor::new(&program.address().await).log_in(World::ACME, PASSWORD).await;
-    // A failed log-in takes a second: time enough to stop the server in the middle of it.
+    // A failed login takes a second, which is enough time to stop the server during it.
     let slow = tokio::spawn(async move {
         actor.post("/login", &[("email", World::ACME), ("password", "not my password at all")]).await.status
     });

@@ -5,7 +5,7 @@ use primetrade::db::{self, Database, DbResult, migrations};
 
 use crate::support::{App, World, execute, fresh_database, migrated_database, rows};
 
-/// Everything there is: tables, columns, indexes, constraints, functions, triggers, policies, grants.
+/// Everything in the database: tables, columns, indexes, constraints, functions, triggers, policies, grants.
 const INVENTORY: &str = "
     SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type || ' ' || coalesce(column_default, '') AS it
         FROM information_schema.columns WHERE table_schema = 'public' AND table_name !~ '^audit_events_[0-9]'
@@ -80,7 +80,7 @@ async fn constraints_refuse_impossible_rows() {
     }
 }
 
-/// Two transactions at once: one assigns the BOL, the other stores a document of it.
+/// One transaction assigns the BOL while another one stores its document.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_stored_while_its_bol_is_assigned_gets_the_new_customer() {
     let app = App::start().await;
@@ -102,7 +102,7 @@ async fn a_document_stored_while_its_bol_is_assigned_gets_the_new_customer() {
     let customer = app.rows("SELECT customer_id FROM documents WHERE kind = 'invoice'").await;
     assert_eq!(customer, [app.world.rival.to_string()]);
 
-    // And of two documents stored at once neither forgets the other's kind.
+    // Two documents stored at once keep both kinds.
     one.batch_execute(&format!("BEGIN; {}", insert("packing-list"))).await.unwrap();
     let (url, sql) = (app.database.clone(), insert("signed-bol"));
     let other = tokio::spawn(async move { db::connect(&url).await.unwrap().batch_execute(&sql).await });
@@ -113,7 +113,7 @@ async fn a_document_stored_while_its_bol_is_assigned_gets_the_new_customer() {
     assert_eq!(kinds, ["invoice,packing-list,signed-bol"]);
 }
 
-/// A statement that runs for ever is ended, on every connection of the role, without any setting of the connection.
+/// The role itself limits the time of statements, without any setting of the connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_are_bounded_by_the_role() {
     let url = migrated_database().await;
@@ -121,7 +121,7 @@ async fn statements_are_bounded_by_the_role() {
     assert_eq!(rows(&url, limits).await, ["15s|5s|30s"]);
 }
 
-/// Assigning a BOL can't forget its documents, and the old customer loses both at once.
+/// Assigning a BOL always moves its documents, and the old customer loses both at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_follow_their_bol() {
     let app = App::start().await;
@@ -133,7 +133,7 @@ async fn documents_follow_their_bol() {
     assert_eq!(acme.get(&format!("/bols/{}", World::ACME_BOL)).await.status, 404);
     app.sql(&format!("UPDATE bols SET customer_id = NULL WHERE number = '{}'", World::ACME_BOL)).await;
     assert_eq!((acme.get(&document).await.status, rival.get(&document).await.status), (404, 404));
-    // A document can't be given a customer of its own either.
+    // A document can't have another customer than its BOL.
     app.sql(&format!("UPDATE documents SET customer_id = {} WHERE kind = 'signed-bol'", app.world.rival)).await;
     assert_eq!(app.rows("SELECT customer_id FROM documents WHERE kind = 'signed-bol'").await, [""]);
 }

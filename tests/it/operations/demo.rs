@@ -1,4 +1,4 @@
-//! `primetrade demo`: everything in one folder, stopped cleanly, and back after a crash.
+//! `primetrade demo`: everything in one folder, a clean stop, and recovery after a crash.
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -11,7 +11,7 @@ const LOGIN: (&str, &str) = ("carla.jennings@miamivalley.example", "pig-iron-by-
 fn folder() -> TempDir {
     use std::os::unix::fs::PermissionsExt;
     let folder = TempDir::with_prefix("primetrade-demo-").unwrap();
-    // As root Postgres runs as another user, who has to get in.
+    // Under root, Postgres runs as another user, who needs access.
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     folder
 }
@@ -49,12 +49,12 @@ async fn demo_serves_stops_cleanly_and_comes_back_with_the_same_data() {
     let list = again.get("/bols").await;
     assert_eq!(list.status, 200, "the session outlives a restart");
     assert_eq!(list.all("tbody .number").remove(0), number);
-    // A crash: nobody gets to stop Postgres, and the next start recovers it.
+    // After a crash Postgres still runs, and the next start recovers it.
     let postgres = postgres_pid(&folder).expect("Postgres runs");
     program.signal(Signal::KILL);
     assert_eq!(program.end().await.0, None);
     kill(postgres);
-    // By now its number is somebody else's, who must not be harmed.
+    // By now its process id may belong to another process, which must not be killed.
     let mut bystander = std::process::Command::new("sleep").arg("60").spawn().unwrap();
     let pid_file = folder.path().join("data/postgres/postmaster.pid");
     if let Ok(state) = std::fs::read_to_string(&pid_file) {

@@ -1,4 +1,4 @@
-//! The outbox and its way out, with a real SMTP server: up, down, slow, and refusing one address.
+//! The outbox with a real SMTP server that is up, down, slow, or refuses one address.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn ask_for_a_link(app: &App, email: &str) {
     assert_eq!((answer.status, answer.header("location")), (303, "/password-reset?done=sent"));
 }
 
-/// Waits until a query gives this.
+/// Waits until a query returns the expected rows.
 pub async fn until(app: &App, select: &str, expected: &[&str]) {
     let mut found = Vec::new();
     for _ in 0..200 {
@@ -44,7 +44,7 @@ async fn a_mail_is_whole_and_says_who_it_is_from() {
     let link = mail.link(&format!("{}/password?token=", app.url));
     assert!(mail.html.contains(&link), "{}", mail.html);
     assert!(mail.text.lines().all(|line| line.len() < 998), "{}", mail.text);
-    // What waits in the outbox, and what a backup of it would hold, opens nothing.
+    // Neither the outbox nor a backup of it contains a usable link.
     let stored = app.rows("SELECT letter::text FROM mails").await.concat();
     assert!(!stored.contains(link.rsplit('=').next().unwrap()), "{stored}");
     until(&app, "SELECT sent_at IS NOT NULL, attempts FROM mails", &["true|1"]).await;
@@ -83,7 +83,7 @@ async fn a_mail_whose_link_has_expired_is_given_up() {
     assert!(page.text().contains("its time was over"), "{}", page.text());
 }
 
-/// One address that is refused, one that has to wait and one that is slow keep nobody else's mail.
+/// A refused address, a delayed one and a slow one don't delay other mails.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_address_delays_no_other_mail() {
     let (app, mut smtp) = App::with_mail().await;
@@ -103,7 +103,7 @@ async fn a_refused_address_delays_no_other_mail() {
         state,
         &[
             "later@acme.example|1|false|false|true",
-            // A password of ours that has expired is no fault of the address: the mail waits.
+            // An expired password of the portal is no fault of the address, so the mail waits.
             "locked@acme.example|1|false|false|true",
             "quick@acme.example|1|true|false|false",
             "refused@acme.example|1|false|true|true",
@@ -114,7 +114,7 @@ async fn a_refused_address_delays_no_other_mail() {
     let page = app.office().await.get("/office").await;
     let shown = page.one("section:has(#undelivered) tbody");
     assert!(shown.contains("refused@acme.example") && shown.contains("No such mailbox here"), "{shown}");
-    // The one that has to wait is tried less and less often.
+    // The delayed mail is tried less and less often.
     app.clock.advance(TimeDelta::minutes(1));
     until(&app, "SELECT attempts FROM mails WHERE to_address LIKE 'later%'", &["2"]).await;
     let due =

@@ -1,4 +1,4 @@
-//! Moving in: BOLs and PDFs of the system before this one.
+//! `primetrade import-bols` and `migrate-pdfs-to-s3`: BOLs and PDFs of the previous system.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,13 +55,13 @@ async fn an_import_of_old_bols_is_complete_or_changes_nothing() {
     assert_eq!(events.single(Action::BolsImported).detail("imported"), "3");
     assert!(!events.only(Action::CustomerCreated).is_empty(), "{events:?}");
     assert_eq!(app.count("notices").await, 0, "nobody is mailed about what is old");
-    // Again: refused, or passed over.
+    // A second import is refused, or skips the existing BOLs.
     let (code, stdout, _) = import(&app, OLD, &[]).await;
     assert!(code == 1 && stdout.contains("PRT-2024-0001 is here already"), "{stdout}");
     let more = format!("{OLD}PRT-2024-0018,2024-02-01,,HBI,,,,1.5,\n");
     let (code, stdout, _) = import(&app, &more, &["--skip-existing"]).await;
     assert!(code == 0 && stdout.contains("imported 1 BOLs, passed over 3"), "{stdout}");
-    // Whose it is finds it.
+    // The customer finds its BOL.
     let page = app.acme().await.get("/bols/PRT-2024-0017").await;
     assert!(page.status == 200 && page.text().contains("22.00"), "{}", page.text());
     assert_eq!(app.rival().await.get("/bols/PRT-2024-0017").await.status, 404);
@@ -103,7 +103,7 @@ async fn every_wrong_line_is_named_and_nothing_is_kept() {
         (12, "in the file twice"),
         (13, "is here already"),
         (14, "columns"),
-        // Neither 2,303 tons nor 23.
+        // `23,03` is neither 2,303 tons nor 23.
         (15, "whole pounds"),
         (16, "far behind all others"),
         (17, "the number is of 2024"),
@@ -137,7 +137,7 @@ async fn an_unclear_customer_or_header_is_refused() {
     assert_eq!(output.status.code(), Some(2));
 }
 
-/// As the old system kept them.
+/// Writes PDFs into a folder as the old system did.
 fn legacy(folder: &Path, files: &[(&str, Vec<u8>)]) {
     for (name, bytes) in files {
         let path = folder.join(name);
@@ -279,13 +279,13 @@ async fn a_flat_folder_works_and_a_wrong_source_or_bucket_is_named() {
     assert!(code == 1 && stderr.contains("storage check"), "{stderr}");
 }
 
-/// What the portal itself kept in its folder moves too: every version, tickets, what waits in the inbox.
+/// The portal's own local files move too: every version, tickets, and the inbox.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
     let app = App::start().await;
     let office = app.office().await;
     crate::office::upload::one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await;
-    // Filed from the inbox: the object that arrived stays, and moves too.
+    // The inbox object of a filed document moves too.
     let filed = crate::office::upload::one(&office, &[("kind", "other")], "filed.pdf", &paper("filed")).await.json();
     let path = format!("/office/documents/{}/file", filed[0]["documentId"]);
     assert_eq!(office.post(&path, &[("number", "25-5"), ("kind", "invoice")]).await.status, 303);
@@ -298,13 +298,13 @@ async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
     // One BOL has no PDF.
     assert!(code == 1 && stderr.contains("1 not found"), "{stdout}{stderr}");
     assert_eq!((row(&stdout, "Successfully uploaded"), row(&stdout, "Other documents")), (4, 6), "{stdout}");
-    // The log is as it was sealed there too, as its checkpoints say.
+    // The log verifies there too, against the moved checkpoints.
     let checkpoints = row(&stdout, "Log checkpoints");
     assert!(checkpoints > 0 && stdout.contains(&format!("  uploaded:            {checkpoints}\n")), "{stdout}");
     let moved = with(environment.clone(), &[("USE_S3", "True")]);
     let (code, told, _) = run(&moved, &["audit", "verify"]).await;
     assert!(code == 0 && told.contains(" checkpoints in the storage"), "{told}");
-    // One that isn't the bucket's is named, and left alone.
+    // A differing object is named and not overwritten.
     let one = std::fs::read_dir(app.media("audit/checkpoints")).unwrap().next().unwrap().unwrap();
     std::fs::write(one.path(), "another").unwrap();
     std::fs::write(app.media("audit/checkpoints/not a key.txt"), "another").unwrap();
@@ -319,7 +319,7 @@ async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
     assert!(code == 0 && report.contains("In both and as recorded:   10 ") && report.contains(&others), "{report}");
 }
 
-/// A database with so many BOLs, their PDFs in a folder, and a bucket.
+/// A database with BOLs, a folder with their PDFs, and a bucket.
 async fn to_move(count: usize) -> (Environment, primetrade::config::DatabaseUrl, TempDir, S3Server) {
     let (database, s3, folder) = (migrated_database().await, S3Server::start().await, TempDir::new().unwrap());
     let mut environment =

@@ -1,4 +1,4 @@
-//! Files in a bucket: the redirect leads to a presigned link that works, ends, and can't be altered.
+//! Files in a bucket: the redirect leads to a presigned link that works, expires, and can't be altered.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ async fn a_missing_object_is_reported_and_recorded() {
     assert_eq!(app.events().await.with(Outcome::Failed).actions(), ["BOL_DOWNLOADED"]);
 }
 
-/// Nobody answers there, and nobody waits for ever.
+/// No server answers at that address, and no request waits forever.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_bucket_is_a_503_in_bounded_time() {
     let mut app = App::on_s3(&[]).await;
@@ -87,7 +87,7 @@ async fn an_unreachable_bucket_is_a_503_in_bounded_time() {
     assert_eq!(acme.get("/bols").await.status, 200, "the list needs no bucket");
 }
 
-/// The other side's own idea of the same object.
+/// The object as the S3 server sees it.
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_are_written_once_and_with_their_checksum() {
     use primetrade::storage::{ObjectKey, StorageError};

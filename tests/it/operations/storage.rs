@@ -1,5 +1,5 @@
-//! `primetrade storage …`: the bucket set up, checked, and compared with the database; and what the portal does when it
-//! answers badly.
+//! `primetrade storage …`: setting up and checking the bucket. Also how the portal behaves when the bucket answers
+//! with errors.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::{Action, App, BUCKET, Fault, Ministack, Outcome, Proxy, S3Se
 
 pub type Environment = Vec<(&'static str, String)>;
 
-/// Runs it, and gives the exit code, what it said, and what it said on stderr.
+/// Runs the program and returns its exit code, stdout and stderr.
 pub async fn run(environment: &Environment, arguments: &[&str]) -> (i32, String, String) {
     let output = primetrade(environment, arguments, "").await;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -32,7 +32,7 @@ pub fn with(mut environment: Environment, changes: &[(&'static str, &str)]) -> E
     environment
 }
 
-/// The line of a check, and the advice under it.
+/// The line of a check with its advice.
 fn line(stdout: &str, check: &str) -> String {
     let lines: Vec<&str> = stdout.lines().collect();
     let is_it = |line: &&str| line.get(6..).is_some_and(|rest| rest.starts_with(&format!("{check} ")));
@@ -65,10 +65,10 @@ async fn a_good_bucket_passes_every_check() {
     let (code, stdout, _) = run(&s3.environment(), &["storage", "check", "--json"]).await;
     let lines: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((code, lines[0]["check"].as_str(), lines[0]["result"].as_str()), (0, Some("variables"), Some("ok")));
-    // Without a bucket, the folder.
+    // Without a bucket the command checks the folder.
     let (code, stdout, _) = run(&vec![], &["storage", "check"]).await;
     assert!(code == 0 && line(&stdout, "folder").starts_with("ok"), "{stdout}");
-    // With one that isn't used: checked, and said.
+    // It also checks a bucket that is configured but not used, and says so.
     let off = with(s3.environment(), &[("USE_S3", "False")]);
     let (code, stdout, _) = run(&off, &["storage", "check"]).await;
     assert!(code == 0 && line(&stdout, "variables").contains("until USE_S3=True"), "{stdout}");
@@ -180,13 +180,13 @@ async fn a_bucket_is_set_up_once_and_stays() {
         let line = line(&stdout, setting);
         assert!(line.starts_with("ok") && line.contains(found), "{line}");
     }
-    // Links that may live longer than the bucket lets them are found out, and set right.
+    // Links that would outlive the bucket's limit are found and corrected.
     let longer = with(environment.clone(), &[("DOWNLOAD_URL_TTL_SECONDS", "3600")]);
     let (code, stdout, _) = run(&longer, &["storage", "check"]).await;
     assert!(code == 1 && line(&stdout, "bucket policy").contains("after 300 s"), "{stdout}");
     let (_, stdout, _) = run(&longer, &["storage", "setup", "--yes"]).await;
     assert_eq!(stdout.matches("done").count(), 1, "{stdout}");
-    // What it really is, in the server's own words.
+    // The settings as the server reports them.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let http = reqwest::Client::new();
     let ask = async |what: &str| {
@@ -205,8 +205,8 @@ async fn a_bucket_is_set_up_once_and_stays() {
     assert!(ask("ownershipControls").await.contains("BucketOwnerEnforced"));
 }
 
-/// In an archive a link would lead nowhere: the object is asked for instead, once, and that is on record. The server knows
-/// storage classes and can't restore; that the proxy does.
+/// A link to an archived object would fail. The portal requests its restoration instead, once, and records that. The
+/// test server knows storage classes but can't restore, so the proxy does.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archived_document_is_restored_instead_of_linked() {
     let Some(server) = Ministack::start().await else { return };
@@ -237,7 +237,7 @@ async fn an_archived_document_is_restored_instead_of_linked() {
     assert_eq!(other.status, 303, "the others are as ever");
     proxy.restore.store(2, Ordering::SeqCst);
     assert_eq!(acme.get(&path).await.status, 303);
-    // One that can't be asked for: on record as well.
+    // A failed request for restoration is recorded too.
     proxy.restore.store(0, Ordering::SeqCst);
     proxy.next(&[Fault::None, Fault::Says(403, "AccessDenied", "Access Denied")]);
     let answer = acme.get(&path).await;
@@ -265,7 +265,7 @@ async fn a_link_lives_no_longer_than_its_credentials() {
     assert_eq!((answer.status, answer.header("location")), (503, ""));
 }
 
-/// Slow, busy, broken off, forgotten: what is uploaded is stored whole and once, and what isn't is said.
+/// With slow, busy and broken connections an upload is stored completely and once, or reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreliable_connection_to_the_bucket_loses_nothing() {
     let s3 = S3Server::start().await;
@@ -288,7 +288,7 @@ async fn an_unreliable_connection_to_the_bucket_loses_nothing() {
         let id = answer.json()[0]["documentId"].as_i64().unwrap();
         proxy.next(faults);
         let link = acme.get(&format!("/documents/{id}/download")).await;
-        // Two tries are for the HEAD; then there is a link, or a clear word.
+        // After two attempts of the HEAD there is a link or a clear message.
         assert!([303, 503].contains(&link.status), "{name}: {}", link.status);
         proxy.next(&[Fault::None; 0]);
         assert_eq!(download(&acme, &format!("/documents/{id}/download")).await, file, "{name}");
@@ -300,7 +300,7 @@ async fn an_unreliable_connection_to_the_bucket_loses_nothing() {
         stored.iter().all(|document| !document.object_key.contains("again")),
         "the lost answer left no second object: {stored:?}"
     );
-    // For good: said, nothing kept, and the same file again goes through.
+    // A permanent failure is reported, keeps nothing, and the same file succeeds later.
     proxy.always(Some(slow_down));
     let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("never")).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
@@ -344,13 +344,13 @@ async fn the_storage_page_computes_cost_from_the_prices() {
     assert!(cells[2].starts_with("Links issued 3"), "{cells:?}");
     assert_eq!(page.all("svg.chart rect").len(), months);
     assert_eq!(page.attributes("#put_thousand", "value"), ["0.005"]);
-    // A month that is over is counted once.
+    // A past month is counted once.
     assert_eq!(app.rows("SELECT count(*) FROM storage_months").await, [(months - 1).to_string()]);
     assert_eq!(admin.get("/office/storage").await.status, 200);
     let form = [("storage_gb_month", "1000"), ("put_thousand", "1000"), ("get_thousand", "0"), ("egress_gb", "0")];
     assert_eq!(admin.post("/office/storage/prices", &form).await.header("location"), "/office/storage?done=prices");
     let page = admin.get("/office/storage").await;
-    // Two uploads at a dollar each, and some bytes.
+    // Two uploads at one dollar each, and some bytes.
     assert!(page.all(".glance .figure")[1].starts_with("$2.0"), "{:?}", page.all(".glance .figure"));
     assert!(
         app.events()

@@ -1,4 +1,4 @@
-//! `GET /bols/{number}`: every field, every document, who fetched what.
+//! `GET /bols/{number}`: every field, every document, and the downloads.
 
 use crate::support::{App, World};
 

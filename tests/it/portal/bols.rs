@@ -2,7 +2,7 @@
 
 use crate::support::{Actor, App, World};
 
-/// 120 loads of RIVAL's, several a day, as the office would have issued them.
+/// 120 loads of RIVAL, several a day.
 async fn many(app: &App) {
     app.sql(&format!(
         "INSERT INTO bols (number, number_year, number_seq, customer_id, customer_name, bol_date, product, net_lb, truck_number, ship_to)
@@ -94,7 +94,7 @@ async fn search_finds_parts_of_words_in_every_field() {
         ("1 BOL matches".into(), vec!["TRUCK-sesame-1".into()])
     );
     let rival = app.rival().await;
-    // What LIKE takes for wildcards is meant as it stands.
+    // Wildcards of LIKE are searched for literally.
     assert_eq!(rival.get("/bols?q=%25").await.one(".count"), "40 BOLs match");
     assert_eq!(rival.get("/bols?q=rger_1").await.one(".count"), "40 BOLs match");
     assert_eq!(rival.get("/bols?q=%C3%84RGER").await.one(".count"), "40 BOLs match");
@@ -161,7 +161,7 @@ async fn mistakes_get_a_message_and_keep_what_was_typed() {
         assert_ne!(api.json()["detail"], "");
     }
     assert_eq!(acme.get("/bols?from=yesterday").await.attributes("#from", "value"), ["yesterday"]);
-    // Not UTF-8, twice the same, unknown names: no 500.
+    // Invalid UTF-8, repeated and unknown parameters cause no 500.
     for query in ["q=%FF%FE", "q=a&q=b", "colour=red", "q", "%"] {
         assert!(acme.get(&format!("/bols?{query}")).await.status < 500, "{query}");
     }

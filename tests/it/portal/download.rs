@@ -1,4 +1,4 @@
-//! Promise 2: no link without a record; and what a link of the local store is good for.
+//! Promise 2: no link without a recorded event. Also the links of the local storage.
 
 use chrono::TimeDelta;
 
@@ -16,7 +16,7 @@ async fn a_download_is_recorded_and_redirected() {
     let acme = app.acme().await;
     let stranger = app.stranger();
     let url = link(&acme, &format!("/bols/{}/download", World::ACME_BOL)).await;
-    // The link needs no session: it is the permission.
+    // The link works without a session.
     let file = stranger.get(&url).await;
     assert_eq!(file.status, 200);
     assert!(file.text().contains("bols/2025/PRT-2025-0001.v2.pdf sesame"), "the current version");
@@ -69,7 +69,7 @@ async fn a_link_expires_when_it_says() {
     assert_eq!((late.status, late.one("h1")), (403, "This link has expired".into()));
 }
 
-/// Every byte of the link, changed one at a time; and what others might make up.
+/// Changes every byte of the link, one at a time, and tries invented links.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_altered_link_is_refused() {
     let app = App::start().await;
@@ -88,7 +88,7 @@ async fn an_altered_link_is_refused() {
             _ => b'x',
         };
         let altered = String::from_utf8(bytes).unwrap();
-        // The names of the parameters themselves: without one of them there is no link.
+        // A link without one of its parameters is invalid.
         assert_eq!(stranger.get(&altered).await.status, 403, "{altered}");
     }
     for (from, to) in [
@@ -115,7 +115,7 @@ async fn an_altered_link_is_refused() {
     }
     assert_eq!(stranger.get("/files/bols/2025/PRT-2025-0001.pdf").await.status, 403);
     assert_eq!(stranger.get("/files/").await.status, 403);
-    // A client that sends the dots as they are.
+    // A client that doesn't normalize the dots.
     let (_, query) = url.split_once('?').unwrap();
     for path in
         ["bols/2025/../2025/PRT-2025-0001.v2.pdf", "../../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "/etc/passwd"]
@@ -125,7 +125,7 @@ async fn an_altered_link_is_refused() {
     }
 }
 
-/// A link that leads out of the folder is not followed, whoever put it there.
+/// The server doesn't follow symbolic links that lead out of the folder.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_outside_of_the_folder_is_served() {
     let app = App::start().await;
@@ -170,7 +170,7 @@ async fn a_missing_file_is_reported_and_recorded_and_gets_no_link() {
     let answer = acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
     assert_eq!((answer.status, answer.one("h1")), (503, "The file can't be found".into()));
     assert!(answer.header("location").is_empty());
-    // Another size under the key is no better.
+    // An object of another size is an error too.
     std::fs::write(app.media("bols/2025/PRT-2025-0001.v2.pdf"), "%PDF").unwrap();
     assert_eq!(acme.get("/api/bol/1/download/").await.status, 503);
     let failed = app.events().await.with(Outcome::Failed);

@@ -1,4 +1,4 @@
-//! Promise 1: a customer sees its own BOLs and nothing else. Each of the two locks is tried alone, then every route.
+//! Promise 1: a customer sees only its own BOLs. The queries and the database policies are tested alone, then every route.
 
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -33,7 +33,7 @@ fn companies(ids: &[i64]) -> Scope {
     Scope::Companies { user_id: 1, ids: ids.to_vec(), acting_as: "customer" }
 }
 
-/// The database's lock, with no filter in the query at all.
+/// The database policies alone, with a query that has no filter.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unfiltered_select_returns_only_the_customers_rows() {
     let app = App::start().await;
@@ -47,12 +47,12 @@ async fn an_unfiltered_select_returns_only_the_customers_rows() {
         assert!(owners(&db, &companies(&[]), table).await.is_empty(), "{table}");
         assert!(owners(&db, &companies(&[0, -1, i64::MAX]), table).await.is_empty(), "{table}");
     }
-    // Documents that aren't stored yet belong to nobody's view.
+    // Pending documents are invisible.
     app.sql("UPDATE documents SET state = 'pending', stored_at = NULL WHERE kind = 'scale-ticket'").await;
     assert_eq!(owners(&db, &companies(&[acme]), "documents").await.len(), 4);
 }
 
-/// What else that role can see or do.
+/// The other tables and statements of the customer's role.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_customers_role_can_read_little_and_change_nothing() {
     let app = App::start().await;
@@ -91,7 +91,7 @@ async fn the_customers_role_can_read_little_and_change_nothing() {
         let error = run(sql).await.expect_err(sql);
         assert!(error.contains("permission denied"), "{sql}: {error}");
     }
-    // Nor can it write down what somebody else did, or something about somebody else's BOL.
+    // The role can't record events of other users or of other customers' BOLs.
     for (user, role, customer) in
         [(2, "customer", app.world.rival), (1, "office", app.world.rival), (1, "customer", app.world.acme)]
     {
@@ -109,12 +109,12 @@ async fn the_customers_role_can_read_little_and_change_nothing() {
     };
     assert_eq!(words("SELECT code AS word FROM customers").await, ["RIVAL"]);
     assert_eq!(words("SELECT DISTINCT user_email AS word FROM audit_events").await, [World::RIVAL]);
-    // And a transaction is over when it is over: the next one on the same connection is the owner's again.
+    // The role ends with the transaction. The next one on the same connection belongs to the owner again.
     let owner = owners(&Database::new(&app.database, 1), &Scope::All, "bols").await;
     assert_eq!(owner.len(), 5);
 }
 
-/// The code's lock, with the database's taken away.
+/// The queries alone, without the database policies.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queries_filter_without_the_database_policies() {
     let app = App::start().await;
@@ -129,7 +129,7 @@ async fn the_queries_filter_without_the_database_policies() {
     assert_eq!(rival.get(&format!("/bols/{}", World::RIVAL_BOL)).await.status, 200);
 }
 
-/// Every path of the routing table with every id of the victim's.
+/// Every path of the routing table with every id of the victim.
 fn paths(app: &App) -> Vec<String> {
     let routes = include_str!("../../../src/web/routes.rs");
     let table: Vec<&str> = routes.split('"').skip(1).step_by(2).filter(|path| path.starts_with('/')).collect();
@@ -145,7 +145,7 @@ fn paths(app: &App) -> Vec<String> {
     paths
 }
 
-/// With every value of the first parameter, and then of the next.
+/// Expands the first parameter with each of its values, then the next one.
 fn expand(app: &App, template: &str, paths: &mut Vec<String>) {
     let Some((before, rest)) = template.split_once('{') else {
         paths.push(template.to_owned());
@@ -173,7 +173,7 @@ fn expand(app: &App, template: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// Nothing of ACME's in any answer, and `status` where an object was named.
+/// Expects no word of ACME in any answer, and `status` where the path names an object.
 async fn sees_nothing(app: &App, actor: &Actor, status: u16) {
     for path in paths(app) {
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
@@ -182,7 +182,7 @@ async fn sees_nothing(app: &App, actor: &Actor, status: u16) {
             }
             let answer = Answer::of(actor.request(method.parse().unwrap(), &path)).await;
             let whole = format!("{:?}{}", answer.headers, answer.text());
-            // What was asked for may be repeated in the search box.
+            // The search box may repeat the query.
             let whole = whole.replace("value=\"sesame\"", "").replace("q=sesame", "").replace("q%3Dsesame", "");
             assert!(!whole.contains("sesame") && !whole.contains("/files/"), "{method} {path}: {whole}");
             assert!(answer.status < 500, "{method} {path}: {}", answer.status);
@@ -191,7 +191,7 @@ async fn sees_nothing(app: &App, actor: &Actor, status: u16) {
                 || path.contains("/api/bol/") && path != "/api/bol/";
             if method == "GET" && names_an_object {
                 let status = if path.starts_with("/office/") { 403 } else { status };
-                // Some only take what is sent to them.
+                // Some paths accept only POST.
                 let is_for_posting = path.starts_with("/office/documents/") && answer.status == 405;
                 assert!(answer.status == status || is_for_posting, "{path}: {}", answer.status);
             }
@@ -205,7 +205,7 @@ async fn a_rival_gets_nothing_on_any_route() {
     sees_nothing(&app, &app.rival().await, 404).await;
 }
 
-/// An auditor may see the list, and no document.
+/// An auditor may see the list, but no document.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_auditor_gets_no_document_on_any_route() {
     let app = App::start().await;
@@ -241,7 +241,7 @@ async fn a_stranger_is_asked_to_log_in_everywhere() {
         let answer = stranger.get(&path).await;
         assert!(!answer.text().contains("sesame"), "{path}");
         if answer.status == 405 {
-            // Nothing to look at: the same path takes forms only, from those who may send them.
+            // The path accepts only forms, from permitted users.
             assert!(
                 path.starts_with("/office/")
                     || path.starts_with("/api/bol")
@@ -265,7 +265,7 @@ async fn a_stranger_is_asked_to_log_in_everywhere() {
     }
 }
 
-/// The same bytes, headers and status for somebody else's and for what doesn't exist, as HTML and as JSON.
+/// The same bytes, headers and status for another customer's BOL and for a missing one, as HTML and as JSON.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rival_gets_the_same_404_as_for_a_missing_bol() {
     let app = App::start().await;
@@ -295,7 +295,7 @@ async fn a_rival_gets_the_same_404_as_for_a_missing_bol() {
         };
         assert_eq!(shown(&one), shown(&other), "{yours} {nobodys}");
     }
-    // And both attempts are on record, alike.
+    // Both attempts are recorded in the same way.
     let denied = app
         .rows("SELECT DISTINCT action, outcome, coalesce(customer_id::text, '-') FROM audit_events WHERE outcome = 'denied'")
         .await;

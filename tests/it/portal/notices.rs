@@ -1,4 +1,4 @@
-//! Mail about documents that become visible to a customer, and reminders of those that nobody fetches.
+//! Mail about documents that become visible to a customer, and reminders of documents that wait to be downloaded.
 
 use chrono::TimeDelta;
 use primetrade::db::Database;
@@ -9,13 +9,13 @@ use crate::support::{Action, Actor, App, Smtp, World};
 
 const ZONE: chrono_tz::Tz = chrono_tz::America::New_York;
 
-/// Gives the BOL that is nobody's to a customer: its one document becomes visible.
+/// Assigns the unassigned BOL to a customer, so that its one document becomes visible.
 async fn assign(office: &Actor, customer: &str) {
     let answer = office.post("/office/bols/assign", &[("number", World::LOOSE_BOL), ("customer", customer)]).await;
     assert_eq!(answer.status, 303, "{}", answer.text());
 }
 
-/// What is told a minute later is told now.
+/// Skips the minute after which notices are due.
 async fn a_minute_passes(app: &App) {
     app.clock.advance(TimeDelta::seconds(61));
 }
@@ -25,7 +25,7 @@ async fn wants(app: &App, email: &str, notify: &str) {
     assert_eq!(actor.post("/account/mail", &[("notify", notify)]).await.header("location"), "/account?done=mail");
 }
 
-/// Who gets the next mails.
+/// The recipients of the next mails.
 async fn recipients(smtp: &mut Smtp, count: usize) -> Vec<String> {
     let mut to = Vec::new();
     for _ in 0..count {
@@ -39,7 +39,7 @@ async fn morning(app: &App) {
     assert!(notices::in_the_morning(&Database::new(&app.database, 2), app.clock.now(), ZONE).await);
 }
 
-/// Moves the clock to the next seven o'clock and six minutes.
+/// Moves the clock to the next 7:06 in the morning.
 async fn sleep_until_morning(app: &App) {
     let now = app.clock.now();
     let local = now.with_timezone(&ZONE);
@@ -60,7 +60,7 @@ async fn each_subscriber_of_the_company_gets_one_mail() {
     assign(&office, "ACME").await;
     smtp.quiet(7).await;
     a_minute_passes(&app).await;
-    // The buyer as a login and as an address: one mail. Not: the colleague, a disabled one, one who never came, the rival.
+    // The buyer is a user and an extra address, and gets one mail. Disabled users, new users and the rival get none.
     let first = smtp.next().await;
     assert_eq!(first.subject, "New in the portal: PRT-2025-0004");
     let link = format!("{}/bols/PRT-2025-0004", app.url);
@@ -95,12 +95,12 @@ async fn a_correction_within_ten_minutes_is_not_mailed_again() {
     assign(&office, "RIVAL").await;
     a_minute_passes(&app).await;
     assert_eq!(recipients(&mut smtp, 2).await, [World::BROKER, World::RIVAL]);
-    // Away and back.
+    // Unassigned and assigned again.
     assign(&office, "ACME").await;
     assign(&office, "RIVAL").await;
     a_minute_passes(&app).await;
     smtp.quiet(8).await;
-    // A document of another kind is news; and after ten minutes so is the same.
+    // A document of another kind is announced at once, and the same document again after ten minutes.
     let loose = app.bol_row(World::LOOSE_BOL).await.id;
     let key = "bols/2025/PRT-2025-0004.scale-ticket.v1.pdf";
     app.new_document(key).bol(loose).kind("scale-ticket").create().await;
@@ -132,12 +132,12 @@ async fn many_documents_make_one_mail_for_each_person() {
     mails.sort_by(|one, other| one.to.cmp(&other.to));
     let to: Vec<_> = mails.iter().map(|mail| mail.to.as_str()).collect();
     assert_eq!(to, [World::BROKER, World::ACME, World::RIVAL, World::COLLEAGUE]);
-    // A login of two companies: one mail, by company.
+    // A member of two companies gets one mail with a section for each.
     let broker = &mails[0];
     assert_eq!(broker.subject, "New in the portal: 4 bills of lading");
     assert!(broker.text.contains("\nAcme Steel\n") && broker.text.contains("\nRival Iron\n"), "{}", broker.text);
     assert!(broker.text.contains("PRT-2025-0002  Invoice (void)"), "{}", broker.text);
-    // And nobody reads of another company.
+    // No mail names another company.
     assert!(!mails[2].raw.contains("Acme") && !mails[1].raw.contains("Rival"));
     smtp.quiet(7).await;
 }
@@ -171,7 +171,7 @@ async fn a_daily_mail_comes_in_the_morning_and_once() {
     assert_eq!(app.office().await.post("/account/mail", &[("notify", "never")]).await.status, 403);
 }
 
-/// What was filed with the wrong BOL and taken back at once is told to nobody, and keeps nobody else's news.
+/// A document that is filed by mistake and unfiled at once is not announced, and delays no other notice.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unfiled_document_is_not_announced() {
     let (app, mut smtp) = App::with_mail().await;
@@ -189,7 +189,7 @@ async fn an_unfiled_document_is_not_announced() {
     assert_eq!(app.count("notices WHERE told_at IS NULL").await, 0);
 }
 
-/// A mail that waits for its server tells of nothing that isn't its reader's any more.
+/// A waiting mail loses what its reader may no longer see.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_user_gets_no_waiting_mail() {
     let (app, smtp) = App::with_mail().await;
@@ -211,7 +211,7 @@ async fn a_removed_user_gets_no_waiting_mail() {
     assert_eq!(recipients(&mut smtp, 2).await, [World::BROKER, World::ACME]);
     smtp.quiet(4).await;
     until(&app, "SELECT count(*) FROM mails WHERE sent_at IS NULL", &["0"]).await;
-    // A BOL that has become another company's, and the whole company.
+    // One BOL is reassigned, then the whole company is left.
     drop(smtp);
     app.clock.advance(TimeDelta::hours(1));
     let office = app.office().await;
@@ -229,7 +229,7 @@ async fn a_removed_user_gets_no_waiting_mail() {
     until(&app, "SELECT count(*) FROM mails WHERE sent_at IS NULL", &["0"]).await;
 }
 
-/// All of ACME's BOLs are from long ago; one became visible four days ago.
+/// All of ACME's BOLs are old, except one that became visible four days ago.
 async fn one_waits(app: &App) {
     app.sql("UPDATE bols SET visible_since = '2025-03-01'").await;
     app.sql("UPDATE bols SET visible_since = now() - interval '4 days' WHERE number = 'PRT-2025-0001'").await;
@@ -252,7 +252,7 @@ async fn the_office_reminds_a_customer_of_documents_that_wait() {
     for (customer, status) in [("NOBODY", 404), ("", 404), ("A\0", 404)] {
         assert_eq!(office.post("/office/remind", &[("customer", customer)]).await.status, status);
     }
-    // Looking is not fetching; a link is.
+    // Viewing the page doesn't count as a download. Issuing a link does.
     app.clock.advance(TimeDelta::hours(2));
     let acme = app.acme().await;
     acme.get(&format!("/bols/{}", World::ACME_BOL)).await;

@@ -1,4 +1,4 @@
-//! Many PDFs in one ZIP: whole, on record one by one, and nobody else's.
+//! Many PDFs in one ZIP: complete, recorded one by one, and only the caller's own.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -37,7 +37,7 @@ async fn a_customer_downloads_its_bols_as_one_zip() {
         assert_eq!((answer.status, answer.header("content-type")), (200, "application/zip"));
         assert!(answer.header("content-disposition").starts_with("attachment; filename=\"bols-2"));
         let files = unpacked(&answer);
-        // The one without a PDF isn't there, nor anybody else's.
+        // The ZIP has neither the BOL without a PDF nor those of others.
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
         assert_eq!(names, ["PRT-2025-0001.pdf", "PRT-2025-0002.pdf", "SHA256SUMS", "index.csv"]);
         assert_eq!(files["PRT-2025-0001.pdf"], b"%PDF-1.4\n% bols/2025/PRT-2025-0001.v2.pdf sesame\n%%EOF\n");
@@ -60,10 +60,10 @@ async fn a_customer_downloads_its_bols_as_one_zip() {
         let first = zipped.iter().min_by_key(|event| event.bol()).unwrap();
         assert_eq!((first.bol(), first.outcome.as_str(), first.customer()), (World::ACME_BOL, "success", "ACME"));
         assert_eq!(first.sha256.as_deref(), Some(&Sha256::digest(&files["PRT-2025-0001.pdf"])[..]));
-        // It counts as fetched, and the page of the BOL says so.
+        // It counts as a download, and the page of the BOL shows it.
         assert!(acme.get("/bols/PRT-2025-0001").await.text().contains("Sent in a ZIP"));
         assert!(!app.rows("SELECT 1 FROM bol_opens WHERE fetched_for IS NOT NULL").await.is_empty());
-        // Another program's idea of it.
+        // Another program reads the ZIP too.
         let mut check = tokio::process::Command::new("python3")
             .args(["-c", "import sys,io,zipfile; z=zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read())); sys.exit(z.testzip() is not None)"])
             .stdin(Stdio::piped())
@@ -99,7 +99,7 @@ async fn a_zip_has_only_bols_of_the_caller_and_a_broken_one_looks_broken() {
     assert_eq!(unpacked(&office.get("/bols/download.zip").await).len(), 4 + 2);
     let void = unpacked(&office.get("/bols/download.zip?status=void").await);
     assert!(void.contains_key("PRT-2025-0002.pdf") && void.len() == 3);
-    // One that is missing is named, and the others come.
+    // The ZIP names the missing PDF and has the others.
     std::fs::remove_file(app.media("bols/2025/PRT-2025-0003.pdf")).unwrap();
     let files = unpacked(&office.get("/bols/download.zip").await);
     assert!(
@@ -110,7 +110,7 @@ async fn a_zip_has_only_bols_of_the_caller_and_a_broken_one_looks_broken() {
     assert_eq!(failed.bol(), World::RIVAL_BOL);
 }
 
-/// The storage goes away in the middle.
+/// The storage becomes unavailable during the download.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_zip_is_not_a_valid_zip() {
     let mut app = App::on_s3(&[]).await;

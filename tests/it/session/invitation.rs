@@ -1,4 +1,4 @@
-//! Links with which a password is set: made by `primetrade user invite`, good once.
+//! Invitations by `primetrade user invite`: each link sets a password once.
 
 use chrono::TimeDelta;
 
@@ -22,7 +22,7 @@ async fn a_link_sets_the_password_once() {
     let app = App::start().await;
     let link = invite(&app, World::NEW).await;
     let actor = app.stranger();
-    // A mail scanner looks first, twice; that uses nothing up.
+    // A mail scanner opens the link twice, which doesn't use it up.
     for _ in 0..3 {
         let page = actor.get(&link).await;
         assert_eq!((page.status, page.header("referrer-policy")), (200, "no-referrer"));

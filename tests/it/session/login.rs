@@ -1,4 +1,4 @@
-//! Logging in: what is answered, how long it takes, and what is on record.
+//! Logging in: the answers, their timing, and the recorded events.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ async fn next_never_leads_to_another_site() {
     }
 }
 
-/// Hashes of other parameters, cheaper and dearer, must not show either.
+/// Hashes with cheaper or more expensive parameters must not change the timing either.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_failure_looks_the_same_and_takes_the_same_time() {
     use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
@@ -82,7 +82,7 @@ async fn every_failure_looks_the_same_and_takes_the_same_time() {
     let failed = events.list(|event| (event.action.as_str(), event.email(), event.role()));
     assert_eq!(failed[0], ("LOGIN_FAILED", World::ACME, "customer"));
     assert_eq!(failed[3], ("LOGIN_FAILED", "nobody@nowhere.example", "-"));
-    // Both still get in, and their hashes are today's afterwards.
+    // Both users can log in, and their hashes then have the current parameters.
     app.user("cheap@acme.example").await;
     app.user("dear@acme.example").await;
     let hashes =
@@ -112,17 +112,17 @@ async fn guessing_is_slowed_and_the_owner_is_not_locked_out() {
     assert!(["1", "2"].contains(&blocked.header("retry-after")), "{}", blocked.header("retry-after"));
     assert!(blocked.one("[role=alert]").contains("Try again in"));
     assert_eq!(blocked.attributes("#email", "value"), [World::ACME], "what was typed is kept");
-    // An account that doesn't exist is slowed just the same.
+    // A missing account is slowed down in the same way.
     for _ in 0..5 {
         assert_eq!(stranger("nobody@nowhere.example", "a guess of fifteen").await.status, 422);
     }
     assert_eq!(stranger("nobody@nowhere.example", "a guess of fifteen").await.status, 429);
-    // The owner comes in from elsewhere, and from the very same address with the browser of last time.
+    // The owner can log in from another address, and from the same address with a known browser.
     assert_eq!(from("203.0.113.4")(World::ACME, PASSWORD).await.status, 303);
     let request = owner.request(reqwest::Method::POST, "/login").header("x-forwarded-for", "198.51.100.7");
     let known = crate::support::Answer::of(request.form(&[("email", World::ACME), ("password", PASSWORD)])).await;
     assert_eq!(known.status, 303);
-    // However often it was tried, the wait is half a minute at the most.
+    // The wait never exceeds half a minute.
     for _ in 0..12 {
         app.clock.advance(TimeDelta::seconds(30));
         assert_eq!(stranger(World::ACME, "a guess of fifteen").await.status, 422);
@@ -132,7 +132,7 @@ async fn guessing_is_slowed_and_the_owner_is_not_locked_out() {
     assert_eq!(app.events().await.only(Action::LoginBlocked).len(), 2);
 }
 
-/// However the address is spelled: what finds the user is what is counted.
+/// Attempts are counted for the user, whatever the spelling of the address.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_spellings_of_the_address_are_the_same_account() {
     let app = App::start().await;
@@ -149,12 +149,12 @@ async fn other_spellings_of_the_address_are_the_same_account() {
         assert_eq!(try_password(&app.stranger(), email, PASSWORD).await.0, 429, "{email:?}");
     }
     assert_eq!(try_password(&app.stranger(), "buyer@acme.examplİe", PASSWORD).await.0, 422, "another address");
-    // One refusal is on record, not as many as somebody cares to ask for.
+    // Only one refusal is recorded, however many requests follow.
     let blocked = app.events().await.single(Action::LoginBlocked);
     assert_eq!((blocked.email(), blocked.role()), (World::ACME, "customer"));
 }
 
-/// A new password makes the cookies of known devices worthless, however many somebody has collected.
+/// A new password invalidates the cookies of all known devices.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_password_forgets_known_devices() {
     let app = App::start().await;

@@ -1,5 +1,5 @@
-//! Forgotten passwords: links by mail that are used twice, late, altered, superseded, opened by scanners, and asked for
-//! with forged headers; and never a word about whether there is such a login.
+//! Forgotten passwords: links that are used twice, late, altered, superseded, opened by mail scanners, or requested with
+//! forged headers. No answer reveals whether a login exists.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ async fn a_link_works_once_and_ends_sessions_and_other_links() {
     let (app, mut smtp) = App::with_mail().await;
     let before = app.acme().await;
     let link = link(&app, &mut smtp, "  BUYER@acme.example ").await;
-    // An invitation that lies around goes too.
+    // An unused invitation ends too.
     app.sql("INSERT INTO tokens SELECT sha256('x'), 'invitation', id, now(), now() + '7 days' FROM users WHERE email = 'buyer@acme.example'").await;
     let scanner = app.stranger();
     for _ in 0..3 {
@@ -68,7 +68,7 @@ async fn a_link_works_once_and_ends_sessions_and_other_links() {
 async fn late_altered_and_superseded_links_are_gone() {
     let (app, mut smtp) = App::with_mail().await;
     let first = link(&app, &mut smtp, World::ACME).await;
-    // Asked again at once: the one that is on its way stays good, and there is no second mail.
+    // A second request at once sends no mail, and the first link stays valid.
     assert_eq!(ask(&app, World::ACME).await.status, 303);
     smtp.quiet(3).await;
     assert_eq!(app.stranger().get(&first).await.status, 200);
@@ -112,7 +112,7 @@ async fn the_answer_never_tells_whether_there_is_such_a_login() {
     for email in [World::ACME, "nobody@nowhere.example", World::DISABLED, World::NEW, "ACME%@acme.example"] {
         let started = Instant::now();
         let answer = ask(&app, email).await;
-        // Never before the grid's next line, however little there was to do.
+        // The answer waits for the next tick, however fast it was computed.
         assert!(started.elapsed() >= Duration::from_secs(1), "{email}: {:?}", started.elapsed());
         answers.push((answer.status, answer.header("location").to_owned(), answer.text()));
     }
@@ -120,7 +120,7 @@ async fn the_answer_never_tells_whether_there_is_such_a_login() {
     assert_eq!(answers.len(), 1, "{answers:?}");
     let page = app.stranger().get("/password-reset?done=sent").await;
     assert!(page.text().contains("If that address has a login"));
-    // Somebody who never set a password gets a link too: the mailbox proves who they are.
+    // A user without a password gets a link too, because the mailbox proves who they are.
     let mut to = vec![smtp.next().await.to, smtp.next().await.to];
     to.sort();
     assert_eq!(to, [World::ACME, World::NEW]);

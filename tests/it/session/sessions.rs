@@ -1,4 +1,4 @@
-//! How sessions end: at once, and on every server.
+//! Sessions end at once, and on every server.
 
 use chrono::TimeDelta;
 
@@ -22,7 +22,7 @@ async fn a_session_counts_on_every_server_and_ends_on_all() {
 async fn a_login_replaces_the_session_token() {
     let app = App::start().await;
     let actor = app.acme().await;
-    // Somebody has a copy of the cookie as it was.
+    // An attacker may hold a copy of the old cookie.
     let before = app.rows("SELECT encode(token_hash, 'hex') FROM sessions").await;
     let actor = actor.log_in(World::COLLEAGUE, PASSWORD).await;
     let after = app.rows("SELECT encode(token_hash, 'hex') FROM sessions").await;

@@ -1,4 +1,4 @@
-//! Somebody with a browser's cookies and without its habits: redirects are looked at, not followed.
+//! A user's HTTP client. It keeps cookies like a browser, and returns redirects instead of following them.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub struct Actor {
     base: String,
 }
 
-/// A whole answer.
+/// A complete HTTP response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -25,18 +25,18 @@ pub struct Answer {
 
 impl Actor {
     pub fn new(base: &str) -> Self {
-        // Nobody has said yet which cryptography TLS is to use; no test speaks TLS.
+        // reqwest needs a TLS provider, although no test uses TLS.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none()).no_proxy();
         Self { client: client.build().unwrap(), base: base.into() }
     }
 
-    /// The same person, in front of another server.
+    /// The same cookies with another server.
     pub fn at(&self, base: &str) -> Self {
         Self { client: self.client.clone(), base: base.into() }
     }
 
-    /// `path` may be a whole URL, such as a link.
+    /// `path` may be a complete URL, such as a link.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
         self.client.request(method, url)
@@ -73,12 +73,12 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// A header, or nothing.
+    /// A header, or the empty text.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The text of every element that a CSS selector finds, white space collapsed.
+    /// The text of every element that matches a CSS selector, with collapsed white space.
     pub fn all(&self, selector: &str) -> Vec<String> {
         let page = Html::parse_document(&self.text());
         page.select(&Selector::parse(selector).unwrap())
@@ -92,7 +92,7 @@ impl Answer {
         found[0].clone()
     }
 
-    /// An attribute of every element that a CSS selector finds.
+    /// An attribute of every element that matches a CSS selector.
     pub fn attributes(&self, selector: &str, name: &str) -> Vec<String> {
         let page = Html::parse_document(&self.text());
         page.select(&Selector::parse(selector).unwrap())
@@ -101,7 +101,7 @@ impl Answer {
     }
 }
 
-/// The first line of the answer to bytes that no client library would send.
+/// Sends bytes that no client library would send, and returns the first line of the answer.
 pub async fn raw(app: &App, bytes: &[u8]) -> String {
     let address = app.url.strip_prefix("http://").unwrap();
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -1,4 +1,4 @@
-//! A server with a database, a storage and a small world in it.
+//! A server with a database, a storage and the sample data of [`World`].
 
 use std::collections::HashMap;
 
@@ -19,34 +19,34 @@ pub struct App {
     pub s3: Option<S3Server>,
     media: TempDir,
     environment: Vec<(&'static str, String)>,
-    /// Stopped when the test is over: dropping it sends.
+    /// Stops the server when the test drops it.
     _stop: tokio::sync::oneshot::Sender<()>,
     others: Vec<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl App {
-    /// With local files.
+    /// Starts a server with local storage.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// With further variables of the environment.
+    /// Starts a server with further environment variables.
     pub async fn start_with(variables: &[(&'static str, &str)]) -> Self {
         Self::build(variables, None).await
     }
 
-    /// With files on an S3 server.
+    /// Starts a server whose files are on an S3 server of its own.
     pub async fn on_s3(variables: &[(&'static str, &str)]) -> Self {
         Self::build(variables, Some(S3Server::start().await)).await
     }
 
-    /// With files on another S3 server, whose bucket is there.
+    /// Starts a server on an existing bucket.
     pub async fn on(server: Vec<(&'static str, String)>) -> Self {
         let server: Vec<(&str, &str)> = server.iter().map(|(name, value)| (*name, value.as_str())).collect();
         Self::start_with(&server).await
     }
 
-    /// With an SMTP server.
+    /// Starts a server that sends mail to an SMTP server.
     pub async fn with_mail() -> (Self, Smtp) {
         let smtp = Smtp::start().await;
         let from = ("MAIL_FROM", "PrimeTrade <bol@terminal.example>");
@@ -73,14 +73,14 @@ impl App {
         Self { url, database, clock, world, s3, media, environment, _stop: stop, others: Vec::new() }
     }
 
-    /// Another server on the same database and storage.
+    /// Starts another server on the same database and storage, and returns its URL.
     pub async fn second(&mut self) -> String {
         let (url, stop) = serve(&self.environment, &self.clock).await;
         self.others.push(stop);
         url
     }
 
-    /// The environment of this server, for the command line.
+    /// The environment variables of this server, for the command line.
     pub fn environment(&self) -> &[(&'static str, String)] {
         &self.environment
     }
@@ -89,7 +89,7 @@ impl App {
         config(&self.environment)
     }
 
-    /// What signs the log of this server.
+    /// The keys that sign this server's log.
     pub fn seals(&self) -> SealKeys {
         let config = self.config();
         config.seal_keys(config.secret_key.as_ref())
@@ -99,7 +99,7 @@ impl App {
         Database::new(&self.database, 2)
     }
 
-    /// As the commands have it.
+    /// The storage as the commands open it.
     pub async fn storage(&self) -> Storage {
         Storage::with_long_timeouts(&self.config().storage).await
     }
@@ -124,7 +124,7 @@ impl App {
         for _ in 0..400 {
             match self.rows(NEWEST).await.first().map(String::as_str) {
                 Some("true|true") => return,
-                // As if the last minute were over.
+                // Publishing is due once a minute. This skips the wait.
                 Some("false|false") => {
                     self.sql("UPDATE audit_checkpoints SET publish_at = publish_at - interval '1 minute'").await
                 }
@@ -135,12 +135,12 @@ impl App {
         panic!("not published: {:?}", self.rows("SELECT size, publish_at, is_published FROM audit_checkpoints").await);
     }
 
-    /// Somebody who isn't logged in.
+    /// A client that isn't logged in.
     pub fn stranger(&self) -> Actor {
         Actor::new(&self.url)
     }
 
-    /// One of the users of [`World`], logged in.
+    /// Logs in one of the users of [`World`].
     pub async fn user(&self, email: &str) -> Actor {
         self.stranger().log_in(email, PASSWORD).await
     }

@@ -1,4 +1,4 @@
-//! Chromium without a window, steered by its own driver.
+//! Headless Chromium, controlled through chromedriver.
 
 use std::io::{BufRead, BufReader};
 use std::ops::Deref;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub struct Browser {
     client: Client,
     driver: Child,
-    /// Where downloads go.
+    /// The folder of downloads.
     pub downloads: TempDir,
     _profile: TempDir,
 }
@@ -74,11 +74,11 @@ impl Browser {
         self.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
     }
 
-    /// What somebody can read on the page, once this is among it.
+    /// Waits for a text on the page, and returns the whole visible text.
     pub async fn text_with(&self, expected: &str) -> String {
         let mut text = String::new();
         for _ in 0..100 {
-            // In the middle of a navigation there may be no page to ask.
+            // During a navigation there may be no page.
             let read = self.execute("return document.body ? document.body.innerText : ''", vec![]).await;
             text = read.ok().and_then(|read| read.as_str().map(Into::into)).unwrap_or_default();
             if text.contains(expected) {
@@ -89,7 +89,7 @@ impl Browser {
         panic!("no {expected:?} in\n{text}");
     }
 
-    /// Logs in, and is there: what is opened next must not be overtaken by the page behind the log-in.
+    /// Logs in, and waits for the page after the login, which would otherwise replace the next page.
     pub async fn log_in(&self, base: &str, email: &str, password: &str) {
         self.open(&format!("{base}/login")).await;
         self.type_into("#email", email).await;
@@ -98,7 +98,7 @@ impl Browser {
         self.wait().for_element(Locator::Css(".logout")).await.unwrap();
     }
 
-    /// Waits for a file that is whole: Chromium takes the name with an empty file first, and moves the whole one there.
+    /// Waits for a complete file. Chromium first creates an empty file, then moves the complete one there.
     pub async fn downloaded(&self, name: &str) -> Vec<u8> {
         let path = self.downloads.path().join(name);
         for _ in 0..100 {
@@ -111,16 +111,16 @@ impl Browser {
         panic!("{name} was not downloaded");
     }
 
-    /// Ends the browser as a person would; a test that fails leaves that to [`Browser::drop`].
+    /// Closes the browser like a user. When a test fails, [`Browser::drop`] ends it.
     pub async fn close(self) {
         self.client.clone().close().await.unwrap();
     }
 }
 
-/// Driver and browser are a process group that ends with its input, which closes however this process ends. `None`: the
-/// driver has ended before it said where it listens, as it does when somebody else has just taken the port it wanted.
+/// Driver and browser are a process group that ends when its input closes, however this process ends. Returns `None` if
+/// the driver ends before it reports its port, as it does when another process has just taken that port.
 fn start_driver() -> Option<(Child, String)> {
-    // Nobody but the driver holds its output, so that it ends with it.
+    // Only the driver holds its output, so the output ends when the driver ends.
     let script =
         "trap : TERM; chromedriver --port=0 & exec >/dev/null; cat >/dev/null; kill -TERM 0; sleep 0.5; kill -KILL 0";
     let mut driver = Command::new("sh")

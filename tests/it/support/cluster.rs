@@ -1,4 +1,4 @@
-//! The cluster all tests share, and databases in it.
+//! The cluster that all tests share, and the databases in it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,7 +11,7 @@ use primetrade::db::{self, migrations};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-/// Ends with the process, by the cluster's watchdog, which removes the folder too.
+/// The cluster's watchdog stops it and removes the folder when the process ends.
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -25,13 +25,13 @@ async fn cluster() -> &'static Cluster {
         .await
 }
 
-/// As root the server runs as another user, who has to get into the folder.
+/// Under root, Postgres runs as another user, who needs access to the folder.
 fn open_to_all(folder: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// An empty database.
+/// Creates an empty database.
 pub async fn fresh_database() -> DatabaseUrl {
     let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
     cluster().await.database(&name).await.unwrap()
@@ -43,7 +43,7 @@ pub async fn migrated_database() -> DatabaseUrl {
     url
 }
 
-/// Runs statements as the owner.
+/// Runs statements as the owner of the database.
 pub async fn execute(url: &DatabaseUrl, sql: &str) {
     db::connect(url).await.unwrap().batch_execute(sql).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));
 }
@@ -54,12 +54,12 @@ struct Line {
     line: Option<String>,
 }
 
-/// Every row as the text of a record, `a|b|c`, NULL as nothing.
+/// Each row as text, with columns separated by `|` and NULL as the empty text.
 pub type Rows = Vec<String>;
 
-/// What a query as the owner gives: `SELECT …` with text-like columns.
+/// Runs a query as the owner of the database. For tests whose subject is SQL; others read typed rows.
 pub async fn rows(url: &DatabaseUrl, select: &str) -> Rows {
-    // json, not jsonb, which would sort the columns.
+    // `json` keeps the order of the columns. `jsonb` would sort them.
     let sql = format!(
         "SELECT array_to_string(ARRAY(SELECT j.value FROM json_each_text(to_json(r)) WITH ORDINALITY j ORDER BY j.ordinality), '|', '') AS line FROM ({select}) r"
     );

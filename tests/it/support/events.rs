@@ -1,4 +1,4 @@
-//! The access log as tests read it: events with named fields, and what a test expects of them.
+//! The access log as tests read it: events with named fields, and filters.
 
 use std::ops::Deref;
 

@@ -1,4 +1,4 @@
-//! What lies between us and S3: a proxy that passes requests on, until it is told to fail some of them.
+//! A proxy in front of S3 that forwards requests, and fails those that a test chooses.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -21,20 +21,20 @@ use tokio::task::{JoinHandle, JoinSet};
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
     None,
-    /// What S3 says: status, code and message.
+    /// An answer of S3: status, code and message.
     Says(u16, &'static str, &'static str),
     Late(Duration),
     /// The connection is closed before the request arrives.
     Lost,
-    /// It arrives, and its answer doesn't.
+    /// The request arrives, but its answer is lost.
     AnswerLost,
-    /// Half of the answer's body arrives.
+    /// Only half of the answer's body arrives.
     Truncated,
     /// A clock that is off by so many seconds.
     Clock(i64),
 }
 
-/// In this order, request by request; then `always`.
+/// The faults of the next requests, then `always`.
 #[derive(Default)]
 struct Plan {
     next: VecDeque<Fault>,
@@ -44,7 +44,7 @@ struct Plan {
 pub struct Proxy {
     pub address: SocketAddr,
     pub requests: Arc<AtomicUsize>,
-    /// What the server behind can't do: bringing an object back from an archive. 0: not asked, 1: under way, 2: back.
+    /// Restoring an object from an archive, which the S3 server can't do. 0: not requested, 1: running, 2: restored.
     pub restore: Arc<AtomicUsize>,
     plan: Arc<Mutex<Plan>>,
     task: JoinHandle<()>,
@@ -57,7 +57,7 @@ fn whole(bytes: Bytes) -> Body {
     Full::from(bytes).map_err(|never| match never {}).boxed()
 }
 
-/// Half of it, and then the connection breaks.
+/// Half of a body, before the connection breaks.
 fn half(bytes: &Bytes) -> Body {
     let parts = [Ok(Frame::data(bytes.slice(..bytes.len() / 2))), Err(std::io::Error::other("as planned"))];
     StreamBody::new(futures_util::stream::iter(parts)).boxed()
@@ -119,7 +119,7 @@ async fn pass(
         Fault::Lost => return broken(),
         Fault::Late(time) => tokio::time::sleep(time).await,
         Fault::Says(status, code, message) => {
-            // The body has to be taken, or the client sees a broken pipe instead.
+            // The proxy reads the body first. Otherwise the client sees a broken pipe.
             let _ = request.into_body().collect().await;
             let xml = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
             let answer = Response::builder().status(status).header("content-type", "application/xml");
@@ -136,7 +136,7 @@ async fn pass(
     let (mut head, body) = request.into_parts();
     let Ok(body) = body.collect().await else { return broken() };
     let path = head.uri.path_and_query().unwrap().as_str();
-    // The Host header stays: it is signed.
+    // The Host header stays, because it is signed.
     head.uri = format!("http://{behind}{path}").parse::<Uri>().unwrap();
     let Ok(answer) = client.request(Request::from_parts(head, Full::from(body.to_bytes()))).await else {
         return broken();
@@ -160,7 +160,7 @@ async fn pass(
             Ok(Response::from_parts(head, whole(body)))
         }
         Fault::Truncated if !body.is_empty() => {
-            // Ends before what its length says.
+            // Ends before the promised length.
             head.headers.insert("content-length", body.len().to_string().parse().unwrap());
             Ok(Response::from_parts(head, half(&body)))
         }

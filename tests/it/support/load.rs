@@ -1,15 +1,15 @@
-//! A load as the office fills in the form of a new BOL.
+//! A load as the office types it into the form of a new BOL.
 
 use reqwest::Method;
 
 use super::{Actor, Answer, App};
 
-/// Fields of the form, ready to be changed.
+/// The fields of the form.
 #[derive(Clone)]
 pub struct Load(pub Vec<(String, String)>);
 
 impl Load {
-    /// Good in every field.
+    /// A load with a valid value in every field.
     pub fn new() -> Self {
         let fields = [
             ("customer", "ACME"),
@@ -40,7 +40,7 @@ impl Load {
         Self(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
     }
 
-    /// Of today, and without what is used once.
+    /// A load of today, without values that can be used only once.
     pub async fn today(app: &App) -> Self {
         let today = app.clock.now().with_timezone(&chrono_tz::America::New_York).date_naive();
         Self::new().with("bol_date", &today.to_string()).with("trailer_number", "").with("seal_numbers", "")
@@ -56,7 +56,7 @@ impl Load {
         Answer::of(actor.request(Method::POST, path).form(&self.0)).await
     }
 
-    /// Issues it and gives the number.
+    /// Issues the BOL and returns its number.
     pub async fn issue(&self, office: &Actor) -> String {
         let answer = self.post(office, "/office/bols").await;
         assert_eq!(answer.status, 303, "{}", answer.text());
@@ -73,7 +73,7 @@ impl Load {
     }
 }
 
-/// Without a terminal nothing can be issued.
+/// Saves the terminal's address, without which no BOL can be issued.
 pub async fn with_settings(app: &App) {
     app.sql(
         "UPDATE settings SET company_name = 'River Terminal LLC', company_address = E'1 Quay Street\nCincinnati, OH 45202', \
@@ -82,7 +82,7 @@ pub async fn with_settings(app: &App) {
     .await;
 }
 
-/// What a PDF says, as a reader copies it: through poppler's pdftotext.
+/// The text of a PDF, as poppler's pdftotext extracts it.
 pub fn text_of(pdf: &[u8]) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), pdf).unwrap();

@@ -1,5 +1,5 @@
-//! An S3 server with the settings that a bucket has at Amazon: versioning, encryption, policies, lifecycles, archives. It
-//! doesn't check signatures, which the other one does.
+//! An S3 server with the bucket settings of Amazon: versioning, encryption, policies, lifecycles, archives. It doesn't
+//! check signatures. [`super::S3Server`] does.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -16,7 +16,7 @@ pub struct Ministack {
 }
 
 impl Ministack {
-    /// `None`, and a word about it, where it could not be installed (see scripts/need).
+    /// Returns `None`, with a message, where it isn't installed (see scripts/need).
     pub async fn start() -> Option<Self> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ministack/bin/ministack");
         let program = if program.exists() { program } else { "ministack".into() };
@@ -49,7 +49,7 @@ impl Ministack {
         vec![
             ("USE_S3", "True".into()),
             ("AWS_STORAGE_BUCKET_NAME", super::BUCKET.into()),
-            // The ones it signs with itself.
+            // The keys with which the server itself signs.
             ("AWS_ACCESS_KEY_ID", "test".into()),
             ("AWS_SECRET_ACCESS_KEY", "test".into()),
             ("AWS_ENDPOINT_URL_S3", format!("http://{}", self.address)),

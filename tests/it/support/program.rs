@@ -1,4 +1,4 @@
-//! The program itself, as an operator runs it.
+//! The `primetrade` program, as an operator runs it.
 
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -18,7 +18,7 @@ fn command(folder: &Path, environment: &[(&str, String)], arguments: &[&str]) ->
     command
 }
 
-/// Runs a command to its end.
+/// Runs a command until it ends.
 pub async fn primetrade(environment: &[(&str, String)], arguments: &[&str], input: &str) -> Output {
     let folder = tempfile::TempDir::new().unwrap();
     let mut child = command(folder.path(), environment, arguments)
@@ -28,13 +28,13 @@ pub async fn primetrade(environment: &[(&str, String)], arguments: &[&str], inpu
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // A command that doesn't read its input may have gone already.
+    // A command that doesn't read its input may have ended already.
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
     timeout(LONG, child.wait_with_output()).await.unwrap().unwrap()
 }
 
-/// A program that goes on: `serve` or `demo`.
+/// A running program: `serve` or `demo`.
 pub struct Program {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -52,7 +52,7 @@ impl Program {
         Self { child, lines }
     }
 
-    /// Reads until it says where it listens, and gives that address.
+    /// Waits until the program prints the address on which it listens, and returns it.
     pub async fn address(&mut self) -> String {
         timeout(LONG, async {
             loop {
@@ -82,7 +82,7 @@ impl Program {
         rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// Its exit code, once it has ended, and what it wrote on stderr.
+    /// Waits for the program to end, and returns its exit code and its stderr.
     pub async fn end(mut self) -> (Option<i32>, String) {
         let status = timeout(LONG, self.child.wait()).await.unwrap().unwrap();
         (status.code(), self.rest().await)

@@ -1,4 +1,4 @@
-//! An S3 server in this process: checks signatures and checksums, keeps objects as files.
+//! An S3 server in this process. It checks signatures and checksums, and stores objects as files.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,12 +33,12 @@ impl S3Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(async move {
-            // Dropped with this task, and every connection with it.
+            // When this task ends, it drops every connection.
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
                 let service = service.clone();
                 connections.spawn(async move {
-                    // A client that goes away in the middle is no failure of the test.
+                    // An aborted connection doesn't fail the test.
                     let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
                 });
             }
@@ -46,7 +46,7 @@ impl S3Server {
         Self { address, folder, task }
     }
 
-    /// What the program has to be told.
+    /// The environment variables with which the program uses this server.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("USE_S3", "True".into()),
@@ -57,13 +57,13 @@ impl S3Server {
         ]
     }
 
-    /// Where the bytes of an object are.
+    /// The file that holds an object.
     pub fn path_of(&self, key: &str) -> PathBuf {
         self.folder.path().join(BUCKET).join(key)
     }
 }
 
-/// A door before the server: while it is shut, requests wait.
+/// A gate in front of the server. While it is shut, requests wait.
 pub struct Door {
     pub address: SocketAddr,
     open: tokio::sync::watch::Sender<bool>,
@@ -120,7 +120,7 @@ impl Door {
         self.open.send(true).unwrap();
     }
 
-    /// Until somebody stands before it.
+    /// Waits until a request arrives at the gate.
     pub async fn somebody_waits(&self) {
         while self.waiting.load(std::sync::atomic::Ordering::SeqCst) == 0 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;

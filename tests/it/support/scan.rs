@@ -1,4 +1,4 @@
-//! Papers as scanners make them: pictures of pages, turned, askew, coarse, black and white.
+//! PDFs as scanners make them: pictures of pages, rotated, skewed, coarse, black and white.
 
 use std::f64::consts::PI;
 use std::io::Write;
@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, Str};
 
-/// Grey, white is 255.
+/// A gray picture, in which 255 is white.
 #[derive(Clone)]
 pub struct Picture {
     width: usize,
@@ -18,7 +18,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// The first page of a PDF, by poppler.
+    /// Renders the first page of a PDF with poppler.
     pub fn of(pdf: &[u8], dpi: u32) -> Self {
         let folder = tempfile::TempDir::new().unwrap();
         let (input, output) = (folder.path().join("in.pdf"), folder.path().join("out"));
@@ -49,7 +49,7 @@ impl Picture {
         upper * (1.0 - below) + lower * below
     }
 
-    /// By any angle, in degrees; quarter turns change the format of the page.
+    /// Rotates by any angle in degrees. Quarter turns change the format of the page.
     pub fn turned(&self, degrees: f64) -> Self {
         let quarter = (degrees / 90.0).round() as i32 % 2 != 0;
         let (width, height) = if quarter { (self.height, self.width) } else { (self.width, self.height) };
@@ -66,7 +66,7 @@ impl Picture {
         Self { width, height, pixels, dpi: self.dpi }
     }
 
-    /// As a fax machine sees it.
+    /// Reduces the picture to black and white, like a fax machine.
     pub fn black_and_white(mut self) -> Self {
         for pixel in &mut self.pixels {
             *pixel = if *pixel > 140 { 255 } else { 0 };
@@ -79,7 +79,7 @@ impl Picture {
     }
 }
 
-/// Pictures on one page, one below the other.
+/// A page with pictures, one below the other.
 pub fn sheet(pictures: &[&Picture]) -> Vec<u8> {
     let points = |pixels: usize, dpi: u32| pixels as f32 * 72.0 / dpi as f32;
     let heights: Vec<f32> = pictures.iter().map(|picture| points(picture.height, picture.dpi)).collect();
@@ -162,7 +162,7 @@ pub fn code(text: &str) -> Picture {
     Picture { width: side + 8, height: side + 8, pixels, dpi: 72 }
 }
 
-/// Pages of text, a line each.
+/// Pages with one line of text each.
 pub fn pages_of_text(pages: &[&str]) -> Vec<u8> {
     let mut pdf = Pdf::new();
     let (catalog, tree, font) = (Ref::new(1), Ref::new(2), Ref::new(3));
@@ -184,7 +184,7 @@ pub fn pages_of_text(pages: &[&str]) -> Vec<u8> {
     pdf.finish()
 }
 
-/// A PDF that differs from every other, with this text on it.
+/// A PDF with this text, different from every other one.
 pub fn paper(text: &str) -> Vec<u8> {
     pages_of_text(&[text])
 }

@@ -1,4 +1,4 @@
-//! A real SMTP server (aiosmtpd), and what it was given.
+//! A real SMTP server (aiosmtpd), and the mails that it received.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub struct Smtp {
     pub port: u16,
 }
 
-/// A mail as it arrived.
+/// A received mail.
 #[derive(Clone, Debug)]
 pub struct Mail {
     pub to: String,
@@ -29,7 +29,7 @@ impl Smtp {
         Self::on(0).await
     }
 
-    /// On this port: one that was down comes back.
+    /// Starts on a given port, such as that of a server that went down.
     pub async fn on(port: u16) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/smtpd.py");
         let python = ["/usr/bin/python3", "python3"].into_iter().find(|python| {
@@ -52,13 +52,13 @@ impl Smtp {
         format!("smtp://127.0.0.1:{}", self.port)
     }
 
-    /// The next mail, which has to be there soon.
+    /// Waits for the next mail.
     pub async fn next(&mut self) -> Mail {
         let line = timeout(Duration::from_secs(30), self.lines.next_line()).await.expect("a mail in time");
         Mail::parse(&line.unwrap().expect("the server runs"))
     }
 
-    /// Nothing more comes for a while.
+    /// Expects no further mail for some seconds.
     pub async fn quiet(&mut self, seconds: u64) {
         if let Ok(line) = timeout(Duration::from_secs(seconds), self.lines.next_line()).await {
             panic!("a mail that nobody expected: {line:?}");
@@ -75,7 +75,7 @@ impl Mail {
         Self::read(&raw, to)
     }
 
-    /// A whole message, as a server or a file has it.
+    /// Parses a complete message, from a server or a file.
     pub fn read(raw: &str, to: String) -> Self {
         let raw = raw.replace("\r\n", "\n");
         let subject = raw.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap_or_default().to_owned();
@@ -87,14 +87,14 @@ impl Mail {
         Self { to, subject, text: part("text/plain"), html: part("text/html"), raw }
     }
 
-    /// The path of the link that begins with it.
+    /// The path of the link that begins with `start`.
     pub fn link(&self, path: &str) -> String {
         let start = self.text.find(path).unwrap_or_else(|| panic!("no {path} in {}", self.text));
         self.text[start..].split_whitespace().next().unwrap().to_owned()
     }
 }
 
-/// Quoted-printable, or as it stands.
+/// Decodes quoted-printable text.
 fn decoded(headers: &str, body: &str) -> String {
     if headers.contains("base64") {
         use base64::Engine as _;

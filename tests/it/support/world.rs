@@ -1,6 +1,6 @@
-//! Two companies that compete, people of every role, and a few loads.
+//! Two competing companies, users of every role, and a few loads.
 //!
-//! Everything of ACME's holds the word `sesame`, so that a test can look for a leak in any answer.
+//! Every field of ACME contains the word `sesame`, so that a test can search any answer for a leak.
 
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use primetrade::accounts::customers::NewCustomer;
@@ -21,7 +21,7 @@ pub const PASSWORD: &str = "pig-iron-by-the-river-17";
 pub struct World {
     pub acme: i64,
     pub rival: i64,
-    /// Ids of ACME's documents: the BOL's two versions, the signed copy, the scale ticket.
+    /// The ids of ACME's documents: two versions of the BOL, the signed copy, the scale ticket.
     pub acme_documents: Vec<i64>,
     pub loose_document: i64,
 }
@@ -30,7 +30,7 @@ impl World {
     pub const ACME: &'static str = "buyer@acme.example";
     pub const COLLEAGUE: &'static str = "dock@acme.example";
     pub const RIVAL: &'static str = "buyer@rival.example";
-    /// Serves both companies.
+    /// A member of both companies.
     pub const BROKER: &'static str = "broker@both.example";
     pub const OFFICE: &'static str = "clerk@terminal.example";
     pub const AUDITOR: &'static str = "auditor@terminal.example";
@@ -39,18 +39,18 @@ impl World {
     pub const NEW: &'static str = "new@acme.example";
     pub const DISABLED: &'static str = "gone@acme.example";
 
-    /// Two versions, a signed copy and a scale ticket.
+    /// Has two versions, a signed copy and a scale ticket.
     pub const ACME_BOL: &'static str = "PRT-2025-0001";
     pub const ACME_VOID: &'static str = "PRT-2025-0002";
     pub const RIVAL_BOL: &'static str = "PRT-2025-0003";
-    /// Nobody's yet.
+    /// Not yet assigned to a customer.
     pub const LOOSE_BOL: &'static str = "PRT-2025-0004";
-    /// ACME's, without any document.
+    /// A BOL of ACME without any document.
     pub const ACME_BARE: &'static str = "PRT-2025-0005";
 
     pub async fn create(config: &Config) -> Self {
         let mut connection = primetrade::db::connect(config.database_url.as_ref().unwrap()).await.unwrap();
-        // Nobody is to be told of what was there before the test.
+        // The portal sends no mail about the sample data.
         connection.batch_execute("SET portal.quiet = 'on'").await.unwrap();
         let (acme, rival) = people(&mut connection).await;
         let storage = match &config.storage {
