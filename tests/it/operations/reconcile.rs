@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
+use primetrade::clock::Clock;
 use serde_json::Value;
 
 use crate::office::upload::one;
@@ -87,7 +88,7 @@ async fn damage_the_storage(app: &App, filed: &str) {
     }
     // This one is young, so its upload may still be running.
     std::fs::write(path(app, "bols/2025/PRT-2025-0097.pdf"), b"%PDF-1.4 new").unwrap();
-    let two_hours_ago = Utc::now() - TimeDelta::hours(2);
+    let two_hours_ago = Clock::system().now() - TimeDelta::hours(2);
     let user = app.user_id(World::ACME).await;
     app.new_document("inbox/2025/stuck.pdf").pending(two_hours_ago, user).create().await;
 }

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use primetrade::accounts::passwords;
 use primetrade::bols::BolNumber;
+use primetrade::clock::Clock;
 use primetrade::db;
 use primetrade::db::schema::{bols, documents, users};
 use sha2::{Digest, Sha256};
@@ -110,7 +111,7 @@ impl DocumentBuilder<'_> {
             documents::sha256.eq(Sha256::digest(&self.key).to_vec()),
             documents::size_bytes.eq(1),
             documents::state.eq(if is_pending { "pending" } else { "stored" }),
-            documents::stored_at.eq((!is_pending).then(Utc::now)),
+            documents::stored_at.eq((!is_pending).then(|| Clock::system().now())),
             documents::pending_at.eq(self.pending.map(|(since, _)| since)),
             documents::pending_by.eq(self.pending.map(|(_, user)| user)),
         );
