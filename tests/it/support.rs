@@ -20,7 +20,7 @@ pub use actor::{Actor, Answer, raw};
 pub use app::App;
 pub use browser::Browser;
 pub use cluster::{Rows, execute, fresh_database, migrated_database, rows};
-pub use events::Events;
+pub use events::{EventRow, Events};
 pub use fault::{Fault, Proxy};
 pub use load::{Load, text_of, with_settings};
 pub use ministack::Ministack;

@@ -1,6 +1,7 @@
 //! `audit import-access-log` matches the fetches in the bucket's access log with the links that were issued. An issued
 //! link alone doesn't prove that its document was fetched.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,14 +9,64 @@ use chrono::{DateTime, TimeDelta, Utc};
 use primetrade::audit::fetched::import::Import;
 use primetrade::clock::Clock;
 
-use crate::support::{Action, Actor, Answer, App, BUCKET, Rows, World, primetrade};
+use crate::support::{Action, Actor, Answer, App, BUCKET, EventRow, World, primetrade};
 
 pub const KEY: &str = "bols/2025/PRT-2025-0001.v2.pdf";
 
-/// The relevant columns of the fetches, oldest first.
-const FETCHES: &str = "SELECT outcome, coalesce(user_email, ''), coalesce(user_role, '-'), coalesce(customer_code, '-'), coalesce(bol_number, '-'), \
-    detail->>'matched', coalesce(detail->>'by', detail->>'reason'), detail->>'bytes', detail->>'status' \
-    FROM audit_events WHERE action = 'LINK_FETCHED' ORDER BY id";
+/// The fields of a recorded fetch that the tests compare.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fetch {
+    pub outcome: String,
+    /// Email and role of the user who got the link.
+    pub user: [String; 2],
+    pub customer: String,
+    pub bol: String,
+    /// How the fetch was matched with its link, or the reason why it wasn't.
+    pub matched: Result<String, String>,
+    pub bytes: usize,
+    pub status: u16,
+}
+
+impl Fetch {
+    fn new(event: &EventRow) -> Self {
+        let by = event.detail("by");
+        let is_matched = event.detail("matched") == "true";
+        Self {
+            outcome: event.outcome.clone(),
+            user: [event.email().into(), event.role().into()],
+            customer: event.customer().into(),
+            bol: event.bol().into(),
+            matched: if is_matched { Ok(by) } else { Err(event.detail("reason")) },
+            bytes: event.detail("bytes").parse().unwrap(),
+            status: event.detail("status").parse().unwrap(),
+        }
+    }
+
+    /// A fetch of ACME's BOL with a link of ACME's buyer.
+    pub fn matched(by: &str, bytes: usize, status: u16) -> Self {
+        Self {
+            outcome: if status < 400 { "success" } else { "failed" }.into(),
+            user: [World::ACME.into(), "customer".into()],
+            customer: "ACME".into(),
+            bol: World::ACME_BOL.into(),
+            matched: Ok(by.into()),
+            bytes,
+            status,
+        }
+    }
+
+    /// A fetch whose link is unknown.
+    pub fn unmatched(customer: &str, bol: &str, reason: &str, bytes: usize, status: u16) -> Self {
+        let [customer, bol] = [customer.into(), bol.into()];
+        let user = [String::new(), "-".into()];
+        Self { user, customer, bol, matched: Err(reason.into()), ..Self::matched("", bytes, status) }
+    }
+
+    /// Every recorded fetch, oldest first.
+    pub async fn all(app: &App) -> Vec<Self> {
+        app.events().await.only(Action::LinkFetched).list(Self::new)
+    }
+}
 
 pub async fn download(actor: &Actor) -> Answer {
     let answer = actor.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
@@ -111,15 +162,15 @@ async fn counted(app: &App, path: &str) -> (u64, u64, u64, u64) {
 }
 
 /// Waits for fetches, which the server records after the answer.
-pub async fn fetches(app: &App, count: usize) -> Rows {
+pub async fn fetches(app: &App, count: usize) -> Vec<Fetch> {
     for _ in 0..200 {
-        let found = app.rows(FETCHES).await;
+        let found = Fetch::all(app).await;
         if found.len() >= count {
             return found;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("{:?}", app.rows(FETCHES).await);
+    panic!("{:?}", Fetch::all(app).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,13 +192,10 @@ async fn a_fetch_is_matched_with_the_request_that_issued_its_link() {
     logs.write("2026-11-26-10-00-00-AAAA", Entry::of("3E57427F33A59F07", &url, &file).line());
     let (code, report, errors) = import(&app, &["--dry-run", logs.path()], "").await;
     assert_eq!((code, report["by_request"].as_u64()), (Some(0), Some(1)), "{errors}");
-    assert!(app.rows(FETCHES).await.is_empty() && app.rows("SELECT * FROM link_fetches").await.is_empty());
+    assert!(Fetch::all(&app).await.is_empty() && app.rows("SELECT * FROM link_fetches").await.is_empty());
     assert_eq!(counted(&app, logs.path()).await, (1, 0, 0, 0));
     let size = file.body.len();
-    assert_eq!(
-        app.rows(FETCHES).await,
-        [format!("success|buyer@acme.example|customer|ACME|PRT-2025-0001|true|request|{size}|200")]
-    );
+    assert_eq!(Fetch::all(&app).await, [Fetch::matched("request", size, 200)]);
     let more = app
         .rows("SELECT request_id, host(ip), user_agent, object_key, document_kind, file_name, length(sha256), detail->>'source', detail->>'s3_request', \
                (SELECT id::text FROM audit_events WHERE action = 'BOL_DOWNLOADED') = detail->>'link' FROM audit_events WHERE action = 'LINK_FETCHED'")
@@ -225,16 +273,17 @@ async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
     download(&app.user(World::COLLEAGUE).await).await;
     assert_eq!(import("several", entry("A7")).await, (0, 0, 1, 0));
     let bytes = file.body.len();
+    let no_link = "no link to it was issued at that time";
     assert_eq!(
-        app.rows(FETCHES).await,
+        Fetch::all(&app).await,
         [
-            format!("success|buyer@acme.example|customer|ACME|PRT-2025-0001|true|time|{bytes}|200"),
-            format!("success||-|RIVAL|PRT-2025-0003|false|no link to it was issued at that time|{bytes}|200"),
-            format!("success||-|ACME|PRT-2025-0001|false|no link to it was issued at that time|{bytes}|200"),
-            format!("failed||-|ACME|PRT-2025-0001|false|refused, and the link doesn't say which it is|{bytes}|403"),
-            format!("success||-|-|-|false|no link to it was issued at that time|{bytes}|200"),
-            format!("success|buyer@acme.example|customer|ACME|PRT-2025-0001|true|time|{bytes}|200"),
-            format!("success||-|ACME|PRT-2025-0001|false|several links fit|{bytes}|200"),
+            Fetch::matched("time", bytes, 200),
+            Fetch::unmatched("RIVAL", World::RIVAL_BOL, no_link, bytes, 200),
+            Fetch::unmatched("ACME", World::ACME_BOL, no_link, bytes, 200),
+            Fetch::unmatched("ACME", World::ACME_BOL, "refused, and the link doesn't say which it is", bytes, 403),
+            Fetch::unmatched("-", "-", no_link, bytes, 200),
+            Fetch::matched("time", bytes, 200),
+            Fetch::unmatched("ACME", World::ACME_BOL, "several links fit", bytes, 200),
         ]
     );
     // A link with a request matches that request or none.
@@ -302,8 +351,8 @@ async fn foreign_requests_are_counted_and_unreadable_lines_are_named() {
     assert_eq!(report["requesters"]["arn:aws:iam::123456789012:user/portal"]["gets"], 2);
     let wrong: Vec<_> = report["first_unreadable"].as_array().unwrap().iter().map(|wrong| &wrong["line"]).collect();
     assert_eq!(wrong, [10, 12, 14]);
-    let agents = app.rows("SELECT user_agent FROM audit_events WHERE action = 'LINK_FETCHED' ORDER BY id").await;
-    assert_eq!(agents[1], "a\" 200 - 1 1 1 1 \"b\" \" \\\" <script>");
+    let fetches = app.events().await.only(Action::LinkFetched);
+    assert_eq!(fetches[1].user_agent.as_deref().unwrap(), "a\" 200 - 1 1 1 1 \"b\" \" \\\" <script>");
     // From standard input, with the text report.
     let input = Entry { authentication: "-", ..entry("D1") }.line();
     let output = primetrade(app.environment(), &["audit", "import-access-log", "-"], &input).await;
@@ -331,13 +380,9 @@ async fn two_imports_at_once_count_each_line_once() {
     other.write("backward", (0..1200).rev().map(line).collect::<String>());
     let (first, second) = tokio::join!(counted(&app, logs.path()), counted(&app, other.path()));
     assert_eq!((first.0 + second.0, first.3 + second.3), (1200, 1200), "{first:?} {second:?}");
-    assert_eq!(
-        app.rows(
-            "SELECT count(*), count(DISTINCT detail->>'s3_request') FROM audit_events WHERE action = 'LINK_FETCHED'"
-        )
-        .await,
-        ["1200|1200"]
-    );
+    let fetches = app.events().await.only(Action::LinkFetched);
+    let requests: HashSet<String> = fetches.iter().map(|event| event.detail("s3_request")).collect();
+    assert_eq!((fetches.len(), requests.len()), (1200, 1200));
     // Another bucket, with the same credentials.
     let bucket = app.s3.as_ref().unwrap().path_of("x").parent().unwrap().with_file_name("access-logs");
     std::fs::create_dir_all(bucket.join("portal/2026")).unwrap();

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use primetrade::storage::{LocalStore, Presentation, Storage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::audit::access_log_import::{KEY, download, fetches};
+use crate::audit::access_log_import::{Fetch, KEY, download, fetches};
 use crate::support::{Answer, App, World};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,20 +19,20 @@ async fn local_files_record_their_own_fetches() {
     let stranger = app.stranger();
     let file = stranger.get(&url).await;
     let size = file.body.len();
-    let who = "buyer@acme.example|customer|ACME|PRT-2025-0001|true|request";
-    assert_eq!(fetches(&app, 1).await, [format!("success|{who}|{size}|200")]);
+    let by_request = |bytes, status| Fetch::matched("request", bytes, status);
+    assert_eq!(fetches(&app, 1).await, [by_request(size, 200)]);
     Answer::of(stranger.request(reqwest::Method::GET, &url).header("range", "bytes=0-7")).await;
-    assert_eq!(fetches(&app, 2).await[1], format!("success|{who}|8|206"));
+    assert_eq!(fetches(&app, 2).await[1], by_request(8, 206));
     let tag = file.header("etag");
     let same = Answer::of(stranger.request(reqwest::Method::GET, &url).header("if-none-match", tag)).await;
-    assert_eq!((same.status, fetches(&app, 3).await[2].clone()), (304, format!("success|{who}|0|304")));
+    assert_eq!((same.status, fetches(&app, 3).await[2].clone()), (304, by_request(0, 304)));
     Answer::of(stranger.request(reqwest::Method::GET, &url).header("range", "bytes=9999-")).await;
-    assert_eq!(fetches(&app, 4).await[3], format!("failed|{who}|0|416"));
+    assert_eq!(fetches(&app, 4).await[3], by_request(0, 416));
     // An altered link matches no event. An expired one still does.
     assert_eq!(stranger.get(&url.replace(&request, &"0".repeat(32))).await.status, 403);
     app.clock.advance(TimeDelta::seconds(400));
     assert_eq!(stranger.get(&url).await.status, 403);
-    assert_eq!(fetches(&app, 5).await[4..], [format!("failed|{who}|0|403")]);
+    assert_eq!(fetches(&app, 5).await[4..], [by_request(0, 403)]);
     let facts = app
         .rows(&format!("SELECT DISTINCT request_id = '{request}', host(ip), user_agent, object_key, detail->>'source', detail->>'size', \
                detail->>'link' = (SELECT id::text FROM audit_events WHERE action = 'BOL_DOWNLOADED') FROM audit_events WHERE action = 'LINK_FETCHED' AND outcome = 'success'"))
@@ -42,7 +42,7 @@ async fn local_files_record_their_own_fetches() {
     let again = download(&acme).await.header("location").to_owned();
     std::fs::remove_file(app.media(KEY)).unwrap();
     assert_eq!(stranger.get(&again).await.status, 503);
-    assert_eq!(fetches(&app, 6).await[5], format!("failed|{who}|0|503"));
+    assert_eq!(fetches(&app, 6).await[5], by_request(0, 503));
     let page = acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
     let shown = page.all("table[aria-labelledby=history] tbody td:nth-child(3)");
     assert!(
@@ -66,7 +66,10 @@ async fn links_of_the_previous_version_work_until_they_expire() {
         store.link(&KEY.parse().unwrap(), &presentation, app.clock.now(), Duration::from_secs(60)).await.unwrap();
     assert!(!url.as_str().contains("request"));
     assert_eq!(app.stranger().get(url.as_str()).await.status, 200);
-    assert!(fetches(&app, 1).await[0].starts_with("success||-|ACME|PRT-2025-0001|false|the link doesn't say"));
+    let fetch = fetches(&app, 1).await.remove(0);
+    assert!(fetch.matched.as_ref().unwrap_err().starts_with("the link doesn't say"), "{fetch:?}");
+    let expected = Fetch::unmatched("ACME", World::ACME_BOL, "", fetch.bytes, fetch.status);
+    assert_eq!(Fetch { matched: expected.matched.clone(), ..fetch }, expected);
     assert_eq!(app.stranger().get(&url.as_str().replace("&signature", "&request=&signature")).await.status, 403);
 }
 
@@ -95,7 +98,8 @@ async fn an_interrupted_download_is_recorded_with_fewer_bytes() {
     let shown = acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
     assert!(shown.text().contains("of 40.0 MB"), "{}", shown.text());
     assert_eq!(app.stranger().get(&url).await.body.len(), SIZE);
-    assert!(fetches(&app, 2).await[1].contains(&format!("|{SIZE}|200")));
+    let whole = fetches(&app, 2).await.remove(1);
+    assert_eq!((whole.bytes, whole.status), (SIZE, 200));
 }
 
 /// The database policies: no other company can read a fetch, whatever it queries.

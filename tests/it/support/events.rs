@@ -77,6 +77,11 @@ impl EventRow {
         json_text(&self.detail[name])
     }
 
+    /// A field of the state before a change.
+    pub fn before(&self, name: &str) -> String {
+        json_text(&self.detail["before"][name])
+    }
+
     /// A field of the state after a change.
     pub fn after(&self, name: &str) -> String {
         json_text(&self.detail["after"][name])
