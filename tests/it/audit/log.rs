@@ -2,8 +2,9 @@
 
 use diesel_async::SimpleAsyncConnection;
 use primetrade::db;
+use serde_json::json;
 
-use crate::support::{Answer, App, World};
+use crate::support::{Action, Answer, App, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn not_even_the_owner_can_change_or_remove_an_event() {
@@ -78,8 +79,11 @@ async fn the_clients_address_is_the_peers_unless_a_trusted_proxy_says_otherwise(
         let acme = app.acme().await;
         let request = acme.request(reqwest::Method::GET, &format!("/bols/{}", World::ACME_BOL));
         let answer = Answer::of(request.header("x-forwarded-for", "1.2.3.4, 198.51.100.7, 10.0.0.3")).await;
-        let events = app.rows("SELECT host(ip), request_id FROM audit_events WHERE action = 'BOL_VIEWED'").await;
-        assert_eq!(events, [format!("{expected}|{}", answer.header("x-request-id"))]);
+        let viewed = app.events().await.single(Action::BolViewed);
+        assert_eq!(
+            (viewed.host().as_str(), viewed.request_id.as_deref()),
+            (expected, Some(answer.header("x-request-id")))
+        );
     }
 }
 
@@ -92,17 +96,17 @@ async fn refusals_are_recorded_with_the_request() {
     rival.get(&format!("/documents/{}/download", app.world.acme_documents[0])).await;
     rival.get("/api/bol/1/download/").await;
     auditor.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
-    let events = app
-        .rows("SELECT user_email, coalesce(bol_number, '-'), coalesce(document_id::text, '-'), detail::text FROM audit_events WHERE action = 'ACCESS_DENIED' ORDER BY id")
-        .await;
+    let denied = app.events().await.only(Action::AccessDenied);
+    let document = app.world.acme_documents[0];
+    let download = format!("/bols/{}/download", World::ACME_BOL);
     assert_eq!(
-        events,
+        denied.list(|event| (event.email(), event.bol(), event.document_id, event.detail.clone())),
         [
-            "buyer@rival.example|PRT-2025-0001|-|{}".to_owned(),
-            "buyer@rival.example|PRT-2025-0777|-|{}".into(),
-            format!("buyer@rival.example|-|{}|{{}}", app.world.acme_documents[0]),
-            r#"buyer@rival.example|-|-|{"bol_id": 1}"#.into(),
-            r#"auditor@terminal.example|-|-|{"path": "/bols/PRT-2025-0001/download", "method": "GET"}"#.into(),
+            (World::RIVAL, World::ACME_BOL, None, json!({})),
+            (World::RIVAL, "PRT-2025-0777", None, json!({})),
+            (World::RIVAL, "-", Some(document), json!({})),
+            (World::RIVAL, "-", None, json!({"bol_id": 1})),
+            (World::AUDITOR, "-", None, json!({"path": download, "method": "GET"})),
         ]
     );
 }
@@ -231,7 +235,7 @@ async fn a_timeline_has_everything_of_one_bol_user_or_customer() {
             "{path}"
         );
     }
-    let id = app.rows("SELECT id FROM users WHERE email = 'buyer@acme.example'").await[0].clone();
+    let id = app.user_id(World::ACME).await;
     assert!(
         admin.get(&format!("/office/users/{id}")).await.text().contains("href=\"/audit?user=buyer%40acme.example\"")
     );

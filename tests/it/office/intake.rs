@@ -175,8 +175,9 @@ async fn the_sweeper_settles_interrupted_uploads() {
     for (name, text) in [("PRT-2025-0005.pdf", "gone"), ("PRT-2025-0005.pdf", "there"), ("waits.pdf", "waits")] {
         one(&office, &[("kind", "other")], name, &paper(text)).await;
     }
-    let ids = app.rows("SELECT id FROM documents WHERE arrived_as <> '' ORDER BY id").await;
-    let gone = app.rows(&format!("SELECT object_key FROM documents WHERE id = {}", ids[0])).await.remove(0);
+    let uploads = app.uploads().await;
+    let ids: Vec<i64> = uploads.iter().map(|document| document.id).collect();
+    let gone = uploads[0].object_key.clone();
     let now = app.clock.now().to_rfc3339();
     app.sql(&format!(
         "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = '{now}', pending_by = uploaded_by WHERE id IN ({}, {})",
@@ -200,8 +201,15 @@ async fn the_sweeper_settles_interrupted_uploads() {
     app.clock.advance(TimeDelta::minutes(16));
     assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap().settled, 3);
     assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap().settled, 0);
-    let left = app.rows("SELECT arrived_as, state, bol_id IS NULL, arrived_key IS NULL FROM documents WHERE arrived_as <> '' ORDER BY id").await;
-    assert_eq!(left, ["PRT-2025-0005.pdf|stored|false|true", "waits.pdf|stored|true|true"]);
+    let left = app.uploads().await;
+    let left: Vec<_> = left
+        .iter()
+        .map(|document| {
+            let (is_filed, came_from_inbox) = (document.bol_id.is_some(), document.arrived_key.is_some());
+            (document.arrived_as.as_str(), document.state.as_str(), is_filed, came_from_inbox)
+        })
+        .collect();
+    assert_eq!(left, [("PRT-2025-0005.pdf", "stored", true, false), ("waits.pdf", "stored", false, false)]);
     let uploaded = app.events().await.only(Action::DocumentUploaded);
     assert!(
         uploaded
@@ -368,11 +376,10 @@ async fn killed_in_the_middle_nothing_is_lost_or_doubled() {
     );
     assert_eq!(app.count("documents WHERE state = 'pending'").await, 0);
     // Every row has an object, and every object a row.
-    let keys = app.rows("SELECT object_key FROM documents WHERE arrived_as <> ''").await;
     let s3 = app.s3.as_ref().unwrap();
-    assert!(keys.iter().all(|key| s3.path_of(key).is_file()));
+    assert!(app.uploads().await.iter().all(|document| s3.path_of(&document.object_key).is_file()));
     let objects = walk(&s3.path_of("bols"));
-    assert_eq!(objects, app.rows("SELECT object_key FROM documents").await.len());
+    assert_eq!(objects, app.documents().await.len());
     program.signal(Signal::TERM);
     program.end().await;
 }
