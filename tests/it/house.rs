@@ -5,3 +5,4 @@ pub mod direction;
 pub mod docs;
 pub mod http;
 pub mod schema;
+mod test_length;

@@ -272,8 +272,7 @@ async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
     assert_eq!(import("again", entry("A6")).await, (0, 1, 0, 0));
     download(&app.user(World::COLLEAGUE).await).await;
     assert_eq!(import("several", entry("A7")).await, (0, 0, 1, 0));
-    let bytes = file.body.len();
-    let no_link = "no link to it was issued at that time";
+    let (bytes, no_link) = (file.body.len(), "no link to it was issued at that time");
     assert_eq!(
         Fetch::all(&app).await,
         [
