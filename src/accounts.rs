@@ -4,6 +4,7 @@
 
 pub mod account;
 mod acting;
+mod capabilities;
 pub mod customers;
 mod device;
 pub mod directory;

@@ -54,6 +54,17 @@ pub struct Membership {
     pub is_admin: bool,
 }
 
+impl Person {
+    pub fn role_label(&self) -> &'static str {
+        self.role.parse().map_or("", Role::label)
+    }
+
+    /// Whether the login belongs to companies.
+    pub fn is_customer(&self) -> bool {
+        self.role.parse().is_ok_and(Role::belongs_to_companies)
+    }
+}
+
 const PERSON: &str = "SELECT u.id, u.email, u.name, u.role, u.active, u.password_hash IS NOT NULL AS activated, \
     (SELECT t.expires_at FROM tokens t WHERE t.user_id = u.id AND t.purpose = 'invitation') AS invited_until, \
     coalesce((SELECT m.last_error FROM (SELECT last_error, failed_at FROM mails WHERE user_id = u.id AND purpose = 'invitation' \

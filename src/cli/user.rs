@@ -80,10 +80,10 @@ async fn create(
     codes: &[String],
     password: Option<&str>,
 ) -> Result<(), Failure> {
-    if role == Role::Customer && codes.is_empty() {
+    if role.belongs_to_companies() && codes.is_empty() {
         return Err(Failure::Usage("--customer: a login with the role customer needs at least one company".into()));
     }
-    if role != Role::Customer && !codes.is_empty() {
+    if !role.belongs_to_companies() && !codes.is_empty() {
         return Err(Failure::Usage(format!(
             "--customer: only logins with the role customer belong to companies, not {role}"
         )));

@@ -1,23 +1,21 @@
-//! `/account`: one's password and sessions.
+//! `/account`: the user's password, notices and sessions.
 
 use actix_session::Session;
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Form, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::web::{Form, Query};
 use askama::Template;
-use askama_web::WebTemplate;
 
-use super::auth::{AnyUser, Customers, Visitor};
+use super::Error;
+use super::auth::{AnyUser, Customers};
+use super::context::Context;
+use super::flash::{Done, account as flash, see_other};
 use super::forms::{Choice, Fields};
-use super::page::{Layout, timestamp};
-use super::request::Origin;
-use super::{Error, Site};
+use super::page::{Layout, html, html_with_status, timestamp};
 use crate::accounts::account::{self, ChangeError, NewPassword, Notify};
-use crate::accounts::{Role, sessions};
-use crate::db::Database;
+use crate::accounts::sessions;
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "account/account.html")]
 struct AccountPage {
     layout: Layout,
@@ -28,7 +26,7 @@ struct AccountPage {
     password_error_current: String,
     password_error_new: String,
     password_error_repeat: String,
-    /// For those who have companies to be told about.
+    /// Empty for users without companies.
     notify: Vec<Choice>,
     sessions: Vec<SessionRow>,
 }
@@ -42,24 +40,6 @@ struct SessionRow {
     last_seen: String,
     last_seen_iso: String,
     current: bool,
-}
-
-#[derive(serde::Deserialize)]
-pub struct Notice {
-    #[serde(default)]
-    done: String,
-}
-
-impl Notice {
-    /// Known words only: nothing of the address is shown.
-    fn text(&self) -> &'static str {
-        match self.done.as_str() {
-            "password" => "Your password is changed. Every other session has been ended.",
-            "session" => "The session is ended.",
-            "mail" => "Saved. That is how you are mailed from now on.",
-            _ => "",
-        }
-    }
 }
 
 #[derive(serde::Deserialize)]
@@ -78,85 +58,62 @@ pub struct EndForm {
     id: String,
 }
 
-pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<AnyUser>,
-    site: Data<Site>,
-    db: Data<Database>,
-    notice: Query<Notice>,
-) -> Result<HttpResponse, Error> {
-    let page = AccountPage::new(&visitor, &site, &db).await?;
-    Ok(AccountPage { layout: Layout::new(&site, Some(&visitor), "").notice(notice.text()), ..page }
-        .respond_to(&request))
+pub async fn page(context: Context<AnyUser>, done: Query<Done>) -> Result<HttpResponse, Error> {
+    let page = AccountPage::new(&context).await?;
+    Ok(html(&AccountPage { layout: context.layout("").flash(&done, flash::ALL), ..page }))
 }
 
-pub async fn change_password(
-    request: HttpRequest,
-    visitor: Visitor<AnyUser>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    form: Form<PasswordForm>,
-) -> Result<HttpResponse, Error> {
+pub async fn change_password(context: Context<AnyUser>, form: Form<PasswordForm>) -> Result<HttpResponse, Error> {
     let Form(PasswordForm { current_password, new_password, repeat_password }) = form;
     let change = NewPassword { current: &current_password, new: &new_password, repeated: &repeat_password };
-    let error = match account::change_password(&db, &site.clock, &visitor, &origin.0, change).await {
-        Ok(()) => return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/account?done=password")).finish()),
+    let error = match account::change_password(
+        &context.db,
+        &context.site.clock,
+        &context.viewer,
+        &context.origin,
+        change,
+    )
+    .await
+    {
+        Ok(()) => return Ok(see_other("/account", Some(flash::PASSWORD_CHANGED))),
         Err(error) => error,
     };
-    let mut page = AccountPage::new(&visitor, &site, &db).await?;
+    let mut page = AccountPage::new(&context).await?;
     match error {
         ChangeError::Current | ChangeError::Slowed(_) => page.password_error_current = error.to_string(),
         ChangeError::New(_) | ChangeError::Same => page.password_error_new = error.to_string(),
         ChangeError::Repeat => page.password_error_repeat = error.to_string(),
         ChangeError::Db(error) => return Err(error.into()),
     }
-    let mut response = page.respond_to(&request);
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    Ok(response)
+    Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
 /// `POST /account/mail`: `notify`.
-pub async fn set_notify(
-    visitor: Visitor<Customers>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    fields: Fields,
-) -> Result<HttpResponse, Error> {
+pub async fn set_notify(context: Context<Customers>, fields: Fields) -> Result<HttpResponse, Error> {
     let wish = Notify::named(fields.one("notify")).ok_or(Error::BadRequest)?;
-    account::set_notify(&db, &site.clock, &visitor, &origin.0, wish).await?;
-    Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/account?done=mail")).finish())
+    account::set_notify(&context.db, &context.site.clock, &context.viewer, &context.origin, wish).await?;
+    Ok(see_other("/account", Some(flash::NOTICES_SAVED)))
 }
 
-/// Somebody else's session id ends nothing, and the answer is the same.
-pub async fn end_session(
-    visitor: Visitor<AnyUser>,
-    db: Data<Database>,
-    origin: Origin,
-    form: Form<EndForm>,
-) -> Result<HttpResponse, Error> {
+/// Ends one session of the user. The id of another user's session ends nothing, with the same answer.
+pub async fn end_session(context: Context<AnyUser>, form: Form<EndForm>) -> Result<HttpResponse, Error> {
     let id: i64 = form.id.parse().map_err(|_| Error::BadRequest)?;
-    account::end_session(&db, &visitor, &origin.0, id).await?;
-    let target = if id == visitor.session_id { "/login" } else { "/account?done=session" };
-    Ok(HttpResponse::SeeOther().insert_header((LOCATION, target)).finish())
+    account::end_session(&context.db, &context.viewer, &context.origin, id).await?;
+    let is_own = id == context.viewer.session_id;
+    Ok(if is_own { see_other("/login", None) } else { see_other("/account", Some(flash::SESSION_ENDED)) })
 }
 
-pub async fn end_all_sessions(
-    visitor: Visitor<AnyUser>,
-    db: Data<Database>,
-    session: Session,
-    origin: Origin,
-) -> Result<HttpResponse, Error> {
-    account::end_all_sessions(&db, &visitor, &origin.0).await?;
+pub async fn end_all_sessions(context: Context<AnyUser>, session: Session) -> Result<HttpResponse, Error> {
+    account::end_all_sessions(&context.db, &context.viewer, &context.origin).await?;
     session.purge();
-    Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/login")).finish())
+    Ok(see_other("/login", None))
 }
 
 impl AccountPage {
-    async fn new(visitor: &Visitor<AnyUser>, site: &Site, db: &Database) -> Result<Self, Error> {
+    async fn new(context: &Context<AnyUser>) -> Result<Self, Error> {
+        let Context { viewer, site, db, .. } = context;
         let mut connection = db.get().await?;
-        let wish = account::notify(&mut connection, visitor).await?;
+        let wish = account::notify(&mut connection, viewer).await?;
         let notify = [
             (Notify::Immediately, "At once, a minute after it came in"),
             (Notify::Daily, "Once a day, in the morning"),
@@ -167,7 +124,7 @@ impl AccountPage {
             label: label.into(),
             selected: known == wish,
         });
-        let open = sessions::of_user(&mut connection, site.clock.now(), visitor.user_id).await?;
+        let open = sessions::of_user(&mut connection, site.clock.now(), viewer.user_id).await?;
         let row = |session: sessions::Session| {
             let (started, seen) =
                 (timestamp(session.created_at, site.time_zone), timestamp(session.last_seen_at, site.time_zone));
@@ -179,19 +136,19 @@ impl AccountPage {
                 started_iso: started.iso,
                 last_seen: seen.text,
                 last_seen_iso: seen.iso,
-                current: session.id == visitor.session_id,
+                current: session.id == viewer.session_id,
             }
         };
         Ok(Self {
-            layout: Layout::new(site, Some(visitor), ""),
-            email: visitor.email.clone(),
-            name: visitor.name.clone(),
-            role_label: visitor.role.label(),
-            companies: visitor.company_names(),
+            layout: context.layout(""),
+            email: viewer.email.clone(),
+            name: viewer.name.clone(),
+            role_label: viewer.role.label(),
+            companies: viewer.company_names(),
             password_error_current: String::new(),
             password_error_new: String::new(),
             password_error_repeat: String::new(),
-            notify: if visitor.role == Role::Customer && visitor.seeing_from.is_none() {
+            notify: if viewer.can_choose_notices() && viewer.seeing_from.is_none() {
                 notify.into()
             } else {
                 Vec::new()
@@ -201,7 +158,9 @@ impl AccountPage {
     }
 }
 
-/// "Firefox on Windows": enough to tell one's own devices apart. Order matters, since browsers claim to be others.
+/// A short name of the device, such as "Firefox on Windows".
+///
+/// The order of the lists matters: most browsers also claim to be others.
 fn device(agent: &str) -> String {
     let find =
         |known: &[(&str, &'static str)]| known.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name);

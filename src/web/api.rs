@@ -1,36 +1,31 @@
-//! The same for customers' systems: JSON, and problems as `application/problem+json` (RFC 9457).
+//! The list, a download and a new BOL for other systems: JSON, and problems as `application/problem+json` (RFC 9457).
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Bytes, Data, Path, Query};
+use actix_web::web::{Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::auth::{BolListViewers, DocumentReaders, OfficeStaff, Visitor};
+use super::Error;
+use super::auth::{BolListViewers, DocumentReaders, OfficeStaff};
+use super::context::Context;
 use super::forms::{BolFilter, encode};
-use super::request::Origin;
-use super::{Error, Site};
 use crate::bols::search::{self, Row};
 use crate::bols::weight::Pounds;
 use crate::bols::{Draft, Problem};
-use crate::db::Database;
-use crate::documents::{DocumentRef, LinkIssuer, Purpose};
+use crate::documents::{DocumentRef, Purpose};
 use crate::issuing::IssueError;
 
 /// `GET /api/bols`: the list with the filters of the page. `next` goes into `after` for the next page.
-pub async fn bols(
-    visitor: Visitor<BolListViewers>,
-    db: Data<Database>,
-    filter: Query<BolFilter>,
-) -> Result<HttpResponse, Error> {
-    let (search, errors) = filter.resolve(&db, &visitor).await?;
+pub async fn bols(context: Context<BolListViewers>, filter: Query<BolFilter>) -> Result<HttpResponse, Error> {
+    let (search, errors) = filter.resolve(&context.db, &context.viewer).await?;
     if errors.any() {
         return Err(Error::Invalid(errors.summary()));
     }
-    let found = search::search(&db, &visitor.scope(), &search).await?;
+    let found = search::search(&context.db, &context.viewer.scope(), &search).await?;
     let bols: Vec<_> =
-        found.rows.iter().map(|(row, is_new)| bol(row, row.owner(&found.owners, &visitor), *is_new)).collect();
+        found.rows.iter().map(|(row, is_new)| bol(row, row.owner(&found.owners, &context.viewer), *is_new)).collect();
     Ok(HttpResponse::Ok().json(json!({"bols": bols, "next": found.next.as_ref().map(encode)})))
 }
 
@@ -56,18 +51,14 @@ fn bol(row: &Row, owner: Option<&str>, is_new: bool) -> serde_json::Value {
     })
 }
 
-/// `GET /api/bol/{id}/download/`: a link to the current PDF, on record first.
-pub async fn download(
-    visitor: Visitor<DocumentReaders>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    id: Path<String>,
-) -> Result<HttpResponse, Error> {
+/// `GET /api/bol/{id}/download/`: a link to the current PDF. The access log records it first.
+pub async fn download(context: Context<DocumentReaders>, id: Path<String>) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    let issuer = LinkIssuer { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
-    let document = DocumentRef::BolId(id);
-    let issued = issuer.issue(&visitor.scope(), visitor.actor(), &origin.0, document, Purpose::Download).await?;
+    let asked = DocumentRef::BolId(id);
+    let issued = context
+        .link_issuer()
+        .issue(&context.viewer.scope(), context.viewer.actor(), &context.origin, asked, Purpose::Download)
+        .await?;
     Ok(HttpResponse::Ok().json(json!({
         "downloadUrl": issued.url.as_str(),
         "expiresIn": issued.life.as_secs(),
@@ -76,26 +67,21 @@ pub async fn download(
     })))
 }
 
-/// `POST /api/bol/`: what the form of the office does, for another system. `Idempotency-Key` names the request: the same
-/// key and load again give the same BOL.
-pub async fn create(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    body: Bytes,
-) -> Result<HttpResponse, Error> {
+/// `POST /api/bol/`: issues a BOL, like the office's form. A request with the `Idempotency-Key` and the load of an earlier
+/// one returns the BOL of that request.
+pub async fn create(request: HttpRequest, context: Context<OfficeStaff>, body: Bytes) -> Result<HttpResponse, Error> {
     let draft = match draft(&body) {
         Ok(draft) => draft,
         Err(problems) => return Ok(unprocessable("Please correct the BOL", json!({ "errors": problems }))),
     };
     let key = match request.headers().get("idempotency-key").map(|key| key.to_str().unwrap_or_default()) {
         None => Uuid::now_v7().to_string(),
-        Some(key) if (1..=MOST_KEY).contains(&key.len()) => key.to_owned(),
-        Some(_) => return Err(Error::Invalid(format!("Idempotency-Key: 1 to {MOST_KEY} visible ASCII characters."))),
+        Some(key) if (1..=MAX_KEY_BYTES).contains(&key.len()) => key.to_owned(),
+        Some(_) => {
+            return Err(Error::Invalid(format!("Idempotency-Key: 1 to {MAX_KEY_BYTES} visible ASCII characters.")));
+        }
     };
-    let issued = match site.issuer(&db, &visitor, &origin.0).issue(&draft, &format!("api:{key}")).await {
+    let issued = match context.issuer().issue(&draft, &format!("api:{key}")).await {
         Ok(issued) => issued,
         Err(IssueError::Invalid(problems)) => {
             return Ok(unprocessable("Please correct the BOL", json!({ "errors": problems })));
@@ -106,28 +92,30 @@ pub async fn create(
         }
         Err(error) => return Err(error.into()),
     };
-    let issuer = LinkIssuer { db: &db, storage: &site.storage, clock: &site.clock, life: site.link_life };
-    let document = DocumentRef::BolId(issued.id);
-    let link = issuer.issue(&visitor.scope(), visitor.actor(), &origin.0, document, Purpose::Download).await;
-    // The BOL is there whether or not a link to it can be had at this moment.
+    let asked = DocumentRef::BolId(issued.id);
+    let link = context
+        .link_issuer()
+        .issue(&context.viewer.scope(), context.viewer.actor(), &context.origin, asked, Purpose::Download)
+        .await;
+    // The BOL is issued, even if no link to its PDF can be issued right now.
     let pdf_url = match link {
         Ok(link) => Some(link.url),
         Err(cause) => {
-            tracing::warn!(%cause, number = issued.number, "issued, but without a link");
+            tracing::warn!(%cause, number = issued.number, "a BOL was issued, but no link to its PDF");
             None
         }
     };
-    let url = format!("{}/bols/{}", site.public_url.origin(), issued.number);
+    let url = format!("{}/bols/{}", context.site.public_url.origin(), issued.number);
     let status = if issued.repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok(HttpResponse::build(status)
         .insert_header((LOCATION, url.as_str()))
         .json(json!({"id": issued.id, "bolNumber": issued.number, "pdf_url": pdf_url, "url": url})))
 }
 
-/// Longest `Idempotency-Key`.
-const MOST_KEY: usize = 150;
+/// The longest `Idempotency-Key`.
+const MAX_KEY_BYTES: usize = 150;
 
-/// A JSON object of the form's fields. Weights and pieces may be numbers, seals and confirmations lists.
+/// Reads a JSON object of the form's fields. Weights and pieces may be numbers; seals and confirmations may be lists.
 fn draft(body: &[u8]) -> Result<Draft, Vec<Problem>> {
     let Ok(serde_json::Value::Object(fields)) = serde_json::from_slice(body) else {
         return Err(vec![Problem::new("", "The body has to be a JSON object of the form's fields.")]);
@@ -153,7 +141,7 @@ fn text(value: &serde_json::Value) -> Option<String> {
     match value {
         serde_json::Value::Null => Some(String::new()),
         serde_json::Value::String(text) => Some(text.replace("\r\n", "\n")),
-        // Others would come back in another notation than they were sent.
+        // Fractions and exponents would be stored in another notation than they were sent.
         serde_json::Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         serde_json::Value::Array(list) => {
             let texts: Option<Vec<&str>> = list.iter().map(serde_json::Value::as_str).collect();

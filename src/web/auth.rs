@@ -1,6 +1,8 @@
-//! Who may call a handler stands in its signature: `Visitor<DocumentReaders>` can't be had by an auditor.
+//! Who may call a handler: its signature says so. `Context<DocumentReaders>` and `Visitor<DocumentReaders>` admit no
+//! auditor.
 //!
-//! A role says which pages; which BOLs is another question, and [`Viewer::reach`] answers it for the database.
+//! An audience is defined by a capability ([`crate::accounts`]). Which BOLs its members see is a separate question, which
+//! [`Viewer::scope`] answers for the database.
 
 use std::future::ready;
 use std::marker::PhantomData;
@@ -15,78 +17,72 @@ use url::form_urlencoded;
 use super::Error;
 use super::request::Origin;
 use super::session_store::{BROKEN, UNAVAILABLE, VIEWER};
-use crate::accounts::{Role, Viewer};
+use crate::accounts::Viewer;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::Database;
 
-/// Some of the roles.
+/// The users who may call a handler.
 pub trait Audience {
-    const ROLES: &'static [Role];
-
-    /// Of those roles, this person too?
-    fn admits(_viewer: &Viewer) -> bool {
-        true
-    }
+    fn admits(viewer: &Viewer) -> bool;
 }
 
-/// AnyUser with a login.
-pub struct AnyUser;
-/// Those who may see the list of BOLs.
-pub struct BolListViewers;
-/// Those who may open a BOL and its documents.
-pub struct DocumentReaders;
+/// Declares an audience by the capability that it needs.
+macro_rules! audience {
+    ($(#[$doc:meta])* $name:ident, $admits:expr) => {
+        $(#[$doc])*
+        pub struct $name;
 
-/// The terminal's office: those who may change things.
-pub struct OfficeStaff;
-
-pub struct Customers;
-
-impl Audience for Customers {
-    const ROLES: &'static [Role] = &[Role::Customer];
+        impl Audience for $name {
+            fn admits(viewer: &Viewer) -> bool {
+                let admits: fn(&Viewer) -> bool = $admits;
+                admits(viewer)
+            }
+        }
+    };
 }
 
-/// Those of a customer who look after its logins.
-pub struct CompanyAdmins;
+audience!(
+    /// Every user with a login.
+    AnyUser,
+    |_| true
+);
+audience!(
+    /// Users who see the list of BOLs.
+    BolListViewers,
+    Viewer::can_list_bols
+);
+audience!(
+    /// Users who open BOLs and their documents.
+    DocumentReaders,
+    Viewer::can_open_documents
+);
+audience!(
+    /// The terminal's office: issues BOLs, files documents, and maintains the lists.
+    OfficeStaff,
+    Viewer::can_issue
+);
+audience!(
+    /// Customers' users, who get emails about their companies' documents.
+    Customers,
+    Viewer::can_choose_notices
+);
+audience!(
+    /// Customers' users who manage the logins of their company.
+    CompanyAdmins,
+    Viewer::can_manage_company
+);
+audience!(
+    /// Users who read the access log.
+    Auditors,
+    Viewer::can_read_log
+);
+audience!(
+    /// Administrators of the portal.
+    Admins,
+    Viewer::can_administer
+);
 
-impl Audience for CompanyAdmins {
-    const ROLES: &'static [Role] = &[Role::Customer];
-
-    fn admits(viewer: &Viewer) -> bool {
-        viewer.administered().next().is_some()
-    }
-}
-
-impl Audience for AnyUser {
-    const ROLES: &'static [Role] = &Role::ALL;
-}
-
-impl Audience for BolListViewers {
-    const ROLES: &'static [Role] = &Role::ALL;
-}
-
-impl Audience for DocumentReaders {
-    const ROLES: &'static [Role] = &[Role::Customer, Role::Office, Role::Admin];
-}
-
-impl Audience for OfficeStaff {
-    const ROLES: &'static [Role] = &[Role::Office, Role::Admin];
-}
-
-/// Those who read the access log.
-pub struct Auditors;
-
-impl Audience for Auditors {
-    const ROLES: &'static [Role] = &[Role::Auditor, Role::Admin];
-}
-
-/// Those who look after the portal itself.
-pub struct Admins;
-
-impl Audience for Admins {
-    const ROLES: &'static [Role] = &[Role::Admin];
-}
-
-/// A logged-in user whose role is among the audience's.
+/// A logged-in user who belongs to the audience.
 pub struct Visitor<A: Audience> {
     pub viewer: Viewer,
     audience: PhantomData<A>,
@@ -104,8 +100,8 @@ impl<A: Audience + 'static> FromRequest for Visitor<A> {
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
 
-    /// A refusal is there at once, before a form behind it in the handler's signature is looked at: whatever it holds, it is
-    /// the refusal that is answered, and put on record ([`record_refusal`]).
+    /// Decides at once, before the forms later in the handler's signature are read. A refusal therefore wins over a bad
+    /// form, and is recorded ([`record_refusal`]).
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let viewer = match admitted::<A>(request) {
             Ok(viewer) => viewer,
@@ -124,16 +120,16 @@ impl<A: Audience + 'static> FromRequest for Visitor<A> {
 fn admitted<A: Audience>(request: &HttpRequest) -> Result<Viewer, Error> {
     let viewer = current(request)?.ok_or(Error::LoginRequired)?;
     request.extensions_mut().insert(viewer.clone());
-    let is_admitted = A::ROLES.contains(&viewer.role) && A::admits(&viewer);
+    let is_admitted = A::admits(&viewer);
     match viewer.seeing_from {
-        // Whoever looks as a customer does only looks.
+        // Viewing as a customer is read-only.
         Some(_) if !is_admitted || !request.method().is_safe() => Err(Error::ReadOnlyView),
         None if !is_admitted => Err(Error::Forbidden),
         _ => Ok(viewer),
     }
 }
 
-/// Puts on record that somebody who is logged in was refused.
+/// Records that a logged-in user was refused.
 pub async fn record_refusal(request: &HttpRequest) -> Result<(), Error> {
     let viewer = request.extensions().get::<Viewer>().cloned();
     match viewer {
@@ -142,7 +138,9 @@ pub async fn record_refusal(request: &HttpRequest) -> Result<(), Error> {
     }
 }
 
-/// Whoever is logged in, if anybody.
+/// The logged-in user, if there is one.
+///
+/// A session that could not be looked up is an error: the user keeps the session and may try again.
 pub fn current(request: &HttpRequest) -> Result<Option<Viewer>, Error> {
     let session = request.get_session();
     let is_set = |mark| matches!(session.get::<bool>(mark), Ok(Some(true)));
@@ -155,12 +153,12 @@ pub fn current(request: &HttpRequest) -> Result<Option<Viewer>, Error> {
     session.get::<Viewer>(VIEWER).map_err(|error| Error::Internal(error.to_string()))
 }
 
-/// What was asked for, with its path, for the log.
+/// Records an event about this request, with its method and path.
 async fn record(request: &HttpRequest, viewer: &Viewer, action: Action, outcome: Outcome) -> Result<(), Error> {
     let (Some(db), Some(origin)) =
         (request.app_data::<Data<Database>>(), request.extensions().get::<Origin>().cloned())
     else {
-        return Err(Error::Internal("no database at hand".into()));
+        return Err(Error::Internal("the server has no database".into()));
     };
     let path: String = request.path().chars().take(300).collect();
     let event = Event::new(action, outcome, viewer.actor(), &origin.0)
@@ -172,22 +170,24 @@ async fn record(request: &HttpRequest, viewer: &Viewer, action: Action, outcome:
     Ok(())
 }
 
-/// `/login?next=…`, back to where the visitor wanted to go, if that was something to look at.
+/// `/login?next=…`, which leads back to the requested page. A form that was sent can't be repeated by a redirect, so it
+/// gets `/login` alone.
 pub fn login_path(request: &HttpRequest) -> String {
-    let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str());
-    if !request.method().is_safe() || wanted == "/" {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    if !request.method().is_safe() || target == "/" {
         return "/login".into();
     }
-    let next: String = form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+    let next: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
     format!("/login?next={next}")
 }
 
-/// A path of ours, or the first page. Never another host: `//host`, `/\host` and control characters, which browsers
-/// drop before they look, are refused.
+/// Returns the path if it stays on this site, otherwise `/`.
+///
+/// Refuses `//host` and `/\host`, which browsers read as another host, and control characters, which they drop first.
 pub fn local_path(next: &str) -> &str {
     let local = next.starts_with('/')
         && !next.starts_with("//")
-        // As browsers write addresses; everything else is percent-encoded, and no header could hold it.
+        // Browsers percent-encode everything else, and a header could not hold it.
         && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
         && !next.starts_with("/login")
         && next.len() <= 2000;

@@ -7,12 +7,13 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::UrlencodedError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
+use super::flash::see_other;
 use super::page::Layout;
 use super::request::Origin;
 use super::{Site, auth, limits, request};
@@ -275,7 +276,7 @@ fn answer(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> H
     }
     let api = request.path().starts_with("/api/") || request::wants_json(request);
     if matches!(error, Some(Error::LoginRequired)) && !api {
-        return HttpResponse::SeeOther().insert_header((LOCATION, auth::login_path(request))).finish();
+        return see_other(&auth::login_path(request), None);
     }
     let Explanation { title, message } = explain(status, error);
     // Not on a 404: somebody else's BOL and one that doesn't exist must be the same bytes.

@@ -11,7 +11,7 @@ use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
 use super::Error;
-use crate::accounts::{Role, Viewer, customers};
+use crate::accounts::{Viewer, customers};
 use crate::bols::lists::{Messages, SaveError};
 use crate::bols::search::{Position, Search, Sort, Status};
 use crate::db::Database;
@@ -82,13 +82,10 @@ impl BolFilter {
         let (mut search, mut errors) = self.parse();
         if !self.customer.trim().is_empty() {
             let code = self.customer.trim().replace('\0', "");
-            search.customer = match viewer.role {
-                Role::Customer => {
-                    viewer.companies.iter().find(|company| company.code == code).map(|company| company.id)
-                }
-                Role::Office | Role::Admin | Role::Auditor => {
-                    customers::with_codes(&mut *db.get().await?, &[code]).await?.pop().map(|customer| customer.id)
-                }
+            search.customer = if viewer.can_see_all_customers() {
+                customers::with_codes(&mut *db.get().await?, &[code]).await?.pop().map(|customer| customer.id)
+            } else {
+                viewer.companies.iter().find(|company| company.code == code).map(|company| company.id)
             };
             if search.customer.is_none() {
                 errors.other = "That customer isn't known.";
@@ -242,11 +239,12 @@ const STATUSES: [(Status, &str, &str); 5] = [
     (Status::Unassigned, "unassigned", "Not assigned to a customer"),
 ];
 
-/// Value and label of each status that is worth a choice to this role.
-pub fn statuses(role: Role) -> impl Iterator<Item = (&'static str, &'static str)> {
+/// Value and label of each status that this viewer can search for.
+pub fn statuses(viewer: &Viewer) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let sees_all = viewer.can_see_all_customers();
     STATUSES
         .iter()
-        .filter(move |(status, ..)| *status != Status::Unassigned || role != Role::Customer)
+        .filter(move |(status, ..)| *status != Status::Unassigned || sees_all)
         .map(|(_, name, label)| (*name, *label))
 }
 

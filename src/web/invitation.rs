@@ -1,22 +1,22 @@
-//! `/invitation?token=…` and `/password?token=…`: setting the first password, or a forgotten one anew.
+//! `/invitation?token=…` and `/password?token=…`: set the first password, or replace a forgotten one.
 //!
-//! The token is in the query, which no log line holds, and no other site is told the address.
+//! The token is in the query. Log lines leave the query out, and `Referrer-Policy` hides it from other sites.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION, REFERRER_POLICY};
+use actix_web::http::header::{HeaderValue, REFERRER_POLICY};
 use actix_web::web::{Data, Form, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
-use askama_web::WebTemplate;
 
-use super::page::Layout;
+use super::flash::{login as flash, see_other};
+use super::page::{Layout, html_with_status};
 use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::Token;
 use crate::accounts::invitation::{self, AcceptError, Purpose};
 use crate::db::Database;
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "session/invitation.html")]
 struct InvitationPage {
     layout: Layout,
@@ -44,19 +44,13 @@ pub struct PasswordForm {
     repeat_password: String,
 }
 
-/// Uses nothing up.
-pub async fn page(
-    request: HttpRequest,
-    site: Data<Site>,
-    db: Data<Database>,
-    link: Query<Link>,
-) -> Result<HttpResponse, Error> {
+/// Shows the form. The link stays valid until the password is set.
+pub async fn page(site: Data<Site>, db: Data<Database>, link: Query<Link>) -> Result<HttpResponse, Error> {
     let page = InvitationPage::find(&site, &db, link.into_inner().token).await?;
-    Ok(page.answer(&request, StatusCode::OK))
+    Ok(page.answer(StatusCode::OK))
 }
 
 pub async fn accept(
-    request: HttpRequest,
     site: Data<Site>,
     db: Data<Database>,
     origin: Origin,
@@ -66,7 +60,7 @@ pub async fn accept(
     let presented = Token::presented(&token);
     let accepted = invitation::accept(&db, &site.clock, &origin.0, &presented, &new_password, &repeat_password).await;
     let error = match accepted {
-        Ok(()) => return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/login?done=password")).finish()),
+        Ok(()) => return Ok(see_other("/login", Some(flash::PASSWORD_SET))),
         Err(error) => error,
     };
     let mut page = InvitationPage::find(&site, &db, token).await?;
@@ -76,7 +70,7 @@ pub async fn accept(
         AcceptError::Repeat => page.error_repeat = error.to_string(),
         AcceptError::Db(error) => return Err(error.into()),
     }
-    Ok(page.answer(&request, StatusCode::UNPROCESSABLE_ENTITY))
+    Ok(page.answer(StatusCode::UNPROCESSABLE_ENTITY))
 }
 
 impl InvitationPage {
@@ -95,9 +89,8 @@ impl InvitationPage {
         })
     }
 
-    fn answer(self, request: &HttpRequest, status: StatusCode) -> HttpResponse {
-        let mut response = self.respond_to(request);
-        *response.status_mut() = status;
+    fn answer(self, status: StatusCode) -> HttpResponse {
+        let mut response = html_with_status(&self, status);
         response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         response
     }

@@ -1,4 +1,4 @@
-//! What every page shares: its frame, times, and small formats.
+//! What every page shares: its layout, times, and small formats.
 
 use std::io;
 
@@ -6,29 +6,37 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::Bytes;
+use askama::Template;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc::Receiver;
 
-use super::{Site, log_links};
-use crate::accounts::{Role, Viewer};
+use super::flash::{Done, Flash};
+use super::{Error, Site, log_links};
+use crate::accounts::Viewer;
 
-/// The frame of a page: `base.html`.
+/// The layout around every page: `base.html`.
 #[derive(Default)]
 pub struct Layout {
     pub css: String,
     pub icon: String,
-    pub signed_in: bool,
-    pub user_name: String,
-    pub user_email: String,
-    pub role_label: &'static str,
-    pub companies: String,
+    /// `None` on the pages before the login.
+    pub user: Option<LayoutUser>,
     pub nav: Vec<NavItem>,
-    /// The company as which somebody of the office looks.
-    pub seeing_as: String,
-    /// Something went well.
-    pub notice: &'static str,
+    /// Confirms what the user has just done.
+    pub notice: Option<&'static str>,
+}
+
+/// The user in the page's header.
+pub struct LayoutUser {
+    pub name: String,
+    pub email: String,
+    pub role_label: &'static str,
+    /// Names of the user's companies.
+    pub companies: Option<String>,
+    /// The company as which an office user views the portal.
+    pub seeing_as: Option<String>,
 }
 
 pub struct NavItem {
@@ -37,65 +45,111 @@ pub struct NavItem {
     pub current: bool,
 }
 
+/// The navigation entries of this user: labels and addresses.
+fn navigation(viewer: &Viewer) -> Vec<(&'static str, &'static str)> {
+    let bols = ("Bills of lading", "/bols");
+    let mut nav = if viewer.can_issue() {
+        vec![
+            ("Today", "/office"),
+            bols,
+            ("New BOL", "/office/bols/new"),
+            ("Upload", "/office/upload"),
+            ("Inbox", "/office/inbox"),
+            ("Customers", "/office/customers"),
+            ("Users", "/office/users"),
+            ("Products", "/office/products"),
+            ("Carriers", "/office/carriers"),
+            ("Settings", "/office/settings"),
+        ]
+    } else {
+        vec![bols]
+    };
+    if viewer.can_manage_company() {
+        nav.push(("People", "/people"));
+    }
+    if viewer.can_read_log() {
+        // The log comes first for those who open no documents.
+        let place = if viewer.can_open_documents() { nav.len() } else { 0 };
+        nav.insert(place, ("Access log", "/audit"));
+    }
+    if viewer.can_administer() {
+        nav.push(("Storage", "/office/storage"));
+    }
+    nav
+}
+
+/// The page that a user sees first.
+pub fn start_page(viewer: &Viewer) -> &'static str {
+    navigation(viewer).first().map_or("/bols", |(_, href)| href)
+}
+
 impl Layout {
-    /// `here` is the path of the navigation entry this page belongs to, or nothing.
+    /// `here` is the address of the navigation entry that this page belongs to, or empty.
     pub fn new(site: &Site, viewer: Option<&Viewer>, here: &str) -> Self {
         let (css, icon) = (site.assets.href("app.css"), site.assets.href("icon.svg"));
         let Some(viewer) = viewer else { return Self { css, icon, ..Self::default() } };
-        let bols = ("Bills of lading", "/bols");
-        let mut nav = match viewer.role {
-            Role::Office | Role::Admin => vec![
-                ("Today", "/office"),
-                bols,
-                ("New BOL", "/office/bols/new"),
-                ("Upload", "/office/upload"),
-                ("Inbox", "/office/inbox"),
-                ("Customers", "/office/customers"),
-                ("Users", "/office/users"),
-                ("Products", "/office/products"),
-                ("Carriers", "/office/carriers"),
-                ("Settings", "/office/settings"),
-            ],
-            Role::Customer if viewer.administered().next().is_some() => vec![bols, ("People", "/people")],
-            Role::Customer => vec![bols],
-            Role::Auditor => vec![("Access log", "/audit"), bols],
-        };
-        if viewer.role == Role::Admin {
-            nav.extend([("Access log", "/audit"), ("Storage", "/office/storage")]);
-        }
+        let nav = navigation(viewer).into_iter();
         Self {
             css,
             icon,
-            signed_in: true,
-            user_name: viewer.name.clone(),
-            user_email: viewer.email.clone(),
-            role_label: viewer.true_role().label(),
-            companies: if viewer.seeing_from.is_some() { String::new() } else { viewer.company_names() },
-            seeing_as: if viewer.seeing_from.is_some() { viewer.company_names() } else { String::new() },
-            nav: nav.into_iter().map(|(label, href)| NavItem { label, href, current: href == here }).collect(),
-            ..Self::default()
+            user: Some(LayoutUser::new(viewer)),
+            nav: nav.map(|(label, href)| NavItem { label, href, current: href == here }).collect(),
+            notice: None,
         }
     }
 
-    /// Where everything stands that is on record of one user, customer or BOL; `None`: this visitor doesn't read the log.
-    pub fn timeline(&self, of: &str, value: &str) -> Option<String> {
-        self.nav.iter().any(|item| item.href == "/audit").then(|| log_links::timeline(of, value))
+    /// The timeline of a user, customer or BOL in the access log; `None` for users who don't read the log.
+    pub fn timeline(&self, subject: &str, value: &str) -> Option<String> {
+        self.nav.iter().any(|item| item.href == "/audit").then(|| log_links::timeline(subject, value))
     }
 
     pub fn notice(mut self, notice: &'static str) -> Self {
-        self.notice = notice;
+        self.notice = Some(notice).filter(|notice| !notice.is_empty());
+        self
+    }
+
+    /// Shows the text of the flash, if the page knows it.
+    pub fn flash(mut self, done: &Done, known: &[Flash]) -> Self {
+        self.notice = done.find(known).map(|flash| flash.text);
         self
     }
 }
 
-/// A file that is sent while it is made, to be saved. Compressed ones are sent as they are.
+impl LayoutUser {
+    fn new(viewer: &Viewer) -> Self {
+        let companies = Some(viewer.company_names()).filter(|names| !names.is_empty());
+        let (companies, seeing_as) = if viewer.seeing_from.is_some() { (None, companies) } else { (companies, None) };
+        Self {
+            name: viewer.name.clone(),
+            email: viewer.email.clone(),
+            role_label: viewer.true_role().label(),
+            companies,
+            seeing_as,
+        }
+    }
+}
+
+/// Renders a page, with status 200.
+pub fn html(page: &impl Template) -> HttpResponse {
+    html_with_status(page, StatusCode::OK)
+}
+
+/// Renders a page with another status, such as a form shown again with its messages.
+pub fn html_with_status(page: &impl Template, status: StatusCode) -> HttpResponse {
+    match page.render() {
+        Ok(html) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html),
+        Err(error) => HttpResponse::from_error(Error::Internal(format!("the template fails: {error}"))),
+    }
+}
+
+/// A download that is sent while it is made. A file that is compressed already is not compressed again.
 pub fn attachment(
     file_name: &str,
     content_type: &'static str,
     is_compressed: bool,
-    pieces: Receiver<io::Result<Vec<u8>>>,
+    chunks: Receiver<io::Result<Vec<u8>>>,
 ) -> HttpResponse {
-    let body = stream::unfold(pieces, |mut pieces| async move { pieces.recv().await.map(|piece| (piece, pieces)) });
+    let body = stream::unfold(chunks, |mut chunks| async move { chunks.recv().await.map(|chunk| (chunk, chunks)) });
     let mut response = HttpResponse::Ok();
     if is_compressed {
         response.insert_header((CONTENT_ENCODING, "identity"));
@@ -103,10 +157,10 @@ pub fn attachment(
     response
         .insert_header((CONTENT_TYPE, content_type))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{file_name}\"")))
-        .streaming(body.map(|piece| piece.map(Bytes::from)))
+        .streaming(body.map(|chunk| chunk.map(Bytes::from)))
 }
 
-/// A page that isn't an answer to all is well: a form shown again. One that could not be rendered has its 500 already.
+/// Gives a rendered page another status, unless rendering failed with a 500.
 pub fn with_status(mut page: HttpResponse, status: StatusCode) -> HttpResponse {
     if page.status().is_success() {
         *page.status_mut() = status;
@@ -114,7 +168,7 @@ pub fn with_status(mut page: HttpResponse, status: StatusCode) -> HttpResponse {
     page
 }
 
-/// A moment as people read it, and as machines do.
+/// A time in two forms: for people and for machines.
 pub struct Timestamp {
     /// `Nov 12, 2025, 3:04 PM`
     pub text: String,

@@ -1,13 +1,13 @@
-//! `/password-reset`: a link to set a forgotten password anew is asked for.
+//! `/password-reset`: requests an email with a link to replace a forgotten password.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{Data, Form, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
-use askama_web::WebTemplate;
 
-use super::page::{Layout, with_status};
+use super::flash::{Done, password_reset as flash, see_other};
+use super::page::{Layout, html, html_with_status};
 use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::invitation::RESET_LIFE;
@@ -15,21 +15,15 @@ use crate::accounts::reset::{self, ResetError};
 use crate::db::Database;
 use crate::mail;
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "session/password_reset.html")]
 struct ResetPage {
     layout: Layout,
     email: String,
     error: String,
-    /// Asked for: what happens next.
+    /// The link was requested; the page says what happens next.
     sent: bool,
     minutes: i64,
-}
-
-#[derive(serde::Deserialize)]
-pub struct Asked {
-    #[serde(default)]
-    done: String,
 }
 
 #[derive(serde::Deserialize)]
@@ -38,13 +32,12 @@ pub struct ResetForm {
     email: String,
 }
 
-pub async fn page(request: HttpRequest, site: Data<Site>, asked: Query<Asked>) -> HttpResponse {
-    ResetPage::new(&site, asked.done == "sent").respond_to(&request)
+pub async fn page(site: Data<Site>, done: Query<Done>) -> HttpResponse {
+    html(&ResetPage::new(&site, done.find(flash::ALL).is_some()))
 }
 
-/// The same answer whether or not there is such a login.
+/// `POST /password-reset`: `email`. The answer is the same whether or not a login has this address.
 pub async fn ask(
-    request: HttpRequest,
     site: Data<Site>,
     db: Data<Database>,
     origin: Origin,
@@ -55,15 +48,15 @@ pub async fn ask(
     if !mail::is_address(email.trim()) {
         page.error = "Type the e-mail address that you log in with, such as jane@example.com.".into();
         page.email = email;
-        return Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY));
+        return Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY));
     }
     match reset::request(&db, &site.clock, &site.links, &origin.0, &email).await {
-        Ok(()) => Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/password-reset?done=sent")).finish()),
+        Ok(()) => Ok(see_other("/password-reset", Some(flash::SENT))),
         Err(ResetError::Slowed(wait)) => {
             let seconds = wait.as_secs().max(1);
             page.error = format!("Too many requests from here. Try again in {seconds} seconds.");
             page.email = email;
-            let mut response = with_status(page.respond_to(&request), StatusCode::TOO_MANY_REQUESTS);
+            let mut response = html_with_status(&page, StatusCode::TOO_MANY_REQUESTS);
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
             Ok(response)
         }

@@ -1,11 +1,10 @@
-//! What the pages about logins share: a row of a table, who acts, and what a refusal becomes.
+//! What the pages about logins share: a row of a table, and what becomes of a refused change.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::Error;
 use super::page::timestamp;
-use crate::accounts::Role;
 use crate::accounts::directory::Person;
 use crate::accounts::people::PeopleError;
 
@@ -39,7 +38,7 @@ impl PersonRow {
         };
         Self {
             id: person.id,
-            role_label: person.role.parse::<Role>().map_or("", Role::label),
+            role_label: person.role_label(),
             email: person.email,
             name: person.name,
             companies: person.companies,
@@ -52,11 +51,11 @@ impl PersonRow {
     }
 }
 
-/// What a form is shown again with, if that helps.
+/// Separates refusals, with which the form is shown again, from errors of the whole page.
 pub fn refusal(error: PeopleError) -> Result<PeopleError, Error> {
     match error {
         PeopleError::NotFound => Err(Error::NotFound),
         PeopleError::Db(error) => Err(error.into()),
-        told => Ok(told),
+        refusal => Ok(refusal),
     }
 }

@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use actix_session::Session;
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::web::{Data, Form, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder, http::StatusCode};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use askama_web::WebTemplate;
 
-use super::page::Layout;
+use super::flash::{Done, login as flash, see_other};
+use super::page::{Layout, html, html_with_status, start_page};
 use super::request::Origin;
 use super::session_store::TOKEN;
 use super::{Error, Site, auth};
 use crate::accounts::login::{self, Credentials, LoggedIn, LoginError};
-use crate::accounts::{DeviceKey, Role, account};
+use crate::accounts::{DeviceKey, account};
 use crate::db::Database;
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "session/login.html")]
 struct LoginPage {
     layout: Layout,
@@ -31,9 +32,6 @@ struct LoginPage {
 pub struct Next {
     #[serde(default)]
     next: String,
-    /// A known word, after something was done that leads here.
-    #[serde(default)]
-    done: String,
 }
 
 #[derive(serde::Deserialize)]
@@ -46,32 +44,32 @@ pub struct LoginForm {
     next: String,
 }
 
-/// `GET /`: the first page of one's role.
+/// `GET /`: redirects to the user's start page.
 pub async fn home(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let target = match auth::current(&request)?.map(|viewer| viewer.role) {
-        Some(Role::Office | Role::Admin) => "/office",
-        Some(Role::Customer) => "/bols",
-        Some(Role::Auditor) => "/audit",
-        None => "/login",
-    };
-    Ok(see_other(target))
+    let viewer = auth::current(&request)?;
+    Ok(see_other(viewer.as_ref().map_or("/login", start_page), None))
 }
 
-pub async fn login_page(request: HttpRequest, site: Data<Site>, query: Query<Next>) -> Result<HttpResponse, Error> {
+pub async fn login_page(
+    request: HttpRequest,
+    site: Data<Site>,
+    query: Query<Next>,
+    done: Query<Done>,
+) -> Result<HttpResponse, Error> {
     let next = auth::local_path(&query.next);
     if auth::current(&request)?.is_some() {
-        return Ok(see_other(next));
+        return Ok(see_other(next, None));
     }
-    let notice = if query.done == "password" { "Your password is set. Log in with it." } else { "" };
     let page = LoginPage {
-        layout: Layout::new(&site, None, "").notice(notice),
+        layout: Layout::new(&site, None, "").flash(&done, flash::ALL),
         email: String::new(),
         next: next.into(),
         error: String::new(),
     };
-    Ok(page.respond_to(&request))
+    Ok(html(&page))
 }
 
+/// `POST /login`: `email`, `password`, `next`.
 pub async fn log_in(
     request: HttpRequest,
     site: Data<Site>,
@@ -88,10 +86,10 @@ pub async fn log_in(
     let credentials = Credentials { email: &email, password: &password, device, replaces: viewer.as_ref() };
     match login::log_in(&db, &site.clock, &site.devices, &origin.0, &credentials).await {
         Ok(LoggedIn { session: token, device }) => {
-            // A new token: one that was known before the log-in is worth nothing after it.
+            // A new token, so that one known before the login opens nothing (session fixation).
             session.renew();
             session.insert(TOKEN, token.as_str()).map_err(|error| Error::Internal(error.to_string()))?;
-            let mut response = see_other(&next);
+            let mut response = see_other(&next, None);
             if let Some(device) = device {
                 let added = response.add_cookie(&device_cookie(&site, device));
                 added.map_err(|error| Error::Internal(error.to_string()))?;
@@ -99,12 +97,12 @@ pub async fn log_in(
             Ok(response)
         }
         Err(LoginError::Db(error)) => Err(error.into()),
-        Err(error) => Ok(refused(&request, &site, email, next, &error)),
+        Err(error) => Ok(refused(&site, email, next, &error)),
     }
 }
 
-/// The form again, with the reason and the address that was typed.
-fn refused(request: &HttpRequest, site: &Site, email: String, next: String, error: &LoginError) -> HttpResponse {
+/// Shows the form again, with the reason and the address that was typed.
+fn refused(site: &Site, email: String, next: String, error: &LoginError) -> HttpResponse {
     let (status, message) = match error {
         LoginError::Slowed(wait) => {
             (StatusCode::TOO_MANY_REQUESTS, format!("Too many attempts. Try again in {}.", in_words(*wait)))
@@ -115,8 +113,7 @@ fn refused(request: &HttpRequest, site: &Site, email: String, next: String, erro
         ),
     };
     let page = LoginPage { layout: Layout::new(site, None, ""), email, next, error: message };
-    let mut response = page.respond_to(request);
-    *response.status_mut() = status;
+    let mut response = html_with_status(&page, status);
     if let LoginError::Slowed(wait) = error {
         response.headers_mut().insert(RETRY_AFTER, whole_seconds(*wait).into());
     }
@@ -137,7 +134,7 @@ fn device_cookie(site: &Site, value: String) -> Cookie<'static> {
         .finish()
 }
 
-/// Ends the session on every instance, and says so in the log. Without a session there is nothing to end.
+/// `POST /logout`: ends the session on every instance, and records it. Does nothing without a session.
 pub async fn log_out(
     request: HttpRequest,
     db: Data<Database>,
@@ -148,17 +145,11 @@ pub async fn log_out(
         account::log_out(&db, &viewer, &origin.0).await?;
     }
     session.purge();
-    let mut response = see_other("/login");
-    // So that "Back" shows nothing: cached pages of this site are dropped.
-    response.headers_mut().insert(
-        actix_web::http::header::HeaderName::from_static("clear-site-data"),
-        actix_web::http::header::HeaderValue::from_static("\"cache\""),
-    );
+    let mut response = see_other("/login", None);
+    // Drops the cached pages of this site, so that the browser's Back button shows none of them.
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));
     Ok(response)
-}
-
-fn see_other(target: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, target)).finish()
 }
 
 fn whole_seconds(wait: Duration) -> u64 {

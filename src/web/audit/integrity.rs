@@ -8,13 +8,14 @@ use askama_web::WebTemplate;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::accounts::{Role, Viewer};
+use crate::accounts::Viewer;
 use crate::audit::seal::{MAX_COUNTED, Overview};
 use crate::audit::verify::{Progress, Report, Run, Verification, is_running, last_runs};
 use crate::audit::{Actor, Origin as Where};
 use crate::bols::weight::grouped;
 use crate::db::Database;
 use crate::web::auth::{Auditors, Visitor};
+use crate::web::flash;
 use crate::web::page::Layout;
 use crate::web::request::Origin;
 use crate::web::{Error, Site};
@@ -76,7 +77,7 @@ pub async fn page(
     let is_under_way = is_running(&mut connection).await?;
     page.is_under_way = is_under_way;
     if notice.done == "begun" && is_under_way {
-        page.layout.notice = "The verification has started. Its result will appear below.";
+        page.layout = page.layout.notice(flash::integrity::BEGUN.text);
     }
     let mut response = page.respond_to(&request);
     if is_under_way {
@@ -157,7 +158,7 @@ impl IntegrityPage {
             unpublished: overview.unpublished,
             key: site.seals.signs.as_ref().map(|key| key.verifier().to_string()).unwrap_or_default(),
             is_under_way: false,
-            can_have_pdfs: viewer.role == Role::Admin,
+            can_have_pdfs: viewer.can_pack_documents(),
             runs: runs.into_iter().map(|run| RunRow::new(run, zone)).collect(),
         }
     }

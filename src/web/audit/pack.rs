@@ -4,7 +4,6 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
 
 use super::{download_filter, unprovable};
-use crate::accounts::Role;
 use crate::audit::export::ExportError;
 use crate::audit::filter::FilterText;
 use crate::audit_pack::{Pack, PackError};
@@ -32,7 +31,7 @@ pub async fn download(
 ) -> Result<HttpResponse, Error> {
     let with_pdfs = match options.pdfs.as_str() {
         "" | "0" => false,
-        "1" if visitor.role == Role::Admin => true,
+        "1" if visitor.can_pack_documents() => true,
         "1" => return Err(Error::Forbidden),
         _ => return Err(Error::Invalid("Set pdfs to 1 or 0.".into())),
     };

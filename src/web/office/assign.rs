@@ -1,38 +1,38 @@
-//! `/office/bols/assign`: choose the customer, see what that means, confirm.
+//! `/office/bols/assign`: choose a customer for BOLs, see the consequences, confirm.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Form, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::web::{Form, Query};
 use askama::Template;
-use askama_web::WebTemplate;
 
-use crate::accounts::customers;
+use crate::accounts::customers::{self, Customer};
 use crate::bols::BolNumber;
 use crate::bols::assign::{self, AssignError};
-use crate::db::Database;
-use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::Error;
+use crate::web::auth::OfficeStaff;
+use crate::web::context::Context;
+use crate::web::flash::{self, see_other};
 use crate::web::forms::{Choice, choices};
-use crate::web::page::{self, Layout, with_status};
-use crate::web::request::Origin;
-use crate::web::{Error, Site};
+use crate::web::page::{self, Layout, html_with_status};
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "office/assign.html")]
 struct AssignPage {
     layout: Layout,
-    bols: Vec<Chosen>,
+    bols: Vec<BolRow>,
     customers: Vec<Choice>,
     error: String,
-    /// Whose they are now, for the answer.
+    /// The current owners, which the confirmation sends back.
     owners: String,
     customer_code: String,
     customer_name: String,
+    /// Customers that lose a BOL.
     losing: Vec<String>,
     question: String,
 }
 
-struct Chosen {
+/// A BOL that is to be assigned.
+struct BolRow {
     number: String,
     href: String,
     date: String,
@@ -42,70 +42,59 @@ struct Chosen {
 
 type Pairs = Vec<(String, String)>;
 
-struct Wanted {
+/// What the form asks for.
+struct Assignment {
     numbers: Vec<BolNumber>,
+    /// The customer's code; empty while none is chosen.
     customer: String,
-    /// Whose the BOLs were on the page that asked.
-    shown: Option<String>,
+    /// The owners of the BOLs when the confirmation was shown.
+    owners_shown: Option<String>,
 }
 
-fn read(pairs: &Pairs) -> Result<Wanted, Error> {
-    let of = |name: &'static str| pairs.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.trim());
-    let mut numbers: Vec<BolNumber> =
-        of("number").map(str::parse).collect::<Result<_, _>>().map_err(|_| Error::NotFound)?;
-    numbers.sort();
-    numbers.dedup();
-    Ok(Wanted {
-        numbers,
-        customer: of("customer").next().unwrap_or_default().to_uppercase().replace('\0', ""),
-        shown: of("owners").next().map(Into::into),
-    })
-}
-
-/// The question, or, while no customer is chosen, the choice.
-pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    query: Query<Pairs>,
-) -> Result<HttpResponse, Error> {
-    let wanted = read(&query)?;
-    let error = match &*wanted.customer {
-        "" => None,
-        code => assign::receiver(&db, code).await.err(),
-    };
-    show(&request, &site, &db, &visitor, &wanted, error).await
-}
-
-/// `POST /office/bols/assign`: `number` repeated, `customer`. The page before it has asked.
-pub async fn assign(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    form: Form<Pairs>,
-) -> Result<HttpResponse, Error> {
-    let wanted = read(&form)?;
-    match assign::assign(&db, &wanted.numbers, &wanted.customer, wanted.shown.as_deref(), &visitor, &origin.0).await {
-        Ok(()) => {
-            let place = match &wanted.numbers[..] {
-                [number] => format!("/bols/{number}?done=assigned"),
-                _ => "/bols?done=assigned".into(),
-            };
-            Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish())
-        }
-        Err(error) => show(&request, &site, &db, &visitor, &wanted, Some(error)).await,
+impl Assignment {
+    fn parse(pairs: &Pairs) -> Result<Self, Error> {
+        let values =
+            |name: &'static str| pairs.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.trim());
+        let mut numbers: Vec<BolNumber> =
+            values("number").map(str::parse).collect::<Result<_, _>>().map_err(|_| Error::NotFound)?;
+        numbers.sort();
+        numbers.dedup();
+        Ok(Self {
+            numbers,
+            customer: values("customer").next().unwrap_or_default().to_uppercase().replace('\0', ""),
+            owners_shown: values("owners").next().map(Into::into),
+        })
     }
 }
 
+/// `GET /office/bols/assign`: the choice of a customer, then the confirmation.
+pub async fn page(context: Context<OfficeStaff>, query: Query<Pairs>) -> Result<HttpResponse, Error> {
+    let assignment = Assignment::parse(&query)?;
+    let error = match &*assignment.customer {
+        "" => None,
+        code => assign::receiver(&context.db, code).await.err(),
+    };
+    show(&context, &assignment, error).await
+}
+
+/// `POST /office/bols/assign`: `number` repeated, `customer`, and `owners` as the confirmation showed them.
+pub async fn assign(context: Context<OfficeStaff>, form: Form<Pairs>) -> Result<HttpResponse, Error> {
+    let Context { viewer, db, origin, .. } = &context;
+    let assignment = Assignment::parse(&form)?;
+    let Assignment { numbers, customer, owners_shown } = &assignment;
+    match assign::assign(db, numbers, customer, owners_shown.as_deref(), viewer, origin).await {
+        Ok(()) => Ok(match &numbers[..] {
+            [number] => see_other(&format!("/bols/{number}"), Some(flash::bol::ASSIGNED)),
+            _ => see_other("/bols", Some(flash::bols::ASSIGNED)),
+        }),
+        Err(error) => show(&context, &assignment, Some(error)).await,
+    }
+}
+
+/// Shows the page with the error, if there is one.
 async fn show(
-    request: &HttpRequest,
-    site: &Site,
-    db: &Database,
-    visitor: &Visitor<OfficeStaff>,
-    wanted: &Wanted,
+    context: &Context<OfficeStaff>,
+    assignment: &Assignment,
     error: Option<AssignError>,
 ) -> Result<HttpResponse, Error> {
     let status = match error {
@@ -114,47 +103,68 @@ async fn show(
         Some(AssignError::Changed) => StatusCode::CONFLICT,
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    let found = match assign::chosen(db, &wanted.numbers).await {
-        Ok(found) => found,
+    let bols = match assign::chosen(&context.db, &assignment.numbers).await {
+        Ok(bols) => bols,
         Err(AssignError::Missing(_)) => return Err(Error::NotFound),
         Err(AssignError::Db(error)) => return Err(error.into()),
         Err(error) => return Err(Error::Invalid(error.to_string())),
     };
-    let all = customers::all(&mut *db.get().await?).await?;
-    let active = all.iter().filter(|customer| customer.active);
-    let options = active.clone().map(|customer| (customer.code.clone(), customer.name.clone()));
-    let receiver = active.clone().find(|customer| customer.code == wanted.customer).filter(|_| error.is_none());
-    let mut losing: Vec<String> = found
+    let mut customers = customers::all(&mut *context.db.get().await?).await?;
+    customers.retain(|customer| customer.active);
+    let page = AssignPage::new(context.layout("/bols"), assignment, bols, &customers, error);
+    Ok(html_with_status(&page, status))
+}
+
+impl AssignPage {
+    fn new(
+        layout: Layout,
+        assignment: &Assignment,
+        bols: Vec<assign::Chosen>,
+        customers: &[Customer],
+        error: Option<AssignError>,
+    ) -> Self {
+        let receiver = customers.iter().find(|customer| customer.code == assignment.customer);
+        let receiver = receiver.filter(|_| error.is_none());
+        let name = receiver.map(|customer| customer.name.clone()).unwrap_or_default();
+        let what = match &bols[..] {
+            [bol] => bol.number.clone(),
+            many => format!("{} bills of lading", many.len()),
+        };
+        let options = customers.iter().map(|customer| (customer.code.clone(), customer.name.clone()));
+        Self {
+            layout,
+            customers: choices("Choose a customer", options, &assignment.customer),
+            error: error.map(|error| error.to_string()).unwrap_or_default(),
+            owners: assign::owners(&bols),
+            customer_code: assignment.customer.clone(),
+            question: if name.is_empty() { format!("Assign {what}") } else { format!("Assign {what} to {name}?") },
+            customer_name: name,
+            losing: former_owners(&bols, receiver),
+            bols: bols.into_iter().map(BolRow::from).collect(),
+        }
+    }
+}
+
+/// The names of the customers that lose a BOL to `receiver`.
+fn former_owners(bols: &[assign::Chosen], receiver: Option<&Customer>) -> Vec<String> {
+    let mut names: Vec<String> = bols
         .iter()
         .filter(|bol| bol.owner_id.is_some() && bol.owner_id != receiver.map(|customer| customer.id))
         .filter_map(|bol| bol.owner_name.clone())
         .collect();
-    losing.sort();
-    losing.dedup();
-    let name = receiver.map(|customer| customer.name.clone()).unwrap_or_default();
-    let what = match &found[..] {
-        [bol] => bol.number.clone(),
-        many => format!("{} bills of lading", many.len()),
-    };
-    let page = AssignPage {
-        layout: Layout::new(site, Some(visitor), "/bols"),
-        customers: choices("Choose a customer", options, &wanted.customer),
-        error: error.map(|error| error.to_string()).unwrap_or_default(),
-        owners: assign::owners(&found),
-        customer_code: wanted.customer.clone(),
-        question: if name.is_empty() { format!("Assign {what}") } else { format!("Assign {what} to {name}?") },
-        customer_name: name,
-        losing,
-        bols: found
-            .into_iter()
-            .map(|bol| Chosen {
-                href: format!("/bols/{}", bol.number),
-                date: page::date(bol.bol_date),
-                product: bol.product,
-                owner: bol.owner_name.unwrap_or_else(|| "nobody yet".into()),
-                number: bol.number,
-            })
-            .collect(),
-    };
-    Ok(with_status(page.respond_to(request), status))
+    names.sort();
+    names.dedup();
+    names
+}
+
+impl From<assign::Chosen> for BolRow {
+    fn from(bol: assign::Chosen) -> Self {
+        Self {
+            href: format!("/bols/{}", bol.number),
+            date: page::date(bol.bol_date),
+            product: bol.product,
+            owner: bol.owner_name.unwrap_or_else(|| "nobody yet".into()),
+            number: bol.number,
+        }
+    }
 }

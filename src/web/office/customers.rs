@@ -1,30 +1,31 @@
-//! `/office/customers`: the companies that buy, and the page of one: details, ship-tos, people, mail, its newest BOLs.
+//! `/office/customers`: the list of customers, and the page of one: details, ship-tos, logins, email addresses, new BOLs.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use askama_web::WebTemplate;
 
-use crate::accounts::{Viewer, directory, see_as};
+use crate::accounts::{directory, see_as};
 use crate::bols::lists::customers::{self, CustomerRow, Full, ShipTo};
 use crate::bols::lists::{ListFilter, MAX_LISTED, Messages};
 use crate::bols::search::{self, Search};
 use crate::bols::weight::Pounds;
 use crate::db::Database;
 use crate::db::scope::Scope;
-use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::Error;
+use crate::web::auth::{self, OfficeStaff};
+use crate::web::context::Context;
+use crate::web::flash::{Done, Flash, customer as flash, see_other};
 use crate::web::forms::{Fields, refusal};
-use crate::web::page::{self, Layout, timestamp, with_status};
+use crate::web::page::{self, Layout, html, html_with_status, timestamp};
 use crate::web::person::PersonRow;
 use crate::web::request::Origin;
-use crate::web::{Error, Site, auth};
 
-/// BOLs that the page of a customer shows.
-const NEWEST: usize = 5;
+const HERE: &str = "/office/customers";
+/// Number of BOLs on the page of a customer.
+const SHOWN_BOLS: usize = 5;
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "office/customers.html")]
 struct CustomersPage {
     layout: Layout,
@@ -37,20 +38,20 @@ struct CustomersPage {
     code_error: String,
     name_error: String,
     address_error: String,
-    /// With the date of the last BOL, or nothing.
+    /// Each with the date of its last BOL, or an empty text.
     customers: Vec<(CustomerRow, String)>,
     more: bool,
     find: String,
 }
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "office/customer.html")]
 struct CustomerPage {
     layout: Layout,
     problem: bool,
     customer: Full,
     reminded: String,
-    /// Of the form, which may differ from what is saved.
+    /// The form's fields, which may differ from the saved details.
     name: String,
     address: String,
     remind: bool,
@@ -60,10 +61,10 @@ struct CustomerPage {
     addresses: Vec<(i64, String)>,
     address_email: String,
     people: Vec<PersonRow>,
-    bols: Vec<BolLine>,
+    bols: Vec<BolRow>,
 }
 
-struct BolLine {
+struct BolRow {
     number: String,
     date: String,
     product: String,
@@ -71,7 +72,7 @@ struct BolLine {
     is_void: bool,
 }
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "office/customer_active.html")]
 struct ActivePage {
     layout: Layout,
@@ -79,51 +80,23 @@ struct ActivePage {
     logins: usize,
 }
 
-#[derive(serde::Deserialize)]
-pub struct Asked {
-    #[serde(default)]
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct ListQuery {
+    /// A fragment of a name or a code.
     find: String,
-    #[serde(default)]
-    done: String,
 }
 
-/// Known words only: nothing of the address is shown.
-fn notice(done: &str) -> &'static str {
-    match done {
-        "added" => "The customer is added. Next: invite its people, so that they find their bills of lading.",
-        "saved" => "Saved. BOLs that were issued stay as they are.",
-        "ship-to" => "The ship-to addresses are saved. BOLs that were issued stay as they are.",
-        "address" => "The list of addresses is saved.",
-        "active" => "The customer is active again: it gets BOLs, and its people see theirs.",
-        "inactive" => "The customer is inactive: it gets no new BOLs, and its people see none.",
-        "looked" => "You are yourself again.",
-        _ => "",
-    }
+pub async fn page(context: Context<OfficeStaff>, query: Query<ListQuery>) -> Result<HttpResponse, Error> {
+    Ok(html(&CustomersPage::load(&context, &query.find).await?))
 }
 
-pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    asked: Query<Asked>,
-) -> Result<HttpResponse, Error> {
-    let page = CustomersPage::load(&site, &visitor, &db, &asked.find).await?;
-    Ok(page.respond_to(&request))
-}
-
-pub async fn add(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    fields: Fields,
-) -> Result<HttpResponse, Error> {
-    let user = site.acting(&db, &visitor, &origin.0);
+/// `POST /office/customers`: `code`, `name`, `address`.
+pub async fn add(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpResponse, Error> {
+    let user = context.acting();
     let (code, name, address) = (fields.one("code"), fields.one("name"), fields.one("address"));
     let messages = match customers::add(&user, code, name, address).await {
-        Ok(code) => return Ok(to(&code, "added")),
+        Ok(code) => return Ok(to_customer(&code, flash::ADDED)),
         Err(error) => refusal(error)?,
     };
     let page = CustomersPage {
@@ -135,128 +108,100 @@ pub async fn add(
         code_error: messages.of("code").into(),
         name_error: messages.of("name").into(),
         address_error: messages.of("address").into(),
-        ..CustomersPage::load(&site, &visitor, &db, "").await?
+        ..CustomersPage::load(&context, "").await?
     };
-    Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY))
+    Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
 /// `GET /office/customers/{code}`
 pub async fn customer(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
+    context: Context<OfficeStaff>,
     code: Path<String>,
-    asked: Query<Asked>,
+    done: Query<Done>,
 ) -> Result<HttpResponse, Error> {
-    let mut page = CustomerPage::load(&site, &visitor, &db, &code).await?;
-    page.layout.notice = notice(&asked.done);
-    Ok(page.respond_to(&request))
+    let mut page = CustomerPage::load(&context, &code).await?;
+    page.layout = page.layout.flash(&done, flash::ALL);
+    Ok(html(&page))
 }
 
 /// `POST /office/customers/{code}`: `name`, `address`, `remind`.
-pub async fn save(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    code: Path<String>,
-    fields: Fields,
-) -> Result<HttpResponse, Error> {
-    let code = known(&code)?;
-    let user = site.acting(&db, &visitor, &origin.0);
+pub async fn save(context: Context<OfficeStaff>, code: Path<String>, fields: Fields) -> Result<HttpResponse, Error> {
+    let code = checked(&code)?;
+    let user = context.acting();
     let (name, address, remind) = (fields.one("name"), fields.one("address"), fields.one("remind") == "true");
     let Err(error) = customers::change(&user, code, name, address, remind).await else {
-        return Ok(to(code, "saved"));
+        return Ok(to_customer(code, flash::SAVED));
     };
     let messages = refusal(error)?;
-    let page = CustomerPage::load(&site, &visitor, &db, code).await?;
+    let page = CustomerPage::load(&context, code).await?;
     let page = CustomerPage { name: name.into(), address: address.into(), remind, ..page };
-    Ok(page.refused(&request, messages))
+    Ok(page.refused(messages))
 }
 
-/// `POST /office/customers/{code}/{change}`: one small change each.
+/// `POST /office/customers/{code}/{change}`: `active`, `ship-tos`, `ship-to`, `addresses` or `address`.
 pub async fn change(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: Context<OfficeStaff>,
     path: Path<(String, String)>,
     fields: Fields,
 ) -> Result<HttpResponse, Error> {
     let (code, change) = path.into_inner();
-    let code = known(&code)?;
-    let user = site.acting(&db, &visitor, &origin.0);
+    let code = checked(&code)?;
+    let user = context.acting();
     let id = || fields.one("id").parse::<i64>().map_err(|_| Error::BadRequest);
     let is_active = fields.one("active") == "true";
-    let (changed, word) = match change.as_str() {
+    let (changed, flash) = match change.as_str() {
         "active" => {
-            let word = if is_active { "active" } else { "inactive" };
-            (customers::set_active(&user, code, is_active).await, word)
+            let flash = if is_active { flash::ACTIVATED } else { flash::DEACTIVATED };
+            (customers::set_active(&user, code, is_active).await, flash)
         }
-        "ship-tos" => (customers::add_ship_to(&user, code, fields.one("ship_to")).await, "ship-to"),
-        "ship-to" => (customers::offer_ship_to(&user, code, id()?, is_active).await, "ship-to"),
-        "addresses" => (customers::add_address(&user, code, fields.one("address_email")).await, "address"),
-        "address" => (customers::remove_address(&user, code, id()?).await, "address"),
+        "ship-tos" => (customers::add_ship_to(&user, code, fields.one("ship_to")).await, flash::SHIP_TOS_SAVED),
+        "ship-to" => (customers::offer_ship_to(&user, code, id()?, is_active).await, flash::SHIP_TOS_SAVED),
+        "addresses" => (customers::add_address(&user, code, fields.one("address_email")).await, flash::ADDRESSES_SAVED),
+        "address" => (customers::remove_address(&user, code, id()?).await, flash::ADDRESSES_SAVED),
         _ => return Err(Error::NotFound),
     };
-    let Err(error) = changed else { return Ok(to(code, word)) };
+    let Err(error) = changed else { return Ok(to_customer(code, flash)) };
     let messages = refusal(error)?;
-    let page = CustomerPage::load(&site, &visitor, &db, code).await?;
+    let page = CustomerPage::load(&context, code).await?;
     let (ship_to, address_email) = (fields.one("ship_to").into(), fields.one("address_email").into());
-    Ok(CustomerPage { ship_to, address_email, ..page }.refused(&request, messages))
+    Ok(CustomerPage { ship_to, address_email, ..page }.refused(messages))
 }
 
-/// `GET /office/customers/{code}/state`: asks before the people of a company lose sight of their BOLs.
-pub async fn ask_active(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    code: Path<String>,
-) -> Result<HttpResponse, Error> {
-    let mut connection = db.get().await?;
-    let customer = customers::one(&mut connection, known(&code)?).await?.ok_or(Error::NotFound)?;
+/// `GET /office/customers/{code}/state`: asks for confirmation before a customer's logins lose access to their BOLs.
+pub async fn ask_active(context: Context<OfficeStaff>, code: Path<String>) -> Result<HttpResponse, Error> {
+    let mut connection = context.db.get().await?;
+    let customer = customers::one(&mut connection, checked(&code)?).await?.ok_or(Error::NotFound)?;
     let logins = directory::members(&mut connection, customer.id).await?.len();
-    let page = ActivePage { layout: Layout::new(&site, Some(&visitor), "/office/customers"), customer, logins };
-    Ok(page.respond_to(&request))
+    let page = ActivePage { layout: context.layout(HERE), customer, logins };
+    Ok(html(&page))
 }
 
 /// `POST /office/customers/{code}/see-as`
-pub async fn begin_to_see_as(
-    visitor: Visitor<OfficeStaff>,
-    db: Data<Database>,
-    origin: Origin,
-    code: Path<String>,
-) -> Result<HttpResponse, Error> {
-    let customer = customers::one(&mut *db.get().await?, known(&code)?).await?.ok_or(Error::NotFound)?;
-    // Its people see nothing either.
+pub async fn begin_to_see_as(context: Context<OfficeStaff>, code: Path<String>) -> Result<HttpResponse, Error> {
+    let customer = customers::one(&mut *context.db.get().await?, checked(&code)?).await?.ok_or(Error::NotFound)?;
+    // The logins of an inactive customer see nothing either.
     if !customer.active {
         return Err(Error::NotFound);
     }
-    see_as::begin(&db, &visitor, &origin.0, customer.id, &customer.code).await?;
-    Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/bols")).finish())
+    see_as::begin(&context.db, &context.viewer, &context.origin, customer.id, &customer.code).await?;
+    Ok(see_other("/bols", None))
 }
 
-/// `POST /see-as/end`: the one change that somebody who looks as a customer can make.
+/// `POST /see-as/end`: the only change allowed while viewing as a customer.
 pub async fn stop_seeing_as(request: HttpRequest, db: Data<Database>, origin: Origin) -> Result<HttpResponse, Error> {
     let viewer = auth::current(&request)?.ok_or(Error::LoginRequired)?;
-    let place = match see_as::end(&db, &viewer, &origin.0).await? {
-        Some(code) => format!("/office/customers/{code}?done=looked"),
-        None => "/".into(),
-    };
-    Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish())
+    Ok(match see_as::end(&db, &viewer, &origin.0).await? {
+        Some(code) => to_customer(code, flash::VIEWED_AS),
+        None => see_other("/", None),
+    })
 }
 
-fn to(code: &str, word: &str) -> HttpResponse {
-    let place = format!("/office/customers/{code}?done={word}");
-    HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
+fn to_customer(code: &str, flash: Flash) -> HttpResponse {
+    see_other(&format!("{HERE}/{code}"), Some(flash))
 }
 
-/// A code can be made of these; whatever else is asked for isn't there.
-fn known(code: &str) -> Result<&str, Error> {
+/// Refuses what can't be a customer's code.
+fn checked(code: &str) -> Result<&str, Error> {
     let fits = code.len() <= 16 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     if fits { Ok(code) } else { Err(Error::NotFound) }
 }
@@ -267,11 +212,11 @@ fn with_last_bol(line: CustomerRow) -> (CustomerRow, String) {
 }
 
 impl CustomersPage {
-    async fn load(site: &Site, viewer: &Viewer, db: &Database, find: &str) -> Result<Self, Error> {
+    async fn load(context: &Context<OfficeStaff>, find: &str) -> Result<Self, Error> {
         let wanted = ListFilter { fragment: find, first: None };
-        let listed = customers::all(&mut *db.get().await?, wanted).await?;
+        let listed = customers::all(&mut *context.db.get().await?, wanted).await?;
         Ok(Self {
-            layout: Layout::new(site, Some(viewer), "/office/customers"),
+            layout: context.layout(HERE),
             problem: false,
             open: listed.rows.is_empty() && find.is_empty(),
             most: MAX_LISTED,
@@ -289,16 +234,17 @@ impl CustomersPage {
 }
 
 impl CustomerPage {
-    async fn load(site: &Site, viewer: &Viewer, db: &Database, code: &str) -> Result<Self, Error> {
+    async fn load(context: &Context<OfficeStaff>, code: &str) -> Result<Self, Error> {
+        let Context { site, db, .. } = context;
         let mut connection = db.get().await?;
-        let customer = customers::one(&mut connection, known(code)?).await?.ok_or(Error::NotFound)?;
+        let customer = customers::one(&mut connection, checked(code)?).await?.ok_or(Error::NotFound)?;
         let ship_tos = customers::ship_tos_of(&mut connection, customer.id).await?;
         let addresses = customers::addresses(&mut connection, customer.id).await?;
         let people = directory::members(&mut connection, customer.id).await?;
         drop(connection);
         let newest = Search { customer: Some(customer.id), ..Search::default() };
         let found = search::search(db, &Scope::All, &newest).await?;
-        let bols = found.rows.into_iter().take(NEWEST).map(|(row, _)| BolLine {
+        let bols = found.rows.into_iter().take(SHOWN_BOLS).map(|(row, _)| BolRow {
             date: page::date(row.bol_date),
             tons: Pounds(row.net_lb).short_tons(),
             is_void: row.voided_at.is_some(),
@@ -307,7 +253,7 @@ impl CustomerPage {
         });
         let now = site.clock.now();
         Ok(Self {
-            layout: Layout::new(site, Some(viewer), "/office/customers"),
+            layout: context.layout(HERE),
             problem: false,
             reminded: customer.reminded_at.map(|at| timestamp(at, site.time_zone).text).unwrap_or_default(),
             name: customer.details.name.clone(),
@@ -324,8 +270,8 @@ impl CustomerPage {
         })
     }
 
-    fn refused(self, request: &HttpRequest, messages: Messages) -> HttpResponse {
+    fn refused(self, messages: Messages) -> HttpResponse {
         let page = Self { problem: true, messages, ..self };
-        with_status(page.respond_to(request), StatusCode::UNPROCESSABLE_ENTITY)
+        html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY)
     }
 }

@@ -1,139 +1,138 @@
-//! `/office/inbox`: what waits for a person. Documents without a BOL, BOLs without a customer, and the bin.
+//! `/office/inbox`: what waits for the office. Documents without a BOL, BOLs without a customer, and the bin.
 
 mod page;
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, LOCATION};
-use actix_web::web::{Data, Form, Path, Query};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::{Form, Path, Query};
 use chrono::Datelike;
 use url::form_urlencoded;
 
 use self::page::{Bulk, Filing, Typed, View, kinds, show};
-use crate::audit::Origin as AuditOrigin;
 use crate::bols::BolNumber;
-use crate::db::Database;
 use crate::documents::Kind;
 use crate::intake::inbox::{FileError, Inbox};
 use crate::storage::StorageError;
-use crate::web::auth::{OfficeStaff, Visitor};
-use crate::web::request::Origin;
+use crate::web::auth::OfficeStaff;
+use crate::web::context::Context;
+use crate::web::flash::{self, Flash, see_other};
+use crate::web::forms::Fields;
 use crate::web::{Error, Site};
 
 const HERE: &str = "/office/inbox";
-/// Documents of one selection at the most.
-const MOST_TICKED: usize = 200;
+/// Most documents of one selection.
+const MAX_SELECTED: usize = 200;
 
-pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    view: Query<View>,
-) -> Result<HttpResponse, Error> {
-    show(&request, &site, &db, &visitor, &view, StatusCode::OK, Typed::default()).await
+pub async fn page(context: Context<OfficeStaff>, view: Query<View>) -> Result<HttpResponse, Error> {
+    show(&context, &view, StatusCode::OK, Typed::default()).await
 }
 
-/// `POST /office/documents/{id}/file`
-pub async fn file(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    id: Path<i64>,
-    form: Form<Filing>,
-) -> Result<HttpResponse, Error> {
-    let (status, message) = match (number(&site, &form.number), kind(&form.kind)) {
-        (Ok(number), Ok(kind)) => match inbox_of(&site, &db, &visitor, &origin.0).file(*id, &number, kind).await {
-            Ok(()) => return Ok(redirect("", "filed", &form.after)),
+/// `POST /office/documents/{id}/file`: `number`, `kind`.
+pub async fn file(context: Context<OfficeStaff>, id: Path<i64>, form: Form<Filing>) -> Result<HttpResponse, Error> {
+    let (status, message) = match (number(&context.site, &form.number), kind(&form.kind)) {
+        (Ok(number), Ok(kind)) => match inbox_of(&context).file(*id, &number, kind).await {
+            Ok(()) => return Ok(redirect("", flash::inbox::FILED, &form.after)),
             Err(FileError::Gone) => return Err(Error::NotFound),
-            Err(FileError::Filed(there)) if there == number.as_str() => return Ok(redirect("", "filed", &form.after)),
-            Err(error) => beside(error)?,
+            Err(FileError::Filed(there)) if there == number.as_str() => {
+                return Ok(redirect("", flash::inbox::FILED, &form.after));
+            }
+            Err(error) => beside_field(error)?,
         },
         (Err(message), _) | (_, Err(message)) => (StatusCode::UNPROCESSABLE_ENTITY, message.into()),
     };
     let view = View { after: form.after.clone(), ..View::default() };
     let typed = Typed { row: Some((*id, form.into_inner(), message)), ..Typed::default() };
-    show(&request, &site, &db, &visitor, &view, status, typed).await
+    show(&context, &view, status, typed).await
 }
 
-/// `POST /office/documents/{id}/unfile`: back into the inbox, from the page of the BOL.
-pub async fn unfile(
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    id: Path<i64>,
-) -> Result<HttpResponse, Error> {
-    match inbox_of(&site, &db, &visitor, &origin.0).unfile(*id).await {
-        Ok(number) => {
-            let place = format!("/bols/{number}?done=unfiled");
-            Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish())
-        }
+/// `POST /office/documents/{id}/unfile`: moves a document from its BOL back to the inbox.
+pub async fn unfile(context: Context<OfficeStaff>, id: Path<i64>) -> Result<HttpResponse, Error> {
+    match inbox_of(&context).unfile(*id).await {
+        Ok(number) => Ok(see_other(&format!("/bols/{number}"), Some(flash::bol::UNFILED))),
         Err(FileError::Db(error)) => Err(error.into()),
         Err(_) => Err(Error::NotFound),
     }
 }
 
+/// The form above the list, which acts on all selected documents.
+struct Selection {
+    documents: Vec<i64>,
+    filing: Filing,
+}
+
+impl Selection {
+    fn parse(fields: &Fields) -> Result<Self, Error> {
+        let documents = fields.all("document").into_iter().map(str::parse);
+        let text = |name| fields.one(name).to_owned();
+        Ok(Self {
+            documents: documents.collect::<Result<_, _>>().map_err(|_| Error::BadRequest)?,
+            filing: Filing { number: text("number"), kind: text("kind"), after: text("after") },
+        })
+    }
+
+    /// Shows the list again, with a message beside the number or above the list.
+    async fn refuse(
+        self,
+        context: &Context<OfficeStaff>,
+        shelf: &str,
+        status: StatusCode,
+        (error, problem): (String, String),
+    ) -> Result<HttpResponse, Error> {
+        let Self { documents: ticked, filing } = self;
+        let view = View { show: shelf.into(), after: filing.after, ..View::default() };
+        let bulk = Bulk { number: filing.number, kinds: kinds(&filing.kind), error };
+        show(context, &view, status, Typed { bulk, ticked, problem, row: None }).await
+    }
+
+    async fn file(self, context: &Context<OfficeStaff>) -> Result<HttpResponse, Error> {
+        let (number, kind) = match (number(&context.site, &self.filing.number), kind(&self.filing.kind)) {
+            (Ok(number), Ok(kind)) => (number, kind),
+            (Err(message), _) | (_, Err(message)) => {
+                let messages = (message.into(), String::new());
+                return self.refuse(context, "", StatusCode::UNPROCESSABLE_ENTITY, messages).await;
+            }
+        };
+        match file_all(&inbox_of(context), &self.documents, &number, kind).await {
+            Ok(()) => Ok(redirect("", flash::inbox::FILED, &self.filing.after)),
+            Err((filed, error)) => {
+                let (status, message) = beside_field(error)?;
+                let problem = format!("{filed} of {} were filed; the others wait.", self.documents.len());
+                self.refuse(context, "", status, (message, problem)).await
+            }
+        }
+    }
+}
+
 /// `POST /office/inbox`: `document` repeated, and `action`: `file` (with `number` and `kind`), `discard` or `restore`.
-pub async fn many(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    form: Form<Vec<(String, String)>>,
-) -> Result<HttpResponse, Error> {
-    let value = |name| form.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
-    let ticked = form.iter().filter(|(name, _)| name == "document").map(|(_, id)| id.parse());
-    let ticked: Vec<i64> = ticked.collect::<Result<_, _>>().map_err(|_| Error::BadRequest)?;
-    let inbox = inbox_of(&site, &db, &visitor, &origin.0);
-    let (action, typed) = (
-        value("action"),
-        Filing { number: value("number").into(), kind: value("kind").into(), after: value("after").into() },
-    );
-    let shelf = if action == "restore" { "bin" } else { "" };
-    let view = View { show: shelf.into(), after: typed.after.clone(), ..View::default() };
-    let again = |error: String, problem: String, status| {
-        let bulk = Bulk { number: typed.number.clone(), kinds: kinds(&typed.kind), error };
-        let typed = Typed { bulk, ticked: ticked.clone(), problem, row: None };
-        show(&request, &site, &db, &visitor, &view, status, typed)
-    };
-    if ticked.is_empty() || ticked.len() > MOST_TICKED {
-        let message = if ticked.is_empty() { "Tick at least one document." } else { "Up to 200 documents at once." };
-        return again(String::new(), message.into(), StatusCode::UNPROCESSABLE_ENTITY).await;
+pub async fn many(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpResponse, Error> {
+    let selection = Selection::parse(&fields)?;
+    let action = fields.one("action");
+    if selection.documents.is_empty() || selection.documents.len() > MAX_SELECTED {
+        let nothing = selection.documents.is_empty();
+        let message = if nothing { "Tick at least one document." } else { "Up to 200 documents at once." };
+        let shelf = if action == "restore" { "bin" } else { "" };
+        let messages = (String::new(), message.into());
+        return selection.refuse(&context, shelf, StatusCode::UNPROCESSABLE_ENTITY, messages).await;
     }
     match action {
         "discard" => {
-            inbox.discard(&ticked).await?;
-            Ok(redirect("", "discarded", &typed.after))
+            inbox_of(&context).discard(&selection.documents).await?;
+            Ok(redirect("", flash::inbox::DISCARDED, &selection.filing.after))
         }
         "restore" => {
-            inbox.restore(&ticked).await?;
-            Ok(redirect("bin", "restored", &typed.after))
+            inbox_of(&context).restore(&selection.documents).await?;
+            Ok(redirect("bin", flash::inbox::RESTORED, &selection.filing.after))
         }
-        "file" => {
-            let (number, kind) = match (number(&site, &typed.number), kind(&typed.kind)) {
-                (Ok(number), Ok(kind)) => (number, kind),
-                (Err(message), _) | (_, Err(message)) => {
-                    return again(message.into(), String::new(), StatusCode::UNPROCESSABLE_ENTITY).await;
-                }
-            };
-            match file_all(&inbox, &ticked, &number, kind).await {
-                Ok(()) => Ok(redirect("", "filed", &typed.after)),
-                Err((filed, error)) => {
-                    let (status, message) = beside(error)?;
-                    again(message, format!("{filed} of {} were filed; the others wait.", ticked.len()), status).await
-                }
-            }
-        }
+        "file" => selection.file(&context).await,
         _ => Err(Error::BadRequest),
     }
 }
 
-/// One after the other; what is filed already is fine. With the first error, how many were filed: what is wrong with the
-/// storage is so for all, what is wrong with one document is told when the others are done.
+/// Files documents one after the other, skipping those that are filed already.
+///
+/// On an error, returns how many were filed. An error of the storage or the database ends the run; an error of one
+/// document is returned after the others are filed.
 async fn file_all(inbox: &Inbox<'_>, ids: &[i64], number: &BolNumber, kind: Kind) -> Result<(), (usize, FileError)> {
     let (mut filed, mut first) = (0, None);
     for id in ids {
@@ -151,14 +150,8 @@ async fn file_all(inbox: &Inbox<'_>, ids: &[i64], number: &BolNumber, kind: Kind
 }
 
 /// `GET /office/documents/{id}/preview`: the first page as a picture.
-pub async fn preview(
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    id: Path<i64>,
-) -> Result<HttpResponse, Error> {
-    let picture = match inbox_of(&site, &db, &visitor, &origin.0).preview(*id, &site.examiner).await {
+pub async fn preview(context: Context<OfficeStaff>, id: Path<i64>) -> Result<HttpResponse, Error> {
+    let picture = match inbox_of(&context).preview(*id, &context.site.examiner).await {
         Ok(picture) => picture.ok_or(Error::NotFound)?,
         Err(FileError::Gone | FileError::Filed(_)) => return Err(Error::NotFound),
         Err(FileError::Storage(error)) => return Err(error.into()),
@@ -167,18 +160,14 @@ pub async fn preview(
     };
     Ok(HttpResponse::Ok()
         .content_type("image/png")
-        // The bytes of a document never change; looking at the page again is not another look into the file.
+        // The bytes of a document never change, so the browser may keep the picture for a while.
         .insert_header((CACHE_CONTROL, "private, max-age=600"))
         .body(picture))
 }
 
-fn inbox_of<'a>(
-    site: &'a Site,
-    db: &'a Database,
-    visitor: &'a Visitor<OfficeStaff>,
-    origin: &'a AuditOrigin,
-) -> Inbox<'a> {
-    Inbox { db, storage: &site.storage, clock: &site.clock, spool: &site.spool, viewer: visitor, origin }
+fn inbox_of(context: &Context<OfficeStaff>) -> Inbox<'_> {
+    let Context { viewer, site, db, origin, .. } = context;
+    Inbox { db, storage: &site.storage, clock: &site.clock, spool: &site.spool, viewer, origin }
 }
 
 fn number(site: &Site, typed: &str) -> Result<BolNumber, &'static str> {
@@ -191,7 +180,8 @@ fn kind(typed: &str) -> Result<Kind, &'static str> {
     typed.parse().map_err(|_| "Choose what kind of document it is.")
 }
 
-fn beside(error: FileError) -> Result<(StatusCode, String), Error> {
+/// The status and the message beside the field.
+fn beside_field(error: FileError) -> Result<(StatusCode, String), Error> {
     match error {
         FileError::NoBol(_) | FileError::Double(_) => Ok((StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),
         FileError::Filed(_) => Ok((StatusCode::CONFLICT, error.to_string())),
@@ -210,13 +200,15 @@ fn beside(error: FileError) -> Result<(StatusCode, String), Error> {
     }
 }
 
-/// Back to where the clerk was.
-fn redirect(shelf: &str, done: &str, after: &str) -> HttpResponse {
+/// Redirects to the page of the inbox that the form was on.
+fn redirect(shelf: &str, flash: Flash, after: &str) -> HttpResponse {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in [("show", shelf), ("after", after), ("done", done)] {
+    for (name, value) in [("show", shelf), ("after", after)] {
         if !value.is_empty() {
             query.append_pair(name, value);
         }
     }
-    HttpResponse::SeeOther().insert_header((LOCATION, format!("{HERE}?{}", query.finish()))).finish()
+    let query = query.finish();
+    let path = if query.is_empty() { HERE.to_owned() } else { format!("{HERE}?{query}") };
+    see_other(&path, Some(flash))
 }

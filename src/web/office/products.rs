@@ -130,7 +130,7 @@ pub async fn page(
     notice: Query<Notice>,
 ) -> Result<HttpResponse, Error> {
     let mut page = ProductsPage::load(&site, &visitor, &db, ListFilter { fragment: &notice.find, first: None }).await?;
-    page.layout.notice = notice.text();
+    page.layout = page.layout.notice(notice.text());
     Ok(page.respond_to(&request))
 }
 

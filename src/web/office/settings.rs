@@ -1,27 +1,26 @@
-//! `/office/settings`: the terminal itself, as the next BOL prints it.
+//! `/office/settings`: the terminal's own company, which BOLs print, and the reminder thresholds.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Form, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::web::{Form, Query};
 use askama::Template;
-use askama_web::WebTemplate;
 
-use crate::accounts::Viewer;
 use crate::bols::lists::Messages;
 use crate::bols::settings::{self, Company, ReminderThresholdsForm};
-use crate::db::Database;
-use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::Error;
+use crate::web::auth::OfficeStaff;
+use crate::web::context::Context;
+use crate::web::flash::{Done, see_other, settings as flash};
 use crate::web::forms::refusal;
-use crate::web::page::{Layout, with_status};
-use crate::web::request::Origin;
-use crate::web::{Error, Site};
+use crate::web::page::{Layout, html, html_with_status};
 
-#[derive(Default, Template, WebTemplate)]
+const HERE: &str = "/office/settings";
+
+#[derive(Default, Template)]
 #[template(path = "office/settings.html")]
 struct SettingsPage {
     layout: Layout,
-    /// Something was typed that can't be saved.
+    /// Something that was typed can't be saved.
     problem: bool,
     company: Company,
     name_error: String,
@@ -33,86 +32,51 @@ struct SettingsPage {
     collect_error: String,
 }
 
-#[derive(serde::Deserialize)]
-pub struct Notice {
-    #[serde(default)]
-    done: String,
+pub async fn page(context: Context<OfficeStaff>, done: Query<Done>) -> Result<HttpResponse, Error> {
+    let mut page = SettingsPage::load(&context, None, None).await?;
+    page.layout = page.layout.flash(&done, flash::ALL);
+    Ok(html(&page))
 }
 
-impl Notice {
-    /// Known words only: nothing of the address is shown.
-    fn text(&self) -> &'static str {
-        match self.done.as_str() {
-            "days" => "Saved. The first page goes by these days from now on.",
-            "saved" => "The settings are saved. The next BOL prints them; those that were issued stay as they are.",
-            _ => "",
-        }
-    }
-}
-
-pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    notice: Query<Notice>,
-) -> Result<HttpResponse, Error> {
-    let mut page = SettingsPage::load(&site, &visitor, &db, None, None).await?;
-    page.layout.notice = notice.text();
-    Ok(page.respond_to(&request))
-}
-
-pub async fn save(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    form: Form<Company>,
-) -> Result<HttpResponse, Error> {
-    let user = site.acting(&db, &visitor, &origin.0);
+/// `POST /office/settings`: the fields of [`Company`].
+pub async fn save(context: Context<OfficeStaff>, form: Form<Company>) -> Result<HttpResponse, Error> {
+    let user = context.acting();
     let Err(error) = settings::save(&user, &form).await else {
-        return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/office/settings?done=saved")).finish());
+        return Ok(see_other(HERE, Some(flash::SAVED)));
     };
     let messages = refusal(error)?;
     let typed = Some(form.into_inner());
-    let page = SettingsPage::load(&site, &visitor, &db, typed, None).await?.with(&messages);
-    Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY))
+    let page = SettingsPage::load(&context, typed, None).await?.with(&messages);
+    Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
 /// `POST /office/settings/days`: `unsigned_days`, `collect_days`.
 pub async fn save_days(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: Context<OfficeStaff>,
     form: Form<ReminderThresholdsForm>,
 ) -> Result<HttpResponse, Error> {
-    let user = site.acting(&db, &visitor, &origin.0);
+    let user = context.acting();
     let Err(error) = settings::save_reminder_thresholds(&user, &form).await else {
-        return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/office/settings?done=days")).finish());
+        return Ok(see_other(HERE, Some(flash::THRESHOLDS_SAVED)));
     };
     let messages = refusal(error)?;
     let typed = Some(form.into_inner());
-    let page = SettingsPage::load(&site, &visitor, &db, None, typed).await?.with(&messages);
-    Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY))
+    let page = SettingsPage::load(&context, None, typed).await?.with(&messages);
+    Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
 impl SettingsPage {
-    /// With what was typed, where something was.
+    /// Loads the saved settings, except those that were just typed.
     async fn load(
-        site: &Site,
-        viewer: &Viewer,
-        db: &Database,
+        context: &Context<OfficeStaff>,
         company: Option<Company>,
         days: Option<ReminderThresholdsForm>,
     ) -> Result<Self, Error> {
-        let mut connection = db.get().await?;
+        let mut connection = context.db.get().await?;
         let saved = settings::company(&mut connection).await?;
         let reminder_thresholds = settings::reminder_thresholds(&mut connection).await?;
         Ok(Self {
-            layout: Layout::new(site, Some(viewer), "/office/settings"),
+            layout: context.layout(HERE),
             problem: false,
             company: company.unwrap_or(saved),
             days: days.unwrap_or_else(|| ReminderThresholdsForm {

@@ -1,33 +1,31 @@
-//! `/office/storage`: what the storage holds, how much it is used, and about what that costs. For administrators.
+//! `/office/storage`: what the storage holds, its use by month, and an estimate of its cost. For administrators.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::web::Query;
 use askama::Template;
-use askama_web::WebTemplate;
 
-use crate::accounts::Viewer;
 use crate::bols::weight::grouped;
-use crate::db::Database;
 use crate::operations::storage_usage::{self, Month, Prices};
 use crate::units::file_size;
-use crate::web::auth::{Admins, Visitor};
+use crate::web::Error;
+use crate::web::auth::Admins;
 use crate::web::chart::{Chart, Value};
+use crate::web::context::Context;
+use crate::web::flash::{Done, see_other, storage as flash};
 use crate::web::forms::Fields;
-use crate::web::page::{Layout, with_status};
-use crate::web::request::Origin;
-use crate::web::{Error, Site};
+use crate::web::page::{Layout, html, html_with_status};
 
-/// A thousand dollars for a gigabyte.
-const MOST: i64 = 1_000_000_000;
+const HERE: &str = "/office/storage";
+/// The highest price: $1,000, in millionths of a dollar.
+const MAX_PRICE_MILLIONTHS: i64 = 1_000_000_000;
 
-/// Its name, and how many bytes it is, as in [`file_size`].
+/// A unit of the chart: its name and its bytes, as in [`file_size`].
 type Unit = (&'static str, i64);
 const MB: Unit = ("MB", 1_000_000);
 const GB: Unit = ("GB", 1_000_000_000);
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "office/storage.html")]
 struct StoragePage {
     layout: Layout,
@@ -37,7 +35,7 @@ struct StoragePage {
     stored: String,
     this_month: String,
     a_year: String,
-    /// Of the chart.
+    /// The unit of the chart.
     unit: &'static str,
     chart: Chart,
     /// The newest first.
@@ -65,43 +63,22 @@ struct PriceField {
     error: String,
 }
 
-#[derive(serde::Deserialize)]
-pub struct Notice {
-    #[serde(default)]
-    done: String,
-}
-
-pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<Admins>,
-    site: Data<Site>,
-    db: Data<Database>,
-    notice: Query<Notice>,
-) -> Result<HttpResponse, Error> {
-    let mut page = StoragePage::load(&site, &visitor, &db).await?;
-    if notice.done == "prices" {
-        page.layout.notice = "The prices are saved, and every estimate goes by them.";
-    }
-    Ok(page.respond_to(&request))
+pub async fn page(context: Context<Admins>, done: Query<Done>) -> Result<HttpResponse, Error> {
+    let mut page = StoragePage::load(&context).await?;
+    page.layout = page.layout.flash(&done, flash::ALL);
+    Ok(html(&page))
 }
 
 /// `POST /office/storage/prices`: `storage_gb_month`, `put_thousand`, `get_thousand`, `egress_gb`, in dollars.
-pub async fn save(
-    request: HttpRequest,
-    visitor: Visitor<Admins>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    fields: Fields,
-) -> Result<HttpResponse, Error> {
+pub async fn save(context: Context<Admins>, fields: Fields) -> Result<HttpResponse, Error> {
     let read = |name| millionths(fields.one(name));
     let read = [read("storage_gb_month"), read("put_thousand"), read("get_thousand"), read("egress_gb")];
     if let [Some(storage_gb_month), Some(put_thousand), Some(get_thousand), Some(egress_gb)] = read {
         let prices = Prices { storage_gb_month, put_thousand, get_thousand, egress_gb };
-        storage_usage::change(&db, prices, visitor.actor(), &origin.0).await?;
-        return Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/office/storage?done=prices")).finish());
+        storage_usage::change(&context.db, prices, context.viewer.actor(), &context.origin).await?;
+        return Ok(see_other(HERE, Some(flash::PRICES_SAVED)));
     }
-    let mut page = StoragePage::load(&site, &visitor, &db).await?;
+    let mut page = StoragePage::load(&context).await?;
     page.problem = true;
     for (field, read) in page.prices.iter_mut().zip(read) {
         field.value = fields.one(field.name).into();
@@ -109,10 +86,10 @@ pub async fn save(
             field.error = "Enter dollars such as 0.023: up to 1,000, with up to six decimals.".into();
         }
     }
-    Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY))
+    Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
-/// `0.023` as 23,000 millionths.
+/// Parses a price in dollars, such as `0.023`, into millionths of a dollar.
 fn millionths(text: &str) -> Option<i64> {
     let text = text.trim().trim_start_matches('$');
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
@@ -121,16 +98,16 @@ fn millionths(text: &str) -> Option<i64> {
         return None;
     }
     let amount: i64 = format!("{whole}{part:0<6}").parse().ok()?;
-    (amount <= MOST).then_some(amount)
+    (amount <= MAX_PRICE_MILLIONTHS).then_some(amount)
 }
 
-/// Without zeros at the end: `0.023`.
+/// Formats a price without trailing zeros: `0.023`.
 fn price(millionths: i64) -> String {
     let text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// To the cent, or to the tenth of one where it is less.
+/// Formats a cost, to the cent from $1 on and to a tenth of a cent below.
 fn dollars(millionths: i64) -> String {
     match millionths {
         0 => "$0".into(),
@@ -143,7 +120,7 @@ fn dollars(millionths: i64) -> String {
     }
 }
 
-/// A number that fits above a bar.
+/// Formats a size so that it fits above a bar.
 fn in_unit(bytes: i64, (_, unit): Unit) -> String {
     match bytes / unit {
         0..10 => format!("{}.{}", bytes / unit, bytes % unit * 10 / unit),
@@ -169,7 +146,8 @@ impl MonthRow {
 }
 
 impl StoragePage {
-    async fn load(site: &Site, viewer: &Viewer, db: &Database) -> Result<Self, Error> {
+    async fn load(context: &Context<Admins>) -> Result<Self, Error> {
+        let Context { site, db, .. } = context;
         let usage = storage_usage::usage(db, site.clock.now()).await?;
         let most = usage.months.iter().map(|month| month.stored).max().unwrap_or_default();
         let unit = if most < 10_000_000_000 { MB } else { GB };
@@ -188,7 +166,7 @@ impl StoragePage {
         let field = |name, label, amount| PriceField { name, label, value: price(amount), error: String::new() };
         let prices = usage.prices;
         Ok(Self {
-            layout: Layout::new(site, Some(viewer), "/office/storage"),
+            layout: context.layout(HERE),
             problem: false,
             place: site.storage.place(),
             documents: grouped(usage.documents),

@@ -1,24 +1,24 @@
-//! `/office`: the day at a glance, and reminding customers of what they have not fetched.
+//! `/office`: the office's day, and reminders to customers about BOLs that they have not fetched.
 
-use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::HttpResponse;
+use actix_web::web::Query;
 use askama::Template;
-use askama_web::WebTemplate;
 use chrono::NaiveDate;
 
 use crate::bols::weight::{grouped, short_tons};
 use crate::dashboard::{self, COUNTED, Glance, LISTED, Loaded, Waiting, Week};
-use crate::db::Database;
 use crate::notices::reminder::{self, LOOK_BACK, Reminded};
-use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::auth::OfficeStaff;
 use crate::web::chart::{Chart, Value};
+use crate::web::context::Context;
+use crate::web::flash::{Done, not_reminded, see_other, today as flash};
 use crate::web::forms::Fields;
-use crate::web::page::{self, Layout, timestamp};
-use crate::web::request::Origin;
+use crate::web::page::{self, Layout, html, timestamp};
 use crate::web::{Error, Site};
 
-#[derive(Template, WebTemplate)]
+const HERE: &str = "/office";
+
+#[derive(Template)]
 #[template(path = "office/today.html")]
 struct TodayPage {
     layout: Layout,
@@ -38,7 +38,7 @@ struct TodayPage {
     collect_days: i32,
     uncollected: Vec<WaitingRow>,
     uncollected_count: String,
-    /// Customers that the table leaves out.
+    /// Number of customers that the table leaves out.
     uncollected_more: usize,
     look_back: i64,
     undelivered: Vec<MailRow>,
@@ -50,7 +50,7 @@ struct Figures {
     tons: String,
 }
 
-/// A week as the table has it.
+/// A row of the table behind the chart.
 struct WeekRow {
     label: String,
     tons: String,
@@ -69,7 +69,7 @@ struct WaitingRow {
     name: String,
     count: String,
     oldest: String,
-    /// The first of them.
+    /// The BOLs that have waited longest.
     numbers: Vec<String>,
     more: usize,
     remind: bool,
@@ -83,61 +83,49 @@ struct MailRow {
     when: String,
 }
 
-#[derive(serde::Deserialize)]
-pub struct Asked {
-    #[serde(default)]
-    done: String,
-    #[serde(default)]
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct ReminderQuery {
+    /// Number of people that were reminded.
     people: String,
 }
 
 pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    asked: Query<Asked>,
+    context: Context<OfficeStaff>,
+    reminder: Query<ReminderQuery>,
+    done: Query<Done>,
 ) -> Result<HttpResponse, Error> {
+    let Context { site, db, .. } = &context;
     let now = site.clock.now();
     let today = now.with_timezone(&site.time_zone).date_naive();
-    let glance = dashboard::glance(&db, now, today).await?;
-    let mut page = TodayPage::new(&site, &visitor, today, glance);
-    // Known words only: nothing of the address is shown.
-    match asked.done.as_str() {
-        "reminded" if asked.people == "1" => page.layout.notice = "One person of the customer is being mailed.",
-        "reminded" => page.layout.notice = "The people of the customer are being mailed.",
-        "already" => page.problem = "This customer was reminded within the last hour. Nothing was sent.",
-        "nothing" => page.problem = "The customer has fetched everything meanwhile. Nothing was sent.",
-        "nobody" => {
-            page.problem =
-                "Nobody of this customer can be mailed: invite somebody, or add an address on the customer's page.";
-        }
-        _ => {}
+    let glance = dashboard::glance(db, now, today).await?;
+    let mut layout = context.layout(HERE).flash(&done, flash::ALL);
+    if layout.notice.is_some() && reminder.people == "1" {
+        layout = layout.notice("One person of the customer is being mailed.");
     }
-    Ok(page.respond_to(&request))
+    let mut page = TodayPage::new(layout, site, today, glance);
+    page.problem = done.find(not_reminded::ALL).map_or("", |flash| flash.text);
+    Ok(html(&page))
 }
 
 /// `POST /office/remind`: `customer`, a code.
-pub async fn remind(
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    fields: Fields,
-) -> Result<HttpResponse, Error> {
-    let reminded = reminder::remind(&db, site.clock.now(), fields.one("customer"), visitor.actor(), &origin.0).await?;
-    let place = match reminded {
+pub async fn remind(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpResponse, Error> {
+    let Context { viewer, site, db, origin, .. } = &context;
+    let reminded = reminder::remind(db, site.clock.now(), fields.one("customer"), viewer.actor(), origin).await?;
+    let flash = match reminded {
         Reminded::NoCustomer => return Err(Error::NotFound),
-        Reminded::Sent(people) => format!("/office?done=reminded&people={people}"),
-        Reminded::Already => "/office?done=already".into(),
-        Reminded::Nothing => "/office?done=nothing".into(),
-        Reminded::Nobody => "/office?done=nobody".into(),
+        Reminded::Sent(people) => {
+            return Ok(see_other(&format!("{HERE}?done={}&people={people}", flash::REMINDED.word), None));
+        }
+        Reminded::Already => not_reminded::TOO_SOON,
+        Reminded::Nothing => not_reminded::ALL_FETCHED,
+        Reminded::Nobody => not_reminded::NO_RECIPIENT,
     };
-    Ok(HttpResponse::SeeOther().insert_header((LOCATION, place)).finish())
+    Ok(see_other(HERE, Some(flash)))
 }
 
 impl TodayPage {
-    fn new(site: &Site, visitor: &Visitor<OfficeStaff>, today: NaiveDate, glance: Glance) -> Self {
+    fn new(layout: Layout, site: &Site, today: NaiveDate, glance: Glance) -> Self {
         let zone = site.time_zone;
         let unsigned = glance.unsigned.into_iter().map(|bol| UnsignedRow {
             number: bol.number,
@@ -146,14 +134,14 @@ impl TodayPage {
             customer: bol.customer.unwrap_or_else(|| "Not assigned".into()),
         });
         let undelivered = glance.undelivered.into_iter().map(|mail| MailRow {
-            what: what(&mail.purpose),
+            what: email_label(&mail.purpose),
             address: mail.to_address,
             why: mail.last_error,
             when: mail.failed_at.map(|at| timestamp(at, zone).text).unwrap_or_default(),
         });
         let (days, last) = (glance.reminder_thresholds.unsigned_days, glance.weeks.last());
         Self {
-            layout: Layout::new(site, Some(visitor), "/office"),
+            layout,
             problem: "",
             day: today.format("%A, %B %-d, %Y").to_string(),
             today: Figures::new(glance.today),
@@ -185,7 +173,8 @@ fn counted(count: i64) -> String {
     if count >= COUNTED { format!("{} or more", grouped(COUNTED)) } else { grouped(count) }
 }
 
-fn what(purpose: &str) -> &'static str {
+/// What an email of this purpose is called.
+fn email_label(purpose: &str) -> &'static str {
     match purpose {
         "invitation" => "Invitation",
         "reset" => "Link for a forgotten password",

@@ -1,31 +1,33 @@
-//! `/office/upload`: files in, one or a thousand, each with an outcome of its own.
+//! `/office/upload`: one file or a thousand, each with its own outcome.
 
 mod stack;
 
 use actix_multipart::Multipart;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{LOCATION, RETRY_AFTER};
-use actix_web::web::{Data, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
+use actix_web::http::header::{HeaderValue, RETRY_AFTER};
+use actix_web::web::Query;
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
-use askama_web::WebTemplate;
 use uuid::Uuid;
 
 use self::stack::{Ending, Stack};
 use crate::accounts::customers;
-use crate::db::Database;
 use crate::intake::journal::{self, Entry};
 use crate::intake::{FileName, Outcome, Receipt};
 use crate::units::file_size;
-use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::Error;
+use crate::web::auth::OfficeStaff;
+use crate::web::context::Context;
+use crate::web::flash::see_other;
 use crate::web::forms::{Choice, choices, kinds};
-use crate::web::page::{Layout, with_status};
-use crate::web::request::{Origin, wants_json};
-use crate::web::{Error, Site};
+use crate::web::page::{Layout, html, html_with_status};
+use crate::web::request::wants_json;
 
-#[derive(Template, WebTemplate)]
+const HERE: &str = "/office/upload";
+
+#[derive(Template)]
 #[template(path = "office/upload.html")]
-pub struct UploadPage {
+struct UploadPage {
     layout: Layout,
     script: String,
     kinds: Vec<Choice>,
@@ -35,7 +37,7 @@ pub struct UploadPage {
     batch: String,
     has_results: bool,
     counts: Vec<Count>,
-    results: Vec<Line>,
+    results: Vec<ResultRow>,
     more: bool,
 }
 
@@ -44,7 +46,7 @@ struct Count {
     count: i64,
 }
 
-struct Line {
+struct ResultRow {
     file_name: String,
     outcome: &'static str,
     label: &'static str,
@@ -54,7 +56,7 @@ struct Line {
     size: String,
 }
 
-impl Line {
+impl ResultRow {
     fn new(file_name: &str, size: i64, outcome: Outcome, reason: &str, bol_number: &str) -> Self {
         let bol_href = if bol_number.is_empty() { String::new() } else { format!("/bols/{bol_number}") };
         Self {
@@ -69,7 +71,7 @@ impl Line {
     }
 }
 
-impl From<&Entry> for Line {
+impl From<&Entry> for ResultRow {
     fn from(entry: &Entry) -> Self {
         let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == entry.outcome);
         let outcome = outcome.unwrap_or(Outcome::Rejected);
@@ -77,7 +79,7 @@ impl From<&Entry> for Line {
     }
 }
 
-impl From<&Receipt> for Line {
+impl From<&Receipt> for ResultRow {
     fn from(receipt: &Receipt) -> Self {
         let size = i64::try_from(receipt.size).unwrap_or(i64::MAX);
         let number = receipt.bol_number.as_deref().unwrap_or_default();
@@ -86,41 +88,33 @@ impl From<&Receipt> for Line {
 }
 
 #[derive(serde::Deserialize)]
-pub struct Shown {
+pub struct BatchQuery {
     #[serde(default)]
     batch: String,
 }
 
-/// The form, and what became of a stack.
-pub async fn page(
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    query: Query<Shown>,
-) -> Result<UploadPage, Error> {
-    let mut page = UploadPage::new(&site, &db, &visitor).await?;
+/// `GET /office/upload?batch=…`: the form, and the outcomes of a batch.
+pub async fn page(context: Context<OfficeStaff>, query: Query<BatchQuery>) -> Result<HttpResponse, Error> {
+    let mut page = UploadPage::new(&context).await?;
     if query.batch.is_empty() || query.batch.len() > journal::MAX_BATCH_BYTES || query.batch.contains('\0') {
-        return Ok(page);
+        return Ok(html(&page));
     }
-    let stack = journal::stack(&db, visitor.user_id, &query.batch).await?;
+    let stack = journal::stack(&context.db, context.viewer.user_id, &query.batch).await?;
     let total: i64 = stack.counts.iter().map(|(_, count)| count).sum();
     page.more = total > stack.entries.len() as i64;
-    let lines = stack.entries.iter().map(Line::from).collect();
+    let lines = stack.entries.iter().map(ResultRow::from).collect();
     let count = |outcome: &str| stack.counts.iter().find(|(known, _)| known == outcome).map_or(0, |(_, count)| *count);
     page.show(lines, count);
-    Ok(page)
+    Ok(html(&page))
 }
 
-/// `POST /office/upload`: streamed, each file settled before the next one is read.
+/// `POST /office/upload`: reads the form as a stream, and settles each file before it reads the next.
 pub async fn upload(
     request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: Context<OfficeStaff>,
     form: Multipart,
 ) -> Result<HttpResponse, Error> {
-    let mut stack = Stack::new(&site, &db, &visitor, &origin.0);
+    let mut stack = Stack::new(&context);
     let (status, broken) = match stack.take(form).await {
         Err(broken) if stack.receipts.is_empty() => return Err(broken.to_error()),
         Err(broken) => (broken.to_error().status_code(), broken.message()),
@@ -135,31 +129,31 @@ pub async fn upload(
         }
         HttpResponse::build(status).json(&stack.receipts)
     } else if status == StatusCode::OK && stack.is_noted {
-        let place = format!("/office/upload?batch={}", stack.batch);
-        HttpResponse::SeeOther().insert_header((LOCATION, place)).finish()
+        see_other(&format!("{HERE}?batch={}", stack.batch), None)
     } else if wants_json(&request) {
         return Err(Error::Invalid("Send at least one file, in the field files.".into()));
     } else {
-        let mut page = UploadPage::new(&site, &db, &visitor).await?;
+        let mut page = UploadPage::new(&context).await?;
         page.error = broken.into();
         let count =
             |outcome: &str| stack.receipts.iter().filter(|found| found.outcome.as_str() == outcome).count() as i64;
-        page.show(stack.receipts.iter().map(Line::from).collect(), count);
-        with_status(page.respond_to(&request), status)
+        page.show(stack.receipts.iter().map(ResultRow::from).collect(), count);
+        html_with_status(&page, status)
     };
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        answer.headers_mut().insert(RETRY_AFTER, actix_web::http::header::HeaderValue::from_static("30"));
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("30"));
     }
     Ok(answer)
 }
 
 impl UploadPage {
-    async fn new(site: &Site, db: &Database, visitor: &Visitor<OfficeStaff>) -> Result<Self, Error> {
+    async fn new(context: &Context<OfficeStaff>) -> Result<Self, Error> {
+        let Context { site, db, .. } = context;
         let customers = customers::all(&mut *db.get().await?).await?;
         let active = customers.into_iter().filter(|customer| customer.active);
         let active = active.map(|customer| (customer.code.clone(), format!("{} ({})", customer.name, customer.code)));
         Ok(Self {
-            layout: Layout::new(site, Some(visitor), "/office/upload"),
+            layout: context.layout(HERE),
             script: site.assets.href("upload.js"),
             kinds: kinds("As each file's name says (…_signed.pdf); a scan of our own BOL is a signed one", ""),
             customers: choices("Whoever has the BOL", active, ""),
@@ -173,7 +167,7 @@ impl UploadPage {
         })
     }
 
-    fn show(&mut self, results: Vec<Line>, count: impl Fn(&str) -> i64) {
+    fn show(&mut self, results: Vec<ResultRow>, count: impl Fn(&str) -> i64) {
         self.has_results = !results.is_empty();
         self.results = results;
         self.counts = Outcome::ALL

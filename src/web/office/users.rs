@@ -1,27 +1,27 @@
-//! `/office/users`: everybody with a login, inviting them, and the page of one.
+//! `/office/users`: the list of logins, invitations, and the page of one login.
 //!
-//! The office looks after the people of its customers, an administrator after everybody. What is out of reach is a page
-//! that isn't there.
+//! The office manages the logins of customers; an administrator manages all. A login that the user may not manage is
+//! answered like one that doesn't exist.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::web::{Path, Query};
 use askama::Template;
-use askama_web::WebTemplate;
 
+use crate::accounts::customers;
 use crate::accounts::directory::{self, Membership, Person};
 use crate::accounts::people::{Authority, NewPerson, PeopleError};
-use crate::accounts::{Role, Viewer, customers};
-use crate::db::Database;
-use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::Error;
+use crate::web::auth::OfficeStaff;
+use crate::web::context::Context;
+use crate::web::flash::{Done, see_other, users as flash};
 use crate::web::forms::{Choice, Fields, choices};
-use crate::web::page::{Layout, with_status};
+use crate::web::page::{Layout, html, html_with_status};
 use crate::web::person::{PersonRow, refusal};
-use crate::web::request::Origin;
-use crate::web::{Error, Site};
 
-#[derive(Template, WebTemplate)]
+const HERE: &str = "/office/users";
+
+#[derive(Template)]
 #[template(path = "office/users.html")]
 struct UsersPage {
     layout: Layout,
@@ -33,7 +33,7 @@ struct UsersPage {
     is_first: bool,
 }
 
-/// What was typed into the form of an invitation.
+/// The form of an invitation, with what was typed.
 #[derive(Default)]
 struct InviteForm {
     open: bool,
@@ -48,13 +48,13 @@ struct InviteForm {
     company_error: String,
 }
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "office/user.html")]
 struct UserPage {
     layout: Layout,
     problem: String,
     person: PersonRow,
-    /// It is the visitor's own login.
+    /// It is the user's own login.
     is_self: bool,
     is_customer: bool,
     name: String,
@@ -64,67 +64,41 @@ struct UserPage {
     company_error: String,
 }
 
-#[derive(serde::Deserialize)]
-pub struct Wanted {
-    #[serde(default)]
+/// The part of the list that the address asks for.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct ListQuery {
+    /// A fragment of a name, an address or a company.
     find: String,
-    #[serde(default)]
+    /// The last address of the page before.
     after: String,
-    /// A customer to invite somebody of.
-    #[serde(default)]
+    /// Opens the invitation form with this customer chosen.
     customer: String,
-    #[serde(default)]
-    done: String,
-}
-
-/// Known words only: nothing of the address is shown.
-fn notice(done: &str) -> &'static str {
-    match done {
-        "invited" => "Invited. A link to set a password is on its way by mail.",
-        "resent" => "A new link is on its way by mail. The one of before doesn't work any more.",
-        "disabled" => "The login is disabled, and its sessions are ended.",
-        "enabled" => "The login is enabled.",
-        "saved" => "Saved.",
-        "joined" => "The company is added.",
-        "gone" => "The company is taken away, and the invitation with it: nobody had used the login.",
-        "left" => "The company is taken away, as of now.",
-        _ => "",
-    }
 }
 
 pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    wanted: Query<Wanted>,
+    context: Context<OfficeStaff>,
+    query: Query<ListQuery>,
+    done: Query<Done>,
 ) -> Result<HttpResponse, Error> {
-    let mut page =
-        UsersPage::load(&site, &visitor, &db, &wanted.find, &wanted.after, std::slice::from_ref(&wanted.customer))
-            .await?;
-    page.layout.notice = notice(&wanted.done);
-    page.invite.open |= !wanted.customer.is_empty();
-    Ok(page.respond_to(&request))
+    let mut page = UsersPage::load(&context, &query, std::slice::from_ref(&query.customer)).await?;
+    page.layout = page.layout.flash(&done, flash::ALL);
+    page.invite.open |= !query.customer.is_empty();
+    Ok(html(&page))
 }
 
-pub async fn invite(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    fields: Fields,
-) -> Result<HttpResponse, Error> {
+/// `POST /office/users`: `email`, `name`, `role`, `customer` (repeated), `is_admin`.
+pub async fn invite(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpResponse, Error> {
     let companies: Vec<String> =
         fields.all("customer").into_iter().filter(|code| !code.is_empty()).map(Into::into).collect();
     let (email, name, role) = (fields.one("email"), fields.one("name"), fields.one("role"));
     let is_admin = fields.one("is_admin") == "true";
     let person = NewPerson { email, name, role, companies: &companies, is_admin };
-    let error = match site.acting(&db, &visitor, &origin.0).invite(&person, &site.links).await {
-        Ok(()) => return Ok(to("/office/users?done=invited")),
+    let error = match context.acting().invite(&person, &context.site.links).await {
+        Ok(()) => return Ok(see_other(HERE, Some(flash::INVITED))),
         Err(error) => refusal(error)?,
     };
-    let mut page = UsersPage::load(&site, &visitor, &db, "", "", &companies).await?;
+    let mut page = UsersPage::load(&context, &ListQuery::default(), &companies).await?;
     page.problem = true;
     let form = &mut page.invite;
     form.open = true;
@@ -136,58 +110,48 @@ pub async fn invite(
     form.name_error = error.of("name").into();
     form.role_error = error.of("role").into();
     form.company_error = error.of("customer").into();
-    Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY))
+    Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
-pub async fn user(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    id: Path<String>,
-    wanted: Query<Wanted>,
-) -> Result<HttpResponse, Error> {
-    let mut page = UserPage::load(&site, &visitor, &db, number(&id)?).await?;
-    page.layout.notice = notice(&wanted.done);
-    Ok(page.respond_to(&request))
+/// `GET /office/users/{id}`
+pub async fn user(context: Context<OfficeStaff>, id: Path<String>, done: Query<Done>) -> Result<HttpResponse, Error> {
+    let mut page = UserPage::load(&context, parse_id(&id)?).await?;
+    page.layout = page.layout.flash(&done, flash::ALL);
+    Ok(html(&page))
 }
 
-/// `POST /office/users/{id}/{change}`: one small change each.
+/// `POST /office/users/{id}/{change}`: `invite`, `disable`, `enable`, `name`, `join`, `leave` or `admin`.
 pub async fn change(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: Context<OfficeStaff>,
     path: Path<(String, String)>,
     fields: Fields,
 ) -> Result<HttpResponse, Error> {
     let (id, change) = path.into_inner();
-    let id = number(&id)?;
-    let acting = site.acting(&db, &visitor, &origin.0);
+    let id = parse_id(&id)?;
+    let acting = context.acting();
     let is_admin = fields.one("is_admin") == "true";
     let company = || fields.one("customer_id").parse::<i64>().map_err(|_| Error::BadRequest);
-    let (changed, word) = match change.as_str() {
-        "invite" => (acting.resend(id, &site.links).await, "resent"),
-        "disable" => (acting.set_active(id, false).await, "disabled"),
-        "enable" => (acting.set_active(id, true).await, "enabled"),
-        "name" => (acting.rename(id, fields.one("name")).await, "saved"),
-        "join" => (acting.join(id, fields.one("customer"), is_admin).await, "joined"),
+    let (changed, flash) = match change.as_str() {
+        "invite" => (acting.resend(id, &context.site.links).await, flash::RESENT),
+        "disable" => (acting.set_active(id, false).await, flash::DISABLED),
+        "enable" => (acting.set_active(id, true).await, flash::ENABLED),
+        "name" => (acting.rename(id, fields.one("name")).await, flash::SAVED),
+        "join" => (acting.join(id, fields.one("customer"), is_admin).await, flash::COMPANY_ADDED),
         "leave" => {
             let left = acting.leave(id, company()?).await;
             if matches!(left, Ok(false)) {
-                return Ok(to("/office/users?done=gone"));
+                return Ok(see_other(HERE, Some(flash::LOGIN_REMOVED)));
             }
-            (left.map(drop), "left")
+            (left.map(drop), flash::COMPANY_REMOVED)
         }
-        "admin" => (acting.set_admin(id, company()?, is_admin).await, "saved"),
+        "admin" => (acting.set_admin(id, company()?, is_admin).await, flash::SAVED),
         _ => return Err(Error::NotFound),
     };
     let error = match changed {
-        Ok(()) => return Ok(to(&format!("/office/users/{id}?done={word}"))),
+        Ok(()) => return Ok(see_other(&format!("{HERE}/{id}"), Some(flash))),
         Err(error) => refusal(error)?,
     };
-    let mut page = UserPage::load(&site, &visitor, &db, id).await?;
+    let mut page = UserPage::load(&context, id).await?;
     match &error {
         PeopleError::Refused(why) => page.problem.clone_from(why),
         _ => "Nothing was changed. See the message beside the field.".clone_into(&mut page.problem),
@@ -197,26 +161,18 @@ pub async fn change(
     }
     page.name_error = error.of("name").into();
     page.company_error = error.of("customer").into();
-    Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY))
+    Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
-fn number(id: &str) -> Result<i64, Error> {
+fn parse_id(id: &str) -> Result<i64, Error> {
     id.parse().map_err(|_| Error::NotFound)
 }
 
-fn to(target: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, target)).finish()
-}
-
 impl UsersPage {
-    async fn load(
-        site: &Site,
-        viewer: &Viewer,
-        db: &Database,
-        find: &str,
-        after: &str,
-        chosen: &[String],
-    ) -> Result<Self, Error> {
+    /// `chosen`: the companies chosen in the invitation form.
+    async fn load(context: &Context<OfficeStaff>, query: &ListQuery, chosen: &[String]) -> Result<Self, Error> {
+        let Context { viewer, site, db, .. } = context;
+        let ListQuery { find, after, .. } = query;
         let mut connection = db.get().await?;
         let roles = Authority::of(viewer).roles();
         let mut people = directory::people(&mut connection, roles, find, after).await?;
@@ -226,61 +182,68 @@ impl UsersPage {
             Some(last) if more => {
                 let mut query = url::form_urlencoded::Serializer::new(String::new());
                 query.append_pair("find", find).append_pair("after", &last.email);
-                format!("/office/users?{}", query.finish())
+                format!("{HERE}?{}", query.finish())
             }
             _ => String::new(),
         };
-        let mut companies = company_choices(&mut connection, "").await?;
+        let mut companies = company_choices(&mut connection).await?;
         companies.remove(0);
         for choice in &mut companies {
             choice.selected = chosen.contains(&choice.value);
         }
         let invite = InviteForm {
-            roles: choices("", roles.iter().map(|role| (role.as_str(), role.label())), Role::Customer.as_str())
-                .split_off(1),
+            roles: role_choices(roles.iter().map(|role| (role.as_str(), role.label()))),
             companies,
             ..InviteForm::default()
         };
         let now = site.clock.now();
         Ok(Self {
-            layout: Layout::new(site, Some(viewer), "/office/users"),
+            layout: context.layout(HERE),
             problem: false,
             invite,
             people: people.into_iter().map(|person| PersonRow::new(person, now, site.time_zone)).collect(),
-            find: find.into(),
+            find: find.clone(),
             next_href,
             is_first: after.is_empty(),
         })
     }
 }
 
-/// Active customers by name, behind an empty choice.
-async fn company_choices(
-    connection: &mut diesel_async::AsyncPgConnection,
-    selected: &str,
-) -> Result<Vec<Choice>, Error> {
+/// The roles that the user may give, with the first one selected.
+fn role_choices(roles: impl Iterator<Item = (&'static str, &'static str)>) -> Vec<Choice> {
+    let choice = |(at, (value, label)): (usize, (&str, &str))| Choice {
+        value: value.into(),
+        label: label.into(),
+        selected: at == 0,
+    };
+    roles.enumerate().map(choice).collect()
+}
+
+/// An empty choice, then the active customers by name.
+async fn company_choices(connection: &mut diesel_async::AsyncPgConnection) -> Result<Vec<Choice>, Error> {
     let all = customers::all(connection).await?;
     let known = all.into_iter().filter(|customer| customer.active).map(|customer| {
         let label = format!("{} ({})", customer.name, customer.code);
         (customer.code, label)
     });
-    Ok(choices("Choose a customer", known, selected))
+    Ok(choices("Choose a customer", known, ""))
 }
 
 impl UserPage {
-    async fn load(site: &Site, viewer: &Viewer, db: &Database, id: i64) -> Result<Self, Error> {
+    async fn load(context: &Context<OfficeStaff>, id: i64) -> Result<Self, Error> {
+        let Context { viewer, site, db, .. } = context;
         let mut connection = db.get().await?;
         let person: Option<Person> = directory::person(&mut connection, id).await?;
         let roles = Authority::of(viewer).roles();
         let within = person.filter(|person| roles.iter().any(|role| role.as_str() == person.role));
         let person = within.ok_or(Error::NotFound)?;
         let memberships = directory::memberships(&mut connection, id).await?;
-        let companies = company_choices(&mut connection, "").await?;
+        let companies = company_choices(&mut connection).await?;
         Ok(Self {
-            layout: Layout::new(site, Some(viewer), "/office/users"),
+            layout: context.layout(HERE),
             problem: String::new(),
             is_self: id == viewer.user_id,
-            is_customer: person.role == Role::Customer.as_str(),
+            is_customer: person.is_customer(),
             name: person.name.clone(),
             name_error: String::new(),
             person: PersonRow::new(person, site.clock.now(), site.time_zone),

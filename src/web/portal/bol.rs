@@ -1,39 +1,38 @@
-//! `GET /bols/{number}`: everything about one BOL. Looking at it is recorded.
+//! `GET /bols/{number}`: the page of one BOL. The access log records the view.
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::HttpResponse;
+use actix_web::web::{Path, Query};
 use askama::Template;
-use askama_web::WebTemplate;
 use chrono_tz::Tz;
 
-use crate::accounts::Role;
 use crate::bols::fields::{self, PAGE};
 use crate::bols::weight::{Pounds, Variance, grouped};
 use crate::bols::{Bol, BolNumber};
-use crate::db::Database;
 use crate::documents::{self, Access, Document, Kind, Viewed};
 use crate::storage::Storage;
 use crate::units::file_size;
-use crate::web::auth::{DocumentReaders, Visitor};
-use crate::web::page::{self, Layout, timestamp};
-use crate::web::request::Origin;
-use crate::web::{Error, Site};
+use crate::web::Error;
+use crate::web::auth::DocumentReaders;
+use crate::web::context::Context;
+use crate::web::flash::{Done, bol as flash};
+use crate::web::page::{self, Layout, html, timestamp};
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "portal/bol.html")]
-pub struct BolPage {
+struct BolPage {
     layout: Layout,
     number: String,
     date: String,
     date_iso: String,
     is_void: bool,
-    /// Who voided it when.
+    /// When it was voided, and by which user.
     voided: String,
     void_reason: String,
     reissue_of: String,
     reissued_as: String,
-    /// Void, weigh, reissue: for the office.
+    /// Offers the office to void, weigh and reissue.
     is_office: bool,
-    /// Whose it is now, for the office; the paper may say otherwise.
+    /// The customer that it is assigned to, for the office. The printed BOL may name another one.
     owner: String,
     customer: String,
     headline: String,
@@ -41,8 +40,8 @@ pub struct BolPage {
     documents: Vec<Doc>,
     download_href: String,
     preview_href: String,
-    history: Vec<Line>,
-    /// That a link was followed is known when the bucket's access log is imported.
+    history: Vec<HistoryRow>,
+    /// Fetches are known only after the bucket's access log was imported.
     fetched_later: bool,
 }
 
@@ -64,16 +63,16 @@ struct Doc {
     size: String,
     stored: String,
     stored_iso: String,
-    /// Who stored it.
+    /// The user who stored it.
     by: String,
-    /// For the office: where to send what was filed with the wrong BOL.
+    /// Moves a document that was filed with the wrong BOL back to the inbox; for the office.
     unfile_href: String,
     download_href: String,
     preview_href: String,
     older: Vec<Doc>,
 }
 
-struct Line {
+struct HistoryRow {
     when: String,
     when_iso: String,
     who: String,
@@ -81,39 +80,17 @@ struct Line {
     file: String,
 }
 
-#[derive(serde::Deserialize)]
-pub struct Notice {
-    #[serde(default)]
-    done: String,
-}
-
-impl Notice {
-    /// Known words only: nothing of the address is shown.
-    fn text(&self) -> &'static str {
-        match self.done.as_str() {
-            "issued" => "Issued. The PDF is stored, and the customer sees this BOL from now on.",
-            "void" => "Void. The stamped copy is the current version.",
-            "assigned" => "Assigned. The customer sees this BOL from now on, and nobody else does.",
-            "unfiled" => "Back in the inbox. The customer doesn't see that document any more.",
-            "weight" => "The official weight is entered. The stamped copy is the current version.",
-            _ => "",
-        }
-    }
-}
-
 pub async fn page(
-    visitor: Visitor<DocumentReaders>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: Context<DocumentReaders>,
     number: Path<String>,
-    notice: Query<Notice>,
-) -> Result<BolPage, Error> {
+    done: Query<Done>,
+) -> Result<HttpResponse, Error> {
+    let Context { viewer, site, db, origin, .. } = &context;
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
-    let viewed = documents::view(&db, &visitor.scope(), visitor.actor(), &origin.0, &number).await?;
+    let viewed = documents::view(db, &viewer.scope(), viewer.actor(), origin, &number).await?;
     let viewed = viewed.ok_or(Error::NotFound)?;
-    let layout = Layout::new(&site, Some(&visitor), "/bols").notice(notice.text());
-    let is_office = matches!(visitor.role, Role::Office | Role::Admin);
+    let layout = context.layout("/bols").flash(&done, flash::ALL);
+    let is_office = viewer.can_issue();
     let owner = match &viewed.owner {
         _ if !is_office => String::new(),
         Some(owner) if *owner == viewed.bol.customer_name => String::new(),
@@ -121,7 +98,7 @@ pub async fn page(
         None => "Not assigned to a customer yet".into(),
     };
     let fetched_later = matches!(site.storage, Storage::S3(_));
-    Ok(BolPage { is_office, owner, fetched_later, ..BolPage::new(layout, site.time_zone, viewed) })
+    Ok(html(&BolPage { is_office, owner, fetched_later, ..BolPage::new(layout, site.time_zone, viewed) }))
 }
 
 impl BolPage {
@@ -145,7 +122,7 @@ impl BolPage {
             download_href: href(""),
             preview_href: href("?inline=1"),
             fetched_later: false,
-            history: accesses.into_iter().map(|access| Line::new(access, zone)).collect(),
+            history: accesses.into_iter().map(|access| HistoryRow::new(access, zone)).collect(),
             number: bol.number,
             void_reason: bol.void_reason,
             customer: bol.printed.customer_name,
@@ -208,7 +185,7 @@ fn shown(fact: &fields::Fact, bol: &Bol, zone: Tz) -> (&'static str, String) {
     }
 }
 
-/// They come by kind, newest version first; kinds are shown in the order people look for them.
+/// Groups the versions of each kind under the newest one, with the kinds in the order of [`Kind::ALL`].
 fn grouped_by_kind(documents: Vec<Document>, zone: Tz) -> Vec<Doc> {
     let mut shown = Vec::new();
     for kind in Kind::ALL {
@@ -261,7 +238,7 @@ fn fetched(access: &Access) -> String {
     }
 }
 
-impl Line {
+impl HistoryRow {
     fn new(access: Access, zone: Tz) -> Self {
         let when = timestamp(access.at(), zone);
         let what = match (access.action.as_str(), access.outcome.as_str()) {

@@ -1,24 +1,24 @@
-//! `GET /bols`: the list.
+//! `GET /bols`: the list of BOLs.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::web::Query;
 use askama::Template;
-use askama_web::WebTemplate;
 
-use crate::accounts::{Role, Viewer};
+use crate::accounts::Viewer;
 use crate::bols::search::{self, COLUMNS, COUNTED, Found, Row, Search, Sort};
 use crate::bols::weight::{Pounds, grouped};
-use crate::db::Database;
 use crate::documents::Kind;
 use crate::documents::zip;
-use crate::web::auth::{BolListViewers, Visitor};
+use crate::web::Error;
+use crate::web::auth::BolListViewers;
+use crate::web::context::Context;
+use crate::web::flash::{Done, bols as flash};
 use crate::web::forms::{BolFilter, Choice, FilterErrors, choices, kinds, statuses};
 use crate::web::log_links::timeline;
-use crate::web::page::{self, Layout};
-use crate::web::{Error, Site};
+use crate::web::page::{self, Layout, html_with_status};
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "portal/bols.html")]
 struct BolsPage {
     layout: Layout,
@@ -27,12 +27,12 @@ struct BolsPage {
     statuses: Vec<Choice>,
     errors: FilterErrors,
     count_label: String,
-    /// All that match, if they are some and not too many.
+    /// All matching PDFs in one ZIP, unless there are none or too many.
     zip_href: String,
     is_filtered: bool,
     headings: Vec<Heading>,
     show_customer: bool,
-    /// The office ticks rows and gives them to a customer.
+    /// Offers the office to assign the selected rows to a customer.
     can_assign: bool,
     rows: Vec<BolRow>,
     first_href: String,
@@ -70,31 +70,18 @@ struct BolRow {
     has_pdf: bool,
 }
 
-#[derive(serde::Deserialize)]
-pub struct Done {
-    #[serde(default)]
-    done: String,
-}
-
 pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<BolListViewers>,
-    site: Data<Site>,
-    db: Data<Database>,
+    context: Context<BolListViewers>,
     filter: Query<BolFilter>,
     done: Query<Done>,
 ) -> Result<HttpResponse, Error> {
+    let Context { viewer, db, .. } = &context;
     let filter = filter.into_inner();
-    let (search, errors) = filter.resolve(&db, &visitor).await?;
-    let found = if errors.any() { None } else { Some(search::search(&db, &visitor.scope(), &search).await?) };
+    let (search, errors) = filter.resolve(db, viewer).await?;
+    let found = if errors.any() { None } else { Some(search::search(db, &viewer.scope(), &search).await?) };
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let mut page = BolsPage::new(&site, &visitor, filter, &search, errors, found);
-    if done.done == "assigned" {
-        page.layout = page.layout.notice("Assigned. The customer sees these BOLs from now on, and nobody else does.");
-    }
-    let mut response = page.respond_to(&request);
-    *response.status_mut() = status;
-    Ok(response)
+    let layout = context.layout("/bols").flash(&done, flash::ALL);
+    Ok(html_with_status(&BolsPage::new(layout, viewer, filter, &search, errors, found), status))
 }
 
 impl BolsPage {
@@ -103,7 +90,7 @@ impl BolsPage {
     }
 
     fn new(
-        site: &Site,
+        layout: Layout,
         viewer: &Viewer,
         filter: BolFilter,
         search: &Search,
@@ -112,7 +99,7 @@ impl BolsPage {
     ) -> Self {
         let headings = COLUMNS.iter().map(|column| {
             let is_current = search.sort.column == column;
-            // A click on the current column reverses the order.
+            // A click on the current column reverses it. Another column starts with its most useful order.
             let ascending = if is_current { !search.sort.ascending } else { column.ascends_first };
             let aria = match (is_current, search.sort.ascending) {
                 (false, _) => "none",
@@ -122,14 +109,14 @@ impl BolsPage {
             Heading { name: column.name, label: column.label, href: filter.sorted(Sort { column, ascending }), aria }
         });
         let headings = headings.collect();
-        let may_open = viewer.role != Role::Auditor;
+        let can_open = viewer.can_open_documents();
         let (rows, count, next, owners) =
             found.map_or_else(Default::default, |found| (found.rows, found.count, found.next, found.owners));
         Self {
-            layout: Layout::new(site, Some(viewer), "/bols"),
+            layout,
             kinds: kinds("Any document", &filter.kind),
-            statuses: choices("Any status", statuses(viewer.role), &filter.status),
-            zip_href: if may_open && (1..=zip::MAX_BOLS as i64).contains(&count) {
+            statuses: choices("Any status", statuses(viewer), &filter.status),
+            zip_href: if can_open && (1..=zip::MAX_BOLS as i64).contains(&count) {
                 filter.zip()
             } else {
                 String::new()
@@ -137,11 +124,11 @@ impl BolsPage {
             count_label: if errors.any() { String::new() } else { count_label(count, filter.is_filtered()) },
             is_filtered: filter.is_filtered(),
             headings,
-            can_assign: matches!(viewer.role, Role::Office | Role::Admin),
-            show_customer: viewer.role != Role::Customer || viewer.companies.len() > 1,
+            can_assign: viewer.can_assign(),
+            show_customer: viewer.can_see_all_customers() || viewer.companies.len() > 1,
             rows: rows
                 .into_iter()
-                .map(|(row, is_new)| BolRow::new(row.owner(&owners, viewer).map(Into::into), row, is_new, may_open))
+                .map(|(row, is_new)| BolRow::new(row.owner(&owners, viewer).map(Into::into), row, is_new, can_open))
                 .collect(),
             first_href: if filter.after.is_empty() { String::new() } else { filter.at(None) },
             next_href: next.map(|position| filter.at(Some(&position))).unwrap_or_default(),
@@ -162,12 +149,12 @@ fn count_label(count: i64, is_filtered: bool) -> String {
 }
 
 impl BolRow {
-    fn new(owner: Option<String>, row: Row, is_new: bool, may_open: bool) -> Self {
+    fn new(owner: Option<String>, row: Row, is_new: bool, can_open: bool) -> Self {
         let has = |kind: Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
         let weight = Pounds(row.net_lb);
         Self {
-            // An auditor reads what happened to it, and not the paper.
-            href: if may_open { format!("/bols/{}", row.number) } else { timeline("number", &row.number) },
+            // Auditors get the timeline of the BOL instead of its documents.
+            href: if can_open { format!("/bols/{}", row.number) } else { timeline("number", &row.number) },
             download_href: format!("/bols/{}/download", row.number),
             date: page::date(row.bol_date),
             date_iso: row.bol_date.to_string(),
@@ -176,8 +163,8 @@ impl BolRow {
             is_new,
             is_void: row.voided_at.is_some(),
             is_signed: has(Kind::SignedBol),
-            has_pdf: may_open && has(Kind::Bol),
-            // The list has room for the consignee's name; the address is on the page of the BOL.
+            has_pdf: can_open && has(Kind::Bol),
+            // The consignee's name only; the page of the BOL has the address.
             ship_to: row.ship_to.lines().next().unwrap_or_default().into(),
             number: row.number,
             product: row.product,

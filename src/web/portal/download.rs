@@ -1,18 +1,19 @@
-//! The way to a document: on record first, then a redirect to the short-lived link.
+//! Redirects to a document's short-lived link. The access log records the link first.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{LOCATION, REFERRER_POLICY};
-use actix_web::web::{Data, Path, Query};
+use actix_web::http::header::{HeaderValue, REFERRER_POLICY};
+use actix_web::web::{Path, Query};
 
 use crate::bols::BolNumber;
-use crate::db::Database;
-use crate::documents::{DocumentRef, LinkIssuer, Purpose};
-use crate::web::auth::{DocumentReaders, Visitor};
-use crate::web::request::Origin;
-use crate::web::{Error, Site};
+use crate::documents::{DocumentRef, Purpose};
+use crate::web::Error;
+use crate::web::auth::DocumentReaders;
+use crate::web::context::Context;
+use crate::web::flash::see_other;
 
 #[derive(serde::Deserialize)]
 pub struct Show {
+    /// `1`: shown in the browser instead of saved.
     #[serde(default)]
     inline: String,
 }
@@ -25,42 +26,32 @@ impl Show {
 
 /// `GET /bols/{number}/download`: the current PDF of the BOL.
 pub async fn bol(
-    visitor: Visitor<DocumentReaders>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: Context<DocumentReaders>,
     number: Path<String>,
     show: Query<Show>,
 ) -> Result<HttpResponse, Error> {
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
-    redirect(&visitor, &site, &db, &origin, DocumentRef::BolNumber(number.as_str()), show.purpose()).await
+    redirect(&context, DocumentRef::BolNumber(number.as_str()), show.purpose()).await
 }
 
 /// `GET /documents/{id}/download`: any version of any document.
 pub async fn document(
-    visitor: Visitor<DocumentReaders>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: Context<DocumentReaders>,
     id: Path<String>,
     show: Query<Show>,
 ) -> Result<HttpResponse, Error> {
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    redirect(&visitor, &site, &db, &origin, DocumentRef::Document(id), show.purpose()).await
+    redirect(&context, DocumentRef::Document(id), show.purpose()).await
 }
 
 async fn redirect(
-    visitor: &Visitor<DocumentReaders>,
-    site: &Site,
-    db: &Database,
-    origin: &Origin,
+    context: &Context<DocumentReaders>,
     document: DocumentRef<'_>,
     purpose: Purpose,
 ) -> Result<HttpResponse, Error> {
-    let issuer = LinkIssuer { db, storage: &site.storage, clock: &site.clock, life: site.link_life };
-    let issued = issuer.issue(&visitor.scope(), visitor.actor(), &origin.0, document, purpose).await?;
-    Ok(HttpResponse::SeeOther()
-        .insert_header((LOCATION, issued.url.as_str()))
-        .insert_header((REFERRER_POLICY, "no-referrer"))
-        .finish())
+    let Context { viewer, origin, .. } = context;
+    let issued = context.link_issuer().issue(&viewer.scope(), viewer.actor(), origin, document, purpose).await?;
+    let mut response = see_other(issued.url.as_str(), None);
+    response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(response)
 }

@@ -1,9 +1,8 @@
-//! The page of the inbox, and the page again with what was typed.
+//! The page of the inbox, also with what was typed into its forms.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, Responder};
 use askama::Template;
-use askama_web::WebTemplate;
 
 use super::HERE;
 use crate::accounts::customers::{self, Customer};
@@ -12,15 +11,17 @@ use crate::bols::{BolNumber, assign};
 use crate::db::Database;
 use crate::intake::inbox::{self, Page, Shelf};
 use crate::units::file_size;
-use crate::web::auth::{OfficeStaff, Visitor};
+use crate::web::auth::OfficeStaff;
+use crate::web::context::Context;
+use crate::web::flash::{self, Done};
 use crate::web::forms::{Choice, choices};
-use crate::web::page::{self, Layout, timestamp, with_status};
+use crate::web::page::{self, Layout, html_with_status, timestamp};
 use crate::web::{Error, Site};
 
-/// BOLs without a customer that are listed at once.
-const LOOSE: usize = 200;
+/// Most BOLs without a customer on one page.
+const MAX_UNASSIGNED: usize = 200;
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "office/inbox.html")]
 struct InboxPage {
     layout: Layout,
@@ -90,18 +91,8 @@ pub(super) struct Bulk {
 pub struct View {
     pub(super) show: String,
     pub(super) after: String,
-    pub(super) done: String,
-}
-
-impl View {
-    fn notice(&self) -> &'static str {
-        match self.done.as_str() {
-            "filed" => "Filed. Whoever has the BOL sees the document from now on.",
-            "discarded" => "In the bin, from which it can be put back.",
-            "restored" => "Back in the inbox.",
-            _ => "",
-        }
-    }
+    #[serde(flatten)]
+    pub(super) done: Done,
 }
 
 /// What was typed, for showing a form again.
@@ -127,7 +118,7 @@ pub(super) fn kinds(selected: &str) -> Vec<Choice> {
     crate::web::forms::kinds("Kind of document", selected)
 }
 
-/// What the database has for the page that was asked for.
+/// The contents of the requested page.
 struct Shown {
     name: &'static str,
     after: Option<i64>,
@@ -138,7 +129,7 @@ struct Shown {
 }
 
 impl Shown {
-    async fn look_up(db: &Database, view: &View) -> Result<Self, Error> {
+    async fn load(db: &Database, view: &View) -> Result<Self, Error> {
         let name = match view.show.as_str() {
             "bols" => "bols",
             "bin" => "bin",
@@ -147,7 +138,7 @@ impl Shown {
         let shelf = if name == "bin" { Shelf::Bin } else { Shelf::Inbox };
         let after = view.after.parse().ok();
         let found = inbox::page(db, shelf, after).await?;
-        let (loose, unassigned) = assign::unassigned(db, if name == "bols" { LOOSE } else { 0 }).await?;
+        let (loose, unassigned) = assign::unassigned(db, if name == "bols" { MAX_UNASSIGNED } else { 0 }).await?;
         let customers = customers::all(&mut *db.get().await?).await?;
         Ok(Self { name, after, found, loose, unassigned, customers })
     }
@@ -163,16 +154,15 @@ impl Shown {
     }
 }
 
+/// Shows the inbox, with what was typed.
 pub(super) async fn show(
-    request: &HttpRequest,
-    site: &Site,
-    db: &Database,
-    visitor: &Visitor<OfficeStaff>,
+    context: &Context<OfficeStaff>,
     view: &View,
     status: StatusCode,
     typed: Typed,
 ) -> Result<HttpResponse, Error> {
-    let shown = Shown::look_up(db, view).await?;
+    let Context { site, db, .. } = context;
+    let shown = Shown::load(db, view).await?;
     let (tabs, name) = (shown.tabs(), shown.name);
     let rows = if name == "bols" { Vec::new() } else { shown.found.rows };
     let mut rows: Vec<InboxEntry> = rows.into_iter().map(|(row, by)| InboxEntry::new(row, by, site)).collect();
@@ -180,7 +170,7 @@ pub(super) async fn show(
     if let Some((id, filing, error)) = row {
         match rows.iter_mut().find(|row| row.id == id) {
             Some(row) => (row.number, row.kinds, row.error) = (filing.number, kinds(&filing.kind), error),
-            // Somebody has moved it meanwhile.
+            // It was moved in the meantime.
             None => problem = error,
         }
     }
@@ -198,7 +188,7 @@ pub(super) async fn show(
     let sign = if here.contains('?') { '&' } else { '?' };
     let active = shown.customers.into_iter().filter(|customer| customer.active);
     let page = InboxPage {
-        layout: Layout::new(site, Some(visitor), HERE).notice(view.notice()),
+        layout: context.layout(HERE).flash(&view.done, flash::inbox::ALL),
         script: site.assets.href("inbox.js"),
         tabs,
         show: name,
@@ -214,7 +204,7 @@ pub(super) async fn show(
         },
         bulk,
     };
-    Ok(with_status(page.respond_to(request), status))
+    Ok(html_with_status(&page, status))
 }
 
 impl InboxEntry {

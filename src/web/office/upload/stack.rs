@@ -9,15 +9,14 @@ use actix_web::error::PayloadError;
 use futures_util::StreamExt;
 use uuid::Uuid;
 
-use crate::accounts::Viewer;
-use crate::audit::Origin;
-use crate::db::Database;
 use crate::documents::Kind;
 use crate::intake::examine::Findings;
 use crate::intake::journal::{self, MAX_BATCH_BYTES};
 use crate::intake::{Arrival, Examined, FileName, Intake, IntakeError, Mapping, Outcome, Receipt, Wishes};
 use crate::storage::spool::ReceiveError;
-use crate::web::{Error, Site, limits};
+use crate::web::auth::OfficeStaff;
+use crate::web::context::Context;
+use crate::web::{Error, limits};
 
 /// Parts of one form at the most, files and fields.
 const MOST_PARTS: usize = 5_000;
@@ -33,10 +32,7 @@ const PUT_OFF: &str = "It could not be stored just now: the storage, the databas
                        Upload it again in a minute; what is here already is recognised.";
 
 pub struct Stack<'a> {
-    site: &'a Site,
-    db: &'a Database,
-    viewer: &'a Viewer,
-    origin: &'a Origin,
+    context: &'a Context<OfficeStaff>,
     pub batch: String,
     /// `None`: the field has not come yet.
     kind: Option<Option<Kind>>,
@@ -115,12 +111,9 @@ impl From<MultipartError> for Broken {
 }
 
 impl<'a> Stack<'a> {
-    pub fn new(site: &'a Site, db: &'a Database, viewer: &'a Viewer, origin: &'a Origin) -> Self {
+    pub fn new(context: &'a Context<OfficeStaff>) -> Self {
         Self {
-            site,
-            db,
-            viewer,
-            origin,
+            context,
             batch: Uuid::now_v7().simple().to_string(),
             kind: None,
             customer: String::new(),
@@ -136,15 +129,16 @@ impl<'a> Stack<'a> {
     }
 
     fn intake(&self) -> Intake<'_> {
+        let Context { viewer, site, db, origin, .. } = self.context;
         Intake {
-            db: self.db,
-            storage: &self.site.storage,
-            clock: &self.site.clock,
-            examiner: &self.site.examiner,
-            clamd: self.site.clamd.as_ref(),
-            prefix: &self.site.bol_prefix,
-            viewer: self.viewer,
-            origin: self.origin,
+            db,
+            storage: &site.storage,
+            clock: &site.clock,
+            examiner: &site.examiner,
+            clamd: site.clamd.as_ref(),
+            prefix: &site.bol_prefix,
+            viewer,
+            origin,
             batch: &self.batch,
         }
     }
@@ -219,14 +213,14 @@ impl<'a> Stack<'a> {
         if name.is_csv() {
             return self.list(field).await;
         }
-        let received = self.site.spool.receive(&mut field, self.site.most_upload).await;
+        let received = self.context.site.spool.receive(&mut field, self.context.site.most_upload).await;
         let spooled = match received {
             // What a browser sends when nothing was chosen.
             Ok(spooled) if spooled.size == 0 && sent.is_empty() => return Ok(()),
             Ok(spooled) => spooled,
             Err(ReceiveError::TooLarge) => {
                 skip(&mut field).await?;
-                let most = self.site.most_upload;
+                let most = self.context.site.most_upload;
                 let reason =
                     format!("It is larger than {} MB. Scan it in grey and at 200 dpi, or split it.", most / 1_000_000);
                 let rejected = self.intake().reject(&name, most, None, &reason).await;

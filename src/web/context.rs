@@ -1,0 +1,81 @@
+//! What a handler works with: the user, the site, the database, and the origin of the request.
+//!
+//! `Context<OfficeStaff>` in a handler's signature says who may call it; [`super::auth`] checks it.
+
+use std::marker::PhantomData;
+
+use actix_web::dev::Payload;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::LocalBoxFuture;
+
+use super::auth::{Audience, Visitor};
+use super::page::Layout;
+use super::request::Origin;
+use super::{Error, Site};
+use crate::accounts::{ActingUser, Viewer};
+use crate::audit;
+use crate::db::Database;
+use crate::documents::LinkIssuer;
+use crate::documents::fetcher::DocumentFetcher;
+use crate::issuing::Issuer;
+
+/// A request by a user of this audience.
+pub struct Context<A: Audience> {
+    pub viewer: Viewer,
+    pub site: Data<Site>,
+    pub db: Data<Database>,
+    pub origin: audit::Origin,
+    audience: PhantomData<A>,
+}
+
+impl<A: Audience> Context<A> {
+    /// The user, as domain calls that change something take them.
+    pub fn acting(&self) -> ActingUser<'_> {
+        ActingUser { db: &self.db, clock: &self.site.clock, viewer: &self.viewer, origin: &self.origin }
+    }
+
+    /// The layout of a page under the navigation entry `here`, or under none.
+    pub fn layout(&self, here: &str) -> Layout {
+        Layout::new(&self.site, Some(&self.viewer), here)
+    }
+
+    /// Issues links to documents.
+    pub fn link_issuer(&self) -> LinkIssuer<'_> {
+        LinkIssuer { db: &self.db, storage: &self.site.storage, clock: &self.site.clock, life: self.site.link_life }
+    }
+
+    /// Issues, voids and weighs BOLs on behalf of the user.
+    pub fn issuer(&self) -> Issuer<'_> {
+        self.site.issuer(&self.db, &self.viewer, &self.origin)
+    }
+
+    /// Fetches documents for a ZIP, beyond the life of the request.
+    pub fn document_fetcher(&self) -> DocumentFetcher {
+        DocumentFetcher {
+            db: self.db.get_ref().clone(),
+            storage: self.site.storage.clone(),
+            spool: self.site.spool.clone(),
+            viewer: self.viewer.clone(),
+            origin: self.origin.clone(),
+        }
+    }
+}
+
+impl<A: Audience + 'static> FromRequest for Context<A> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let visitor = Visitor::<A>::from_request(request, payload);
+        let origin = Origin::from_request(request, payload);
+        let (site, db) = (request.app_data::<Data<Site>>().cloned(), request.app_data::<Data<Database>>().cloned());
+        Box::pin(async move {
+            let viewer = visitor.await?.viewer;
+            let (Some(site), Some(db)) = (site, db) else {
+                return Err(Error::Internal("the server has no site or no database".into()));
+            };
+            Ok(Self { viewer, site, db, origin: origin.await?.0, audience: PhantomData })
+        })
+    }
+}

@@ -1,0 +1,178 @@
+//! Redirects after a form, and the message that the next page shows.
+//!
+//! The address carries a word (`?done=saved`); the page looks up its text here. An unknown word shows nothing, so no
+//! text of an address ever reaches a page.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
+
+/// What was done before the redirect to a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flash {
+    /// In the address.
+    pub word: &'static str,
+    /// On the page.
+    pub text: &'static str,
+}
+
+/// The `done` of an address.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Done {
+    done: String,
+}
+
+impl Done {
+    /// The flash of this address, if the page knows its word.
+    pub fn find(&self, known: &[Flash]) -> Option<Flash> {
+        known.iter().find(|flash| flash.word == self.done).copied()
+    }
+}
+
+/// Redirects to another page (303), which then shows the flash.
+pub fn see_other(path: &str, flash: Option<Flash>) -> HttpResponse {
+    let target = match flash {
+        None => path.to_owned(),
+        Some(flash) if path.contains('?') => format!("{path}&done={}", flash.word),
+        Some(flash) => format!("{path}?done={}", flash.word),
+    };
+    HttpResponse::SeeOther().insert_header((LOCATION, target)).finish()
+}
+
+/// Names the flashes of a page, and lists them as `ALL`.
+macro_rules! flashes {
+    ($($(#[$doc:meta])* $page:ident { $($name:ident: $word:literal => $text:literal,)* })*) => {
+        $($(#[$doc])* pub mod $page {
+            use super::Flash;
+            $(pub const $name: Flash = Flash { word: $word, text: $text };)*
+            pub const ALL: &[Flash] = &[$($name),*];
+        })*
+    };
+}
+
+flashes! {
+    /// `/login`
+    login {
+        PASSWORD_SET: "password" => "Your password is set. Log in with it.",
+    }
+    /// `/account`
+    account {
+        PASSWORD_CHANGED: "password" => "Your password is changed. Every other session has been ended.",
+        SESSION_ENDED: "session" => "The session is ended.",
+        NOTICES_SAVED: "mail" => "Saved. That is how you are mailed from now on.",
+    }
+    /// `/people`
+    people {
+        INVITED: "invited" => "Invited. A mail with what to do next is on its way.",
+        RESENT: "resent" => "A new link is on its way by mail. The one of before doesn't work any more.",
+        REMOVED: "left" => "Removed. This person doesn't see your bills of lading any more.",
+        SAVED: "saved" => "Saved.",
+    }
+    /// `/bols`
+    bols {
+        ASSIGNED: "assigned" => "Assigned. The customer sees these BOLs from now on, and nobody else does.",
+    }
+    /// `/bols/{number}`
+    bol {
+        ISSUED: "issued" => "Issued. The PDF is stored, and the customer sees this BOL from now on.",
+        VOIDED: "void" => "Void. The stamped copy is the current version.",
+        ASSIGNED: "assigned" => "Assigned. The customer sees this BOL from now on, and nobody else does.",
+        UNFILED: "unfiled" => "Back in the inbox. The customer doesn't see that document any more.",
+        WEIGHED: "weight" => "The official weight is entered. The stamped copy is the current version.",
+    }
+    /// `/office`
+    today {
+        REMINDED: "reminded" => "The people of the customer are being mailed.",
+    }
+    /// `/office`, when no reminder was sent
+    not_reminded {
+        TOO_SOON: "already" => "This customer was reminded within the last hour. Nothing was sent.",
+        ALL_FETCHED: "nothing" => "The customer has fetched everything meanwhile. Nothing was sent.",
+        NO_RECIPIENT: "nobody" =>
+            "Nobody of this customer can be mailed: invite somebody, or add an address on the customer's page.",
+    }
+    /// `/office/inbox`
+    inbox {
+        FILED: "filed" => "Filed. Whoever has the BOL sees the document from now on.",
+        DISCARDED: "discarded" => "In the bin, from which it can be put back.",
+        RESTORED: "restored" => "Back in the inbox.",
+    }
+    /// `/office/customers/{code}`
+    customer {
+        ADDED: "added" => "The customer is added. Next: invite its people, so that they find their bills of lading.",
+        SAVED: "saved" => "Saved. BOLs that were issued stay as they are.",
+        SHIP_TOS_SAVED: "ship-to" => "The ship-to addresses are saved. BOLs that were issued stay as they are.",
+        ADDRESSES_SAVED: "address" => "The list of addresses is saved.",
+        ACTIVATED: "active" => "The customer is active again: it gets BOLs, and its people see theirs.",
+        DEACTIVATED: "inactive" => "The customer is inactive: it gets no new BOLs, and its people see none.",
+        VIEWED_AS: "looked" => "You are yourself again.",
+    }
+    /// `/office/users` and `/office/users/{id}`
+    users {
+        INVITED: "invited" => "Invited. A link to set a password is on its way by mail.",
+        RESENT: "resent" => "A new link is on its way by mail. The one of before doesn't work any more.",
+        DISABLED: "disabled" => "The login is disabled, and its sessions are ended.",
+        ENABLED: "enabled" => "The login is enabled.",
+        SAVED: "saved" => "Saved.",
+        COMPANY_ADDED: "joined" => "The company is added.",
+        LOGIN_REMOVED: "gone" =>
+            "The company is taken away, and the invitation with it: nobody had used the login.",
+        COMPANY_REMOVED: "left" => "The company is taken away, as of now.",
+    }
+    /// `/office/products`
+    products {
+        PRODUCT_ADDED: "product-added" => "The product is on the list.",
+        PRODUCT_SAVED: "product-saved" => "The product is saved. BOLs that were issued stay as they are.",
+        LOT_ADDED: "lot-added" => "The lot is on the list.",
+        LOT_SAVED: "lot-saved" => "The lot is saved. BOLs that were issued stay as they are.",
+    }
+    /// `/office/carriers`
+    carriers {
+        CARRIER_ADDED: "carrier-added" => "The carrier is on the list.",
+        CARRIER_SAVED: "carrier-saved" => "The carrier is saved. BOLs that were issued stay as they are.",
+        TRUCK_ADDED: "truck-added" => "The truck is on the list.",
+        TRUCK_SAVED: "truck-saved" => "The truck is saved. BOLs that were issued stay as they are.",
+    }
+    /// `/office/settings`
+    settings {
+        THRESHOLDS_SAVED: "days" => "Saved. The first page goes by these days from now on.",
+        SAVED: "saved" =>
+            "The settings are saved. The next BOL prints them; those that were issued stay as they are.",
+    }
+    /// `/office/storage`
+    storage {
+        PRICES_SAVED: "prices" => "The prices are saved, and every estimate goes by them.",
+    }
+    /// `/audit/integrity`
+    integrity {
+        BEGUN: "begun" => "The verification has begun. Its result will stand below.",
+    }
+    /// `/password-reset`
+    password_reset {
+        SENT: "sent" => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flash_joins_the_query_of_its_address() {
+        let target = |path, flash| {
+            let response = see_other(path, flash);
+            let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            target.map(str::to_owned).unwrap_or_default()
+        };
+        assert_eq!(target("/bols", None), "/bols");
+        assert_eq!(target("/people", Some(people::SAVED)), "/people?done=saved");
+        assert_eq!(target("/office/inbox?show=bin", Some(inbox::RESTORED)), "/office/inbox?show=bin&done=restored");
+    }
+
+    #[test]
+    fn an_unknown_word_has_no_text() {
+        let find = |word: &str| Done { done: word.into() }.find(bol::ALL);
+        assert_eq!(find("void"), Some(bol::VOIDED));
+        assert_eq!((find(""), find("<b>")), (None, None));
+    }
+}
