@@ -1,6 +1,7 @@
 //! The portal over HTTP: requests in, domain calls, pages and redirects out.
 //!
 //! * [`routes`] lists every URL; [`auth`] says who may call what, in the handlers' signatures.
+//! * [`context`] is what a handler works with; [`flash`] is the message after a redirect.
 //! * [`error`] alone knows status codes; [`page`] and [`forms`] hold what pages share. Sibling page modules never
 //!   import each other.
 
@@ -14,6 +15,7 @@ pub mod chart;
 pub mod context;
 pub mod cross_site;
 pub mod error;
+pub mod error_page;
 pub mod files;
 pub mod flash;
 pub mod forms;
@@ -23,6 +25,7 @@ pub mod https;
 pub mod invitation;
 pub mod limits;
 pub mod log_links;
+pub mod login_session;
 pub mod office;
 mod page;
 pub mod password_reset;
@@ -34,6 +37,9 @@ pub mod routes;
 pub mod server;
 pub mod session;
 pub mod session_store;
+pub mod site;
+pub mod static_files;
 
 pub use error::Error;
-pub use server::{Running, Settings, Site};
+pub use server::{Running, Settings};
+pub use site::Site;

@@ -1,6 +1,5 @@
 //! `/account`: the user's password, notices and sessions.
 
-use actix_session::Session;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Form, Query};
@@ -11,6 +10,7 @@ use super::auth::{AnyUser, Customers};
 use super::context::Context;
 use super::flash::{Done, account as flash, see_other};
 use super::forms::{Choice, Fields};
+use super::login_session::LoginSession;
 use super::page::{Layout, html, html_with_status, timestamp};
 use crate::accounts::account::{self, ChangeError, NewPassword, Notify};
 use crate::accounts::sessions;
@@ -103,9 +103,9 @@ pub async fn end_session(context: Context<AnyUser>, form: Form<EndForm>) -> Resu
     Ok(if is_own { see_other("/login", None) } else { see_other("/account", Some(flash::SESSION_ENDED)) })
 }
 
-pub async fn end_all_sessions(context: Context<AnyUser>, session: Session) -> Result<HttpResponse, Error> {
+pub async fn end_all_sessions(context: Context<AnyUser>, session: LoginSession) -> Result<HttpResponse, Error> {
     account::end_all_sessions(&context.db, &context.viewer, &context.origin).await?;
-    session.purge();
+    session.end();
     Ok(see_other("/login", None))
 }
 

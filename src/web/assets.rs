@@ -1,30 +1,19 @@
-//! The embedded static files, under names that change with their content, gzipped once at the start.
+//! The embedded static files, under names that change with their content, gzipped once at start.
 
 use std::collections::HashMap;
 use std::io::Write;
 
-use actix_web::guard::{Any, Get, Head};
-use actix_web::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
-};
-use actix_web::web::{Bytes, Data, Path, ServiceConfig, resource, route};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::web::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
-use super::{Error, Site};
-
-pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/static/{path:.*}").route(route().guard(Any(Get()).or(Head())).to(serve)));
-}
-
 #[derive(RustEmbed)]
 #[folder = "static/"]
 struct Embedded;
 
-/// Ready to be sent.
+/// All static files, ready to be sent.
 pub struct Assets {
     /// By plain and by hashed path.
     files: HashMap<String, Asset>,
@@ -32,18 +21,18 @@ pub struct Assets {
 }
 
 #[derive(Clone)]
-struct Asset {
-    bytes: Bytes,
-    /// Only when it is smaller: fonts are compressed already.
-    gzipped: Option<Bytes>,
-    content_type: String,
-    etag: String,
+pub struct Asset {
+    pub bytes: Bytes,
+    /// `None` if that is not smaller: fonts are compressed already.
+    pub gzipped: Option<Bytes>,
+    pub content_type: String,
+    pub etag: String,
 }
 
 impl Assets {
     pub fn load() -> Self {
         let mut assets = Self { files: HashMap::new(), hashed: HashMap::new() };
-        // Stylesheets last: they name the others.
+        // Stylesheets last, because they name the other files.
         let (styles, others): (Vec<_>, Vec<_>) = Embedded::iter().partition(|path| path.ends_with(".css"));
         for path in others.into_iter().chain(styles) {
             let Some(file) = Embedded::get(&path) else { continue };
@@ -66,13 +55,23 @@ impl Assets {
         self.hashed.insert(path.to_owned(), format!("/static/{name}"));
     }
 
-    /// `url("fonts/x.woff2")` becomes the address with the hash.
+    /// Replaces `url("fonts/x.woff2")` by the address with the hash.
     fn with_hashed_urls(&self, css: &[u8]) -> Vec<u8> {
         let mut css = String::from_utf8_lossy(css).into_owned();
         for (path, href) in &self.hashed {
             css = css.replace(&format!("url(\"{path}\")"), &format!("url(\"{href}\")"));
         }
         css.into_bytes()
+    }
+
+    /// The asset of a plain or a hashed path.
+    pub fn get(&self, path: &str) -> Option<&Asset> {
+        self.files.get(path)
+    }
+
+    /// Whether the path has no hash, so that its content may change.
+    pub fn is_plain(&self, path: &str) -> bool {
+        self.hashed.contains_key(path)
     }
 
     /// The address of an asset, with its hash.
@@ -96,32 +95,4 @@ impl Asset {
             etag: format!("\"{hash}\""),
         }
     }
-}
-
-/// For ever under a hashed name; under the plain one for a day.
-async fn serve(request: HttpRequest, site: Data<Site>, path: Path<String>) -> Result<HttpResponse, Error> {
-    let asset = site.assets.files.get(path.as_str()).ok_or(Error::NotFound)?;
-    let plain = site.assets.hashed.contains_key(path.as_str());
-    let mut response = HttpResponse::Ok();
-    response
-        .insert_header((
-            CACHE_CONTROL,
-            if plain { "public, max-age=86400" } else { "public, max-age=31536000, immutable" },
-        ))
-        .insert_header((ETAG, asset.etag.as_str()))
-        .insert_header((VARY, "Accept-Encoding"));
-    if request.headers().get(IF_NONE_MATCH).is_some_and(|etag| etag.as_bytes() == asset.etag.as_bytes()) {
-        return Ok(response.status(actix_web::http::StatusCode::NOT_MODIFIED).finish());
-    }
-    response.insert_header((CONTENT_TYPE, asset.content_type.as_str()));
-    let takes_gzip =
-        request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            value
-                .split(',')
-                .any(|part| part.trim().split(';').next() == Some("gzip") && !part.replace(' ', "").ends_with(";q=0"))
-        });
-    Ok(match &asset.gzipped {
-        Some(gzipped) if takes_gzip => response.insert_header((CONTENT_ENCODING, "gzip")).body(gzipped.clone()),
-        _ => response.body(asset.bytes.clone()),
-    })
 }

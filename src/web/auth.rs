@@ -7,7 +7,6 @@
 use std::future::ready;
 use std::marker::PhantomData;
 
-use actix_session::SessionExt;
 use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
@@ -15,8 +14,8 @@ use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
 use super::Error;
+use super::login_session::LoginSession;
 use super::request::Origin;
-use super::session_store::{BROKEN, UNAVAILABLE, VIEWER};
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::Database;
@@ -142,15 +141,7 @@ pub async fn record_refusal(request: &HttpRequest) -> Result<(), Error> {
 ///
 /// A session that could not be looked up is an error: the user keeps the session and may try again.
 pub fn current(request: &HttpRequest) -> Result<Option<Viewer>, Error> {
-    let session = request.get_session();
-    let is_set = |mark| matches!(session.get::<bool>(mark), Ok(Some(true)));
-    if is_set(UNAVAILABLE) {
-        return Err(Error::Unavailable("the session can't be looked up".into()));
-    }
-    if is_set(BROKEN) {
-        return Err(Error::Internal("the session's query failed".into()));
-    }
-    session.get::<Viewer>(VIEWER).map_err(|error| Error::Internal(error.to_string()))
+    LoginSession::of(request).viewer()
 }
 
 /// Records an event about this request, with its method and path.

@@ -145,7 +145,7 @@ flashes! {
     }
     /// `/audit/integrity`
     integrity {
-        BEGUN: "begun" => "The verification has begun. Its result will stand below.",
+        BEGUN: "begun" => "The verification has started. Its result will appear below.",
     }
     /// `/password-reset`
     password_reset {

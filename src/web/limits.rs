@@ -1,7 +1,7 @@
-//! How much a request may bring, and how long it may take over it.
+//! Limits on requests: their size, and the time that they may take to arrive.
 //!
-//! What an answer may take is bounded where it waits: for a connection and for a statement in [`crate::db`], for the
-//! bucket in [`crate::storage`].
+//! The time that a response may take is limited elsewhere: database connections and statements in [`crate::db`], requests
+//! to the bucket in [`crate::storage`].
 
 use std::io;
 use std::pin::Pin;
@@ -19,48 +19,47 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Error;
 
-/// Where files are sent to.
+/// The address that receives files.
 pub const UPLOADS: &str = "/office/upload";
-/// Largest form or JSON body: a BOL with every field full of Chinese, percent-encoded, fits. Uploads have a limit of
-/// their own.
-pub const MOST_FORM: usize = 128 * 1024;
-/// A client that dawdles over its headers is let go.
-pub const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-/// A form is a few kilobytes at the most.
-const BODY_WITHIN: Duration = Duration::from_secs(20);
+/// Largest form or JSON body. A BOL with every field full of Chinese characters, percent-encoded, fits. Uploads have their
+/// own limit.
+pub const MAX_FORM_BYTES: usize = 128 * 1024;
+/// Time for the headers of a request.
+pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for the body of a form, which has a few kilobytes.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long requests under way may take to finish when the server stops.
-pub const FINISH_WITHIN: Duration = Duration::from_secs(30);
+/// Time for open requests to finish when the server stops.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Between two pieces of an upload.
-const PIECE_WITHIN: Duration = Duration::from_secs(20);
-/// Of an upload, so much has to come in so much time of waiting for it: 4 kbit/s is slower than any line.
-const PACE: (u64, Duration) = (16 * 1024, Duration::from_secs(30));
+/// Time between two chunks of an upload.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(20);
+/// The slowest upload: this many bytes in this much waiting time, about 4 kbit/s.
+const MIN_PACE: (u64, Duration) = (16 * 1024, Duration::from_secs(30));
 
 type PayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
-/// Refuses a compressed body, and ends one that doesn't arrive in time, so that nobody can hold handlers open by sending
-/// a byte a minute.
-pub async fn hurry(
+/// Refuses compressed bodies, and ends bodies that arrive too slowly, so that no client can hold handlers open.
+pub async fn limit_body(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    // A form is small; one that comes compressed could be a thousand times as large once it is unpacked.
+    // A compressed form could be a thousand times as large once it is unpacked.
     let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if !request.headers().get_all(CONTENT_ENCODING).all(is_plain) {
         return Ok(request.error_response(Error::Encoded).map_body(|_, body| EitherBody::right(body)));
     }
     let body = request.take_payload();
     let payload: PayloadStream = match request.path() {
-        UPLOADS => Box::pin(steadily(body).fuse()),
-        _ => Box::pin(until(body, Instant::now() + BODY_WITHIN).fuse()),
+        UPLOADS => Box::pin(with_min_pace(body).fuse()),
+        _ => Box::pin(with_deadline(body, Instant::now() + BODY_TIMEOUT).fuse()),
     };
     let payload = Payload::Stream { payload };
     request.set_payload(payload);
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-fn until(body: Payload, deadline: Instant) -> impl Stream<Item = Result<Bytes, PayloadError>> {
+fn with_deadline(body: Payload, deadline: Instant) -> impl Stream<Item = Result<Bytes, PayloadError>> {
     stream::unfold(Some(body), move |body| async move {
         let mut body = body?;
         match timeout_at(deadline, body.next()).await {
@@ -70,22 +69,22 @@ fn until(body: Payload, deadline: Instant) -> impl Stream<Item = Result<Bytes, P
     })
 }
 
-/// For uploads: however long it takes, but it has to go on.
-fn steadily(body: Payload) -> impl Stream<Item = Result<Bytes, PayloadError>> {
+/// For uploads: any duration, as long as data keeps coming at [`MIN_PACE`].
+fn with_min_pace(body: Payload) -> impl Stream<Item = Result<Bytes, PayloadError>> {
     let begun = (Some(body), 0, Duration::ZERO);
     stream::unfold(begun, move |(body, mut bytes, mut waited)| async move {
         let mut body = body?;
         let asked = Instant::now();
-        let piece = timeout_at(asked + PIECE_WITHIN, body.next()).await;
+        let chunk = timeout_at(asked + CHUNK_TIMEOUT, body.next()).await;
         waited += asked.elapsed();
         let too_slow = (Some(Err(PayloadError::Io(io::ErrorKind::TimedOut.into()))), (None, 0, Duration::ZERO));
-        let (item, next) = match piece {
-            Ok(Some(Ok(piece))) => {
-                bytes += piece.len() as u64;
-                match (bytes >= PACE.0, waited >= PACE.1) {
-                    (true, _) => (Some(Ok(piece)), (Some(body), 0, Duration::ZERO)),
+        let (item, next) = match chunk {
+            Ok(Some(Ok(chunk))) => {
+                bytes += chunk.len() as u64;
+                match (bytes >= MIN_PACE.0, waited >= MIN_PACE.1) {
+                    (true, _) => (Some(Ok(chunk)), (Some(body), 0, Duration::ZERO)),
                     (false, true) => too_slow,
-                    (false, false) => (Some(Ok(piece)), (Some(body), bytes, waited)),
+                    (false, false) => (Some(Ok(chunk)), (Some(body), bytes, waited)),
                 }
             }
             Ok(end) => (end, (Some(body), bytes, waited)),
@@ -93,9 +92,4 @@ fn steadily(body: Payload) -> impl Stream<Item = Result<Bytes, PayloadError>> {
         };
         item.map(|item| (item, next))
     })
-}
-
-/// Did this body end because it took too long?
-pub fn is_too_slow(error: &PayloadError) -> bool {
-    matches!(error, PayloadError::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }

@@ -1,7 +1,7 @@
-//! Every URL that a browser or a customer's system can ask for, in one table.
+//! Every URL that needs or opens a session, grouped by audience.
 //!
-//! Who may call what stands in the handlers' signatures ([`super::auth`]). Health, static and signed files are outside
-//! of the session and stand in [`super::health`] and [`super::files`].
+//! The handlers' signatures say who may call them ([`super::auth`]). Three other modules have URLs without a session:
+//! [`super::health`], [`super::static_files`] and [`super::files`].
 
 use actix_web::guard::{Any, Get, Head};
 use actix_web::web::{ServiceConfig, get, post, resource, route};
@@ -10,7 +10,7 @@ use actix_web::{HttpMessage, HttpRequest};
 use super::error::Error;
 use super::{account, api, audit, auth, invitation, office, password_reset, people, portal, session};
 
-/// A page that may be asked for by GET and by HEAD: one that records nothing.
+/// A page that answers GET and HEAD, because it records nothing.
 macro_rules! page {
     ($handler:path) => {
         route().guard(Any(Get()).or(Head())).to($handler)
@@ -18,27 +18,58 @@ macro_rules! page {
 }
 
 pub fn routes(app: &mut ServiceConfig) {
+    app.configure(session_routes)
+        .configure(account_routes)
+        .configure(portal_routes)
+        .configure(api_routes)
+        .configure(office_routes)
+        .configure(maintenance_routes)
+        .configure(audit_routes)
+        .default_service(route().to(not_found));
+}
+
+/// Without a login: the start page, logging in and out, and links from emails.
+fn session_routes(app: &mut ServiceConfig) {
     app.service(resource("/").route(page!(session::home)))
         .service(resource("/login").route(page!(session::login_page)).route(post().to(session::log_in)))
         .service(resource("/logout").route(post().to(session::log_out)))
         .service(
             resource(["/invitation", "/password"]).route(page!(invitation::page)).route(post().to(invitation::accept)),
         )
-        .service(resource("/password-reset").route(page!(password_reset::page)).route(post().to(password_reset::ask)))
-        .service(resource("/account").route(page!(account::page)))
+        .service(resource("/password-reset").route(page!(password_reset::page)).route(post().to(password_reset::ask)));
+}
+
+/// Every user's account, and the people of a customer's company.
+fn account_routes(app: &mut ServiceConfig) {
+    app.service(resource("/account").route(page!(account::page)))
         .service(resource("/account/password").route(post().to(account::change_password)))
         .service(resource("/account/mail").route(post().to(account::set_notify)))
         .service(resource("/account/sessions/end").route(post().to(account::end_session)))
         .service(resource("/account/sessions/end-all").route(post().to(account::end_all_sessions)))
-        .service(resource("/bols").route(page!(portal::bols::page)))
+        .service(resource("/see-as/end").route(post().to(office::customers::stop_seeing_as)))
+        .service(resource("/people").route(page!(people::page)).route(post().to(people::invite)))
+        .service(resource("/people/{id}/{change}").route(post().to(people::change)));
+}
+
+/// BOLs and their documents: customers and the office.
+fn portal_routes(app: &mut ServiceConfig) {
+    app.service(resource("/bols").route(page!(portal::bols::page)))
         .service(resource("/bols/download.zip").route(get().to(portal::zip::download)))
         .service(resource("/bols/{number}").route(get().to(portal::bol::page)))
         .service(resource("/bols/{number}/download").route(get().to(portal::download::bol)))
-        .service(resource("/documents/{id}/download").route(get().to(portal::download::document)))
-        .service(resource("/api/bols").route(page!(api::bols)))
+        .service(resource("/documents/{id}/download").route(get().to(portal::download::document)));
+}
+
+/// The same for other systems.
+fn api_routes(app: &mut ServiceConfig) {
+    app.service(resource("/api/bols").route(page!(api::bols)))
         .service(resource(["/api/bol/{id}/download/", "/api/bol/{id}/download"]).route(get().to(api::download)))
-        .service(resource(["/api/bol/", "/api/bol"]).route(post().to(api::create)))
-        .service(resource("/office/bols").route(post().to(office::new_bol::issue)))
+        .service(resource(["/api/bol/", "/api/bol"]).route(post().to(api::create)));
+}
+
+/// The work of the office: its day, new BOLs, uploads, the inbox.
+fn office_routes(app: &mut ServiceConfig) {
+    app.service(resource("/office/bols").route(post().to(office::new_bol::issue)))
         .service(resource("/office/bols/new").route(page!(office::new_bol::page)))
         .service(resource("/office/bols/preview").route(post().to(office::new_bol::preview)))
         .service(
@@ -59,22 +90,45 @@ pub fn routes(app: &mut ServiceConfig) {
                 .route(page!(office::stamp::weight_page))
                 .route(post().to(office::stamp::weigh)),
         )
-        .service(
-            resource("/office/products").route(page!(office::products::page)).route(post().to(office::products::add)),
-        )
-        .service(resource("/office/products/{id}").route(post().to(office::products::change)))
-        .service(resource("/office/lots").route(post().to(office::products::add_lot)))
-        .service(resource("/office/lots/{id}").route(post().to(office::products::change_lot)))
-        .service(
-            resource("/office/carriers").route(page!(office::carriers::page)).route(post().to(office::carriers::add)),
-        )
-        .service(resource("/office/carriers/{id}").route(post().to(office::carriers::change)))
-        .service(resource("/office/trucks").route(post().to(office::carriers::add_truck)))
-        .service(resource("/office/trucks/{id}").route(post().to(office::carriers::change_truck)))
-        .service(
-            resource("/office/settings").route(page!(office::settings::page)).route(post().to(office::settings::save)),
-        )
-        .service(resource("/audit").route(get().to(audit::log::page)))
+        .service(resource("/office").route(page!(office::today::page)))
+        .service(resource("/office/remind").route(post().to(office::today::remind)));
+}
+
+/// What the office maintains: lists, customers, users, settings; and the storage, for administrators.
+fn maintenance_routes(app: &mut ServiceConfig) {
+    app.service(
+        resource("/office/products").route(page!(office::products::page)).route(post().to(office::products::add)),
+    )
+    .service(resource("/office/products/{id}").route(post().to(office::products::change)))
+    .service(resource("/office/lots").route(post().to(office::products::add_lot)))
+    .service(resource("/office/lots/{id}").route(post().to(office::products::change_lot)))
+    .service(resource("/office/carriers").route(page!(office::carriers::page)).route(post().to(office::carriers::add)))
+    .service(resource("/office/carriers/{id}").route(post().to(office::carriers::change)))
+    .service(resource("/office/trucks").route(post().to(office::carriers::add_truck)))
+    .service(resource("/office/trucks/{id}").route(post().to(office::carriers::change_truck)))
+    .service(resource("/office/settings").route(page!(office::settings::page)).route(post().to(office::settings::save)))
+    .service(resource("/office/storage").route(page!(office::storage::page)))
+    .service(resource("/office/storage/prices").route(post().to(office::storage::save)))
+    .service(
+        resource("/office/customers").route(page!(office::customers::page)).route(post().to(office::customers::add)),
+    )
+    .service(
+        resource("/office/customers/{code}")
+            .route(page!(office::customers::customer))
+            .route(post().to(office::customers::save)),
+    )
+    .service(resource("/office/customers/{code}/see-as").route(post().to(office::customers::begin_to_see_as)))
+    .service(resource("/office/customers/{code}/state").route(page!(office::customers::ask_active)))
+    .service(resource("/office/customers/{code}/{change}").route(post().to(office::customers::change)))
+    .service(resource("/office/users").route(page!(office::users::page)).route(post().to(office::users::invite)))
+    .service(resource("/office/users/{id}").route(page!(office::users::user)))
+    .service(resource("/office/users/{id}/{change}").route(post().to(office::users::change)))
+    .service(resource("/office/settings/days").route(post().to(office::settings::save_days)));
+}
+
+/// The access log: auditors and administrators.
+fn audit_routes(app: &mut ServiceConfig) {
+    app.service(resource("/audit").route(get().to(audit::log::page)))
         .service(resource("/audit/export").route(get().to(audit::export::download)))
         .service(resource("/audit/pack").route(get().to(audit::pack::download)))
         .service(resource("/audit/events/{id}").route(get().to(audit::event::page)))
@@ -83,35 +137,10 @@ pub fn routes(app: &mut ServiceConfig) {
             resource("/audit/integrity")
                 .route(page!(audit::integrity::page))
                 .route(post().to(audit::integrity::verify)),
-        )
-        .service(resource("/office/storage").route(page!(office::storage::page)))
-        .service(resource("/office/storage/prices").route(post().to(office::storage::save)))
-        .service(resource("/office").route(page!(office::today::page)))
-        .service(resource("/office/remind").route(post().to(office::today::remind)))
-        .service(
-            resource("/office/customers")
-                .route(page!(office::customers::page))
-                .route(post().to(office::customers::add)),
-        )
-        .service(
-            resource("/office/customers/{code}")
-                .route(page!(office::customers::customer))
-                .route(post().to(office::customers::save)),
-        )
-        .service(resource("/office/customers/{code}/see-as").route(post().to(office::customers::begin_to_see_as)))
-        .service(resource("/office/customers/{code}/state").route(page!(office::customers::ask_active)))
-        .service(resource("/office/customers/{code}/{change}").route(post().to(office::customers::change)))
-        .service(resource("/see-as/end").route(post().to(office::customers::stop_seeing_as)))
-        .service(resource("/office/users").route(page!(office::users::page)).route(post().to(office::users::invite)))
-        .service(resource("/office/users/{id}").route(page!(office::users::user)))
-        .service(resource("/office/users/{id}/{change}").route(post().to(office::users::change)))
-        .service(resource("/people").route(page!(people::page)).route(post().to(people::invite)))
-        .service(resource("/people/{id}/{change}").route(post().to(people::change)))
-        .service(resource("/office/settings/days").route(post().to(office::settings::save_days)))
-        .default_service(route().to(not_found));
+        );
 }
 
-/// In the frame of whoever is logged in, so that the error page is the same as that of a BOL that isn't there.
+/// Answers 404 in the layout of the logged-in user, exactly like a BOL that doesn't exist.
 async fn not_found(request: HttpRequest) -> Result<&'static str, Error> {
     if let Some(viewer) = auth::current(&request)? {
         request.extensions_mut().insert(viewer);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use actix_session::Session;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
@@ -11,9 +10,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::flash::{Done, login as flash, see_other};
+use super::login_session::LoginSession;
 use super::page::{Layout, html, html_with_status, start_page};
 use super::request::Origin;
-use super::session_store::TOKEN;
 use super::{Error, Site, auth};
 use crate::accounts::login::{self, Credentials, LoggedIn, LoginError};
 use crate::accounts::{DeviceKey, account};
@@ -74,7 +73,7 @@ pub async fn log_in(
     request: HttpRequest,
     site: Data<Site>,
     db: Data<Database>,
-    session: Session,
+    session: LoginSession,
     origin: Origin,
     form: Form<LoginForm>,
 ) -> Result<HttpResponse, Error> {
@@ -86,9 +85,7 @@ pub async fn log_in(
     let credentials = Credentials { email: &email, password: &password, device, replaces: viewer.as_ref() };
     match login::log_in(&db, &site.clock, &site.devices, &origin.0, &credentials).await {
         Ok(LoggedIn { session: token, device }) => {
-            // A new token, so that one known before the login opens nothing (session fixation).
-            session.renew();
-            session.insert(TOKEN, token.as_str()).map_err(|error| Error::Internal(error.to_string()))?;
+            session.start(&token)?;
             let mut response = see_other(&next, None);
             if let Some(device) = device {
                 let added = response.add_cookie(&device_cookie(&site, device));
@@ -138,13 +135,13 @@ fn device_cookie(site: &Site, value: String) -> Cookie<'static> {
 pub async fn log_out(
     request: HttpRequest,
     db: Data<Database>,
-    session: Session,
+    session: LoginSession,
     origin: Origin,
 ) -> Result<HttpResponse, Error> {
     if let Some(viewer) = auth::current(&request)? {
         account::log_out(&db, &viewer, &origin.0).await?;
     }
-    session.purge();
+    session.end();
     let mut response = see_other("/login", None);
     // Drops the cached pages of this site, so that the browser's Back button shows none of them.
     let headers = response.headers_mut();

@@ -158,7 +158,7 @@ impl UploadPage {
             kinds: kinds("As each file's name says (…_signed.pdf); a scan of our own BOL is a signed one", ""),
             customers: choices("Whoever has the BOL", active, ""),
             error: String::new(),
-            max_mb: site.most_upload / 1_000_000,
+            max_mb: site.max_upload_bytes / 1_000_000,
             batch: Uuid::now_v7().simple().to_string(),
             has_results: false,
             counts: Vec::new(),

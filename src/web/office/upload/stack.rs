@@ -14,9 +14,10 @@ use crate::intake::examine::Findings;
 use crate::intake::journal::{self, MAX_BATCH_BYTES};
 use crate::intake::{Arrival, Examined, FileName, Intake, IntakeError, Mapping, Outcome, Receipt, Wishes};
 use crate::storage::spool::ReceiveError;
+use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
-use crate::web::{Error, limits};
+use crate::web::error::is_too_slow;
 
 /// Parts of one form at the most, files and fields.
 const MOST_PARTS: usize = 5_000;
@@ -100,7 +101,7 @@ impl Broken {
 impl From<MultipartError> for Broken {
     fn from(error: MultipartError) -> Self {
         match error {
-            MultipartError::Payload(error) if limits::is_too_slow(&error) => Self::TooSlow,
+            MultipartError::Payload(error) if is_too_slow(&error) => Self::TooSlow,
             MultipartError::Payload(PayloadError::Overflow) => Self::TooMany,
             error => {
                 tracing::info!(%error, "an upload broke off");
@@ -213,14 +214,14 @@ impl<'a> Stack<'a> {
         if name.is_csv() {
             return self.list(field).await;
         }
-        let received = self.context.site.spool.receive(&mut field, self.context.site.most_upload).await;
+        let received = self.context.site.spool.receive(&mut field, self.context.site.max_upload_bytes).await;
         let spooled = match received {
             // What a browser sends when nothing was chosen.
             Ok(spooled) if spooled.size == 0 && sent.is_empty() => return Ok(()),
             Ok(spooled) => spooled,
             Err(ReceiveError::TooLarge) => {
                 skip(&mut field).await?;
-                let most = self.context.site.most_upload;
+                let most = self.context.site.max_upload_bytes;
                 let reason =
                     format!("It is larger than {} MB. Scan it in grey and at 200 dpi, or split it.", most / 1_000_000);
                 let rejected = self.intake().reject(&name, most, None, &reason).await;

@@ -1,0 +1,191 @@
+//! Error pages: every error response without a body of its own becomes a page, or `application/problem+json` for the API.
+//!
+//! A failure is logged once, here. The page says what happened and what to do next; details stay in the log.
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use askama::Template;
+
+use super::flash::see_other;
+use super::page::Layout;
+use super::request::Origin;
+use super::{Error, Site, auth, request};
+use crate::accounts::Viewer;
+
+/// What an error page says: what happened, then what to do.
+struct Explanation {
+    title: &'static str,
+    message: String,
+}
+
+fn explain(status: StatusCode, error: Option<&Error>) -> Explanation {
+    let (title, message) = match error {
+        Some(Error::Invalid(message)) => ("Please correct the request", message.as_str()),
+        Some(Error::Conflict(message)) => ("This conflicts with what is already there", message.as_str()),
+        Some(error) => explain_error(error).unwrap_or_else(|| explain_status(status)),
+        None => explain_status(status),
+    };
+    Explanation { title, message: message.into() }
+}
+
+/// The title and the message of errors that need words of their own.
+fn explain_error(error: &Error) -> Option<(&'static str, &'static str)> {
+    Some(match error {
+        Error::CrossSite => {
+            ("That came from another site", "Nothing was changed. Open this portal in your browser and do it there.")
+        }
+        Error::ReadOnlyView => (
+            "You are looking as a customer",
+            "Customers don’t have this page, and you can’t change anything in this view. Select Stop above, then try \
+             again as yourself.",
+        ),
+        Error::FileMissing(_) => (
+            "The file can't be found",
+            "The portal knows this document, but its file is missing in the storage. No link was issued. Call the \
+             terminal office with the reference below; the office can restore the file.",
+        ),
+        Error::FileArchived(_) => (
+            "This document is being restored",
+            "Old documents are kept in an archive. The portal has requested this one; that takes three to twelve hours. \
+             Download it again then. It stays available for a week. If you need it sooner, call the terminal office.",
+        ),
+        Error::BadLink => ("This link doesn't work", "It is incomplete or was changed. Get a new link in the portal."),
+        Error::LinkExpired => (
+            "This link has expired",
+            "Links to documents work for a short time only. Open the bill of lading in the portal and download it again.",
+        ),
+        Error::InvitationGone => (
+            "This link no longer works",
+            "It was used, replaced by a newer one, or has expired. If you have set your password, log in with it. \
+             Otherwise get a new link with “Forgot your password?” on the login page.",
+        ),
+        Error::Broken => (
+            "The upload was interrupted",
+            "Files that arrived completely are stored; the others are not. Upload the same files again: the portal \
+             recognizes those that it has.",
+        ),
+        _ => return None,
+    })
+}
+
+fn explain_status(status: StatusCode) -> (&'static str, &'static str) {
+    match status {
+        StatusCode::BAD_REQUEST => ("The request could not be read", "Go back and try again."),
+        StatusCode::UNAUTHORIZED => ("Please log in", "You are not logged in, or your session has ended."),
+        StatusCode::FORBIDDEN => (
+            "This isn't part of your role",
+            "You are logged in, but this page is for other users. If you need it, ask the terminal office.",
+        ),
+        StatusCode::NOT_FOUND => (
+            "Page not found",
+            "There is no such page, or it isn't among your bills of lading. Check the number, or search for it.",
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => ("That doesn't work here", "Go back and use the buttons on the page."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("That can't be read", "Send the request without compressing it."),
+        StatusCode::REQUEST_TIMEOUT => (
+            "That took too long",
+            "The connection was too slow to send the form. Nothing was changed; please try again.",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            ("That is too large", "Shorten what you entered, or upload less, and try again.")
+        }
+        StatusCode::SERVICE_UNAVAILABLE => (
+            "Not available right now",
+            "The portal can't reach a system that it needs for this page. Nothing was lost; try again in a minute.",
+        ),
+        _ if status.is_client_error() => ("The request could not be answered", "Go back and try again."),
+        _ => (
+            "Something went wrong",
+            "The fault is ours. Please try again. If it happens again, call the terminal office with the reference below.",
+        ),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    layout: Layout,
+    status: String,
+    title: &'static str,
+    message: String,
+    request_id: String,
+}
+
+/// Gives every error response without a body its page. `/api` and clients that ask for JSON get problem JSON.
+pub async fn render(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let response = next.call(request).await?;
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error())
+        || response.headers().contains_key(CONTENT_TYPE) && is_ours(&response)
+    {
+        return Ok(response.map_into_left_body());
+    }
+    let error = response.response().error().and_then(|error| error.as_error::<Error>());
+    let unrecorded = match error {
+        Some(Error::Forbidden | Error::ReadOnlyView) => auth::record_refusal(response.request()).await.err(),
+        _ => None,
+    };
+    let rendered = match &unrecorded {
+        Some(worse) => build(response.request(), worse.status_code(), Some(worse)),
+        None => build(response.request(), status, error),
+    };
+    Ok(response.into_response(rendered).map_body(|_, body| EitherBody::right(body)))
+}
+
+/// Whether the response has a body of ours. actix writes plain text; a form shown again is HTML.
+fn is_ours<B>(response: &ServiceResponse<B>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    kind.starts_with(b"text/html") || kind.starts_with(b"application/")
+}
+
+fn build(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> HttpResponse {
+    let request_id = request.extensions().get::<Origin>().map(|origin| origin.0.request_id.clone()).unwrap_or_default();
+    match error {
+        Some(Error::Internal(cause)) => tracing::error!(%cause, %request_id, path = request.path(), "internal error"),
+        Some(Error::Unavailable(cause) | Error::FileMissing(cause)) => {
+            tracing::warn!(%cause, %request_id, path = request.path(), "unavailable");
+        }
+        _ => {}
+    }
+    let api = request.path().starts_with("/api/") || request::wants_json(request);
+    if matches!(error, Some(Error::LoginRequired)) && !api {
+        return see_other(&auth::login_path(request), None);
+    }
+    let Explanation { title, message } = explain(status, error);
+    // A 404 shows no reference: another customer's BOL must get the same bytes as one that doesn't exist.
+    let shown_id = if status == StatusCode::NOT_FOUND { String::new() } else { request_id };
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let is_archived = matches!(error, Some(Error::FileArchived(_)));
+        response.insert_header((RETRY_AFTER, if is_archived { "14400" } else { "30" }));
+    }
+    if api {
+        let mut problem =
+            serde_json::json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": message});
+        if !shown_id.is_empty() {
+            problem["requestId"] = shown_id.into();
+        }
+        return response.content_type("application/problem+json").body(problem.to_string());
+    }
+    let Some(site) = request.app_data::<Data<Site>>() else { return response.finish() };
+    let viewer = request.extensions().get::<Viewer>().cloned();
+    let page = ErrorPage {
+        layout: Layout::new(site, viewer.as_ref(), ""),
+        status: status.as_u16().to_string(),
+        title,
+        message,
+        request_id: shown_id,
+    };
+    match page.render() {
+        Ok(html) => response.content_type("text/html; charset=utf-8").body(html),
+        Err(_) => response.content_type("text/plain; charset=utf-8").body(format!("{title}. {}", page.message)),
+    }
+}

@@ -1,0 +1,63 @@
+//! The configuration and the services that handlers share.
+
+use std::time::Duration;
+
+use actix_web::http::header::HeaderValue;
+use chrono_tz::Tz;
+use ipnet::IpNet;
+
+use super::assets::Assets;
+use crate::accounts::{ActingUser, DeviceKey, Viewer};
+use crate::audit::Origin;
+use crate::audit::export::ExportSlots;
+use crate::clock::Clock;
+use crate::config::{ClamdAddress, PublicUrl, SealKeys};
+use crate::db::Database;
+use crate::intake::examine::Examiner;
+use crate::issuing::Issuer;
+use crate::mail::LinkKey;
+use crate::storage::Storage;
+use crate::storage::spool::Spool;
+
+/// What handlers need besides the database; shared by all workers.
+pub struct Site {
+    pub public_url: PublicUrl,
+    /// The content security policy of pages.
+    pub policy: HeaderValue,
+    pub storage: Storage,
+    pub clock: Clock,
+    pub devices: DeviceKey,
+    pub links: LinkKey,
+    pub link_life: Duration,
+    pub bol_prefix: String,
+    pub time_zone: Tz,
+    pub trusted_proxies: Vec<IpNet>,
+    pub assets: Assets,
+    /// Largest accepted file, in bytes.
+    pub max_upload_bytes: u64,
+    pub spool: Spool,
+    pub exports: ExportSlots,
+    pub seals: SealKeys,
+    /// Years for which events of the access log are kept; `None`: forever.
+    pub retention: Option<u16>,
+    pub examiner: Examiner,
+    pub clamd: Option<ClamdAddress>,
+}
+
+impl Site {
+    /// The viewer, as domain calls that change something take them.
+    pub fn acting<'a>(&'a self, db: &'a Database, viewer: &'a Viewer, origin: &'a Origin) -> ActingUser<'a> {
+        ActingUser { db, clock: &self.clock, viewer, origin }
+    }
+
+    /// Issues, voids and weighs BOLs for the visitor.
+    pub fn issuer<'a>(&'a self, db: &'a Database, viewer: &'a Viewer, origin: &'a Origin) -> Issuer<'a> {
+        Issuer {
+            user: self.acting(db, viewer, origin),
+            storage: &self.storage,
+            zone: self.time_zone,
+            prefix: &self.bol_prefix,
+            public_url: &self.public_url,
+        }
+    }
+}
