@@ -1,7 +1,7 @@
-//! What a server does besides answering: settling interrupted uploads, sending mail, telling customers what is new,
-//! sealing the log, and purging what it needn't keep any longer.
+//! Background tasks of a server: settling interrupted uploads, sending email, notifying customers, sealing the access log,
+//! and purging old events.
 //!
-//! Every server does all of it; rows and locks in the database see to it that each thing is done once.
+//! Every instance runs all tasks; rows and locks in the database make sure that each piece of work is done once.
 
 use chrono_tz::Tz;
 
@@ -16,21 +16,21 @@ use crate::notices;
 use crate::storage::Storage;
 
 pub struct Background {
-    /// Connections of its own, so that no page waits for it.
+    /// Its own connections, so that no page waits for a background task.
     pub db: Database,
     pub storage: Storage,
     pub clock: Clock,
     pub zone: Tz,
     pub mailer: Mailer,
     pub seals: SealKeys,
-    /// Years that events are kept.
+    /// Years for which events are kept; `None`: forever.
     pub retention: Option<u16>,
 }
 
 impl Background {
     pub const CONNECTIONS: usize = 5;
 
-    /// For as long as it is polled.
+    /// Runs all tasks until the future is dropped.
     pub async fn run(self) {
         let Self { db, storage, clock, zone, mailer, seals, retention } = self;
         tokio::join!(

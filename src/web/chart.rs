@@ -1,13 +1,13 @@
-//! Bars as SVG, drawn on the server: a page needs no script for them.
+//! Bar charts as SVG, laid out on the server, so that pages need no script.
 
 /// One bar.
 pub struct Value {
     pub amount: i64,
-    /// Above it.
+    /// Above the bar.
     pub text: String,
-    /// Below it.
+    /// Below the bar.
     pub label: String,
-    /// In full, for whoever points at it.
+    /// The full description, shown on hover.
     pub title: String,
 }
 
@@ -29,7 +29,7 @@ pub struct Bar {
     pub text: String,
     pub label: String,
     pub title: String,
-    /// The last: what is going on.
+    /// The last bar: the current period.
     pub is_current: bool,
 }
 

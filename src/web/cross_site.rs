@@ -1,7 +1,8 @@
-//! Refuses requests that another site made a browser send.
+//! Refuses requests that another site made a browser send (cross-site request forgery).
 //!
-//! `Sec-Fetch-Site` says so in every current browser; where it is missing (plain http on a host other than localhost,
-//! old browsers), `Origin` must be ours. Neither is there outside of browsers, where nobody's cookies can be misused.
+//! Every current browser reports the sender in `Sec-Fetch-Site`. Where that header is missing (plain http on a host other
+//! than localhost, old browsers), `Origin` must be ours. Clients without either header are no browsers, and no site can
+//! misuse their cookies.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};

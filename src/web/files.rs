@@ -1,6 +1,6 @@
-//! `GET /files/…`: an object of the local store, for whoever holds a link that is good. S3 does this itself.
+//! `GET /files/…`: an object of the local storage, for the holder of a valid link. S3 serves its own links.
 //!
-//! And as S3's access log does, what was sent is put on record, with the link that was followed: a link alone fetches nothing.
+//! The access log records each fetch with its link, like the access log of S3.
 
 mod sent;
 
@@ -23,7 +23,7 @@ pub fn routes(app: &mut ServiceConfig) {
     app.service(resource("/files/{key:.*}").route(get().to(serve)));
 }
 
-/// Whatever is in the file, a browser must not run it: `sandbox` puts it into an origin of its own without scripts.
+/// `sandbox` gives the file an origin of its own without scripts, so that a browser runs nothing in it.
 const POLICY: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
 
 async fn serve(
@@ -40,7 +40,7 @@ async fn serve(
     let begun = |key: &ObjectKey, link: &Presentation, size| Sent::new(&db, fetch(&site, &origin, key, link, size));
     let (key, link) = match store.check(&key, &query, asked, site.clock.now()) {
         Ok(good) => good,
-        // Anybody can make one up.
+        // Not recorded: the request proves no link.
         Err(BadLink::Altered) => return Err(Error::BadLink),
         Err(BadLink::Expired(key, link)) => {
             begun(&key, &link, None).refused(Error::LinkExpired.status_code().as_u16());
@@ -59,7 +59,7 @@ async fn serve(
     }
 }
 
-/// And the size of the whole file.
+/// Returns the response, and the size of the whole file.
 async fn answer(
     request: &HttpRequest,
     store: &LocalStore,
@@ -83,7 +83,7 @@ async fn answer(
     Ok((response, size))
 }
 
-/// What is known before anything is sent.
+/// The record of the fetch, before anything is sent.
 fn fetch(site: &Site, Origin(origin): &Origin, key: &ObjectKey, link: &Presentation, size: Option<i64>) -> Fetch {
     Fetch {
         key: key.to_string(),

@@ -1,5 +1,4 @@
-//! What people put into forms and addresses: parsed, with a message beside each field that isn't right, and what was
-//! typed kept.
+//! Forms and the filters of addresses: parsing, with a message for each field that isn't right.
 
 use actix_web::dev::Payload;
 use actix_web::web::Form;
@@ -17,7 +16,7 @@ use crate::bols::search::{Position, Search, Sort, Status};
 use crate::db::Database;
 use crate::documents::Kind;
 
-/// The filter of the list of BOLs, as it stands in the address.
+/// The filter of the list of BOLs, as typed.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default)]
 pub struct BolFilter {
@@ -44,7 +43,7 @@ impl FilterErrors {
         *self != Self::default()
     }
 
-    /// For the API, which has no fields to put messages beside.
+    /// All messages in one line, for the API.
     pub fn summary(&self) -> String {
         let named = [("from: ", self.from), ("to: ", self.to), ("", self.other)];
         let lines: Vec<String> =
@@ -53,7 +52,7 @@ impl FilterErrors {
     }
 }
 
-const MOST_TEXT: usize = 200;
+const MAX_TEXT_CHARS: usize = 200;
 const A_DATE: &str = "Use a date such as 2025-11-30.";
 
 impl BolFilter {
@@ -72,12 +71,12 @@ impl BolFilter {
             choice(&self.after, "That page isn't there. Start from the first one.", &mut errors.other, |token| {
                 decode(token).filter(|position| *position.column == *sort.column)
             });
-        // What no field of a BOL contains can't match; Postgres would refuse NUL outright.
-        let text = self.q.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_TEXT).collect();
+        // No field of a BOL contains control characters, and Postgres refuses NUL.
+        let text = self.q.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT_CHARS).collect();
         (Search { text, from, to, kind, status, customer: None, sort, after }, errors)
     }
 
-    /// The same, with the customer looked up: one of the visitor's own, or any, for the terminal's people.
+    /// Parses the filter and looks up its customer among those that the viewer can see.
     pub async fn resolve(&self, db: &Database, viewer: &Viewer) -> Result<(Search, FilterErrors), Error> {
         let (mut search, mut errors) = self.parse();
         if !self.customer.trim().is_empty() {
@@ -100,7 +99,7 @@ impl BolFilter {
             .any(|field| !field.trim().is_empty())
     }
 
-    /// The address of this list, sorted by something, from the first page.
+    /// The address of the first page of this list in another order.
     pub fn sorted(&self, sort: Sort) -> String {
         let sort = if sort == Sort::default() { String::new() } else { sort.name() };
         Self { sort, after: String::new(), ..self.clone() }.href()
@@ -133,18 +132,17 @@ impl BolFilter {
         if query.is_empty() { path.into() } else { format!("{path}?{query}") }
     }
 
-    /// All of them in one file.
+    /// The address of all matching PDFs in one ZIP.
     pub fn zip(&self) -> String {
         Self { after: String::new(), ..self.clone() }.of("/bols/download.zip")
     }
 }
 
-/// A form as it came, for handlers of forms with repeated fields or of many small ones. Postgres has no NUL in text, and no
-/// form has a use for one.
+/// The fields of a form as they were sent, for forms with repeated fields. NUL is removed: Postgres can't store it.
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// The first value of this name, or nothing.
+    /// The first value of this name, or an empty text.
     pub fn one(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())
     }
@@ -175,7 +173,7 @@ pub struct Choice {
     pub selected: bool,
 }
 
-/// Nothing in particular first, under the name `any`, then what is known.
+/// An empty choice labeled `any`, then the known ones.
 pub fn choices<V: Into<String>, L: Into<String>>(
     any: &str,
     known: impl IntoIterator<Item = (V, L)>,
@@ -193,7 +191,7 @@ pub fn kinds(any: &str, selected: &str) -> Vec<Choice> {
     choices(any, Kind::ALL.map(|kind| (kind.as_str(), kind.label())), selected)
 }
 
-/// What the form of a list is shown again with, if that helps.
+/// Separates messages, with which the form is shown again, from errors of the whole page.
 pub fn refusal(error: SaveError) -> Result<Messages, Error> {
     match error {
         SaveError::Fields(messages) => Ok(messages),
@@ -204,7 +202,7 @@ pub fn refusal(error: SaveError) -> Result<Messages, Error> {
 
 fn day(text: &str, error: &mut &'static str) -> Option<NaiveDate> {
     choice(text, A_DATE, error, |text| {
-        // Years before the first or beyond four digits are typing errors, some of which Postgres can't even store.
+        // Other years are typing errors, and Postgres can't store some of them.
         let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
         (text.len() == 10 && (1..=9999).contains(&day.year())).then_some(day)
     })

@@ -1,4 +1,4 @@
-//! Headers that every answer carries.
+//! Headers of every response.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,10 +13,10 @@ use super::Site;
 use crate::config::PublicUrl;
 use crate::storage::Storage;
 
-/// Everything from our own origin, nothing inline, no framing.
+/// The content security policy of pages: everything from our own origin, nothing inline, no framing.
 ///
-/// A link to a document is followed as a navigation, which no fetch directive touches. But browsers hold `form-action`
-/// against every redirect that follows a form, and behind a log-in may come a download and the link's own origin.
+/// Browsers apply `form-action` to every redirect after a form. A login can lead to a download, so the policy allows the
+/// origins of links to documents.
 pub fn policy(public_url: &PublicUrl, storage: &Storage) -> HeaderValue {
     const BASE: &str = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; script-src 'self'; \
                         connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
@@ -28,7 +28,7 @@ pub fn policy(public_url: &PublicUrl, storage: &Storage) -> HeaderValue {
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(BASE))
 }
 
-/// Adds what the handler hasn't set itself.
+/// Adds each header that the handler hasn't set.
 pub async fn add(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -48,7 +48,7 @@ pub async fn add(
     default(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     default(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     default(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
-    // Pages, redirects and errors alike; static assets and files say something else themselves.
+    // For pages, redirects and errors. Static assets and files set their own.
     default(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if site.is_some_and(|site| site.public_url.is_https()) {
         default(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));

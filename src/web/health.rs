@@ -1,4 +1,4 @@
-//! For load balancers: alive, and ready.
+//! Health checks for load balancers: `/healthz` and `/readyz`.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub fn routes(app: &mut ServiceConfig) {
     app.service(resource("/healthz").route(get().to(alive))).service(resource("/readyz").route(get().to(ready)));
 }
 
-/// The process answers; says nothing about what it depends on, so that a database that is away restarts nobody.
+/// Answers as long as the process runs. It checks no dependency, so an unreachable database restarts no server.
 async fn alive() -> &'static str {
     "ok\n"
 }

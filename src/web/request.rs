@@ -1,4 +1,4 @@
-//! What is known of a request before anybody looks at it: an id, where it comes from; and its one line in the log.
+//! The id and the origin of each request, and its line in the log.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::audit;
 
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Where this request comes from, for the log and the audit log.
+/// The origin of this request, for the log and the access log.
 #[derive(Clone)]
 pub struct Origin(pub audit::Origin);
 
@@ -31,13 +31,14 @@ impl FromRequest for Origin {
     }
 }
 
-/// Outermost: gives the request its id, and writes one line when the answer is ready. The line has the path without
-/// the query (a link's signature is in there), and no header but none at all.
+/// The outermost middleware: gives the request its id, and logs one line when the response is ready.
+///
+/// The line has the path without the query, which may hold a link's signature, and no headers.
 pub async fn describe(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    // The client has reset the connection. What it wanted done without an answer would be on record without an address.
+    // The client has reset the connection. Without its address, no event could be recorded.
     if request.peer_addr().is_none() {
         return Ok(request.error_response(Error::BadRequest).map_body(|_, body| EitherBody::right(body)));
     }
@@ -63,8 +64,9 @@ pub async fn describe(
     Ok(response.map_into_left_body())
 }
 
-/// The client's address: the peer, or, when that is a trusted proxy, the last address in `X-Forwarded-For` that isn't
-/// one. Whatever stands before it may have been made up by the client.
+/// The client's address: the peer, or behind a trusted proxy the last untrusted address of `X-Forwarded-For`.
+///
+/// The client may have made up every address before that one.
 fn client<'a>(peer: Option<IpAddr>, forwarded: impl Iterator<Item = &'a str>, trusted: &[IpNet]) -> Option<IpAddr> {
     let mut client = peer?.to_canonical();
     let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
@@ -80,7 +82,7 @@ fn client<'a>(peer: Option<IpAddr>, forwarded: impl Iterator<Item = &'a str>, tr
     Some(client)
 }
 
-/// Does the client say that it reads JSON, rather than pages?
+/// Whether the client asks for JSON instead of pages.
 pub fn wants_json(request: &HttpRequest) -> bool {
     let accepted = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|kind| {
