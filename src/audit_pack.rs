@@ -14,7 +14,7 @@ use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use self::archive::{Member, Piece};
+use self::archive::{PackFile, PackPart};
 use crate::audit::export::{ByteReceiver, ExportError, ExportRun, ExportSlots};
 use crate::audit::seal::{Multiproof, ProofNode, RangeProof, RangeProofError};
 use crate::audit::search::{self, Filter};
