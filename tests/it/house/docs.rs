@@ -70,6 +70,17 @@ fn the_readme_is_short_and_maps_every_page() {
 }
 
 #[test]
+fn the_architecture_page_names_only_files_that_exist() {
+    let page = read_file("docs/architecture.md");
+    let quoted = page.split('`').skip(1).step_by(2).filter(|text| !text.contains(' '));
+    let paths: Vec<&str> = quoted.filter(|text| text.ends_with(".rs") || text.ends_with('/')).collect();
+    assert!(paths.len() > 50, "docs/architecture.md names only {} paths", paths.len());
+    let missing: Vec<&&str> =
+        paths.iter().filter(|path| !root().join("src").join(path).exists() && !root().join(path).exists()).collect();
+    assert!(missing.is_empty(), "docs/architecture.md names paths that do not exist; correct them: {missing:?}");
+}
+
+#[test]
 fn the_sample_logins_in_the_docs_exist() {
     let sample = primetrade::samples::generate(6, 0);
     for page in doc_pages() {
