@@ -12,10 +12,10 @@ test: ## Install what the tests need, run every test, and say how many passed
 	@scripts/need postgres chromium pdftools clamd smtpd openpyxl cryptography ministack
 	@scripts/test
 
-# CI runs this before the tests. Add further checks as lines here.
-check: ## Check formatting and lints, as CI does before the tests
+check: ## Check formatting, lints and the direction of imports, as CI does before the tests
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked --test it -- house::direction
 
 fmt: ## Format the Rust code
 	cargo fmt
