@@ -105,7 +105,7 @@ impl ActingUser<'_> {
         Event::new(action, Outcome::Success, self.actor(), self.origin)
     }
 
-    /// Disables a login at once, or enables it. Nobody can disable themselves or the last administrator.
+    /// Disables a login at once, or enables it. Users can't disable themselves or the last administrator.
     pub async fn set_active(&self, id: i64, active: bool) -> Result<(), PeopleError> {
         if id == self.viewer.user_id {
             return Err(PeopleError::Refused("You can't disable your own login. Another administrator can.".into()));

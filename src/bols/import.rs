@@ -98,7 +98,7 @@ pub async fn import<R: Read>(
         .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
             // Customers get no mail about BOLs that are years old.
             diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
-            // The counters before the BOLs, as issuing does: meanwhile no BOL takes a number of the file.
+            // Locks the counters before the BOLs, as issuing does, so that no new BOL takes a number of the file.
             hold_counters(connection, &years).await?;
             let mut import = Importer {
                 options,

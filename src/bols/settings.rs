@@ -31,7 +31,7 @@ pub struct Company {
 pub struct ReminderThresholds {
     /// Days until a BOL should have its signed copy.
     pub unsigned_days: i32,
-    /// Days until somebody of the customer should have fetched it.
+    /// Days within which the customer should fetch a BOL.
     pub collect_days: i32,
 }
 

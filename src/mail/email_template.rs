@@ -66,11 +66,11 @@ struct Words {
 
 struct Group {
     title: String,
-    lines: Vec<Line>,
+    lines: Vec<NewsLine>,
     more: usize,
 }
 
-struct Line {
+struct NewsLine {
     number: String,
     href: String,
     what: String,
@@ -240,7 +240,7 @@ impl EmailTemplate {
 
 impl Group {
     fn new(news: &News, origin: &str) -> Self {
-        let lines = news.items.iter().take(MAX_ITEMS).map(|item| Line {
+        let lines = news.items.iter().take(MAX_ITEMS).map(|item| NewsLine {
             number: item.number.clone(),
             href: format!("{origin}/bols/{}", item.number),
             what: item.what.clone(),

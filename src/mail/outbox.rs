@@ -126,7 +126,7 @@ pub async fn failed(connection: &mut AsyncPgConnection, since: DateTime<Utc>, li
         .await
 }
 
-/// Leases due mails: links that people wait for, then the oldest. No other process gets them meanwhile.
+/// Leases due mails: links that people wait for, then the oldest. No other process gets them during the lease.
 pub(super) async fn take(connection: &mut AsyncPgConnection, now: DateTime<Utc>, most: i64) -> QueryResult<Vec<Mail>> {
     diesel::sql_query(
         "UPDATE mails SET due_at = $1, attempts = attempts + 1 WHERE id IN ( \

@@ -106,7 +106,7 @@ struct Noted {
     kind: String,
 }
 
-/// Returns what the address was not told lately, and notes it as told.
+/// Returns the items that the address has not received lately, and notes them as sent.
 async fn untold(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,

@@ -24,7 +24,7 @@ struct Contact {
     password: String,
 }
 
-struct Known {
+struct SampleCompany {
     code: &'static str,
     name: &'static str,
     address: &'static str,
@@ -41,8 +41,8 @@ const DUCTILE: &[usize] = &[2, 2, 2, 4];
 const GRAY: &[usize] = &[1, 1, 1, 4, 6];
 const MILL: &[usize] = &[0, 3, 4, 5, 6];
 
-const KNOWN: [Known; 6] = [
-    Known {
+const KNOWN: [SampleCompany; 6] = [
+    SampleCompany {
         code: "MIAMIVLY",
         name: "Miami Valley Ductile Castings, Inc.",
         address: "1480 Troy Street\nDayton, OH 45404",
@@ -54,7 +54,7 @@ const KNOWN: [Known; 6] = [
         contact: "Carla Jennings",
         password: "pig-iron-by-the-river-01",
     },
-    Known {
+    SampleCompany {
         code: "CUYMILLS",
         name: "Cuyahoga Bend Rolling Mills, LLC",
         address: "3901 Independence Road\nCleveland, OH 44105",
@@ -66,7 +66,7 @@ const KNOWN: [Known; 6] = [
         contact: "Tom Havlíček",
         password: "ladle-over-the-lake-02",
     },
-    Known {
+    SampleCompany {
         code: "WHITEWTR",
         name: "Whitewater Foundry & Machine Co.",
         address: "2200 Industries Road\nRichmond, IN 47374",
@@ -78,7 +78,7 @@ const KNOWN: [Known; 6] = [
         contact: "Denise Okafor",
         password: "cupola-smoke-at-seven-03",
     },
-    Known {
+    SampleCompany {
         code: "MULLER",
         name: "Müller-Brandt Castings, Inc.",
         address: "1855 East Laketon Avenue\nMuskegon, MI 49442",
@@ -90,7 +90,7 @@ const KNOWN: [Known; 6] = [
         contact: "Annika Müller",
         password: "green-sand-and-gray-iron-04",
     },
-    Known {
+    SampleCompany {
         code: "ALLEGHENY",
         name: "Allegheny Bend Steel Corporation",
         address: "375 Mill Street\nNew Kensington, PA 15068",
@@ -102,7 +102,7 @@ const KNOWN: [Known; 6] = [
         contact: "Rick Dombrowski",
         password: "two-barges-upstream-05",
     },
-    Known {
+    SampleCompany {
         code: "BLUEGRASS",
         name: "Bluegrass Gray Iron Foundry LLC",
         address: "611 West Tenth Street\nNewport, KY 41071",
@@ -178,7 +178,7 @@ const LAST_NAMES: [&str; 17] = [
 ];
 const SUBJECTS: [&str; 7] = ["anvil", "ladle", "cupola", "crucible", "tugboat", "barge", "hopper"];
 
-fn known(known: &Known) -> Company {
+fn known(known: &SampleCompany) -> Company {
     let home = format!("{}\n{}", known.name, known.address);
     Company {
         customer: SampleCustomer { code: known.code.into(), name: known.name.into(), address: known.address.into() },
@@ -194,7 +194,7 @@ fn known(known: &Known) -> Company {
     }
 }
 
-/// The `n`th company that nobody wrote by hand. Place and trade together are unique up to 210.
+/// The `n`th generated company. Place and trade together are unique up to 210.
 fn made_up(n: usize) -> Company {
     let (place, city) = PLACES[n % PLACES.len()];
     let (trade, suffix, grades) = TRADES[(n + n / PLACES.len()) % TRADES.len()];

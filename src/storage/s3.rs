@@ -275,7 +275,7 @@ impl S3Store {
             .response_content_type("application/pdf")
             .response_content_disposition(presentation.content_disposition());
         let issued_in = presentation.request.clone();
-        // Added before signing, so that nobody can change it.
+        // Added before signing, so that the signature covers it.
         let name_request = move |request: &mut HttpRequest| {
             let joint = if request.uri().contains('?') { '&' } else { '?' };
             let named = format!("{}{joint}{LINK_REQUEST}={issued_in}", request.uri());

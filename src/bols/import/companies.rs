@@ -51,7 +51,7 @@ impl Customers {
         self.all.push(company);
     }
 
-    /// Returns the customer that the line names, if it names one, or the reason why it can't be told.
+    /// Returns the customer that the line names, if it names one, or the reason why it can't be found.
     pub async fn find(
         &mut self,
         connection: &mut AsyncPgConnection,

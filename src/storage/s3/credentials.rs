@@ -25,14 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Renewed {
     provider: SharedCredentialsProvider,
     /// Never held across an await: a waiting task may not be polled.
-    known: Arc<Mutex<Option<Known>>>,
+    known: Arc<Mutex<Option<CachedCredentials>>>,
     /// The last failure and its time, so that not every caller waits for the provider.
     failed: Arc<Mutex<Option<(StorageFailure, SystemTime)>>>,
     /// Only one caller asks the provider at a time.
     asking: Arc<Semaphore>,
 }
 
-struct Known {
+struct CachedCredentials {
     credentials: Credentials,
     asked: SystemTime,
 }
@@ -63,7 +63,7 @@ impl Renewed {
         let asked = asked.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(WITHIN)));
         match asked {
             Ok(credentials) => {
-                *self.known() = Some(Known { credentials: credentials.clone(), asked: now });
+                *self.known() = Some(CachedCredentials { credentials: credentials.clone(), asked: now });
                 Ok(credentials)
             }
             Err(error) => {
@@ -91,12 +91,12 @@ impl Renewed {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+    fn known(&self) -> MutexGuard<'_, Option<CachedCredentials>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl CachedCredentials {
     fn works(&self, now: SystemTime) -> bool {
         self.credentials.expiry().is_none_or(|end| end > now)
     }

@@ -1,4 +1,4 @@
-//! What was sent of a file, on record when it has ended, or when nobody takes any more of it.
+//! Records how much of a local file was sent, when its transfer ends or breaks off.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::audit::fetched::{self, Fetch};
 use crate::db::{Database, DbResult};
 
-/// A fetch that is under way; [`Sent::end`] puts it on record.
+/// A fetch that is under way. [`Sent::end`] records it.
 pub struct Sent {
     db: Database,
     fetch: Fetch,
@@ -22,7 +22,7 @@ impl Sent {
         Self { db: db.clone(), fetch }
     }
 
-    /// Beside the answer, which doesn't fail for want of a record of it; what is begun is done, whoever waits for it.
+    /// Writes the record in a task of its own. A failure to write it doesn't fail the response.
     fn end(self, status: u16, bytes: i64) -> Option<JoinHandle<()>> {
         let Ok(runtime) = Handle::try_current() else {
             tracing::error!(key = self.fetch.key, "the server stops; a fetch is not on record");
@@ -39,12 +39,12 @@ impl Sent {
         }))
     }
 
-    /// Nothing was sent but a page that says why.
+    /// Only an error page was sent.
     pub fn refused(self, status: u16) {
         drop(self.end(status, 0));
     }
 
-    /// Counts what goes through.
+    /// Counts the bytes that pass.
     pub fn counting(self, status: u16, body: BoxBody) -> BoxBody {
         Counted { body, bytes: 0, sent: Some((self, status)), recording: None }.boxed()
     }
@@ -83,7 +83,7 @@ impl MessageBody for Counted {
             }
             self.end();
         }
-        // Every byte is with the connection, which ends after that is on record: a server that stops waits for it.
+        // The connection has every byte, and ends after the record is written. A server that stops waits for it.
         if let Some(recording) = &mut self.recording {
             let _ = ready!(Pin::new(recording).poll(context));
             self.recording = None;

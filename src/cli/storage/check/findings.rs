@@ -14,7 +14,7 @@ pub enum Verdict {
 }
 
 #[derive(serde::Serialize)]
-pub struct Line {
+pub struct Finding {
     check: &'static str,
     result: Verdict,
     detail: String,
@@ -25,7 +25,7 @@ pub struct Line {
 
 /// The results so far, printed as they come.
 pub struct Findings {
-    lines: Vec<Line>,
+    lines: Vec<Finding>,
     json: bool,
 }
 
@@ -35,7 +35,7 @@ impl Findings {
     }
 
     pub fn say(&mut self, check: &'static str, result: Verdict, detail: impl fmt::Display, advice: &str) {
-        let line = Line { check, result, detail: printable(&detail.to_string()), advice: advice.into() };
+        let line = Finding { check, result, detail: printable(&detail.to_string()), advice: advice.into() };
         if !self.json {
             let word = match result {
                 Verdict::Ok => "ok",

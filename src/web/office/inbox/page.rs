@@ -54,7 +54,7 @@ struct InboxEntry {
     when_iso: String,
     by: String,
     reason: String,
-    found: Vec<Found>,
+    found: Vec<FoundNumbers>,
     preview_src: String,
     open_href: String,
     number: String,
@@ -64,7 +64,7 @@ struct InboxEntry {
     checked: bool,
 }
 
-struct Found {
+struct FoundNumbers {
     label: String,
     value: String,
 }
@@ -242,18 +242,18 @@ impl InboxEntry {
 }
 
 /// Source and numbers, as intake wrote them down.
-fn found(found: &serde_json::Value) -> Vec<Found> {
+fn found(found: &serde_json::Value) -> Vec<FoundNumbers> {
     let pairs = found.as_object().into_iter().flatten();
     pairs
         .map(|(source, numbers)| {
             let numbers = numbers.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
-            Found { label: source.clone(), value: numbers.collect::<Vec<_>>().join(", ") }
+            FoundNumbers { label: source.clone(), value: numbers.collect::<Vec<_>>().join(", ") }
         })
         .collect()
 }
 
 /// The one number that was found, if there is only one.
-fn suggestion(found: &[Found], prefix: &str) -> String {
+fn suggestion(found: &[FoundNumbers], prefix: &str) -> String {
     let mut numbers =
         BolNumber::find_all(&found.iter().map(|found| &*found.value).collect::<Vec<_>>().join(" "), prefix);
     match (numbers.pop_first(), numbers.is_empty()) {

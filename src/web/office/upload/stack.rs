@@ -1,8 +1,8 @@
-//! A form with files, as it arrives: fields first, then file after file, each settled before the next is read. Memory
-//! holds a piece of one file and the outcomes.
+//! Reads a form with files as it arrives, and settles each file before it reads the next.
 //!
-//! The kind, the customer and the list apply to the files behind them. Files that come before the kind are held until it
-//! is known (with their bytes on the disk); a list that comes after files is applied to those that it can still help.
+//! Memory holds one chunk of one file, and the outcomes. The kind, the customer and the list apply to the files that
+//! follow them. A file that comes before the kind waits on the disk until the kind is known. A list that comes after
+//! files is applied to those of them for which no BOL number was found.
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::error::PayloadError;
@@ -19,15 +19,16 @@ use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::error::is_too_slow;
 
-/// Parts of one form at the most, files and fields.
-const MOST_PARTS: usize = 5_000;
-/// Files that are held at once because their kind isn't known yet.
-const MOST_HELD: usize = 200;
-/// Of fields that aren't files, and of the list, in bytes.
-const MOST_TEXT: usize = 4 * 1024;
-const MOST_LIST: usize = 4 * 1024 * 1024;
-/// Of a part that nobody asked for, or of a file beyond its limit: read on, so that the files behind it are reached.
-const MOST_SKIPPED: u64 = 1_000_000_000;
+/// Files and fields of one form.
+const MAX_PARTS: usize = 5_000;
+/// Files that wait at once because their kind isn't known yet.
+const MAX_HELD_FILES: usize = 200;
+/// Size of a text field.
+const MAX_TEXT_BYTES: usize = 4 * 1024;
+/// Size of the list.
+const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of an unknown part, or of a file beyond its limit, that are read and dropped to reach the files after it.
+const MAX_SKIPPED_BYTES: u64 = 1_000_000_000;
 
 const PUT_OFF: &str = "It could not be stored just now: the storage, the database or the virus scanner can't be reached. \
                        Upload it again in a minute; what is here already is recognised.";
@@ -35,35 +36,35 @@ const PUT_OFF: &str = "It could not be stored just now: the storage, the databas
 pub struct Stack<'a> {
     context: &'a Context<OfficeStaff>,
     pub batch: String,
-    /// `None`: the field has not come yet.
+    /// `None` until the field arrives.
     kind: Option<Option<Kind>>,
     customer: String,
     mapping: Option<Mapping>,
     held: Vec<(Arrival, Examined)>,
-    /// Receipts of files that a list may still help, with the files.
+    /// The files without a BOL number, with their receipts: a list may still match them.
     unmatched: Vec<(usize, Arrival, Findings)>,
     pub receipts: Vec<Receipt>,
     too_large: usize,
     put_off: usize,
-    /// Every outcome can be looked at again.
+    /// The outcomes are kept, so that their page can be opened again.
     pub is_noted: bool,
-    /// Lists with a mistake, which have a receipt too.
+    /// Lists with a mistake. They have a receipt too.
     lists: usize,
 }
 
 pub enum Ending {
     Whole,
-    /// Nothing but files beyond the limit.
+    /// Every file was beyond the limit.
     AllTooLarge,
-    /// Nothing could be stored, through no fault of the files.
+    /// No file could be stored, because the storage, the database or the scanner was away.
     AllPutOff,
 }
 
-/// Why a form came to no end.
+/// Why the form could not be read to its end.
 pub enum Broken {
-    /// It isn't a form with files.
+    /// The body isn't a form with files.
     NoForm,
-    /// It broke off, or came to something that can't be read.
+    /// The body broke off, or part of it can't be read.
     Form,
     TooSlow,
     TooMany,
@@ -72,7 +73,7 @@ pub enum Broken {
 }
 
 impl Broken {
-    /// Beside the outcomes of what had arrived before.
+    /// The message above the outcomes of the files that arrived before.
     pub fn message(&self) -> &'static str {
         match self {
             Self::NoForm | Self::Form => {
@@ -146,7 +147,7 @@ impl<'a> Stack<'a> {
 
     pub async fn take(&mut self, form: Multipart) -> Result<Ending, Broken> {
         let read = self.read(form).await;
-        // What has arrived whole is settled, however the form ends.
+        // Files that arrived whole are settled, however the form ends.
         self.release().await;
         read?;
         let all = self.receipts.len() - self.lists;
@@ -163,7 +164,7 @@ impl<'a> Stack<'a> {
         while let Some(field) = form.next().await {
             let mut field = field.map_err(|error| if parts == 0 { Broken::NoForm } else { error.into() })?;
             parts += 1;
-            if parts > MOST_PARTS {
+            if parts > MAX_PARTS {
                 return Err(Broken::TooMany);
             }
             let name = field.name().unwrap_or_default().to_owned();
@@ -216,7 +217,7 @@ impl<'a> Stack<'a> {
         }
         let received = self.context.site.spool.receive(&mut field, self.context.site.max_upload_bytes).await;
         let spooled = match received {
-            // What a browser sends when nothing was chosen.
+            // A browser sends this when no file was chosen.
             Ok(spooled) if spooled.size == 0 && sent.is_empty() => return Ok(()),
             Ok(spooled) => spooled,
             Err(ReceiveError::TooLarge) => {
@@ -234,7 +235,7 @@ impl<'a> Stack<'a> {
         };
         let arrival = Arrival { name, spooled };
         match self.intake().examine(&arrival.spooled).await {
-            Ok(_) if self.kind.is_none() && self.held.len() >= MOST_HELD => {
+            Ok(_) if self.kind.is_none() && self.held.len() >= MAX_HELD_FILES => {
                 return Err(Broken::Field(
                     "kind has to come before the files; 200 were held for it, and are taken without.",
                 ));
@@ -251,7 +252,7 @@ impl<'a> Stack<'a> {
         self.note(&arrival.name, arrival.spooled.size, settled).await;
         let index = self.receipts.len() - 1;
         if let (true, Ok(findings), true) =
-            (self.receipts[index].found_nothing, examined, self.unmatched.len() < MOST_HELD)
+            (self.receipts[index].found_nothing, examined, self.unmatched.len() < MAX_HELD_FILES)
         {
             self.unmatched.push((index, arrival, findings));
         }
@@ -259,7 +260,7 @@ impl<'a> Stack<'a> {
 
     async fn settled(&self, arrival: &Arrival, examined: Examined, is_again: bool) -> Result<Receipt, IntakeError> {
         let customer = Some(self.customer.as_str()).filter(|code| !code.is_empty());
-        // A list names a file once; which of two of the same name it means, nobody knows.
+        // A list names a file once. With two files of that name, it doesn't say which.
         let listed = self.mapping.as_ref().filter(|mapping| mapping.row(&arrival.name).is_some());
         let is_second = listed.is_some() && journal::has_named(&self.intake(), arrival.name.as_str()).await?;
         let mapping = listed.filter(|_| !is_second);
@@ -288,7 +289,7 @@ impl<'a> Stack<'a> {
         self.receipts.push(receipt);
     }
 
-    /// The list. One with a mistake has an outcome like a file; a good one has none.
+    /// Reads the list. A list with a mistake has an outcome like a file, and a good one has none.
     async fn list(&mut self, mut field: Field) -> Result<(), Broken> {
         let sent = field.content_disposition().and_then(|disposition| disposition.get_filename()).unwrap_or_default();
         let name = FileName::cleaned(sent);
@@ -296,16 +297,16 @@ impl<'a> Stack<'a> {
         while let Some(piece) = field.next().await {
             let piece = piece?;
             size += piece.len();
-            if size <= MOST_LIST {
+            if size <= MAX_LIST_BYTES {
                 bytes.extend_from_slice(&piece);
-            } else if size as u64 > MOST_SKIPPED {
+            } else if size as u64 > MAX_SKIPPED_BYTES {
                 return Err(Broken::TooMany);
             }
         }
         let parsed = match size {
             0 => return Ok(()),
-            1..=MOST_LIST => Mapping::parse(&bytes),
-            _ => Err(format!("The list is larger than {} MB.", MOST_LIST / 1_000_000)),
+            1..=MAX_LIST_BYTES => Mapping::parse(&bytes),
+            _ => Err(format!("The list is larger than {} MB.", MAX_LIST_BYTES / 1_000_000)),
         };
         match parsed {
             Ok(mapping) => self.apply(mapping).await,
@@ -319,7 +320,7 @@ impl<'a> Stack<'a> {
         Ok(())
     }
 
-    /// For the files behind it; and those before it that are in the inbox because no number was found are settled again.
+    /// Applies the list to the files that follow, and settles earlier files without a BOL number again.
     async fn apply(&mut self, mapping: Mapping) {
         for index in 0..self.receipts.len() {
             let receipt = &self.receipts[index];
@@ -356,7 +357,7 @@ impl<'a> Stack<'a> {
 }
 
 async fn text(field: Field) -> Result<String, Broken> {
-    let bytes = bytes(field, MOST_TEXT).await?;
+    let bytes = bytes(field, MAX_TEXT_BYTES).await?;
     let text = String::from_utf8(bytes).map_err(|_| Broken::Field("A field of the form isn't UTF-8 text."))?;
     Ok(text.trim().replace('\0', ""))
 }
@@ -376,7 +377,7 @@ async fn skip(field: &mut Field) -> Result<(), Broken> {
     let mut skipped = 0;
     while let Some(piece) = field.next().await {
         skipped += piece?.len() as u64;
-        if skipped > MOST_SKIPPED {
+        if skipped > MAX_SKIPPED_BYTES {
             return Err(Broken::TooMany);
         }
     }
