@@ -53,7 +53,7 @@ pub async fn change_password(
     if let Pace::Wait(wait) = attempt.begin(&mut connection, clock.now()).await? {
         if attempt.is_first_refusal(&mut connection, clock.now()).await? {
             let event = Event::new(Action::PasswordChanged, Outcome::Denied, viewer.actor(), origin);
-            audit::record(&mut connection, &event.detail(serde_json::json!({"reason": "too many attempts"}))).await?;
+            audit::record(&connection, &event.detail(serde_json::json!({"reason": "too many attempts"}))).await?;
         }
         return Err(ChangeError::Slowed(wait));
     }
@@ -64,7 +64,7 @@ pub async fn change_password(
     let verdict = passwords::verify(change.current, stored).await;
     let Some(user) = user.filter(|_| verdict != Verdict::Wrong) else {
         let event = Event::new(Action::PasswordChanged, Outcome::Denied, viewer.actor(), origin);
-        audit::record(&mut *db.get().await?, &event).await?;
+        audit::record(&*db.get().await?, &event).await?;
         return Err(ChangeError::Current);
     };
     attempt.succeeded(&mut *db.get().await?).await?;

@@ -71,7 +71,7 @@ pub async fn log_in(
         Pace::Wait(wait) => {
             if attempt.is_first_refusal(&mut connection, clock.now()).await? {
                 let event = Event::new(Action::LoginBlocked, Outcome::Denied, actor(user.as_ref(), &typed), origin);
-                audit::record(&mut connection, &event).await?;
+                audit::record(&connection, &event).await?;
             }
             return Err(LoginError::Slowed(wait));
         }
@@ -90,7 +90,7 @@ pub async fn log_in(
         return Ok(LoggedIn { session, device });
     }
     let event = Event::new(Action::LoginFailed, Outcome::Denied, actor(user.as_ref(), &typed), origin);
-    audit::record(&mut *db.get().await?, &event).await?;
+    audit::record(&*db.get().await?, &event).await?;
     throttle::on_the_grid(started).await;
     Err(LoginError::Wrong)
 }

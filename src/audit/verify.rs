@@ -236,5 +236,5 @@ pub async fn record_result(
         Err(error) => (Outcome::Failed, json!({"reason": error.to_string()})),
     };
     let event = Event::new(Action::AuditVerified, outcome, actor, origin).detail(detail);
-    Ok(record(&mut *db.get().await?, &event).await?)
+    Ok(record(&*db.get().await?, &event).await?)
 }

@@ -156,8 +156,8 @@ async fn record(request: &HttpRequest, viewer: &Viewer, action: Action, outcome:
         .detail(serde_json::json!({"path": path.replace('\0', ""), "method": request.method().as_str()}));
     let seen = viewer.seeing_from.and(viewer.companies.first());
     let event = if let Some(company) = seen { event.about(company.id, &company.code) } else { event };
-    let mut connection = db.get().await?;
-    audit::record(&mut connection, &event).await?;
+    let connection = db.get().await?;
+    audit::record(&connection, &event).await?;
     Ok(())
 }
 

@@ -165,6 +165,6 @@ impl ExportRun {
     async fn record(&self, action: Action, outcome: Outcome, detail: Value, sha256: Option<&[u8]>) -> DbResult<()> {
         let mut event = Event::new(action, outcome, self.by.borrow(), &self.origin).detail(detail);
         event.sha256 = sha256;
-        Ok(record(&mut *self.db.get().await?, &event).await?)
+        Ok(record(&*self.db.get().await?, &event).await?)
     }
 }

@@ -128,7 +128,7 @@ impl<'a> Import<'a> {
                 "bucket": self.bucket, "files": files, "names": self.names, "lines": lines, "gets": gets, "new": new,
                 "already": already, "unreadable": unreadable, "unread_files": problems,
             });
-            audit::record(&mut *self.db.get().await?, &event.detail(detail)).await?;
+            audit::record(&*self.db.get().await?, &event.detail(detail)).await?;
         }
         Ok(self.report)
     }

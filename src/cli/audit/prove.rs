@@ -29,7 +29,7 @@ pub async fn run(config: &Config, Arguments { id, output }: Arguments) -> Result
     let proof = prove(&db, &keys, id).await.map_err(Failure::problem)?;
     let origin = Origin::command_line();
     let event = Event::new(Action::AuditViewed, Outcome::Success, Actor::COMMAND_LINE, &origin);
-    audit::record(&mut *db.get().await?, &event.detail(json!({"proof": id}))).await?;
+    audit::record(&*db.get().await?, &event.detail(json!({"proof": id}))).await?;
     match output {
         Some(file) => {
             std::fs::write(&file, proof).map_err(|error| Failure::Problem(format!("{}: {error}", file.display())))

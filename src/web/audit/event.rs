@@ -46,7 +46,7 @@ pub async fn page(
     let row = search::find(&mut connection, id).await?.ok_or(Error::NotFound)?;
     let position = prove::position(&mut connection, id).await?;
     let event = Event::new(Action::AuditViewed, Outcome::Success, visitor.actor(), &origin.0);
-    audit::record(&mut connection, &event.detail(json!({"event": id}))).await?;
+    audit::record(&connection, &event.detail(json!({"event": id}))).await?;
     Ok(EventPage::new(&site, &visitor, row, position).respond_to(&request))
 }
 

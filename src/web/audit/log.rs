@@ -91,7 +91,7 @@ pub async fn page(
     events.truncate(PAGE_EVENTS);
     let event = Event::new(Action::AuditViewed, Outcome::Success, visitor.actor(), &origin.0);
     let detail = json!({"filter": page.filter.to_json(), "shown": events.len()});
-    audit::record(&mut connection, &event.detail(detail)).await?;
+    audit::record(&connection, &event.detail(detail)).await?;
     if after.is_none() {
         page.add_chart(&mut connection, &site, &filter, events.first()).await?;
     }

@@ -29,7 +29,7 @@ pub async fn download(
         other => Error::Conflict(other.to_string()),
     })?;
     let event = Event::new(Action::AuditViewed, Outcome::Success, visitor.actor(), &origin.0);
-    audit::record(&mut *db.get().await?, &event.detail(json!({"proof": id}))).await?;
+    audit::record(&*db.get().await?, &event.detail(json!({"proof": id}))).await?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"))
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"event-{id}.tlog-proof\"")))

@@ -51,7 +51,7 @@ impl<'a> BolBuilder<'a> {
         let sequence: i32 = self.number.as_str().rsplit('-').next().unwrap().parse().unwrap();
         let values = (
             bols::number.eq(self.number.as_str()),
-            bols::number_year.eq(i32::from(self.number.year())),
+            bols::number_year.eq(self.number.year()),
             bols::number_seq.eq(sequence),
             bols::customer_id.eq(customer),
             bols::bol_date.eq(self.app.clock.now().date_naive()),
