@@ -128,7 +128,7 @@ impl From<DbError> for Failure {
 crate::db::query_error_into!(Failure);
 
 /// Handles a closed stdout, as with `| head`, without a stack trace.
-fn end_quietly_when_nobody_reads() {
+fn exit_quietly_on_closed_pipe() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let told = panic.payload().downcast_ref::<String>();
@@ -141,7 +141,7 @@ fn end_quietly_when_nobody_reads() {
 }
 
 pub async fn run() -> ExitCode {
-    end_quietly_when_nobody_reads();
+    exit_quietly_on_closed_pipe();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -209,7 +209,9 @@ fn bar(length: Option<u64>, template: &str) -> ProgressBar {
 /// Asks for consent on the terminal. Without a terminal the answer is no.
 fn agreed(question: &str) -> Result<bool, Failure> {
     if !stdin().is_terminal() {
-        return Err(Failure::Usage("Nobody is there to agree: add --yes, or --dry-run to see only.".into()));
+        return Err(Failure::Usage(
+            "This needs your consent, and there is no terminal to ask on. Add --yes, or --dry-run to look only.".into(),
+        ));
     }
     eprint!("{question} [y/N] ");
     stderr().flush().map_err(Failure::problem)?;

@@ -228,7 +228,7 @@ impl EmailTemplate {
                 },
                 name,
                 paragraphs: vec![
-                    "Nobody of your company has downloaded these bills of lading yet. They wait for you in the portal:".into(),
+                    "Your company has not downloaded these bills of lading yet. They are in the portal:".into(),
                 ],
                 groups: vec![Group::new(news, origin)],
                 action: Some(("All bills of lading", format!("{origin}/bols"))),

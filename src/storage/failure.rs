@@ -88,7 +88,7 @@ impl Cause {
                 "check the network, a proxy, and AWS_ENDPOINT_URL_S3 (to be left out for AWS itself); then try again"
             }
             Self::Locked => {
-                "until its time is over nobody can delete it; the portal is made for a bucket without a default retention"
+                "it can be deleted only after its retention ends; the portal is made for a bucket without a default retention"
             }
             Self::Archived => "it has to be restored first: open its download once in the portal, and wait some hours",
             Self::NotOffered => "nothing to do, if the server isn't AWS",

@@ -59,65 +59,65 @@ flashes! {
     account {
         PASSWORD_CHANGED: "password" => "Your password is changed. Every other session has been ended.",
         SESSION_ENDED: "session" => "The session is ended.",
-        NOTICES_SAVED: "mail" => "Saved. That is how you are mailed from now on.",
+        NOTICES_SAVED: "mail" => "Saved. You get emails this way from now on.",
     }
     /// `/people`
     people {
-        INVITED: "invited" => "Invited. A mail with what to do next is on its way.",
-        RESENT: "resent" => "A new link is on its way by mail. The one of before doesn't work any more.",
-        REMOVED: "left" => "Removed. This person doesn't see your bills of lading any more.",
+        INVITED: "invited" => "Invited. An email says what to do next.",
+        RESENT: "resent" => "A new link was sent by email. The earlier link no longer works.",
+        REMOVED: "left" => "Removed. This person no longer sees your bills of lading.",
         SAVED: "saved" => "Saved.",
     }
     /// `/bols`
     bols {
-        ASSIGNED: "assigned" => "Assigned. The customer sees these BOLs from now on, and nobody else does.",
+        ASSIGNED: "assigned" => "Assigned. Only this customer sees these BOLs from now on.",
     }
     /// `/bols/{number}`
     bol {
         ISSUED: "issued" => "Issued. The PDF is stored, and the customer sees this BOL from now on.",
         VOIDED: "void" => "Void. The stamped copy is the current version.",
-        ASSIGNED: "assigned" => "Assigned. The customer sees this BOL from now on, and nobody else does.",
-        UNFILED: "unfiled" => "Back in the inbox. The customer doesn't see that document any more.",
+        ASSIGNED: "assigned" => "Assigned. Only this customer sees this BOL from now on.",
+        UNFILED: "unfiled" => "Back in the inbox. The customer no longer sees that document.",
         WEIGHED: "weight" => "The official weight is entered. The stamped copy is the current version.",
     }
     /// `/office`
     today {
-        REMINDED: "reminded" => "The people of the customer are being mailed.",
+        REMINDED: "reminded" => "Reminded. The customer gets an email in a moment.",
     }
     /// `/office`, when no reminder was sent
     not_reminded {
         TOO_SOON: "already" => "This customer was reminded within the last hour. Nothing was sent.",
-        ALL_FETCHED: "nothing" => "The customer has fetched everything meanwhile. Nothing was sent.",
+        ALL_FETCHED: "nothing" => "The customer has fetched everything. Nothing was sent.",
         NO_RECIPIENT: "nobody" =>
-            "Nobody of this customer can be mailed: invite somebody, or add an address on the customer's page.",
+            "This customer has no one to email. Invite a user, or add an address on the customer's page.",
     }
     /// `/office/inbox`
     inbox {
-        FILED: "filed" => "Filed. Whoever has the BOL sees the document from now on.",
-        DISCARDED: "discarded" => "In the bin, from which it can be put back.",
+        FILED: "filed" => "Filed. The BOL's customer sees the document from now on.",
+        DISCARDED: "discarded" => "Moved to the bin. You can restore it from there.",
         RESTORED: "restored" => "Back in the inbox.",
     }
     /// `/office/customers/{code}`
     customer {
-        ADDED: "added" => "The customer is added. Next: invite its people, so that they find their bills of lading.",
+        ADDED: "added" => "The customer is added. Next, invite its users, so that they find their bills of lading.",
         SAVED: "saved" => "Saved. BOLs that were issued stay as they are.",
         SHIP_TOS_SAVED: "ship-to" => "The ship-to addresses are saved. BOLs that were issued stay as they are.",
         ADDRESSES_SAVED: "address" => "The list of addresses is saved.",
-        ACTIVATED: "active" => "The customer is active again: it gets BOLs, and its people see theirs.",
-        DEACTIVATED: "inactive" => "The customer is inactive: it gets no new BOLs, and its people see none.",
-        VIEWED_AS: "looked" => "You are yourself again.",
+        ACTIVATED: "active" => "The customer is active again. It gets new BOLs, and its users see their BOLs.",
+        DEACTIVATED: "inactive" => "The customer is inactive. It gets no new BOLs, and its users see none.",
+        VIEWED_AS: "looked" => "You no longer view the portal as the customer.",
     }
     /// `/office/users` and `/office/users/{id}`
     users {
-        INVITED: "invited" => "Invited. A link to set a password is on its way by mail.",
-        RESENT: "resent" => "A new link is on its way by mail. The one of before doesn't work any more.",
+        INVITED: "invited" => "Invited. A link to set a password was sent by email.",
+        RESENT: "resent" => "A new link was sent by email. The earlier link no longer works.",
         DISABLED: "disabled" => "The login is disabled, and its sessions are ended.",
         ENABLED: "enabled" => "The login is enabled.",
         SAVED: "saved" => "Saved.",
         COMPANY_ADDED: "joined" => "The company is added.",
         LOGIN_REMOVED: "gone" =>
-            "The company is taken away, and the invitation with it: nobody had used the login.",
-        COMPANY_REMOVED: "left" => "The company is taken away, as of now.",
+            "The company is removed, and so is the login, which was never used.",
+        COMPANY_REMOVED: "left" => "The company is removed. The user no longer sees its BOLs.",
     }
     /// `/office/products`
     products {
@@ -135,13 +135,13 @@ flashes! {
     }
     /// `/office/settings`
     settings {
-        THRESHOLDS_SAVED: "days" => "Saved. The first page goes by these days from now on.",
+        THRESHOLDS_SAVED: "days" => "Saved. The first page uses these days from now on.",
         SAVED: "saved" =>
             "The settings are saved. The next BOL prints them; those that were issued stay as they are.",
     }
     /// `/office/storage`
     storage {
-        PRICES_SAVED: "prices" => "The prices are saved, and every estimate goes by them.",
+        PRICES_SAVED: "prices" => "The prices are saved. Every estimate uses them.",
     }
     /// `/audit/integrity`
     integrity {

@@ -143,7 +143,7 @@ impl<'a> Import<'a> {
                 self.report.without_link += 1;
                 let requesters = &mut self.report.requesters;
                 let name: String = match requester.as_str() {
-                    "-" => "nobody (without credentials)".into(),
+                    "-" => "anonymous (without credentials)".into(),
                     known if requesters.len() < MAX_REQUESTERS || requesters.contains_key(known) => {
                         known.chars().take(MAX_NAME_CHARS).collect()
                     }

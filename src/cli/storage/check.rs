@@ -75,7 +75,7 @@ async fn credentials(store: &S3Store, findings: &mut Findings) -> bool {
             };
             let kind = match (identity.is_temporary, identity.expires) {
                 (_, Some(end)) => format!("temporary, until {}", end.format("%Y-%m-%d %H:%M UTC")),
-                (true, None) => "temporary, nobody knows until when".into(),
+                (true, None) => "temporary, with an unknown end".into(),
                 (false, None) => "permanent".into(),
             };
             match (identity.is_temporary, identity.expires) {

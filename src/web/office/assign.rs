@@ -163,7 +163,7 @@ impl From<assign::Chosen> for BolRow {
             href: format!("/bols/{}", bol.number),
             date: page::date(bol.bol_date),
             product: bol.product,
-            owner: bol.owner_name.unwrap_or_else(|| "nobody yet".into()),
+            owner: bol.owner_name.unwrap_or_else(|| "no customer yet".into()),
             number: bol.number,
         }
     }
