@@ -131,8 +131,8 @@ crate::db::query_error_into!(Failure);
 fn exit_quietly_on_closed_pipe() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let told = panic.payload().downcast_ref::<String>();
-        if told.is_some_and(|told| told.starts_with("failed printing to stdout") && told.contains("Broken pipe")) {
+        let text = panic.payload().downcast_ref::<String>();
+        if text.is_some_and(|text| text.starts_with("failed printing to stdout") && text.contains("Broken pipe")) {
             // Exits as if SIGPIPE had ended the process.
             std::process::exit(128 + 13);
         }

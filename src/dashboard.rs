@@ -59,7 +59,7 @@ pub struct Waiting {
     pub bols: Vec<Uncollected>,
 }
 
-pub struct Glance {
+pub struct Dashboard {
     pub today: Loaded,
     /// The oldest first.
     pub weeks: Vec<Week>,
@@ -91,7 +91,7 @@ struct Count {
     count: i64,
 }
 
-pub async fn glance(db: &Database, now: DateTime<Utc>, today: NaiveDate) -> DbResult<Glance> {
+pub async fn load(db: &Database, now: DateTime<Utc>, today: NaiveDate) -> DbResult<Dashboard> {
     let mut connection = db.get().await?;
     let reminder_thresholds = settings::reminder_thresholds(&mut connection).await?;
     let (today_loaded, weeks) = loaded(&mut connection, today).await?;
@@ -107,7 +107,7 @@ pub async fn glance(db: &Database, now: DateTime<Utc>, today: NaiveDate) -> DbRe
         .get_result(&mut connection)
         .await?;
     let unassigned = bols::table.filter(bols::customer_id.is_null()).count().get_result(&mut connection).await?;
-    Ok(Glance {
+    Ok(Dashboard {
         today: today_loaded,
         weeks,
         inbox,

@@ -62,9 +62,9 @@ pub async fn run(db: Database, clock: Clock, zone: Tz) {
 }
 
 /// Logs a failure. Returns whether there was none.
-fn noted<T>(trouble: &'static str, done: DbResult<T>) -> bool {
+fn noted<T>(failure: &'static str, done: DbResult<T>) -> bool {
     if let Err(error) = &done {
-        tracing::warn!(%error, "{trouble}");
+        tracing::warn!(%error, "{failure}");
     }
     done.is_ok()
 }

@@ -12,7 +12,7 @@ pub async fn begin(db: &Database, viewer: &Viewer, origin: &Origin, customer_id:
     db.transaction(async |connection: &mut AsyncPgConnection| {
         sessions::see_as(connection, viewer.session_id, Some(customer_id)).await?;
         let event = Event::new(Action::SeeAsStarted, Outcome::Success, viewer.actor(), origin);
-        Ok(audit::record(connection, &event.about(customer_id, code)).await?)
+        Ok(audit::record(connection, &event.with_customer(customer_id, code)).await?)
     })
     .await
 }
@@ -23,7 +23,7 @@ pub async fn end<'a>(db: &Database, viewer: &'a Viewer, origin: &Origin) -> DbRe
     db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
         sessions::see_as(connection, viewer.session_id, None).await?;
         let event = Event::new(Action::SeeAsEnded, Outcome::Success, viewer.actor(), origin);
-        Ok(audit::record(connection, &event.about(company.id, &company.code)).await?)
+        Ok(audit::record(connection, &event.with_customer(company.id, &company.code)).await?)
     })
     .await?;
     Ok(Some(&company.code))

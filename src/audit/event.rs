@@ -218,7 +218,7 @@ impl<'a> Event<'a> {
     }
 
     /// Sets the customer that the event concerns.
-    pub fn about(mut self, customer_id: i64, customer_code: &'a str) -> Self {
+    pub fn with_customer(mut self, customer_id: i64, customer_code: &'a str) -> Self {
         (self.customer_id, self.customer_code) = (Some(customer_id), Some(customer_code));
         self
     }

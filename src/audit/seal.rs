@@ -87,7 +87,7 @@ pub async fn seal_all(db: &Database, keys: &SealKeys) -> Result<Option<u64>, Sea
     let mut events = 0;
     loop {
         match seal_once(db, keys).await? {
-            Sealed::Elsewhere => return Ok(None),
+            Sealed::Skipped => return Ok(None),
             Sealed::Some { events: more, is_behind: true } => events += more,
             Sealed::Some { events: more, .. } => return Ok(Some(events + more)),
             Sealed::Searched => return Ok(Some(events)),
@@ -99,7 +99,7 @@ pub async fn seal_all(db: &Database, keys: &SealKeys) -> Result<Option<u64>, Sea
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sealed {
     /// Another process seals, or there is no key to sign with.
-    Elsewhere,
+    Skipped,
     Some {
         events: u64,
         is_behind: bool,
@@ -112,7 +112,7 @@ impl Sealed {
     fn pause(self) -> Duration {
         match self {
             Self::Some { is_behind: true, .. } => Duration::ZERO,
-            Self::Some { .. } | Self::Elsewhere => INTERVAL,
+            Self::Some { .. } | Self::Skipped => INTERVAL,
             Self::Searched => SEARCH_INTERVAL,
         }
     }
@@ -121,11 +121,11 @@ impl Sealed {
 /// Seals one batch, unless another process is sealing.
 pub async fn seal_once(db: &Database, keys: &SealKeys) -> Result<Sealed, SealError> {
     if keys.signs.is_none() {
-        return Ok(Sealed::Elsewhere);
+        return Ok(Sealed::Skipped);
     }
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !try_alone(connection, SEALING).await? {
-            return Ok(Sealed::Elsewhere);
+            return Ok(Sealed::Skipped);
         }
         batch::seal_batch(connection, keys).await
     })

@@ -291,7 +291,7 @@ impl Importer<'_> {
             .await?;
         for (id, code, name) in self.companies.created_with_ids() {
             let event = Event::new(Action::CustomerCreated, Outcome::Success, Actor::COMMAND_LINE, origin);
-            let event = event.about(id, code).detail(json!({"code": code, "name": name, "by": "import"}));
+            let event = event.with_customer(id, code).detail(json!({"code": code, "name": name, "by": "import"}));
             audit::record(connection, &event).await?;
         }
         let event = Event::new(Action::BolsImported, Outcome::Success, Actor::COMMAND_LINE, origin);

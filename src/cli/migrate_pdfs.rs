@@ -79,9 +79,9 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let missing = of_bols.missing + of_others.missing;
     if errors + missing > 0 {
         let what = [(errors, "failed (✗, with the reason)"), (missing, "not found (✗ missing)")];
-        let told: Vec<String> =
+        let text: Vec<String> =
             what.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-        return Err(Failure::Problem(format!("{}. Run it again when that is mended.", told.join(", "))));
+        return Err(Failure::Problem(format!("{}. Run it again when that is mended.", text.join(", "))));
     }
     Ok(())
 }

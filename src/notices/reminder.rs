@@ -162,7 +162,8 @@ async fn send(
     diesel::update(customers::table.find(id)).set(customers::reminded_at.eq(now)).execute(connection).await?;
     let numbers: Vec<&str> = bols.iter().take(50).map(|bol| bol.number.as_str()).collect();
     let detail = json!({"bols": bols.len(), "numbers": numbers, "to": people.keys().collect::<Vec<_>>()});
-    let event = Event::new(Action::ReminderSent, Outcome::Success, actor, origin).about(id, code).detail(detail);
+    let event =
+        Event::new(Action::ReminderSent, Outcome::Success, actor, origin).with_customer(id, code).detail(detail);
     audit::record(connection, &event).await?;
     Ok(Reminded::Sent(people.len()))
 }

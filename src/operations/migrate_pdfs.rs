@@ -88,7 +88,7 @@ async fn with_retries<T>(mut request: impl AsyncFnMut() -> Result<T, StorageErro
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        let is_passing = matches!(&error, StorageError::Unavailable(trouble) if trouble.cause.is_passing());
+        let is_passing = matches!(&error, StorageError::Unavailable(failure) if failure.cause.is_passing());
         let Some(pause) = pauses.next().filter(|_| is_passing) else { return Err(error.to_string()) };
         tracing::warn!(%error, "tried again in {} s", pause.as_secs_f32());
         sleep(*pause).await;
@@ -386,13 +386,13 @@ impl Migration<'_> {
 
     /// Records the run and its totals.
     async fn record_run(&self, of_bols: Tally, of_others: Tally) -> DbResult<()> {
-        let told = |tally: Tally| {
+        let counts = |tally: Tally| {
             json!({"total": tally.total, "found": tally.found, "missing": tally.missing, "only_in_bucket": tally.only_there,
                    "uploaded": tally.uploaded, "skipped": tally.skipped, "errors": tally.errors})
         };
         let origin = Origin::command_line();
         let event = Event::new(Action::PdfsMigrated, Outcome::Success, Actor::COMMAND_LINE, &origin)
-            .detail(json!({"bols": told(of_bols), "other_documents": told(of_others), "at": self.clock.now()}));
+            .detail(json!({"bols": counts(of_bols), "other_documents": counts(of_others), "at": self.clock.now()}));
         self.db
             .transaction(async |connection: &mut AsyncPgConnection| Ok(audit::record(connection, &event).await?))
             .await

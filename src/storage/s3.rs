@@ -353,7 +353,7 @@ where
 }
 
 /// Returns the messages of an error and its sources, without the body of the answer.
-fn told(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut behind = error.source();
     while let Some(error) = behind {
@@ -377,7 +377,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let context = told(error);
+    let context = error_chain(error);
     let cause = match error {
         SdkError::ServiceError(_) | SdkError::ResponseError(_) => {
             Cause::of(error.code(), error.message().unwrap_or_default(), status)
@@ -394,8 +394,8 @@ where
         (Some(code), None) => code.to_owned(),
         _ => context,
     };
-    let elsewhere = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
-    match elsewhere.filter(|_| cause == Cause::WrongRegion) {
+    let other_region = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
+    match other_region.filter(|_| cause == Cause::WrongRegion) {
         Some(region) => StorageFailure { cause, detail: format!("it is in {region} ({detail})") },
         None => StorageFailure { cause, detail },
     }

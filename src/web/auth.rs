@@ -155,7 +155,7 @@ async fn record(request: &HttpRequest, viewer: &Viewer, action: Action, outcome:
     let event = Event::new(action, outcome, viewer.actor(), &origin.0)
         .detail(serde_json::json!({"path": path.replace('\0', ""), "method": request.method().as_str()}));
     let seen = viewer.seeing_from.and(viewer.companies.first());
-    let event = if let Some(company) = seen { event.about(company.id, &company.code) } else { event };
+    let event = if let Some(company) = seen { event.with_customer(company.id, &company.code) } else { event };
     let connection = db.get().await?;
     audit::record(&connection, &event).await?;
     Ok(())

@@ -119,7 +119,7 @@ impl ActingUser<'_> {
                             "admin": read.is_admin, "mailed": true});
         let mut event = self.event(Action::UserInvited).detail(detail);
         if let [only] = companies.as_slice() {
-            event = event.about(only.id, &only.code);
+            event = event.with_customer(only.id, &only.code);
         }
         Ok(audit::record(connection, &event).await?)
     }

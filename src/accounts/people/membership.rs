@@ -143,8 +143,10 @@ impl ActingUser<'_> {
         company: &Customer,
         detail: serde_json::Value,
     ) -> QueryResult<()> {
-        let event =
-            self.event(Action::MembershipChanged).about(company.id, &company.code).detail(json!({"email": user.email}));
+        let event = self
+            .event(Action::MembershipChanged)
+            .with_customer(company.id, &company.code)
+            .detail(json!({"email": user.email}));
         audit::record(connection, &event.detail(detail)).await
     }
 }

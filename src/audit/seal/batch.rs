@@ -51,7 +51,7 @@ pub(super) async fn seal_batch(connection: &mut AsyncPgConnection, keys: &SealKe
         backdated: batch.backdated,
     };
     batch.write(connection, previous).await?;
-    let Some(key) = &keys.signs else { return Ok(Sealed::Elsewhere) };
+    let Some(key) = &keys.signs else { return Ok(Sealed::Skipped) };
     let origin = key.verifier().name().to_owned();
     let checkpoint = Checkpoint { origin, size: state.tree.size(), root: state.tree.root(), stated };
     diesel::insert_into(audit_checkpoints::table)

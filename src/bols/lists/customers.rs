@@ -106,7 +106,8 @@ pub async fn add(user: &ActingUser<'_>, code: &str, name: &str, address: &str) -
     let added = user.db.transaction(async |connection: &mut AsyncPgConnection| -> Result<(), SaveError> {
         let new = NewCustomer { code: &code, name: &details.name, address: &details.address };
         let id = new.insert(connection).await?.id;
-        let event = Event::new(Action::CustomerCreated, Outcome::Success, user.actor(), user.origin).about(id, &code);
+        let event =
+            Event::new(Action::CustomerCreated, Outcome::Success, user.actor(), user.origin).with_customer(id, &code);
         Ok(audit::record(connection, &event.detail(json!({"code": code, "name": details.name}))).await?)
     });
     added.await?;
@@ -130,7 +131,7 @@ async fn change_with(
             .await?;
         let Some(detail) = change(connection, &before).await? else { return Ok(()) };
         let event = Event::new(Action::CustomerChanged, Outcome::Success, user.actor(), user.origin);
-        Ok(audit::record(connection, &event.about(before.id, &before.code).detail(detail)).await?)
+        Ok(audit::record(connection, &event.with_customer(before.id, &before.code).detail(detail)).await?)
     });
     changed.await
 }

@@ -349,9 +349,9 @@ impl Answer {
 async fn get(url: &Url) -> Result<Answer, String> {
     let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
     // The text would contain the URL, which is a link.
-    let told = |error: reqwest::Error| error.without_url().to_string();
-    let answer = client.map_err(told)?.get(url.clone()).send().await.map_err(told)?;
+    let text = |error: reqwest::Error| error.without_url().to_string();
+    let answer = client.map_err(text)?.get(url.clone()).send().await.map_err(text)?;
     let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).map(Into::into);
     let status = answer.status().as_u16();
-    Ok(Answer { status, date, body: answer.bytes().await.map_err(told)?.to_vec() })
+    Ok(Answer { status, date, body: answer.bytes().await.map_err(text)?.to_vec() })
 }

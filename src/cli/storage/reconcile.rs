@@ -107,7 +107,7 @@ fn progress(done: &Compared) {
 }
 
 fn print(difference: &Difference, as_json: bool) {
-    let (document, told) = match difference {
+    let (document, text) = match difference {
         Difference::Missing(expected) => (Some(expected), "there is no such object".to_owned()),
         Difference::Orphan { size, .. } => (None, format!("no document has this object ({size} bytes)")),
         Difference::Size { expected, found } => {
@@ -122,7 +122,7 @@ fn print(difference: &Difference, as_json: bool) {
     };
     if as_json {
         let id = document.map(|expected| expected.document);
-        let line = json!({"difference": difference.word(), "key": difference.key(), "document": id, "detail": told});
+        let line = json!({"difference": difference.word(), "key": difference.key(), "document": id, "detail": text});
         return println!("{line}");
     }
     // Any text can be the key of an object.
@@ -132,13 +132,13 @@ fn print(difference: &Difference, as_json: bool) {
         Some(Expected { document, .. }) => format!("document {document}: "),
         None => String::new(),
     };
-    println!("{:<9} {key}  {whose}{told}", difference.word());
+    println!("{:<9} {key}  {whose}{text}", difference.word());
 }
 
 /// A failed repair doesn't stop the others.
 async fn put_back(db: &Database, storage: &Storage, spool: &Spool, expected: &Expected, as_json: bool) -> bool {
     let mended = mend(db, storage, spool, expected).await;
-    let told = match &mended {
+    let text = match &mended {
         Ok(Mended::From(other)) => format!("put back from {other}"),
         Ok(Mended::Nowhere) => {
             "no other document has its bytes; --adopt looks through the objects without one; if the bucket is \
@@ -147,29 +147,29 @@ async fn put_back(db: &Database, storage: &Storage, spool: &Spool, expected: &Ex
         }
         Err(error) => format!("not now: {error}"),
     };
-    say("fix", &expected.key, &told, as_json);
+    say("fix", &expected.key, &text, as_json);
     matches!(mended, Ok(Mended::From(_)))
 }
 
 async fn adopt(adopter: &Adopter<'_>, key: &str, size: u64, as_json: bool) -> bool {
     let adopted = adopter.adopt(key, size).await;
-    let told = match &adopted {
+    let text = match &adopted {
         Ok(Adopted::Document(id)) => format!("in the inbox now, as document {id}"),
         Ok(Adopted::PutBack(id)) => format!("document {id} was missing these bytes, and has them back"),
         Ok(Adopted::SameAs(id)) => format!("left: the same bytes are document {id}'s"),
         Ok(Adopted::Unfit(why)) => format!("left: {why}"),
         Err(error) => format!("not now: {error}"),
     };
-    say("adopt", key, &told, as_json);
+    say("adopt", key, &text, as_json);
     // A restored document is one difference less. Its source object stays one.
     matches!(adopted, Ok(Adopted::Document(_) | Adopted::PutBack(_)))
 }
 
-fn say(what: &str, key: &str, told: &str, as_json: bool) {
+fn say(what: &str, key: &str, text: &str, as_json: bool) {
     if as_json {
-        println!("{}", json!({"done": what, "key": key, "detail": told}))
+        println!("{}", json!({"done": what, "key": key, "detail": text}))
     } else {
-        println!("{what:<9} {}  {}", printable(key), printable(told))
+        println!("{what:<9} {}  {}", printable(key), printable(text))
     }
 }
 

@@ -72,7 +72,7 @@ impl Renewed {
                     known.asked = now;
                     return Ok(known.credentials.clone());
                 }
-                let failure = StorageFailure { cause: Cause::NoCredentials, detail: super::told(&error) };
+                let failure = StorageFailure { cause: Cause::NoCredentials, detail: super::error_chain(&error) };
                 *self.failed() = Some((failure.clone(), now));
                 Err(failure)
             }

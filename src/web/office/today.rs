@@ -6,7 +6,7 @@ use askama::Template;
 use chrono::NaiveDate;
 
 use crate::bols::weight::{grouped, short_tons};
-use crate::dashboard::{self, COUNTED, Glance, LISTED, Loaded, Waiting, Week};
+use crate::dashboard::{self, COUNTED, Dashboard, LISTED, Loaded, Waiting, Week};
 use crate::notices::reminder::{self, LOOK_BACK, Reminded};
 use crate::web::auth::OfficeStaff;
 use crate::web::chart::{Chart, Value};
@@ -98,12 +98,12 @@ pub async fn page(
     let Context { site, db, .. } = &context;
     let now = site.clock.now();
     let today = now.with_timezone(&site.time_zone).date_naive();
-    let glance = dashboard::glance(db, now, today).await?;
+    let dashboard_data = dashboard::load(db, now, today).await?;
     let mut layout = context.layout(HERE).flash(&done, flash::ALL);
     if layout.notice.is_some() && reminder.people == "1" {
         layout = layout.notice("One person of the customer is being mailed.");
     }
-    let mut page = TodayPage::new(layout, site, today, glance);
+    let mut page = TodayPage::new(layout, site, today, dashboard_data);
     page.problem = done.find(not_reminded::ALL).map_or("", |flash| flash.text);
     Ok(html(&page))
 }
@@ -125,44 +125,44 @@ pub async fn remind(context: Context<OfficeStaff>, fields: Fields) -> Result<Htt
 }
 
 impl TodayPage {
-    fn new(layout: Layout, site: &Site, today: NaiveDate, glance: Glance) -> Self {
+    fn new(layout: Layout, site: &Site, today: NaiveDate, dashboard_data: Dashboard) -> Self {
         let zone = site.time_zone;
-        let unsigned = glance.unsigned.into_iter().map(|bol| UnsignedRow {
+        let unsigned = dashboard_data.unsigned.into_iter().map(|bol| UnsignedRow {
             number: bol.number,
             date: page::date(bol.bol_date),
             product: bol.product,
             customer: bol.customer.unwrap_or_else(|| "Not assigned".into()),
         });
-        let undelivered = glance.undelivered.into_iter().map(|mail| MailRow {
+        let undelivered = dashboard_data.undelivered.into_iter().map(|mail| MailRow {
             what: email_label(&mail.purpose),
             address: mail.to_address,
             why: mail.last_error,
             when: mail.failed_at.map(|at| timestamp(at, zone).text).unwrap_or_default(),
         });
-        let (days, last) = (glance.reminder_thresholds.unsigned_days, glance.weeks.last());
+        let (days, last) = (dashboard_data.reminder_thresholds.unsigned_days, dashboard_data.weeks.last());
         Self {
             layout,
             problem: "",
             day: today.format("%A, %B %-d, %Y").to_string(),
-            today: Figures::new(glance.today),
+            today: Figures::new(dashboard_data.today),
             this_week: Figures::new(last.map(|week| week.loaded).unwrap_or_default()),
-            chart: chart(&glance.weeks),
-            weeks: glance.weeks.iter().map(WeekRow::new).collect(),
-            inbox: glance.inbox,
-            unassigned: glance.unassigned,
+            chart: chart(&dashboard_data.weeks),
+            weeks: dashboard_data.weeks.iter().map(WeekRow::new).collect(),
+            inbox: dashboard_data.inbox,
+            unassigned: dashboard_data.unassigned,
             unsigned_days: days,
-            unsigned_more: glance.unsigned_count > LISTED as i64,
-            unsigned_count: counted(glance.unsigned_count),
+            unsigned_more: dashboard_data.unsigned_count > LISTED as i64,
+            unsigned_count: counted(dashboard_data.unsigned_count),
             unsigned_href: format!(
                 "/bols?status=unsigned&from={}&to={}&sort=date",
                 today - LOOK_BACK + chrono::TimeDelta::days(1),
                 today - chrono::TimeDelta::days(days.into())
             ),
             unsigned: unsigned.collect(),
-            collect_days: glance.reminder_thresholds.collect_days,
-            uncollected_more: glance.uncollected_customers - glance.uncollected.len(),
-            uncollected_count: counted(glance.uncollected_count as i64),
-            uncollected: glance.uncollected.into_iter().map(|waiting| WaitingRow::new(waiting, site)).collect(),
+            collect_days: dashboard_data.reminder_thresholds.collect_days,
+            uncollected_more: dashboard_data.uncollected_customers - dashboard_data.uncollected.len(),
+            uncollected_count: counted(dashboard_data.uncollected_count as i64),
+            uncollected: dashboard_data.uncollected.into_iter().map(|waiting| WaitingRow::new(waiting, site)).collect(),
             look_back: LOOK_BACK.num_days(),
             undelivered: undelivered.collect(),
         }
