@@ -99,7 +99,7 @@ flashes! {
     }
     /// `/office/customers/{code}`
     customer {
-        ADDED: "added" => "The customer is added. Next, invite its users, so that they find their bills of lading.",
+        ADDED: "added" => "The customer is added. Next, invite its people, so that they find their bills of lading.",
         SAVED: "saved" => "Saved. BOLs that were issued stay as they are.",
         SHIP_TOS_SAVED: "ship-to" => "The ship-to addresses are saved. BOLs that were issued stay as they are.",
         ADDRESSES_SAVED: "address" => "The list of addresses is saved.",
