@@ -52,9 +52,8 @@ fn bol(row: &Row, owner: Option<&str>, is_new: bool) -> serde_json::Value {
 }
 
 /// `GET /api/bol/{id}/download/`: a link to the current PDF. The access log records it first.
-pub async fn download(context: Context<DocumentReaders>, id: Path<String>) -> Result<HttpResponse, Error> {
-    let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    let asked = DocumentRef::BolId(id);
+pub async fn download(context: Context<DocumentReaders>, id: Path<i64>) -> Result<HttpResponse, Error> {
+    let asked = DocumentRef::BolId(*id);
     let issued = context
         .link_issuer()
         .issue(&context.viewer.scope(), context.viewer.actor(), &context.origin, asked, Purpose::Download)

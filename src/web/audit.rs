@@ -10,13 +10,16 @@ pub mod proof;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use diesel_async::AsyncPgConnection;
 use serde_json::Value;
 
+use super::auth::Auditors;
+use super::context::Context;
 use super::{Error, Site};
-use crate::audit::Action;
 use crate::audit::filter::{FilterText, ParsedFilter};
 use crate::audit::seal::RangeProofError;
 use crate::audit::search::Filter;
+use crate::audit::{self, Action, Event, Outcome};
 
 /// A time with its seconds, because the order of events matters.
 fn when(at: DateTime<Utc>, zone: Tz) -> String {
@@ -35,6 +38,12 @@ fn download_filter(text: FilterText, site: &Site) -> Result<(Filter, Value), Err
         return Err(Error::Invalid(problems.summary()));
     }
     Ok((filter, text.to_json()))
+}
+
+/// Records what the user reads of the log.
+async fn record_view(context: &Context<Auditors>, connection: &AsyncPgConnection, detail: Value) -> Result<(), Error> {
+    let event = Event::new(Action::AuditViewed, Outcome::Success, context.viewer.actor(), &context.origin);
+    Ok(audit::record(connection, &event.detail(detail)).await?)
 }
 
 fn unprovable(error: RangeProofError) -> Error {

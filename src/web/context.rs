@@ -1,7 +1,9 @@
 //! What a handler works with: the user, the site, the database, and the origin of the request.
 //!
-//! `Context<OfficeStaff>` in a handler's signature says who may call it; [`super::auth`] checks it.
+//! `Context<OfficeStaff>` in a handler's signature says who may call it; [`super::auth`] checks it. Handlers that need no
+//! login take a [`PublicContext`].
 
+use std::future::{Ready, ready};
 use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
@@ -47,7 +49,13 @@ impl<A: Audience> Context<A> {
 
     /// Issues, voids and weighs BOLs on behalf of the user.
     pub fn issuer(&self) -> Issuer<'_> {
-        self.site.issuer(&self.db, &self.viewer, &self.origin)
+        Issuer {
+            user: self.acting(),
+            storage: &self.site.storage,
+            zone: self.site.time_zone,
+            prefix: &self.site.bol_prefix,
+            public_url: &self.site.public_url,
+        }
     }
 
     /// Fetches documents for a ZIP, beyond the life of the request.
@@ -68,14 +76,42 @@ impl<A: Audience + 'static> FromRequest for Context<A> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let visitor = Visitor::<A>::from_request(request, payload);
-        let origin = Origin::from_request(request, payload);
-        let (site, db) = (request.app_data::<Data<Site>>().cloned(), request.app_data::<Data<Database>>().cloned());
+        let context = PublicContext::of(request);
         Box::pin(async move {
             let viewer = visitor.await?.viewer;
-            let (Some(site), Some(db)) = (site, db) else {
-                return Err(Error::Internal("the server has no site or no database".into()));
-            };
-            Ok(Self { viewer, site, db, origin: origin.await?.0, audience: PhantomData })
+            let PublicContext { site, db, origin } = context?;
+            Ok(Self { viewer, site, db, origin, audience: PhantomData })
         })
+    }
+}
+
+/// A request that needs no login, such as the login itself or a signed link.
+pub struct PublicContext {
+    pub site: Data<Site>,
+    pub db: Data<Database>,
+    pub origin: audit::Origin,
+}
+
+impl PublicContext {
+    /// The layout of a page before the login.
+    pub fn layout(&self) -> Layout {
+        Layout::new(&self.site, None, "")
+    }
+
+    fn of(request: &HttpRequest) -> Result<Self, Error> {
+        let (site, db) = (request.app_data::<Data<Site>>(), request.app_data::<Data<Database>>());
+        let (Some(site), Some(db)) = (site, db) else {
+            return Err(Error::Internal("the server has no site or no database".into()));
+        };
+        Ok(Self { site: site.clone(), db: db.clone(), origin: Origin::of(request)?.0 })
+    }
+}
+
+impl FromRequest for PublicContext {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
     }
 }

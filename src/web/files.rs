@@ -8,14 +8,13 @@ use actix_files::NamedFile;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::web::{Data, Path, Query, ServiceConfig, get, resource};
+use actix_web::web::{Path, Query, ServiceConfig, get, resource};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use self::sent::Sent;
-use super::request::Origin;
-use super::{Error, Site};
+use super::Error;
+use super::context::PublicContext;
 use crate::audit::fetched::{Fetch, Source};
-use crate::db::Database;
 use crate::storage::local::{BadLink, LinkQuery};
 use crate::storage::{LocalStore, ObjectKey, Presentation, Storage};
 
@@ -28,17 +27,15 @@ const POLICY: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none
 
 async fn serve(
     request: HttpRequest,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: PublicContext,
     key: Path<String>,
     query: Option<Query<LinkQuery>>,
 ) -> Result<HttpResponse, Error> {
-    let Storage::Local(store) = &site.storage else { return Err(Error::NotFound) };
+    let Storage::Local(store) = &context.site.storage else { return Err(Error::NotFound) };
     let query = query.ok_or(Error::BadLink)?;
     let asked = request.uri().path_and_query().map_or("", |asked| asked.as_str());
-    let begun = |key: &ObjectKey, link: &Presentation, size| Sent::new(&db, fetch(&site, &origin, key, link, size));
-    let (key, link) = match store.check(&key, &query, asked, site.clock.now()) {
+    let begun = |key: &ObjectKey, link: &Presentation, size| Sent::new(&context.db, fetch(&context, key, link, size));
+    let (key, link) = match store.check(&key, &query, asked, context.site.clock.now()) {
         Ok(good) => good,
         // Not recorded: the request proves no link.
         Err(BadLink::Altered) => return Err(Error::BadLink),
@@ -84,7 +81,8 @@ async fn answer(
 }
 
 /// The record of the fetch, before anything is sent.
-fn fetch(site: &Site, Origin(origin): &Origin, key: &ObjectKey, link: &Presentation, size: Option<i64>) -> Fetch {
+fn fetch(context: &PublicContext, key: &ObjectKey, link: &Presentation, size: Option<i64>) -> Fetch {
+    let PublicContext { site, origin, .. } = context;
     Fetch {
         key: key.to_string(),
         request: Some(link.request.clone()).filter(|request| !request.is_empty()),

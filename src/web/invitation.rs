@@ -5,16 +5,15 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, REFERRER_POLICY};
-use actix_web::web::{Data, Form, Query};
+use actix_web::web::{Form, Query};
 use askama::Template;
 
+use super::Error;
+use super::context::PublicContext;
 use super::flash::{login as flash, see_other};
 use super::page::{Layout, html_with_status};
-use super::request::Origin;
-use super::{Error, Site};
 use crate::accounts::Token;
 use crate::accounts::invitation::{self, AcceptError, Purpose};
-use crate::db::Database;
 
 #[derive(Template)]
 #[template(path = "session/invitation.html")]
@@ -45,25 +44,21 @@ pub struct PasswordForm {
 }
 
 /// Shows the form. The link stays valid until the password is set.
-pub async fn page(site: Data<Site>, db: Data<Database>, link: Query<Link>) -> Result<HttpResponse, Error> {
-    let page = InvitationPage::find(&site, &db, link.into_inner().token).await?;
+pub async fn page(context: PublicContext, link: Query<Link>) -> Result<HttpResponse, Error> {
+    let page = InvitationPage::find(&context, link.into_inner().token).await?;
     Ok(page.answer(StatusCode::OK))
 }
 
-pub async fn accept(
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    form: Form<PasswordForm>,
-) -> Result<HttpResponse, Error> {
+pub async fn accept(context: PublicContext, form: Form<PasswordForm>) -> Result<HttpResponse, Error> {
+    let PublicContext { site, db, origin } = &context;
     let Form(PasswordForm { token, new_password, repeat_password }) = form;
     let presented = Token::presented(&token);
-    let accepted = invitation::accept(&db, &site.clock, &origin.0, &presented, &new_password, &repeat_password).await;
+    let accepted = invitation::accept(db, &site.clock, origin, &presented, &new_password, &repeat_password).await;
     let error = match accepted {
         Ok(()) => return Ok(see_other("/login", Some(flash::PASSWORD_SET))),
         Err(error) => error,
     };
-    let mut page = InvitationPage::find(&site, &db, token).await?;
+    let mut page = InvitationPage::find(&context, token).await?;
     match error {
         AcceptError::Gone => return Err(Error::InvitationGone),
         AcceptError::New(_) => page.error_new = error.to_string(),
@@ -74,12 +69,12 @@ pub async fn accept(
 }
 
 impl InvitationPage {
-    async fn find(site: &Site, db: &Database, token: String) -> Result<Self, Error> {
+    async fn find(context: &PublicContext, token: String) -> Result<Self, Error> {
         let presented = Token::presented(&token);
-        let user = invitation::find(&mut *db.get().await?, site.clock.now(), &presented).await?;
+        let user = invitation::find(&mut *context.db.get().await?, context.site.clock.now(), &presented).await?;
         let (user, purpose) = user.ok_or(Error::InvitationGone)?;
         Ok(Self {
-            layout: Layout::new(site, None, ""),
+            layout: context.layout(),
             token,
             email: user.email,
             name: user.name,

@@ -3,16 +3,15 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
-use actix_web::web::{Data, Form, Query};
+use actix_web::web::{Form, Query};
 use askama::Template;
 
+use super::Error;
+use super::context::PublicContext;
 use super::flash::{Done, password_reset as flash, see_other};
 use super::page::{Layout, html, html_with_status};
-use super::request::Origin;
-use super::{Error, Site};
 use crate::accounts::invitation::RESET_LIFE;
 use crate::accounts::reset::{self, ResetError};
-use crate::db::Database;
 use crate::mail;
 
 #[derive(Template)]
@@ -32,25 +31,21 @@ pub struct ResetForm {
     email: String,
 }
 
-pub async fn page(site: Data<Site>, done: Query<Done>) -> HttpResponse {
-    html(&ResetPage::new(&site, done.find(flash::ALL).is_some()))
+pub async fn page(context: PublicContext, done: Query<Done>) -> HttpResponse {
+    html(&ResetPage::new(&context, done.find(flash::ALL).is_some()))
 }
 
 /// `POST /password-reset`: `email`. The answer is the same whether or not a login has this address.
-pub async fn ask(
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    form: Form<ResetForm>,
-) -> Result<HttpResponse, Error> {
+pub async fn ask(context: PublicContext, form: Form<ResetForm>) -> Result<HttpResponse, Error> {
     let email = form.into_inner().email;
-    let mut page = ResetPage::new(&site, false);
+    let PublicContext { site, db, origin } = &context;
+    let mut page = ResetPage::new(&context, false);
     if !mail::is_address(email.trim()) {
         page.error = "Type the e-mail address that you log in with, such as jane@example.com.".into();
         page.email = email;
         return Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY));
     }
-    match reset::request(&db, &site.clock, &site.links, &origin.0, &email).await {
+    match reset::request(db, &site.clock, &site.links, origin, &email).await {
         Ok(()) => Ok(see_other("/password-reset", Some(flash::SENT))),
         Err(ResetError::Slowed(wait)) => {
             let seconds = wait.as_secs().max(1);
@@ -65,8 +60,8 @@ pub async fn ask(
 }
 
 impl ResetPage {
-    fn new(site: &Site, sent: bool) -> Self {
+    fn new(context: &PublicContext, sent: bool) -> Self {
         let minutes = RESET_LIFE.num_minutes();
-        Self { layout: Layout::new(site, None, ""), email: String::new(), error: String::new(), sent, minutes }
+        Self { layout: context.layout(), email: String::new(), error: String::new(), sent, minutes }
     }
 }

@@ -21,13 +21,19 @@ pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone)]
 pub struct Origin(pub audit::Origin);
 
+impl Origin {
+    pub fn of(request: &HttpRequest) -> Result<Self, Error> {
+        let origin = request.extensions().get::<Self>().cloned();
+        origin.ok_or_else(|| Error::Internal("request::describe isn't installed".into()))
+    }
+}
+
 impl FromRequest for Origin {
     type Error = Error;
     type Future = std::future::Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let found = request.extensions().get::<Self>().cloned();
-        std::future::ready(found.ok_or_else(|| Error::Internal("request::describe isn't installed".into())))
+        std::future::ready(Self::of(request))
     }
 }
 

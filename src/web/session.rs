@@ -5,18 +5,17 @@ use std::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
-use actix_web::web::{Data, Form, Query};
+use actix_web::web::{Form, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::context::PublicContext;
 use super::flash::{Done, login as flash, see_other};
 use super::login_session::LoginSession;
 use super::page::{Layout, html, html_with_status, start_page};
-use super::request::Origin;
 use super::{Error, Site, auth};
 use crate::accounts::login::{self, Credentials, LoggedIn, LoginError};
 use crate::accounts::{DeviceKey, account};
-use crate::db::Database;
 
 #[derive(Template)]
 #[template(path = "session/login.html")]
@@ -51,7 +50,7 @@ pub async fn home(request: HttpRequest) -> Result<HttpResponse, Error> {
 
 pub async fn login_page(
     request: HttpRequest,
-    site: Data<Site>,
+    context: PublicContext,
     query: Query<Next>,
     done: Query<Done>,
 ) -> Result<HttpResponse, Error> {
@@ -60,7 +59,7 @@ pub async fn login_page(
         return Ok(see_other(next, None));
     }
     let page = LoginPage {
-        layout: Layout::new(&site, None, "").flash(&done, flash::ALL),
+        layout: context.layout().flash(&done, flash::ALL),
         email: String::new(),
         next: next.into(),
         error: String::new(),
@@ -71,35 +70,34 @@ pub async fn login_page(
 /// `POST /login`: `email`, `password`, `next`.
 pub async fn log_in(
     request: HttpRequest,
-    site: Data<Site>,
-    db: Data<Database>,
+    context: PublicContext,
     session: LoginSession,
-    origin: Origin,
     form: Form<LoginForm>,
 ) -> Result<HttpResponse, Error> {
+    let PublicContext { site, db, origin } = &context;
     let Form(LoginForm { email, password, next }) = form;
     let next = auth::local_path(&next).to_owned();
-    let device = request.cookie(device_cookie_name(&site));
+    let device = request.cookie(device_cookie_name(site));
     let device = device.as_ref().map(Cookie::value);
     let viewer = auth::current(&request)?;
     let credentials = Credentials { email: &email, password: &password, device, replaces: viewer.as_ref() };
-    match login::log_in(&db, &site.clock, &site.devices, &origin.0, &credentials).await {
+    match login::log_in(db, &site.clock, &site.devices, origin, &credentials).await {
         Ok(LoggedIn { session: token, device }) => {
             session.start(&token)?;
             let mut response = see_other(&next, None);
             if let Some(device) = device {
-                let added = response.add_cookie(&device_cookie(&site, device));
+                let added = response.add_cookie(&device_cookie(site, device));
                 added.map_err(|error| Error::Internal(error.to_string()))?;
             }
             Ok(response)
         }
         Err(LoginError::Db(error)) => Err(error.into()),
-        Err(error) => Ok(refused(&site, email, next, &error)),
+        Err(error) => Ok(refused(&context, email, next, &error)),
     }
 }
 
 /// Shows the form again, with the reason and the address that was typed.
-fn refused(site: &Site, email: String, next: String, error: &LoginError) -> HttpResponse {
+fn refused(context: &PublicContext, email: String, next: String, error: &LoginError) -> HttpResponse {
     let (status, message) = match error {
         LoginError::Slowed(wait) => {
             (StatusCode::TOO_MANY_REQUESTS, format!("Too many attempts. Try again in {}.", in_words(*wait)))
@@ -109,7 +107,7 @@ fn refused(site: &Site, email: String, next: String, error: &LoginError) -> Http
             "The e-mail address and the password don't match. Check both and try again.".into(),
         ),
     };
-    let page = LoginPage { layout: Layout::new(site, None, ""), email, next, error: message };
+    let page = LoginPage { layout: context.layout(), email, next, error: message };
     let mut response = html_with_status(&page, status);
     if let LoginError::Slowed(wait) = error {
         response.headers_mut().insert(RETRY_AFTER, whole_seconds(*wait).into());
@@ -134,12 +132,11 @@ fn device_cookie(site: &Site, value: String) -> Cookie<'static> {
 /// `POST /logout`: ends the session on every instance, and records it. Does nothing without a session.
 pub async fn log_out(
     request: HttpRequest,
-    db: Data<Database>,
+    context: PublicContext,
     session: LoginSession,
-    origin: Origin,
 ) -> Result<HttpResponse, Error> {
     if let Some(viewer) = auth::current(&request)? {
-        account::log_out(&db, &viewer, &origin.0).await?;
+        account::log_out(&context.db, &viewer, &context.origin).await?;
     }
     session.end();
     let mut response = see_other("/login", None);

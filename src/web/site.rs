@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::header::HeaderValue;
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use ipnet::IpNet;
 
@@ -14,7 +15,6 @@ use crate::clock::Clock;
 use crate::config::{ClamdAddress, PublicUrl, SealKeys};
 use crate::db::Database;
 use crate::intake::examine::Examiner;
-use crate::issuing::Issuer;
 use crate::mail::LinkKey;
 use crate::storage::Storage;
 use crate::storage::spool::Spool;
@@ -50,14 +50,8 @@ impl Site {
         ActingUser { db, clock: &self.clock, viewer, origin }
     }
 
-    /// Issues, voids and weighs BOLs for the visitor.
-    pub fn issuer<'a>(&'a self, db: &'a Database, viewer: &'a Viewer, origin: &'a Origin) -> Issuer<'a> {
-        Issuer {
-            user: self.acting(db, viewer, origin),
-            storage: &self.storage,
-            zone: self.time_zone,
-            prefix: &self.bol_prefix,
-            public_url: &self.public_url,
-        }
+    /// Today at the terminal.
+    pub fn today(&self) -> NaiveDate {
+        self.clock.now().with_timezone(&self.time_zone).date_naive()
     }
 }

@@ -1,22 +1,20 @@
 //! `GET /audit/events/{id}`: one event with all its fields.
 
-use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::HttpResponse;
+use actix_web::web::Path;
 use askama::Template;
-use askama_web::WebTemplate;
 use serde_json::{Value, json};
 
-use crate::accounts::Viewer;
-use crate::audit::{self, Action, COLUMNS, Event, EventRow, Outcome, prove, search};
+use super::record_view;
+use crate::audit::{Action, COLUMNS, EventRow, prove, search};
 use crate::bols::weight::grouped;
-use crate::db::Database;
-use crate::web::auth::{Auditors, Visitor};
+use crate::web::Error;
+use crate::web::auth::Auditors;
+use crate::web::context::Context;
 use crate::web::log_links::timeline;
-use crate::web::page::Layout;
-use crate::web::request::Origin;
-use crate::web::{Error, Site};
+use crate::web::page::{Layout, html};
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "audit/event.html")]
 struct EventPage {
     layout: Layout,
@@ -33,31 +31,22 @@ struct EventPage {
 }
 
 /// `GET /audit/events/{id}`
-pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<Auditors>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    id: Path<String>,
-) -> Result<HttpResponse, Error> {
-    let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    let mut connection = db.get().await?;
-    let row = search::find(&mut connection, id).await?.ok_or(Error::NotFound)?;
-    let position = prove::position(&mut connection, id).await?;
-    let event = Event::new(Action::AuditViewed, Outcome::Success, visitor.actor(), &origin.0);
-    audit::record(&connection, &event.detail(json!({"event": id}))).await?;
-    Ok(EventPage::new(&site, &visitor, row, position).respond_to(&request))
+pub async fn page(context: Context<Auditors>, id: Path<i64>) -> Result<HttpResponse, Error> {
+    let mut connection = context.db.get().await?;
+    let row = search::find(&mut connection, *id).await?.ok_or(Error::NotFound)?;
+    let position = prove::position(&mut connection, *id).await?;
+    record_view(&context, &connection, json!({"event": *id})).await?;
+    Ok(html(&EventPage::new(&context, row, position)))
 }
 
 impl EventPage {
-    fn new(site: &Site, viewer: &Viewer, row: EventRow, position: Option<i64>) -> Self {
+    fn new(context: &Context<Auditors>, row: EventRow, position: Option<i64>) -> Self {
         let detail: Option<Value> = serde_json::from_str(&row.detail.0).ok();
         let fields = COLUMNS.into_iter().zip(row.cells()).filter(|(name, _)| *name != "detail");
         Self {
-            layout: Layout::new(site, Some(viewer), "/audit"),
+            layout: context.layout("/audit"),
             what: super::action_label(&row.action),
-            when: super::when(row.occurred_at, site.time_zone),
+            when: super::when(row.occurred_at, context.site.time_zone),
             fields: fields.map(|(name, cell)| (name, Some(cell.to_string()).filter(|text| !text.is_empty()))).collect(),
             position: position.map(grouped),
             proof_href: format!("/audit/events/{}/proof", row.id),

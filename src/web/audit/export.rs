@@ -1,16 +1,15 @@
 //! `GET /audit/export`: the filtered log as a file.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Query};
+use actix_web::web::Query;
 
 use super::download_filter;
 use crate::audit::export::{Export, ExportError, Format};
 use crate::audit::filter::FilterText;
-use crate::db::Database;
-use crate::web::auth::{Auditors, Visitor};
+use crate::web::Error;
+use crate::web::auth::Auditors;
+use crate::web::context::Context;
 use crate::web::page::attachment;
-use crate::web::request::Origin;
-use crate::web::{Error, Site};
 
 #[derive(serde::Deserialize)]
 pub struct Options {
@@ -19,22 +18,19 @@ pub struct Options {
 }
 
 pub async fn download(
-    visitor: Visitor<Auditors>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: Context<Auditors>,
     options: Query<Options>,
     text: Query<FilterText>,
 ) -> Result<HttpResponse, Error> {
     let format = options.format.parse::<Format>();
     let format = format.map_err(|()| Error::Invalid("Set format to csv, jsonl or xlsx.".into()))?;
-    let (filter, filter_json) = download_filter(text.into_inner(), &site)?;
-    let export = Export { filter, format, filter_json, by: visitor.actor().into(), origin: origin.0.clone() };
+    let Context { viewer, site, db, origin, .. } = &context;
+    let (filter, filter_json) = download_filter(text.into_inner(), site)?;
+    let export = Export { filter, format, filter_json, by: viewer.actor().into(), origin: origin.clone() };
     let (bytes, _) = export.begin(db.get_ref().clone(), &site.exports).await.map_err(|error| match error {
         ExportError::Busy => Error::Unavailable(error.to_string()),
         ExportError::Db(error) => error.into(),
     })?;
-    let today = site.clock.now().with_timezone(&site.time_zone).format("%Y-%m-%d");
-    let name = format!("access-log-{today}.{}", format.as_str());
+    let name = format!("access-log-{}.{}", site.today(), format.as_str());
     Ok(attachment(&name, format.content_type(), format == Format::Xlsx, bytes))
 }

@@ -1,31 +1,30 @@
 //! `/audit/integrity`: the state of sealing, the last verifications, and a button for a new one.
 
-use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
-use actix_web::web::{Data, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::HttpResponse;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::web::Query;
 use askama::Template;
-use askama_web::WebTemplate;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::accounts::Viewer;
 use crate::audit::seal::{MAX_COUNTED, Overview};
 use crate::audit::verify::{Progress, Report, Run, Verification, is_running, last_runs};
-use crate::audit::{Actor, Origin as Where};
+use crate::audit::{Actor, Origin};
 use crate::bols::weight::grouped;
 use crate::db::Database;
-use crate::web::auth::{Auditors, Visitor};
-use crate::web::flash;
-use crate::web::page::Layout;
-use crate::web::request::Origin;
+use crate::web::auth::Auditors;
+use crate::web::context::Context;
+use crate::web::flash::{Done, integrity as flash, see_other};
+use crate::web::page::{Layout, html};
 use crate::web::{Error, Site};
 
+const HERE: &str = "/audit/integrity";
 /// Verifications on the page.
 const MAX_RUNS: i64 = 10;
 /// Events that wait longer for their seal are reported as late.
 const MAX_SEAL_DELAY: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "audit/integrity.html")]
 struct IntegrityPage {
     layout: Layout,
@@ -57,30 +56,17 @@ struct RunRow {
     events: String,
 }
 
-#[derive(serde::Deserialize)]
-pub struct Notice {
-    #[serde(default)]
-    done: String,
-}
-
-pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<Auditors>,
-    site: Data<Site>,
-    db: Data<Database>,
-    notice: Query<Notice>,
-) -> Result<HttpResponse, Error> {
-    let mut connection = db.get().await?;
-    let overview = Overview::read(&mut connection, &site.seals).await?;
+pub async fn page(context: Context<Auditors>, done: Query<Done>) -> Result<HttpResponse, Error> {
+    let mut connection = context.db.get().await?;
+    let overview = Overview::read(&mut connection, &context.site.seals).await?;
     let runs = last_runs(&mut connection, MAX_RUNS).await?;
-    let mut page = IntegrityPage::new(&site, &visitor, overview, runs);
-    let is_under_way = is_running(&mut connection).await?;
-    page.is_under_way = is_under_way;
-    if notice.done == "begun" && is_under_way {
-        page.layout = page.layout.notice(flash::integrity::BEGUN.text);
+    let mut page = IntegrityPage::new(&context, overview, runs);
+    page.is_under_way = is_running(&mut connection).await?;
+    if page.is_under_way {
+        page.layout = page.layout.flash(&done, flash::ALL);
     }
-    let mut response = page.respond_to(&request);
-    if is_under_way {
+    let mut response = html(&page);
+    if page.is_under_way {
         let again = HeaderValue::from_static("3; url=/audit/integrity");
         response.headers_mut().insert(HeaderName::from_static("refresh"), again);
     }
@@ -88,29 +74,17 @@ pub async fn page(
 }
 
 /// `POST /audit/integrity`: starts a verification in the background.
-pub async fn verify(
-    visitor: Visitor<Auditors>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-) -> Result<HttpResponse, Error> {
-    let begun = HttpResponse::SeeOther().insert_header((LOCATION, "/audit/integrity?done=begun")).finish();
-    if is_running(&mut *db.get().await?).await? {
-        return Ok(begun);
+pub async fn verify(context: Context<Auditors>) -> Result<HttpResponse, Error> {
+    if !is_running(&mut *context.db.get().await?).await? {
+        let Context { viewer, site, db, origin, .. } = context;
+        actix_web::rt::spawn(async move { verify_in_background(&site, &db, viewer.actor(), &origin).await });
+        // Gives the verification time to take its lock, so that the next page shows it as running.
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
     }
-    let (site, db, origin) = (site.into_inner(), db.get_ref().clone(), origin.0.clone());
-    let Actor { user_id, email, role, .. } = visitor.actor();
-    let (email, role) = (email.to_owned(), role.map(str::to_owned));
-    actix_web::rt::spawn(async move {
-        let actor = Actor { user_id, email: &email, role: role.as_deref(), seen_as: None };
-        verify_in_background(&site, &db, actor, &origin).await;
-    });
-    // Gives the verification time to take its lock, so that the next page shows it as running.
-    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
-    Ok(begun)
+    Ok(see_other(HERE, Some(flash::BEGUN)))
 }
 
-async fn verify_in_background(site: &Site, db: &Database, actor: Actor<'_>, origin: &Where) {
+async fn verify_in_background(site: &Site, db: &Database, actor: Actor<'_>, origin: &Origin) {
     let verification = Verification {
         db,
         keys: &site.seals,
@@ -129,7 +103,8 @@ async fn verify_in_background(site: &Site, db: &Database, actor: Actor<'_>, orig
 }
 
 impl IntegrityPage {
-    fn new(site: &Site, viewer: &Viewer, overview: Overview, runs: Vec<Run>) -> Self {
+    fn new(context: &Context<Auditors>, overview: Overview, runs: Vec<Run>) -> Self {
+        let site = &context.site;
         let zone = site.time_zone;
         let when = |at: Option<DateTime<Utc>>| at.map(|at| super::when(at, zone));
         let late = overview.unsealed.oldest.filter(|oldest| *oldest < site.clock.now() - MAX_SEAL_DELAY);
@@ -142,7 +117,7 @@ impl IntegrityPage {
         };
         let waiting = overview.unsealed.count;
         Self {
-            layout: Layout::new(site, Some(viewer), "/audit"),
+            layout: context.layout("/audit"),
             trouble,
             sealed: grouped(state.tree.size().cast_signed()),
             sealed_at: when(state.sealed_at),
@@ -158,7 +133,7 @@ impl IntegrityPage {
             unpublished: overview.unpublished,
             key: site.seals.signs.as_ref().map(|key| key.verifier().to_string()).unwrap_or_default(),
             is_under_way: false,
-            can_have_pdfs: viewer.can_pack_documents(),
+            can_have_pdfs: context.viewer.can_pack_documents(),
             runs: runs.into_iter().map(|run| RunRow::new(run, zone)).collect(),
         }
     }

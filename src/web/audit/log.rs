@@ -1,28 +1,26 @@
 //! `GET /audit`: the log with its filters, and a chart of events by day.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::web::Query;
 use askama::Template;
-use askama_web::WebTemplate;
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
 use super::days::{DayRow, Days};
-use crate::accounts::Viewer;
+use super::record_view;
 use crate::audit::filter::{FilterProblems, FilterText, ParsedFilter};
 use crate::audit::search::{self, Filter, PAGE_EVENTS, Position, TEXT_SEARCH_WINDOW};
-use crate::audit::{self, Action, Event, EventRow, Outcome};
-use crate::db::Database;
-use crate::web::auth::{Auditors, Visitor};
+use crate::audit::{Action, EventRow, Outcome};
+use crate::web::auth::Auditors;
 use crate::web::chart::Chart;
+use crate::web::context::Context;
 use crate::web::forms::{Choice, choices};
 use crate::web::log_links::{self, timeline};
-use crate::web::page::{Layout, with_status};
-use crate::web::request::Origin;
+use crate::web::page::{Layout, html, html_with_status};
 use crate::web::{Error, Site};
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "audit/log.html")]
 struct LogPage {
     layout: Layout,
@@ -71,45 +69,38 @@ struct TimelineLink {
 }
 
 /// `GET /audit`
-pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<Auditors>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    text: Query<FilterText>,
-) -> Result<HttpResponse, Error> {
+pub async fn page(context: Context<Auditors>, text: Query<FilterText>) -> Result<HttpResponse, Error> {
+    let site = &context.site;
     let text = text.into_inner();
     let ParsedFilter { filter, after, problems } = text.parse(site.time_zone, site.clock.now());
-    let mut page = LogPage::new(&site, &visitor, text, problems);
+    let mut page = LogPage::new(context.layout("/audit"), text, problems);
     if problems.any() {
-        return Ok(with_status(page.respond_to(&request), StatusCode::UNPROCESSABLE_ENTITY));
+        return Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY));
     }
-    let mut connection = db.get().await?;
+    let mut connection = context.db.get().await?;
     let mut events = search::page(&mut connection, &filter, after).await?;
     let has_more = events.len() > PAGE_EVENTS;
     events.truncate(PAGE_EVENTS);
-    let event = Event::new(Action::AuditViewed, Outcome::Success, visitor.actor(), &origin.0);
     let detail = json!({"filter": page.filter.to_json(), "shown": events.len()});
-    audit::record(&connection, &event.detail(detail)).await?;
+    record_view(&context, &connection, detail).await?;
     if after.is_none() {
-        page.add_chart(&mut connection, &site, &filter, events.first()).await?;
+        page.add_chart(&mut connection, site, &filter, events.first()).await?;
     }
     if let Some(last) = events.last().filter(|_| has_more) {
         let position = Position { occurred_at: last.occurred_at, id: last.id };
         page.next_href = Some(log_links::next_page(&page.filter, position));
     }
-    page.rows = events.into_iter().map(|event| LogRow::new(event, &site)).collect();
-    Ok(page.respond_to(&request))
+    page.rows = events.into_iter().map(|event| LogRow::new(event, site)).collect();
+    Ok(html(&page))
 }
 
 impl LogPage {
-    fn new(site: &Site, viewer: &Viewer, filter: FilterText, problems: FilterProblems) -> Self {
+    fn new(layout: Layout, filter: FilterText, problems: FilterProblems) -> Self {
         let actions = Action::ALL.iter();
         let actions = actions.map(|action| (action.as_str(), format!("{} ({})", action.label(), action.as_str())));
         let outcomes = Outcome::ALL.map(|outcome| (outcome.as_str(), outcome.label()));
         Self {
-            layout: Layout::new(site, Some(viewer), "/audit"),
+            layout,
             actions: choices("All", actions, &filter.action),
             outcomes: choices("All", outcomes, &filter.outcome),
             is_filtered: filter.is_filtered(),

@@ -1,18 +1,16 @@
 //! `GET /audit/pack`: a ZIP of events with their proof, and of the BOLs that they name.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Query};
+use actix_web::web::Query;
 
 use super::{download_filter, unprovable};
 use crate::audit::export::ExportError;
 use crate::audit::filter::FilterText;
 use crate::audit_pack::{Pack, PackError};
-use crate::db::Database;
-use crate::documents::fetcher::DocumentFetcher;
-use crate::web::auth::{Auditors, Visitor};
+use crate::web::Error;
+use crate::web::auth::Auditors;
+use crate::web::context::Context;
 use crate::web::page::attachment;
-use crate::web::request::Origin;
-use crate::web::{Error, Site};
 
 #[derive(serde::Deserialize)]
 pub struct Options {
@@ -22,31 +20,21 @@ pub struct Options {
 }
 
 pub async fn download(
-    visitor: Visitor<Auditors>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: Context<Auditors>,
     options: Query<Options>,
     text: Query<FilterText>,
 ) -> Result<HttpResponse, Error> {
     let with_pdfs = match options.pdfs.as_str() {
         "" | "0" => false,
-        "1" if visitor.can_pack_documents() => true,
+        "1" if context.viewer.can_pack_documents() => true,
         "1" => return Err(Error::Forbidden),
         _ => return Err(Error::Invalid("Set pdfs to 1 or 0.".into())),
     };
-    let (filter, told) = download_filter(text.into_inner(), &site)?;
-    let fetcher = DocumentFetcher {
-        db: db.get_ref().clone(),
-        storage: site.storage.clone(),
-        spool: site.spool.clone(),
-        viewer: visitor.viewer.clone(),
-        origin: origin.0.clone(),
-    };
-    let pack = Pack { fetcher, keys: site.seals.clone(), filter, told, with_pdfs };
+    let site = &context.site;
+    let (filter, told) = download_filter(text.into_inner(), site)?;
+    let pack = Pack { fetcher: context.document_fetcher(), keys: site.seals.clone(), filter, told, with_pdfs };
     let bytes = pack.begin(&site.exports).await.map_err(pack_error)?;
-    let today = site.clock.now().with_timezone(&site.time_zone).format("%Y-%m-%d");
-    Ok(attachment(&format!("access-log-pack-{today}.zip"), "application/zip", true, bytes))
+    Ok(attachment(&format!("access-log-pack-{}.zip", site.today()), "application/zip", true, bytes))
 }
 
 fn pack_error(error: PackError) -> Error {

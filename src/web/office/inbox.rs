@@ -171,8 +171,7 @@ fn inbox_of(context: &Context<OfficeStaff>) -> Inbox<'_> {
 }
 
 fn number(site: &Site, typed: &str) -> Result<BolNumber, &'static str> {
-    let year = site.clock.now().with_timezone(&site.time_zone).year();
-    BolNumber::from_short(typed, &site.bol_prefix, year)
+    BolNumber::from_short(typed, &site.bol_prefix, site.today().year())
         .map_err(|_| "A BOL number looks like PRT-2025-0001; 25-1 or, for this year's, 1 will do.")
 }
 

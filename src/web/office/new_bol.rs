@@ -2,30 +2,29 @@
 //!
 //! The fields and their places on the form come from [`crate::bols::fields`].
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_DISPOSITION, LOCATION};
-use actix_web::web::{Data, Form, Query};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::http::header::{CONTENT_DISPOSITION, HeaderValue, RETRY_AFTER};
+use actix_web::web::{Form, Query};
 use askama::Template;
-use askama_web::WebTemplate;
 use uuid::Uuid;
 
 use crate::bols::choices::{self, Choices};
 use crate::bols::fields::{FORM, Fieldset};
 use crate::bols::{BolNumber, Draft, Filling, Problem, fill_in};
-use crate::db::Database;
 use crate::issuing::{IssueError, Warning};
-use crate::web::auth::{OfficeStaff, Visitor};
-use crate::web::page::{Layout, with_status};
-use crate::web::request::Origin;
-use crate::web::{Error, Site};
+use crate::web::Error;
+use crate::web::auth::OfficeStaff;
+use crate::web::context::Context;
+use crate::web::flash::{bol as flash, see_other};
+use crate::web::page::{Layout, html_with_status};
 
 const HERE: &str = "/office/bols/new";
 
 /// Names and values of the fields as sent, in their order.
 type Pairs = Vec<(String, String)>;
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "office/new_bol.html")]
 struct NewBolPage {
     layout: Layout,
@@ -90,13 +89,7 @@ fn read(pairs: &[(String, String)]) -> Filled {
 
 /// `GET /office/bols/new?customer=&from=&…`: the form, filled in with defaults, with the customer's last load, or with
 /// the void BOL `from` to reissue.
-pub async fn page(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    query: Query<Pairs>,
-) -> Result<HttpResponse, Error> {
+pub async fn page(context: Context<OfficeStaff>, query: Query<Pairs>) -> Result<HttpResponse, Error> {
     let value = |name| query.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
     let Filled { mut draft, filled_for, key, .. } = read(&query);
     let from: Option<BolNumber> = match value("from") {
@@ -105,65 +98,41 @@ pub async fn page(
     };
     let pick = value("pick").replace("\r\n", "\n");
     let filling = Filling { filled_for: &filled_for, from: from.as_ref(), pick: &pick };
-    let today = site.clock.now().with_timezone(&site.time_zone).date_naive();
-    let filled = fill_in(&db, &mut draft, filling, today).await?;
+    let filled = fill_in(&context.db, &mut draft, filling, context.site.today()).await?;
     let (choices, problems) = filled.ok_or(Error::NotFound)?;
     // The key stays the same: the BOL may have been issued without the answer reaching the browser.
     let key = key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7()).to_string();
     let filled_for = draft.customer_code();
     let filled = Filled { draft, key, filled_for, problems, ..Filled::default() };
-    Ok(show(&request, &site, &visitor, StatusCode::OK, filled, choices))
+    Ok(show(&context, StatusCode::OK, filled, choices))
 }
 
 /// `POST /office/bols/preview`: the PDF that issuing would print.
-pub async fn preview(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    form: Form<Pairs>,
-) -> Result<HttpResponse, Error> {
+pub async fn preview(context: Context<OfficeStaff>, form: Form<Pairs>) -> Result<HttpResponse, Error> {
     let filled = read(&form);
-    match site.issuer(&db, &visitor, &origin.0).preview(&filled.draft).await {
+    match context.issuer().preview(&filled.draft).await {
         Ok(pdf) => Ok(HttpResponse::Ok()
             .content_type("application/pdf")
             .insert_header((CONTENT_DISPOSITION, "inline; filename=\"preview.pdf\""))
             .body(pdf)),
-        Err(error) => again(&request, &site, &db, &visitor, filled, error).await,
+        Err(error) => again(&context, filled, error).await,
     }
 }
 
 /// `POST /office/bols`: issues the BOL.
-pub async fn issue(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
-    form: Form<Pairs>,
-) -> Result<HttpResponse, Error> {
+pub async fn issue(context: Context<OfficeStaff>, form: Form<Pairs>) -> Result<HttpResponse, Error> {
     let mut filled = read(&form);
     // Scripts send the form without a key. Each of their requests issues a BOL.
     let key = filled.key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7());
     filled.key = key.to_string();
-    match site.issuer(&db, &visitor, &origin.0).issue(&filled.draft, &format!("form:{key}")).await {
-        Ok(issued) => Ok(HttpResponse::SeeOther()
-            .insert_header((LOCATION, format!("/bols/{}?done=issued", issued.number)))
-            .finish()),
-        Err(error) => again(&request, &site, &db, &visitor, filled, error).await,
+    match context.issuer().issue(&filled.draft, &format!("form:{key}")).await {
+        Ok(issued) => Ok(see_other(&format!("/bols/{}", issued.number), Some(flash::ISSUED))),
+        Err(error) => again(&context, filled, error).await,
     }
 }
 
 /// Shows the form again, with the messages and everything that was typed.
-async fn again(
-    request: &HttpRequest,
-    site: &Site,
-    db: &Database,
-    visitor: &Visitor<OfficeStaff>,
-    mut filled: Filled,
-    error: IssueError,
-) -> Result<HttpResponse, Error> {
+async fn again(context: &Context<OfficeStaff>, mut filled: Filled, error: IssueError) -> Result<HttpResponse, Error> {
     let status = match error {
         IssueError::Invalid(problems) => {
             filled.problems = problems;
@@ -194,12 +163,10 @@ async fn again(
         }
         error => return Err(error.into()),
     };
-    let choices = choices::choices(db, &filled.draft.customer_code()).await?;
-    let mut response = show(request, site, visitor, status, filled, choices);
+    let choices = choices::choices(&context.db, &filled.draft.customer_code()).await?;
+    let mut response = show(context, status, filled, choices);
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response
-            .headers_mut()
-            .insert(actix_web::http::header::RETRY_AFTER, actix_web::http::header::HeaderValue::from_static("30"));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("30"));
     }
     Ok(response)
 }
@@ -215,16 +182,9 @@ struct Filled {
     trouble: &'static str,
 }
 
-fn show(
-    request: &HttpRequest,
-    site: &Site,
-    visitor: &Visitor<OfficeStaff>,
-    status: StatusCode,
-    filled: Filled,
-    choices: Choices,
-) -> HttpResponse {
+fn show(context: &Context<OfficeStaff>, status: StatusCode, filled: Filled, choices: Choices) -> HttpResponse {
     let Filled { draft, key, filled_for, problems, warnings, trouble } = filled;
-    let (layout, script) = (Layout::new(site, Some(visitor), HERE), site.assets.href("new-bol.js"));
+    let (layout, script) = (context.layout(HERE), context.site.assets.href("new-bol.js"));
     let page = NewBolPage { layout, script, draft, problems, warnings, choices, key, filled_for, trouble };
-    with_status(page.respond_to(request), status)
+    html_with_status(&page, status)
 }

@@ -1,43 +1,41 @@
 //! Voiding a BOL and entering its official weight: a page and a form each.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
-use actix_web::web::{Data, Form, Path};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::web::{Form, Path};
 use askama::Template;
-use askama_web::WebTemplate;
 
 use crate::bols::weight::Pounds;
 use crate::bols::{Bol, BolNumber, choices};
-use crate::db::Database;
 use crate::issuing::IssueError;
-use crate::web::auth::{OfficeStaff, Visitor};
-use crate::web::page::{Layout, with_status};
-use crate::web::request::Origin;
-use crate::web::{Error, Site};
+use crate::web::Error;
+use crate::web::auth::OfficeStaff;
+use crate::web::context::Context;
+use crate::web::flash::{bol as flash, see_other};
+use crate::web::page::{Layout, html, html_with_status};
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "office/void.html")]
 struct VoidPage {
     layout: Layout,
     bol: Summary,
     reason: String,
-    error: String,
+    error: Option<String>,
 }
 
-#[derive(Template, WebTemplate)]
+#[derive(Template)]
 #[template(path = "office/weight.html")]
 struct WeightPage {
     layout: Layout,
     bol: Summary,
     official_weight_lb: String,
-    error: String,
+    error: Option<String>,
 }
 
 /// The part of the BOL that tells the user that it is the right one.
 struct Summary {
     number: String,
-    customer: String,
+    customer: Option<String>,
     product: String,
     net_lb: String,
     net_tons: String,
@@ -49,7 +47,7 @@ impl Summary {
         let net = Pounds(bol.net_lb);
         Self {
             number: bol.number.clone(),
-            customer: bol.customer_name.clone(),
+            customer: Some(bol.customer_name.clone()).filter(|name| !name.is_empty()),
             product: bol.product.clone(),
             net_lb: net.to_string(),
             net_tons: net.short_tons(),
@@ -70,87 +68,56 @@ pub struct Weight {
     official_weight_lb: String,
 }
 
-pub async fn void_page(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    number: Path<String>,
-) -> Result<HttpResponse, Error> {
-    let bol = find(&db, &parsed(&number)?).await?;
-    let layout = Layout::new(&site, Some(&visitor), "/bols");
-    let page = VoidPage { layout, bol: Summary::new(&bol), reason: String::new(), error: String::new() };
-    Ok(page.respond_to(&request))
+pub async fn void_page(context: Context<OfficeStaff>, number: Path<String>) -> Result<HttpResponse, Error> {
+    let bol = Summary::new(&find(&context, &parsed(&number)?).await?);
+    Ok(html(&VoidPage { layout: context.layout("/bols"), bol, reason: String::new(), error: None }))
 }
 
 /// `POST /office/bols/{number}/void`
 pub async fn void(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: Context<OfficeStaff>,
     number: Path<String>,
     form: Form<Void>,
 ) -> Result<HttpResponse, Error> {
     let number = parsed(&number)?;
-    let error = match site.issuer(&db, &visitor, &origin.0).void(&number, &form.reason).await {
-        Ok(()) => return Ok(done(&number, "void")),
-        Err(error) => error,
+    let Err(error) = context.issuer().void(&number, &form.reason).await else {
+        return Ok(see_other(&format!("/bols/{number}"), Some(flash::VOIDED)));
     };
     let (status, error) = beside_field(error)?;
-    let bol = Summary::new(&find(&db, &number).await?);
-    let layout = Layout::new(&site, Some(&visitor), "/bols");
-    let page = VoidPage { layout, bol, reason: form.into_inner().reason, error };
-    Ok(with_status(page.respond_to(&request), status))
+    let bol = Summary::new(&find(&context, &number).await?);
+    let page = VoidPage { layout: context.layout("/bols"), bol, reason: form.into_inner().reason, error: Some(error) };
+    Ok(html_with_status(&page, status))
 }
 
-pub async fn weight_page(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    number: Path<String>,
-) -> Result<HttpResponse, Error> {
-    let bol = find(&db, &parsed(&number)?).await?;
+pub async fn weight_page(context: Context<OfficeStaff>, number: Path<String>) -> Result<HttpResponse, Error> {
+    let bol = find(&context, &parsed(&number)?).await?;
     let official_weight_lb = bol.official_weight_lb.map(|lb| Pounds(lb).to_string()).unwrap_or_default();
-    let layout = Layout::new(&site, Some(&visitor), "/bols");
-    let page = WeightPage { layout, bol: Summary::new(&bol), official_weight_lb, error: String::new() };
-    Ok(page.respond_to(&request))
+    let (layout, bol) = (context.layout("/bols"), Summary::new(&bol));
+    Ok(html(&WeightPage { layout, bol, official_weight_lb, error: None }))
 }
 
 /// `POST /office/bols/{number}/weight`
 pub async fn weigh(
-    request: HttpRequest,
-    visitor: Visitor<OfficeStaff>,
-    site: Data<Site>,
-    db: Data<Database>,
-    origin: Origin,
+    context: Context<OfficeStaff>,
     number: Path<String>,
     form: Form<Weight>,
 ) -> Result<HttpResponse, Error> {
     let number = parsed(&number)?;
-    let error = match site.issuer(&db, &visitor, &origin.0).weigh(&number, &form.official_weight_lb).await {
-        Ok(()) => return Ok(done(&number, "weight")),
-        Err(error) => error,
+    let Err(error) = context.issuer().weigh(&number, &form.official_weight_lb).await else {
+        return Ok(see_other(&format!("/bols/{number}"), Some(flash::WEIGHED)));
     };
     let (status, error) = beside_field(error)?;
-    let bol = Summary::new(&find(&db, &number).await?);
-    let layout = Layout::new(&site, Some(&visitor), "/bols");
-    let page = WeightPage { layout, bol, official_weight_lb: form.into_inner().official_weight_lb, error };
-    Ok(with_status(page.respond_to(&request), status))
+    let (layout, bol) = (context.layout("/bols"), Summary::new(&find(&context, &number).await?));
+    let Form(Weight { official_weight_lb }) = form;
+    Ok(html_with_status(&WeightPage { layout, bol, official_weight_lb, error: Some(error) }, status))
 }
 
 fn parsed(number: &str) -> Result<BolNumber, Error> {
     number.parse().map_err(|_| Error::NotFound)
 }
 
-async fn find(db: &Database, number: &BolNumber) -> Result<Bol, Error> {
-    choices::bol(db, number).await?.ok_or(Error::NotFound)
-}
-
-fn done(number: &BolNumber, what: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, format!("/bols/{number}?done={what}"))).finish()
+async fn find(context: &Context<OfficeStaff>, number: &BolNumber) -> Result<Bol, Error> {
+    choices::bol(&context.db, number).await?.ok_or(Error::NotFound)
 }
 
 /// Returns the status, and the message beside the page's one field. Failures that the page can't explain stay errors.

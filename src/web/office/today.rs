@@ -96,9 +96,8 @@ pub async fn page(
     done: Query<Done>,
 ) -> Result<HttpResponse, Error> {
     let Context { site, db, .. } = &context;
-    let now = site.clock.now();
-    let today = now.with_timezone(&site.time_zone).date_naive();
-    let dashboard_data = dashboard::load(db, now, today).await?;
+    let today = site.today();
+    let dashboard_data = dashboard::load(db, site.clock.now(), today).await?;
     let mut layout = context.layout(HERE).flash(&done, flash::ALL);
     if layout.notice.is_some() && reminder.people == "1" {
         layout = layout.notice("One person of the customer is being mailed.");

@@ -37,11 +37,10 @@ pub async fn bol(
 /// `GET /documents/{id}/download`: any version of any document.
 pub async fn document(
     context: Context<DocumentReaders>,
-    id: Path<String>,
+    id: Path<i64>,
     show: Query<Show>,
 ) -> Result<HttpResponse, Error> {
-    let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    redirect(&context, DocumentRef::Document(id), show.purpose()).await
+    redirect(&context, DocumentRef::Document(*id), show.purpose()).await
 }
 
 async fn redirect(

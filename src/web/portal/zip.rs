@@ -43,6 +43,5 @@ pub async fn download(
         Selection::These(zip.find(&numbers).await?.ok_or(Error::NotFound)?)
     };
     let bytes = zip.stream(selection).map_err(|busy| Error::Unavailable(busy.to_string()))?;
-    let today = context.site.clock.now().with_timezone(&context.site.time_zone).format("%Y-%m-%d");
-    Ok(attachment(&format!("bols-{today}.zip"), "application/zip", true, bytes))
+    Ok(attachment(&format!("bols-{}.zip", context.site.today()), "application/zip", true, bytes))
 }
