@@ -4,6 +4,7 @@ pub mod archive;
 pub mod bucket;
 mod credentials;
 pub mod desired;
+mod error;
 mod foreign;
 pub mod policy;
 
@@ -14,9 +15,9 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_s3::config::http::HttpRequest;
 use aws_sdk_s3::config::{Credentials, IdentityCache, SharedCredentialsProvider};
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, Length};
@@ -31,6 +32,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use self::credentials::Renewed;
+use self::error::{no_credentials, reading, unavailable};
 use super::content::rewound;
 use super::{
     Cause, Content, ListedObject, ObjectInfo, ObjectKey, Presentation, Readable, StorageError, StorageFailure,
@@ -53,8 +55,6 @@ const RESTORED_DAYS: i32 = 7;
 /// them into the bucket's access log:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html#LogFormatCustom>
 pub const LINK_REQUEST: &str = "x-request";
-/// The maximum length of an error text, in characters.
-const MAX_ERROR_CHARS: usize = 400;
 
 #[derive(Clone)]
 pub struct S3Store {
@@ -327,76 +327,4 @@ async fn body(content: &Content) -> Result<ByteStream, StorageError> {
         .buffer_size(BUFFER)
         .build();
     reading.await.map_err(StorageError::unavailable)
-}
-
-/// Converts the error of a request for an object's bytes.
-fn reading<E>(key: &ObjectKey, error: SdkError<E, HttpResponse>) -> StorageError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    match error.code() {
-        Some("NoSuchKey") => StorageError::Missing(key.clone()),
-        Some("InvalidObjectState") => StorageError::Archived(key.clone()),
-        _ => unavailable(error),
-    }
-}
-
-fn no_credentials() -> StorageError {
-    StorageError::Unavailable(StorageFailure { cause: Cause::NoCredentials, detail: String::new() })
-}
-
-fn unavailable<E>(error: SdkError<E, HttpResponse>) -> StorageError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    StorageError::Unavailable(failure(&error))
-}
-
-/// Returns the messages of an error and its sources, without the body of the answer.
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(error) = behind {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        behind = error.source();
-    }
-    text.chars().take(MAX_ERROR_CHARS).collect()
-}
-
-/// Converts the error of a request that the program built wrongly.
-fn unbuildable(error: aws_sdk_s3::error::BuildError) -> StorageFailure {
-    StorageFailure { cause: Cause::Other, detail: error.to_string() }
-}
-
-/// Returns the cause and the detail of a failed request, with or without an answer.
-fn failure<E>(error: &SdkError<E, HttpResponse>) -> StorageFailure
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    let context = error_chain(error);
-    let cause = match error {
-        SdkError::ServiceError(_) | SdkError::ResponseError(_) => {
-            Cause::of(error.code(), error.message().unwrap_or_default(), status)
-        }
-        SdkError::TimeoutError(_) => Cause::Unreachable,
-        SdkError::DispatchFailure(_) if context.contains("redentials") => Cause::NoCredentials,
-        SdkError::DispatchFailure(_) => Cause::Unreachable,
-        _ if context.contains("redentials") => Cause::NoCredentials,
-        _ => Cause::Other,
-    };
-    // Prefers the message of the store.
-    let detail = match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code.to_owned(),
-        _ => context,
-    };
-    let other_region = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
-    match other_region.filter(|_| cause == Cause::WrongRegion) {
-        Some(region) => StorageFailure { cause, detail: format!("it is in {region} ({detail})") },
-        None => StorageFailure { cause, detail },
-    }
 }

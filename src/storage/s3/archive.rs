@@ -5,7 +5,7 @@ use aws_sdk_s3::types::{
     Transition, TransitionStorageClass,
 };
 
-use super::unbuildable;
+use super::error::unbuildable;
 use crate::storage::StorageFailure;
 
 pub(super) const OLD_VERSIONS: &str = "primetrade-old-versions";

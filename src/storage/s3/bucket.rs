@@ -16,7 +16,8 @@ use serde_json::Value;
 
 use super::archive::{OLD_BOLS, OLD_VERSIONS, is_same};
 use super::desired::DesiredSettings;
-use super::{S3Store, failure, no_credentials, policy, unbuildable};
+use super::error::{failure, no_credentials, unbuildable};
+use super::{S3Store, policy};
 use crate::storage::{Cause, StorageError, StorageFailure};
 
 /// A setting of a bucket, in the order of setup.
@@ -252,64 +253,63 @@ impl S3Store {
     pub async fn apply(&self, setting: Setting, wanted: &DesiredSettings) -> Result<(), StorageFailure> {
         match setting {
             Setting::Exists => self.create().await,
-            Setting::PublicAccess => {
-                let block = PublicAccessBlockConfiguration::builder()
-                    .block_public_acls(true)
-                    .ignore_public_acls(true)
-                    .block_public_policy(true)
-                    .restrict_public_buckets(true)
-                    .build();
-                done(
-                    self.client
-                        .put_public_access_block()
-                        .bucket(&self.bucket)
-                        .public_access_block_configuration(block)
-                        .send()
-                        .await,
-                )
-            }
-            Setting::Ownership => {
-                let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced);
-                let rule = rule.build().map_err(unbuildable)?;
-                let controls = OwnershipControls::builder().rules(rule).build().map_err(unbuildable)?;
-                done(
-                    self.client
-                        .put_bucket_ownership_controls()
-                        .bucket(&self.bucket)
-                        .ownership_controls(controls)
-                        .send()
-                        .await,
-                )
-            }
-            Setting::Versioning => {
-                let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-                done(self.client.put_bucket_versioning().bucket(&self.bucket).versioning_configuration(on).send().await)
-            }
-            Setting::Encryption => {
-                let by_default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256);
-                let by_default = by_default.build().map_err(unbuildable)?;
-                let rule =
-                    ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default).build();
-                let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(unbuildable)?;
-                let put = self.client.put_bucket_encryption().bucket(&self.bucket);
-                done(put.server_side_encryption_configuration(rules).send().await)
-            }
-            Setting::Policy => {
-                let present = self.present_policy().await?;
-                let policy = policy::of_bucket(&self.bucket, wanted, present.as_ref()).to_string();
-                done(self.client.put_bucket_policy().bucket(&self.bucket).policy(policy).send().await)
-            }
-            Setting::Lifecycle => {
-                let Some(archive) = &wanted.archive else { return Ok(()) };
-                let mut rules = self.present_rules().await?;
-                rules.retain(|rule| ![Some(OLD_BOLS), Some(OLD_VERSIONS)].contains(&rule.id()));
-                rules.extend(archive.rules()?);
-                let rules =
-                    BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().map_err(unbuildable)?;
-                let put = self.client.put_bucket_lifecycle_configuration().bucket(&self.bucket);
-                done(put.lifecycle_configuration(rules).send().await)
-            }
+            Setting::PublicAccess => self.block_public_access().await,
+            Setting::Ownership => self.disable_acls().await,
+            Setting::Versioning => self.enable_versioning().await,
+            Setting::Encryption => self.encrypt_by_default().await,
+            Setting::Policy => self.put_policy(wanted).await,
+            Setting::Lifecycle => self.put_lifecycle(wanted).await,
         }
+    }
+
+    async fn block_public_access(&self) -> Result<(), StorageFailure> {
+        let block = PublicAccessBlockConfiguration::builder()
+            .block_public_acls(true)
+            .ignore_public_acls(true)
+            .block_public_policy(true)
+            .restrict_public_buckets(true)
+            .build();
+        let put = self.client.put_public_access_block().bucket(&self.bucket);
+        done(put.public_access_block_configuration(block).send().await)
+    }
+
+    async fn disable_acls(&self) -> Result<(), StorageFailure> {
+        let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced);
+        let rule = rule.build().map_err(unbuildable)?;
+        let controls = OwnershipControls::builder().rules(rule).build().map_err(unbuildable)?;
+        let put = self.client.put_bucket_ownership_controls().bucket(&self.bucket);
+        done(put.ownership_controls(controls).send().await)
+    }
+
+    async fn enable_versioning(&self) -> Result<(), StorageFailure> {
+        let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        done(self.client.put_bucket_versioning().bucket(&self.bucket).versioning_configuration(on).send().await)
+    }
+
+    async fn encrypt_by_default(&self) -> Result<(), StorageFailure> {
+        let by_default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256);
+        let by_default = by_default.build().map_err(unbuildable)?;
+        let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(by_default).build();
+        let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(unbuildable)?;
+        let put = self.client.put_bucket_encryption().bucket(&self.bucket);
+        done(put.server_side_encryption_configuration(rules).send().await)
+    }
+
+    async fn put_policy(&self, wanted: &DesiredSettings) -> Result<(), StorageFailure> {
+        let present = self.present_policy().await?;
+        let policy = policy::of_bucket(&self.bucket, wanted, present.as_ref()).to_string();
+        done(self.client.put_bucket_policy().bucket(&self.bucket).policy(policy).send().await)
+    }
+
+    /// Replaces the portal's own rules, and keeps every other one.
+    async fn put_lifecycle(&self, wanted: &DesiredSettings) -> Result<(), StorageFailure> {
+        let Some(archive) = &wanted.archive else { return Ok(()) };
+        let mut rules = self.present_rules().await?;
+        rules.retain(|rule| ![Some(OLD_BOLS), Some(OLD_VERSIONS)].contains(&rule.id()));
+        rules.extend(archive.rules()?);
+        let rules = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().map_err(unbuildable)?;
+        let put = self.client.put_bucket_lifecycle_configuration().bucket(&self.bucket);
+        done(put.lifecycle_configuration(rules).send().await)
     }
 
     async fn create(&self) -> Result<(), StorageFailure> {

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::super::failure::{Cause, StorageFailure};
+use super::error::error_chain;
 
 /// Roles issue new credentials some minutes before the old ones expire. Until then the old ones are the newest.
 const AHEAD: Duration = Duration::from_secs(10 * 60);
@@ -72,7 +73,7 @@ impl Renewed {
                     known.asked = now;
                     return Ok(known.credentials.clone());
                 }
-                let failure = StorageFailure { cause: Cause::NoCredentials, detail: super::error_chain(&error) };
+                let failure = StorageFailure { cause: Cause::NoCredentials, detail: error_chain(&error) };
                 *self.failed() = Some((failure.clone(), now));
                 Err(failure)
             }

@@ -3,7 +3,8 @@
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
-use super::{S3Store, unavailable};
+use super::S3Store;
+use super::error::unavailable;
 use crate::storage::{LIST_BUFFER, ListedObject, StorageError};
 
 impl S3Store {
