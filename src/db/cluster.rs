@@ -15,7 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use diesel_async::SimpleAsyncConnection;
+use diesel::QueryResult;
+use diesel::dsl::sql;
+use diesel::sql_types::{Bool, Text};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use rustix::process::{Pid, Signal, kill_process};
 
 use self::binaries::Binaries;
@@ -32,6 +35,10 @@ const OWNER: &str = "primetrade";
 /// `sun_path` holds 107 bytes, 103 on macOS. The name of the socket needs 15.
 const LONGEST_SOCKET_FOLDER: usize = 88;
 const LARGEST_LOG: u64 = 10_000_000;
+const SETTINGS: [(&str, &str); 2] = [("max_connections", "200"), ("shared_buffers", "128MB")];
+/// Settings of a cluster whose data may be lost when the machine crashes.
+const SCRATCH_SETTINGS: [(&str, &str); 3] =
+    [("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")];
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -101,21 +108,7 @@ impl Cluster {
         } else {
             owner.short_folder(&data).map_err(io("can't make a folder for the socket of", &data))?
         };
-        let mut command = Command::new(binaries.postgres());
-        command.arg("-D").arg(&data).arg("-k").arg(&socket).args(["-h", ""]);
-        let mut set = |name: &str, value: &str| {
-            command.args(["-c", &format!("{name}={value}")]);
-        };
-        set("max_connections", "200");
-        set("shared_buffers", "128MB");
-        if options.scratch {
-            set("fsync", "off");
-            set("synchronous_commit", "off");
-            set("full_page_writes", "off");
-        }
-        for (name, value) in &options.settings {
-            set(name, value);
-        }
+        let mut command = server_command(&binaries, &data, &socket, options);
         owner.run_as(&mut command);
         let server = command
             // Uses a process group of its own, so that Ctrl-C reaches this process only. It stops the server
@@ -163,10 +156,12 @@ impl Cluster {
             "DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEROLE; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         );
         connection.batch_execute(&role).await.map_err(|error| failed(&error))?;
-        match connection.batch_execute(&format!("CREATE DATABASE \"{name}\" OWNER {OWNER}")).await {
-            Ok(()) => {}
-            Err(error) if error.to_string().contains("already exists") => {}
-            Err(error) => return Err(failed(&error)),
+        if let Err(error) = connection.batch_execute(&format!("CREATE DATABASE \"{name}\" OWNER {OWNER}")).await {
+            let exists = sql::<Bool>("EXISTS (SELECT FROM pg_database WHERE datname = ").bind::<Text, _>(name).sql(")");
+            let exists: QueryResult<bool> = diesel::select(exists).get_result(&mut connection).await;
+            if !exists.map_err(|error| failed(&error))? {
+                return Err(failed(&error));
+            }
         }
         self.url(name)
     }
@@ -226,6 +221,18 @@ impl Drop for Cluster {
         }
         self.dismiss_watchdog();
     }
+}
+
+/// Returns the command that starts the server. A later setting overrides an earlier one of the same name.
+fn server_command(binaries: &Binaries, data: &Path, socket: &Path, options: &Options) -> Command {
+    let mut command = Command::new(binaries.postgres());
+    command.arg("-D").arg(data).arg("-k").arg(socket).args(["-h", ""]);
+    let scratch: &[_] = if options.scratch { &SCRATCH_SETTINGS } else { &[] };
+    let own = options.settings.iter().map(|(name, value)| (*name, value.as_str()));
+    for (name, value) in SETTINGS.iter().chain(scratch).copied().chain(own) {
+        command.args(["-c", &format!("{name}={value}")]);
+    }
+    command
 }
 
 fn signal(pid: u32, signal: Signal) {
