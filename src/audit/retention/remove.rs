@@ -9,6 +9,7 @@ use std::pin::pin;
 use chrono::{DateTime, Utc};
 use diesel::dsl::min;
 use diesel::prelude::*;
+use diesel::result::Error as QueryError;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::TryStreamExt;
@@ -22,6 +23,9 @@ use crate::db::{Database, DbError, DbResult};
 
 /// Rows of one deletion. Writers of the same partition wait for it.
 const MAX_DELETED_ROWS: usize = 5_000;
+
+/// The constraint that an error names when a partition is in use.
+const IN_USE: &str = "audit_partition_in_use";
 
 const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
 
@@ -79,7 +83,7 @@ pub(super) async fn remove(
                     removed.events += purged.unsigned_abs();
                 }
                 Ok(false) => removed.waiting.push(name),
-                Err(error) if is_locked(&error) => removed.waiting.push(name),
+                Err(error) if is_in_use(&error) => removed.waiting.push(name),
                 Err(error) => return Err(error.into()),
             }
         } else if purged > 0 {
@@ -95,8 +99,18 @@ fn range(positions: &[(u64, u64)]) -> String {
     format!("{{{}}}", ranges.collect::<Vec<_>>().join(","))
 }
 
-fn is_locked(error: &DbError) -> bool {
-    matches!(error, DbError::Query(error) if error.to_string().contains("lock timeout"))
+/// Returns a statement that fails with the constraint [`IN_USE`] if it waits for a lock longer than `lock_timeout`.
+///
+/// diesel passes on the constraint of an error, but not its SQLSTATE.
+fn naming_lock_timeout(statement: &str) -> String {
+    format!(
+        "DO $purge$ BEGIN {statement}; \
+         EXCEPTION WHEN lock_not_available THEN RAISE lock_not_available USING CONSTRAINT = '{IN_USE}'; END $purge$"
+    )
+}
+
+fn is_in_use(error: &DbError) -> bool {
+    matches!(error, DbError::Query(QueryError::DatabaseError(_, info)) if info.constraint_name() == Some(IN_USE))
 }
 
 /// Returns the batches between two positions that are recorded as purged and whose signed checkpoints agree.
@@ -186,14 +200,12 @@ impl Purgeable {
         db.transaction(async |connection: &mut AsyncPgConnection| {
             // The portal no longer writes into such a month; a manual insert waits until this transaction ends. The short
             // lock timeout keeps readers and writers of other months from queueing behind this transaction.
-            let lock = format!(
-                "{NO_TIMEOUT}; SET LOCAL lock_timeout = '100ms'; LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"
-            );
-            connection.batch_execute(&lock).await?;
+            let lock = naming_lock_timeout(&format!("LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE"));
+            connection.batch_execute(&format!("{NO_TIMEOUT}; SET LOCAL lock_timeout = '100ms'; {lock}")).await?;
             if self.share_now(connection, name).await?.has_others {
                 return Ok(false);
             }
-            connection.batch_execute(&format!("DROP TABLE {name}")).await?;
+            connection.batch_execute(&naming_lock_timeout(&format!("DROP TABLE {name}"))).await?;
             Ok(true)
         })
         .await
