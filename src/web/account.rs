@@ -11,7 +11,7 @@ use super::context::Context;
 use super::flash::{Done, account as flash, see_other};
 use super::forms::{Choice, Fields};
 use super::login_session::LoginSession;
-use super::page::{Layout, html, html_with_status, timestamp};
+use super::page::{Layout, html, html_with_status, non_empty, timestamp};
 use crate::accounts::account::{self, ChangeError, NewPassword, Notify};
 use crate::accounts::sessions;
 
@@ -22,7 +22,7 @@ struct AccountPage {
     email: String,
     name: String,
     role_label: &'static str,
-    companies: String,
+    companies: Option<String>,
     password_error_current: String,
     password_error_new: String,
     password_error_repeat: String,
@@ -144,7 +144,7 @@ impl AccountPage {
             email: viewer.email.clone(),
             name: viewer.name.clone(),
             role_label: viewer.role.label(),
-            companies: viewer.company_names(),
+            companies: non_empty(viewer.company_names()),
             password_error_current: String::new(),
             password_error_new: String::new(),
             password_error_repeat: String::new(),

@@ -12,7 +12,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
 use super::flash::see_other;
-use super::page::Layout;
+use super::page::{Layout, non_empty};
 use super::request::Origin;
 use super::{Error, Site, auth, request};
 use crate::accounts::Viewer;
@@ -113,7 +113,7 @@ struct ErrorPage {
     status: String,
     title: &'static str,
     message: String,
-    request_id: String,
+    request_id: Option<String>,
 }
 
 /// Gives every error response without a body its page. `/api` and clients that ask for JSON get problem JSON.
@@ -161,7 +161,7 @@ fn build(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> Ht
     }
     let Explanation { title, message } = explain(status, error);
     // A 404 shows no reference: another customer's BOL must get the same bytes as one that doesn't exist.
-    let shown_id = if status == StatusCode::NOT_FOUND { String::new() } else { request_id };
+    let shown_id = non_empty(request_id).filter(|_| status != StatusCode::NOT_FOUND);
     let mut response = HttpResponse::build(status);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         let is_archived = matches!(error, Some(Error::FileArchived(_)));
@@ -170,8 +170,8 @@ fn build(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> Ht
     if api {
         let mut problem =
             serde_json::json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": message});
-        if !shown_id.is_empty() {
-            problem["requestId"] = shown_id.into();
+        if let Some(id) = shown_id {
+            problem["requestId"] = id.into();
         }
         return response.content_type("application/problem+json").body(problem.to_string());
     }

@@ -117,7 +117,7 @@ impl Layout {
 
 impl LayoutUser {
     fn new(viewer: &Viewer) -> Self {
-        let companies = Some(viewer.company_names()).filter(|names| !names.is_empty());
+        let companies = non_empty(viewer.company_names());
         let (companies, seeing_as) = if viewer.seeing_from.is_some() { (None, companies) } else { (companies, None) };
         Self {
             name: viewer.name.clone(),
@@ -166,6 +166,11 @@ pub fn with_status(mut page: HttpResponse, status: StatusCode) -> HttpResponse {
         *page.status_mut() = status;
     }
     page
+}
+
+/// What a column holds, unless it is empty.
+pub fn non_empty(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// A time in two forms: for people and for machines.

@@ -21,7 +21,7 @@ const HERE: &str = "/people";
 #[template(path = "account/people.html")]
 struct PeoplePage {
     layout: Layout,
-    problem: String,
+    problem: Option<String>,
     companies: Vec<CompanyPeople>,
 }
 
@@ -59,7 +59,7 @@ pub async fn invite(context: Context<CompanyAdmins>, fields: Fields) -> Result<H
         Err(error) => refusal(error)?,
     };
     let mut page = PeoplePage::load(&context).await?;
-    "No invitation was sent. See the message beside the field.".clone_into(&mut page.problem);
+    page.problem = Some("No invitation was sent. See the message beside the field.".into());
     if let Some(company) = page.companies.iter_mut().find(|company| company.code == code) {
         (company.email, company.person_name, company.is_admin) = (email.into(), name.into(), is_admin);
         company.email_error = error.of("email").into();
@@ -94,7 +94,7 @@ pub async fn change(
         Err(error) => refusal(error)?,
     };
     let mut page = PeoplePage::load(&context).await?;
-    page.problem = error.to_string();
+    page.problem = Some(error.to_string());
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -125,6 +125,6 @@ impl PeoplePage {
                 company_error: String::new(),
             });
         }
-        Ok(Self { layout: context.layout(HERE), problem: String::new(), companies })
+        Ok(Self { layout: context.layout(HERE), problem: None, companies })
     }
 }

@@ -15,35 +15,77 @@ pub struct PersonRow {
     pub name: String,
     pub role_label: &'static str,
     pub companies: String,
-    pub state: &'static str,
-    /// More about the state.
-    pub detail: String,
+    pub state: LoginState,
     pub active: bool,
     pub activated: bool,
     pub is_admin: bool,
 }
 
+/// What the table says about a login.
+pub enum LoginState {
+    Active,
+    Disabled,
+    /// The link works until then.
+    Invited(String),
+    /// The link stopped working then.
+    Expired(String),
+    /// The mail server's answer.
+    Undelivered(String),
+    NotInvited,
+}
+
+impl LoginState {
+    fn new(person: &Person, now: DateTime<Utc>, zone: Tz) -> Self {
+        match person.invited_until {
+            _ if !person.active => Self::Disabled,
+            _ if person.activated => Self::Active,
+            _ if !person.mail_error.is_empty() => Self::Undelivered(person.mail_error.clone()),
+            Some(until) if until > now => Self::Invited(timestamp(until, zone).text),
+            Some(until) => Self::Expired(timestamp(until, zone).text),
+            None => Self::NotInvited,
+        }
+    }
+
+    pub fn is_active(&self) -> bool {
+        matches!(self, Self::Active)
+    }
+
+    pub fn is_undelivered(&self) -> bool {
+        matches!(self, Self::Undelivered(_))
+    }
+
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Disabled => "Disabled",
+            Self::Invited(_) => "Invited",
+            Self::Expired(_) => "Invitation expired",
+            Self::Undelivered(_) => "Invitation not delivered",
+            Self::NotInvited => "Not invited",
+        }
+    }
+
+    /// More about the state.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Active | Self::Disabled => None,
+            Self::Invited(until) => Some(format!("The link works until {until}")),
+            Self::Expired(since) => Some(format!("On {since}")),
+            Self::Undelivered(answer) => Some(format!("The mail server says: {answer}")),
+            Self::NotInvited => Some("No link to set a password has been made".into()),
+        }
+    }
+}
+
 impl PersonRow {
     pub fn new(person: Person, now: DateTime<Utc>, zone: Tz) -> Self {
-        let invited = person.invited_until.map(|until| (until > now, timestamp(until, zone).text));
-        let (state, detail) = match (person.active, person.activated, invited) {
-            (false, ..) => ("Disabled", String::new()),
-            (true, true, _) => ("Active", String::new()),
-            _ if !person.mail_error.is_empty() => {
-                ("Invitation not delivered", format!("The mail server says: {}", person.mail_error))
-            }
-            (true, false, Some((true, until))) => ("Invited", format!("The link works until {until}")),
-            (true, false, Some((false, since))) => ("Invitation expired", format!("On {since}")),
-            (true, false, None) => ("Not invited", "No link to set a password has been made".into()),
-        };
         Self {
             id: person.id,
+            state: LoginState::new(&person, now, zone),
             role_label: person.role_label(),
             email: person.email,
             name: person.name,
             companies: person.companies,
-            state,
-            detail,
             active: person.active,
             activated: person.activated,
             is_admin: person.is_admin,

@@ -23,7 +23,7 @@ struct LoginPage {
     layout: Layout,
     email: String,
     next: String,
-    error: String,
+    error: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -62,7 +62,7 @@ pub async fn login_page(
         layout: context.layout().flash(&done, flash::ALL),
         email: String::new(),
         next: next.into(),
-        error: String::new(),
+        error: None,
     };
     Ok(html(&page))
 }
@@ -107,7 +107,7 @@ fn refused(context: &PublicContext, email: String, next: String, error: &LoginEr
             "The e-mail address and the password don't match. Check both and try again.".into(),
         ),
     };
-    let page = LoginPage { layout: context.layout(), email, next, error: message };
+    let page = LoginPage { layout: context.layout(), email, next, error: Some(message) };
     let mut response = html_with_status(&page, status);
     if let LoginError::Slowed(wait) = error {
         response.headers_mut().insert(RETRY_AFTER, whole_seconds(*wait).into());

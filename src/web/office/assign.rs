@@ -21,14 +21,20 @@ struct AssignPage {
     layout: Layout,
     bols: Vec<BolRow>,
     customers: Vec<Choice>,
-    error: String,
-    /// The current owners, which the confirmation sends back.
-    owners: String,
+    error: Option<String>,
+    /// `None` while the customer is being chosen.
+    confirmation: Option<Confirmation>,
+    question: String,
+}
+
+/// The customer that gets the BOLs, and the consequences.
+struct Confirmation {
     customer_code: String,
     customer_name: String,
+    /// The current owners, which the form sends back.
+    owners: String,
     /// Customers that lose a BOL.
     losing: Vec<String>,
-    question: String,
 }
 
 /// A BOL that is to be assigned.
@@ -124,8 +130,12 @@ impl AssignPage {
         error: Option<AssignError>,
     ) -> Self {
         let receiver = customers.iter().find(|customer| customer.code == assignment.customer);
-        let receiver = receiver.filter(|_| error.is_none());
-        let name = receiver.map(|customer| customer.name.clone()).unwrap_or_default();
+        let confirmation = receiver.filter(|_| error.is_none()).map(|customer| Confirmation {
+            customer_code: customer.code.clone(),
+            customer_name: customer.name.clone(),
+            owners: assign::owners(&bols),
+            losing: former_owners(&bols, customer),
+        });
         let what = match &bols[..] {
             [bol] => bol.number.clone(),
             many => format!("{} bills of lading", many.len()),
@@ -134,22 +144,22 @@ impl AssignPage {
         Self {
             layout,
             customers: choices("Choose a customer", options, &assignment.customer),
-            error: error.map(|error| error.to_string()).unwrap_or_default(),
-            owners: assign::owners(&bols),
-            customer_code: assignment.customer.clone(),
-            question: if name.is_empty() { format!("Assign {what}") } else { format!("Assign {what} to {name}?") },
-            customer_name: name,
-            losing: former_owners(&bols, receiver),
+            error: error.map(|error| error.to_string()),
+            question: match &confirmation {
+                None => format!("Assign {what}"),
+                Some(confirmation) => format!("Assign {what} to {}?", confirmation.customer_name),
+            },
+            confirmation,
             bols: bols.into_iter().map(BolRow::from).collect(),
         }
     }
 }
 
 /// The names of the customers that lose a BOL to `receiver`.
-fn former_owners(bols: &[assign::Chosen], receiver: Option<&Customer>) -> Vec<String> {
+fn former_owners(bols: &[assign::Chosen], receiver: &Customer) -> Vec<String> {
     let mut names: Vec<String> = bols
         .iter()
-        .filter(|bol| bol.owner_id.is_some() && bol.owner_id != receiver.map(|customer| customer.id))
+        .filter(|bol| bol.owner_id.is_some_and(|owner| owner != receiver.id))
         .filter_map(|bol| bol.owner_name.clone())
         .collect();
     names.sort();

@@ -77,7 +77,7 @@ impl Selection {
         context: &Context<OfficeStaff>,
         shelf: &str,
         status: StatusCode,
-        (error, problem): (String, String),
+        (error, problem): (Option<String>, Option<String>),
     ) -> Result<HttpResponse, Error> {
         let Self { documents: ticked, filing } = self;
         let view = View { show: shelf.into(), after: filing.after, ..View::default() };
@@ -89,7 +89,7 @@ impl Selection {
         let (number, kind) = match (number(&context.site, &self.filing.number), kind(&self.filing.kind)) {
             (Ok(number), Ok(kind)) => (number, kind),
             (Err(message), _) | (_, Err(message)) => {
-                let messages = (message.into(), String::new());
+                let messages = (Some(message.into()), None);
                 return self.refuse(context, "", StatusCode::UNPROCESSABLE_ENTITY, messages).await;
             }
         };
@@ -98,7 +98,7 @@ impl Selection {
             Err((filed, error)) => {
                 let (status, message) = beside_field(error)?;
                 let problem = format!("{filed} of {} were filed; the others wait.", self.documents.len());
-                self.refuse(context, "", status, (message, problem)).await
+                self.refuse(context, "", status, (Some(message), Some(problem))).await
             }
         }
     }
@@ -112,7 +112,7 @@ pub async fn many(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpR
         let nothing = selection.documents.is_empty();
         let message = if nothing { "Tick at least one document." } else { "Up to 200 documents at once." };
         let shelf = if action == "restore" { "bin" } else { "" };
-        let messages = (String::new(), message.into());
+        let messages = (None, Some(message.into()));
         return selection.refuse(&context, shelf, StatusCode::UNPROCESSABLE_ENTITY, messages).await;
     }
     match action {

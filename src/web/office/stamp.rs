@@ -12,7 +12,7 @@ use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::{bol as flash, see_other};
-use crate::web::page::{Layout, html, html_with_status};
+use crate::web::page::{Layout, html, html_with_status, non_empty};
 
 #[derive(Template)]
 #[template(path = "office/void.html")]
@@ -47,7 +47,7 @@ impl Summary {
         let net = Pounds(bol.net_lb);
         Self {
             number: bol.number.clone(),
-            customer: Some(bol.customer_name.clone()).filter(|name| !name.is_empty()),
+            customer: non_empty(bol.customer_name.clone()),
             product: bol.product.clone(),
             net_lb: net.to_string(),
             net_tons: net.short_tons(),

@@ -60,7 +60,7 @@ struct PriceField {
     name: &'static str,
     label: &'static str,
     value: String,
-    error: String,
+    error: Option<&'static str>,
 }
 
 pub async fn page(context: Context<Admins>, done: Query<Done>) -> Result<HttpResponse, Error> {
@@ -83,7 +83,7 @@ pub async fn save(context: Context<Admins>, fields: Fields) -> Result<HttpRespon
     for (field, read) in page.prices.iter_mut().zip(read) {
         field.value = fields.one(field.name).into();
         if read.is_none() {
-            field.error = "Enter dollars such as 0.023: up to 1,000, with up to six decimals.".into();
+            field.error = Some("Enter dollars such as 0.023: up to 1,000, with up to six decimals.");
         }
     }
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
@@ -163,7 +163,7 @@ impl StoragePage {
             ),
         };
         let last = usage.months.last().map(|month| month.cost).unwrap_or_default();
-        let field = |name, label, amount| PriceField { name, label, value: price(amount), error: String::new() };
+        let field = |name, label, amount| PriceField { name, label, value: price(amount), error: None };
         let prices = usage.prices;
         Ok(Self {
             layout: context.layout(HERE),

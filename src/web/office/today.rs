@@ -22,7 +22,7 @@ const HERE: &str = "/office";
 #[template(path = "office/today.html")]
 struct TodayPage {
     layout: Layout,
-    problem: &'static str,
+    problem: Option<&'static str>,
     day: String,
     today: Figures,
     this_week: Figures,
@@ -73,7 +73,7 @@ struct WaitingRow {
     numbers: Vec<String>,
     more: usize,
     remind: bool,
-    reminded: String,
+    reminded: Option<String>,
 }
 
 struct MailRow {
@@ -103,7 +103,7 @@ pub async fn page(
         layout = layout.notice("One person of the customer is being mailed.");
     }
     let mut page = TodayPage::new(layout, site, today, dashboard_data);
-    page.problem = done.find(not_reminded::ALL).map_or("", |flash| flash.text);
+    page.problem = done.find(not_reminded::ALL).map(|flash| flash.text);
     Ok(html(&page))
 }
 
@@ -141,7 +141,7 @@ impl TodayPage {
         let (days, last) = (dashboard_data.reminder_thresholds.unsigned_days, dashboard_data.weeks.last());
         Self {
             layout,
-            problem: "",
+            problem: None,
             day: today.format("%A, %B %-d, %Y").to_string(),
             today: Figures::new(dashboard_data.today),
             this_week: Figures::new(last.map(|week| week.loaded).unwrap_or_default()),
@@ -208,7 +208,7 @@ impl WaitingRow {
             oldest: oldest.unwrap_or_default(),
             more: waiting.bols.len().saturating_sub(SHOWN),
             numbers: waiting.bols.into_iter().take(SHOWN).map(|bol| bol.number).collect(),
-            reminded: waiting.reminded_at.map(|at| timestamp(at, site.time_zone).text).unwrap_or_default(),
+            reminded: waiting.reminded_at.map(|at| timestamp(at, site.time_zone).text),
             code: waiting.code,
             name: waiting.name,
             remind: waiting.remind,

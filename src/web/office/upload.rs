@@ -20,7 +20,7 @@ use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::see_other;
 use crate::web::forms::{Choice, choices, kinds};
-use crate::web::page::{Layout, html, html_with_status};
+use crate::web::page::{Layout, html, html_with_status, non_empty};
 use crate::web::request::wants_json;
 
 const HERE: &str = "/office/upload";
@@ -32,7 +32,8 @@ struct UploadPage {
     script: String,
     kinds: Vec<Choice>,
     customers: Vec<Choice>,
-    error: String,
+    /// Why nothing was stored, or where the upload broke off.
+    error: Option<&'static str>,
     max_mb: u64,
     batch: String,
     has_results: bool,
@@ -51,21 +52,18 @@ struct ResultRow {
     outcome: &'static str,
     label: &'static str,
     reason: String,
-    bol_number: String,
-    bol_href: String,
+    bol_number: Option<String>,
     size: String,
 }
 
 impl ResultRow {
     fn new(file_name: &str, size: i64, outcome: Outcome, reason: &str, bol_number: &str) -> Self {
-        let bol_href = if bol_number.is_empty() { String::new() } else { format!("/bols/{bol_number}") };
         Self {
             file_name: file_name.into(),
             outcome: outcome.as_str(),
             label: outcome.label(),
             reason: reason.into(),
-            bol_number: bol_number.into(),
-            bol_href,
+            bol_number: non_empty(bol_number.into()),
             size: file_size(size),
         }
     }
@@ -117,14 +115,14 @@ pub async fn upload(
     let mut stack = Stack::new(&context);
     let (status, broken) = match stack.take(form).await {
         Err(broken) if stack.receipts.is_empty() => return Err(broken.to_error()),
-        Err(broken) => (broken.to_error().status_code(), broken.message()),
-        Ok(_) if stack.receipts.is_empty() => (StatusCode::UNPROCESSABLE_ENTITY, "Choose at least one file."),
-        Ok(Ending::AllTooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, ""),
-        Ok(Ending::AllPutOff) => (StatusCode::SERVICE_UNAVAILABLE, ""),
-        Ok(Ending::Whole) => (StatusCode::OK, ""),
+        Err(broken) => (broken.to_error().status_code(), Some(broken.message())),
+        Ok(_) if stack.receipts.is_empty() => (StatusCode::UNPROCESSABLE_ENTITY, Some("Choose at least one file.")),
+        Ok(Ending::AllTooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, None),
+        Ok(Ending::AllPutOff) => (StatusCode::SERVICE_UNAVAILABLE, None),
+        Ok(Ending::Whole) => (StatusCode::OK, None),
     };
     let mut answer = if wants_json(&request) && !stack.receipts.is_empty() {
-        if !broken.is_empty() {
+        if let Some(broken) = broken {
             stack.receipts.push(Receipt::rejected(&FileName::cleaned("the rest"), 0, broken));
         }
         HttpResponse::build(status).json(&stack.receipts)
@@ -134,7 +132,7 @@ pub async fn upload(
         return Err(Error::Invalid("Send at least one file, in the field files.".into()));
     } else {
         let mut page = UploadPage::new(&context).await?;
-        page.error = broken.into();
+        page.error = broken;
         let count =
             |outcome: &str| stack.receipts.iter().filter(|found| found.outcome.as_str() == outcome).count() as i64;
         page.show(stack.receipts.iter().map(ResultRow::from).collect(), count);
@@ -157,7 +155,7 @@ impl UploadPage {
             script: site.assets.href("upload.js"),
             kinds: kinds("As each file's name says (…_signed.pdf); a scan of our own BOL is a signed one", ""),
             customers: choices("Whoever has the BOL", active, ""),
-            error: String::new(),
+            error: None,
             max_mb: site.max_upload_bytes / 1_000_000,
             batch: Uuid::now_v7().simple().to_string(),
             has_results: false,

@@ -29,7 +29,7 @@ struct UsersPage {
     invite: InviteForm,
     people: Vec<PersonRow>,
     find: String,
-    next_href: String,
+    next_href: Option<String>,
     is_first: bool,
 }
 
@@ -52,7 +52,7 @@ struct InviteForm {
 #[template(path = "office/user.html")]
 struct UserPage {
     layout: Layout,
-    problem: String,
+    problem: Option<String>,
     person: PersonRow,
     /// It is the user's own login.
     is_self: bool,
@@ -152,10 +152,10 @@ pub async fn change(
         Err(error) => refusal(error)?,
     };
     let mut page = UserPage::load(&context, id).await?;
-    match &error {
-        PeopleError::Refused(why) => page.problem.clone_from(why),
-        _ => "Nothing was changed. See the message beside the field.".clone_into(&mut page.problem),
-    }
+    page.problem = Some(match &error {
+        PeopleError::Refused(why) => why.clone(),
+        _ => "Nothing was changed. See the message beside the field.".into(),
+    });
     if change == "name" {
         page.name = fields.one("name").into();
     }
@@ -169,6 +169,11 @@ fn parse_id(id: &str) -> Result<i64, Error> {
 }
 
 impl UsersPage {
+    /// Whether the list is a search result instead of all users.
+    fn is_search(&self) -> bool {
+        !self.find.is_empty()
+    }
+
     /// `chosen`: the companies chosen in the invitation form.
     async fn load(context: &Context<OfficeStaff>, query: &ListQuery, chosen: &[String]) -> Result<Self, Error> {
         let Context { viewer, site, db, .. } = context;
@@ -182,9 +187,9 @@ impl UsersPage {
             Some(last) if more => {
                 let mut query = url::form_urlencoded::Serializer::new(String::new());
                 query.append_pair("find", find).append_pair("after", &last.email);
-                format!("{HERE}?{}", query.finish())
+                Some(format!("{HERE}?{}", query.finish()))
             }
-            _ => String::new(),
+            _ => None,
         };
         let mut companies = company_choices(&mut connection).await?;
         companies.remove(0);
@@ -241,7 +246,7 @@ impl UserPage {
         let companies = company_choices(&mut connection).await?;
         Ok(Self {
             layout: context.layout(HERE),
-            problem: String::new(),
+            problem: None,
             is_self: id == viewer.user_id,
             is_customer: person.is_customer(),
             name: person.name.clone(),

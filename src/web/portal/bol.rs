@@ -15,7 +15,7 @@ use crate::web::Error;
 use crate::web::auth::DocumentReaders;
 use crate::web::context::Context;
 use crate::web::flash::{Done, bol as flash};
-use crate::web::page::{self, Layout, html, timestamp};
+use crate::web::page::{self, Layout, html, non_empty, timestamp};
 
 #[derive(Template)]
 #[template(path = "portal/bol.html")]
@@ -24,25 +24,30 @@ struct BolPage {
     number: String,
     date: String,
     date_iso: String,
-    is_void: bool,
-    /// When it was voided, and by which user.
-    voided: String,
-    void_reason: String,
-    reissue_of: String,
-    reissued_as: String,
+    voided: Option<Voided>,
+    /// The number of the void BOL that this one replaces.
+    reissue_of: Option<String>,
+    /// The number of the BOL that replaces this one.
+    reissued_as: Option<String>,
     /// Offers the office to void, weigh and reissue.
     is_office: bool,
     /// The customer that it is assigned to, for the office. The printed BOL may name another one.
-    owner: String,
-    customer: String,
+    owner: Option<String>,
+    customer: Option<String>,
     headline: String,
     sections: Vec<Section>,
     documents: Vec<Doc>,
-    download_href: String,
-    preview_href: String,
+    /// Whether the BOL itself can be downloaded.
+    has_pdf: bool,
     history: Vec<HistoryRow>,
     /// Fetches are known only after the bucket's access log was imported.
     fetched_later: bool,
+}
+
+struct Voided {
+    /// When it was voided, and by which user.
+    when: String,
+    reason: Option<String>,
 }
 
 struct Section {
@@ -64,9 +69,9 @@ struct Doc {
     stored: String,
     stored_iso: String,
     /// The user who stored it.
-    by: String,
+    by: Option<String>,
     /// Moves a document that was filed with the wrong BOL back to the inbox; for the office.
-    unfile_href: String,
+    unfile_href: Option<String>,
     download_href: String,
     preview_href: String,
     older: Vec<Doc>,
@@ -92,10 +97,10 @@ pub async fn page(
     let layout = context.layout("/bols").flash(&done, flash::ALL);
     let is_office = viewer.can_issue();
     let owner = match &viewed.owner {
-        _ if !is_office => String::new(),
-        Some(owner) if *owner == viewed.bol.customer_name => String::new(),
-        Some(owner) => format!("Assigned to {owner}"),
-        None => "Not assigned to a customer yet".into(),
+        _ if !is_office => None,
+        Some(owner) if *owner == viewed.bol.customer_name => None,
+        Some(owner) => Some(format!("Assigned to {owner}")),
+        None => Some("Not assigned to a customer yet".into()),
     };
     let fetched_later = matches!(site.storage, Storage::S3(_));
     Ok(html(&BolPage { is_office, owner, fetched_later, ..BolPage::new(layout, site.time_zone, viewed) }))
@@ -105,27 +110,27 @@ impl BolPage {
     fn new(layout: Layout, zone: Tz, viewed: Viewed) -> Self {
         let Viewed { bol, documents, accesses, related, .. } = viewed;
         let has_pdf = documents.iter().any(|document| document.kind == Kind::Bol.as_str());
-        let href = |inline| if has_pdf { format!("/bols/{}/download{inline}", bol.number) } else { String::new() };
+        let voided = bol.voided_at.map(|at| Voided {
+            when: by(&timestamp(at, zone).text, &bol.voided_by),
+            reason: non_empty(bol.void_reason.clone()),
+        });
         Self {
             layout,
             date: page::date(bol.bol_date),
             date_iso: bol.bol_date.to_string(),
-            is_void: bol.voided_at.is_some(),
-            voided: bol.voided_at.map(|at| by(&timestamp(at, zone).text, &bol.voided_by)).unwrap_or_default(),
-            reissue_of: related.before.unwrap_or_default(),
-            reissued_as: related.after.unwrap_or_default(),
+            voided,
+            reissue_of: related.before,
+            reissued_as: related.after,
             is_office: false,
-            owner: String::new(),
+            owner: None,
             headline: headline(&bol),
             sections: sections(&bol, zone),
             documents: grouped_by_kind(documents, zone),
-            download_href: href(""),
-            preview_href: href("?inline=1"),
+            has_pdf,
             fetched_later: false,
             history: accesses.into_iter().map(|access| HistoryRow::new(access, zone)).collect(),
             number: bol.number,
-            void_reason: bol.void_reason,
-            customer: bol.printed.customer_name,
+            customer: non_empty(bol.printed.customer_name),
         }
     }
 }
@@ -212,12 +217,8 @@ impl Doc {
             size: file_size(document.size_bytes),
             stored,
             stored_iso,
-            by: document.stored_by.clone(),
-            unfile_href: if document.arrived_as.is_empty() {
-                String::new()
-            } else {
-                format!("/office/documents/{}/unfile", document.id)
-            },
+            by: non_empty(document.stored_by.clone()),
+            unfile_href: (!document.arrived_as.is_empty()).then(|| format!("/office/documents/{}/unfile", document.id)),
             download_href: format!("/documents/{}/download", document.id),
             preview_href: format!("/documents/{}/download?inline=1", document.id),
             older: Vec::new(),

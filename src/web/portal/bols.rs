@@ -16,7 +16,7 @@ use crate::web::context::Context;
 use crate::web::flash::{Done, bols as flash};
 use crate::web::forms::{BolFilter, Choice, FilterErrors, choices, kinds, statuses};
 use crate::web::log_links::timeline;
-use crate::web::page::{self, Layout, html_with_status};
+use crate::web::page::{self, Layout, html_with_status, non_empty};
 
 #[derive(Template)]
 #[template(path = "portal/bols.html")]
@@ -28,15 +28,15 @@ struct BolsPage {
     errors: FilterErrors,
     count_label: String,
     /// All matching PDFs in one ZIP, unless there are none or too many.
-    zip_href: String,
+    zip_href: Option<String>,
     is_filtered: bool,
     headings: Vec<Heading>,
     show_customer: bool,
     /// Offers the office to assign the selected rows to a customer.
     can_assign: bool,
     rows: Vec<BolRow>,
-    first_href: String,
-    next_href: String,
+    first_href: Option<String>,
+    next_href: Option<String>,
 }
 
 /// The heading of a column by which the list can be sorted.
@@ -55,13 +55,13 @@ struct BolRow {
     date_iso: String,
     product: String,
     customer: String,
-    po: String,
-    release: String,
+    po: Option<String>,
+    release: Option<String>,
     carrier: String,
-    truck: String,
-    trailer: String,
+    /// The truck and the trailer.
+    vehicle: Option<String>,
     ship_to: String,
-    lot: String,
+    lot: Option<String>,
     net_tons: String,
     net_lb: String,
     is_new: bool,
@@ -85,6 +85,17 @@ pub async fn page(
 }
 
 impl BolsPage {
+    /// The code of the one customer whose BOLs are shown.
+    fn customer(&self) -> Option<&str> {
+        Some(self.filter.customer.as_str()).filter(|code| !code.is_empty())
+    }
+
+    /// Whether the folded part of the form is in use.
+    fn is_unfolded(&self) -> bool {
+        let BolFilter { from, to, kind, status, .. } = &self.filter;
+        [from, to, kind, status].into_iter().any(|field| !field.is_empty())
+    }
+
     fn heading(&self, name: &str) -> Option<&Heading> {
         self.headings.iter().find(|heading| heading.name == name)
     }
@@ -116,11 +127,7 @@ impl BolsPage {
             layout,
             kinds: kinds("Any document", &filter.kind),
             statuses: choices("Any status", statuses(viewer), &filter.status),
-            zip_href: if can_open && (1..=zip::MAX_BOLS as i64).contains(&count) {
-                filter.zip()
-            } else {
-                String::new()
-            },
+            zip_href: (can_open && (1..=zip::MAX_BOLS as i64).contains(&count)).then(|| filter.zip()),
             count_label: if errors.any() { String::new() } else { count_label(count, filter.is_filtered()) },
             is_filtered: filter.is_filtered(),
             headings,
@@ -130,8 +137,8 @@ impl BolsPage {
                 .into_iter()
                 .map(|(row, is_new)| BolRow::new(row.owner(&owners, viewer).map(Into::into), row, is_new, can_open))
                 .collect(),
-            first_href: if filter.after.is_empty() { String::new() } else { filter.at(None) },
-            next_href: next.map(|position| filter.at(Some(&position))).unwrap_or_default(),
+            first_href: (!filter.after.is_empty()).then(|| filter.at(None)),
+            next_href: next.map(|position| filter.at(Some(&position))),
             errors,
             filter,
         }
@@ -145,6 +152,16 @@ fn count_label(count: i64, is_filtered: bool) -> String {
         (1, false) => "1 BOL".into(),
         (_, true) => format!("{number} BOLs match"),
         (_, false) => format!("{number} BOLs"),
+    }
+}
+
+/// "Truck 12, trailer 7"
+fn vehicle(truck: &str, trailer: &str) -> Option<String> {
+    match (truck, trailer) {
+        ("", "") => None,
+        (truck, "") => Some(format!("Truck {truck}")),
+        ("", trailer) => Some(format!("trailer {trailer}")),
+        (truck, trailer) => Some(format!("Truck {truck}, trailer {trailer}")),
     }
 }
 
@@ -169,12 +186,11 @@ impl BolRow {
             number: row.number,
             product: row.product,
             customer: owner.unwrap_or_else(|| "Not assigned".into()),
-            po: row.customer_po,
-            release: row.release_number,
+            po: non_empty(row.customer_po),
+            release: non_empty(row.release_number),
             carrier: row.carrier,
-            truck: row.truck_number,
-            trailer: row.trailer_number,
-            lot: row.lot,
+            vehicle: vehicle(&row.truck_number, &row.trailer_number),
+            lot: non_empty(row.lot),
         }
     }
 }

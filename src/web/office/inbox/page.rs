@@ -15,7 +15,7 @@ use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::{self, Done};
 use crate::web::forms::{Choice, choices};
-use crate::web::page::{self, Layout, html_with_status, timestamp};
+use crate::web::page::{self, Layout, html_with_status, non_empty, timestamp};
 use crate::web::{Error, Site};
 
 /// Most BOLs without a customer on one page.
@@ -31,9 +31,9 @@ struct InboxPage {
     rows: Vec<InboxEntry>,
     bols: Vec<Loose>,
     customers: Vec<Choice>,
-    problem: String,
-    first_href: String,
-    next_href: String,
+    problem: Option<String>,
+    first_href: Option<String>,
+    next_href: Option<String>,
     /// Where this page begins.
     after: String,
     bulk: Bulk,
@@ -52,14 +52,14 @@ struct InboxEntry {
     detail: String,
     when: String,
     when_iso: String,
-    by: String,
+    by: Option<String>,
     reason: String,
     found: Vec<FoundNumbers>,
     preview_src: String,
     open_href: String,
     number: String,
     kinds: Vec<Choice>,
-    error: String,
+    error: Option<String>,
     focus: bool,
     checked: bool,
 }
@@ -83,7 +83,7 @@ struct Loose {
 pub(super) struct Bulk {
     pub number: String,
     pub kinds: Vec<Choice>,
-    pub error: String,
+    pub error: Option<String>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -102,7 +102,7 @@ pub(super) struct Typed {
     pub row: Option<(i64, Filing, String)>,
     pub bulk: Bulk,
     pub ticked: Vec<i64>,
-    pub problem: String,
+    pub problem: Option<String>,
 }
 
 #[derive(Clone, Default, serde::Deserialize)]
@@ -169,15 +169,15 @@ pub(super) async fn show(
     let Typed { row, mut bulk, ticked, mut problem } = typed;
     if let Some((id, filing, error)) = row {
         match rows.iter_mut().find(|row| row.id == id) {
-            Some(row) => (row.number, row.kinds, row.error) = (filing.number, kinds(&filing.kind), error),
+            Some(row) => (row.number, row.kinds, row.error) = (filing.number, kinds(&filing.kind), Some(error)),
             // It was moved in the meantime.
-            None => problem = error,
+            None => problem = Some(error),
         }
     }
     for row in &mut rows {
         row.checked = ticked.contains(&row.id);
     }
-    let first = rows.iter().position(|row| !row.error.is_empty()).unwrap_or(0);
+    let first = rows.iter().position(|row| row.error.is_some()).unwrap_or(0);
     if let Some(row) = rows.get_mut(first) {
         row.focus = true;
     }
@@ -197,11 +197,8 @@ pub(super) async fn show(
         customers: choices("Choose a customer", active.map(|customer| (customer.code, customer.name)), ""),
         problem,
         after: shown.after.map(|after| after.to_string()).unwrap_or_default(),
-        first_href: if shown.after.is_some() { here.clone() } else { String::new() },
-        next_href: match shown.found.next.filter(|_| name != "bols") {
-            Some(next) => format!("{here}{sign}after={next}"),
-            None => String::new(),
-        },
+        first_href: shown.after.map(|_| here.clone()),
+        next_href: shown.found.next.filter(|_| name != "bols").map(|next| format!("{here}{sign}after={next}")),
         bulk,
     };
     Ok(html_with_status(&page, status))
@@ -226,7 +223,7 @@ impl InboxEntry {
             detail: format!("{}{pages}", file_size(row.size_bytes)),
             when: when.text,
             when_iso: when.iso,
-            by: by.unwrap_or_default(),
+            by: by.and_then(non_empty),
             reason,
             number: suggestion(&found, &site.bol_prefix),
             found,
@@ -234,7 +231,7 @@ impl InboxEntry {
             open_href: format!("/documents/{}/download?inline=1", row.id),
             kinds: kinds(&row.kind),
             file_name: row.arrived_as,
-            error: String::new(),
+            error: None,
             focus: false,
             checked: false,
         }
