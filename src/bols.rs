@@ -8,6 +8,7 @@ mod bol;
 pub mod choices;
 mod document_kind;
 pub mod draft;
+mod field_reader;
 pub mod fields;
 pub mod import;
 pub mod lists;
@@ -18,6 +19,6 @@ pub mod weight;
 
 pub use bol::{Bol, NewBol};
 pub use document_kind::DocumentKind;
-pub use draft::{Draft, Filling, Problem, fill_in};
+pub use draft::{Draft, Filling, fill_in};
 pub use fields::Printed;
 pub use number::BolNumber;

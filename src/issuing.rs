@@ -25,12 +25,13 @@ pub use self::request_key::Issued;
 pub use self::warnings::Warning;
 use crate::accounts::{ActingUser, customers};
 use crate::audit::{self, Action, Event, Outcome};
-use crate::bols::{Bol, BolNumber, Problem};
+use crate::bols::{Bol, BolNumber};
 use crate::config::PublicUrl;
 use crate::db::DbError;
 use crate::db::schema::bols;
 use crate::documents::Kind;
 use crate::documents::lifecycle::{NextVersion, StoreError, Stored, store_in_transaction};
+use crate::field_errors::FieldErrors;
 use crate::storage::{Storage, StorageError};
 
 /// Issues, voids and weighs BOLs for one user.
@@ -49,7 +50,7 @@ pub struct Issuer<'a> {
 pub enum IssueError {
     /// Fields with their messages. Nothing was changed.
     #[error("the input is wrong")]
-    Invalid(Vec<Problem>),
+    Invalid(FieldErrors),
     /// Warnings that the user has not confirmed yet. Nothing was changed.
     #[error("to be confirmed")]
     Unconfirmed(Vec<Warning>),
@@ -132,5 +133,5 @@ async fn lock_bol(connection: &mut AsyncPgConnection, number: &BolNumber) -> Res
 }
 
 fn invalid(field: &'static str, message: impl Into<String>) -> IssueError {
-    IssueError::Invalid(vec![Problem::new(field, message)])
+    IssueError::Invalid(FieldErrors::one(field, message))
 }

@@ -19,7 +19,8 @@
 //! * [`db`] has the pool, the migrations, the customer scope and a private cluster for `demo` and tests.
 //! * [`config`] reads the environment, and no other module does. [`clock`] tells the time, [`telemetry`] sets up the log.
 //! * `stream_writer` carries bytes from a blocking thread to a response; `csv_file` knows how spreadsheets write CSV;
-//!   `typefaces` has the fonts; [`units`] formats quantities; [`samples`] makes up the sample data of `demo` and `seed`.
+//!   `typefaces` has the fonts; [`field_errors`] has the messages beside the fields of a form; [`units`] formats
+//!   quantities; [`samples`] makes up the sample data of `demo` and `seed`.
 
 pub mod accounts;
 pub mod audit;
@@ -32,6 +33,7 @@ mod csv_file;
 pub mod dashboard;
 pub mod db;
 pub mod documents;
+pub mod field_errors;
 pub mod intake;
 pub mod issuing;
 pub mod mail;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::search::{Filter, Position, TEXT_SEARCH_WINDOW};
 use super::{Action, Outcome};
+use crate::field_errors::FieldErrors;
 
 /// Values are cut to this length.
 const MAX_VALUE_CHARS: usize = 200;
@@ -34,32 +35,11 @@ pub struct FilterText {
     pub after: String,
 }
 
-/// What [`FilterText::parse`] returns. With problems, the filter is incomplete.
+/// What [`FilterText::parse`] returns. With errors, the filter is incomplete.
 pub struct ParsedFilter {
     pub filter: Filter,
     pub after: Option<Position>,
-    pub problems: FilterProblems,
-}
-
-/// What is wrong with each field; empty where nothing is.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FilterProblems {
-    pub from: &'static str,
-    pub to: &'static str,
-    pub other: &'static str,
-}
-
-impl FilterProblems {
-    pub fn any(&self) -> bool {
-        !self.summary().is_empty()
-    }
-
-    /// All problems in one line, for callers that don't show the fields.
-    pub fn summary(&self) -> String {
-        let named = [("from: ", self.from), ("to: ", self.to), ("", self.other)];
-        let present = named.into_iter().filter(|(_, problem)| !problem.is_empty());
-        present.map(|(name, problem)| format!("{name}{problem}")).collect::<Vec<_>>().join(" ")
-    }
+    pub errors: FieldErrors,
 }
 
 impl FilterText {
@@ -92,24 +72,24 @@ impl FilterText {
 
     /// Parses the fields. Days are those of `zone`; a text search without days covers the time before `now`.
     pub fn parse(&self, zone: Tz, now: DateTime<Utc>) -> ParsedFilter {
-        let mut problems = FilterProblems::default();
-        let (from, to) = (day(&self.from, &mut problems.from), day(&self.to, &mut problems.to));
+        let mut errors = FieldErrors::default();
+        let (from, to) = (day("from", &self.from, &mut errors), day("to", &self.to, &mut errors));
         if let (Some(from), Some(to)) = (from, to)
             && from > to
         {
-            problems.to = "This is before the first day.";
+            errors.add("to", "This is before the first day.");
         }
         let action = self.action.parse::<Action>().ok();
         if action.is_none() && !self.action.is_empty() {
-            problems.other = "There is no such action.";
+            errors.add("", "There is no such action.");
         }
         let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == self.outcome);
         if outcome.is_none() && !self.outcome.is_empty() {
-            problems.other = "There is no such outcome.";
+            errors.add("", "There is no such outcome.");
         }
         let after = self.after.parse().ok();
         if after.is_none() && !self.after.is_empty() {
-            problems.other = "The address of this page is incomplete. Start at the first page.";
+            errors.add("", "The address of this page is incomplete. Start at the first page.");
         }
         let text = clean(&self.q).unwrap_or_default();
         let is_text_only = !text.is_empty() && from.is_none() && to.is_none();
@@ -123,16 +103,16 @@ impl FilterText {
             number: clean(&self.number).map(|number| number.to_uppercase()),
             text,
         };
-        ParsedFilter { filter, after, problems }
+        ParsedFilter { filter, after, errors }
     }
 }
 
 /// Parses a day, and says what is wrong if it isn't one.
-fn day(text: &str, problem: &mut &'static str) -> Option<NaiveDate> {
+fn day(field: &'static str, text: &str, errors: &mut FieldErrors) -> Option<NaiveDate> {
     let text = text.trim();
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
     if !text.is_empty() && day.is_none() {
-        *problem = "There is no such date. Use one such as 2026-11-30.";
+        errors.add(field, "There is no such date. Use one such as 2026-11-30.");
     }
     day
 }
@@ -159,8 +139,8 @@ mod tests {
     fn days_are_those_of_the_display_time_zone() {
         let zone = chrono_tz::America::New_York;
         let text = FilterText { from: "2026-11-01".into(), to: "2026-11-01".into(), ..FilterText::default() };
-        let ParsedFilter { filter, problems, .. } = text.parse(zone, DateTime::UNIX_EPOCH);
-        assert!(!problems.any());
+        let ParsedFilter { filter, errors, .. } = text.parse(zone, DateTime::UNIX_EPOCH);
+        assert!(errors.is_empty());
         // The clocks go back that night: the day has 25 hours.
         assert_eq!(filter.from.map(|at| at.to_rfc3339()).as_deref(), Some("2026-11-01T04:00:00+00:00"));
         assert_eq!(filter.until.map(|at| at.to_rfc3339()).as_deref(), Some("2026-11-02T05:00:00+00:00"));
@@ -173,14 +153,14 @@ mod tests {
     fn wrong_fields_are_named_and_a_text_search_covers_a_month() {
         let parse = |text: FilterText| text.parse(chrono_tz::UTC, "2026-11-25T12:00:00Z".parse().expect("a time"));
         let wrong = FilterText { from: "25.11.2026".into(), to: "2026-02-30".into(), ..FilterText::default() };
-        let problems = parse(wrong).problems;
-        assert!(!problems.from.is_empty() && !problems.to.is_empty());
+        let errors = parse(wrong).errors;
+        assert!(errors.message("from").is_some() && errors.message("to").is_some());
         for text in [
             FilterText { action: "X".into(), ..FilterText::default() },
             FilterText { outcome: "maybe".into(), ..FilterText::default() },
             FilterText { after: "x".into(), ..FilterText::default() },
         ] {
-            assert!(parse(text).problems.any());
+            assert!(!parse(text).errors.is_empty());
         }
         let filter = parse(FilterText { q: " chrome \0".into(), ..FilterText::default() }).filter;
         assert_eq!((filter.text.as_str(), filter.from.is_some()), ("chrome", true));

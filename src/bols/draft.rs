@@ -22,19 +22,6 @@ const NOT_PRINTED: [&str; 3] = ["customer", "reissue_of", "confirm"];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft(BTreeMap<&'static str, String>);
 
-/// A message beside a field.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Problem {
-    pub field: &'static str,
-    pub message: String,
-}
-
-impl Problem {
-    pub fn new(field: &'static str, message: impl Into<String>) -> Self {
-        Self { field, message: message.into() }
-    }
-}
-
 impl Draft {
     /// Returns the name of every field of the form.
     pub fn names() -> impl Iterator<Item = &'static str> {

@@ -2,8 +2,8 @@
 //! carriers and trucks.
 //!
 //! A BOL copies what it prints, so a change here never changes an issued BOL. Entries are retired instead of deleted, and
-//! a retired one can be offered again. This file has what the lists have in common: adding and changing an entry, reading
-//! typed text, and the errors.
+//! a retired one can be offered again. This file has what the lists have in common: adding and changing an entry, and the
+//! errors.
 
 pub mod carriers;
 pub mod customers;
@@ -16,7 +16,7 @@ use diesel_async::AsyncPgConnection;
 use crate::accounts::ActingUser;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::{DbError, fragment};
-use crate::typefaces::{unprintable, unprintable_message};
+use crate::field_errors::FieldErrors;
 
 /// Entries of each list that a page shows.
 pub const MAX_LISTED: usize = 500;
@@ -88,7 +88,7 @@ macro_rules! entry {
 use entry;
 
 /// Adds an entry, if what was typed is right, and records it.
-pub(crate) async fn add_entry<E: Entry>(user: &ActingUser<'_>, entry: Result<E, SaveError>) -> Result<(), SaveError> {
+pub(crate) async fn add_entry<E: Entry>(user: &ActingUser<'_>, entry: Result<E, FieldErrors>) -> Result<(), SaveError> {
     let entry = entry?;
     user.db
         .transaction(async |connection: &mut AsyncPgConnection| {
@@ -102,7 +102,7 @@ pub(crate) async fn add_entry<E: Entry>(user: &ActingUser<'_>, entry: Result<E, 
 pub(crate) async fn change_entry<E: Entry>(
     user: &ActingUser<'_>,
     id: i64,
-    after: Result<E, SaveError>,
+    after: Result<E, FieldErrors>,
 ) -> Result<(), SaveError> {
     let after = after?;
     user.db
@@ -131,7 +131,7 @@ async fn record<E: Entry>(
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
     #[error("not every field is right")]
-    Fields(Messages),
+    Fields(FieldErrors),
     #[error("there is no such entry")]
     Gone,
     #[error(transparent)]
@@ -139,6 +139,12 @@ pub enum SaveError {
 }
 
 crate::db::query_error_into!(SaveError);
+
+impl From<FieldErrors> for SaveError {
+    fn from(errors: FieldErrors) -> Self {
+        Self::Fields(errors)
+    }
+}
 
 impl From<DbError> for SaveError {
     /// Turns a broken constraint into a message beside its field. Only the database can tell that another request has just
@@ -150,7 +156,7 @@ impl From<DbError> for SaveError {
             _ => None,
         };
         match message {
-            Some((field, text)) => Self::Fields(Messages(vec![(field, text.into())])),
+            Some((field, text)) => Self::Fields(FieldErrors::one(field, text)),
             None => Self::Db(error),
         }
     }
@@ -167,105 +173,5 @@ fn broken(constraint: &str) -> Option<(&'static str, &'static str)> {
         "trucks_number_unique" => Some(("truck_number", "This carrier has a truck of that number already.")),
         "trucks_carrier_id_fkey" => Some(("carrier", carriers::NO_CARRIER)),
         _ => None,
-    }
-}
-
-/// Messages by the name of the field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Messages(Vec<(&'static str, String)>);
-
-impl Messages {
-    /// Returns each field with its message.
-    pub fn all(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(field, message)| (*field, message.as_str()))
-    }
-
-    /// Returns the message beside a field, or an empty text.
-    pub fn of(&self, field: &str) -> &str {
-        self.0.iter().find(|(name, _)| *name == field).map_or("", |(_, message)| message.as_str())
-    }
-
-    pub(super) fn add(&mut self, field: &'static str, message: impl Into<String>) {
-        self.0.push((field, message.into()));
-    }
-
-    /// Reads one line of text. `missing` is the message for an empty one; an empty message allows it.
-    pub(super) fn line(&mut self, field: &'static str, typed: &str, most: usize, missing: &'static str) -> String {
-        let text = collapsed(typed);
-        self.check(field, &text, most, missing);
-        text
-    }
-
-    /// Reads several lines of text, without empty lines: they would only take room on the paper.
-    pub(super) fn lines(
-        &mut self,
-        field: &'static str,
-        typed: &str,
-        most_lines: usize,
-        most: usize,
-        missing: &'static str,
-    ) -> String {
-        let lines: Vec<String> = typed.split(['\r', '\n']).map(collapsed).filter(|line| !line.is_empty()).collect();
-        let text = lines.join("\n");
-        if lines.len() > most_lines {
-            self.add(field, format!("Use at most {most_lines} lines."));
-        } else {
-            self.check(field, &text, most, missing);
-        }
-        text
-    }
-
-    pub(super) fn check(&mut self, field: &'static str, text: &str, most: usize, missing: &'static str) {
-        if text.is_empty() {
-            if !missing.is_empty() {
-                self.add(field, missing);
-            }
-        } else if text.chars().count() > most {
-            self.add(field, format!("Use at most {most} characters."));
-        } else if let Some(c) = unprintable(text) {
-            self.add(field, unprintable_message(c));
-        }
-    }
-
-    /// Reads the id of a chosen entry.
-    fn choice(&mut self, field: &'static str, typed: &str, otherwise: &'static str) -> Option<i64> {
-        let id = typed.trim().parse::<i64>().ok();
-        if id.is_none() {
-            self.add(field, otherwise);
-        }
-        id
-    }
-
-    pub(super) fn none(self) -> Result<(), SaveError> {
-        if self.0.is_empty() { Ok(()) } else { Err(SaveError::Fields(self)) }
-    }
-}
-
-/// Returns the text with single spaces between its words.
-pub(super) fn collapsed(typed: &str) -> String {
-    typed.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_read_with_a_message_for_what_is_wrong() {
-        let read = |typed: &str, missing| {
-            let mut messages = Messages::default();
-            let text = messages.line("name", typed, 12, missing);
-            (text, messages.of("name").to_owned())
-        };
-        assert_eq!(read("  Basic\u{a0} \t pig\r\n", ""), ("Basic pig".into(), String::new()));
-        assert_eq!(read(" ", "Give a name."), (String::new(), "Give a name.".into()));
-        assert_eq!(read(" ", ""), (String::new(), String::new()));
-        let address = Messages::default().lines("address", " 1  River Road \r\n\r\n Mobile,\tAL \n", 6, 600, "");
-        assert_eq!(address, "1 River Road\nMobile, AL");
-        assert_eq!(Messages::default().lines("address", " \r\n ", 6, 600, ""), "");
-        assert_eq!(read("Łódź Łódź 12", "").1, "");
-        assert_eq!(read("Łódź Łódź 123", "").1, "Use at most 12 characters.");
-        assert_eq!(read("iron 😀", "").1, "“😀” can't be printed. Leave it out.");
-        assert!(read("iron\0", "").1.contains("U+0000"));
     }
 }

@@ -3,13 +3,12 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::lists::{Messages, SaveError};
+use super::field_reader::FieldReader;
+use super::lists::SaveError;
 use crate::accounts::ActingUser;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::schema::settings;
-
-/// Lines of an address.
-pub const MAX_ADDRESS_LINES: usize = 6;
+use crate::field_errors::FieldErrors;
 
 /// Empty until the office has filled it in. Also what the form of the settings sends.
 #[derive(
@@ -46,12 +45,12 @@ pub struct ReminderThresholdsForm {
 impl ReminderThresholds {
     pub const MAX_DAYS: i32 = 60;
 
-    fn read(typed: &ReminderThresholdsForm) -> Result<Self, SaveError> {
-        let mut messages = Messages::default();
+    fn read(typed: &ReminderThresholdsForm) -> Result<Self, FieldErrors> {
+        let mut errors = FieldErrors::default();
         let mut days = |field, typed: &str| {
             let days = typed.trim().parse().ok().filter(|days| (1..=Self::MAX_DAYS).contains(days));
             if days.is_none() {
-                messages.add(field, format!("Give a whole number of days from 1 to {}.", Self::MAX_DAYS));
+                errors.add(field, format!("Give a whole number of days from 1 to {}.", Self::MAX_DAYS));
             }
             days.unwrap_or_default()
         };
@@ -59,24 +58,24 @@ impl ReminderThresholds {
             unsigned_days: days("unsigned_days", &typed.unsigned_days),
             collect_days: days("collect_days", &typed.collect_days),
         };
-        messages.none().map(|()| read)
+        errors.or(read)
     }
 }
 
 impl Company {
-    fn read(typed: &Self) -> Result<Self, SaveError> {
-        let mut messages = Messages::default();
-        let company_name = messages.line("company_name", &typed.company_name, 200, "Give the name of the company.");
-        let company_address = messages.lines(
-            "company_address",
-            &typed.company_address,
-            MAX_ADDRESS_LINES,
-            600,
-            "Give the address: street and city.",
-        );
-        let company_phone = messages.line("company_phone", &typed.company_phone, 60, "");
-        let company_email = messages.line("company_email", &typed.company_email, 254, "");
-        messages.none().map(|()| Self { company_name, company_address, company_phone, company_email })
+    fn read(typed: &Self) -> Result<Self, FieldErrors> {
+        let mut reader = FieldReader::default();
+        let read = Self {
+            company_name: reader.line("company_name", &typed.company_name, 200, Some("Give the name of the company.")),
+            company_address: reader.address(
+                "company_address",
+                &typed.company_address,
+                Some("Give the address: street and city."),
+            ),
+            company_phone: reader.line("company_phone", &typed.company_phone, 60, None),
+            company_email: reader.line("company_email", &typed.company_email, 254, None),
+        };
+        reader.finish(read)
     }
 }
 

@@ -6,8 +6,9 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::IssueError;
 use crate::accounts::customers::{self, Customer};
-use crate::bols::{BolNumber, Draft, Printed, Problem, settings};
+use crate::bols::{BolNumber, Draft, Printed, settings};
 use crate::db::schema::bols;
+use crate::field_errors::FieldErrors;
 
 /// A load that can be issued.
 pub struct Load {
@@ -29,18 +30,20 @@ impl Load {
         match (checked, reissue_of, customer) {
             (Ok(printed), Ok(reissue_of), Some(customer)) => Ok(Self { customer, printed, reissue_of }),
             (checked, reissue_of, _) => {
-                Err(IssueError::Invalid(checked.err().into_iter().flatten().chain(reissue_of.err()).collect()))
+                let mut errors = checked.err().unwrap_or_default();
+                errors.append(reissue_of.err().unwrap_or_default());
+                Err(IssueError::Invalid(errors))
             }
         }
     }
 }
 
 /// Returns the id of the BOL to replace. It has to be void.
-async fn reissued(connection: &mut AsyncPgConnection, number: &str) -> QueryResult<Result<Option<i64>, Problem>> {
+async fn reissued(connection: &mut AsyncPgConnection, number: &str) -> QueryResult<Result<Option<i64>, FieldErrors>> {
     if number.is_empty() {
         return Ok(Ok(None));
     }
-    let missing = || Problem::new("reissue_of", "There is no BOL of that number to take the place of.");
+    let missing = || FieldErrors::one("reissue_of", "There is no BOL of that number to take the place of.");
     let Ok(number) = number.parse::<BolNumber>() else { return Ok(Err(missing())) };
     let bol: Option<(i64, Option<DateTime<Utc>>)> = bols::table
         .filter(bols::number.eq(number.as_str()))
@@ -50,7 +53,7 @@ async fn reissued(connection: &mut AsyncPgConnection, number: &str) -> QueryResu
         .optional()?;
     Ok(match bol {
         Some((id, Some(_))) => Ok(Some(id)),
-        Some(_) => Err(Problem::new("reissue_of", "That BOL isn't void. Void it first, then reissue it.")),
+        Some(_) => Err(FieldErrors::one("reissue_of", "That BOL isn't void. Void it first, then reissue it.")),
         None => Err(missing()),
     })
 }

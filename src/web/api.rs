@@ -11,16 +11,17 @@ use super::Error;
 use super::auth::{BolListViewers, DocumentReaders, OfficeStaff};
 use super::context::Context;
 use super::forms::{BolFilter, encode};
+use crate::bols::Draft;
 use crate::bols::search::{self, Row};
 use crate::bols::weight::Pounds;
-use crate::bols::{Draft, Problem};
 use crate::documents::{DocumentRef, Purpose};
+use crate::field_errors::FieldErrors;
 use crate::issuing::IssueError;
 
 /// `GET /api/bols`: the list with the filters of the page. `next` goes into `after` for the next page.
 pub async fn bols(context: Context<BolListViewers>, filter: Query<BolFilter>) -> Result<HttpResponse, Error> {
     let (search, errors) = filter.resolve(&context.db, &context.viewer).await?;
-    if errors.any() {
+    if !errors.is_empty() {
         return Err(Error::Invalid(errors.summary()));
     }
     let found = search::search(&context.db, &context.viewer.scope(), &search).await?;
@@ -71,7 +72,7 @@ pub async fn download(context: Context<DocumentReaders>, id: Path<i64>) -> Resul
 pub async fn create(request: HttpRequest, context: Context<OfficeStaff>, body: Bytes) -> Result<HttpResponse, Error> {
     let draft = match draft(&body) {
         Ok(draft) => draft,
-        Err(problems) => return Ok(unprocessable("Please correct the BOL", json!({ "errors": problems }))),
+        Err(errors) => return Ok(unprocessable("Please correct the BOL", json!({ "errors": errors }))),
     };
     let key = match request.headers().get("idempotency-key").map(|key| key.to_str().unwrap_or_default()) {
         None => Uuid::now_v7().to_string(),
@@ -82,8 +83,8 @@ pub async fn create(request: HttpRequest, context: Context<OfficeStaff>, body: B
     };
     let issued = match context.issuer().issue(&draft, &format!("api:{key}")).await {
         Ok(issued) => issued,
-        Err(IssueError::Invalid(problems)) => {
-            return Ok(unprocessable("Please correct the BOL", json!({ "errors": problems })));
+        Err(IssueError::Invalid(errors)) => {
+            return Ok(unprocessable("Please correct the BOL", json!({ "errors": errors })));
         }
         Err(IssueError::Unconfirmed(warnings)) => {
             let title = "Please check the BOL, and send it again with these codes in confirm";
@@ -115,25 +116,23 @@ pub async fn create(request: HttpRequest, context: Context<OfficeStaff>, body: B
 const MAX_KEY_BYTES: usize = 150;
 
 /// Reads a JSON object of the form's fields. Weights and pieces may be numbers; seals and confirmations may be lists.
-fn draft(body: &[u8]) -> Result<Draft, Vec<Problem>> {
+fn draft(body: &[u8]) -> Result<Draft, FieldErrors> {
     let Ok(serde_json::Value::Object(fields)) = serde_json::from_slice(body) else {
-        return Err(vec![Problem::new("", "The body has to be a JSON object of the form's fields.")]);
+        return Err(FieldErrors::one("", "The body has to be a JSON object of the form's fields."));
     };
-    let (mut draft, mut problems) = (Draft::default(), Vec::new());
+    let (mut draft, mut errors) = (Draft::default(), FieldErrors::default());
     for name in fields.keys().filter(|name| !Draft::names().any(|known| known == name.as_str())) {
         let shown: String = name.chars().take(60).collect();
-        problems.push(Problem::new("", format!("There is no field called {shown}.")));
+        errors.add("", format!("There is no field called {shown}."));
     }
     for name in Draft::names() {
         match fields.get(name).map(text) {
             None => {}
             Some(Some(text)) => drop(draft.set(name, text)),
-            Some(None) => {
-                problems.push(Problem::new(name, "This has to be a text, a whole number, or a list of texts."))
-            }
+            Some(None) => errors.add(name, "This has to be a text, a whole number, or a list of texts."),
         }
     }
-    if problems.is_empty() { Ok(draft) } else { Err(problems) }
+    errors.or(draft)
 }
 
 fn text(value: &serde_json::Value) -> Option<String> {

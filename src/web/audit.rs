@@ -33,9 +33,9 @@ fn action_label(action: &str) -> &'static str {
 /// The filter of a download, which covers all pages, and the filter as an event records it.
 fn download_filter(text: FilterText, site: &Site) -> Result<(Filter, Value), Error> {
     let text = FilterText { after: String::new(), ..text };
-    let ParsedFilter { filter, problems, .. } = text.parse(site.time_zone, site.clock.now());
-    if problems.any() {
-        return Err(Error::Invalid(problems.summary()));
+    let ParsedFilter { filter, errors, .. } = text.parse(site.time_zone, site.clock.now());
+    if !errors.is_empty() {
+        return Err(Error::Invalid(errors.summary()));
     }
     Ok((filter, text.to_json()))
 }

@@ -11,10 +11,11 @@ use url::form_urlencoded;
 
 use super::Error;
 use crate::accounts::{Viewer, customers};
-use crate::bols::lists::{Messages, SaveError};
+use crate::bols::lists::SaveError;
 use crate::bols::search::{Position, Search, Sort, Status};
 use crate::db::Database;
 use crate::documents::Kind;
+use crate::field_errors::FieldErrors;
 
 /// The filter of the list of BOLs, as typed.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -31,44 +32,23 @@ pub struct BolFilter {
     pub after: String,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FilterErrors {
-    pub from: &'static str,
-    pub to: &'static str,
-    pub other: &'static str,
-}
-
-impl FilterErrors {
-    pub fn any(&self) -> bool {
-        *self != Self::default()
-    }
-
-    /// All messages in one line, for the API.
-    pub fn summary(&self) -> String {
-        let named = [("from: ", self.from), ("to: ", self.to), ("", self.other)];
-        let lines: Vec<String> =
-            named.iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name}{text}")).collect();
-        lines.join(" ")
-    }
-}
-
 const MAX_TEXT_CHARS: usize = 200;
 const A_DATE: &str = "Use a date such as 2025-11-30.";
 
 impl BolFilter {
-    pub fn parse(&self) -> (Search, FilterErrors) {
-        let mut errors = FilterErrors::default();
-        let (from, to) = (day(&self.from, &mut errors.from), day(&self.to, &mut errors.to));
+    pub fn parse(&self) -> (Search, FieldErrors) {
+        let mut errors = FieldErrors::default();
+        let (from, to) = (day("from", &self.from, &mut errors), day("to", &self.to, &mut errors));
         if matches!((from, to), (Some(from), Some(to)) if from > to) {
-            errors.to = "This is before the first date.";
+            errors.add("to", "This is before the first date.");
         }
         let kind =
-            choice(&self.kind, "That kind of document isn't known.", &mut errors.other, |text| text.parse().ok());
-        let status = choice(&self.status, "That status isn't known.", &mut errors.other, status_named);
+            choice(&self.kind, ("", "That kind of document isn't known."), &mut errors, |text| text.parse().ok());
+        let status = choice(&self.status, ("", "That status isn't known."), &mut errors, status_named);
         let sort =
-            choice(&self.sort, "The list can't be sorted by that.", &mut errors.other, Sort::parse).unwrap_or_default();
+            choice(&self.sort, ("", "The list can't be sorted by that."), &mut errors, Sort::parse).unwrap_or_default();
         let after =
-            choice(&self.after, "That page isn't there. Start from the first one.", &mut errors.other, |token| {
+            choice(&self.after, ("", "That page isn't there. Start from the first one."), &mut errors, |token| {
                 decode(token).filter(|position| *position.column == *sort.column)
             });
         // No field of a BOL contains control characters, and Postgres refuses NUL.
@@ -77,7 +57,7 @@ impl BolFilter {
     }
 
     /// Parses the filter and looks up its customer among those that the viewer can see.
-    pub async fn resolve(&self, db: &Database, viewer: &Viewer) -> Result<(Search, FilterErrors), Error> {
+    pub async fn resolve(&self, db: &Database, viewer: &Viewer) -> Result<(Search, FieldErrors), Error> {
         let (mut search, mut errors) = self.parse();
         if !self.customer.trim().is_empty() {
             let code = self.customer.trim().replace('\0', "");
@@ -87,7 +67,7 @@ impl BolFilter {
                 viewer.companies.iter().find(|company| company.code == code).map(|company| company.id)
             };
             if search.customer.is_none() {
-                errors.other = "That customer isn't known.";
+                errors.add("", "That customer isn't known.");
             }
         }
         Ok((search, errors))
@@ -192,16 +172,16 @@ pub fn kinds(any: &str, selected: &str) -> Vec<Choice> {
 }
 
 /// Separates messages, with which the form is shown again, from errors of the whole page.
-pub fn refusal(error: SaveError) -> Result<Messages, Error> {
+pub fn refusal(error: SaveError) -> Result<FieldErrors, Error> {
     match error {
-        SaveError::Fields(messages) => Ok(messages),
+        SaveError::Fields(errors) => Ok(errors),
         SaveError::Gone => Err(Error::NotFound),
         SaveError::Db(error) => Err(error.into()),
     }
 }
 
-fn day(text: &str, error: &mut &'static str) -> Option<NaiveDate> {
-    choice(text, A_DATE, error, |text| {
+fn day(field: &'static str, text: &str, errors: &mut FieldErrors) -> Option<NaiveDate> {
+    choice(text, (field, A_DATE), errors, |text| {
         // Other years are typing errors, and Postgres can't store some of them.
         let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
         (text.len() == 10 && (1..=9999).contains(&day.year())).then_some(day)
@@ -210,8 +190,8 @@ fn day(text: &str, error: &mut &'static str) -> Option<NaiveDate> {
 
 fn choice<T>(
     text: &str,
-    message: &'static str,
-    error: &mut &'static str,
+    (field, message): (&'static str, &str),
+    errors: &mut FieldErrors,
     read: impl FnOnce(&str) -> Option<T>,
 ) -> Option<T> {
     let text = text.trim();
@@ -220,7 +200,7 @@ fn choice<T>(
     }
     let found = read(text);
     if found.is_none() {
-        *error = message;
+        errors.add(field, message);
     }
     found
 }
@@ -279,7 +259,7 @@ mod tests {
             ("after", "x"),
             ("after", "bnVsbA"),
         ] {
-            assert!(filter(field, value).parse().1.any(), "{field}={value}");
+            assert!(!filter(field, value).parse().1.is_empty(), "{field}={value}");
         }
         for (field, value) in [
             ("from", "2025-02-28"),
@@ -289,10 +269,10 @@ mod tests {
             ("q", "\0%_\\"),
             ("after", ""),
         ] {
-            assert!(!filter(field, value).parse().1.any(), "{field}={value}");
+            assert!(filter(field, value).parse().1.is_empty(), "{field}={value}");
         }
         let backwards = BolFilter { from: "2025-02-02".into(), to: "2025-02-01".into(), ..BolFilter::default() };
-        assert_ne!(backwards.parse().1.to, "");
+        assert!(backwards.parse().1.message("to").is_some());
     }
 
     #[test]
@@ -310,6 +290,6 @@ mod tests {
         let ancient = URL_SAFE_NO_PAD.encode(serde_json::json!({"d": ["-200000-01-01", 1]}).to_string());
         assert_eq!(decode(&ancient), None, "Postgres has no such day");
         let dated = encode(&position(serde_json::json!({"w": [1, 1]})));
-        assert!(filter("after", &dated).parse().1.any(), "a position of another order");
+        assert!(!filter("after", &dated).parse().1.is_empty(), "a position of another order");
     }
 }

@@ -5,11 +5,12 @@
 
 use chrono::{Datelike, NaiveDate};
 
+use super::Draft;
 use super::parse::{single_spaces, split_seals, trim_lines, whole_number};
-use super::{Draft, Problem};
 use crate::bols::fields::{Column, FIELDS, Field, Kind, Printed};
 use crate::bols::settings::Company;
 use crate::bols::weight::{Pounds, grouped};
+use crate::field_errors::FieldErrors;
 use crate::typefaces::{unprintable, unprintable_message};
 
 /// Far above any truck, and far below the range of an integer.
@@ -19,14 +20,14 @@ const MAX_PIECES: i32 = 100_000;
 const MAX_CUSTOMER_CODE_CHARS: usize = 16;
 
 impl Draft {
-    /// Returns what a new BOL would print, or every problem.
+    /// Returns what a new BOL would print, or a message beside each wrong field.
     ///
     /// `customer` is the name of the chosen customer and whether it is active; `company` is the terminal.
-    pub fn check(&self, customer: Option<(&str, bool)>, company: &Company) -> Result<Printed, Vec<Problem>> {
-        let mut check = Check { draft: self, is_import: false, problems: Vec::new() };
+    pub fn check(&self, customer: Option<(&str, bool)>, company: &Company) -> Result<Printed, FieldErrors> {
+        let mut check = Check { draft: self, is_import: false, errors: FieldErrors::default() };
         if company.company_name.is_empty() || company.company_address.is_empty() {
             let message = "The terminal's own name and address are missing. Enter them under Settings first.";
-            check.problem("ship_from", message);
+            check.refuse("ship_from", message);
         }
         let customer_name = check.customer(customer);
         let printed = Printed {
@@ -40,22 +41,22 @@ impl Draft {
         check.fields(printed)
     }
 
-    /// Returns what a BOL of the previous system printed, or every problem.
+    /// Returns what a BOL of the previous system printed, or a message beside each wrong field.
     ///
     /// Such a BOL may lack fields that a new one needs. The caller sets the customer's name.
-    pub fn check_imported(&self) -> Result<Printed, Vec<Problem>> {
-        Check { draft: self, is_import: true, problems: Vec::new() }.fields(Printed::default())
+    pub fn check_imported(&self) -> Result<Printed, FieldErrors> {
+        Check { draft: self, is_import: true, errors: FieldErrors::default() }.fields(Printed::default())
     }
 }
 
 struct Check<'a> {
     draft: &'a Draft,
     is_import: bool,
-    problems: Vec<Problem>,
+    errors: FieldErrors,
 }
 
 impl Check<'_> {
-    fn fields(mut self, mut printed: Printed) -> Result<Printed, Vec<Problem>> {
+    fn fields(mut self, mut printed: Printed) -> Result<Printed, FieldErrors> {
         for field in &FIELDS {
             match field.column {
                 Column::Text(_, get_mut) => *get_mut(&mut printed) = self.read_text(field),
@@ -64,25 +65,23 @@ impl Check<'_> {
             }
             self.check_relations(field.name, &mut printed);
         }
-        if self.problems.is_empty() { Ok(printed) } else { Err(self.problems) }
+        self.errors.or(printed)
     }
 
-    /// Adds a problem, unless the field has one.
-    fn problem(&mut self, field: &'static str, message: impl Into<String>) {
-        if !self.problems.iter().any(|problem| problem.field == field) {
-            self.problems.push(Problem::new(field, message));
-        }
+    /// Adds a message, unless the field has one.
+    fn refuse(&mut self, field: &'static str, message: impl Into<String>) {
+        self.errors.add_first(field, message);
     }
 
     fn customer(&mut self, customer: Option<(&str, bool)>) -> String {
         let code = self.printable("customer", Kind::Line { max_chars: MAX_CUSTOMER_CODE_CHARS });
         if code.is_empty() {
-            self.problem("customer", "Choose the customer.");
+            self.refuse("customer", "Choose the customer.");
         }
         match customer {
             Some((name, true)) => return name.into(),
-            Some((name, false)) => self.problem("customer", format!("{name} isn't active. Choose another customer.")),
-            None => self.problem("customer", format!("There is no customer with the code {code}.")),
+            Some((name, false)) => self.refuse("customer", format!("{name} isn't active. Choose another customer.")),
+            None => self.refuse("customer", format!("There is no customer with the code {code}.")),
         }
         String::new()
     }
@@ -95,15 +94,15 @@ impl Check<'_> {
         let text = if is_multiline { trim_lines(typed) } else { single_spaces(typed) };
         let (length, max) = (text.chars().count(), kind.max_chars());
         if length > max {
-            self.problem(
+            self.refuse(
                 name,
                 format!("{} characters are too many; up to {} fit here.", grouped(length as i64), grouped(max as i64)),
             );
         }
         if !is_multiline && text.contains(['\n', '\r']) {
-            self.problem(name, "This has to fit on one line.");
+            self.refuse(name, "This has to fit on one line.");
         } else if let Some(c) = unprintable(&text) {
-            self.problem(name, unprintable_message(c));
+            self.refuse(name, unprintable_message(c));
         }
         text
     }
@@ -116,7 +115,7 @@ impl Check<'_> {
     fn typed(&mut self, field: &Field) -> String {
         let text = self.printable(field.name, field.kind);
         if let Some(message) = self.required_message(field).filter(|_| text.is_empty()) {
-            self.problem(field.name, message);
+            self.refuse(field.name, message);
         }
         text
     }
@@ -139,8 +138,8 @@ impl Check<'_> {
         match field.required {
             // The previous system left out what was the same on nearly every BOL.
             _ if self.is_import && text.is_empty() => return values.first().copied().unwrap_or_default().into(),
-            Some(message) if !self.is_import => self.problem(field.name, message),
-            _ => self.problem(field.name, format!("One of {}.", values.join(", "))),
+            Some(message) if !self.is_import => self.refuse(field.name, message),
+            _ => self.refuse(field.name, format!("One of {}.", values.join(", "))),
         }
         String::new()
     }
@@ -149,7 +148,7 @@ impl Check<'_> {
         let text = self.typed(field).to_ascii_uppercase();
         let fits = text.is_empty() || (2..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase());
         if !fits {
-            self.problem(field.name, "A SCAC has 2 to 4 letters.");
+            self.refuse(field.name, "A SCAC has 2 to 4 letters.");
         }
         text
     }
@@ -157,7 +156,7 @@ impl Check<'_> {
     fn read_seals(&mut self, field: &Field) -> String {
         let seals = split_seals(&self.typed(field));
         if seals.iter().any(|seal| seal.chars().count() > MAX_SEAL_CHARS) {
-            self.problem(
+            self.refuse(
                 field.name,
                 format!("A seal has up to {MAX_SEAL_CHARS} characters. Separate seals by commas or spaces."),
             );
@@ -169,7 +168,7 @@ impl Check<'_> {
         let text = self.typed(field);
         let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok();
         day.filter(|day| text.len() == 10 && (2000..=2100).contains(&day.year())).unwrap_or_else(|| {
-            self.problem(field.name, "There is no such date. Use one such as 2025-11-30.");
+            self.refuse(field.name, "There is no such date. Use one such as 2025-11-30.");
             NaiveDate::default()
         })
     }
@@ -182,7 +181,7 @@ impl Check<'_> {
         let text = self.typed(field);
         let number = whole_number(&text).filter(|number| (1..=max).contains(number));
         if number.is_none() && !text.is_empty() {
-            self.problem(field.name, message);
+            self.refuse(field.name, message);
         }
         number
     }
@@ -200,16 +199,16 @@ impl Check<'_> {
     /// A name alone doesn't say where the load goes.
     fn check_consignee(&mut self, ship_to: &str) {
         if !ship_to.is_empty() && ship_to.lines().count() < 2 {
-            self.problem("ship_to", "Give the consignee's name first, and the address on further lines.");
+            self.refuse("ship_to", "Give the consignee's name first, and the address on further lines.");
         }
     }
 
     fn check_bill_to(&mut self, printed: &Printed) {
         let is_third_party = printed.freight_terms == "third-party";
         if is_third_party && printed.bill_to.is_empty() {
-            self.problem("bill_to", "Freight is billed to a third party: to whom? Name and address.");
+            self.refuse("bill_to", "Freight is billed to a third party: to whom? Name and address.");
         } else if !printed.freight_terms.is_empty() && !is_third_party && !printed.bill_to.is_empty() {
-            self.problem("bill_to", "Only a third party is billed here. Choose third party, or leave this blank.");
+            self.refuse("bill_to", "Only a third party is billed here. Choose third party, or leave this blank.");
         }
     }
 
@@ -217,9 +216,9 @@ impl Check<'_> {
     fn check_weights(&mut self, printed: &mut Printed) {
         let is_blank = |name| self.draft.is_blank(name);
         match (is_blank("gross_lb"), is_blank("tare_lb"), is_blank("net_lb")) {
-            (true, true, true) => self.problem("net_lb", "Enter the net weight, or gross and tare."),
-            (true, false, _) => self.problem("gross_lb", "The tare is there, the gross is missing."),
-            (false, true, _) => self.problem("tare_lb", "The gross is there, the tare is missing."),
+            (true, true, true) => self.refuse("net_lb", "Enter the net weight, or gross and tare."),
+            (true, false, _) => self.refuse("gross_lb", "The tare is there, the gross is missing."),
+            (false, true, _) => self.refuse("tare_lb", "The gross is there, the tare is missing."),
             _ => {}
         }
         let (Some(gross), Some(tare)) = (printed.gross_lb, printed.tare_lb) else {
@@ -227,9 +226,9 @@ impl Check<'_> {
             return;
         };
         if tare >= gross {
-            self.problem("tare_lb", "The empty truck can't weigh as much as the loaded one. Check gross and tare.");
+            self.refuse("tare_lb", "The empty truck can't weigh as much as the loaded one. Check gross and tare.");
         } else if printed.net_lb != 0 && printed.net_lb != gross - tare {
-            self.problem(
+            self.refuse(
                 "net_lb",
                 format!(
                     "Gross less tare is {} lb. Leave the net weight blank, or correct one of them.",
@@ -265,11 +264,11 @@ mod tests {
         draft
     }
 
-    fn problems(changes: &[(&str, &str)]) -> Vec<&'static str> {
+    fn wrong_fields(changes: &[(&str, &str)]) -> Vec<&'static str> {
         let mut draft = good();
         changes.iter().for_each(|(name, value)| assert!(draft.set(name, *value)));
         let checked = draft.check(Some(("Acme Steel", true)), &company());
-        checked.err().unwrap_or_default().into_iter().map(|problem| problem.field).collect()
+        checked.err().unwrap_or_default().iter().map(|error| error.field).collect()
     }
 
     #[test]
@@ -278,7 +277,10 @@ mod tests {
         assert_eq!((printed.gross_lb, printed.tare_lb, printed.net_lb), (Some(79_480), Some(33_420), 46_060));
         assert_eq!((printed.pieces, printed.package_type.as_str()), (Some(1), "load, bulk"));
         assert_eq!(printed.ship_from, "Terminal\n1 Quay\nTown");
-        assert_eq!(problems(&[("seal_numbers", "1;2 3,\r\n4"), ("special_instructions", "a\r\n\r\nb\tc")]), [""; 0]);
+        assert_eq!(
+            wrong_fields(&[("seal_numbers", "1;2 3,\r\n4"), ("special_instructions", "a\r\n\r\nb\tc")]),
+            [""; 0]
+        );
         assert_eq!(split_seals("1;2 3,\n4"), ["1", "2", "3", "4"]);
     }
 
@@ -320,11 +322,11 @@ mod tests {
             (&[("trailer_loaded_by", "")], &["trailer_loaded_by"]),
             (&[("lot", "\0")], &["lot"]),
         ] {
-            assert_eq!(problems(changes), expected, "{changes:?}");
+            assert_eq!(wrong_fields(changes), expected, "{changes:?}");
         }
         let long = "x".repeat(3001);
         assert_eq!(
-            problems(&[("special_instructions", &long), ("driver_name", &long)]),
+            wrong_fields(&[("special_instructions", &long), ("driver_name", &long)]),
             ["driver_name", "special_instructions"]
         );
     }
@@ -332,11 +334,11 @@ mod tests {
     #[test]
     fn a_customer_has_to_be_there_and_active() {
         for customer in [None, Some(("Acme Steel", false))] {
-            let problems = good().check(customer, &company()).expect_err("refused");
-            assert_eq!(problems.iter().map(|problem| problem.field).collect::<Vec<_>>(), ["customer"]);
+            let errors = good().check(customer, &company()).expect_err("refused");
+            assert_eq!(errors.iter().map(|error| error.field).collect::<Vec<_>>(), ["customer"]);
         }
-        let problems = good().check(Some(("Acme Steel", true)), &Company::default()).expect_err("no consignor");
-        assert_eq!(problems[0].field, "ship_from");
+        let errors = good().check(Some(("Acme Steel", true)), &Company::default()).expect_err("no consignor");
+        assert_eq!(errors.iter().next().map(|error| error.field), Some("ship_from"));
     }
 
     #[test]

@@ -4,12 +4,13 @@
 
 use chrono::NaiveDate;
 
-use super::{Draft, Problem};
+use super::Draft;
 use crate::bols::BolNumber;
 use crate::bols::choices::{self, Choices};
 use crate::bols::fields::{self, FIELDS, Field, Printed, Reuse};
 use crate::bols::settings::Company;
 use crate::db::{Database, DbResult};
+use crate::field_errors::FieldErrors;
 
 /// Where the form takes values from.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,8 +29,8 @@ pub async fn fill_in(
     draft: &mut Draft,
     filling: Filling<'_>,
     today: NaiveDate,
-) -> DbResult<Option<(Choices, Vec<Problem>)>> {
-    let mut problems = Vec::new();
+) -> DbResult<Option<(Choices, FieldErrors)>> {
+    let mut errors = FieldErrors::default();
     // A reissue keeps its own load, and takes nothing from the customer's last one.
     let is_reissue = filling.from.is_some() || !draft.is_blank("reissue_of");
     let has_changed = filling.filled_for != draft.customer_code();
@@ -44,7 +45,7 @@ pub async fn fill_in(
     if let Some(number) = filling.from {
         let Some(bol) = choices::bol(db, number).await? else { return Ok(None) };
         if bol.voided_at.is_none() {
-            problems.push(Problem::new("reissue_of", "That BOL isn't void. Void it first, then reissue it."));
+            errors.add("reissue_of", "That BOL isn't void. Void it first, then reissue it.");
         }
         draft.fill("reissue_of", &bol.number);
         draft.fill("customer", &choices::customer_of(db, &bol).await?.unwrap_or_default());
@@ -62,7 +63,7 @@ pub async fn fill_in(
         _ => {}
     }
     draft.fill_defaults(today, &choices.company);
-    Ok(Some((choices, problems)))
+    Ok(Some((choices, errors)))
 }
 
 /// Returns the fields that tend to stay the same from load to load.

@@ -198,15 +198,15 @@ impl<'a> LineReader<'a> {
     }
 
     fn printed(&mut self) -> Option<Printed> {
-        let problems = match self.draft.check_imported() {
+        let errors = match self.draft.check_imported() {
             Ok(printed) => return Some(printed),
-            Err(problems) => problems,
+            Err(errors) => errors,
         };
         // The messages about date and tons above are clearer.
         let has_tons_message = self.messages.iter().any(|message| message.starts_with("tons"));
         let is_reported = |field: &str| field == "bol_date" || field == "net_lb" && has_tons_message;
-        let rest = problems.iter().filter(|problem| !is_reported(problem.field));
-        self.messages.extend(rest.map(|problem| format!("{}: {}", problem.field, problem.message)));
+        let rest = errors.iter().filter(|error| !is_reported(error.field));
+        self.messages.extend(rest.map(|error| format!("{}: {}", error.field, error.message)));
         None
     }
 }

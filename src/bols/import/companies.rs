@@ -6,7 +6,6 @@ use diesel::result::QueryResult;
 use diesel_async::AsyncPgConnection;
 
 use crate::accounts::customers::{self, NewCustomer};
-use crate::bols::lists::SaveError;
 use crate::bols::lists::customers::Details;
 
 /// How a line of the file names its customer.
@@ -104,12 +103,11 @@ impl Customers {
         let code = if reference.code.is_empty() { self.code_for(name) } else { reference.code.clone() };
         let details = match Details::read(name, &reference.address, false) {
             Ok(details) => details,
-            Err(SaveError::Fields(messages)) => {
+            Err(errors) => {
                 let problems: Vec<String> =
-                    messages.all().map(|(field, why)| format!("customer {field}: {why}")).collect();
+                    errors.iter().map(|error| format!("customer {}: {}", error.field, error.message)).collect();
                 return Ok(Err(problems.join("; ")));
             }
-            Err(_) => return Ok(Err(format!("{name} can't be the name of a customer"))),
         };
         let fits = (2..=16).contains(&code.len())
             && code.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -3,8 +3,10 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{ListFilter, Listed, Messages, ONE_MORE, SaveError, entry};
+use super::{ListFilter, Listed, ONE_MORE, entry};
+use crate::bols::field_reader::FieldReader;
 use crate::db::schema::{carriers, trucks};
+use crate::field_errors::FieldErrors;
 
 pub(super) const NO_CARRIER: &str = "Choose a carrier of the list.";
 
@@ -39,15 +41,15 @@ entry!(Carrier, carriers);
 
 impl Carrier {
     /// Reads what was typed.
-    pub fn read(name: &str, scac: &str, active: bool) -> Result<Self, SaveError> {
-        let mut messages = Messages::default();
-        let name = messages.line("name", name, 200, "Give the carrier a name.");
+    pub fn read(name: &str, scac: &str, active: bool) -> Result<Self, FieldErrors> {
+        let mut reader = FieldReader::default();
+        let name = reader.line("name", name, 200, Some("Give the carrier a name."));
         let scac = scac.trim().to_ascii_uppercase();
         let is_code = (2..=4).contains(&scac.len()) && scac.bytes().all(|b| b.is_ascii_uppercase());
         if !scac.is_empty() && !is_code {
-            messages.add("scac", "A SCAC has 2 to 4 letters, such as ABCD.");
+            reader.errors.add("scac", "A SCAC has 2 to 4 letters, such as ABCD.");
         }
-        messages.none().map(|()| Self { name, scac, active })
+        reader.finish(Self { name, scac, active })
     }
 }
 
@@ -55,13 +57,13 @@ entry!(Truck, trucks);
 
 impl Truck {
     /// Reads what was typed.
-    pub fn read(typed: &TruckText<'_>, active: bool) -> Result<Self, SaveError> {
-        let mut messages = Messages::default();
-        let carrier_id = messages.choice("carrier", typed.carrier, NO_CARRIER);
-        let truck_number = messages.line("truck_number", typed.truck_number, 60, "Give the number of the truck.");
-        let trailer_number = messages.line("trailer_number", typed.trailer_number, 60, "");
-        let Some(carrier_id) = carrier_id else { return Err(SaveError::Fields(messages)) };
-        messages.none().map(|()| Self { carrier_id, truck_number, trailer_number, active })
+    pub fn read(typed: &TruckText<'_>, active: bool) -> Result<Self, FieldErrors> {
+        let mut reader = FieldReader::default();
+        let carrier_id = reader.choice("carrier", typed.carrier, NO_CARRIER);
+        let truck_number = reader.line("truck_number", typed.truck_number, 60, Some("Give the number of the truck."));
+        let trailer_number = reader.line("trailer_number", typed.trailer_number, 60, None);
+        let Some(carrier_id) = carrier_id else { return Err(reader.errors) };
+        reader.finish(Self { carrier_id, truck_number, trailer_number, active })
     }
 }
 

@@ -9,12 +9,13 @@ use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{ListFilter, Listed, Messages, ONE_MORE, SaveError};
+use super::{ListFilter, Listed, ONE_MORE, SaveError};
 use crate::accounts::ActingUser;
 use crate::accounts::customers::NewCustomer;
 use crate::audit::{self, Action, Event, Outcome};
-use crate::bols::settings::MAX_ADDRESS_LINES;
+use crate::bols::field_reader::FieldReader;
 use crate::db::schema::{customers, notice_addresses, ship_tos};
+use crate::field_errors::FieldErrors;
 use crate::mail;
 
 /// Ship-to addresses that the page of a customer shows.
@@ -61,11 +62,11 @@ pub struct Details {
 }
 
 impl Details {
-    pub fn read(name: &str, address: &str, remind: bool) -> Result<Self, SaveError> {
-        let mut messages = Messages::default();
-        let name = messages.line("name", name, 200, "Give the name of the company.");
-        let address = messages.lines("address", address, MAX_ADDRESS_LINES, 600, "");
-        messages.none().map(|()| Self { name, address, remind })
+    pub fn read(name: &str, address: &str, remind: bool) -> Result<Self, FieldErrors> {
+        let mut reader = FieldReader::default();
+        let name = reader.line("name", name, 200, Some("Give the name of the company."));
+        let address = reader.address("address", address, None);
+        reader.finish(Self { name, address, remind })
     }
 }
 
@@ -94,15 +95,12 @@ pub async fn add(user: &ActingUser<'_>, code: &str, name: &str, address: &str) -
     let fits = (2..=16).contains(&code.len())
         && code.starts_with(|c: char| c.is_ascii_alphanumeric())
         && code.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-');
-    let details = match (details, fits) {
-        (Ok(details), true) => details,
-        (Err(SaveError::Fields(mut messages)), false) => {
-            messages.add("code", CODE);
-            return Err(SaveError::Fields(messages));
-        }
-        (_, false) => return Err(SaveError::Fields(Messages(vec![("code", CODE.into())]))),
-        (Err(error), true) => return Err(error),
-    };
+    if !fits {
+        let mut errors = FieldErrors::one("code", CODE);
+        errors.append(details.err().unwrap_or_default());
+        return Err(errors.into());
+    }
+    let details = details?;
     let added = user.db.transaction(async |connection: &mut AsyncPgConnection| -> Result<(), SaveError> {
         let new = NewCustomer { code: &code, name: &details.name, address: &details.address };
         let id = new.insert(connection).await?.id;
@@ -188,15 +186,10 @@ pub async fn ship_tos_of(connection: &mut AsyncPgConnection, customer_id: i64) -
 
 /// Adds a ship-to address. A retired one is offered again.
 pub async fn add_ship_to(user: &ActingUser<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
-    let mut messages = Messages::default();
-    let address = messages.lines(
-        "ship_to",
-        typed,
-        MAX_ADDRESS_LINES,
-        600,
-        "Give the address: name of the consignee, street, city.",
-    );
-    messages.none()?;
+    let mut reader = FieldReader::default();
+    let missing = "Give the address: name of the consignee, street, city.";
+    let address = reader.address("ship_to", typed, Some(missing));
+    let address = reader.finish(address)?;
     change_with(user, code, async |connection, customer| {
         let new = "INSERT INTO ship_tos (customer_id, address) VALUES ($1, $2) \
                    ON CONFLICT (customer_id, md5(address)) DO UPDATE SET active = true WHERE NOT ship_tos.active";
@@ -229,7 +222,7 @@ pub async fn addresses(connection: &mut AsyncPgConnection, customer_id: i64) -> 
 
 pub async fn add_address(user: &ActingUser<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
     let email = typed.trim();
-    let wrong = |why: &str| Err(SaveError::Fields(Messages(vec![("address_email", why.into())])));
+    let wrong = |why: &str| Err(FieldErrors::one("address_email", why).into());
     if !mail::is_address(email) {
         return wrong("This isn't an e-mail address such as dock@example.com.");
     }

@@ -3,8 +3,10 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{ListFilter, Listed, Messages, ONE_MORE, SaveError, entry};
+use super::{ListFilter, Listed, ONE_MORE, entry};
+use crate::bols::field_reader::FieldReader;
 use crate::db::schema::{lots, products};
+use crate::field_errors::FieldErrors;
 
 pub(super) const NO_PRODUCT: &str = "Choose a product of the list, or none.";
 
@@ -37,10 +39,10 @@ entry!(Product, products);
 
 impl Product {
     /// Reads what was typed.
-    pub fn read(name: &str, active: bool) -> Result<Self, SaveError> {
-        let mut messages = Messages::default();
-        let name = messages.line("name", name, 200, "Give the product a name.");
-        messages.none().map(|()| Self { name, active })
+    pub fn read(name: &str, active: bool) -> Result<Self, FieldErrors> {
+        let mut reader = FieldReader::default();
+        let name = reader.line("name", name, 200, Some("Give the product a name."));
+        reader.finish(Self { name, active })
     }
 }
 
@@ -48,13 +50,13 @@ entry!(Lot, lots);
 
 impl Lot {
     /// Reads what was typed.
-    pub fn read(typed: &LotText<'_>, active: bool) -> Result<Self, SaveError> {
-        let mut messages = Messages::default();
-        let number = messages.line("number", typed.number, 100, "Give the number of the lot.");
+    pub fn read(typed: &LotText<'_>, active: bool) -> Result<Self, FieldErrors> {
+        let mut reader = FieldReader::default();
+        let number = reader.line("number", typed.number, 100, Some("Give the number of the lot."));
         let product_id =
-            if typed.product.trim().is_empty() { None } else { messages.choice("product", typed.product, NO_PRODUCT) };
-        let chemistry = messages.line("chemistry", typed.chemistry, 300, "");
-        messages.none().map(|()| Self { number, product_id, chemistry, active })
+            if typed.product.trim().is_empty() { None } else { reader.choice("product", typed.product, NO_PRODUCT) };
+        let chemistry = reader.line("chemistry", typed.chemistry, 300, None);
+        reader.finish(Self { number, product_id, chemistry, active })
     }
 }
 

@@ -51,9 +51,9 @@ pub struct Arguments {
 pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let Arguments { format, from, to, action, outcome, customer, user, number, words: q, output } = arguments;
     let text = FilterText { q, from, to, action, outcome, customer, user, number, after: String::new() };
-    let ParsedFilter { filter, problems, .. } = text.parse(config.time_zone, Clock::system().now());
-    if problems.any() {
-        return Err(Failure::Usage(problems.summary()));
+    let ParsedFilter { filter, errors, .. } = text.parse(config.time_zone, Clock::system().now());
+    if !errors.is_empty() {
+        return Err(Failure::Usage(errors.summary()));
     }
     if output.is_none() && format == Format::Xlsx && stdout().is_terminal() {
         return Err(Failure::Usage("a terminal can't show a workbook: add --output FILE".into()));

@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::days::{DayRow, Days};
 use super::record_view;
-use crate::audit::filter::{FilterProblems, FilterText, ParsedFilter};
+use crate::audit::filter::{FilterText, ParsedFilter};
 use crate::audit::search::{self, Filter, PAGE_EVENTS, Position, TEXT_SEARCH_WINDOW};
 use crate::audit::{Action, EventRow, Outcome};
+use crate::field_errors::FieldErrors;
 use crate::web::auth::Auditors;
 use crate::web::chart::Chart;
 use crate::web::context::Context;
@@ -27,7 +28,7 @@ struct LogPage {
     filter: FilterText,
     /// The one user, BOL or customer whose timeline this is.
     subject: Option<String>,
-    problems: FilterProblems,
+    errors: FieldErrors,
     actions: Vec<Choice>,
     outcomes: Vec<Choice>,
     is_filtered: bool,
@@ -72,9 +73,9 @@ struct TimelineLink {
 pub async fn page(context: Context<Auditors>, text: Query<FilterText>) -> Result<HttpResponse, Error> {
     let site = &context.site;
     let text = text.into_inner();
-    let ParsedFilter { filter, after, problems } = text.parse(site.time_zone, site.clock.now());
-    let mut page = LogPage::new(context.layout("/audit"), text, problems);
-    if problems.any() {
+    let ParsedFilter { filter, after, errors } = text.parse(site.time_zone, site.clock.now());
+    let mut page = LogPage::new(context.layout("/audit"), text, errors);
+    if !page.errors.is_empty() {
         return Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY));
     }
     let mut connection = context.db.get().await?;
@@ -95,7 +96,7 @@ pub async fn page(context: Context<Auditors>, text: Query<FilterText>) -> Result
 }
 
 impl LogPage {
-    fn new(layout: Layout, filter: FilterText, problems: FilterProblems) -> Self {
+    fn new(layout: Layout, filter: FilterText, errors: FieldErrors) -> Self {
         let actions = Action::ALL.iter();
         let actions = actions.map(|action| (action.as_str(), format!("{} ({})", action.label(), action.as_str())));
         let outcomes = Outcome::ALL.map(|outcome| (outcome.as_str(), outcome.label()));
@@ -114,7 +115,7 @@ impl LogPage {
             span: String::new(),
             days: Vec::new(),
             filter,
-            problems,
+            errors,
         }
     }
 

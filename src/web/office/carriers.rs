@@ -9,8 +9,9 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::carriers::{self, Carrier, Truck, TruckText};
-use crate::bols::lists::{ListFilter, MAX_LISTED, Messages, add_entry, change_entry};
+use crate::bols::lists::{ListFilter, MAX_LISTED, add_entry, change_entry};
 use crate::db::Database;
+use crate::field_errors::FieldErrors;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::refusal;
 use crate::web::page::{Layout, with_status};
@@ -263,12 +264,12 @@ impl CarrierEntry {
         }
     }
 
-    fn refuse(&mut self, form: CarrierForm, messages: &Messages) {
+    fn refuse(&mut self, form: CarrierForm, messages: &FieldErrors) {
         self.name = form.name;
         self.scac = form.scac;
         self.active = form.active == "true";
-        self.name_error = messages.of("name").into();
-        self.scac_error = messages.of("scac").into();
+        self.name_error = messages.message("name").unwrap_or_default().into();
+        self.scac_error = messages.message("scac").unwrap_or_default().into();
         self.open = true;
     }
 }
@@ -291,14 +292,14 @@ impl TruckEntry {
         }
     }
 
-    fn refuse(&mut self, form: TruckForm, messages: &Messages) {
+    fn refuse(&mut self, form: TruckForm, messages: &FieldErrors) {
         self.carrier = form.carrier;
         self.truck_number = form.truck_number;
         self.trailer_number = form.trailer_number;
         self.active = form.active == "true";
-        self.carrier_error = messages.of("carrier").into();
-        self.truck_error = messages.of("truck_number").into();
-        self.trailer_error = messages.of("trailer_number").into();
+        self.carrier_error = messages.message("carrier").unwrap_or_default().into();
+        self.truck_error = messages.message("truck_number").unwrap_or_default().into();
+        self.trailer_error = messages.message("trailer_number").unwrap_or_default().into();
         self.open = true;
     }
 }

@@ -7,11 +7,12 @@ use askama::Template;
 
 use crate::accounts::{directory, see_as};
 use crate::bols::lists::customers::{self, CustomerRow, Full, ShipTo};
-use crate::bols::lists::{ListFilter, MAX_LISTED, Messages};
+use crate::bols::lists::{ListFilter, MAX_LISTED};
 use crate::bols::search::{self, Search};
 use crate::bols::weight::Pounds;
 use crate::db::Database;
 use crate::db::scope::Scope;
+use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::{self, OfficeStaff};
 use crate::web::context::Context;
@@ -55,7 +56,7 @@ struct CustomerPage {
     name: String,
     address: String,
     remind: bool,
-    messages: Messages,
+    messages: FieldErrors,
     ship_tos: Vec<ShipTo>,
     ship_to: String,
     addresses: Vec<(i64, String)>,
@@ -105,9 +106,9 @@ pub async fn add(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpRe
         code: code.into(),
         name: name.into(),
         address: address.into(),
-        code_error: messages.of("code").into(),
-        name_error: messages.of("name").into(),
-        address_error: messages.of("address").into(),
+        code_error: messages.message("code").unwrap_or_default().into(),
+        name_error: messages.message("name").unwrap_or_default().into(),
+        address_error: messages.message("address").unwrap_or_default().into(),
         ..CustomersPage::load(&context, "").await?
     };
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
@@ -259,7 +260,7 @@ impl CustomerPage {
             name: customer.details.name.clone(),
             address: customer.details.address.clone(),
             remind: customer.details.remind,
-            messages: Messages::default(),
+            messages: FieldErrors::default(),
             ship_tos,
             ship_to: String::new(),
             addresses,
@@ -270,7 +271,7 @@ impl CustomerPage {
         })
     }
 
-    fn refused(self, messages: Messages) -> HttpResponse {
+    fn refused(self, messages: FieldErrors) -> HttpResponse {
         let page = Self { problem: true, messages, ..self };
         html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY)
     }

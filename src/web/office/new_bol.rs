@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::bols::choices::{self, Choices};
 use crate::bols::fields::{FORM, Fieldset};
-use crate::bols::{BolNumber, Draft, Filling, Problem, fill_in};
+use crate::bols::{BolNumber, Draft, Filling, fill_in};
+use crate::field_errors::FieldErrors;
 use crate::issuing::{IssueError, Warning};
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
@@ -30,7 +31,7 @@ struct NewBolPage {
     layout: Layout,
     script: String,
     draft: Draft,
-    problems: Vec<Problem>,
+    errors: FieldErrors,
     warnings: Vec<Warning>,
     choices: Choices,
     /// The request key: sending the form twice issues one BOL.
@@ -50,8 +51,8 @@ impl NewBolPage {
         self.draft.get(name)
     }
 
-    fn error(&self, name: &str) -> &str {
-        self.problems.iter().find(|problem| problem.field == name).map_or("", |problem| problem.message.as_str())
+    fn error(&self, name: &str) -> Option<&str> {
+        self.errors.message(name)
     }
 
     fn is(&self, name: &str, value: &str) -> bool {
@@ -99,11 +100,11 @@ pub async fn page(context: Context<OfficeStaff>, query: Query<Pairs>) -> Result<
     let pick = value("pick").replace("\r\n", "\n");
     let filling = Filling { filled_for: &filled_for, from: from.as_ref(), pick: &pick };
     let filled = fill_in(&context.db, &mut draft, filling, context.site.today()).await?;
-    let (choices, problems) = filled.ok_or(Error::NotFound)?;
+    let (choices, errors) = filled.ok_or(Error::NotFound)?;
     // The key stays the same: the BOL may have been issued without the answer reaching the browser.
     let key = key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7()).to_string();
     let filled_for = draft.customer_code();
-    let filled = Filled { draft, key, filled_for, problems, ..Filled::default() };
+    let filled = Filled { draft, key, filled_for, errors, ..Filled::default() };
     Ok(show(&context, StatusCode::OK, filled, choices))
 }
 
@@ -134,8 +135,8 @@ pub async fn issue(context: Context<OfficeStaff>, form: Form<Pairs>) -> Result<H
 /// Shows the form again, with the messages and everything that was typed.
 async fn again(context: &Context<OfficeStaff>, mut filled: Filled, error: IssueError) -> Result<HttpResponse, Error> {
     let status = match error {
-        IssueError::Invalid(problems) => {
-            filled.problems = problems;
+        IssueError::Invalid(errors) => {
+            filled.errors = errors;
             StatusCode::UNPROCESSABLE_ENTITY
         }
         IssueError::Unconfirmed(warnings) => {
@@ -177,14 +178,14 @@ struct Filled {
     draft: Draft,
     key: String,
     filled_for: String,
-    problems: Vec<Problem>,
+    errors: FieldErrors,
     warnings: Vec<Warning>,
     trouble: &'static str,
 }
 
 fn show(context: &Context<OfficeStaff>, status: StatusCode, filled: Filled, choices: Choices) -> HttpResponse {
-    let Filled { draft, key, filled_for, problems, warnings, trouble } = filled;
+    let Filled { draft, key, filled_for, errors, warnings, trouble } = filled;
     let (layout, script) = (context.layout(HERE), context.site.assets.href("new-bol.js"));
-    let page = NewBolPage { layout, script, draft, problems, warnings, choices, key, filled_for, trouble };
+    let page = NewBolPage { layout, script, draft, errors, warnings, choices, key, filled_for, trouble };
     html_with_status(&page, status)
 }

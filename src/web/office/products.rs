@@ -11,8 +11,9 @@ use askama_web::WebTemplate;
 
 use crate::accounts::Viewer;
 use crate::bols::lists::products::{self, Lot, LotText, Product};
-use crate::bols::lists::{ListFilter, MAX_LISTED, Messages, add_entry, change_entry};
+use crate::bols::lists::{ListFilter, MAX_LISTED, add_entry, change_entry};
 use crate::db::Database;
+use crate::field_errors::FieldErrors;
 use crate::web::auth::{OfficeStaff, Visitor};
 use crate::web::forms::refusal;
 use crate::web::page::{Layout, with_status};
@@ -274,10 +275,10 @@ impl ProductEntry {
         }
     }
 
-    fn refuse(&mut self, form: ProductForm, messages: &Messages) {
+    fn refuse(&mut self, form: ProductForm, messages: &FieldErrors) {
         self.name = form.name;
         self.active = form.active == "true";
-        self.name_error = messages.of("name").into();
+        self.name_error = messages.message("name").unwrap_or_default().into();
         self.open = true;
     }
 }
@@ -300,14 +301,14 @@ impl LotEntry {
         }
     }
 
-    fn refuse(&mut self, form: LotForm, messages: &Messages) {
+    fn refuse(&mut self, form: LotForm, messages: &FieldErrors) {
         self.number = form.number;
         self.product = form.product;
         self.chemistry = form.chemistry;
         self.active = form.active == "true";
-        self.number_error = messages.of("number").into();
-        self.product_error = messages.of("product").into();
-        self.chemistry_error = messages.of("chemistry").into();
+        self.number_error = messages.message("number").unwrap_or_default().into();
+        self.product_error = messages.message("product").unwrap_or_default().into();
+        self.chemistry_error = messages.message("chemistry").unwrap_or_default().into();
         self.open = true;
     }
 }

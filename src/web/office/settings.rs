@@ -5,8 +5,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Form, Query};
 use askama::Template;
 
-use crate::bols::lists::Messages;
 use crate::bols::settings::{self, Company, ReminderThresholdsForm};
+use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
@@ -87,8 +87,8 @@ impl SettingsPage {
         })
     }
 
-    fn with(self, messages: &Messages) -> Self {
-        let of = |field| messages.of(field).to_owned();
+    fn with(self, messages: &FieldErrors) -> Self {
+        let of = |field| messages.message(field).unwrap_or_default().into();
         Self {
             problem: true,
             name_error: of("company_name"),

@@ -123,8 +123,8 @@ async fn find(context: &Context<OfficeStaff>, number: &BolNumber) -> Result<Bol,
 /// Returns the status, and the message beside the page's one field. Failures that the page can't explain stay errors.
 fn beside_field(error: IssueError) -> Result<(StatusCode, String), Error> {
     match error {
-        IssueError::Invalid(problems) => {
-            let messages: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+        IssueError::Invalid(errors) => {
+            let messages: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
             Ok((StatusCode::UNPROCESSABLE_ENTITY, messages.join(" ")))
         }
         IssueError::Refused(why) => Ok((StatusCode::CONFLICT, why.into())),

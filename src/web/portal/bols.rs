@@ -10,11 +10,12 @@ use crate::bols::search::{self, COLUMNS, COUNTED, Found, Row, Search, Sort};
 use crate::bols::weight::{Pounds, grouped};
 use crate::documents::Kind;
 use crate::documents::zip;
+use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::BolListViewers;
 use crate::web::context::Context;
 use crate::web::flash::{Done, bols as flash};
-use crate::web::forms::{BolFilter, Choice, FilterErrors, choices, kinds, statuses};
+use crate::web::forms::{BolFilter, Choice, choices, kinds, statuses};
 use crate::web::log_links::timeline;
 use crate::web::page::{self, Layout, html_with_status, non_empty};
 
@@ -25,7 +26,7 @@ struct BolsPage {
     filter: BolFilter,
     kinds: Vec<Choice>,
     statuses: Vec<Choice>,
-    errors: FilterErrors,
+    errors: FieldErrors,
     count_label: String,
     /// All matching PDFs in one ZIP, unless there are none or too many.
     zip_href: Option<String>,
@@ -78,7 +79,7 @@ pub async fn page(
     let Context { viewer, db, .. } = &context;
     let filter = filter.into_inner();
     let (search, errors) = filter.resolve(db, viewer).await?;
-    let found = if errors.any() { None } else { Some(search::search(db, &viewer.scope(), &search).await?) };
+    let found = if !errors.is_empty() { None } else { Some(search::search(db, &viewer.scope(), &search).await?) };
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let layout = context.layout("/bols").flash(&done, flash::ALL);
     Ok(html_with_status(&BolsPage::new(layout, viewer, filter, &search, errors, found), status))
@@ -105,7 +106,7 @@ impl BolsPage {
         viewer: &Viewer,
         filter: BolFilter,
         search: &Search,
-        errors: FilterErrors,
+        errors: FieldErrors,
         found: Option<Found>,
     ) -> Self {
         let headings = COLUMNS.iter().map(|column| {
@@ -128,7 +129,7 @@ impl BolsPage {
             kinds: kinds("Any document", &filter.kind),
             statuses: choices("Any status", statuses(viewer), &filter.status),
             zip_href: (can_open && (1..=zip::MAX_BOLS as i64).contains(&count)).then(|| filter.zip()),
-            count_label: if errors.any() { String::new() } else { count_label(count, filter.is_filtered()) },
+            count_label: if errors.is_empty() { count_label(count, filter.is_filtered()) } else { String::new() },
             is_filtered: filter.is_filtered(),
             headings,
             can_assign: viewer.can_assign(),

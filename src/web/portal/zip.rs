@@ -25,7 +25,7 @@ pub async fn download(
     let selection = if numbers.is_empty() {
         let filter = BolFilter { after: String::new(), ..filter.into_inner() };
         let (search, errors) = filter.resolve(&context.db, &context.viewer).await?;
-        if errors.any() {
+        if !errors.is_empty() {
             return Err(Error::Invalid(errors.summary()));
         }
         match search::search(&context.db, &context.viewer.scope(), &search).await?.count {
