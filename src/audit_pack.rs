@@ -1,8 +1,8 @@
-//! The auditor's pack: a ZIP of events, their BOLs and the proof that the events were sealed, which a third party verifies
-//! without the portal. An administrator can include the PDFs.
+//! The auditor's pack: a ZIP of events, their BOLs and the proof that the events were sealed, which a third party
+//! verifies without the portal. An administrator can include the PDFs.
 //!
-//! Events and leaves come from one snapshot. Bounded channels slow the queries down to the speed of the reader. The pack is
-//! recorded as every export is, and each PDF is recorded before its bytes.
+//! Events and leaves come from one snapshot. Bounded channels slow the queries down to the speed of the reader. The
+//! pack is recorded as every export is, and each PDF is recorded before its bytes.
 
 mod archive;
 mod index;
@@ -45,7 +45,7 @@ pub struct Pack {
 
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    #[error("no event that is sealed matches")]
+    #[error("no sealed event matches")]
     Nothing,
     #[error("the events name more than {MAX_PDFS} documents")]
     TooMany,
@@ -150,7 +150,7 @@ impl Contents {
         let (mut line, mut count) = (Vec::new(), 0);
         while let Some((_, hash, row)) = rows.try_next().await.map_err(message)? {
             if row.fields().leaf_hash(&mut line)[..] != hash[..] {
-                return Err(format!("event {} is not what was sealed: run primetrade audit verify", row.id));
+                return Err(format!("event {} differs from what was sealed: run primetrade audit verify", row.id));
             }
             line.push(b'\n');
             file.write(&line).await?;

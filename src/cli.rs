@@ -25,7 +25,8 @@ use crate::config::{Config, ConfigErrors, LogFormat, Needs};
 use crate::db::DbError;
 use crate::telemetry;
 
-/// The PrimeTrade BOL portal. It reads its configuration from the environment and a .env file; see docs/configuration.md
+/// The PrimeTrade BOL portal. It reads its configuration from the environment and a .env file; see
+/// docs/configuration.md
 #[derive(Parser)]
 #[command(name = "primetrade", version, arg_required_else_help = true)]
 struct Arguments {
@@ -37,9 +38,9 @@ struct Arguments {
 enum Command {
     /// Serve the portal. Migrations are checked, not applied
     Serve,
-    /// Private Postgres, local files and sample data, then serve: everything to try it out
+    /// Try the portal: start a private Postgres, load sample data, and serve
     Demo {
-        /// Where the database, the files and the key are kept
+        /// The folder for the database, the files and the key
         #[arg(long, default_value = "data", value_name = "DIR")]
         data_dir: PathBuf,
         /// Overrides PORT
@@ -48,7 +49,7 @@ enum Command {
     },
     /// Apply the migrations that the database lacks
     Migrate,
-    /// Put the sample data into an empty database and the configured storage
+    /// Load the sample data into an empty database and the configured storage
     Seed {
         #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=200))]
         customers: u16,
@@ -58,25 +59,25 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Companies
+    /// Add and list customers
     #[command(subcommand)]
     Customer(customer::Command),
-    /// Logins
+    /// Add, list, invite, disable and enable logins
     #[command(subcommand)]
     User(user::Command),
-    /// The bucket, or the folder, where documents are
+    /// Check, set up and reconcile the document storage
     #[command(subcommand)]
     Storage(storage::Command),
-    /// Upload the PDFs of a local folder to the bucket, whatever USE_S3 says. It can be stopped and run again
+    /// Upload the PDFs of a local folder to the bucket, whatever USE_S3 says. Safe to interrupt and repeat
     #[command(name = "migrate-pdfs-to-s3")]
     MigratePdfs(migrate_pdfs::Arguments),
-    /// Bring in the BOLs of the system before this one, from a CSV file: all of them, or none
+    /// Import the BOLs of the previous system from a CSV file: all of them, or none
     ImportBols(import_bols::Arguments),
-    /// The access log
+    /// Export, verify, prove and purge the access log
     #[command(subcommand)]
     Audit(audit::Command),
-    /// What the portal sees in a PDF on standard input: faults, and the BOL numbers it shows. It runs itself like this for
-    /// every upload, with limits on memory and time
+    /// Examine a PDF on standard input: print its faults and the BOL numbers it shows. The server runs this for every
+    /// upload, with limits on memory and time
     Examine {
         #[arg(long, default_value = "PRT")]
         prefix: String,
@@ -127,7 +128,7 @@ impl From<DbError> for Failure {
 
 crate::db::query_error_into!(Failure);
 
-/// Handles a closed stdout, as with `| head`, without a stack trace.
+/// Exits quietly when stdout is closed, as by `| head`, instead of panicking.
 fn exit_quietly_on_closed_pipe() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -145,7 +146,7 @@ pub async fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are results, and a mistake belongs on stderr. A failed write has no remedy.
+            // clap prints help and version to stdout, and errors to stderr. A failed write has no remedy.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
@@ -184,16 +185,16 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(&config, command).await,
         Command::ImportBols(arguments) => import_bols::run(&config, arguments).await,
         Command::MigratePdfs(arguments) => migrate_pdfs::run(&config, arguments).await,
-        Command::Examine { .. } => unreachable!("needs no configuration, and was done above"),
+        Command::Examine { .. } => unreachable!("handled above, without configuration"),
     }
 }
 
-/// Prepares foreign text for a terminal: removes what would move its cursor or change its colors.
+/// Makes untrusted text safe for a terminal: replaces characters that would move the cursor or change colors.
 fn printable(text: &str) -> String {
-    let moves = |c: char| {
+    let is_control = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    text.chars().map(|c| if moves(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_control(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Returns a progress bar on stderr, drawn on a terminal only. Without a length it shows no estimate.
@@ -206,11 +207,11 @@ fn bar(length: Option<u64>, template: &str) -> ProgressBar {
     }
 }
 
-/// Asks for consent on the terminal. Without a terminal the answer is no.
+/// Asks for confirmation on the terminal. Fails without a terminal.
 fn agreed(question: &str) -> Result<bool, Failure> {
     if !stdin().is_terminal() {
         return Err(Failure::Usage(
-            "This needs your consent, and there is no terminal to ask on. Add --yes, or --dry-run to look only.".into(),
+            "This command asks for confirmation, and there is no terminal. Add --yes to proceed, or --dry-run to preview.".into(),
         ));
     }
     eprint!("{question} [y/N] ");

@@ -1,6 +1,6 @@
 //! The current time. Code that depends on the time takes a [`Clock`], which tests can move.
 //!
-//! Two times come from elsewhere. The database sets `occurred_at` of audit events, and the SDK dates presigned S3
+//! Two times have other sources. The database sets `occurred_at` of audit events, and the SDK dates presigned S3
 //! links, because S3 checks them against its own clock.
 
 use std::sync::Arc;

@@ -41,18 +41,18 @@ pub struct Config {
     pub seal_key: Option<SealKey>,
     /// Years for which events are kept. `None`: forever.
     pub audit_retention: Option<u16>,
-    /// Verifiers of former keys, or of another portal's log.
+    /// Verifiers of earlier keys, or of another portal's log.
     pub seal_verifiers: Vec<Verifier>,
     pub storage: StorageConfig,
     /// The bucket, whether or not `USE_S3` puts documents into it.
     pub s3: Option<S3Config>,
-    /// The folder of local files: the local storage, or what it left after the move to the bucket.
+    /// The folder of the local storage. After a move to the bucket, its files stay there.
     pub media_root: PathBuf,
     /// How long a download link works.
     pub link_life: Duration,
     /// The largest accepted file, in bytes.
-    pub most_upload: u64,
-    /// The folder for uploads while they arrive.
+    pub max_upload_bytes: u64,
+    /// The folder for uploads in progress.
     pub spool: PathBuf,
     pub clamd: Option<ClamdAddress>,
     pub mail: MailConfig,
@@ -140,7 +140,7 @@ impl Config {
                 }
             }
             Err(error) if error.not_found() => {}
-            Err(_) => return Err(ConfigErrors(vec![".env: it exists but can't be read".into()])),
+            Err(_) => return Err(ConfigErrors(vec![".env: the file exists but can't be read".into()])),
         }
         for (name, value) in std::env::vars_os() {
             // Values that are not UTF-8 are reported when they are read, see `Reader::text`.
@@ -177,7 +177,7 @@ impl Config {
             },
             media_root,
             link_life: Duration::from_secs(read.number("DOWNLOAD_URL_TTL_SECONDS", 300, 1, 604_800)),
-            most_upload: read.number("MAX_UPLOAD_MB", 50, 1, 500) * 1_000_000,
+            max_upload_bytes: read.number("MAX_UPLOAD_MB", 50, 1, 500) * 1_000_000,
             spool: read.text("SPOOL_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
             clamd: read.parsed("CLAMD_ADDRESS", "HOST:PORT of clamd, or the path of its Unix socket"),
             mail: read.mail(),
@@ -234,7 +234,7 @@ impl Reader<'_> {
 
     fn secret_key(&mut self, needs: Needs) -> Option<SecretKey> {
         const ALLOWED: &str =
-            "at least 64 random bytes in hex or base64; make one with: openssl rand -base64 96 | tr -d '\\n'";
+            "at least 64 random bytes in hex or base64; generate one with: openssl rand -base64 96 | tr -d '\\n'";
         let Some(found) = self.text("SECRET_KEY") else {
             if needs == Needs::Serving {
                 self.missing("SECRET_KEY", ALLOWED);

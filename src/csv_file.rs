@@ -5,19 +5,19 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 
 /// Bytes that are searched for the separator.
-const FIRST: usize = 8 * 1024;
+const SNIFFED_BYTES: usize = 8 * 1024;
 
-/// Returns a reader of trimmed records below a header. The most frequent separator of the first line counts.
+/// Returns a reader of trimmed records below a header. Detects the separator: the most frequent one in the first line.
 pub fn reader<R: Read>(input: R) -> io::Result<csv::Reader<impl Read>> {
     let mut input = LineFeeds { from: input, after_return: false };
-    let mut first = Vec::with_capacity(FIRST);
-    input.by_ref().take(FIRST as u64).read_to_end(&mut first)?;
+    let mut first = Vec::with_capacity(SNIFFED_BYTES);
+    input.by_ref().take(SNIFFED_BYTES as u64).read_to_end(&mut first)?;
     if first.starts_with("\u{feff}".as_bytes()) {
         first.drain(..3);
     }
     let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = |separator: &u8| line.iter().filter(|byte| *byte == separator).count();
-    // Of equally frequent separators, the first counts.
+    // Of equally frequent separators, the first wins.
     let separator = [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',');
     Ok(csv::ReaderBuilder::new()
         .delimiter(separator)
@@ -27,11 +27,11 @@ pub fn reader<R: Read>(input: R) -> io::Result<csv::Reader<impl Read>> {
 
 /// Prefixes an apostrophe to text that a spreadsheet would take for a formula. Text that begins with an apostrophe
 /// gets one too, so that removing one apostrophe always restores the text.
-pub fn harmless(text: &str) -> Cow<'_, str> {
+pub fn escape_formula(text: &str) -> Cow<'_, str> {
     // The full-width signs begin formulas in Japanese spreadsheets.
-    const BEGIN: [char; 12] =
+    const FORMULA_STARTS: [char; 12] =
         ['=', '+', '-', '@', '\t', '\r', '\n', '\'', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
-    if text.starts_with(BEGIN) { format!("'{text}").into() } else { text.into() }
+    if text.starts_with(FORMULA_STARTS) { format!("'{text}").into() } else { text.into() }
 }
 
 /// Converts line endings to a line feed. The parser would count the second character of a two-character ending to the

@@ -15,13 +15,13 @@ use crate::notices::reminder::{self, LOOK_BACK, Uncollected};
 
 /// Weeks of the chart, including the current one.
 pub const WEEKS: u64 = 8;
-/// Rows in a list of BOLs or mails. Further BOLs are counted.
+/// Rows in a list of BOLs or emails. Further BOLs are counted.
 pub const LISTED: usize = 10;
 /// Customers with unfetched BOLs.
 const CUSTOMERS: usize = 50;
 /// The most BOLs that are counted. Above it the page says "more than".
 pub const COUNTED: i64 = 1000;
-/// How long an undelivered mail is listed.
+/// How long an undelivered email is listed.
 const MAIL: TimeDelta = TimeDelta::days(7);
 
 /// Loads by BOL date, without voided ones.

@@ -26,10 +26,10 @@ use tokio::time::timeout;
 use crate::config::DatabaseUrl;
 
 /// How long a request waits for a free connection before the server answers 503.
-const WAIT: Duration = Duration::from_secs(5);
-/// How long a change that ends in the storage waits for its turn. It is long enough for fifty clerks at once.
-const CHANGE_WAIT: Duration = Duration::from_secs(20);
-const CONNECT: Duration = Duration::from_secs(5);
+const POOL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a change that writes to the storage waits for its turn: enough for fifty clerks at once.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
@@ -41,11 +41,11 @@ pub enum DbError {
 }
 
 impl DbError {
-    /// Returns whether the database is away or busy, as opposed to a query that is wrong.
+    /// Returns whether the database is unreachable or busy, as opposed to a faulty query.
     ///
-    /// Timeouts, deadlocks and shutdowns (SQLSTATE classes 40, 53, 55 and 57) have no kind in diesel, which doesn't pass
-    /// on the SQLSTATE either. They are the errors of unknown kind that name no place: neither a position in the
-    /// statement nor a table, column or constraint.
+    /// diesel has no error kind for timeouts, deadlocks and shutdowns (SQLSTATE classes 40, 53, 55 and 57), and hides
+    /// the SQLSTATE. This takes errors of unknown kind for them if they name no position in the statement and no table,
+    /// column or constraint.
     pub fn is_unreachable(&self) -> bool {
         use diesel::result::DatabaseErrorKind::{ClosedConnection, UnableToSendCommand, Unknown};
         match self {
@@ -81,7 +81,7 @@ pub(crate) use query_error_into;
 
 /// A pool of connections, one for each worker thread.
 ///
-/// The thread that opened a connection drives it, so a pool of its own saves a worker wake-ups across threads.
+/// The thread that opened a connection drives it, so a pool for each worker saves wake-ups across threads.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
@@ -105,8 +105,8 @@ impl Database {
         let manager = AsyncDieselConnectionManager::new_with_config(url.as_str(), manager);
         let pool = Pool::builder(manager)
             .max_size(connections.max(1))
-            .wait_timeout(Some(WAIT))
-            .create_timeout(Some(CONNECT))
+            .wait_timeout(Some(POOL_TIMEOUT))
+            .create_timeout(Some(CONNECT_TIMEOUT))
             .runtime(deadpool::Runtime::Tokio1)
             .build();
         match pool {
@@ -118,7 +118,7 @@ impl Database {
         }
     }
 
-    /// Returns the same database with a pool of one connection, for work that holds it as long as a client reads.
+    /// Returns the same database with a pool of one connection, for work that holds it while a client reads.
     pub fn apart(&self) -> Self {
         Self::new(&self.url, 1)
     }
@@ -140,13 +140,13 @@ impl Database {
         &self,
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let _turn = turn(&self.changes, CHANGE_WAIT).await?;
+        let _turn = turn(&self.changes, CHANGE_TIMEOUT).await?;
         self.transaction(work).await
     }
 
     /// Runs `work` as the owner in one transaction: commits what it returns as `Ok`, and rolls back on any error.
     ///
-    /// A refusal that has to keep what was written before it, such as an event, is an `Ok` value of `work`.
+    /// To refuse and still keep what was written, such as an event, `work` returns the refusal as `Ok`.
     pub async fn transaction<T, E: From<DbError>>(
         &self,
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, E>,
@@ -159,7 +159,7 @@ impl Database {
             Err(error) => {
                 // The caller needs the first error. A connection whose rollback failed is closed, not reused.
                 if let Err(rollback) = lease.finish("ROLLBACK").await {
-                    tracing::warn!(%rollback, "a transaction could not be rolled back");
+                    tracing::warn!(%rollback, "can't roll back a transaction");
                 }
                 Err(error)
             }
@@ -167,21 +167,21 @@ impl Database {
     }
 
     async fn download_turn(&self) -> DbResult<OwnedSemaphorePermit> {
-        turn(&self.downloads, WAIT).await
+        turn(&self.downloads, POOL_TIMEOUT).await
     }
 }
 
 async fn turn(turns: &Arc<Semaphore>, within: Duration) -> DbResult<OwnedSemaphorePermit> {
     match timeout(within, turns.clone().acquire_owned()).await {
         Ok(Ok(turn)) => Ok(turn),
-        _ => Err(DbError::Unreachable("too many requests wait for the storage".into())),
+        _ => Err(DbError::Unreachable("too many requests are waiting for the storage".into())),
     }
 }
 
 /// A connection inside a transaction.
 ///
-/// Dropped before it is finished, by an error or a canceled handler, it is closed instead of returned to the pool.
-/// Otherwise the next request would run inside this transaction.
+/// If an error or a canceled handler drops it before it is finished, the connection is closed, not returned to the
+/// pool. Otherwise the next request would run inside this transaction.
 struct Lease(Option<Object<AsyncPgConnection>>);
 
 impl Lease {
@@ -199,7 +199,7 @@ impl Lease {
         Ok(())
     }
 
-    /// Returns the connection to the pool, after its transaction ended.
+    /// Returns the connection to the pool. Its transaction must have ended.
     fn release(mut self) {
         self.0.take();
     }
@@ -214,7 +214,7 @@ impl Drop for Lease {
 }
 
 diesel::define_sql_function! {
-    /// The function that the indexes on addresses use.
+    /// The function in the indexes on email addresses.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
@@ -233,8 +233,8 @@ pub fn fragment(typed: &str) -> String {
 
 /// Opens one connection outside of the pool.
 ///
-/// Timeouts are settings of the role in this database (see the migrations), not of the connection. Behind PgBouncer,
-/// settings of a connection would apply to other clients.
+/// Timeouts are settings of the role in this database (see the migrations), not of the connection: behind PgBouncer,
+/// settings of a connection would affect other clients.
 pub async fn connect(url: &DatabaseUrl) -> ConnectionResult<AsyncPgConnection> {
     tls::connect(url).await
 }

@@ -62,7 +62,7 @@ impl Outcome {
     pub fn label(self) -> &'static str {
         match self {
             Self::Stored => "Stored",
-            Self::Duplicate => "Already here",
+            Self::Duplicate => "Duplicate",
             Self::NeedsReview => "In the inbox",
             Self::Rejected => "Rejected",
         }
@@ -80,7 +80,7 @@ pub struct Receipt {
     pub reason: String,
     #[serde(skip)]
     pub size: u64,
-    /// No number was found at all, so that a list may still match the file.
+    /// The file shows no number, so a list may still match it.
     #[serde(skip)]
     pub found_nothing: bool,
 }
@@ -105,18 +105,18 @@ pub struct Arrival {
     pub spooled: Spooled,
 }
 
-/// What the uploading user or system says about a file.
+/// What the uploading user or system states about a file.
 #[derive(Clone, Copy, Default)]
-pub struct Wishes<'a> {
+pub struct UploadOptions<'a> {
     pub kind: Option<Kind>,
     /// Code of the customer who should own the BOL.
     pub customer: Option<&'a str>,
     pub mapping: Option<&'a Mapping>,
-    /// The file was settled before in the same upload, without the list.
+    /// The same upload has already settled the file, without the list.
     pub is_again: bool,
 }
 
-/// A failure that is not the file's fault; a later upload of the same file can succeed.
+/// A failure that the file did not cause. A later upload of the same file can succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     #[error("the file can't be examined or scanned: {0}")]
@@ -143,7 +143,7 @@ pub(super) fn found_in(findings: &Findings, name: &FileName, prefix: &str) -> se
     Evidence::new(findings, name, None, prefix).to_json()
 }
 
-/// Everything that intake needs besides the file.
+/// The context of an upload.
 pub struct Intake<'a> {
     pub db: &'a Database,
     pub storage: &'a Storage,
@@ -173,11 +173,11 @@ pub(super) async fn examined(
         match clamd::scan(address, &spooled.file).await {
             Ok(clamd::Scan::Clean) => {}
             Ok(clamd::Scan::Infected(name)) => {
-                return Ok(Err(format!("The virus scanner found {name} in it. Tell whoever sent it.")));
+                return Ok(Err(format!("The virus scanner found {name} in the file. Tell the sender.")));
             }
             Ok(clamd::Scan::TooLarge) => {
                 return Ok(Err(
-                    "It is larger than the virus scanner takes. Split it, or have clamd's StreamMaxLength raised."
+                    "The file is larger than the virus scanner accepts. Split it, or ask the administrator to raise clamd's StreamMaxLength."
                         .into(),
                 ));
             }
@@ -207,17 +207,17 @@ impl Intake<'_> {
         &self,
         arrival: &Arrival,
         examined: Examined,
-        wishes: Wishes<'_>,
+        options: UploadOptions<'_>,
     ) -> Result<Receipt, IntakeError> {
         let Arrival { name, spooled } = arrival;
         let findings = match examined {
             Ok(findings) => findings,
             Err(reason) => return self.reject(name, spooled.size, Some(spooled.sha256), &reason).await,
         };
-        let row = wishes.mapping.and_then(|mapping| mapping.row(name));
+        let row = options.mapping.and_then(|mapping| mapping.row(name));
         let evidence = Evidence::new(&findings, name, row.as_ref(), self.prefix);
         let kind =
-            row.as_ref().and_then(|row| row.kind).or(wishes.kind).unwrap_or_else(|| evidence.kind(name, self.prefix));
+            row.as_ref().and_then(|row| row.kind).or(options.kind).unwrap_or_else(|| evidence.kind(name, self.prefix));
         let of_row = row.as_ref().map(|row| row.customer.as_str()).filter(|code| !code.is_empty());
         let claim = Claim {
             intake: self,
@@ -226,8 +226,8 @@ impl Intake<'_> {
             findings: &findings,
             evidence: &evidence,
             kind,
-            customer: of_row.or(wishes.customer),
-            is_again: wishes.is_again,
+            customer: of_row.or(options.customer),
+            is_again: options.is_again,
         };
         match self.db.transaction(async |connection| -> DbResult<_> { Ok(claim.take(connection).await?) }).await? {
             Claimed::Settled(receipt) => Ok(receipt),
@@ -243,7 +243,7 @@ impl Intake<'_> {
             let (subject, diverted) = match finished {
                 Finished::Stored(subject) => (subject, None),
                 Finished::Diverted { subject, reason } => (subject, Some(reason)),
-                // The same file arrived twice at once, and the other upload was faster.
+                // The same file was uploaded twice at once, and the other upload was first.
                 Finished::AlreadyStored { number } => {
                     let receipt = claim.duplicate(taken.pending.id, number);
                     return Ok(Some(journal::write(connection, self, receipt).await?));
@@ -258,7 +258,7 @@ impl Intake<'_> {
             audit::record(connection, &subject.event(action, self.viewer.actor(), self.origin).detail(detail)).await?;
             Ok(Some(journal::write(connection, self, receipt).await?))
         });
-        let superseded = || IntakeError::Unavailable("another attempt at the same file is under way".into());
+        let superseded = || IntakeError::Unavailable("another upload of the same file is in progress".into());
         receipt.await?.ok_or_else(superseded)
     }
 

@@ -40,7 +40,7 @@ pub struct Issuer<'a> {
     pub storage: &'a Storage,
     /// The terminal's time zone. It decides which day and which year it is.
     pub zone: Tz,
-    /// What BOL numbers begin with.
+    /// The prefix of BOL numbers.
     pub prefix: &'a str,
     /// The portal's address, for the QR code.
     pub public_url: &'a PublicUrl,
@@ -97,7 +97,7 @@ impl Issuer<'_> {
     ) -> Result<(), IssueError> {
         let ActingUser { viewer, clock, origin, .. } = self.user;
         let number: BolNumber =
-            bol.number.parse().map_err(|_| DbError::Unreachable(format!("{} is no BOL number", bol.number)))?;
+            bol.number.parse().map_err(|_| DbError::Unreachable(format!("{} is not a BOL number", bol.number)))?;
         let url = format!("{}/bols/{number}", self.public_url.origin());
         let bytes = print(&Sheet::new(bol, url, self.zone)).await?;
         let (kind, at) = (Kind::Bol, clock.now());

@@ -4,23 +4,23 @@
 //!
 //! * [`cli`] is the command line: `serve`, `demo`, `migrate`, `seed`, `storage`, `audit`, …
 //! * [`web`] turns requests into domain calls and their results into pages.
-//! * [`dashboard`] is the office's day: what was loaded, and what needs attention.
+//! * [`dashboard`] counts recent loads and lists what needs the office's attention.
 //! * [`notices`] mails customers about new documents and reminds them of unopened ones.
 //! * [`operations`] moves PDFs into the storage, compares storage with database, and estimates cost.
 //! * [`audit_pack`] builds the ZIP with which a third party verifies events of the access log.
 //! * [`intake`] receives files: examines them, matches each with its BOL, or leaves it in the inbox.
 //! * [`issuing`] issues, voids and weighs BOLs, and prints them.
-//! * [`documents`] has the life of a document, the link to one, and ZIPs of many.
-//! * [`bols`] has the bill of lading: number, fields, weights, search, assignment, reference lists.
-//! * [`accounts`] has customers, logins, memberships, passwords and sessions.
-//! * [`mail`] has the outbox and the templates of e-mails.
+//! * [`documents`] stores documents, issues links to them, and sends ZIPs of many.
+//! * [`bols`] models the bill of lading: number, fields, weights, search, assignment, reference lists.
+//! * [`accounts`] manages customers, logins, memberships, passwords and sessions.
+//! * [`mail`] holds the outbox and the email templates, and sends over SMTP.
 //! * [`audit`] has the append-only access log: recording, searching, exporting, sealing, verifying.
 //! * [`storage`] keeps the bytes, in S3 or in a local folder.
-//! * [`db`] has the pool, the migrations, the customer scope and a private cluster for `demo` and tests.
-//! * [`config`] reads the environment, and no other module does. [`clock`] tells the time, [`telemetry`] sets up the log.
-//! * `stream_writer` carries bytes from a blocking thread to a response; `csv_file` knows how spreadsheets write CSV;
-//!   `typefaces` has the fonts; [`field_errors`] has the messages beside the fields of a form; [`units`] formats
-//!   quantities; [`samples`] makes up the sample data of `demo` and `seed`.
+//! * [`db`] holds the pool, the migrations, the customer scope, and a private cluster for `demo` and tests.
+//! * [`config`] alone reads the environment. [`clock`] tells the time, and [`telemetry`] sets up the log.
+//! * `stream_writer` carries bytes from a blocking thread to a response. `csv_file` reads the CSV that spreadsheets
+//!   write. `typefaces` embeds the fonts, [`field_errors`] holds the messages beside the fields of a form, [`units`]
+//!   formats quantities, and [`samples`] generates the sample data.
 
 pub mod accounts;
 pub mod audit;

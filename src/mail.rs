@@ -1,9 +1,9 @@
 //! Outgoing mail: the texts ([`EmailTemplate`]), the outbox ([`outbox`]) and the sender ([`Mailer`]).
 //!
-//! A mail is written to the outbox in the transaction of its cause, and sent afterwards. So a mail server that is
-//! down neither loses a mail nor delays a request. A mail may arrive twice if a process dies between sending and
-//! noting it. Its `Message-ID` is the same then. No mail has a file in it, or a link to a file that works without a
-//! login.
+//! The transaction that causes an email writes it to the outbox, and the mailer sends it afterwards. So an unreachable
+//! mail server neither loses an email nor delays a request. If a process dies between sending an email and noting it,
+//! the email is sent again with the same `Message-ID`. No email contains a file, or a link to a file that works without
+//! a login.
 
 mod email_template;
 mod link;
@@ -14,8 +14,8 @@ pub use email_template::{EmailTemplate, Item, News};
 pub use link::LinkKey;
 pub use mailer::Mailer;
 
-/// Returns whether mail can be sent to this address. Excludes quoted addresses, addresses of machines, and non-ASCII
-/// letters, which many servers refuse and which look like others.
+/// Returns whether email can be sent to this address. Excludes quoted addresses, addresses of machines, and non-ASCII
+/// letters, which many servers reject and which look like others.
 pub fn is_address(text: &str) -> bool {
     let is_odd = |c: char| !c.is_ascii_graphic() || matches!(c, '"' | '<' | '>' | ',' | ';' | '\\' | '[' | ']');
     text.len() <= 254

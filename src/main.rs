@@ -1,10 +1,10 @@
-//! The `primetrade` program: everything is in the library.
+//! The `primetrade` program. All code is in the library.
 
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
-/// Returns freed memory to the system. argon2 needs 19 MiB a hash, which the allocator of glibc would keep in every
+/// Returns freed memory to the system. argon2 needs 19 MiB for each hash, which glibc's allocator would keep in every
 /// thread.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,8 +1,8 @@
-//! Mails customers about documents that became visible to them, and reminds them of unfetched BOLs.
+//! Emails customers about documents that became visible to them, and reminds them of unfetched BOLs.
 //!
-//! The trigger `documents_notice` notes what becomes visible to whom. The mail follows a minute later at the
-//! earliest, so that a stack of documents is one mail, and a corrected mistake is none. Daily mails are sent a few
-//! minutes after seven o'clock in the display time zone. Only one process sends at a time.
+//! The trigger `documents_notice` notes what becomes visible to whom. The email follows at least a minute later, so
+//! that a stack of documents causes one email, and a corrected mistake causes none. Daily emails are sent a few minutes
+//! after seven o'clock in the display time zone. Only one process sends at a time.
 
 mod announce;
 mod digest;
@@ -27,9 +27,9 @@ use crate::db::{Database, DbResult};
 use crate::documents::Kind;
 use crate::mail::{Item, News, outbox};
 
-/// How often the notes are checked.
-const LOOK: Duration = Duration::from_secs(5);
-/// The delay before a notice, which collects further documents.
+/// The interval between checks of the notes.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// The delay before a notice, during which further documents join it.
 pub const HOLD: TimeDelta = TimeDelta::seconds(60);
 /// The interval in which a kind of document of a BOL is announced only once.
 pub const ONCE_IN: TimeDelta = TimeDelta::minutes(10);
@@ -38,25 +38,25 @@ const KEPT: TimeDelta = TimeDelta::days(8);
 const MORNING: u32 = 7;
 /// Transactions that began before the morning have ended by then, so their documents are not missed.
 const SETTLED: TimeDelta = TimeDelta::minutes(5);
-/// The daily mails are checked once in so many checks.
-const MORNING_LOOKS: u64 = 12;
-/// Reminders that could not be sent in the morning wait for the next one.
+/// The number of checks after which the daily emails are checked.
+const MORNING_CHECKS: u64 = 12;
+/// The time after seven o'clock in which reminders are sent. After that, they wait for the next morning.
 const REMINDING: TimeDelta = TimeDelta::hours(4);
 /// Advisory lock: only one process sends notices at a time.
-const TELLING: i64 = 0x7072_696d_6501;
+const NOTICES_LOCK: i64 = 0x7072_696d_6501;
 
 /// Sends notices until it is dropped. Several processes may run it at once.
 pub async fn run(db: Database, clock: Clock, zone: Tz) {
     for look in 0_u64.. {
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
         let now = clock.now();
-        let mut went_well = noted("customers could not be told what is new", announce(&db, now).await);
-        if look.is_multiple_of(MORNING_LOOKS) {
+        let mut went_well = noted("can't announce new documents to customers", announce(&db, now).await);
+        if look.is_multiple_of(MORNING_CHECKS) {
             went_well &= in_the_morning(&db, now, zone).await;
-            went_well &= noted("old notices could not be cleared away", clear(&db, now).await);
+            went_well &= noted("can't delete old notices", clear(&db, now).await);
         }
         if !went_well {
-            sleep(LOOK * 6).await;
+            sleep(POLL_INTERVAL * 6).await;
         }
     }
 }
@@ -69,13 +69,13 @@ fn noted<T>(failure: &'static str, done: DbResult<T>) -> bool {
     done.is_ok()
 }
 
-/// Sends the daily mails when it is time. A failure of one kind doesn't stop the other.
+/// Sends the daily emails when it is time. A failure of one kind doesn't stop the other.
 pub async fn in_the_morning(db: &Database, now: DateTime<Utc>, zone: Tz) -> bool {
     let Some(morning) = Morning::last(now - SETTLED, zone) else { return true };
-    let mut went_well = noted("daily mails could not be written", digest(db, now, morning.at).await);
+    let mut went_well = noted("can't write daily emails", digest(db, now, morning.at).await);
     // Reminders switched on in the afternoon begin the next morning.
     if now - morning.at < REMINDING {
-        went_well &= noted("reminders could not be written", reminder::remind_by_itself(db, now, morning).await);
+        went_well &= noted("can't write reminders", reminder::remind_when_due(db, now, morning).await);
     }
     went_well
 }
@@ -107,7 +107,7 @@ impl Morning {
     }
 }
 
-/// Deletes notes that no digest and no correction needs any more.
+/// Deletes notes that no digest or correction needs anymore.
 async fn clear(db: &Database, now: DateTime<Utc>) -> DbResult<()> {
     let connection = &mut *db.get().await?;
     let old = notices::table.filter(notices::visible_at.lt(now - KEPT)).filter(notices::told_at.is_not_null());
@@ -130,12 +130,12 @@ struct Recipient {
     customer_id: i64,
 }
 
-/// Returns the users of these companies with one of the `wishes`, and the companies' other addresses. An address that
+/// Returns the users of these companies with one of these settings, and the companies' other addresses. An address that
 /// belongs to a login counts as the login.
 async fn recipients(
     connection: &mut AsyncPgConnection,
     companies: &[i64],
-    wishes: &[&str],
+    settings: &[&str],
 ) -> QueryResult<Vec<Recipient>> {
     use diesel::sql_types::Array;
     diesel::sql_query(
@@ -148,7 +148,7 @@ async fn recipients(
          ORDER BY 2",
     )
     .bind::<Array<BigInt>, _>(companies)
-    .bind::<Array<Text>, _>(wishes)
+    .bind::<Array<Text>, _>(settings)
     .load(connection)
     .await
 }

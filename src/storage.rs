@@ -25,7 +25,7 @@ pub use key::{InvalidKey, ObjectKey};
 pub use local::LocalStore;
 pub use s3::{LINK_REQUEST, S3Store};
 
-/// The folder of objects that checks write. Only these are ever removed.
+/// The folder of the objects that checks write. The portal removes no other objects.
 pub const CHECKS: &str = "storage-check/";
 /// Objects that a listing reads ahead.
 const LIST_BUFFER: usize = 1000;
@@ -47,7 +47,7 @@ pub enum StorageError {
     /// The object must be restored before it can be read.
     #[error("{0} is archived")]
     Archived(ObjectKey),
-    /// The store doesn't answer, or refuses. The cause is for the log.
+    /// The store doesn't answer, or rejects the request. The cause is for the log.
     #[error("{0}")]
     Unavailable(StorageFailure),
 }
@@ -91,8 +91,8 @@ pub struct ListedObject {
 pub struct Presentation {
     pub file_name: String,
     pub inline: bool,
-    /// The id of the request that issues the link, or empty. The signed link carries it, so that the server of the
-    /// bytes can name the link.
+    /// The id of the request that issues the link, or empty. The signed link carries it, so that the access log of the
+    /// bucket can be matched with the link.
     pub request: String,
 }
 
@@ -128,7 +128,7 @@ impl Storage {
         }
     }
 
-    /// Opens the store for commands, which wait rather than fail, and sign no links.
+    /// Opens the store for commands, which prefer waiting to failing and sign no links.
     pub async fn with_long_timeouts(config: &StorageConfig) -> Self {
         match config {
             StorageConfig::S3(s3) => Self::S3(S3Store::with_long_timeouts(s3).await),
@@ -146,7 +146,7 @@ impl Storage {
         }
     }
 
-    /// Describes the store to people.
+    /// Returns a sentence for people about where the store is.
     pub fn place(&self) -> String {
         match self {
             Self::S3(store) => format!("The bucket {} in {}.", store.bucket(), store.region()),
@@ -213,7 +213,8 @@ impl Storage {
         }
     }
 
-    /// Returns whether exactly this is stored under the key. Uses the checksum of S3, or reads the local file.
+    /// Returns whether an object of this size and hash is stored under the key. Uses the checksum of S3, or reads the
+    /// file.
     pub async fn has_same(&self, key: &ObjectKey, size: u64, sha256: [u8; 32]) -> Result<bool, StorageError> {
         match self {
             Self::S3(store) => store.has_same(key, size, sha256).await,
@@ -221,7 +222,7 @@ impl Storage {
         }
     }
 
-    /// Signs a link to one object, without a request. Returns it with how long it works: `life`, or less if the
+    /// Signs a link to one object, without a request. Returns the link and its lifetime: `life`, or less if the
     /// credentials expire earlier.
     pub async fn link(
         &self,
@@ -239,7 +240,7 @@ impl Storage {
     /// Removes an object that a check wrote, below [`CHECKS`]. Refuses to remove a document.
     pub async fn remove_check(&self, key: &ObjectKey) -> Result<(), StorageError> {
         if !key.as_str().starts_with(CHECKS) {
-            return Err(StorageError::unavailable(format!("{key} isn't of a check, and stays")));
+            return Err(StorageError::unavailable(format!("{key} was not written by a check, so it is not removed")));
         }
         match self {
             Self::S3(store) => store.remove(key).await,

@@ -11,8 +11,8 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
 const CHUNK_BYTES: usize = 128 * 1024;
-/// A reader that takes nothing for so long is gone, even if its connection is still open.
-const STALLED: Duration = Duration::from_secs(600);
+/// The time without a read after which the reader counts as gone, even if its connection is still open.
+const STALL_TIMEOUT: Duration = Duration::from_secs(600);
 
 pub type ChunkSender = Sender<io::Result<Vec<u8>>>;
 
@@ -63,7 +63,7 @@ impl StreamWriter {
 
 /// Sends a chunk as soon as the channel has room, and gives up on a stalled reader. An error aborts the transfer.
 pub async fn send_chunk(to: &ChunkSender, chunk: io::Result<Vec<u8>>) -> io::Result<()> {
-    let why = match timeout(STALLED, to.send(chunk)).await {
+    let why = match timeout(STALL_TIMEOUT, to.send(chunk)).await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(_)) => "the reader is gone",
         Err(_) => "nothing was read for too long",

@@ -1,4 +1,4 @@
-//! The log, on stderr: text for people or JSON for machines. Commands print their results to stdout instead.
+//! Sets up the log on stderr, as text for people or JSON for machines. Commands print their results to stdout.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::ChronoUtc;
@@ -17,6 +17,6 @@ pub fn start(is_json: bool, filter: &str) {
     } else {
         log.with_timer(ChronoUtc::rfc_3339()).with_ansi(false).try_init()
     };
-    // A second start in one process, as in tests, keeps the first.
+    // Tests start it more than once in one process. The first start stays in effect.
     drop(started);
 }

@@ -9,7 +9,7 @@ const progress = document.getElementById("progress");
 const most = Number(form.dataset.maxMb) * 1e6;
 const AT_ONCE = 3;
 const PAUSES = [2, 5, 10];
-const LABELS = { stored: "Stored", duplicate: "Already here", needs_review: "In the inbox", rejected: "Rejected", failed: "Not uploaded" };
+const LABELS = { stored: "Stored", duplicate: "Duplicate", needs_review: "In the inbox", rejected: "Rejected", failed: "Not uploaded" };
 
 const waiting = [];
 const counts = new Map();

@@ -45,7 +45,7 @@ variable "archive_after_months" {
 }
 
 variable "archive_class" {
-  description = "The cheaper class. GLACIER_IR and STANDARD_IA can be read at once; objects in the others must be restored first, which takes hours."
+  description = "The cheaper storage class. Objects in GLACIER_IR and STANDARD_IA can be read immediately. Objects in the others must be restored first, which takes hours."
   type        = string
   default     = "GLACIER_IR"
 

@@ -31,7 +31,7 @@ pub enum ChangeError {
     New(#[from] Unacceptable),
     #[error("That is the password you have now. Choose another.")]
     Same,
-    #[error("The two don't match. Type the new password again.")]
+    #[error("The two passwords don't match. Type the new password again.")]
     Repeat,
     #[error(transparent)]
     Db(#[from] DbError),
@@ -39,8 +39,8 @@ pub enum ChangeError {
 
 crate::db::query_error_into!(ChangeError);
 
-/// Changes the password and ends every other session. Requires the current password. Attempts are rate-limited like a
-/// login.
+/// Changes the password and ends all other sessions. Requires the current password. Attempts are rate-limited like
+/// logins.
 pub async fn change_password(
     db: &Database,
     clock: &Clock,
@@ -58,7 +58,7 @@ pub async fn change_password(
         return Err(ChangeError::Slowed(wait));
     }
     let user = users::by_email(&mut connection, &viewer.email).await?;
-    // Hashing may wait for its turn, and must not hold a connection meanwhile.
+    // Hashing may wait for its turn, and must not hold a connection.
     drop(connection);
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let verdict = passwords::verify(change.current, stored).await;
@@ -76,7 +76,7 @@ pub async fn change_password(
         return Err(ChangeError::Repeat);
     }
     let Some(hash) = passwords::hash(change.new).await else {
-        return Err(ChangeError::Db(DbError::Unreachable("the password can't be hashed now".into())));
+        return Err(ChangeError::Db(DbError::Unreachable("the password can't be hashed right now".into())));
     };
     let now = clock.now();
     let changed = db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<bool> {
@@ -94,11 +94,11 @@ pub async fn change_password(
         outbox::post(connection, now, To::new(&viewer.email, Some(viewer.user_id)), &template).await?;
         Ok(true)
     });
-    // The password was changed meanwhile, for example through a link.
+    // The password was changed during the request, for example through a link.
     if changed.await? { Ok(()) } else { Err(ChangeError::Current) }
 }
 
-/// How often a user is mailed about new documents.
+/// How often a user gets emails about new documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notify {
     Immediately,
@@ -128,20 +128,26 @@ pub async fn notify(connection: &mut AsyncPgConnection, viewer: &Viewer) -> Quer
     Ok(Notify::named(&stored).unwrap_or(Notify::Immediately))
 }
 
-/// Sets the wish. A daily mail begins with documents that come in from now on.
-pub async fn set_notify(db: &Database, clock: &Clock, viewer: &Viewer, origin: &Origin, wish: Notify) -> DbResult<()> {
+/// Sets how often. The first daily email covers the documents from now on.
+pub async fn set_notify(
+    db: &Database,
+    clock: &Clock,
+    viewer: &Viewer,
+    origin: &Origin,
+    choice: Notify,
+) -> DbResult<()> {
     let now = clock.now();
     db.transaction(async |connection: &mut AsyncPgConnection| {
         let before = notify(connection, viewer).await?;
-        if before == wish {
+        if before == choice {
             return Ok(());
         }
         diesel::update(table::table.find(viewer.user_id))
-            .set((table::notify.eq(wish.as_str()), table::told_until.eq(now)))
+            .set((table::notify.eq(choice.as_str()), table::told_until.eq(now)))
             .execute(connection)
             .await?;
         let event = Event::new(Action::NoticesChanged, Outcome::Success, viewer.actor(), origin);
-        let detail = serde_json::json!({"before": before.as_str(), "after": wish.as_str()});
+        let detail = serde_json::json!({"before": before.as_str(), "after": choice.as_str()});
         Ok(audit::record(connection, &event.detail(detail)).await?)
     })
     .await

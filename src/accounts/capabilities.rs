@@ -1,6 +1,6 @@
 //! What a login may do: the one place where roles become permissions.
 //!
-//! Everything above asks a [`Viewer`] for a capability and names no role. While an office user views the portal as a
+//! Higher layers ask a [`Viewer`] for a capability and name no role. While an office user views the portal as a
 //! customer, the viewer has the customer's capabilities.
 
 use super::Viewer;

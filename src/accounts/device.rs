@@ -27,7 +27,7 @@ impl Device {
 }
 
 impl DeviceKey {
-    /// A browser without a login for so long is forgotten.
+    /// The time without a login after which a browser is forgotten.
     pub const LIFE: TimeDelta = TimeDelta::days(365);
 
     pub fn new(secret: &SecretKey) -> Self {

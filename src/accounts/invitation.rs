@@ -1,8 +1,8 @@
 //! Links to set the first password, or to replace a forgotten one. Each works once: an invitation for a week, a
 //! password reset for an hour.
 //!
-//! Only setting the password uses a link up, because mail scanners open links. That invalidates every other link of
-//! the user too.
+//! Opening a link doesn't use it up, because mail scanners open links. Setting the password does, and also invalidates
+//! every other link of the user.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -59,11 +59,11 @@ struct NewToken {
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// The link was used, replaced, expired or made up, or its user is disabled.
-    #[error("This link doesn't work any more.")]
+    #[error("This link no longer works.")]
     Gone,
     #[error("{0}")]
     New(#[from] Unacceptable),
-    #[error("The two don't match. Type the new password again.")]
+    #[error("The two passwords don't match. Type the new password again.")]
     Repeat,
     #[error(transparent)]
     Db(#[from] DbError),
@@ -76,7 +76,7 @@ pub async fn invite(connection: &mut AsyncPgConnection, now: DateTime<Utc>, user
     Ok(token)
 }
 
-/// Creates the token of a mailed link, and returns its seed for the e-mail.
+/// Creates the token of a mailed link, and returns its seed for the email.
 pub(super) async fn mailed(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -146,7 +146,7 @@ pub async fn accept(
         return Err(AcceptError::Repeat);
     }
     let Some(hash) = passwords::hash(new).await else {
-        return Err(DbError::Unreachable("the password can't be hashed now".into()).into());
+        return Err(DbError::Unreachable("the password can't be hashed right now".into()).into());
     };
     if use_up(db, clock.now(), origin, token, (&user, purpose), &hash).await? { Ok(()) } else { Err(AcceptError::Gone) }
 }

@@ -1,4 +1,4 @@
-//! The login: takes an e-mail address and a password, opens a session, and records every attempt.
+//! The login: takes an email address and a password, opens a session, and records every attempt.
 //!
 //! An unknown address, a disabled user, a user without a password and a wrong password all take one argon2id
 //! verification and get the same answer. Stored hashes with other parameters would still take a different time, so
@@ -16,7 +16,7 @@ use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::{Database, DbError, DbResult};
 
-/// What was typed, and in which browser.
+/// The typed login, and the browser's cookies.
 pub struct Credentials<'a> {
     pub email: &'a str,
     pub password: &'a str,
@@ -35,7 +35,7 @@ pub struct LoggedIn {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    #[error("the e-mail address and the password don't match an active user")]
+    #[error("the email address and the password don't match an active user")]
     Wrong,
     #[error("too many attempts; wait {0:?}")]
     Slowed(Duration),

@@ -8,17 +8,17 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 
 /// The password is the only factor, so at least 15 characters (Unicode code points).
-pub const LEAST_LENGTH: usize = 15;
+pub const MIN_LENGTH_CHARS: usize = 15;
 pub const MAX_LENGTH_CHARS: usize = 128;
 
-/// The bytes of `MAX_LENGTH_CHARS` characters at most. Longer input is not hashed.
+/// The most bytes that `MAX_LENGTH_CHARS` characters can have. Longer input is not hashed.
 const MAX_LENGTH_BYTES: usize = MAX_LENGTH_CHARS * 4;
 
 /// The score of zxcvbn for a password that resists an offline attack on a slow hash.
-const LEAST_GUESSES: u64 = 10_000_000_000;
+const MIN_GUESSES: u64 = 10_000_000_000;
 
-/// Long passwords that are on every breach list, and score better than they should.
-const FAMOUS: [&str; 24] = [
+/// Long passwords that are on every breach list but score well.
+const COMMON_PHRASES: [&str; 24] = [
     "correcthorsebatterystaple",
     "correct horse battery staple",
     "thequickbrownfox",
@@ -45,13 +45,13 @@ const FAMOUS: [&str; 24] = [
     "ilovemyfamily",
 ];
 
-/// A hash takes 19 MiB. More at once than there are cores only makes all of them slower.
-static AT_ONCE: LazyLock<Semaphore> =
+/// One permit for each core. A hash takes 19 MiB, and more hashes at once would only slow each other down.
+static HASHING_PERMITS: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))));
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Unacceptable {
-    #[error("Use at least {LEAST_LENGTH} characters. A few words that only you would put together work well.")]
+    #[error("Use at least {MIN_LENGTH_CHARS} characters. A few words that only you would put together work well.")]
     TooShort,
     #[error("Use at most {MAX_LENGTH_CHARS} characters.")]
     TooLong,
@@ -59,11 +59,11 @@ pub enum Unacceptable {
     Common,
 }
 
-/// Accepts any Unicode without composition rules. Refuses common and breached passwords, combinations of them, and
-/// the user's own name or address, which `about` holds.
+/// Accepts any Unicode without composition rules. Rejects common and breached passwords, combinations of them, and the
+/// user's own name and address, given in `about`.
 pub async fn check(password: &str, about: &[&str]) -> Result<(), Unacceptable> {
     let length = password.chars().count();
-    if length < LEAST_LENGTH {
+    if length < MIN_LENGTH_CHARS {
         return Err(Unacceptable::TooShort);
     }
     if length > MAX_LENGTH_CHARS {
@@ -73,17 +73,17 @@ pub async fn check(password: &str, about: &[&str]) -> Result<(), Unacceptable> {
     let about: Vec<String> = about
         .iter()
         .chain(&["primetrade", "pig iron", "bill of lading"])
-        .chain(&FAMOUS)
+        .chain(&COMMON_PHRASES)
         .flat_map(|text| std::iter::once((*text).to_owned()).chain(text.split(['@', '.', ' ']).map(Into::into)))
         .collect();
     let weak = tokio::task::spawn_blocking(move || {
         let about: Vec<&str> = about.iter().map(String::as_str).collect();
         // Covers 30,000 leaked passwords, names and words, with repeats, keyboard rows and l33t spellings undone.
-        zxcvbn::zxcvbn(&password, &about).guesses() < LEAST_GUESSES
+        zxcvbn::zxcvbn(&password, &about).guesses() < MIN_GUESSES
     });
     match weak.await {
         Ok(false) => Ok(()),
-        // A check that panicked must not accept a password.
+        // A panic in the check must not accept a password.
         Ok(true) | Err(_) => Err(Unacceptable::Common),
     }
 }
@@ -110,7 +110,7 @@ pub enum Verdict {
 
 /// Verifies a password against the stored hash, or against a dummy that takes as long.
 ///
-/// Hashes with other parameters take another time. The login hides that, see [`super::login`].
+/// Hashes with other parameters take a different time. The login hides that, see [`super::login`].
 pub async fn verify(password: &str, stored: Option<&str>) -> Verdict {
     static DUMMY: LazyLock<Option<String>> =
         LazyLock::new(|| hasher().hash_password(b"nobody's password").ok().map(|hash| hash.to_string()));
@@ -146,7 +146,7 @@ fn is_current(hash: &PasswordHash) -> bool {
 }
 
 async fn on_a_hashing_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let turn = AT_ONCE.acquire().await.ok()?;
+    let turn = HASHING_PERMITS.acquire().await.ok()?;
     // The permit moves into the task, so a dropped handler keeps its turn until the hash is done.
     let work = move || {
         let result = work();

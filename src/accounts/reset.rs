@@ -1,7 +1,7 @@
 //! Requests a link for a forgotten password, without revealing whether the login exists.
 //!
-//! Every request gets the same answer at the same whole second. A login gets one mail every few minutes and a few a
-//! day at most. The previous link stays valid as long as it would have.
+//! Every request gets the same answer, delayed to a whole second. A login gets at most one email every few minutes, and
+//! a few per day. A request doesn't shorten the life of the previous link.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, em
     let now = clock.now();
     db.transaction(async |connection: &mut AsyncPgConnection| {
         let Some(user) = users::by_email(connection, email).await?.filter(|user| user.active) else { return Ok(()) };
-        // Of two requests at once, the second sees the link of the first.
+        // Of two simultaneous requests, the second sees the link of the first.
         users::lock(connection, user.id).await?;
         let recent = tokens::table
             .filter(tokens::user_id.eq(user.id))
@@ -78,7 +78,7 @@ async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, em
         let seed = invitation::mailed(connection, now, user.id, Purpose::Reset, links).await?;
         let template = EmailTemplate::Reset { name: user.name.clone(), seed, minutes: RESET_LIFE.num_minutes() };
         outbox::post(connection, now, To::new(&user.email, Some(user.id)), &template).await?;
-        // The person who asks is unknown. The event only says which login it is about.
+        // The requester is unknown. The event names only the login.
         let actor = Actor { user_id: None, email: &user.email, role: None, seen_as: None };
         let event = Event::new(Action::PasswordResetRequested, Outcome::Success, actor, origin);
         Ok(audit::record(connection, &event.detail(json!({"mailed_to": user.email}))).await?)

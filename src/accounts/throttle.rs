@@ -3,11 +3,11 @@
 //! Failures are counted in Postgres, so that all instances count together, by three keys. By account and address:
 //! after 5 failures this address waits for this account, 2 s, 4 s, … 30 s. By address: after 30 failures over all
 //! accounts this address waits likewise. By account: after 10 failures from anywhere, answers are up to 3 s late, and
-//! nobody is refused.
+//! no attempt is refused.
 //!
-//! A browser in which the account has logged in before ([`super::device`]) is counted separately, so that not even a
-//! stranger at the same address delays its owner. At 30 s a guess, 15 characters on no list are safe. Fifteen quiet
-//! minutes reset every count. An unknown account is counted like a known one.
+//! Attempts from a browser in which the account has logged in before ([`super::device`]) are counted separately, so
+//! that even a stranger at the same address doesn't delay the owner. At one guess per 30 s, 15 characters on no list
+//! are safe. Fifteen quiet minutes reset every count. Unknown accounts are counted like known ones.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -31,8 +31,8 @@ const FREE_FOR_ADDRESS: i32 = 30;
 const FREE_FOR_ACCOUNT: i32 = 10;
 const FREE_RESETS_FOR_ADDRESS: i32 = 10;
 const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(30);
-const LONGEST_DELAY: Duration = Duration::from_secs(3);
-/// The grid of answers whose time must not reveal anything. It hides hashes that take up to 40 times as long as
+const MAX_DELAY: Duration = Duration::from_secs(3);
+/// The time grid of answers whose timing must not reveal anything. It hides hashes that take up to 40 times as long as
 /// today's.
 const GRID: Duration = Duration::from_secs(1);
 
@@ -147,7 +147,7 @@ impl Attempt {
                 Rule::DelayAfter(free) => delay = Duration::from_millis(250) * (after - free).max(0).unsigned_abs(),
             }
         }
-        Ok(Pace::Go(delay.min(LONGEST_DELAY)))
+        Ok(Pace::Go(delay.min(MAX_DELAY)))
     }
 
     /// Returns whether this is the first refusal since a password was last verified. Only that one is recorded,

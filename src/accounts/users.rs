@@ -84,7 +84,7 @@ pub struct NewMembership {
     pub is_admin: bool,
 }
 
-/// Returns the normalized spelling of an e-mail address. User lookup, the counting of failed logins and device
+/// Returns the normalized spelling of an email address. User lookup, the counting of failed logins and device
 /// cookies compare this spelling.
 pub fn one_spelling(email: &str) -> String {
     let kept: String = email.trim().chars().filter(|c| !c.is_control()).take(254).collect();

@@ -28,14 +28,14 @@ enum Visibility {
     Exported = 1,
 }
 
-/// A computation over all columns of an event, in the order of the table.
+/// Visits all columns of an event, in the order of the table.
 pub trait ColumnVisitor {
     /// Called once for each column.
     fn column<T: ColumnType>(&mut self, name: &'static str, value: T::Ref<'_>) -> io::Result<()>;
 }
 
-/// The type that a column has in an [`Event`]. A macro and not a part of [`ColumnType`]: an associated type would make the
-/// lifetime of events invariant.
+/// The type that a column has in an [`Event`]. A macro and not a part of [`ColumnType`]: an associated type would make
+/// the lifetime of events invariant.
 macro_rules! insert_type {
     ($a:lifetime Text) => { &$a str };
     ($a:lifetime OptionalText) => { Option<&$a str> };

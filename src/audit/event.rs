@@ -51,8 +51,8 @@ actions! {
     PasswordResetRequested "PASSWORD_RESET_REQUESTED" "Password reset requested",
     /// A user joined or left a company, or became or stopped being its administrator.
     MembershipChanged "MEMBERSHIP_CHANGED" "Membership changed",
-    /// The e-mail notices that a user receives.
-    NoticesChanged "NOTICES_CHANGED" "E-mail notices changed",
+    /// The email notices that a user receives.
+    NoticesChanged "NOTICES_CHANGED" "Email notices changed",
     CustomerCreated "CUSTOMER_CREATED" "Customer created",
     /// Name, address, state, ship-tos, reminders or extra addresses of a customer.
     CustomerChanged "CUSTOMER_CHANGED" "Customer changed",
@@ -142,7 +142,7 @@ impl Outcome {
     }
 }
 
-/// The user or program that acts, with the names of that time.
+/// The user or program that acts, with its names at that time.
 #[derive(Clone, Copy, Debug)]
 pub struct Actor<'a> {
     pub user_id: Option<i64>,

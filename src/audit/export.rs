@@ -1,8 +1,9 @@
 //! Exports: the events that a filter selects, newest first, of one snapshot.
 //!
-//! One worker reads the database, another writes the file on a blocking thread. A slow reader slows both down, so memory stays
-//! constant. An export is recorded before its first byte, and again with its rows and its SHA-256 before its last bytes. An
-//! incomplete one lacks its closing record (CSV, JSON Lines) or its directory (XLSX), and over HTTP the end of its transfer.
+//! One worker reads the database, another writes the file on a blocking thread. A slow reader slows both down, so
+//! memory stays constant. An export is recorded before its first byte, and again with its rows and its SHA-256 before
+//! its last bytes. An incomplete one lacks its closing record (CSV, JSON Lines) or its directory (XLSX), and over HTTP
+//! the end of its transfer.
 
 mod run;
 mod text;
@@ -81,8 +82,8 @@ enum Part {
 }
 
 impl Export {
-    /// Records the export and starts it. Returns its bytes, which end with an error if it fails, and a task that ends when the
-    /// result is recorded.
+    /// Records the export and starts it. Returns its bytes, which end with an error if it fails, and a task that ends
+    /// when the result is recorded.
     pub async fn begin(self, db: Database, slots: &ExportSlots) -> Result<(ByteReceiver, JoinHandle<()>), ExportError> {
         let Self { filter, format, filter_json, by, origin } = self;
         let run = ExportRun::begin(db.clone(), slots.acquire()?, format.as_str(), filter_json, (by, origin)).await?;
@@ -98,7 +99,8 @@ impl Export {
     }
 }
 
-/// Reads the events and sends them in batches. A failed send is ignored: [`ExportRun::run`] notices that the reader has gone.
+/// Reads the events and sends them in batches. A failed send is ignored: [`ExportRun::run`] notices that the reader has
+/// gone.
 async fn feed(db: &Database, filter: &Filter, to: &mpsc::Sender<Part>) -> DbResult<()> {
     db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
         let mut events = pin!(search::stream_all(connection, filter).await?);
@@ -123,7 +125,7 @@ fn write(format: Format, mut parts: mpsc::Receiver<Part>, writer: StreamWriter) 
     let mut batches = std::iter::from_fn(|| match parts.blocking_recv() {
         Some(Part::Events(events)) => Some(Ok(events)),
         Some(Part::End) => None,
-        None => Some(Err(io::Error::other("the log could not be read to its end"))),
+        None => Some(Err(io::Error::other("the log was not read to its end"))),
     });
     let written = match format {
         Format::Csv => text::csv(&mut batches, writer, &mut rows),

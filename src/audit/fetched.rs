@@ -1,9 +1,9 @@
-//! Fetches: what became of the links that the portal issued.
+//! Fetches: records which of the issued links were followed.
 //!
-//! The server that sends the bytes knows: the bucket, whose access log is imported ([`import`]), or the portal itself where
-//! files are local. Each fetch is a `LINK_FETCHED` event. Subject and user are those of the link's event; IP address and user
-//! agent are those of the fetch. Like every event it is dated when it is recorded; the time of the fetch is in its detail. Of
-//! the link's query, the event has only the request id.
+//! Only the server that sends the bytes knows: the bucket, whose access log is imported ([`import`]), or the portal
+//! where files are local. Each fetch is a `LINK_FETCHED` event. Subject and user are those of the link's event; IP
+//! address and user agent are those of the fetch. Like every event it is dated when it is recorded; the time of the
+//! fetch is in its detail. Of the link's query, the event has only the request id.
 
 pub mod import;
 mod line_reader;

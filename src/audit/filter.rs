@@ -27,7 +27,7 @@ pub struct FilterText {
     pub outcome: String,
     /// The code of a customer.
     pub customer: String,
-    /// An e-mail address.
+    /// An email address.
     pub user: String,
     /// The number of a BOL.
     pub number: String,
@@ -77,19 +77,19 @@ impl FilterText {
         if let (Some(from), Some(to)) = (from, to)
             && from > to
         {
-            errors.add("to", "This is before the first day.");
+            errors.add("to", "This day is before the first one.");
         }
         let action = self.action.parse::<Action>().ok();
         if action.is_none() && !self.action.is_empty() {
-            errors.add("", "There is no such action.");
+            errors.add("", "Choose one of the listed actions.");
         }
         let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == self.outcome);
         if outcome.is_none() && !self.outcome.is_empty() {
-            errors.add("", "There is no such outcome.");
+            errors.add("", "Choose success, denied or failed.");
         }
         let after = self.after.parse().ok();
         if after.is_none() && !self.after.is_empty() {
-            errors.add("", "The address of this page is incomplete. Start at the first page.");
+            errors.add("", "The address of this page is incomplete. Start from the first page.");
         }
         let text = clean(&self.q).unwrap_or_default();
         let is_text_only = !text.is_empty() && from.is_none() && to.is_none();
@@ -112,7 +112,7 @@ fn day(field: &'static str, text: &str, errors: &mut FieldErrors) -> Option<Naiv
     let text = text.trim();
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
     if !text.is_empty() && day.is_none() {
-        errors.add(field, "There is no such date. Use one such as 2026-11-30.");
+        errors.add(field, "Enter a date such as 2026-11-30.");
     }
     day
 }

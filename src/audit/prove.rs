@@ -1,4 +1,5 @@
-//! Proof that one event was sealed: a [tlog-proof](https://c2sp.org/tlog-proof), which anyone can check without the log.
+//! Proof that one event was sealed: a [tlog-proof](https://c2sp.org/tlog-proof), which anyone can check without the
+//! log.
 
 use std::pin::pin;
 
@@ -23,15 +24,15 @@ const MAGIC: &str = "c2sp.org/tlog-proof@v1";
 pub enum ProveError {
     #[error(transparent)]
     Db(#[from] DbError),
-    #[error("there is no event with this id")]
+    #[error("no event has this id")]
     NoSuchEvent,
     #[error("the event was purged: it was older than the retention period")]
     Purged,
     #[error("the event is missing, although it was sealed at position {0}: run primetrade audit verify")]
     Missing(i64),
-    #[error("the event has no seal yet: while a server runs, it gets one within seconds")]
+    #[error("the event has no seal yet: a running server seals it within seconds")]
     Waiting,
-    #[error("the event is not what was sealed: run primetrade audit verify")]
+    #[error("the event differs from what was sealed: run primetrade audit verify")]
     Changed,
     #[error(transparent)]
     Proof(#[from] RangeProofError),

@@ -31,10 +31,10 @@ use crate::db::schema::audit_checkpoints;
 use crate::db::{Database, DbError, try_alone};
 
 /// The advisory lock of the process that purges.
-const PURGING: i64 = 0x7072_696d_6507;
-/// Between two purges of a server.
+const PURGE_LOCK: i64 = 0x7072_696d_6507;
+/// The pause between two purges of a server.
 const INTERVAL: Duration = Duration::from_secs(6 * 3600);
-/// Before the first purge, so that a starting server can do more urgent work.
+/// The pause before the first purge, so that a starting server can do more urgent work.
 const START_DELAY: Duration = Duration::from_secs(60);
 
 /// How often a purge checks whether its record is sealed.
@@ -69,7 +69,7 @@ pub enum PurgeError {
     #[error(transparent)]
     Db(#[from] DbError),
     /// The purge is recorded, but no event is removed yet.
-    #[error("the purge is recorded, but the record is not sealed yet: run it again later")]
+    #[error("the purge is recorded, but the record is not sealed yet: run the purge again later")]
     Unsealed,
     #[error("nothing was purged, because its record can't be sealed: {0}")]
     Seal(#[from] SealError),
@@ -88,10 +88,10 @@ pub async fn run(db: Database, keys: SealKeys, years: Option<u16>, clock: Clock)
         match retention.purge(Actor::PORTAL, &Origin::default()).await {
             Ok(Some((plan, removed))) if removed.events > 0 || !removed.waiting.is_empty() => {
                 let (events, waiting) = (removed.events, removed.waiting.join(", "));
-                tracing::info!(before = %plan.before, events, waiting, "old events were purged");
+                tracing::info!(before = %plan.before, events, waiting, "purged old events");
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "old events can't be purged"),
+            Err(error) => tracing::error!(%error, "can't purge old events"),
         }
         sleep(INTERVAL).await;
     }
@@ -101,7 +101,7 @@ impl Retention<'_> {
     /// Finds the batches that can be purged now.
     pub async fn plan(&self, connection: &mut AsyncPgConnection) -> Result<Plan, PurgeError> {
         let purged = Purged::read(connection).await?;
-        // The earlier one of two clocks: a record's time is that of the database.
+        // Uses the earlier of two clocks, because the database dates the records.
         let now = self.now.min(Horizon::read(connection).await?.at);
         let before = cutoff(now, self.years);
         let mut plan = Plan { before, positions: Vec::new(), batches: 0 };
@@ -135,12 +135,12 @@ impl Retention<'_> {
         Ok(plan)
     }
 
-    /// Records the purge, then removes the events, with what an interrupted purge left. Returns `None` if another process is
-    /// purging.
+    /// Records the purge, then removes the events, with what an interrupted purge left. Returns `None` if another
+    /// process is purging.
     pub async fn purge(&self, actor: Actor<'_>, origin: &Origin) -> Result<Option<(Plan, Removed)>, PurgeError> {
         let apart = self.db.apart();
         let alone = apart.transaction(async |connection: &mut AsyncPgConnection| -> Result<_, PurgeError> {
-            if !try_alone(connection, PURGING).await? {
+            if !try_alone(connection, PURGE_LOCK).await? {
                 return Ok(None);
             }
             connection.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0").await?;

@@ -1,8 +1,8 @@
 //! Seals: events become leaves of one Merkle tree, batch by batch, and each batch ends in a signed checkpoint.
 //!
-//! Sealing runs in the background, after events are committed. A batch takes only events that no open transaction can still
-//! precede: those of transactions older than the oldest open one, in the order of transactions. One process seals at a time.
-//! It continues from the last checkpoint in the database, and checks its signature and its tree first.
+//! Sealing runs in the background, after events are committed. A batch takes only events that no open transaction can
+//! still precede: those of transactions older than the oldest open one, in the order of transactions. One process seals
+//! at a time. It continues from the last checkpoint in the database, and checks its signature and its tree first.
 //!
 //! `docs/audit-format.md` specifies leaves, checkpoints and proofs for third parties.
 
@@ -38,11 +38,11 @@ use crate::db::{Database, DbError, try_alone};
 
 /// The advisory lock of the process that seals.
 pub const SEALING: i64 = 0x7072_696d_6504;
-/// Between two searches for new events.
+/// The pause between two searches for new events.
 const INTERVAL: Duration = Duration::from_millis(400);
-/// After a failure.
+/// The pause after a failure.
 const RETRY_INTERVAL: Duration = Duration::from_secs(4);
-/// After a search through the whole log, which a restored log needs.
+/// The pause after a search through the whole log, which a restored log needs.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(20);
 
 #[derive(Debug, thiserror::Error)]
@@ -65,14 +65,14 @@ pub async fn seal(db: Database, keys: SealKeys) {
         let pause = match seal_once(&db, &keys).await {
             Ok(sealed) => {
                 if !std::mem::take(&mut last_error).is_empty() {
-                    tracing::info!("events are sealed again");
+                    tracing::info!("sealing has resumed");
                 }
                 sealed.pause()
             }
             Err(error) => {
                 let error = error.to_string();
                 if error != last_error {
-                    tracing::error!(error, "events can't be sealed");
+                    tracing::error!(error, "can't seal events");
                     last_error = error;
                 }
                 RETRY_INTERVAL

@@ -29,11 +29,11 @@ pub struct Filter {
     pub outcome: Option<Outcome>,
     /// The code of a customer.
     pub customer: Option<String>,
-    /// An e-mail address in lower case.
+    /// An email address in lower case.
     pub user: Option<String>,
     /// The number of a BOL.
     pub number: Option<String>,
-    /// A part of the file name, object key, IP or e-mail address, user agent, request id, BOL number, or detail.
+    /// A part of the file name, object key, IP or email address, user agent, request id, BOL number, or detail.
     pub text: String,
 }
 
@@ -140,8 +140,8 @@ pub async fn stream_all<'a>(
         .await
 }
 
-/// Streams the sealed events in the order of the tree: position and hash of the leaf, and the event. Needs a transaction of its
-/// own.
+/// Streams the sealed events in the order of the tree: position and hash of the leaf, and the event. Needs a
+/// transaction of its own.
 pub async fn stream_sealed<'a>(
     connection: &'a mut AsyncPgConnection,
     filter: &Filter,
@@ -165,8 +165,8 @@ pub async fn stream_positions<'a>(
         .await
 }
 
-/// Returns the first and the last position of the sealed events, or `None` if no event matches. Takes a second for ten million
-/// events.
+/// Returns the first and the last position of the sealed events, or `None` if no event matches. Takes a second for ten
+/// million events.
 pub async fn position_range(connection: &mut AsyncPgConnection, filter: &Filter) -> QueryResult<Option<(i64, i64)>> {
     // The index answers this without reading events.
     if *filter == Filter::default() {

@@ -1,11 +1,11 @@
 //! Verifies that the log is what was sealed.
 //!
-//! Every hash and signature is computed again, in constant memory and on one snapshot: events in the order of the disk, leaves
-//! and checkpoints in the order of the tree. Then the checkpoints in the storage are compared.
+//! Every hash and signature is computed again, in constant memory and on one snapshot: events in the order of the disk,
+//! leaves and checkpoints in the order of the tree. Then the checkpoints in the storage are compared.
 //!
-//! Events and leaves are compared without sorting. Both sides add a keyed hash of each event's id and leaf hash to buckets of
-//! ids. The key is random and secret, so that no one can construct changes that cancel out. Only the ids of buckets that
-//! differ are compared one by one.
+//! Events and leaves are compared without sorting. Both sides add a keyed hash of each event's id and leaf hash to
+//! buckets of ids. The key is random and secret, so that no one can construct changes that cancel out. Only the ids of
+//! buckets that differ are compared one by one.
 
 mod difference;
 mod events;
@@ -171,8 +171,8 @@ impl Verification<'_> {
     }
 }
 
-/// Runs work on a thread with a runtime and connections of its own: reading and hashing for half a minute would block other
-/// tasks.
+/// Runs work on a thread with a runtime and connections of its own: reading and hashing for half a minute would block
+/// other tasks.
 async fn on_own_thread<T: Send + 'static>(
     work: impl Future<Output = Result<T, VerifyError>> + Send + 'static,
 ) -> Result<T, VerifyError> {
@@ -184,7 +184,7 @@ async fn on_own_thread<T: Send + 'static>(
         runtime.map_err(|error| broken(&error))?.block_on(async {
             tokio::select! {
                 done = work => done,
-                _ = gone => Err(VerifyError::Broken("it was cancelled".into())),
+                _ = gone => Err(VerifyError::Broken("it was canceled".into())),
             }
         })
     });

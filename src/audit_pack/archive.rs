@@ -66,7 +66,7 @@ fn write(parts: &mut Receiver<PackPart>, writer: StreamWriter, rows: &mut u64) -
     let mut open: Option<(String, Sha256)> = None;
     let mut buffer = vec![0; PART_BYTES];
     loop {
-        let part = parts.blocking_recv().ok_or_else(|| io::Error::other("broken off"))?;
+        let part = parts.blocking_recv().ok_or_else(|| io::Error::other("the pack is incomplete"))?;
         if matches!(part, PackPart::Begin(_) | PackPart::End(_))
             && let Some((name, hash)) = open.take()
         {
@@ -97,7 +97,7 @@ fn write(parts: &mut Receiver<PackPart>, writer: StreamWriter, rows: &mut u64) -
                 *rows = count;
                 break;
             }
-            (_, None) => return Err(io::Error::other("bytes of no file")),
+            (_, None) => return Err(io::Error::other("bytes without a file")),
         }
     }
     zip.start_file("SHA256SUMS", options).map_err(io::Error::other)?;

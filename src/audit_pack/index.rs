@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::archive::PackFile;
 use super::message;
 use crate::bols::weight::Pounds;
-use crate::csv_file::harmless;
+use crate::csv_file::escape_formula;
 use crate::db::schema::{bols, customers, documents};
 
 /// BOLs in one query.
@@ -110,16 +110,16 @@ fn record(bol: &Bol, customer: &str, document: Option<&Document>) -> [String; 15
     [
         bol.number.clone(),
         bol.bol_date.to_string(),
-        harmless(customer).into_owned(),
-        harmless(&bol.customer_name).into_owned(),
-        harmless(&bol.product).into_owned(),
+        escape_formula(customer).into_owned(),
+        escape_formula(&bol.customer_name).into_owned(),
+        escape_formula(&bol.product).into_owned(),
         bol.net_lb.to_string(),
         Pounds(bol.net_lb).short_tons().replace(',', ""),
         if bol.voided_at.is_some() { "void".into() } else { "issued".into() },
         of(|document| document.id.to_string()),
         of(|document| document.kind.clone()),
         of(|document| document.version.to_string()),
-        of(|document| harmless(&document.file_name).into_owned()),
+        of(|document| escape_formula(&document.file_name).into_owned()),
         of(|document| document.object_key.clone()),
         of(|document| document.size_bytes.to_string()),
         of(|document| hex::encode(&document.sha256)),

@@ -19,13 +19,13 @@ pub(super) async fn write(
     let mut lines = csv::Writer::from_writer(Vec::new());
     lines.write_record(["document_id", "file", "bytes", "sha256", "problem"]).map_err(message)?;
     for PackedDocument { id, key, sha256 } in wanted {
-        // Wait for room before recording the access: the reader may take long over what comes before.
+        // Waits for room before recording the access, because the reader may still be reading earlier files.
         let places = to.reserve_many(2).await.map_err(message)?;
         let name = format!("pdfs/{key}");
         // A name that isn't a key could point outside the folder into which the pack is unpacked.
         let fetched = match key.parse::<ObjectKey>() {
             Ok(_) if key != INDEX => fetcher.fetch(DocumentRef::Document(id)).await?,
-            _ => Some(Fetched::Problem("it has no key to name a file by")),
+            _ => Some(Fetched::Problem("its key is not a valid file name")),
         };
         let id = id.to_string();
         match fetched {
@@ -34,13 +34,14 @@ pub(super) async fn write(
                     .into_iter()
                     .zip(places)
                     .for_each(|(part, place)| place.send(part));
-                let problem = if spooled.sha256[..] == sha256[..] { "" } else { "its SHA-256 is not that on record" };
+                let problem =
+                    if spooled.sha256[..] == sha256[..] { "" } else { "its SHA-256 differs from the recorded one" };
                 lines
                     .write_record([&id, &name, &spooled.size.to_string(), &hex::encode(spooled.sha256), problem])
                     .map_err(message)?;
             }
             Some(Fetched::Problem(problem)) => lines.write_record([&id, "", "", "", problem]).map_err(message)?,
-            None => lines.write_record([&id, "", "", "", "it has been removed since"]).map_err(message)?,
+            None => lines.write_record([&id, "", "", "", "removed since then"]).map_err(message)?,
         }
     }
     let mut file = PackFile::begin(to, &format!("pdfs/{INDEX}")).await?;

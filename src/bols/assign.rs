@@ -1,7 +1,7 @@
 //! Assigning BOLs to customers.
 //!
-//! After the commit, the former customer finds neither the BOL nor its documents: both are selected by the customer that
-//! the BOL has now. A link that was issued before works until it expires. Each of the two customers gets an event.
+//! After the commit, the former customer finds neither the BOL nor its documents: both are selected by the customer
+//! that the BOL has now. A link that was issued before works until it expires. Each of the two customers gets an event.
 
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -60,15 +60,15 @@ fn columns() -> Columns {
 pub enum AssignError {
     #[error("Choose a customer.")]
     NoCustomer,
-    #[error("{0} is not active. Choose another customer, or make it active first.")]
+    #[error("{0} is inactive. Choose another customer, or activate it first.")]
     Inactive(String),
     #[error("Choose at least one bill of lading.")]
     Nothing,
-    #[error("Up to {MAX_SELECTED} bills of lading can be assigned at once.")]
+    #[error("You can assign at most {MAX_SELECTED} bills of lading at once.")]
     TooMany,
-    #[error("Somebody has assigned some of these meanwhile. Nothing was changed: look again.")]
+    #[error("Another user has just assigned some of these. Nothing was changed. Check the list again.")]
     Changed,
-    #[error("There is no BOL {0}. Nothing was assigned.")]
+    #[error("BOL {0} doesn't exist. Nothing was assigned.")]
     Missing(String),
     #[error(transparent)]
     Db(#[from] DbError),
@@ -126,7 +126,7 @@ pub async fn assign(
     within(numbers)?;
     db.transaction(async |connection: &mut AsyncPgConnection| {
         let customer = active(customers::with_codes(connection, &[code.to_owned()]).await?.pop())?;
-        // Locked in the order of their ids, so that two overlapping selections can't deadlock.
+        // Locks in the order of ids, so that overlapping selections can't deadlock.
         let ids: Vec<i64> = bols::table
             .filter(bols::number.eq_any(numbers.iter().map(BolNumber::as_str)))
             .order(bols::id)
@@ -158,8 +158,8 @@ pub async fn assign(
     .await
 }
 
-/// Assigns a BOL to a customer if it has none, in the caller's transaction. Returns the code of its customer, if that is
-/// another one.
+/// Assigns a BOL to a customer if it has none, in the caller's transaction. Returns the code of its customer, if that
+/// is another one.
 pub async fn give_if_unowned(
     connection: &mut AsyncPgConnection,
     bol_id: i64,

@@ -1,4 +1,4 @@
-//! What the form of a new BOL offers. A new BOL adds what it names for the first time.
+//! The choices in the form of a new BOL. Issuing a BOL adds its new names to the lists.
 //!
 //! Editing the lists belongs in [`super::lists`].
 
@@ -112,7 +112,7 @@ pub async fn recent(db: &Database, customer: &str) -> DbResult<Vec<Printed>> {
     Ok(query.select(Printed::as_select()).load(&mut connection).await?)
 }
 
-/// Returns the BOL of this number, whatever customer has it.
+/// Returns the BOL with this number, whichever customer has it.
 pub async fn bol(db: &Database, number: &BolNumber) -> DbResult<Option<Bol>> {
     let mut connection = db.get().await?;
     let query = bols::table.filter(bols::number.eq(number.as_str())).select(Bol::as_select());

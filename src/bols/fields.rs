@@ -104,11 +104,11 @@ pub static FIELDS: [Field; 26] = [
     .required("Enter the date of loading.")
     .headings(&["date"]),
     text!(ship_from, "Ship from", lines(600, 4))
-        .required("Where does the load start? Name and address of the origin.")
+        .required("Enter the name and address of the origin.")
         .hint("Name and address, one per line.")
         .reuse(Reuse::NextLoad),
     text!(ship_to, "Ship to", lines(600, 4))
-        .required("Where does it go? Name and address of the consignee.")
+        .required("Enter the name and address of the consignee.")
         .hint("The consignee’s name, then the address.")
         .headings(&["consignee"])
         .reuse(Reuse::Customer),
@@ -131,8 +131,8 @@ pub static FIELDS: [Field; 26] = [
     .hint("Net alone, or gross and tare.")
     .headings(&["netlbs"]),
     text!(product, "Product", line(200))
-        .required("What is loaded?")
-        .required_in_import("What was loaded?")
+        .required("Enter the product.")
+        .required_in_import("The product is missing.")
         .headings(&["productname"])
         .suggestions("products")
         .reuse(Reuse::NextLoad),
@@ -144,7 +144,7 @@ pub static FIELDS: [Field; 26] = [
     text!(customer_po, "Customer PO", line(100)).headings(&["po", "ponumber"]).reuse(Reuse::Customer),
     text!(release_number, "Release", line(100)).headings(&["release"]).reuse(Reuse::Customer),
     text!(carrier, "Carrier", line(200))
-        .required("Who carries it? The name of the carrier.")
+        .required("Enter the name of the carrier.")
         .headings(&["carriername"])
         .suggestions("carriers")
         .reuse(Reuse::NextLoad),
@@ -158,15 +158,15 @@ pub static FIELDS: [Field; 26] = [
     text!(seal_numbers, "Seals", Kind::Seals).hint("Separated by commas or spaces.").headings(&["seal", "seals"]),
     text!(driver_name, "Driver", line(200)).headings(&["driver"]),
     text!(care_of, "Care of", lines(600, 2))
-        .hint("Blind shipment: the shipper that the BOL shows instead.")
+        .hint("Blind shipment: the shipper to show instead.")
         .reuse(Reuse::Customer),
     number!(pieces, "Packages", Kind::Count)
-        .required("How many packages? Loose material counts as 1.")
+        .required("Enter the number of packages. Loose material counts as 1.")
         .hint("Loose material counts as 1.")
         .default("1")
         .reuse(Reuse::NextLoad),
     text!(package_type, "Package type", line(60))
-        .required("What are the packages? For loose material: load, bulk.")
+        .required("Enter the package type. For loose material: load, bulk.")
         .headings(&["package"])
         .default("load, bulk")
         .suggestions("package_types")

@@ -78,8 +78,8 @@ pub enum ImportError {
 
 /// Imports the file.
 ///
-/// The file is read twice: the first time outside of the transaction, since its writer may be slow, to check every line;
-/// the second time inside of it. `origin` names the caller on the audit log.
+/// The file is read twice: the first time outside of the transaction, since its writer may be slow, to check every
+/// line; the second time inside of it. `origin` names the caller on the audit log.
 pub async fn import<R: Read>(
     db: &Database,
     mut file: R,
@@ -96,7 +96,7 @@ pub async fn import<R: Read>(
     let years = read(&whole, (prefix, latest), &mut report)?;
     let done = db
         .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
-            // Customers get no mail about BOLs that are years old.
+            // Suppresses emails to customers about BOLs that are years old.
             diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
             // Locks the counters before the BOLs, as issuing does, so that no new BOL takes a number of the file.
             hold_counters(connection, &years).await?;
@@ -192,9 +192,9 @@ async fn hold_counters(connection: &mut AsyncPgConnection, years: &BTreeMap<i32,
 /// Describes an error of the CSV reader in terms of lines and columns.
 fn describe(error: &csv::Error) -> String {
     match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "it isn't UTF-8 text; save the file as CSV UTF-8".into(),
+        csv::ErrorKind::Utf8 { .. } => "not UTF-8 text; save the file as CSV UTF-8".into(),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("it has {len} columns, and the first line has {expected_len}; is a comma not in quotes?")
+            format!("{len} columns, but the first line has {expected_len}; check for a comma without quotes")
         }
         _ => error.to_string(),
     }
@@ -256,10 +256,11 @@ impl Importer<'_> {
                 None => rows.push(new),
                 Some((.., number)) if self.options.skip_existing && *number == new.number => self.report.skipped += 1,
                 Some((.., number)) if *number == new.number => {
-                    self.report.wrong(at, format!("{number} is here already (--skip-existing passes it over)"));
+                    self.report.wrong(at, format!("{number} exists already (--skip-existing skips it)"));
                 }
                 Some((.., number)) => {
-                    self.report.wrong(at, format!("{} has the running number of {number}, which is here", new.number));
+                    self.report
+                        .wrong(at, format!("{} has the running number of {number}, which exists already", new.number));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! The terminal itself, as the next BOL prints it: name, address, telephone and e-mail.
+//! The terminal itself, as the next BOL prints it: name, address, telephone and email.
 
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};

@@ -14,22 +14,22 @@ use crate::config::Config;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Write events to a file, newest first, with the filters of the page /audit
+    /// Write events to a file, newest first. Takes the filters of the page /audit
     Export(export::Arguments),
-    /// Import the bucket's access log: record who followed which link, when, and how many bytes were sent. Each GET becomes one
-    /// event, however often its file is imported
+    /// Import the bucket's access log: record who followed which link, when, and how many bytes were sent. Importing a
+    /// file again adds no second event for the same GET
     ImportAccessLog(import_access_log::Arguments),
-    /// Verify that every event, seal and checkpoint is what was sealed, in the database and in the storage. Otherwise print the
-    /// first difference, and exit with 1
+    /// Verify every sealed event, seal and checkpoint in the database and the storage. Print the first difference, if
+    /// any, and exit with 1
     Verify(verify::Arguments),
     /// Write a proof that an event was sealed. Anyone can check it without the log (tools/check_proof.py)
     Prove(prove::Arguments),
-    /// Remove events that are older than AUDIT_RETENTION_YEARS, in whole sealed batches. Their leaves stay, so that all other
-    /// events can be verified. A running server purges without this command
+    /// Remove events that are older than AUDIT_RETENTION_YEARS, in whole sealed batches. Their leaves stay, so that all
+    /// other events can be verified. A running server purges without this command
     Purge(purge::Arguments),
     /// Generate a key for SEAL_KEY, and print its public key
     Keygen(keys::Arguments),
-    /// Print the public key of the signing key: for auditors, and for SEAL_VERIFIERS before you change SEAL_KEY
+    /// Print the public key of the signing key, for auditors, or for SEAL_VERIFIERS before you change SEAL_KEY
     Key,
 }
 

@@ -22,7 +22,7 @@ pub enum Command {
         #[arg(long, default_value = "")]
         address: String,
     },
-    /// Every company, by code
+    /// List all companies by code
     List {
         #[arg(long)]
         json: bool,

@@ -58,7 +58,7 @@ async fn with_database(mut config: Config, data_dir: &Path, cluster: Option<&Clu
         None => kept_secret(data_dir).map_err(|error| Failure::Problem(format!("{}: {error}", data_dir.display())))?,
     };
     if seed::present(&Database::new(&url, 1)).await?.is_none() {
-        eprintln!("putting in the sample data …");
+        eprintln!("loading the sample data …");
         seed::run(&config, CUSTOMERS, BOLS).await?;
     }
     serve::check_schema(&url).await?;

@@ -1,5 +1,5 @@
-//! `primetrade examine`: the process that looks into an uploaded file, confined. For the portal itself; by hand it shows
-//! what the portal sees in a file: `primetrade examine <file.pdf`.
+//! `primetrade examine`: the confined process that examines an uploaded file. The server starts it. By hand,
+//! `primetrade examine <file.pdf` shows what the portal sees in a file.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,7 +10,7 @@ use crate::intake::examine;
 pub fn run(prefix: &str, preview: bool) -> Result<(), Failure> {
     let seconds = if preview { examine::CPU_SECONDS_PREVIEW } else { examine::CPU_SECONDS };
     examine::confine(seconds).map_err(Failure::problem)?;
-    // If memory runs out, this process goes and not the portal. Where there is no such file, be it so.
+    // If memory runs out, the kernel kills this process, not the server. Systems without this file don't need it.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let input = io::stdin().as_fd().try_clone_to_owned().map_err(Failure::problem)?.into();
     let output = io::stdout().lock();

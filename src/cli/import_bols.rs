@@ -15,16 +15,16 @@ use crate::db::Database;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// A CSV file whose first line names the columns: number, date, customer, product, tons or net_lb, and any other field of
-    /// a BOL; - for standard input
+    /// A CSV file whose first line names the columns: number, date, customer, product, tons or net_lb, and any other
+    /// field of a BOL; - for standard input
     file: PathBuf,
-    /// Try everything, keep nothing
+    /// Check the file and report, but import nothing
     #[arg(long)]
     dry_run: bool,
-    /// Create customers that aren't here yet, with the code of the column customer_code or one made of the name
+    /// Create missing customers, with the code from the column customer_code or one derived from the name
     #[arg(long)]
     create_customers: bool,
-    /// Pass over BOLs that are here already, instead of refusing the file
+    /// Skip BOLs that exist already, instead of rejecting the file
     #[arg(long)]
     skip_existing: bool,
 }
@@ -54,7 +54,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
 fn print_report(report: &Report, dry_run: bool) -> Result<(), Failure> {
     if !report.ignored_columns.is_empty() {
         eprintln!(
-            "columns that say nothing here: {}",
+            "ignored columns: {}",
             printable(&report.ignored_columns.join(", ").chars().take(500).collect::<String>())
         );
     }
@@ -75,14 +75,14 @@ fn print_report(report: &Report, dry_run: bool) -> Result<(), Failure> {
     let verb = if dry_run { "would import" } else { "imported" };
     let skipped = match report.skipped {
         0 => String::new(),
-        skipped => format!(", passed over {skipped} that are here already"),
+        skipped => format!(", skipped {skipped} that exist already"),
     };
     println!("{verb} {} BOLs{skipped}", report.imported);
     for (year, seq) in &report.highest {
         println!("the next number of {year} {} {}", if dry_run { "would be" } else { "is" }, seq + 1);
     }
     if dry_run {
-        println!("Nothing was kept (--dry-run).");
+        println!("Nothing was imported (--dry-run).");
     }
     Ok(())
 }

@@ -15,13 +15,14 @@ const LINE: &str = "============================================================
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Show what would be uploaded, and upload nothing
+    /// Show what would be uploaded, without uploading
     #[arg(long)]
     dry_run: bool,
-    /// Don't read again what is in the bucket already: its size, and the checksum that the bucket keeps, are enough
+    /// Don't read objects that are in the bucket already: compare their size, and their checksum if the bucket keeps
+    /// one
     #[arg(long)]
     skip_existing: bool,
-    /// Where the PDFs are: a folder with bols/YEAR/NUMBER.pdf, or with NUMBER.pdf  [default: MEDIA_ROOT]
+    /// The folder of the PDFs, as bols/YEAR/NUMBER.pdf or as NUMBER.pdf  [default: MEDIA_ROOT]
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
 }
@@ -36,7 +37,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         Source::open(folder).map_err(|error| Failure::Usage(format!("--source: {}: {error}", folder.display())))?;
     let bucket = Storage::with_long_timeouts(&StorageConfig::S3(bucket)).await;
     bucket.ready().await.map_err(|error| {
-        Failure::Problem(format!("{error}\nNothing was uploaded. To find out what is wrong: primetrade storage check"))
+        Failure::Problem(format!("{error}\nNothing was uploaded. To find the cause, run: primetrade storage check"))
     })?;
     let migration = Migration {
         db: &db,
@@ -81,7 +82,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         let what = [(errors, "failed (✗, with the reason)"), (missing, "not found (✗ missing)")];
         let text: Vec<String> =
             what.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-        return Err(Failure::Problem(format!("{}. Run it again when that is mended.", text.join(", "))));
+        return Err(Failure::Problem(format!("{}. Fix that, and run the command again.", text.join(", "))));
     }
     Ok(())
 }

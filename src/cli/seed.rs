@@ -32,13 +32,13 @@ const BATCH: usize = 500;
 /// Simultaneous PUTs.
 const MAX_PUTS: usize = 16;
 
-/// Seeds, and returns the sample data and the number of documents. The storage comes first, so that a database with BOLs
-/// has their files.
+/// Seeds, and returns the sample data and the number of documents. Fills the storage first, so that a database with
+/// BOLs has their files.
 pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<(SampleSet, usize), Failure> {
     let db = Database::new(database_url(config)?, 2);
     if let Some(what) = present(&db).await? {
         return Err(Failure::Problem(format!(
-            "the database has {what} already; sample data, with passwords that everybody knows, goes into an empty one only"
+            "the database already has {what}; sample data has public passwords, so it is loaded only into an empty database"
         )));
     }
     let sample = samples::generate(customers, bol_count);
@@ -47,10 +47,10 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
         Some(url) => url.origin(),
         None => format!("http://{}:{}", config.host, config.port),
     };
-    let press = Press { prefix: &config.bol_prefix, origin: &origin, zone: config.time_zone };
-    let papers = store_papers(&press, &sample.bols, &storage).await?;
+    let printer = SamplePrinter { prefix: &config.bol_prefix, origin: &origin, zone: config.time_zone };
+    let stored = store_documents(&printer, &sample.bols, &storage).await?;
     let hashes = hash_passwords(&sample.users).await?;
-    let rows = Rows { prefix: &config.bol_prefix, sample: &sample, papers: &papers, hashes: &hashes };
+    let rows = Rows { prefix: &config.bol_prefix, sample: &sample, stored: &stored, hashes: &hashes };
     db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> { Ok(rows.insert(connection).await?) })
         .await?;
     eprintln!(
@@ -58,9 +58,9 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
         sample.customers.len(),
         sample.users.len(),
         sample.bols.len(),
-        papers.len()
+        stored.len()
     );
-    let count = papers.len();
+    let count = stored.len();
     Ok((sample, count))
 }
 
@@ -87,25 +87,25 @@ pub fn print(sample: &SampleSet, as_json: bool) {
     }
 }
 
-/// A stored document.
-struct Paper {
+/// A stored sample document.
+struct StoredSample {
     kind: Kind,
     key: ObjectKey,
     digest: FileDigest,
 }
 
-type Papers = HashMap<(usize, usize), Paper>;
+type StoredSamples = HashMap<(usize, usize), StoredSample>;
 
-/// Prints the BOLs of the samples.
-struct Press<'a> {
+/// Renders the PDFs of the samples.
+struct SamplePrinter<'a> {
     prefix: &'a str,
     origin: &'a str,
     zone: Tz,
 }
 
-impl Press<'_> {
-    /// Returns the PDF of a document. The program prints the BOL itself; every other document is a stand-in.
-    async fn paper(&self, bol: &SampleBol, document: &SampleDocument, number: &str) -> Result<Vec<u8>, Failure> {
+impl SamplePrinter<'_> {
+    /// Returns the PDF of a document. The program prints real BOLs; every other document is a stand-in.
+    async fn pdf(&self, bol: &SampleBol, document: &SampleDocument, number: &str) -> Result<Vec<u8>, Failure> {
         if document.kind != Kind::Bol.as_str() {
             return Ok(samples::paper(bol, document, number));
         }
@@ -129,32 +129,36 @@ impl Press<'_> {
     }
 }
 
-async fn store_papers(press: &Press<'_>, sample: &[SampleBol], storage: &Storage) -> Result<Papers, Failure> {
+async fn store_documents(
+    printer: &SamplePrinter<'_>,
+    sample: &[SampleBol],
+    storage: &Storage,
+) -> Result<StoredSamples, Failure> {
     let wanted = sample
         .iter()
         .enumerate()
         .flat_map(|(b, bol)| bol.documents.iter().enumerate().map(move |(d, document)| (b, d, bol, document)));
     stream::iter(wanted)
         .map(|(b, d, bol, document)| async move {
-            let number = bol.number(press.prefix);
+            let number = bol.number(printer.prefix);
             let kind: Kind = document.kind.parse().map_err(Failure::Problem)?;
             let key = key(&number, kind, document.version)?;
-            let bytes = press.paper(bol, document, &number).await?;
+            let bytes = printer.pdf(bol, document, &number).await?;
             let (sha256, size): ([u8; 32], _) = (Sha256::digest(&bytes).into(), bytes.len() as u64);
             match storage.put(&key, bytes, sha256).await {
                 Ok(()) => {}
-                // An earlier run was stopped. The samples are always the same, and so are the bytes.
+                // An interrupted run stored it. The samples are deterministic, so the bytes must be the same.
                 Err(StorageError::Exists(key)) => {
                     let there = storage.head(&key).await.map_err(Failure::problem)?;
                     if there.is_none_or(|there| there.size != size) {
                         return Err(Failure::Problem(format!(
-                            "the storage has another object under {key}; nothing was changed"
+                            "the storage has a different object under {key}; nothing was changed"
                         )));
                     }
                 }
                 Err(error) => return Err(Failure::problem(error)),
             }
-            Ok(((b, d), Paper { kind, key, digest: FileDigest { sha256, size } }))
+            Ok(((b, d), StoredSample { kind, key, digest: FileDigest { sha256, size } }))
         })
         .buffer_unordered(MAX_PUTS)
         .try_collect()
@@ -176,7 +180,7 @@ async fn hash_passwords(users: &[SampleUser]) -> Result<Vec<String>, Failure> {
         .await
 }
 
-/// Fills the lists that the form offers with what the BOLs name.
+/// Fills the lists that the form offers from the BOLs.
 const LISTS: &str = "WITH product AS (
         INSERT INTO products (name) SELECT DISTINCT product FROM bols ORDER BY product RETURNING id, name),
     lot AS (
@@ -197,13 +201,13 @@ const TRUCKS: &str = "INSERT INTO trucks (carrier_id, truck_number, trailer_numb
 struct Rows<'a> {
     prefix: &'a str,
     sample: &'a SampleSet,
-    papers: &'a Papers,
+    stored: &'a StoredSamples,
     hashes: &'a [String],
 }
 
 impl Rows<'_> {
     async fn insert(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
-        // Customers get no mail about samples.
+        // Suppresses emails to customers about samples.
         diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
         let mut ids = HashMap::new();
         for customer in &self.sample.customers {
@@ -249,7 +253,7 @@ impl Rows<'_> {
 
     fn documents(&self, bol: &SampleBol, index: usize, bol_id: i64) -> Vec<(NewDocument, DateTime<Utc>)> {
         let new = |(position, document): (usize, &SampleDocument)| {
-            let Paper { kind, key, digest } = self.papers.get(&(index, position))?;
+            let StoredSample { kind, key, digest } = self.stored.get(&(index, position))?;
             let slot = Slot { bol_id, kind: *kind, version: document.version, key: key.clone() };
             Some((NewDocument::at_bol(slot, *digest), document.stored_at))
         };
@@ -257,8 +261,8 @@ impl Rows<'_> {
     }
 }
 
-/// The name that stands for the user on every sample.
-const CLERK: &str = "Sample data";
+/// The name of the issuing user on every sample.
+const ISSUED_BY: &str = "Sample data";
 
 fn row(bol: &SampleBol, prefix: &str, customer_id: Option<i64>) -> NewBol {
     let [name, address, phone, email] = samples::TERMINAL.map(String::from);
@@ -288,8 +292,8 @@ fn row(bol: &SampleBol, prefix: &str, customer_id: Option<i64>) -> NewBol {
         customer_id,
         printed,
         official_weight_lb: bol.official_weight_lb,
-        issued_by: CLERK.into(),
-        voided_by: if voided_at.is_some() { CLERK.into() } else { String::new() },
+        issued_by: ISSUED_BY.into(),
+        voided_by: if voided_at.is_some() { ISSUED_BY.into() } else { String::new() },
         voided_at,
         void_reason: void_reason.unwrap_or_default(),
         changed_at: bol.issued_at,

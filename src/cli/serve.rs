@@ -18,7 +18,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     serve(config, url, secret).await?.finished().await.map_err(Failure::problem)
 }
 
-/// Refuses an old schema at the start, rather than failing in the middle of a request.
+/// Rejects an old schema at startup, instead of failing in the middle of a request.
 pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
     let connection = db::connect(url).await.map_err(|error| Failure::Problem(format!("DATABASE_URL: {error}")))?;
     let pending = migrations::pending(connection).await.map_err(Failure::problem)?;
@@ -29,7 +29,7 @@ pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
             pending.join(", ")
         )));
     }
-    // Creates the partitions of the access log for the year ahead. Without them events are written to the default
+    // Creates the partitions of the access log for the year ahead. Without them, events land in the default
     // partition, so a failure is only logged.
     let mut connection = db::connect(url).await.map_err(Failure::problem)?;
     // `migrate` sets the timeouts of the role it runs as.
@@ -39,10 +39,10 @@ pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
             "this database role has no statement_timeout: run primetrade migrate as the role that serves, or set it"
         );
     }
-    // Creating a partition takes a lock that every request would queue behind, so it doesn't wait for it.
+    // Creating a partition takes a lock that every request would queue behind, so the wait for it is short.
     let prepare = "SET lock_timeout = '300ms'; SELECT audit_prepare_months(current_date, 13)";
     if let Err(error) = connection.batch_execute(prepare).await {
-        tracing::warn!(%error, "partitions of audit_events could not be prepared");
+        tracing::warn!(%error, "can't create partitions of audit_events");
     }
     Ok(())
 }
@@ -57,7 +57,7 @@ pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey)
     println!("listening on http://{}", running.address);
     if unreachable_links {
         tracing::warn!(
-            "PUBLIC_URL is not set: links will begin with http://{}, which leads nowhere from another machine",
+            "PUBLIC_URL is not set: links will begin with http://{}, which other machines can't reach",
             running.address
         );
     }
@@ -69,7 +69,7 @@ fn allow_many_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, rustix::process::Rlimit { current: limit.maximum, ..limit }) {
-        tracing::warn!(%error, "the limit of open files can't be raised");
+        tracing::warn!(%error, "can't raise the limit of open files");
     }
 }
 
@@ -81,6 +81,6 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        tracing::info!("stopping; requests under way are finished first");
+        tracing::info!("stopping after requests in progress finish");
     })
 }

@@ -1,4 +1,4 @@
-//! `primetrade storage …`: setting the bucket up, and finding out what is wrong with it.
+//! `primetrade storage …`: sets up the bucket, and finds out what is wrong with it.
 
 mod check;
 mod reconcile;
@@ -12,17 +12,17 @@ use crate::storage::s3::policy;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// The debug checklist: variables, credentials, bucket, region, clock, put, get, links, delete; then how the bucket is
-    /// set up. One line each, with what to do. Exit code 1 if anything fails
+    /// Check variables, credentials, bucket, region, clock, put, get, links, delete and the settings of the bucket.
+    /// Print one line for each, with advice. Exit code 1 if a check fails
     Check {
         #[arg(long)]
         json: bool,
     },
-    /// Create the bucket and set it up: private, versioned, encrypted, https only. Shows what it will do, and asks
+    /// Create the bucket and set it up: private, versioned, encrypted, https only. Show the changes and ask first
     Setup(setup::Arguments),
     /// Print the least-privilege IAM policy for this bucket
     Policy {
-        /// Of the person who runs `storage setup`, instead of the program's own
+        /// Print the policy for the administrator who runs `storage setup` instead
         #[arg(long)]
         setup: bool,
     },

@@ -26,23 +26,23 @@ pub enum Command {
         /// customer, office, auditor or admin
         #[arg(long)]
         role: Role,
-        /// Code of a company this login serves; may be given several times
+        /// Code of a company that this login belongs to. Can be repeated
         #[arg(long, value_name = "CODE")]
         customer: Vec<String>,
         /// Read the password from standard input
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Every login, by e-mail address
+    /// List all logins by email address
     List {
         #[arg(long)]
         json: bool,
     },
-    /// Shut a login out, at once
+    /// Disable a login, and end its sessions
     Disable { email: String },
-    /// Let it in again
+    /// Enable a disabled login
     Enable { email: String },
-    /// Print a link with which its person sets a password: good once, for a week, and the only one at a time
+    /// Print a link to set a password. It works once, for a week, and replaces earlier links
     Invite { email: String },
 }
 
@@ -64,7 +64,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
 fn read_password() -> Result<String, Failure> {
     let mut input = std::io::stdin();
     if input.is_terminal() {
-        eprintln!("type the password, Enter, Ctrl-D (it is shown; better: a pipe)");
+        eprintln!("type the password, Enter, Ctrl-D (it will be visible; a pipe is safer)");
     }
     let mut text = String::new();
     input.read_to_string(&mut text).map_err(|_| Failure::Usage("the password must be UTF-8 text".into()))?;
@@ -88,10 +88,10 @@ async fn create(
             "--customer: only logins with the role customer belong to companies, not {role}"
         )));
     }
-    let known = customers::with_codes(&mut *db.get().await?, codes).await?;
-    if let Some(unknown) = codes.iter().find(|code| !known.iter().any(|customer| customer.code == **code)) {
+    let found = customers::with_codes(&mut *db.get().await?, codes).await?;
+    if let Some(unknown) = codes.iter().find(|code| !found.iter().any(|customer| customer.code == **code)) {
         return Err(Failure::Problem(format!(
-            "--customer: there is no customer with the code {unknown}; see: primetrade customer list"
+            "--customer: no customer has the code {unknown}; see: primetrade customer list"
         )));
     }
     let password_hash = match password {
@@ -108,7 +108,7 @@ async fn create(
     let created = db
         .transaction(async |connection: &mut AsyncPgConnection| {
             let id = NewUser { email, name, role: role.as_str(), password_hash }.insert(connection).await?;
-            let memberships: Vec<_> = known
+            let memberships: Vec<_> = found
                 .iter()
                 .map(|customer| NewMembership { user_id: id, customer_id: customer.id, is_admin: false })
                 .collect();
@@ -121,7 +121,7 @@ async fn create(
         Ok(()) => {
             println!("created {role} {email}");
             if !activated {
-                println!("it has no password yet; make a link to set one with: primetrade user invite {email}");
+                println!("it has no password yet; create a link to set one with: primetrade user invite {email}");
             }
             Ok(())
         }
@@ -130,7 +130,7 @@ async fn create(
                 Failure::Problem(format!("a user with the address {email} exists already"))
             }
             (_, Some("users_email_format")) => {
-                Failure::Usage(format!("--email: found {email:?}, allowed is an e-mail address"))
+                Failure::Usage(format!("--email: found {email:?}, allowed is an email address"))
             }
             (_, Some("users_name_length")) => Failure::Usage("--name: 1 to 200 characters are allowed".into()),
             _ => Failure::problem(info.message()),
@@ -165,19 +165,17 @@ async fn list(db: &Database, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn known(db: &Database, email: &str) -> Result<User, Failure> {
+async fn find_user(db: &Database, email: &str) -> Result<User, Failure> {
     let user = users::by_email(&mut *db.get().await?, email.trim()).await?;
-    user.ok_or_else(|| {
-        Failure::Problem(format!("there is no user with the address {email}; see: primetrade user list"))
-    })
+    user.ok_or_else(|| Failure::Problem(format!("no user has the address {email}; see: primetrade user list")))
 }
 
 /// Prints only the link to stdout, so that a script can read it.
 async fn invite(config: &Config, db: &Database, email: &str) -> Result<(), Failure> {
-    let user = known(db, email).await?;
+    let user = find_user(db, email).await?;
     if !user.active {
         return Err(Failure::Problem(format!(
-            "{} is disabled; let it in first with: primetrade user enable {}",
+            "{} is disabled; enable it first with: primetrade user enable {}",
             user.email, user.email
         )));
     }
@@ -190,7 +188,7 @@ async fn invite(config: &Config, db: &Database, email: &str) -> Result<(), Failu
         })
         .await?;
     eprintln!(
-        "send this link to {} <{}>; it works once, until it is replaced, for {} days:",
+        "send this link to {} <{}>; it works once, for {} days, unless a newer link replaces it:",
         user.name,
         user.email,
         invitation::LIFE.num_days()
@@ -201,7 +199,7 @@ async fn invite(config: &Config, db: &Database, email: &str) -> Result<(), Failu
 
 /// Disabling a user ends its sessions.
 async fn set_active(db: &Database, email: &str, active: bool) -> Result<(), Failure> {
-    let user = known(db, email).await?;
+    let user = find_user(db, email).await?;
     let word = if active { "enabled" } else { "disabled" };
     if user.active == active {
         println!("{} is {word} already", user.email);

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio_postgres::config::Host;
 
-/// Timeouts for a server that doesn't answer, or vanishes during a query.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-const PROBE_AFTER: Duration = Duration::from_secs(30);
-const SILENT_FOR: Duration = Duration::from_secs(20);
+/// Timeouts for a server that doesn't answer or disappears during a query.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A `postgres://` URL that a connection can be made from.
+/// A valid `postgres://` URL.
 #[derive(Clone)]
 pub struct DatabaseUrl {
     text: String,
@@ -79,9 +79,9 @@ impl FromStr for DatabaseUrl {
             return Err("a URL without a host".into());
         }
         if options.get_connect_timeout().is_none() {
-            options.connect_timeout(CONNECT_WITHIN);
+            options.connect_timeout(CONNECT_TIMEOUT);
         }
-        options.application_name("primetrade").keepalives_idle(PROBE_AFTER).tcp_user_timeout(SILENT_FOR);
+        options.application_name("primetrade").keepalives_idle(KEEPALIVE_IDLE).tcp_user_timeout(TCP_USER_TIMEOUT);
         Ok(Self { text: text.into(), options, verifies })
     }
 }

@@ -19,7 +19,7 @@ pub struct MailConfig {
 impl Reader<'_> {
     pub(super) fn mail(&mut self) -> MailConfig {
         let folder = self.text("MAIL_FOLDER").unwrap_or_else(|| "mail".into()).into();
-        let from = self.parsed("MAIL_FROM", "an e-mail address, with a name if you like: PrimeTrade <bol@example.com>");
+        let from = self.parsed("MAIL_FROM", "an email address, with a name if you like: PrimeTrade <bol@example.com>");
         let smtp = self.text("SMTP_URL");
         if let Some(url) = &smtp {
             if !is_smtp_url(url) {

@@ -1,4 +1,4 @@
-//! Reads values, and collects what is wrong with them.
+//! Reads values and collects the problems found.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// An empty value counts as not set, because dashboards and compose files write such.
+    /// Treats an empty value as not set, because hosting dashboards and compose files write empty values.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         let value = self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())?;
         if value.contains(char::REPLACEMENT_CHARACTER) {
@@ -85,7 +85,7 @@ impl Reader<'_> {
         for found in self.text(name).unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty()) {
             match found.parse().or_else(|_| found.parse::<IpAddr>().map(IpNet::from)) {
                 Ok(network) => networks.push(network),
-                Err(_) => self.problem(name, found, "CIDRs such as 10.0.0.0/8, with commas between"),
+                Err(_) => self.problem(name, found, "CIDRs such as 10.0.0.0/8, separated by commas"),
             }
         }
         networks

@@ -12,7 +12,7 @@ use super::reader::Reader;
 pub struct S3Config {
     pub bucket: String,
     pub region: String,
-    /// An S3-compatible server. Requests use path-style addressing then.
+    /// The URL of an S3-compatible server. With it, requests use path-style addressing.
     pub endpoint: Option<Url>,
     /// From the variables. Without them the SDK's default chain (roles, profiles) applies.
     pub credentials: Option<S3Credentials>,
@@ -28,7 +28,7 @@ pub struct S3Credentials {
 }
 
 impl Reader<'_> {
-    /// Checked even when `USE_S3` is off, so that a mistake shows before it is turned on.
+    /// Checks the variables even when `USE_S3` is off, to report a mistake before it is turned on.
     pub(super) fn s3(&mut self, needed: bool) -> Option<S3Config> {
         const BUCKET: &str = "3 to 63 of a-z 0-9 . - , starting and ending with a letter or digit";
         let bucket = self.text("AWS_STORAGE_BUCKET_NAME");
@@ -55,7 +55,7 @@ impl Reader<'_> {
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
             if self.text(name).is_some_and(|value| value.chars().any(|c| c.is_control() || !c.is_ascii())) {
                 self.problems.push(format!(
-                    "{name}: found a line break or another character that no key has, allowed is one line of ASCII"
+                    "{name}: found a line break or another invalid character, allowed is one line of ASCII"
                 ));
             }
         }

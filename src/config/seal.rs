@@ -1,4 +1,4 @@
-//! `SEAL_KEY` and `SEAL_VERIFIERS`: the key that signs checkpoints, and the keys whose signatures count.
+//! `SEAL_KEY` and `SEAL_VERIFIERS`: the key that signs checkpoints, and the trusted keys.
 //!
 //! Both in the encoding of [signed notes](https://c2sp.org/signed-note), as Go's `sumdb/note` prints them:
 //! `PRIVATE+KEY+<name>+<id>+<base64 of 1 and the seed>`, and `<name>+<id>+<base64 of 1 and the public key>`.
@@ -81,7 +81,7 @@ impl Verifier {
         &self.name
     }
 
-    /// Returns the id that every signature begins with, which tells the keys apart.
+    /// Returns the id that every signature begins with. It identifies the key.
     pub fn id(&self) -> [u8; 4] {
         let hash = Sha256::new().chain_update(&self.name).chain_update("\n").chain_update(tagged(&self.key)).finalize();
         [hash[0], hash[1], hash[2], hash[3]]
@@ -147,7 +147,7 @@ impl SealKeys {
         Self { signs, trusted }
     }
 
-    /// Of this name and id.
+    /// Returns the trusted key with this name and id.
     pub fn find(&self, name: &str, id: &[u8]) -> Option<&Verifier> {
         self.trusted.iter().find(|verifier| verifier.name == name && verifier.id() == id)
     }
@@ -174,9 +174,9 @@ impl Reader<'_> {
                 Ok(verifier) => verifiers.push(verifier),
                 // The value may be a private key, so it is not quoted.
                 Err(()) if text.starts_with(PRIVATE) => {
-                    self.problems.push("SEAL_VERIFIERS: found a private key, allowed are public ones: `primetrade audit key` prints it".into());
+                    self.problems.push("SEAL_VERIFIERS: found a private key, allowed are public keys; `primetrade audit key` prints them".into());
                 }
-                Err(()) => self.problem("SEAL_VERIFIERS", text, "keys such as NAME+ID+BASE64, with commas between"),
+                Err(()) => self.problem("SEAL_VERIFIERS", text, "keys such as NAME+ID+BASE64, separated by commas"),
             }
         }
         verifiers

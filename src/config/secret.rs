@@ -23,7 +23,7 @@ impl<T> fmt::Debug for Secret<T> {
 pub struct SecretKey(Secret<Vec<u8>>);
 
 impl SecretKey {
-    const LEAST_BYTES: usize = 64;
+    const MIN_BYTES: usize = 64;
 
     /// Parses hex, or base64 in either alphabet, with or without padding. The error says what was found, never the
     /// value.
@@ -35,7 +35,7 @@ impl SecretKey {
             .or_else(|| GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT).decode(text).ok())
             .or_else(|| GeneralPurpose::new(&base64::alphabet::URL_SAFE, LENIENT).decode(text).ok())
             .ok_or_else(|| format!("{} characters that are neither hex nor base64", text.chars().count()))?;
-        if bytes.len() < Self::LEAST_BYTES {
+        if bytes.len() < Self::MIN_BYTES {
             return Err(format!("{} bytes", bytes.len()));
         }
         let distinct = bytes.iter().collect::<std::collections::HashSet<_>>().len();
@@ -50,7 +50,7 @@ impl SecretKey {
         Self(Secret(bytes))
     }
 
-    /// Derives a key for one purpose (HKDF-SHA256, RFC 5869), so that none can replace another.
+    /// Derives a key for one purpose (HKDF-SHA256, RFC 5869), so that keys of different purposes are unrelated.
     pub fn derive<const N: usize>(&self, purpose: &str) -> [u8; N] {
         let mut key = [0; N];
         let derived = Hkdf::<Sha256>::new(None, &self.0.0).expand(purpose.as_bytes(), &mut key);

@@ -48,7 +48,7 @@ pub enum ClusterError {
         "another primetrade (process {pid}) is running on {dir}; stop it, or choose another folder with --data-dir"
     )]
     AlreadyRunning { dir: PathBuf, pid: String },
-    #[error("{dir} was made by Postgres {made}, which isn't installed; install it, or choose another folder")]
+    #[error("{dir} was created by Postgres {made}, which isn't installed; install it, or choose another folder")]
     OtherVersion { dir: PathBuf, made: String },
     #[error("Postgres did not {what}; the end of {log} says:\n{tail}")]
     Failed { what: &'static str, log: PathBuf, tail: String },
@@ -106,7 +106,7 @@ impl Cluster {
         let socket = if data.as_os_str().len() <= LONGEST_SOCKET_FOLDER {
             data.clone()
         } else {
-            owner.short_folder(&data).map_err(io("can't make a folder for the socket of", &data))?
+            owner.short_folder(&data).map_err(io("can't create a folder for the socket of", &data))?
         };
         let mut command = server_command(&binaries, &data, &socket, options);
         owner.run_as(&mut command);
@@ -170,7 +170,7 @@ impl Cluster {
     pub async fn stop(mut self) -> Result<(), ClusterError> {
         signal(self.server.id(), Signal::INT);
         let stopped = self.wait_for_end(STOP_WITHIN).await;
-        // Before the system can reuse the pid.
+        // Dismissed before the system can reuse the pid.
         self.dismiss_watchdog();
         if stopped { Ok(()) } else { Err(failed("stop", &self.log)) }
     }
@@ -186,7 +186,7 @@ impl Cluster {
         false
     }
 
-    /// The last line of `postmaster.pid` says so, which `pg_ctl` reads too.
+    /// Waits for the last line of `postmaster.pid` to report that the server is ready. `pg_ctl` reads it too.
     async fn wait_until_ready(&mut self, data: &Path) -> Result<(), ClusterError> {
         let started = Instant::now();
         while started.elapsed() < START_WITHIN {
@@ -237,11 +237,11 @@ fn server_command(binaries: &Binaries, data: &Path, socket: &Path, options: &Opt
 
 fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        let _ = kill_process(pid, signal); // it may have gone already
+        let _ = kill_process(pid, signal); // it may have ended already
     }
 }
 
-/// Allows one primetrade process a folder. The lock ends with the process.
+/// Locks the folder for this process. The lock ends with the process.
 fn lock(dir: &Path) -> Result<File, ClusterError> {
     let path = dir.join("primetrade.lock");
     let io = |error| ClusterError::Io { what: "can't lock", path: path.clone(), error };
@@ -263,7 +263,7 @@ fn lock(dir: &Path) -> Result<File, ClusterError> {
 fn init(binaries: &Binaries, owner: &Owner, home: &Path, log_file: &mut File, log: &Path) -> Result<(), ClusterError> {
     let io = |path: &Path| {
         let path = path.to_owned();
-        move |error| ClusterError::Io { what: "can't make", path, error }
+        move |error| ClusterError::Io { what: "can't create", path, error }
     };
     let fresh = home.join("postgres.tmp");
     match std::fs::remove_dir_all(&fresh) {
@@ -289,7 +289,7 @@ fn init(binaries: &Binaries, owner: &Owner, home: &Path, log_file: &mut File, lo
     let output = command.stdin(Stdio::null()).output().map_err(io(&fresh))?;
     log_file.write_all(&output.stdout).and_then(|()| log_file.write_all(&output.stderr)).map_err(io(log))?;
     if !output.status.success() {
-        return Err(failed("make its folder", log));
+        return Err(failed("create its folder", log));
     }
     let data = home.join("postgres");
     std::fs::rename(&fresh, &data).map_err(io(&data))

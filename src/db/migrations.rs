@@ -10,7 +10,7 @@ use crate::config::DatabaseUrl;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// An advisory lock of the program, so that two instances that migrate at once take turns.
+/// Takes an advisory lock: only one instance migrates at a time.
 const LOCK: &str = "SELECT pg_advisory_lock(7305891001)";
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,8 +1,8 @@
 //! Promise 1: a customer's request reads the database only through this module.
 //!
-//! Every query is restricted twice. Its own condition says `customer_id = …` with the ids of [`Scope::companies`], which
-//! the index order needs anyway. And it runs as the role `portal_customer`, whose row-level policies compare with the
-//! ids set for this one transaction. With no ids set, no row is visible. That role can only insert audit events.
+//! Every query is restricted twice. Its own condition says `customer_id = …` with the ids of [`Scope::companies`],
+//! which the index order needs anyway. And it runs as the role `portal_customer`, whose row-level policies compare with
+//! the ids set for this one transaction. With no ids set, no row is visible. That role can only insert audit events.
 //!
 //! Office and audit requests use the same [`read`] and [`record`] with [`Scope::All`]. They run as the owner, whom row
 //! security doesn't slow down.
@@ -63,7 +63,7 @@ impl Scope {
 
 /// Runs `work` in the scope and returns its result. Nothing it writes is kept.
 ///
-/// The rollback is sent after the result arrived, and the caller doesn't wait for it.
+/// Sends the rollback after the result has arrived. The caller doesn't wait for it.
 pub async fn read<T>(
     db: &Database,
     scope: &Scope,
@@ -97,8 +97,8 @@ impl<T> Open<T> {
         &self.value
     }
 
-    /// Checks again that the document is stored and in scope, and commits, in one round trip. Returns `None` and
-    /// rolls back if it no longer is.
+    /// Checks again that the document is stored and in scope, and commits, in one round trip. Otherwise rolls back and
+    /// returns `None`.
     pub async fn commit_if_within(mut self, document: i64, companies: Option<&[i64]>) -> DbResult<Option<T>> {
         drop(self.turn);
         // Only numbers, which need no quoting. If the check fails, Postgres skips the COMMIT of the same message.

@@ -1,4 +1,4 @@
-//! A snapshot of the database that several connections read at length, beside the pool.
+//! A snapshot of the database for long reads, on connections outside of the pool.
 
 use diesel::QueryResult;
 use diesel::dsl::sql;
@@ -10,11 +10,11 @@ use futures_util::{Stream, TryStreamExt};
 use super::{Database, DbError, DbResult, connect, tls};
 use crate::config::DatabaseUrl;
 
-/// Lifts the timeouts: a full read takes as long as it takes, and one connection may wait for another.
+/// Lifts the timeouts: a full read may take hours, and one connection may wait for another.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
-/// An exported snapshot. Every connection of it reads the same rows until it is dropped.
+/// An exported snapshot. Until it is dropped, all its connections read the same rows.
 pub struct Snapshot {
     handle: SnapshotHandle,
     connection: AsyncPgConnection,

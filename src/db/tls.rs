@@ -51,7 +51,7 @@ fn tls(url: &DatabaseUrl) -> Option<MakeRustlsConnect> {
 }
 
 fn bad(error: tokio_postgres::Error) -> ConnectionError {
-    // The Display of a failed connect says only "error connecting to server". The cause says why.
+    // The Display of a failed connect says only "error connecting to server". The reason is in the source.
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
     ConnectionError::BadConnection(format!("{error}{cause}"))
 }

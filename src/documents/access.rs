@@ -1,7 +1,7 @@
 //! The record of access to a BOL or a document.
 //!
-//! One statement selects the subject and inserts the event, so that the log says what the same transaction saw. The
-//! caller's scope is part of the query: a subject outside of it is not found, and the answer doesn't tell why.
+//! One statement selects the subject and inserts the event, so the log records what the same transaction saw. The
+//! caller's scope is part of the query. A subject outside of it is not found, and the answer doesn't reveal why.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -51,7 +51,7 @@ pub async fn record_link(
     InsertLink { event, document, companies }.get_result(&mut connection).await.optional()
 }
 
-/// Records a request for something that doesn't exist or isn't within the scope. The event doesn't tell which.
+/// Records a request for something that doesn't exist or isn't within the scope. The event doesn't reveal which.
 pub async fn deny(
     connection: &AsyncPgConnection,
     actor: Actor<'_>,

@@ -79,8 +79,8 @@ pub struct RelatedBols {
 
 /// Returns a BOL with its documents and accesses, and records the view in the same transaction.
 ///
-/// Returns `None`, and records the refusal, if no such BOL is within the scope. Neither the answer nor its timing tells
-/// whether another customer has a BOL of that number.
+/// Returns `None`, and records the refusal, if no such BOL is within the scope. Neither the answer nor its timing
+/// reveals whether another customer has a BOL with that number.
 pub async fn view(
     db: &Database,
     scope: &Scope,
@@ -156,8 +156,8 @@ async fn related_bols(
     Ok(related)
 }
 
-/// Returns links issued for documents of this BOL and the requests that followed them, newest first. A customer sees those
-/// of its own company's users.
+/// Returns links issued for documents of this BOL and the requests that followed them, newest first. A customer sees
+/// those of its own company's users.
 async fn accesses(mut connection: &AsyncPgConnection, scope: &Scope, number: &BolNumber) -> QueryResult<Vec<Access>> {
     let id = bols::table.filter(bols::number.eq(number.as_str())).select(bols::id.nullable()).single_value();
     let mut query = audit_events::table

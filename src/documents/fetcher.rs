@@ -43,12 +43,12 @@ impl DocumentFetcher {
                 Some(_) => Err(StorageError::Archived(key)),
                 None => Err(StorageError::Missing(key)),
             },
-            Err(_) => return Err(format!("{} is no key", recorded.object_key)),
+            Err(_) => return Err(format!("{} is not a valid object key", recorded.object_key)),
         };
         let problem = match fetched {
             Ok(spooled) => return Ok(Some(Fetched::File(spooled))),
-            Err(StorageError::Archived(_)) => "in the archive; download it by itself, and it is asked for",
-            Err(StorageError::Missing(_)) => "the file is missing in the storage",
+            Err(StorageError::Archived(_)) => "archived; download it separately to request its restore",
+            Err(StorageError::Missing(_)) => "the file is missing from the storage",
             Err(error) => return Err(error.to_string()),
         };
         let mut event = Event::new(Action::BolsZipped, Outcome::Failed, self.viewer.actor(), &self.origin);

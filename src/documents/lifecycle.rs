@@ -5,11 +5,11 @@
 //! 1. [`begin`] inserts the row as pending; [`begin_filing`] makes a document of the inbox pending for its BOL. The
 //!    caller commits.
 //! 2. [`DocumentStore::store`] puts the object, with its SHA-256, under a key that must be new. It holds no database
-//!    connection meanwhile.
+//!    connection in this step.
 //! 3. One transaction marks the row stored and writes the caller's event. If the put fails, [`abort`] undoes step 1.
 //!
 //! A process that ends in between leaves a pending row. Uploading the same file again resumes it ([`resume`]);
-//! otherwise the sweeper ([`super::sweep`]) finishes or aborts it after a quarter of an hour.
+//! otherwise the sweeper ([`super::sweep`]) finishes or aborts it after 15 minutes.
 //!
 //! Two modes skip the pending state. [`store_in_transaction`] puts the object before the transaction commits, so that a
 //! BOL never exists without its PDF. [`register`] makes the row of an object that is already in the storage.

@@ -52,7 +52,7 @@ pub enum LinkError {
     #[error("no such document")]
     NotFound,
     /// The storage lacks the object of an existing row. The failure is recorded.
-    #[error("the object {0} is missing in the storage")]
+    #[error("the object {0} is missing from the storage")]
     ObjectMissing(String),
     /// The object is archived. Its restore was requested and recorded, and takes some hours.
     #[error("the object {0} is being restored from the archive")]

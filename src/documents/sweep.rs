@@ -1,7 +1,7 @@
 //! Settles documents that interrupted uploads left pending.
 //!
-//! A document is finished if its object is in the storage. Otherwise it goes back to the inbox if it came from there, and
-//! is deleted if it didn't.
+//! A document is finished if its object is in the storage. Otherwise it goes back to the inbox if it came from there,
+//! and is deleted if it didn't.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(15);
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Advisory lock: one process sweeps at a time.
-pub const SWEEPING: i64 = 0x7072_696d_6502;
+pub const SWEEP_LOCK: i64 = 0x7072_696d_6502;
 /// Longest sweep, shorter than the idle time after which Postgres ends the transaction that holds the lock.
 const MAX_SWEEP: Duration = Duration::from_secs(20);
 
@@ -34,7 +34,7 @@ pub async fn sweep(db: Database, storage: Storage, clock: Clock) {
         match sweep_alone(&db, &storage, &clock).await {
             Ok(Swept { settled: 0, .. }) => {}
             Ok(Swept { settled, left }) => tracing::info!(settled, left, "settled interrupted uploads"),
-            Err(error) => tracing::warn!(%error, "interrupted uploads could not be settled"),
+            Err(error) => tracing::warn!(%error, "can't settle interrupted uploads"),
         }
     }
 }
@@ -52,7 +52,7 @@ crate::db::query_error_into!(SweepError);
 /// Sweeps, unless another process is sweeping.
 pub async fn sweep_alone(db: &Database, storage: &Storage, clock: &Clock) -> Result<Swept, SweepError> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, SWEEPING).await? {
+        if !try_alone(connection, SWEEP_LOCK).await? {
             return Ok(Swept::default());
         }
         // Boxed, because the nested future types exceed the compiler's limit.
@@ -84,7 +84,7 @@ async fn sweep_within(db: &Database, storage: &Storage, clock: &Clock, within: D
             Ok(Ok(true)) => swept.settled += 1,
             Ok(Ok(false)) | Err(_) => swept.left += 1,
             Ok(Err(error)) => {
-                tracing::warn!(%error, document = id, "an interrupted upload can't be settled yet");
+                tracing::warn!(%error, document = id, "can't settle an interrupted upload yet");
                 swept.left += 1;
             }
         }
@@ -92,7 +92,8 @@ async fn sweep_within(db: &Database, storage: &Storage, clock: &Clock, within: D
     Ok(swept)
 }
 
-/// Returns the document that has waited longest, and marks it as tried, so that a hopeless one doesn't block the others.
+/// Returns the document that has waited longest, and marks it as tried, so that a hopeless one doesn't block the
+/// others.
 async fn next_due(db: &Database, clock: &Clock) -> DbResult<Option<i64>> {
     #[derive(QueryableByName)]
     struct Due {
@@ -141,7 +142,7 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
         .optional()?;
     let Some(old) = old else { return Ok(false) };
     let (Ok(key), Ok(sha256)) = (old.object_key.parse::<ObjectKey>(), <[u8; 32]>::try_from(old.sha256)) else {
-        return Err(StorageError::unavailable(format!("{:?} is no object key", old.object_key)).into());
+        return Err(StorageError::unavailable(format!("{:?} is not a valid object key", old.object_key)).into());
     };
     let there = storage.has_same(&key, old.size_bytes.unsigned_abs(), sha256).await?;
     let pending = Pending { id, bol_id: old.bol_id, key: key.clone(), sha256, since: old.since };
@@ -150,7 +151,7 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
             abort(connection, &pending, clock.now()).await?;
             return Ok(true);
         }
-        // The user who began this attempt. A resumed attempt has another time, and is not touched.
+        // The user who began this attempt. A resumed attempt has a different time, and is left alone.
         lock_bol(connection, pending.bol_id).await?;
         let by: Option<(i64, String, String)> = documents::table
             .inner_join(users::table.on(documents::pending_by.eq(users::id.nullable())))

@@ -1,8 +1,8 @@
 //! A ZIP with the PDFs of many BOLs, an index and checksums, streamed while it is made.
 //!
 //! Each document is recorded before its first byte. One task queries the database and the storage; a blocking thread
-//! compresses. Bounded channels slow both down to the speed of the reader. A truncated ZIP lacks its directory at the end,
-//! so that every program reports it as damaged.
+//! compresses. Bounded channels slow both down to the speed of the reader. A truncated ZIP lacks its directory at the
+//! end, so that every program reports it as damaged.
 
 pub mod archive;
 
@@ -26,7 +26,7 @@ use crate::stream_writer::{StreamWriter, send_chunk};
 pub const MAX_BOLS: usize = 5000;
 /// BOLs that one request names.
 pub const MAX_NUMBERS: usize = 500;
-/// ZIPs that one process makes at a time.
+/// One permit for each ZIP that a process can create at a time.
 static TURNS: Semaphore = Semaphore::const_new(16);
 
 pub struct BolZip(pub DocumentFetcher);
@@ -62,9 +62,9 @@ enum ZipPart {
     End,
 }
 
-/// The process makes as many ZIPs as it may.
+/// The process is already creating as many ZIPs as allowed.
 #[derive(Debug, thiserror::Error)]
-#[error("too many ZIPs are being made at the moment")]
+#[error("too many ZIPs are being created right now")]
 pub struct Busy;
 
 impl BolZip {
@@ -101,7 +101,7 @@ impl BolZip {
         tokio::spawn(async move {
             if let Err(why) = self.feed(selection, &parts, turn).await {
                 tracing::warn!(why, "a ZIP was truncated");
-                let _ = send_chunk(&broken, Err(io::Error::other("broken off"))).await;
+                let _ = send_chunk(&broken, Err(io::Error::other("the ZIP is incomplete"))).await;
             }
         });
         Ok(bytes)
@@ -149,7 +149,7 @@ impl BolZip {
         if !row.document_kinds.iter().any(|kind| kind == "bol") {
             return Ok(!to.is_closed());
         }
-        // Wait for room before recording the access: the reader may take long over what comes before.
+        // Waits for room before recording the access, because the reader may still be reading earlier files.
         let Ok(place) = to.reserve().await else { return Ok(false) };
         let entry = ZipEntry {
             number: row.number,

@@ -1,7 +1,7 @@
 //! The decision about a file: filed with its BOL, kept in the inbox, or recognized as a duplicate.
 //!
-//! One transaction compares the evidence with the BOL, its customer and every document with the same bytes. Two uploads of
-//! the same bytes take turns.
+//! One transaction compares the evidence with the BOL, its customer and every document with the same bytes. Two uploads
+//! of the same bytes take turns.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -44,7 +44,7 @@ pub(super) struct Taken {
     pub number: Option<String>,
     /// Why the document waits in the inbox.
     pub reason: Option<String>,
-    /// The document leaves the inbox for a BOL.
+    /// The document moves from the inbox to a BOL.
     pub was_waiting: bool,
 }
 
@@ -61,7 +61,7 @@ struct SameFile {
 }
 
 impl SameFile {
-    /// Whether the document was filed with this BOL before and taken from it.
+    /// Whether a clerk has removed the document from this BOL before.
     fn was_with(&self, number: &BolNumber) -> bool {
         let lay = |key: &str| key.rsplit('/').next().is_some_and(|name| name.starts_with(&format!("{number}.")));
         lay(&self.object_key) || self.arrived_key.as_deref().is_some_and(lay)
@@ -77,10 +77,12 @@ impl Claim<'_> {
     pub async fn take(&self, connection: &mut AsyncPgConnection) -> QueryResult<Claimed> {
         take_turns(connection, &self.spooled.sha256).await?;
         let target = self.target(connection).await?;
-        let known = self.known(connection).await?;
+        let same_files = self.same_files(connection).await?;
         match target {
-            Target::Bol { place, number, customer } => self.at_bol(connection, known, place, number, customer).await,
-            Target::Inbox { reason, is_clear } => self.at_inbox(connection, known, reason, is_clear).await,
+            Target::Bol { place, number, customer } => {
+                self.at_bol(connection, same_files, place, number, customer).await
+            }
+            Target::Inbox { reason, is_clear } => self.at_inbox(connection, same_files, reason, is_clear).await,
         }
     }
 
@@ -94,26 +96,28 @@ impl Claim<'_> {
             Ok(number) => locked_place(connection, &number).await?.map(|place| (number, place)),
             Err(_) => None,
         };
-        let Some((number, place)) = found else { return inbox(format!("There is no BOL {number} here.")) };
+        let Some((number, place)) = found else { return inbox(format!("BOL {number} doesn't exist.")) };
         if place.is_void {
-            return inbox(format!("{number} is void. Is there a reissue that it belongs to?"));
+            return inbox(format!("{number} is void. Find the BOL that replaces it."));
         }
         let Some(code) = self.customer else { return Ok(Target::Bol { place, number, customer: None }) };
         let Some(wanted) = customers::with_codes(connection, &[code.to_owned()]).await?.pop() else {
-            return inbox(format!("There is no customer {code}."));
+            return inbox(format!("No customer has the code {code}."));
         };
         match place.customer_id {
-            None if !wanted.active => inbox(format!("{number} has no customer, and {} is not active.", wanted.name)),
+            None if !wanted.active => {
+                inbox(format!("{number} has no customer, and the customer {} is inactive.", wanted.name))
+            }
             None => Ok(Target::Bol { place, number, customer: Some(wanted.id) }),
             Some(id) if id == wanted.id => Ok(Target::Bol { place, number, customer: Some(id) }),
             Some(id) => {
                 let owner = customers::code_of(connection, id).await?.unwrap_or_default();
-                inbox(format!("{number} is {owner}'s, and was to be {}'s.", wanted.code))
+                inbox(format!("{number} belongs to {owner}, but the upload says {}.", wanted.code))
             }
         }
     }
 
-    async fn known(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<SameFile>> {
+    async fn same_files(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<SameFile>> {
         documents::table
             .left_join(bols::table)
             .filter(documents::sha256.eq(&self.spooled.sha256[..]))
@@ -134,13 +138,13 @@ impl Claim<'_> {
     async fn at_bol(
         &self,
         connection: &mut AsyncPgConnection,
-        known: Vec<SameFile>,
+        same_files: Vec<SameFile>,
         place: Place,
         number: BolNumber,
         customer: Option<i64>,
     ) -> QueryResult<Claimed> {
-        let here = known.iter().find(|known| known.bol_id == Some(place.id));
-        let elsewhere = known.iter().find(|known| known.bol_id.is_some_and(|id| id != place.id));
+        let here = same_files.iter().find(|file| file.bol_id == Some(place.id));
+        let elsewhere = same_files.iter().find(|file| file.bol_id.is_some_and(|id| id != place.id));
         match (here, elsewhere) {
             (Some(here), _) if here.is_stored => {
                 return self.settled(connection, self.duplicate(here.id, Some(number.to_string()))).await;
@@ -148,21 +152,22 @@ impl Claim<'_> {
             (Some(here), _) => return self.resume(connection, here, Some(number.to_string()), None).await,
             (None, Some(elsewhere)) => {
                 let other = elsewhere.number.as_deref().unwrap_or_default();
-                let reason = format!("The very same file is with {other} already. Is it {number}'s too?");
-                return self.at_inbox(connection, known, reason, true).await;
+                let reason =
+                    format!("The same file is already filed with {other}. Check whether it belongs to {number} too.");
+                return self.at_inbox(connection, same_files, reason, true).await;
             }
             (None, None) => {}
         }
         let slot = version::next(connection, (place.id, &number), self.kind).await?;
-        let waiting = known.iter().find(|known| known.bol_id.is_none());
-        let was_waiting = waiting.is_some_and(|known| known.is_stored);
+        let waiting = same_files.iter().find(|file| file.bol_id.is_none());
+        let was_waiting = waiting.is_some_and(|file| file.is_stored);
         let pending = match waiting {
             Some(waiting) if waiting.is_discarded => {
-                return self.out_of_the_bin(connection, waiting.id, &format!("It names {number}.")).await;
+                return self.out_of_the_bin(connection, waiting.id, &format!("The file names {number}.")).await;
             }
-            // A clerk took it from this BOL; uploading the file again doesn't reverse that.
+            // A clerk removed it from this BOL. Uploading the file again doesn't reverse that.
             Some(waiting) if waiting.was_with(&number) => {
-                let reason = format!("It names {number}, and was taken away from there.");
+                let reason = format!("The file names {number}, but a clerk removed it from there.");
                 return self.still_waiting(connection, waiting.id, reason).await;
             }
             Some(waiting) => {
@@ -170,9 +175,9 @@ impl Claim<'_> {
                 match lifecycle::begin_filing(connection, document, slot, customer, self.attempt()).await? {
                     Some(pending) => pending,
                     None => {
-                        let reason = format!("It names {number}, and somebody was filing it at this moment.");
-                        let known = self.known(connection).await?;
-                        return self.at_inbox(connection, known, reason, true).await;
+                        let reason = format!("The file names {number}. Another user was filing it at the same time.");
+                        let same_files = self.same_files(connection).await?;
+                        return self.at_inbox(connection, same_files, reason, true).await;
                     }
                 }
             }
@@ -184,28 +189,27 @@ impl Claim<'_> {
         Ok(Claimed::Pending(Taken { pending, number: Some(number.to_string()), reason: None, was_waiting }))
     }
 
-    /// Claims a place in the inbox. `is_clear`: exactly one number was found, and something else prevents filing. Without a
-    /// clear number, a document that a clerk filed from the same bytes is the answer.
+    /// Claims a place in the inbox. `is_clear`: exactly one number was found, and something else prevents filing.
+    /// Without a clear number, a document that a clerk filed from the same bytes is the answer.
     async fn at_inbox(
         &self,
         connection: &mut AsyncPgConnection,
-        known: Vec<SameFile>,
+        same_files: Vec<SameFile>,
         reason: String,
         is_clear: bool,
     ) -> QueryResult<Claimed> {
-        let filed = known.iter().find(|known| known.bol_id.is_some() && known.is_stored);
+        let filed = same_files.iter().find(|file| file.bol_id.is_some() && file.is_stored);
         if let Some(filed) = filed.filter(|_| !is_clear) {
             return self.settled(connection, self.duplicate(filed.id, filed.number.clone())).await;
         }
-        // Another attempt is filing it, or was interrupted while filing it; the sweeper settles it there.
-        if let Some(under_way) = known.iter().find(|known| known.bol_id.is_some() && !known.is_stored) {
+        // Another attempt is filing it, or was interrupted while filing it. The sweeper settles it there.
+        if let Some(under_way) = same_files.iter().find(|file| file.bol_id.is_some() && !file.is_stored) {
             let number = under_way.number.as_deref().unwrap_or_default();
-            let reason =
-                format!("The very same file is being stored with {number}. Look there in a quarter of an hour.");
+            let reason = format!("The same file is being stored with {number}. Check there in 15 minutes.");
             let receipt = Receipt { reason, bol_number: None, ..self.duplicate(under_way.id, None) };
             return self.settled(connection, receipt).await;
         }
-        match known.iter().find(|known| known.bol_id.is_none()) {
+        match same_files.iter().find(|file| file.bol_id.is_none()) {
             Some(waiting) if waiting.is_discarded => self.out_of_the_bin(connection, waiting.id, &reason).await,
             Some(waiting) if waiting.is_stored => self.still_waiting(connection, waiting.id, reason).await,
             Some(waiting) => self.resume(connection, waiting, None, Some(reason)).await,
@@ -227,20 +231,20 @@ impl Claim<'_> {
     async fn resume(
         &self,
         connection: &mut AsyncPgConnection,
-        known: &SameFile,
+        earlier: &SameFile,
         number: Option<String>,
         reason: Option<String>,
     ) -> QueryResult<Claimed> {
-        let key = known.object_key.parse();
+        let key = earlier.object_key.parse();
         let key = key.map_err(|error| diesel::result::Error::DeserializationError(Box::new(error)))?;
         let attempt = self.attempt();
-        let earlier =
-            Pending { id: known.id, bol_id: known.bol_id, key, sha256: self.spooled.sha256, since: attempt.since };
-        let pending = lifecycle::resume(connection, earlier, attempt).await?;
-        Ok(Claimed::Pending(Taken { pending, number, reason, was_waiting: known.arrived_key.is_some() }))
+        let pending =
+            Pending { id: earlier.id, bol_id: earlier.bol_id, key, sha256: self.spooled.sha256, since: attempt.since };
+        let pending = lifecycle::resume(connection, pending, attempt).await?;
+        Ok(Claimed::Pending(Taken { pending, number, reason, was_waiting: earlier.arrived_key.is_some() }))
     }
 
-    /// Keeps the document that waits already, and adds what this upload found out about it.
+    /// Keeps the document that is already in the inbox, and adds what this upload found.
     async fn still_waiting(&self, connection: &mut AsyncPgConnection, id: i64, reason: String) -> QueryResult<Claimed> {
         if !self.evidence.is_empty() {
             diesel::update(documents::table.find(id))
@@ -251,7 +255,7 @@ impl Claim<'_> {
         let receipt = self.duplicate(id, None);
         let receipt = match self.is_again {
             true => Receipt { outcome: Outcome::NeedsReview, reason, ..receipt },
-            false => Receipt { reason: format!("It waits in the inbox already. {reason}"), ..receipt },
+            false => Receipt { reason: format!("The file is already in the inbox. {reason}"), ..receipt },
         };
         self.settled(connection, receipt).await
     }
@@ -264,7 +268,7 @@ impl Claim<'_> {
         let subject = DocumentSubject::find(connection, id).await?;
         let event = subject.event(Action::DocumentRestored, self.intake.viewer.actor(), self.intake.origin);
         audit::record(connection, &event.detail(json!({"reason": "uploaded again"}))).await?;
-        let reason = format!("It was in the bin, and is back in the inbox. {reason}");
+        let reason = format!("The file was in the bin and is back in the inbox. {reason}");
         self.settled(connection, Receipt { outcome: Outcome::NeedsReview, reason, ..self.duplicate(id, None) }).await
     }
 
@@ -277,7 +281,7 @@ impl Claim<'_> {
         Receipt {
             file_name: self.name.as_str().into(),
             outcome: Outcome::Duplicate,
-            reason: format!("The same file is with {whose} already; nothing was changed."),
+            reason: format!("The same file is already filed with {whose}. Nothing was changed."),
             bol_number: number,
             document_id: Some(id),
             size: self.spooled.size,

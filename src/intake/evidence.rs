@@ -14,7 +14,7 @@ use crate::intake::examine::{Findings, MAX_PAGES};
 
 type Numbers = BTreeSet<String>;
 
-/// Numbers of one source that a message names.
+/// The maximum of numbers that a message names for each source.
 const MAX_NAMED: usize = 3;
 
 /// The numbers by source, best source first.
@@ -76,10 +76,10 @@ impl Evidence {
         let mut numbers = all.into_iter();
         match (numbers.next(), numbers.next()) {
             (None, _) if !self.is_complete => Verdict::Unclear(self.too_long()),
-            (None, _) => Verdict::Unclear("No BOL number was found on it, in its name or in a list.".into()),
-            (Some(_), Some(_)) => Verdict::Unclear(format!("It names different BOLs: {}.", self.describe())),
+            (None, _) => Verdict::Unclear("No BOL number was found in the file, its name or a list.".into()),
+            (Some(_), Some(_)) => Verdict::Unclear(format!("The file names different BOLs: {}.", self.describe())),
             (Some(number), None) if reliable.is_empty() => {
-                Verdict::Unclear(format!("Only text recognition found a number, {number}, and that misreads digits."))
+                Verdict::Unclear(format!("Only text recognition found a number, {number}. It can misread digits."))
             }
             (Some(_), None) if !self.is_complete => Verdict::Unclear(self.too_long()),
             (Some(number), None) => Verdict::Clear(number),
@@ -88,12 +88,9 @@ impl Evidence {
 
     fn too_long(&self) -> String {
         if self.pages > MAX_PAGES {
-            format!(
-                "It has {} pages, of which {MAX_PAGES} were looked at. Other BOLs may be among the rest.",
-                self.pages
-            )
+            format!("Only {MAX_PAGES} of its {} pages were examined. The others may name other BOLs.", self.pages)
         } else {
-            "Not everything on it could be read: other BOLs may be among it.".into()
+            "Parts of the file could not be read. They may name other BOLs.".into()
         }
     }
 
@@ -113,8 +110,8 @@ impl Evidence {
         found.map(|(source, numbers)| (source.to_owned(), json!(numbers))).collect::<serde_json::Map<_, _>>().into()
     }
 
-    /// Returns the kind of the document if the upload doesn't state it. The name decides; a scan of our own BOL is a signed
-    /// copy.
+    /// Returns the kind of the document if the upload doesn't state it. The name decides; a scan of our own BOL is a
+    /// signed copy.
     pub fn kind(&self, name: &FileName, prefix: &str) -> Kind {
         let of_code = (!self.code.is_empty() && self.text.is_empty()).then_some(Kind::SignedBol);
         // A scan is not the BOL itself, even if its name is only the number.

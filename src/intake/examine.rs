@@ -50,14 +50,12 @@ impl Fault {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Empty => "The file is empty. Scan it again, or look for the original.",
-            Self::NotPdf => "This isn't a PDF, whatever its name says. Print or scan it to PDF and upload that.",
-            Self::Truncated => "The end of the file is missing: it was cut off. Scan or copy it again.",
+            Self::NotPdf => "This isn't a PDF, despite its name. Print or scan the document to PDF, and upload that.",
+            Self::Truncated => "The end of the file is missing. Scan or copy it again.",
             Self::Unreadable => "The file is damaged and can't be opened. Scan it again, or print it to a new PDF.",
-            Self::NoPage => "The PDF has no page.",
+            Self::NoPage => "The PDF has no pages.",
             Self::Encrypted => "The PDF is protected with a password. Print it to a new PDF without one.",
-            Self::Script => {
-                "The PDF runs a script or starts a program, which none of our documents may. Print it to a new PDF."
-            }
+            Self::Script => "The PDF contains a script or starts a program. Print it to a new PDF, and upload that.",
         }
     }
 }
@@ -77,7 +75,7 @@ pub struct Findings {
     pub is_complete: bool,
 }
 
-/// Numbers that are kept of a source.
+/// The maximum of numbers kept for each source.
 const MAX_NUMBERS: usize = 20;
 
 impl Findings {
@@ -91,7 +89,7 @@ impl Findings {
     }
 }
 
-/// A progress report of the process, one line of JSON. If the process dies over the pixels of a page, the portal still knows
+/// A progress report of the process, one line of JSON. If the process dies while it draws a page, the portal still has
 /// the text of all pages.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -124,7 +122,7 @@ pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> 
                 scans += 1;
                 PageContent::Scanned
             }
-            // Fewer resolutions are tried, which may miss a code.
+            // Tries fewer resolutions, which may miss a code.
             PageText { has_picture: true, .. } => {
                 is_complete = false;
                 PageContent::Drawn

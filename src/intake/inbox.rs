@@ -1,5 +1,5 @@
-//! The office's inbox: documents without a certain BOL. A clerk files them, or discards them into the bin and can restore
-//! them from there.
+//! The office's inbox: documents without a certain BOL. A clerk files them, or discards them into the bin and can
+//! restore them from there.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::count;
@@ -85,14 +85,14 @@ pub async fn page(db: &Database, shelf: Shelf, after: Option<i64>) -> DbResult<P
 
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    #[error("it isn't in the inbox")]
+    #[error("the document isn't in the inbox")]
     Gone,
     /// Another clerk has filed it with this BOL.
-    #[error("It was filed with {0} meanwhile.")]
+    #[error("Another user has filed this document with {0}.")]
     Filed(String),
-    #[error("There is no BOL {0}.")]
+    #[error("BOL {0} doesn't exist.")]
     NoBol(BolNumber),
-    #[error("The same file is with {0} already. Discard this one.")]
+    #[error("The same file is already filed with {0}. Discard this one.")]
     Double(BolNumber),
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -136,13 +136,13 @@ impl Inbox<'_> {
     pub async fn file(&self, id: i64, number: &BolNumber, kind: Kind) -> Result<(), FileError> {
         let found = self.find(id).await?;
         let key: ObjectKey = found.object_key.parse().map_err(|_| FileError::Gone)?;
-        // Fetch before locking anything, because it may take long.
+        // Fetches before locking anything, because it may take long.
         let file = self.spool.fetch(self.storage, &key).await?;
         let content = Content::File { file, size: found.size_bytes.unsigned_abs() };
         let begun = self.db.transaction(async |connection| self.begin(connection, id, &found, number, kind).await);
         let pending = match begun.await {
             Ok(pending) => pending,
-            // Another clerk was faster. Find out with which BOL.
+            // Another clerk was first. Finds the BOL with which it was filed.
             Err(FileError::Gone) => return Err(self.find(id).await.err().unwrap_or(FileError::Gone)),
             Err(error) => return Err(error),
         };
@@ -220,11 +220,11 @@ impl Inbox<'_> {
         pending.ok_or(FileError::Gone)
     }
 
-    /// Moves an uploaded document from the wrong BOL into the inbox, where only the office sees it. Returns the number of the
-    /// BOL.
+    /// Moves an uploaded document from the wrong BOL into the inbox, where only the office sees it. Returns the number
+    /// of the BOL.
     pub async fn unfile(&self, id: i64) -> Result<String, FileError> {
         let unfiled = self.db.transaction(async |connection| -> DbResult<Option<String>> {
-            let reason = |number: &str| format!("It was with {number}, and {} took it back.", self.viewer.name);
+            let reason = |number: &str| format!("{} moved it back from {number}.", self.viewer.name);
             let Some(subject) = lifecycle::unfile(connection, id, reason).await? else { return Ok(None) };
             let event = subject.event(Action::DocumentUnfiled, self.viewer.actor(), self.origin);
             audit::record(connection, &event).await?;
@@ -249,7 +249,7 @@ impl Inbox<'_> {
         };
         self.db
             .transaction(async |connection| {
-                // Lock in the order of ids, so that overlapping selections don't deadlock.
+                // Locks in the order of ids, so that overlapping selections don't deadlock.
                 let there: Vec<i64> = documents::table
                     .filter(documents::id.eq_any(ids))
                     .filter(documents::bol_id.is_null())
@@ -275,8 +275,8 @@ impl Inbox<'_> {
             .await
     }
 
-    /// Returns the first page of a document as PNG, or `None` if it can't be drawn. Records the view before it returns the
-    /// picture.
+    /// Returns the first page of a document as PNG, or `None` if it can't be drawn. Records the view before it returns
+    /// the picture.
     pub async fn preview(&self, id: i64, examiner: &Examiner) -> Result<Option<Vec<u8>>, FileError> {
         let found = self.find_for(id, true).await?;
         let key: ObjectKey = found.object_key.parse().map_err(|_| FileError::Gone)?;

@@ -71,7 +71,7 @@ pub async fn forget_former(intake: &Intake<'_>, document_id: i64) -> DbResult<()
     Ok(())
 }
 
-/// Replaces the reason of a receipt, to point the clerk to a problem that was seen later.
+/// Replaces the reason of a receipt with a problem that was found later.
 pub async fn remark(intake: &Intake<'_>, document_id: i64, reason: &str) -> DbResult<()> {
     diesel::update(uploads::table)
         .filter(uploads::batch.eq(intake.batch))

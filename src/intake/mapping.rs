@@ -39,7 +39,7 @@ impl Mapping {
         let mut mapping = Self::default();
         for (index, record) in reader.records().enumerate() {
             let line = index + 2;
-            let record = record.map_err(|error| format!("Line {line} of the list can't be read: {error}"))?;
+            let record = record.map_err(|error| format!("Line {line} of the list is malformed: {error}"))?;
             let cell = |column: Option<usize>| column.and_then(|column| record.get(column)).unwrap_or_default();
             if index >= MAX_ROWS {
                 return Err(format!("The list has more than {MAX_ROWS} lines. Send it in parts."));
@@ -49,20 +49,17 @@ impl Mapping {
             }
             let wrong = |what: &str| Err(format!("Line {line} of the list: {what}"));
             if cell(Some(file)).is_empty() {
-                return wrong("the file's name is missing.");
+                return wrong("the file name is missing.");
             }
             let Ok(found) = cell(Some(number)).to_uppercase().parse::<BolNumber>() else {
-                return wrong("the number has to look like PRT-2025-0001.");
+                return wrong("the number must look like PRT-2025-0001.");
             };
             let kind = match cell(kind) {
                 "" => None,
                 text => match text.to_lowercase().parse() {
                     Ok(kind) => Some(kind),
                     Err(_) => {
-                        return wrong(&format!(
-                            "the kind has to be one of {}.",
-                            Kind::ALL.map(Kind::as_str).join(", ")
-                        ));
+                        return wrong(&format!("the kind must be one of {}.", Kind::ALL.map(Kind::as_str).join(", ")));
                     }
                 },
             };

@@ -98,6 +98,6 @@ impl Issuer<'_> {
         .get_result(connection)
         .await?;
         BolNumber::new(self.prefix, year, counter.last_seq)
-            .map_err(|_| IssueError::Refused("The running numbers of this year are used up."))
+            .map_err(|_| IssueError::Refused("All BOL numbers of this year are used."))
     }
 }

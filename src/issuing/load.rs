@@ -43,7 +43,7 @@ async fn reissued(connection: &mut AsyncPgConnection, number: &str) -> QueryResu
     if number.is_empty() {
         return Ok(Ok(None));
     }
-    let missing = || FieldErrors::one("reissue_of", "There is no BOL of that number to take the place of.");
+    let missing = || FieldErrors::one("reissue_of", "The BOL to reissue doesn't exist.");
     let Ok(number) = number.parse::<BolNumber>() else { return Ok(Err(missing())) };
     let bol: Option<(i64, Option<DateTime<Utc>>)> = bols::table
         .filter(bols::number.eq(number.as_str()))
@@ -53,7 +53,7 @@ async fn reissued(connection: &mut AsyncPgConnection, number: &str) -> QueryResu
         .optional()?;
     Ok(match bol {
         Some((id, Some(_))) => Ok(Some(id)),
-        Some(_) => Err(FieldErrors::one("reissue_of", "That BOL isn't void. Void it first, then reissue it.")),
+        Some(_) => Err(FieldErrors::one("reissue_of", "This BOL isn't void. Void it first, then reissue it.")),
         None => Err(missing()),
     })
 }

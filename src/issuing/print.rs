@@ -19,7 +19,7 @@ use crate::bols::weight::{Pounds, Variance};
 use crate::bols::{Bol, Printed};
 use crate::typefaces::unprintable;
 
-/// A fault of the program or the template. User input is checked before and never causes it.
+/// A bug in the program or the template. User input is checked earlier and never causes it.
 #[derive(Debug, thiserror::Error)]
 #[error("the BOL can't be printed: {0}")]
 pub struct PrintError(String);
@@ -98,8 +98,8 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// The sheet of an issued BOL. One that is void or officially weighed gets its stamp. `url` is the address of the BOL
-    /// in the portal.
+    /// The sheet of an issued BOL. One that is void or officially weighed gets its stamp. `url` is the address of the
+    /// BOL in the portal.
     pub fn new(bol: &'a Bol, url: String, zone: Tz) -> Self {
         let day = |at: DateTime<Utc>| at.with_timezone(&zone).format("%b %-d, %Y").to_string();
         let void = bol.voided_at.map(|at| Void {
@@ -136,8 +136,8 @@ impl<'a> Sheet<'a> {
 
     /// Returns the data as JSON, with a question mark for each character that can't be printed.
     ///
-    /// The fields of the form are checked before. The name of a user or an imported BOL may have such characters, and
-    /// must not keep a BOL from being voided.
+    /// The fields of the form were checked earlier. The name of a user or an imported BOL may have such characters, and
+    /// must not prevent voiding a BOL.
     fn json(&self) -> Result<Vec<u8>, PrintError> {
         let mut sheet = serde_json::to_value(self).map_err(|error| PrintError(error.to_string()))?;
         make_printable(&mut sheet);

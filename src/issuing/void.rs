@@ -21,7 +21,7 @@ impl Issuer<'_> {
             .transaction_outside(async |connection: &mut AsyncPgConnection| {
                 let mut bol = lock_bol(connection, number).await?;
                 if bol.voided_at.is_some() {
-                    return Err(IssueError::Refused("This BOL is void already."));
+                    return Err(IssueError::Refused("This BOL is already void."));
                 }
                 let now = self.user.clock.now();
                 diesel::update(bols::table.find(bol.id))
@@ -40,10 +40,10 @@ impl Issuer<'_> {
 fn parse_reason(reason: &str) -> Result<String, IssueError> {
     let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
     if reason.is_empty() {
-        return Err(invalid("reason", "Say why; the customer will read it."));
+        return Err(invalid("reason", "Enter the reason. The customer will see it."));
     }
     if reason.chars().count() > MAX_REASON_CHARS {
-        return Err(invalid("reason", format!("Up to {MAX_REASON_CHARS} characters fit here.")));
+        return Err(invalid("reason", format!("Use at most {MAX_REASON_CHARS} characters.")));
     }
     match typefaces::unprintable(&reason) {
         Some(c) => Err(invalid("reason", typefaces::unprintable_message(c))),

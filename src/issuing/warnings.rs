@@ -1,4 +1,4 @@
-//! Warnings: what is possible but seldom right. The BOL is issued once the user confirms each of them.
+//! Warnings about unlikely but possible values. The portal issues the BOL after the user confirms each of them.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -21,7 +21,7 @@ const MAX_DAYS_FROM_TODAY: i64 = 14;
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Warning {
-    /// What the user sends back in `confirm`: the kind, and a hash of the message, so that it confirms this warning only.
+    /// The value to send back in `confirm`: the kind, and a hash of the message, so that it confirms only this warning.
     pub code: String,
     pub field: &'static str,
     pub message: String,
@@ -70,7 +70,7 @@ fn date_far_from_today(load: &Printed, today: NaiveDate) -> Option<Warning> {
         Warning::new(
             "date",
             "bol_date",
-            format!("The date is {} days {}.", days.abs(), if days > 0 { "ahead" } else { "back" }),
+            format!("The date is {} days {}.", days.abs(), if days > 0 { "in the future" } else { "in the past" }),
         )
     })
 }
@@ -118,7 +118,7 @@ async fn address_of_other_customer(connection: &mut AsyncPgConnection, load: &Lo
         Warning::new(
             "ship_to",
             "ship_to",
-            format!("So far this is an address of {name}, and never was one of {}.", load.customer.name),
+            format!("This address belongs to {name}. {} has never used it.", load.customer.name),
         )
     }))
 }
@@ -134,7 +134,7 @@ async fn already_reissued(connection: &mut AsyncPgConnection, load: &Load) -> Qu
         .await
         .optional()?;
     Ok(number
-        .map(|number| Warning::new("reissued", "customer", format!("The void BOL was reissued as {number} already."))))
+        .map(|number| Warning::new("reissued", "customer", format!("The void BOL was already reissued as {number}."))))
 }
 
 #[derive(QueryableByName)]
@@ -166,7 +166,7 @@ async fn seal_used_before(connection: &mut AsyncPgConnection, load: &Printed) ->
         Warning::new(
             "seal",
             "seal_numbers",
-            format!("Seal {again} is on {} already. Every seal is used once.", earlier.number),
+            format!("Seal {again} is already on {}. Seals are used only once.", earlier.number),
         )
     }))
 }

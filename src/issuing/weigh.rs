@@ -18,10 +18,10 @@ impl Issuer<'_> {
             .transaction_outside(async |connection: &mut AsyncPgConnection| {
                 let mut bol = lock_bol(connection, number).await?;
                 if bol.voided_at.is_some() {
-                    return Err(IssueError::Refused("This BOL is void; it can't be weighed any more."));
+                    return Err(IssueError::Refused("This BOL is void, so it can't be weighed."));
                 }
                 if bol.official_weight_lb == Some(pounds) {
-                    return Err(invalid("official_weight_lb", "That is the official weight already."));
+                    return Err(invalid("official_weight_lb", "This is already the official weight."));
                 }
                 let (now, before) = (self.user.clock.now(), bol.official_weight_lb);
                 diesel::update(bols::table.find(bol.id))

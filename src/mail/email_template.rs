@@ -1,4 +1,4 @@
-//! The texts of e-mails. Each is a subject, paragraphs, lists and one action. A text and an HTML template render it,
+//! The texts of emails. Each is a subject, paragraphs, lists and one action. A text and an HTML template render it,
 //! so that both say the same.
 
 use std::collections::HashSet;
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::LinkKey;
 
-/// BOLs listed in one mail. The rest is counted.
+/// BOLs listed in one email. The rest are counted.
 const MAX_ITEMS: usize = 50;
 
-/// An e-mail as the outbox stores it. [`LinkKey`] makes the secret of a link from its `seed`.
+/// An email as the outbox stores it. [`LinkKey`] makes the secret of a link from its `seed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "letter", rename_all = "kebab-case")]
 pub enum EmailTemplate {
@@ -26,7 +26,7 @@ pub enum EmailTemplate {
     Joined { name: String, by: String, company: String },
     /// Lists documents that became visible; those of a whole day in a digest.
     Documents { name: String, digest: bool, news: Vec<News>, has_login: bool },
-    /// Reminds of BOLs that the customer has not fetched.
+    /// Reminds a customer of unfetched BOLs.
     Reminder { name: String, news: News, has_login: bool },
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Rendered {
     pub html: String,
 }
 
-/// The words of an e-mail.
+/// The text of an email.
 #[derive(Default)]
 struct Words {
     subject: String,
@@ -103,7 +103,7 @@ impl EmailTemplate {
         }
     }
 
-    /// Returns when sending is given up. RFC 5321, 4.5.4.1: after four to five days.
+    /// Returns when the mailer gives up sending: after four to five days (RFC 5321, 4.5.4.1).
     pub fn worth_until(&self, created_at: DateTime<Utc>) -> DateTime<Utc> {
         created_at
             + match self {
@@ -112,7 +112,7 @@ impl EmailTemplate {
             }
     }
 
-    /// Returns the BOLs in the mail, each with its company: ids.
+    /// Returns the BOLs in the email: the ids of each company and BOL.
     pub(super) fn named(&self) -> Vec<(i64, i64)> {
         let of = |news: &News| news.items.iter().map(|item| (news.customer_id, item.bol_id)).collect::<Vec<_>>();
         match self {
@@ -122,7 +122,7 @@ impl EmailTemplate {
         }
     }
 
-    /// Removes BOLs that are not among these. Returns `None` if nothing is left.
+    /// Removes BOLs that are not among `theirs`. Returns `None` if nothing is left.
     pub(super) fn only_about(mut self, theirs: &HashSet<(i64, i64)>) -> Option<Self> {
         let cut = |news: &mut News| {
             let customer = news.customer_id;
@@ -172,7 +172,7 @@ impl EmailTemplate {
                 }],
                 action: Some(("Choose your password", link("invitation", seed))),
                 closing: vec![format!(
-                    "The link works once, for {days} days. If it has expired, ask for a new one with “Forgot your password?” on the login page. If you didn't expect this mail, leave it: nothing happens."
+                    "The link works once, for {days} days. If it has expired, ask for a new one with “Forgot your password?” on the login page. If you didn't expect this email, ignore it."
                 )],
                 ..Words::default()
             },
@@ -180,11 +180,11 @@ impl EmailTemplate {
                 subject: "Set a new password for the PrimeTrade BOL portal".into(),
                 name,
                 paragraphs: vec![
-                    "Somebody, hopefully you, has asked for a new password for your login at the PrimeTrade BOL portal.".into(),
+                    "Someone, hopefully you, has asked for a new password for your login at the PrimeTrade BOL portal.".into(),
                 ],
                 action: Some(("Choose a new password", link("password", seed))),
                 closing: vec![format!(
-                    "The link works once, for {minutes} minutes. If you didn't ask for it, leave it: your password stays as it is."
+                    "The link works once, for {minutes} minutes. If you didn't ask for it, ignore this email. Your password stays the same."
                 )],
                 ..Words::default()
             },
@@ -192,7 +192,7 @@ impl EmailTemplate {
                 subject: "Your password for the PrimeTrade BOL portal was changed".into(),
                 name,
                 paragraphs: vec![
-                    "The password of your login at the PrimeTrade BOL portal was just changed, and every other session was ended.".into(),
+                    "The password of your login at the PrimeTrade BOL portal was just changed, and all other sessions were ended.".into(),
                 ],
                 action: Some(("Your account", format!("{origin}/account"))),
                 closing: vec![
@@ -213,9 +213,9 @@ impl EmailTemplate {
                 subject: documents_subject(news, *digest),
                 name,
                 paragraphs: vec![if *digest {
-                    "These documents have come in since the last daily mail:".into()
+                    "These documents are new since the last daily email:".into()
                 } else {
-                    "These documents are in the portal now:".into()
+                    "These documents are new in the portal:".into()
                 }],
                 groups: news.iter().map(|news| Group::new(news, origin)).collect(),
                 action: Some(("All bills of lading", format!("{origin}/bols"))),
@@ -228,7 +228,7 @@ impl EmailTemplate {
                 },
                 name,
                 paragraphs: vec![
-                    "Your company has not downloaded these bills of lading yet. They are in the portal:".into(),
+                    "Your company has not downloaded these bills of lading yet:".into(),
                 ],
                 groups: vec![Group::new(news, origin)],
                 action: Some(("All bills of lading", format!("{origin}/bols"))),
@@ -258,12 +258,12 @@ fn documents_subject(news: &[News], digest: bool) -> String {
     }
 }
 
-/// Says why the user gets this mail, and how to change that.
+/// Returns why the user gets this email, and how to change that.
 fn why(has_login: bool) -> String {
     if has_login {
-        "How often you get such mail, or none, is your choice under “Your account”.".into()
+        "To change how often you get these emails, or to stop them, go to “Your account”.".into()
     } else {
-        "This address gets such mail because your company wants it to. To stop it, ask the terminal office.".into()
+        "Your company has chosen this address for these emails. To stop them, ask the terminal office.".into()
     }
 }
 

@@ -21,12 +21,12 @@ use crate::config::MailConfig;
 use crate::db::{Database, DbResult};
 
 /// How often the outbox is checked.
-const LOOK: Duration = Duration::from_secs(2);
-/// Mails sent at once.
-const AT_ONCE: i64 = 4;
-/// The timeout of one mail, well below the lease of the outbox.
-const WITHIN: Duration = Duration::from_secs(60);
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// Emails sent at once.
+const MAX_AT_ONCE: i64 = 4;
+/// The timeout of one email, well below the lease of the outbox.
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub struct Mailer {
     db: Database,
@@ -74,41 +74,41 @@ impl Mailer {
         let way = match &config.smtp {
             Some(url) => {
                 let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&url.0)
-                    .map_err(|_| "SMTP_URL: the server's address or its TLS can't be used".to_owned())?;
-                let pool = PoolConfig::new().min_idle(0).max_size(AT_ONCE.unsigned_abs() as u32);
-                Way::Smtp(builder.timeout(Some(ANSWER_WITHIN)).pool_config(pool).build())
+                    .map_err(|_| "SMTP_URL: the server's address or its TLS settings are invalid".to_owned())?;
+                let pool = PoolConfig::new().min_idle(0).max_size(MAX_AT_ONCE.unsigned_abs() as u32);
+                Way::Smtp(builder.timeout(Some(SMTP_TIMEOUT)).pool_config(pool).build())
             }
             None => Way::Folder(config.folder.clone()),
         };
         Ok(Self { db, clock, from: config.from.clone(), origin, key, way })
     }
 
-    /// Sends due mails until it is dropped. Several processes may run it at once.
+    /// Sends due emails until it is dropped. Several processes may run it at once.
     pub async fn run(self) {
         let mut database_is_away = false;
         loop {
             match self.round().await {
                 // There may be more.
-                Ok(AT_ONCE_FULL) => database_is_away = false,
+                Ok(FULL_ROUND) => database_is_away = false,
                 Ok(_) => {
                     database_is_away = false;
-                    sleep(LOOK).await;
+                    sleep(POLL_INTERVAL).await;
                 }
                 Err(error) => {
                     if !database_is_away {
-                        tracing::warn!(%error, "the outbox can't be looked at");
+                        tracing::warn!(%error, "can't read the outbox");
                     }
                     database_is_away = true;
-                    sleep(LOOK * 5).await;
+                    sleep(POLL_INTERVAL * 5).await;
                 }
             }
         }
     }
 
-    /// Sends some of the due mails. Returns how many it took.
+    /// Sends some of the due emails. Returns how many it took.
     pub async fn round(&self) -> DbResult<usize> {
         let mut connection = self.db.get().await?;
-        let due = outbox::take(&mut connection, self.clock.now(), AT_ONCE).await?;
+        let due = outbox::take(&mut connection, self.clock.now(), MAX_AT_ONCE).await?;
         let mut ready = Vec::new();
         for mail in &due {
             match self.still_to_say(&mut connection, mail).await? {
@@ -120,7 +120,7 @@ impl Mailer {
         // A slow mail server must not hold a connection.
         drop(connection);
         let outcomes = join_all(ready.iter().map(|(mail, template)| self.attempt(mail, template))).await;
-        // Every result is noted, whatever happens to the others: an unnoted mail is sent again.
+        // Notes every result, even if another one fails: an email without a noted result is sent again.
         let mut first_error = None;
         for ((mail, _), outcome) in ready.iter().zip(outcomes) {
             if let Err(error) = self.note(mail, outcome).await {
@@ -136,19 +136,19 @@ impl Mailer {
         match outcome {
             Outcome::Taken => outbox::sent(&mut connection, id, now).await?,
             Outcome::Later(why) => {
-                tracing::warn!(mail = id, %why, attempt = mail.attempts, "a mail is tried again later");
+                tracing::warn!(mail = id, %why, attempt = mail.attempts, "an email was not sent; retrying later");
                 outbox::try_again(&mut connection, id, now + pause(mail.attempts), &why).await?;
             }
             Outcome::Never(why) => {
-                tracing::warn!(mail = id, %why, "a mail is given up");
+                tracing::warn!(mail = id, %why, "an email was not sent; giving up");
                 outbox::give_up(&mut connection, id, now, &why).await?;
             }
         }
         Ok(())
     }
 
-    /// Removes what a mail may no longer say, such as BOLs of a company that the user has left. Fails if this version
-    /// can't read the mail.
+    /// Removes what an email may no longer say, such as BOLs of a company that the user has left. Fails if this version
+    /// can't read the email.
     async fn still_to_say(
         &self,
         connection: &mut AsyncPgConnection,
@@ -156,7 +156,7 @@ impl Mailer {
     ) -> DbResult<Result<Option<EmailTemplate>, String>> {
         let template = match serde_json::from_value::<EmailTemplate>(mail.letter.clone()) {
             Ok(template) => template,
-            Err(error) => return Ok(Err(format!("the e-mail can't be read: {error}"))),
+            Err(error) => return Ok(Err(format!("the email can't be read: {error}"))),
         };
         let named = template.named();
         if named.is_empty() {
@@ -173,8 +173,8 @@ impl Mailer {
         };
         let late = self.clock.now() >= template.worth_until(mail.created_at);
         let outcome = match &self.way {
-            Way::Smtp(_) if late => Outcome::Later("its time was over before a server took it".into()),
-            Way::Smtp(server) => match timeout(WITHIN, server.send(message)).await {
+            Way::Smtp(_) if late => Outcome::Later("it expired before a server accepted it".into()),
+            Way::Smtp(server) => match timeout(SEND_TIMEOUT, server.send(message)).await {
                 Ok(Ok(_)) => Outcome::Taken,
                 Ok(Err(error)) if refuses_the_recipient(error.status().map(u16::from), &said(&error)) => {
                     Outcome::Never(said(&error))
@@ -187,7 +187,7 @@ impl Mailer {
                 let bytes = message.formatted();
                 match tokio::task::spawn_blocking(move || write(&folder, &name, &bytes)).await {
                     Ok(Ok(path)) => {
-                        tracing::info!(file = %path.display(), "a mail is in this file, since SMTP_URL is not set");
+                        tracing::info!(file = %path.display(), "wrote an email to this file, because SMTP_URL is not set");
                         Outcome::Taken
                     }
                     Ok(Err(error)) => Outcome::Later(error.to_string()),
@@ -202,7 +202,7 @@ impl Mailer {
     }
 
     fn message(&self, mail: &Mail, template: &EmailTemplate) -> Result<Message, String> {
-        let address = mail.to_address.parse().map_err(|_| "no mail can be sent to such an address".to_owned())?;
+        let address = mail.to_address.parse().map_err(|_| "email can't be sent to this address".to_owned())?;
         let name = Some(template.name()).filter(|name| !name.is_empty()).map(Into::into);
         let rendered = template.render(&self.origin, &self.key).map_err(|error| error.to_string())?;
         let host = url::Url::parse(&self.origin).ok().and_then(|url| url.host_str().map(Into::into));
@@ -212,7 +212,7 @@ impl Mailer {
             .to(Mailbox::new(name, address))
             .subject(rendered.subject)
             .date(mail.created_at.into())
-            // The same at every attempt, so that a duplicate is recognizable.
+            // The same in every attempt, so that clients recognize a duplicate.
             .message_id(Some(format!("<mail-{}-{}@{host}>", mail.id, mail.created_at.timestamp())))
             .header(AutoSubmitted)
             .multipart(MultiPart::alternative_plain_html(rendered.text, rendered.html));
@@ -220,8 +220,8 @@ impl Mailer {
     }
 }
 
-/// The number of mails taken at once.
-const AT_ONCE_FULL: usize = AT_ONCE as usize;
+/// The number of emails taken at once.
+const FULL_ROUND: usize = MAX_AT_ONCE as usize;
 
 /// The delay before the next attempt, which grows.
 fn pause(attempts: i32) -> TimeDelta {
@@ -234,7 +234,7 @@ fn pause(attempts: i32) -> TimeDelta {
     })
 }
 
-/// Returns whether the server refuses this one address for good, as opposed to every mail (an expired password, a
+/// Returns whether the server permanently rejects this one address, as opposed to every email (an expired password, a
 /// sender that isn't allowed, a closed relay). RFC 5321, 4.2.3, and the enhanced codes of RFC 3463, 3.2 (addressing),
 /// 3.3 (mailbox) and 3.5 (routing).
 fn refuses_the_recipient(code: Option<u16>, said: &str) -> bool {
@@ -264,7 +264,7 @@ fn said(error: &lettre::transport::smtp::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
 }
 
-/// Writes the file completely or not at all, readable only for its owner: it contains a link.
+/// Writes the file completely or not at all, readable only by its owner because it contains a link.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(folder)?;
     let (path, unfinished) = (folder.join(name), folder.join(format!(".{name}.part")));

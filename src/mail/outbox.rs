@@ -1,4 +1,4 @@
-//! The outbox: mails to be sent, and those that were given up.
+//! The outbox: emails to be sent, and those that the mailer gave up.
 
 use std::collections::HashSet;
 
@@ -11,18 +11,18 @@ use super::EmailTemplate;
 use crate::db::lower;
 use crate::db::schema::mails;
 
-/// How long a sent or given-up mail is kept.
+/// How long a sent or given-up email is kept.
 const KEPT: TimeDelta = TimeDelta::days(30);
-/// The lease of a process. After this, the mails of a dead process are due again.
+/// The lease of a process. After it, the emails of a dead process are due again.
 const LEASE: TimeDelta = TimeDelta::minutes(3);
 
-/// The recipient of a mail.
+/// The recipient of an email.
 #[derive(Clone, Copy, Debug)]
 pub struct To<'a> {
     pub address: &'a str,
     /// `None`: an address without a login.
     pub user_id: Option<i64>,
-    /// The user who caused the mail, if there is one.
+    /// The user who caused the email, if there is one.
     pub caused_by: Option<i64>,
 }
 
@@ -44,7 +44,7 @@ struct NewMail<'a> {
     due_at: DateTime<Utc>,
 }
 
-/// A mail to be sent now.
+/// An email to be sent now.
 #[derive(Clone, Debug, Queryable, Selectable, QueryableByName)]
 #[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
 pub(super) struct Mail {
@@ -56,7 +56,7 @@ pub(super) struct Mail {
     pub attempts: i32,
 }
 
-/// A mail that was given up.
+/// An email that the mailer gave up.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
 pub struct Failed {
@@ -66,7 +66,7 @@ pub struct Failed {
     pub failed_at: Option<DateTime<Utc>>,
 }
 
-/// Puts an e-mail into the outbox: it is sent once the connection's transaction is committed, or never.
+/// Puts an email into the outbox. It is sent after the connection's transaction commits, or never.
 pub async fn post(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -81,7 +81,7 @@ pub async fn post(
     diesel::insert_into(mails::table).values(row).execute(connection).await.map(drop)
 }
 
-/// Returns how many mails of these purposes the address was sent since then.
+/// Returns how many emails of these purposes were written to the address since then.
 pub async fn written(
     connection: &mut AsyncPgConnection,
     address: &str,
@@ -97,13 +97,13 @@ pub async fn written(
         .await
 }
 
-/// Returns how many mails the user has caused since then.
+/// Returns how many emails the user has caused since then.
 pub async fn caused(connection: &mut AsyncPgConnection, user_id: i64, since: DateTime<Utc>) -> QueryResult<i64> {
     let since = mails::table.filter(mails::caused_by.eq(user_id)).filter(mails::created_at.gt(since));
     since.count().get_result(connection).await
 }
 
-/// Withdraws the user's waiting mails, of all purposes or one. A mail that is being sent may still arrive.
+/// Withdraws the user's waiting emails, of one purpose or of all. An email that is being sent may still arrive.
 pub async fn withdraw(connection: &mut AsyncPgConnection, user_id: i64, purpose: Option<&str>) -> QueryResult<()> {
     let waiting = mails::table
         .filter(mails::user_id.eq(user_id))
@@ -115,7 +115,7 @@ pub async fn withdraw(connection: &mut AsyncPgConnection, user_id: i64, purpose:
     }
 }
 
-/// Returns the newest mails that were given up.
+/// Returns the newest emails that the mailer gave up.
 pub async fn failed(connection: &mut AsyncPgConnection, since: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Failed>> {
     mails::table
         .filter(mails::failed_at.gt(since))
@@ -126,7 +126,7 @@ pub async fn failed(connection: &mut AsyncPgConnection, since: DateTime<Utc>, li
         .await
 }
 
-/// Leases due mails: links that people wait for, then the oldest. No other process gets them during the lease.
+/// Leases due emails: links that people wait for, then the oldest. No other process gets them during the lease.
 pub(super) async fn take(connection: &mut AsyncPgConnection, now: DateTime<Utc>, most: i64) -> QueryResult<Vec<Mail>> {
     diesel::sql_query(
         "UPDATE mails SET due_at = $1, attempts = attempts + 1 WHERE id IN ( \
@@ -149,7 +149,7 @@ struct Named {
     bol_id: i64,
 }
 
-/// Returns which of these BOLs of companies the mail may still name. Memberships may have changed since.
+/// Returns which of these BOLs the email may still name, because memberships may have changed.
 pub(super) async fn still_theirs(
     connection: &mut AsyncPgConnection,
     mail: &Mail,
@@ -173,7 +173,7 @@ pub(super) async fn still_theirs(
     Ok(found.into_iter().map(|named| (named.customer_id, named.bol_id)).collect())
 }
 
-/// Nothing is left to say.
+/// Deletes an email that has nothing left to say.
 pub(super) async fn forget(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<()> {
     diesel::delete(mails::table.find(id)).execute(connection).await.map(drop)
 }
@@ -203,7 +203,7 @@ pub(super) async fn give_up(
     diesel::update(mails::table.find(id)).set(change).execute(connection).await.map(drop)
 }
 
-/// Deletes old mails that were sent or given up.
+/// Deletes old emails that were sent or given up.
 pub async fn clear(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::sql_query(
         "DELETE FROM mails WHERE coalesce(sent_at, failed_at) < $1 AND (sent_at IS NOT NULL OR failed_at IS NOT NULL)",

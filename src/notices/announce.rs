@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Fresh, HOLD, ONCE_IN, Recipient, TELLING, news, recipients};
+use super::{Fresh, HOLD, NOTICES_LOCK, ONCE_IN, Recipient, news, recipients};
 use crate::db::schema::notices;
 use crate::db::{Database, DbResult, try_alone};
 use crate::mail::EmailTemplate;
@@ -27,10 +27,10 @@ struct Waiting {
     fresh: Fresh,
 }
 
-/// Returns how many notes were handled.
+/// Announces waiting documents, and returns how many notes it handled.
 pub async fn announce(db: &Database, now: DateTime<Utc>) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, TELLING).await? {
+        if !try_alone(connection, NOTICES_LOCK).await? {
             return Ok(0);
         }
         let waiting = waiting(connection, now).await?;
@@ -43,7 +43,7 @@ pub async fn announce(db: &Database, now: DateTime<Utc>) -> DbResult<usize> {
             .execute(connection)
             .await?;
         let fresh: Vec<Fresh> = waiting.iter().filter(|one| one.is_visible).map(|one| one.fresh.clone()).collect();
-        tell(connection, now, &fresh).await?;
+        send(connection, now, &fresh).await?;
         Ok(waiting.len())
     })
     .await
@@ -63,8 +63,8 @@ async fn waiting(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
     .await
 }
 
-/// Sends one mail a recipient, whatever the number of companies.
-async fn tell(connection: &mut AsyncPgConnection, now: DateTime<Utc>, fresh: &[Fresh]) -> QueryResult<()> {
+/// Sends one email to each recipient, whatever the number of companies.
+async fn send(connection: &mut AsyncPgConnection, now: DateTime<Utc>, fresh: &[Fresh]) -> QueryResult<()> {
     let mut companies: Vec<i64> = fresh.iter().map(|one| one.customer_id).collect();
     companies.sort_unstable();
     companies.dedup();
@@ -77,8 +77,8 @@ async fn tell(connection: &mut AsyncPgConnection, now: DateTime<Utc>, fresh: &[F
             .iter()
             .filter(|one| subscriptions.iter().any(|subscription| subscription.customer_id == one.customer_id))
             .collect();
-        let untold = untold(connection, now, &address, &theirs).await?;
-        let items = theirs.into_iter().filter(|one| untold.contains(&(one.bol_id, one.kind.clone())));
+        let unsent = claim_unsent(connection, now, &address, &theirs).await?;
+        let items = theirs.into_iter().filter(|one| unsent.contains(&(one.bol_id, one.kind.clone())));
         let news = news(items);
         // A login before an address without one.
         let Some(person) = subscriptions
@@ -106,8 +106,8 @@ struct Noted {
     kind: String,
 }
 
-/// Returns the items that the address has not received lately, and notes them as sent.
-async fn untold(
+/// Returns the items that the address has not received recently, and notes them as sent.
+async fn claim_unsent(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
     address: &str,

@@ -1,11 +1,11 @@
-//! Sends a daily mail, at seven in the morning, to users who want one.
+//! Sends a daily email, at seven in the morning, to users who want one.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{Fresh, TELLING, news};
+use super::{Fresh, NOTICES_LOCK, news};
 use crate::db::schema::users;
 use crate::db::{Database, DbResult, try_alone};
 use crate::mail::EmailTemplate;
@@ -13,7 +13,7 @@ use crate::mail::outbox::{self, To};
 
 /// Users in one transaction.
 const AT_ONCE: i64 = 100;
-/// More documents than a day brings. The mail names the first ones and counts the rest.
+/// More documents than a day has. The email names the first ones and counts the rest.
 const MAX_DOCUMENTS: i64 = 20_000;
 
 type Subscriber = (i64, String, String, DateTime<Utc>);
@@ -32,7 +32,7 @@ pub async fn digest(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -
 
 async fn some(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, TELLING).await? {
+        if !try_alone(connection, NOTICES_LOCK).await? {
             return Ok(0);
         }
         let subscribers: Vec<Subscriber> = users::table

@@ -8,7 +8,7 @@ use diesel::sql_types::{BigInt, Date, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{Morning, Recipient, TELLING, recipients};
+use super::{Morning, NOTICES_LOCK, Recipient, recipients};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::bols::settings;
 use crate::db::schema::customers;
@@ -16,13 +16,13 @@ use crate::db::{Database, DbResult, try_alone};
 use crate::mail::outbox::{self, To};
 use crate::mail::{EmailTemplate, Item, News};
 
-/// Older BOLs are not reminded of.
+/// The age above which reminders skip a BOL.
 pub const LOOK_BACK: TimeDelta = TimeDelta::days(90);
 /// Customers reminded automatically in one transaction.
 const AT_ONCE: i64 = 50;
 /// BOLs of one customer in a reminder.
 const MAX_BOLS: i64 = 500;
-/// A second click within this time sends no second mail.
+/// The time within which a second click sends no second email.
 const AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// A BOL with a stored PDF that its customer could have fetched.
@@ -99,7 +99,7 @@ pub enum Reminded {
     NoCustomer,
 }
 
-/// Mails every recipient of the customer, except those who want no mail.
+/// Emails every recipient of the customer, except those who want no email.
 pub async fn remind(
     db: &Database,
     now: DateTime<Utc>,
@@ -178,8 +178,8 @@ struct Due {
     name: String,
 }
 
-/// Reminds customers that want it, in the morning. Waits as many days between reminders as a BOL may wait.
-pub(super) async fn remind_by_itself(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbResult<()> {
+/// Reminds customers that want it, in the morning. Waits as many days between reminders as a BOL may remain unfetched.
+pub(super) async fn remind_when_due(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbResult<()> {
     while remind_some(db, now, morning).await? == AT_ONCE as usize {}
     Ok(())
 }
@@ -187,11 +187,11 @@ pub(super) async fn remind_by_itself(db: &Database, now: DateTime<Utc>, morning:
 /// Returns how many were reminded, at most [`AT_ONCE`].
 async fn remind_some(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, TELLING).await? {
+        if !try_alone(connection, NOTICES_LOCK).await? {
             return Ok(0);
         }
         let days = settings::reminder_thresholds(connection).await?.collect_days;
-        // As of that morning: a BOL that becomes due during the day waits for the next one.
+        // As of that morning: a BOL that becomes due during the day waits for the next morning.
         let due: Vec<Due> = diesel::sql_query(format!(
             "SELECT c.id, c.code, c.name FROM customers c \
              WHERE c.remind AND c.active AND (c.reminded_at IS NULL OR c.reminded_at < $3) \

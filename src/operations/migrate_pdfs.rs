@@ -1,7 +1,8 @@
-//! Migration of PDFs from a local folder to the bucket: every BOL's PDF, and every other document that the portal stored.
+//! Migration of PDFs from a local folder to the bucket: every BOL's PDF, and every other document that the portal
+//! stored.
 //!
-//! The migration only reads local files. It puts an object under a key that must be new, verifies its checksum, and only
-//! then inserts its row, so that the next run continues after any interruption.
+//! The migration only reads local files. It puts an object under a key that must be new, verifies its checksum, and
+//! only then inserts its row, so that the next run continues after any interruption.
 
 mod checkpoints;
 mod source;
@@ -90,12 +91,12 @@ async fn with_retries<T>(mut request: impl AsyncFnMut() -> Result<T, StorageErro
         };
         let is_passing = matches!(&error, StorageError::Unavailable(failure) if failure.cause.is_passing());
         let Some(pause) = pauses.next().filter(|_| is_passing) else { return Err(error.to_string()) };
-        tracing::warn!(%error, "tried again in {} s", pause.as_secs_f32());
+        tracing::warn!(%error, "retrying in {} s", pause.as_secs_f32());
         sleep(*pause).await;
     }
 }
 
-/// What the row and the event say about moved bytes.
+/// The properties of moved bytes, for the row and the event.
 #[derive(Clone, Copy)]
 struct MovedBytes<'a> {
     sha256: [u8; 32],
@@ -165,8 +166,8 @@ impl Migration<'_> {
         Ok(rows)
     }
 
-    /// Returns a page of the other documents: newer versions, tickets and documents of the inbox. With `is_arrived`, returns
-    /// the objects from which documents were filed.
+    /// Returns a page of the other documents: newer versions, tickets and documents of the inbox. With `is_arrived`,
+    /// returns the objects from which documents were filed.
     async fn others(&self, (after, is_arrived): (i64, bool)) -> DbResult<Vec<StoredObject>> {
         let mut connection = self.db.get().await?;
         let rows = documents::table.filter(documents::id.gt(after)).order(documents::id).limit(PAGE);
@@ -193,7 +194,10 @@ impl Migration<'_> {
     async fn bol(&self, bol: &Bol) -> Moved {
         let moved = |key: String, fate| Moved { name: bol.number.clone(), key, fate, is_other: false };
         let Ok(number) = bol.number.parse::<BolNumber>() else {
-            return moved(String::new(), Fate::Failed("this isn't a BOL number that a key can be made of".into()));
+            return moved(
+                String::new(),
+                Fate::Failed("the BOL number contains characters that an object key can't".into()),
+            );
         };
         let key = match &bol.known {
             Some(known) => known.object_key.parse(),
@@ -227,7 +231,7 @@ impl Migration<'_> {
             Moved { name, key: known.object_key.clone(), fate, is_other: true }
         };
         let Ok(key) = known.object_key.parse::<ObjectKey>() else {
-            return moved(Fate::Failed("its key isn't one of ours".into()));
+            return moved(Fate::Failed("its key is not one of the portal's".into()));
         };
         let places = vec![known.object_key.clone()];
         moved(self.moved_or_failed(&MoveTarget { key, places, known: Some(known) }, None).await)
@@ -250,13 +254,13 @@ impl Migration<'_> {
             };
         };
         if let Some(known) = target.known.filter(|known| known.sha256 != local.sha256) {
-            return Err(format!("{} isn't the file that document {} was stored as (SHA-256)", local.place, known.id));
+            return Err(format!("{} differs from document {} as it was stored (SHA-256)", local.place, known.id));
         }
         let fate = match there {
             Some(there) if self.is_same(target, &local, there).await? => Fate::Exists,
             Some(there) => {
                 return Err(format!(
-                    "{} is there already with other content; it was left as it is ({} bytes there, {} here)",
+                    "{} exists already with different content and was left as it is ({} bytes there, {} here)",
                     target.key, there.size, local.size
                 ));
             }
@@ -273,13 +277,13 @@ impl Migration<'_> {
         Ok(fate)
     }
 
-    /// Handles an object that only the bucket has. An earlier run moved it, or the old system put it there; the latter has
-    /// no row yet.
+    /// Handles an object that only the bucket has. An earlier run moved it, or the old system put it there; the latter
+    /// has no row yet.
     async fn only_there(&self, target: &MoveTarget<'_>, there: Found, bol: Option<&Bol>) -> Result<Fate, String> {
         match target.known {
             Some(known) if there.size != known.size_bytes.unsigned_abs() => {
                 return Err(format!(
-                    "{} has {} bytes in the bucket, and {} on record",
+                    "{} has {} bytes in the bucket, but {} are recorded",
                     target.key, there.size, known.size_bytes
                 ));
             }
@@ -314,7 +318,7 @@ impl Migration<'_> {
         match clamd::scan(address, local.file()).await {
             Ok(clamd::Scan::Clean) => Ok(()),
             Ok(clamd::Scan::Infected(name)) => Err(format!("{}: the virus scanner found {name} in it", local.place)),
-            Ok(clamd::Scan::TooLarge) => Err(format!("{}: larger than the virus scanner takes", local.place)),
+            Ok(clamd::Scan::TooLarge) => Err(format!("{}: larger than the virus scanner accepts", local.place)),
             Err(error) => Err(format!("clamd: {error}")),
         }
     }
@@ -322,7 +326,7 @@ impl Migration<'_> {
     async fn upload(&self, target: &MoveTarget<'_>, local: &Local) -> Result<Fate, String> {
         let is_there = with_retries(async || {
             match self.bucket.put(&target.key, local.content(), local.sha256).await {
-                // Another run has just put it, or the answer to this request was lost. The checksum decides.
+                // Another run has just put it, or the response to this request was lost. The checksum decides.
                 Ok(()) | Err(StorageError::Exists(_)) => {
                     self.bucket.has_same(&target.key, local.size, local.sha256).await
                 }
@@ -331,7 +335,7 @@ impl Migration<'_> {
         });
         match is_there.await? {
             true => Ok(Fate::Uploaded),
-            false => Err(format!("{} isn't what was uploaded (SHA-256)", target.key)),
+            false => Err(format!("{} differs from what was uploaded (SHA-256)", target.key)),
         }
     }
 
@@ -350,7 +354,7 @@ impl Migration<'_> {
         let noted = self
             .db
             .transaction(async |connection: &mut AsyncPgConnection| {
-                // Suppress notices to customers: these documents are old.
+                // Suppresses notices to customers, because these documents are old.
                 diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
                 let id = match (target.known, bol) {
                     (Some(known), _) => known.id,
@@ -364,7 +368,7 @@ impl Migration<'_> {
             })
             .await;
         match noted {
-            // Another run of this command was faster.
+            // Another run of this command was first.
             Err(DbError::Query(DatabaseError(UniqueViolation, _))) => Ok(()),
             noted => noted,
         }

@@ -1,8 +1,8 @@
-//! Compares the database with the storage. Reads both once, side by side, in the order of keys and page by page, in
+//! Compares the database with the storage. Reads both once, side by side, ordered by key and page by page, in
 //! constant memory.
 //!
-//! The portal may run during the comparison. Before it reports a difference, the comparison checks it again, and it ignores
-//! objects that are younger than the longest upload.
+//! The portal may run during the comparison. Before it reports a difference, the comparison checks it again, and it
+//! ignores objects that are younger than the longest upload.
 
 mod compare;
 mod mend;
@@ -16,7 +16,7 @@ use crate::storage::StorageError;
 pub use compare::{Depth, compare};
 pub use mend::{Adopted, Adopter, Mended, mend};
 
-/// Age below which an object may still get its row.
+/// Age below which an object may still be an upload in progress.
 const UNDER_WAY: TimeDelta = TimeDelta::minutes(15);
 /// Age above which the sweeper should have settled a pending document.
 const STUCK: TimeDelta = TimeDelta::hours(1);
@@ -31,7 +31,7 @@ pub enum ReconcileError {
     Db(#[from] DbError),
     #[error(transparent)]
     Storage(#[from] StorageError),
-    #[error("the storage lists {0:?} behind {1:?}, which is not the order of keys; it can't be compared")]
+    #[error("the storage lists {0:?} after {1:?}, out of order, so it can't be compared")]
     OutOfOrder(String, String),
 }
 
@@ -83,7 +83,7 @@ impl Difference {
         }
     }
 
-    /// Returns the word for scripts.
+    /// Returns the name of the kind, for scripts.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Missing(_) => "missing",

@@ -142,7 +142,7 @@ async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
             Some((_, uploads, bytes, links, link_bytes)) => {
                 Counted { uploads: *uploads, bytes: *bytes, links: *links, link_bytes: *link_bytes }
             }
-            // Uploads across midnight are settled a day later.
+            // An upload that spans midnight may be settled a day later.
             None => {
                 let is_over = month + Months::new(1) < (now - TimeDelta::days(1)).date_naive();
                 count(connection, month, is_over).await?
@@ -154,7 +154,7 @@ async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
     Ok(months)
 }
 
-/// Counts a month, and keeps the counts if the month is over.
+/// Counts a month, and stores the counts if the month is over.
 async fn count(connection: &mut AsyncPgConnection, month: NaiveDate, is_over: bool) -> QueryResult<Counted> {
     let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
     // A filed document leaves its object in the inbox: two objects, each counted in its own month.

@@ -11,7 +11,7 @@ pub const FIRST_DAY: NaiveDate = day(2024, 1, 2);
 pub const LAST_DAY: NaiveDate = day(2026, 11, 20);
 
 const SHIP_FROM: &str = "PrimeTrade Terminal, Cincinnati\n3480 Southside Avenue\nCincinnati, OH 45204";
-/// The terminal as its BOLs print it: name, address, telephone, e-mail.
+/// The terminal as its BOLs print it: name, address, telephone, email.
 pub const TERMINAL: [&str; 4] = [
     "PrimeTrade Terminal, Cincinnati",
     "3480 Southside Avenue\nCincinnati, OH 45204",

@@ -116,7 +116,7 @@ const KNOWN: [SampleCompany; 6] = [
     },
 ];
 
-/// Role, e-mail, name and password.
+/// Role, email, name and password.
 const STAFF: [(&str, &str, &str, &str); 4] = [
     ("office", "dana.whitfield@primetrade.example", "Dana Whitfield", "scale-house-before-dawn-09"),
     ("office", "lukasz.nowak@primetrade.example", "Łukasz Nowak", "forty-tons-on-the-hook-10"),

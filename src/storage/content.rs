@@ -1,4 +1,4 @@
-//! What is to be stored: bytes in memory, or a file on disk that may be too large for memory.
+//! The content of an object to store: bytes in memory, or a file on disk that may be too large for memory.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, Write};

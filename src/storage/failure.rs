@@ -1,11 +1,11 @@
-//! Why a request to the store failed, as far as its answer says, and what an operator can do.
+//! The causes of failed requests to the store, with advice for operators.
 
 use std::fmt;
 
 /// The cause of a failure, recognized from the real answers of S3 and its emulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The credentials are valid, but not allowed to do this.
+    /// The credentials are valid, but lack the permission.
     AccessDenied,
     NoSuchBucket,
     /// Another account owns a bucket of this name.
@@ -36,8 +36,8 @@ impl Cause {
     pub fn what(self) -> &'static str {
         match self {
             Self::AccessDenied => "access denied",
-            Self::NoSuchBucket => "there is no such bucket",
-            Self::BucketTaken => "the name of the bucket is taken",
+            Self::NoSuchBucket => "the bucket doesn't exist",
+            Self::BucketTaken => "the bucket name is taken",
             Self::WrongRegion => "the bucket is in another region",
             Self::NoCredentials => "no credentials",
             Self::UnknownKey => "the access key is unknown",
@@ -45,12 +45,12 @@ impl Cause {
             Self::ExpiredCredentials => "the temporary credentials have expired",
             Self::ExpiredLink => "the link has expired",
             Self::Clock => "the clocks differ too much",
-            Self::Busy => "the store asks for patience",
+            Self::Busy => "the store is busy",
             Self::Unreachable => "the store doesn't answer",
-            Self::Locked => "an Object Lock keeps it",
+            Self::Locked => "an Object Lock prevents deletion",
             Self::Archived => "the object is archived",
-            Self::NotOffered => "the server doesn't offer this",
-            Self::NotS3 => "what answers there isn't S3",
+            Self::NotOffered => "the server doesn't support this",
+            Self::NotS3 => "the server is not an S3 server",
             Self::Other => "the storage can't be used",
         }
     }
@@ -59,43 +59,43 @@ impl Cause {
     pub fn advice(self) -> &'static str {
         match self {
             Self::AccessDenied => {
-                "compare the IAM policy with the output of `primetrade storage policy`: the action, and the bucket's name in \
-                 it and in AWS_STORAGE_BUCKET_NAME"
+                "compare the IAM policy with the output of `primetrade storage policy`: its actions, and its bucket name with \
+                 AWS_STORAGE_BUCKET_NAME"
             }
             Self::NoSuchBucket => {
-                "check AWS_STORAGE_BUCKET_NAME letter by letter, and AWS_S3_REGION_NAME; or create it: primetrade storage setup"
+                "check AWS_STORAGE_BUCKET_NAME and AWS_S3_REGION_NAME for typos, or create the bucket: primetrade storage setup"
             }
             Self::BucketTaken => "bucket names are unique worldwide: choose another AWS_STORAGE_BUCKET_NAME",
             Self::WrongRegion => "set AWS_S3_REGION_NAME to the region that the bucket was created in",
             Self::NoCredentials => {
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (not to nothing), or run with an instance role or AWS_PROFILE"
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to non-empty values, or run with an instance role or AWS_PROFILE"
             }
             Self::UnknownKey => {
-                "check AWS_ACCESS_KEY_ID; a key that was deleted or deactivated is unknown too: make a new one in IAM"
+                "check AWS_ACCESS_KEY_ID; if the key was deleted or deactivated, create a new one in IAM"
             }
             Self::WrongSecret => {
-                "check AWS_SECRET_ACCESS_KEY: whole, without spaces or quotes; it can't be looked up again, only replaced"
+                "check AWS_SECRET_ACCESS_KEY: complete, without spaces or quotes; AWS can't show it again, so replace it if in doubt"
             }
             Self::ExpiredCredentials => {
-                "renew AWS_SESSION_TOKEN and the two keys with it, or use a role, which renews itself"
+                "replace AWS_SESSION_TOKEN together with both keys, or use a role, whose credentials renew automatically"
             }
             Self::ExpiredLink => {
-                "get a new one (DOWNLOAD_URL_TTL_SECONDS); if it is new, set this machine's clock (NTP), which is behind"
+                "get a new link (DOWNLOAD_URL_TTL_SECONDS); if this one is new, this machine's clock is behind: synchronize it (NTP)"
             }
-            Self::Clock => "set this machine's clock (NTP): links and requests are signed with its time",
-            Self::Busy => "try again in a minute; it says SlowDown when too much is asked at once",
+            Self::Clock => "synchronize this machine's clock (NTP): it dates the signatures of links and requests",
+            Self::Busy => "try again in a minute; the store answers SlowDown when it receives too many requests",
             Self::Unreachable => {
-                "check the network, a proxy, and AWS_ENDPOINT_URL_S3 (to be left out for AWS itself); then try again"
+                "check the network, the proxy, and AWS_ENDPOINT_URL_S3 (leave it unset for AWS itself), then try again"
             }
             Self::Locked => {
-                "it can be deleted only after its retention ends; the portal is made for a bucket without a default retention"
+                "delete the object after its retention ends; the portal expects a bucket without a default retention"
             }
-            Self::Archived => "it has to be restored first: open its download once in the portal, and wait some hours",
-            Self::NotOffered => "nothing to do, if the server isn't AWS",
+            Self::Archived => "restore it first: request its download once in the portal, and wait a few hours",
+            Self::NotOffered => "nothing to do, unless the server is AWS",
             Self::NotS3 => {
-                "a proxy, a captive portal or a gateway is in between, or AWS_ENDPOINT_URL_S3 leads elsewhere (leave it out for AWS)"
+                "check for a proxy, captive portal or gateway in between, and check AWS_ENDPOINT_URL_S3 (leave it unset for AWS)"
             }
-            Self::Other => "the message above is the store's own",
+            Self::Other => "see the store's own message above",
         }
     }
 

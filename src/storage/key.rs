@@ -24,7 +24,7 @@ impl ObjectKey {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Returns another key for the same document, when its own is taken: `bols/2025/PRT-2025-0001.again-2.pdf`.
+    /// Returns an alternative key for a document whose own key is taken: `bols/2025/PRT-2025-0001.again-2.pdf`.
     pub fn again(&self, attempt: u32) -> Self {
         Self(match self.0.rsplit_once('.') {
             Some((stem, extension)) => format!("{stem}.again-{attempt}.{extension}"),

@@ -27,7 +27,7 @@ use crate::config::SecretKey;
 /// The folder for objects that are being written.
 const INCOMING: &str = ".incoming";
 /// Longer than any upload takes.
-const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
+const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone)]
 pub struct LocalStore {
@@ -67,9 +67,9 @@ impl Disposition {
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadLink {
-    #[error("the signature doesn't fit")]
+    #[error("the signature is invalid")]
     Altered,
-    /// Signed by this program all the same.
+    /// The signature is valid.
     #[error("the link has expired")]
     Expired(ObjectKey, Presentation),
 }
@@ -91,14 +91,14 @@ impl LocalStore {
         for entry in incoming {
             let entry = entry?;
             let age = entry.metadata()?.modified()?.into_std().elapsed().unwrap_or_default();
-            if age > LEFT_BEHIND {
+            if age > LEFTOVER_AGE {
                 entry.remove_file()?;
             }
         }
         Ok(())
     }
 
-    /// Opens the folder as a capability. Nothing opened through it can be outside of it, even through links.
+    /// Opens the folder as a capability: nothing opened through it can be outside of it, even through symbolic links.
     fn dir(&self) -> io::Result<Dir> {
         Dir::open_ambient_dir(&self.root, ambient_authority())
     }
@@ -130,7 +130,9 @@ impl LocalStore {
         let written = content
             .reader()
             .and_then(|reader| copy(reader, &mut file))
-            .and_then(|(_, written)| if written == sha256 { Ok(()) } else { Err(io::Error::other("another checksum")) })
+            .and_then(
+                |(_, written)| if written == sha256 { Ok(()) } else { Err(io::Error::other("the checksum differs")) },
+            )
             .and_then(|()| file.sync_all())
             .and_then(|()| dir.hard_link(&incoming, &dir, key.as_str()));
         dir.remove_file(&incoming)?;
@@ -224,7 +226,7 @@ impl LocalStore {
     }
 
     /// Checks the signature and the expiry of a link, and returns its object and presentation. `asked` is the path
-    /// and query as received: an equivalent but different spelling is refused.
+    /// and query as received: an equivalent but different spelling is rejected.
     pub fn check(
         &self,
         path: &str,

@@ -39,20 +39,20 @@ use super::{
 };
 use crate::config::S3Config;
 
-/// A person waits for the page: three attempts of two seconds, then an error that says to try again.
-const CONNECT: Duration = Duration::from_secs(2);
-const ATTEMPT: Duration = Duration::from_secs(2);
-const OPERATION: Duration = Duration::from_secs(7);
-/// The timeout of a request that no person waits for.
-const PATIENT: Duration = Duration::from_secs(12);
+/// Timeouts while a person waits for a page: three attempts of two seconds, then an error.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(7);
+/// The timeout of a request in a command.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(12);
 /// An upload of 50 MB on a slow line takes longer than other requests.
-const UPLOAD: Duration = Duration::from_secs(120);
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// The read buffer for files, in bytes.
 const BUFFER: usize = 128 * 1024;
 /// Days for which a restored object can be read.
 const RESTORED_DAYS: i32 = 7;
-/// The parameter of a link that names the request in which it was issued. S3 ignores those that begin with `x-`, and writes
-/// them into the bucket's access log:
+/// The parameter of a link that names the request in which it was issued. S3 ignores those that begin with `x-`, and
+/// writes them into the bucket's access log:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html#LogFormatCustom>
 pub const LINK_REQUEST: &str = "x-request";
 
@@ -70,17 +70,20 @@ impl S3Store {
     /// Opens the bucket for requests that a person waits for.
     pub async fn new(config: &S3Config) -> Self {
         let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT)
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(OPERATION)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
             .build();
         let retries = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(100));
         Self::with(config, timeouts, retries).await
     }
 
-    /// Opens the bucket for commands, which wait rather than fail.
+    /// Opens the bucket for commands, which prefer waiting to failing.
     pub async fn with_long_timeouts(config: &S3Config) -> Self {
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(PATIENT).build();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(COMMAND_TIMEOUT)
+            .build();
         Self::with(config, timeouts, RetryConfig::standard().with_max_attempts(5)).await
     }
 
@@ -155,14 +158,14 @@ impl S3Store {
         let found = get.customize().config_override(slow).send().await.map_err(|error| reading(key, error))?;
         let (mut body, mut into) = (found.body.into_async_read(), tokio::fs::File::from_std(into));
         let copied = async { tokio::io::copy(&mut body, &mut into).await.and(into.flush().await) };
-        match timeout(UPLOAD, copied).await {
+        match timeout(UPLOAD_TIMEOUT, copied).await {
             Ok(copied) => copied.map(drop).map_err(|error| {
                 StorageError::Unavailable(StorageFailure {
                     cause: Cause::Unreachable,
-                    detail: format!("{key} broke off: {error}"),
+                    detail: format!("the transfer of {key} failed midway: {error}"),
                 })
             }),
-            Err(_) => Err(StorageError::unavailable(format!("{key} didn't arrive in time"))),
+            Err(_) => Err(StorageError::unavailable(format!("the transfer of {key} timed out"))),
         }
     }
 
@@ -218,7 +221,9 @@ impl S3Store {
             }
             token = page.next_continuation_token().map(Into::into);
             if token.is_none() {
-                let broken = StorageError::unavailable("the listing breaks off: there is more, and nothing says where");
+                let broken = StorageError::unavailable(
+                    "the listing is incomplete: the store announced more keys but sent no continuation token",
+                );
                 return drop(to.send(Err(broken)).await);
             }
         }
@@ -259,7 +264,7 @@ impl S3Store {
         let Some(renewed) = &self.credentials else { return Err(no_credentials()) };
         // The signer uses the credentials known here, or newer ones.
         let credentials = renewed.get().await.map_err(StorageError::Unavailable)?;
-        // S3 refuses a link whose credentials have expired, whatever the link says.
+        // S3 rejects a link whose credentials have expired, whatever expiry the link states.
         let left = credentials.expiry().map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
         let life = Duration::from_secs(left.map_or(life, |left| left.min(life)).as_secs());
         if life.is_zero() {
@@ -280,7 +285,7 @@ impl S3Store {
             let joint = if request.uri().contains('?') { '&' } else { '?' };
             let named = format!("{}{joint}{LINK_REQUEST}={issued_in}", request.uri());
             if !issued_in.is_empty() && request.set_uri(named).is_err() {
-                tracing::warn!("a link could not be given its request's id");
+                tracing::warn!("can't add the request id to a link");
             }
         };
         let request = get.customize().mutate_request(name_request).presigned(presigning).await.map_err(unavailable)?;
@@ -298,7 +303,7 @@ fn decoded(key: &str) -> String {
 
 /// Timeouts for transfers of documents.
 fn slow() -> TimeoutConfig {
-    TimeoutConfig::builder().operation_attempt_timeout(UPLOAD).operation_timeout(UPLOAD).build()
+    TimeoutConfig::builder().operation_attempt_timeout(UPLOAD_TIMEOUT).operation_timeout(UPLOAD_TIMEOUT).build()
 }
 
 fn found(head: &HeadObjectOutput) -> ObjectInfo {

@@ -1,4 +1,4 @@
-//! Uploads while they arrive. Their files have no name, so the disk is free again however the process ends.
+//! Temporary files for uploads in progress. They have no name, so the space is freed however the process ends.
 
 use std::fs::File;
 use std::io::{self, Seek};
@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{self as storage, Content, ObjectKey, Storage, StorageError};
 
-/// Memory for each file that arrives, in bytes.
+/// The memory for each file in progress, in bytes.
 const BUFFER: usize = 128 * 1024;
 
 #[derive(Clone, Debug)]
@@ -39,15 +39,15 @@ pub enum ReceiveError<E> {
     /// The file exceeds the limit. Its full size is unknown.
     #[error("the file is too large")]
     TooLarge,
-    /// The source broke off.
-    #[error("the file didn't arrive whole")]
+    /// The source failed midway.
+    #[error("the upload was interrupted")]
     Source(E),
-    #[error("the file can't be kept while it arrives: {0}")]
+    #[error("the upload can't be written to disk: {0}")]
     Spool(#[from] io::Error),
 }
 
 impl Spool {
-    /// The folder needs room for everything that arrives at once.
+    /// The folder needs space for all uploads in progress.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }

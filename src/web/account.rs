@@ -90,8 +90,8 @@ pub async fn change_password(context: Context<AnyUser>, form: Form<PasswordForm>
 
 /// `POST /account/mail`: `notify`.
 pub async fn set_notify(context: Context<Customers>, fields: Fields) -> Result<HttpResponse, Error> {
-    let wish = Notify::named(fields.one("notify")).ok_or(Error::BadRequest)?;
-    account::set_notify(&context.db, &context.site.clock, &context.viewer, &context.origin, wish).await?;
+    let choice = Notify::named(fields.one("notify")).ok_or(Error::BadRequest)?;
+    account::set_notify(&context.db, &context.site.clock, &context.viewer, &context.origin, choice).await?;
     Ok(see_other("/account", Some(flash::NOTICES_SAVED)))
 }
 
@@ -113,16 +113,16 @@ impl AccountPage {
     async fn new(context: &Context<AnyUser>) -> Result<Self, Error> {
         let Context { viewer, site, db, .. } = context;
         let mut connection = db.get().await?;
-        let wish = account::notify(&mut connection, viewer).await?;
+        let current = account::notify(&mut connection, viewer).await?;
         let notify = [
             (Notify::Immediately, "At once, a minute after it came in"),
             (Notify::Daily, "Once a day, in the morning"),
             (Notify::Never, "Never"),
         ];
-        let notify = notify.map(|(known, label)| Choice {
-            value: known.as_str().into(),
+        let notify = notify.map(|(notify, label)| Choice {
+            value: notify.as_str().into(),
             label: label.into(),
-            selected: known == wish,
+            selected: notify == current,
         });
         let open = sessions::of_user(&mut connection, site.clock.now(), viewer.user_id).await?;
         let row = |session: sessions::Session| {

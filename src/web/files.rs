@@ -66,7 +66,7 @@ async fn answer(
     let file = store
         .open(key)
         .await?
-        .ok_or_else(|| Error::FileMissing(format!("the object {key} is missing in the storage")))?;
+        .ok_or_else(|| Error::FileMissing(format!("the object {key} is missing from the storage")))?;
     let file = NamedFile::from_file(file, "document.pdf").map_err(|error| Error::Internal(error.to_string()))?;
     let size = file.metadata().len().cast_signed();
     let mut response = file.use_last_modified(true).into_response(request);

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::Site;
 use crate::db::Database;
 
-const WITHIN: Duration = Duration::from_secs(3);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub fn routes(app: &mut ServiceConfig) {
     app.service(resource("/healthz").route(get().to(alive))).service(resource("/readyz").route(get().to(ready)));
@@ -23,9 +23,10 @@ async fn alive() -> &'static str {
 }
 
 async fn ready(site: Data<Site>, db: Data<Database>) -> HttpResponse {
-    let database =
-        timeout(WITHIN, async { db.get().await?.batch_execute("SELECT 1").await.map_err(crate::db::DbError::from) });
-    let storage = timeout(WITHIN, site.storage.ready());
+    let database = timeout(CHECK_TIMEOUT, async {
+        db.get().await?.batch_execute("SELECT 1").await.map_err(crate::db::DbError::from)
+    });
+    let storage = timeout(CHECK_TIMEOUT, site.storage.ready());
     let (database, storage) = join(database, storage).await;
     let mut problems = Vec::new();
     match &database {

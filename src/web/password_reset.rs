@@ -41,7 +41,7 @@ pub async fn ask(context: PublicContext, form: Form<ResetForm>) -> Result<HttpRe
     let PublicContext { site, db, origin } = &context;
     let mut page = ResetPage::new(&context, false);
     if !mail::is_address(email.trim()) {
-        page.error = "Type the e-mail address that you log in with, such as jane@example.com.".into();
+        page.error = "Type the email address that you log in with, such as jane@example.com.".into();
         page.email = email;
         return Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY));
     }

@@ -124,7 +124,7 @@ fn site(settings: Settings, public_url: PublicUrl, storage: Storage, spool: Spoo
     let Settings { config, secret, clock, program, .. } = settings;
     Site {
         policy: headers::policy(&public_url, &storage),
-        max_upload_bytes: config.most_upload,
+        max_upload_bytes: config.max_upload_bytes,
         spool,
         exports: ExportSlots::default(),
         seals: config.seal_keys(Some(&secret)),

@@ -104,7 +104,7 @@ fn refused(context: &PublicContext, email: String, next: String, error: &LoginEr
         }
         _ => (
             StatusCode::UNPROCESSABLE_ENTITY,
-            "The e-mail address and the password don't match. Check both and try again.".into(),
+            "The email address and the password don't match. Check both and try again.".into(),
         ),
     };
     let page = LoginPage { layout: context.layout(), email, next, error: Some(message) };

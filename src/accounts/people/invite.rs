@@ -234,9 +234,9 @@ impl<'a> Read<'a> {
         let mut messages = Vec::new();
         let email = person.email.trim();
         if email.is_empty() {
-            messages.push(("email", "Give the e-mail address.".to_owned()));
+            messages.push(("email", "Give the email address.".to_owned()));
         } else if !mail::is_address(email) {
-            messages.push(("email", "This isn't an e-mail address such as jane@example.com.".into()));
+            messages.push(("email", "This isn't an email address such as jane@example.com.".into()));
         }
         let name = one_line(person.name);
         messages.extend(wrong_name(&name).map(|why| ("name", why)));

@@ -1,5 +1,5 @@
-//! A download of the log, as an export or a pack. It is recorded before its first byte, and again with its result before its
-//! last bytes.
+//! A download of the log, as an export or a pack. It is recorded before its first byte, and again with its result
+//! before its last bytes.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use crate::audit::{Action, Actor, Event, Origin, Outcome, record};
 use crate::db::{Database, DbError, DbResult};
 use crate::stream_writer::{ChunkSender, Unsent, send_chunk};
 
-/// Limits the exports that run at the same time in one process, because each holds database connections while it is read.
+/// Limits the exports that run at the same time in one process, because each holds database connections while it is
+/// read.
 #[derive(Clone, Debug)]
 pub struct ExportSlots(Arc<Semaphore>);
 
@@ -67,7 +68,7 @@ impl OwnedActor {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    #[error("too many exports are running; try again when one of them has ended")]
+    #[error("too many exports are running; try again when one has finished")]
     Busy,
     #[error(transparent)]
     Db(#[from] DbError),
@@ -112,8 +113,8 @@ impl ExportRun {
         json!({"export": self.id, "format": self.format, "filter": self.filter_json})
     }
 
-    /// Runs two workers: `feed` reads the log and sends it to `parts`; `writing`, on a thread that may block, turns the parts
-    /// into bytes and sends them to `to`. Returns when the result is recorded.
+    /// Runs two workers: `feed` reads the log and sends it to `parts`; `writing`, on a thread that may block, turns the
+    /// parts into bytes and sends them to `to`. Returns when the result is recorded.
     pub async fn run<P>(
         self,
         to: ChunkSender,
@@ -152,7 +153,7 @@ impl ExportRun {
             }
         };
         if let Err(error) = &recorded {
-            tracing::error!(%error, "the end of an export can't be recorded, so the export is cut off");
+            tracing::error!(%error, "can't record the end of an export, so the export is truncated");
         }
         let last = match (result, recorded) {
             (Ok(rest), Ok(())) => Ok(rest.bytes),

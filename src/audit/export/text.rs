@@ -1,11 +1,11 @@
-//! CSV (RFC 4180, UTF-8) and JSON Lines. Both end with a closing record: the number of events, and the SHA-256 of all bytes
-//! before that record.
+//! CSV (RFC 4180, UTF-8) and JSON Lines. Both end with a closing record: the number of events, and the SHA-256 of all
+//! bytes before that record.
 
 use std::io::{self, Write};
 
 use super::Batches;
 use crate::audit::{COLUMNS, Cell};
-use crate::csv_file::harmless;
+use crate::csv_file::escape_formula;
 use crate::stream_writer::StreamWriter;
 
 pub(super) fn csv(batches: Batches<'_>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
@@ -18,7 +18,7 @@ pub(super) fn csv(batches: Batches<'_>, writer: StreamWriter, rows: &mut u64) ->
                     Cell::Empty => file.write_field(b"")?,
                     Cell::Number(number) => file.write_field(number.to_string())?,
                     Cell::Plain(text) => file.write_field(text)?,
-                    Cell::Text(text) | Cell::Json(text) => file.write_field(harmless(text).as_bytes())?,
+                    Cell::Text(text) | Cell::Json(text) => file.write_field(escape_formula(text).as_bytes())?,
                 }
             }
             file.write_record(None::<&[u8]>)?;

@@ -1,8 +1,8 @@
 //! An Excel workbook (ECMA-376), written while it is sent.
 //!
-//! Libraries for workbooks need the last row before they send the first byte, and compress a temporary file. With ten million
-//! events, the reader would wait for minutes. This module needs little of the format: text, whole numbers, and sheets that end
-//! at Excel's limit. The names of the sheets come last, when their number is known.
+//! Libraries for workbooks need the last row before they send the first byte, and compress a temporary file. With ten
+//! million events, the reader would wait for minutes. This module needs little of the format: text, whole numbers, and
+//! sheets that end at Excel's limit. The names of the sheets come last, when their number is known.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use super::Batches;
 use crate::audit::{COLUMNS, Cell};
-use crate::csv_file::harmless;
+use crate::csv_file::escape_formula;
 use crate::stream_writer::StreamWriter;
 
 /// Excel's limit for the rows of a sheet, with the header.
@@ -93,7 +93,7 @@ impl Workbook {
                 }
                 Cell::Text(value) | Cell::Json(value) => {
                     text.push_str("<c t=\"inlineStr\"><is><t xml:space=\"preserve\">");
-                    push_text(text, &fit_cell(&harmless(value)));
+                    push_text(text, &fit_cell(&escape_formula(value)));
                     text.push_str("</t></is></c>");
                 }
             }
@@ -177,8 +177,8 @@ fn fit_cell(text: &str) -> std::borrow::Cow<'_, str> {
     kept.into()
 }
 
-/// Appends text, escaped for XML. ECMA-376 writes control characters, which XML can't hold, as `_x0008_`, and escapes the
-/// underscore of text that looks like that.
+/// Appends text, escaped for XML. ECMA-376 writes control characters, which XML can't hold, as `_x0008_`, and escapes
+/// the underscore of text that looks like that.
 fn push_text(out: &mut String, text: &str) {
     for (at, c) in text.char_indices() {
         match c {

@@ -1,8 +1,8 @@
 //! Imports the access log of the bucket, file by file: each GET with a link becomes one event.
 //!
-//! S3 delivers lines late, in any order, and sometimes twice. The transaction that records a fetch also claims S3's id of the
-//! request, so no request is recorded twice. Files can be imported again, or by two processes at once, and an interrupted
-//! import can be repeated.
+//! S3 delivers lines late, in any order, and sometimes twice. The transaction that records a fetch also claims S3's id
+//! of the request, so no request is recorded twice. Files can be imported again, or by two processes at once, and an
+//! interrupted import can be repeated.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -103,7 +103,7 @@ impl<'a> Import<'a> {
                 None => return Ok(()),
                 Some(LineBytes::Complete(line)) if line.trim_ascii().is_empty() => continue,
                 Some(LineBytes::Complete(line)) => s3_log::parse(line, self.bucket),
-                Some(LineBytes::TooLong) => Err(LineError("it is longer than any line of S3")),
+                Some(LineBytes::TooLong) => Err(LineError("longer than any line of S3")),
             };
             self.report.lines += 1;
             match read {
@@ -194,8 +194,8 @@ fn keep(mut batch: Vec<Fetch>, new: &HashSet<String>) -> Vec<Fetch> {
     batch
 }
 
-/// Claims the requests of a batch for this transaction, and returns those that were not claimed before. Another import of the
-/// same lines waits for this transaction; the order of the rows avoids deadlocks.
+/// Claims the requests of a batch for this transaction, and returns those that were not claimed before. Another import
+/// of the same lines waits for this transaction; the order of the rows avoids deadlocks.
 async fn claim(connection: &mut AsyncPgConnection, batch: &[Fetch]) -> QueryResult<HashSet<String>> {
     #[derive(QueryableByName)]
     struct Claimed {

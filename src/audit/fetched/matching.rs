@@ -1,7 +1,8 @@
 //! Matches fetches with the links that were followed.
 //!
-//! A link names the request that issued it, and so does its event. The signature, which the bucket checks, protects that name.
-//! Older links have only a date. They match if exactly one user got a link to that object at about that time.
+//! A link names the request that issued it, and so does its event. The signature, which the bucket checks, protects
+//! that name. Older links have only a date. They match if exactly one user got a link to that object at about that
+//! time.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -119,15 +120,15 @@ impl<'a> LinkSearch<'a> {
     fn new(fetch: &'a Fetch) -> Result<Self, &'static str> {
         let (request, since, until) = match (&fetch.request, fetch.signed_at) {
             (Some(request), _) => {
-                let begun = request_time(request).ok_or("the link isn't on record")?;
+                let begun = request_time(request).ok_or("no such link was recorded")?;
                 (Some(request.as_str()), begun - SKEW, begun + SKEW)
             }
             // Anyone can write any date into a forged link, and is refused.
             (None, _) if matches!(fetch.status, 400 | 403) => {
-                return Err("refused, and the link doesn't say which it is");
+                return Err("refused, and the link doesn't identify itself");
             }
             (None, Some(signed)) => (None, signed - BEFORE_SIGNED, signed + AFTER_SIGNED),
-            (None, None) => return Err("the link doesn't say when it was signed"),
+            (None, None) => return Err("the link doesn't state when it was signed"),
         };
         // A link can't be followed before it is issued.
         Ok(Self { request, since, until: until.min(fetch.fetched_at + SKEW) })
@@ -190,11 +191,11 @@ fn choose(fetch: &Fetch, search: &LinkSearch<'_>, mut links: Vec<Link>) -> Resul
     }
     let mut links = links.into_iter();
     let first = links.next().ok_or(match by {
-        MatchedBy::Request => "the link isn't on record",
+        MatchedBy::Request => "no such link was recorded",
         MatchedBy::Time => "no link to it was issued at that time",
     })?;
     let is_theirs = |other: Link| (other.user_id, &other.user_email) == (first.user_id, &first.user_email);
-    if by == MatchedBy::Time && !links.all(is_theirs) { Err("several links fit") } else { Ok((first, by)) }
+    if by == MatchedBy::Time && !links.all(is_theirs) { Err("several links match") } else { Ok((first, by)) }
 }
 
 /// Selects the events of links that may match, with one index lookup for each fetch.

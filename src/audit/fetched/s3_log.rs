@@ -1,9 +1,9 @@
 //! One line of an S3 server access log: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html>.
 //!
-//! Spaces separate the fields; quotation marks enclose the request, the referrer and the user agent. S3 doesn't escape what
-//! the client sent, quotation marks included. So the parser reads the fields before the request from the left, takes the last
-//! quotation mark of the line as the end of the user agent, and finds the end of the request by the numbers that follow it.
-//! AWS adds new fields at the end, and old lines have fewer.
+//! Spaces separate the fields; quotation marks enclose the request, the referrer and the user agent. S3 doesn't escape
+//! what the client sent, quotation marks included. So the parser reads the fields before the request from the left,
+//! takes the last quotation mark of the line as the end of the user agent, and finds the end of the request by the
+//! numbers that follow it. AWS adds new fields at the end, and old lines have fewer.
 
 use std::borrow::Cow;
 
@@ -65,14 +65,14 @@ pub(super) fn parse(line: &[u8], bucket: &str) -> Result<LogLine, LineError> {
         return Ok(LogLine::Check);
     }
     if !is_code(request) {
-        return Err(LineError("it has no request id"));
+        return Err(LineError("no request id"));
     }
     Ok(LogLine::Link(Box::new(Fetch {
         key,
         request: query.request,
         signed_at: query.signed_at,
         fetched_at,
-        status: numbers.status.ok_or(LineError("it has no status"))?,
+        status: numbers.status.ok_or(LineError("no status"))?,
         bytes: numbers.bytes.unwrap_or_default(),
         size: numbers.size,
         ip: ip.parse().ok(),
@@ -83,14 +83,14 @@ pub(super) fn parse(line: &[u8], bucket: &str) -> Result<LogLine, LineError> {
 
 /// Takes the next field.
 fn next_field<'a>(rest: &mut &'a str) -> Result<&'a str, LineError> {
-    let (word, behind) = rest.split_once(' ').ok_or(LineError("it ends too early"))?;
+    let (word, behind) = rest.split_once(' ').ok_or(LineError("truncated"))?;
     *rest = behind;
     if word.is_empty() { Err(LineError("a field is empty")) } else { Ok(word) }
 }
 
 /// `[06/Feb/2019:00:00:38 +0000]`
 fn time(rest: &mut &str) -> Result<DateTime<Utc>, LineError> {
-    const WRONG: LineError = LineError("its time can't be read");
+    const WRONG: LineError = LineError("malformed time");
     let (text, behind) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")).ok_or(WRONG)?;
     *rest = behind;
     let at = DateTime::parse_from_str(text, "%d/%b/%Y:%H:%M:%S %z").map_err(|_| WRONG)?.to_utc();
@@ -108,7 +108,7 @@ struct Numbers<'a> {
 
 /// Splits off the request and the numbers after it. The first quotation mark that numbers follow ends the request.
 fn request_uri(rest: &str) -> Result<(&str, Numbers<'_>, &str), LineError> {
-    const WRONG: LineError = LineError("its request can't be read");
+    const WRONG: LineError = LineError("malformed request");
     if let Some(behind) = rest.strip_prefix("- ") {
         let (numbers, behind) = numbers(behind).ok_or(WRONG)?;
         return Ok(("", numbers, behind));
@@ -149,7 +149,7 @@ fn is_code(word: &str) -> bool {
 
 /// Splits off the user agent, and drops the referrer before it, which may be any address.
 fn user_agent(rest: &str) -> Result<(&str, &str), LineError> {
-    const WRONG: LineError = LineError("its agent can't be read");
+    const WRONG: LineError = LineError("malformed user agent");
     let end = rest.rfind('"').ok_or(WRONG)?;
     let (both, behind) = (&rest[..end], &rest[end + 1..]);
     let both = both.strip_prefix("- ").map_or(both, |agent| agent);
@@ -336,10 +336,10 @@ mod tests {
             }
         }
         let error = |text: &str| parse(text.as_bytes(), BUCKET).expect_err("unreadable").0;
-        assert_eq!(error("nonsense"), "it ends too early");
-        assert_eq!(error(&whole.replace("26/Nov/2026", "31/Feb/2026")), "its time can't be read");
-        assert_eq!(error(&whole.replace("3E57427F3EXAMPLE", "-")), "it has no request id");
-        assert_eq!(error(&whole[..whole.find("200 -").expect("there") + 8]), "its request can't be read");
-        assert_eq!(error(&whole[..whole.find("curl").expect("there") + 2]), "its agent can't be read");
+        assert_eq!(error("nonsense"), "truncated");
+        assert_eq!(error(&whole.replace("26/Nov/2026", "31/Feb/2026")), "malformed time");
+        assert_eq!(error(&whole.replace("3E57427F3EXAMPLE", "-")), "no request id");
+        assert_eq!(error(&whole[..whole.find("200 -").expect("there") + 8]), "malformed request");
+        assert_eq!(error(&whole[..whole.find("curl").expect("there") + 2]), "malformed user agent");
     }
 }

@@ -1,6 +1,6 @@
 //! The records of purges: positions of the tree whose events may be missing.
 //!
-//! A record counts only if it is sealed and written by the portal itself, so that a forged row can't hide a deletion.
+//! Only sealed records that the portal itself wrote count, so that a forged row can't hide a deletion.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;

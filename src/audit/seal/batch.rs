@@ -64,12 +64,12 @@ pub(super) async fn seal_batch(connection: &mut AsyncPgConnection, keys: &SealKe
         .await?;
     if batch.backdated > 0 {
         let (events, size) = (batch.backdated, checkpoint.size);
-        tracing::warn!(events, size, "sealed events that are dated before they can have been written");
+        tracing::warn!(events, size, "sealed events with dates earlier than they can have been written");
     }
     Ok(Sealed::Some { events: batch.events.len() as u64, is_behind })
 }
 
-/// The transaction and the event of it up to which everything is sealed after this batch.
+/// The last transaction, and its last event, that are sealed after this batch.
 fn sealed_up_to(batch: &Batch, before: &SealState, horizon: &Horizon) -> (u64, i64) {
     let is_restored = horizon.is_of_another_cluster(before);
     let is_behind = batch.events.len() == MAX_EVENTS;
@@ -97,8 +97,8 @@ async fn last_published(connection: &mut AsyncPgConnection) -> QueryResult<u64> 
 impl Batch {
     /// Reads the next events and appends their leaves to the tree of `state`.
     ///
-    /// In a restored log, transactions don't tell which events are new. Then the whole log is searched for events without a
-    /// leaf.
+    /// In a restored log, transactions don't tell which events are new. Then the whole log is searched for events
+    /// without a leaf.
     async fn read(connection: &mut AsyncPgConnection, state: &mut SealState, is_restored: bool) -> QueryResult<Self> {
         const UNSEALED: &str = "NOT EXISTS (SELECT 1 FROM audit_leaves l WHERE l.event_id = audit_events.id)";
         let mut query = audit_events::table.filter(sql::<Bool>(UNSEALED)).into_boxed();

@@ -1,5 +1,5 @@
-//! A checkpoint: the number of leaves and the root of the tree, signed. A [C2SP tlog-checkpoint](https://c2sp.org/tlog-checkpoint)
-//! in a [signed note](https://c2sp.org/signed-note).
+//! A checkpoint: the number of leaves and the root of the tree, signed. A [C2SP
+//! tlog-checkpoint](https://c2sp.org/tlog-checkpoint) in a [signed note](https://c2sp.org/signed-note).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -41,11 +41,11 @@ pub struct Stated {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
-    #[error("it is no signed checkpoint")]
+    #[error("not a signed checkpoint")]
     Malformed,
-    #[error("it is not signed with a key that is known here")]
+    #[error("not signed with a trusted key")]
     UnknownKey,
-    #[error("its signature is wrong")]
+    #[error("invalid signature")]
     WrongSignature,
 }
 

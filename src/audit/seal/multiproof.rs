@@ -35,7 +35,7 @@ impl Multiproof {
         let mut position = self.size;
         self.size += 1;
         if is_proved {
-            // Every waiting subtree is the sibling of one with this leaf: none can grow any more.
+            // Every waiting subtree is the sibling of one with this leaf: none can grow anymore.
             self.emit_waiting(&mut emit);
             return emit(ProofNode::Leaf);
         }

@@ -1,7 +1,7 @@
 //! Copies of checkpoints in the storage, out of reach of someone who rewrites the database.
 //!
-//! The server stores at most one a minute, and never overwrites one. While the storage is unavailable, checkpoints wait and
-//! sealing continues.
+//! The server stores at most one a minute, and never overwrites one. While the storage is unavailable, checkpoints wait
+//! and sealing continues.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::storage::{ObjectKey, Storage, StorageError};
 
 /// The advisory lock of the process that publishes.
 const PUBLISHING: i64 = 0x7072_696d_6505;
-/// Between two searches for checkpoints to publish.
+/// The pause between two searches for checkpoints to publish.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// After a failure.
+/// The pause after a failure.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
-/// For one object. Shorter than the time after which Postgres ends an idle transaction.
+/// The timeout for one object. Shorter than the time after which Postgres ends an idle transaction.
 const PUT_TIMEOUT: Duration = Duration::from_secs(15);
-/// What the keys of checkpoints begin with.
+/// The prefix of the keys of checkpoints.
 pub const CHECKPOINT_PREFIX: &str = "audit/checkpoints/";
 
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,7 @@ pub async fn publish(db: Database, storage: Storage) {
             Err(error) => {
                 let error = error.to_string();
                 if error != last_error {
-                    tracing::error!(error, "a checkpoint of the log can't be stored");
+                    tracing::error!(error, "can't store a checkpoint of the log");
                     last_error = error;
                 }
                 RETRY_INTERVAL
@@ -67,8 +67,8 @@ pub async fn publish(db: Database, storage: Storage) {
     }
 }
 
-/// Publishes all checkpoints that are due, the oldest first, and returns their number. One that conflicts doesn't hold up
-/// those after it: the first conflict is returned at the end.
+/// Publishes all checkpoints that are due, the oldest first, and returns their number. One that conflicts doesn't hold
+/// up those after it: the first conflict is returned at the end.
 pub async fn publish_once(db: &Database, storage: &Storage) -> Result<u64, PublishError> {
     choose(db).await?;
     let (mut published, mut after, mut conflict) = (0, 0, None);
@@ -128,7 +128,7 @@ async fn publish_next(
     match timeout(PUT_TIMEOUT, put(storage, size.cast_unsigned(), note)).await {
         Ok(Ok(())) => {}
         Ok(Err(conflict @ PublishError::Conflict(_))) => return Ok(Some((size, Err(conflict)))),
-        // The storage is unavailable, so the other checkpoints would wait in vain, too.
+        // The storage is unavailable, so the other checkpoints would fail too.
         Ok(Err(error)) => return Err(error),
         Err(_) => return Err(StorageError::unavailable("no answer in time").into()),
     }

@@ -1,8 +1,8 @@
 //! The part of the tree that a proof has to read.
 //!
-//! It begins at the last checkpoint before the proved leaves, whose compact range is stored. It ends at the first checkpoint
-//! after them that is in the storage, so that the proof can be compared with that one. If no later checkpoint is in the
-//! storage yet, it ends at the first checkpoint after them in the database.
+//! It begins at the last checkpoint before the proved leaves, whose compact range is stored. It ends at the first
+//! checkpoint after them that is in the storage, so that the proof can be compared with that one. If no later
+//! checkpoint is in the storage yet, it ends at the first checkpoint after them in the database.
 
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -28,11 +28,11 @@ pub enum RangeProofError {
     #[error(transparent)]
     Db(#[from] DbError),
     #[error(
-        "no checkpoint covers it yet: while a server runs, there is one within seconds. If there is none for minutes, see \
+        "no checkpoint covers it yet: a running server signs one within seconds. If that takes minutes, see \
          /audit/integrity"
     )]
     Waiting,
-    #[error("the leaves are not what was sealed: run primetrade audit verify")]
+    #[error("the leaves differ from what was sealed: run primetrade audit verify")]
     Changed,
     #[error("the checkpoint that would prove it can't be opened: {0}")]
     Note(#[from] NoteError),
@@ -90,8 +90,8 @@ impl RangeProof {
         }))
     }
 
-    /// Streams size and note of the checkpoints in the storage that contain a position, the smallest first, up to the end of
-    /// this part.
+    /// Streams size and note of the checkpoints in the storage that contain a position, the smallest first, up to the
+    /// end of this part.
     pub async fn published<'a>(
         &self,
         connection: &'a mut AsyncPgConnection,

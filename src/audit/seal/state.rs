@@ -32,8 +32,8 @@ impl Horizon {
         diesel::select(snapshot).get_result(connection).await
     }
 
-    /// Whether the log was restored into another cluster, where transactions have lower numbers than those already sealed.
-    /// Then transactions don't tell which events are new.
+    /// Whether the log was restored into another cluster, where transactions have lower numbers than those already
+    /// sealed. Then transactions don't tell which events are new.
     pub fn is_of_another_cluster(&self, sealed: &SealState) -> bool {
         self.next.cast_unsigned() <= sealed.transaction
     }
@@ -64,19 +64,20 @@ impl SealState {
         let leaves = leaves.map_or(0, |position| position + 1);
         let Some((size, note, edge)) = last else {
             if leaves > 0 {
-                return Err(SealError::Broken { size: 0, why: format!("there are {leaves} leaves and no checkpoint") });
+                return Err(SealError::Broken { size: 0, why: format!("{leaves} leaves exist, but no checkpoint") });
             }
             return Ok(Self::default());
         };
         let size = size.cast_unsigned();
         let broken = |why: String| SealError::Broken { size, why };
         let checkpoint = Checkpoint::open(&note, keys).map_err(|error| broken(error.to_string()))?;
-        let tree = CompactRange::from_bytes(size, &edge).ok_or_else(|| broken("its edge is damaged".into()))?;
+        let tree =
+            CompactRange::from_bytes(size, &edge).ok_or_else(|| broken("its compact range is damaged".into()))?;
         if checkpoint.size != size || checkpoint.root != tree.root() {
-            return Err(broken("its note is of another tree".into()));
+            return Err(broken("its note belongs to a different tree".into()));
         }
         if leaves.cast_unsigned() != size {
-            return Err(broken(format!("there are {leaves} leaves")));
+            return Err(broken(format!("the database has {leaves} leaves")));
         }
         Ok(Self { tree, ..Self::from(&checkpoint.stated) })
     }

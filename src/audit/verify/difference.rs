@@ -1,4 +1,4 @@
-//! What differs from what was sealed, as sentences.
+//! The differences between the log and what was sealed, as sentences.
 
 use chrono::{DateTime, Utc};
 
@@ -7,67 +7,69 @@ use crate::storage::ObjectKey;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Difference {
-    #[error("event {id} was changed: it is not what was sealed at position {position}")]
+    #[error("event {id} was changed: it differs from what was sealed at position {position}")]
     EventChanged { id: i64, position: i64 },
     #[error("event {id} is missing: it was sealed at position {position}")]
     EventMissing { id: i64, position: i64 },
-    #[error("event {id} was slipped in: it has no seal, and its transaction was sealed long ago")]
+    #[error("event {id} was inserted later: it has no seal, although its transaction was sealed")]
     EventUnsealed { id: i64 },
-    #[error("event {id} was slipped in: its transaction has never been")]
+    #[error("event {id} was inserted: its transaction never existed")]
     EventOfNoTransaction { id: i64 },
-    #[error("event {id} was slipped in: it isn't sealed yet, and is dated {at}, when it would have been")]
+    #[error("event {id} was inserted later: it is dated {at} but not sealed, although all events of that time are")]
     EventBackdated { id: i64, at: DateTime<Utc> },
-    #[error("event {id} is there more than once")]
+    #[error("event {id} exists more than once")]
     EventTwice { id: i64 },
-    #[error("event {id} was changed: it is dated {at}, which is no date")]
+    #[error("event {id} was changed: its date {at} is invalid")]
     EventUndated { id: i64, at: String },
     #[error("an event was changed: it can't be read ({0})")]
     EventUnreadable(String),
     #[error("leaf {expected} is missing: leaf {found} follows instead")]
     LeafMissing { expected: i64, found: i64 },
-    #[error("the leaf of event {id} is there more than once")]
+    #[error("the leaf of event {id} exists more than once")]
     LeafTwice { id: i64 },
-    #[error("leaves were changed: those from {from} to {to} aren't what checkpoint {to} was signed over")]
+    #[error("leaves were changed: those from {from} to {to} differ from what checkpoint {to} signed")]
     Leaves { from: u64, to: u64 },
     #[error("leaves from {from} on have no checkpoint: the newest ones are missing")]
     LeavesWithoutCheckpoint { from: u64 },
-    #[error("checkpoint {size} has more leaves than there are ({leaves}): the newest ones are missing")]
+    #[error("checkpoint {size} covers more leaves than exist ({leaves}): the newest ones are missing")]
     LeavesCutOff { size: u64, leaves: u64 },
     #[error("checkpoint {size} was changed: {error}")]
     Checkpoint { size: i64, error: NoteError },
-    #[error("checkpoint {size} was changed: its note says {said}")]
+    #[error("checkpoint {size} was changed: its note states size {said}")]
     CheckpointSize { size: i64, said: u64 },
-    #[error("the edge kept with checkpoint {size} was changed")]
+    #[error("the compact range of checkpoint {size} was changed")]
     CompactRange { size: u64 },
-    #[error("checkpoint {missing} is missing: checkpoint {size} names it as the one before")]
+    #[error("checkpoint {missing} is missing: checkpoint {size} names it as its predecessor")]
     CheckpointMissing { missing: u64, size: u64 },
-    #[error("checkpoint {size} names {said} as the one before, which is not so")]
+    #[error("checkpoint {size} names the wrong predecessor, {said}")]
     CheckpointOrder { size: u64, said: u64 },
-    #[error("events of checkpoint {size} are said to be purged, and it has some that are newer than {before}")]
+    #[error("events of checkpoint {size} are recorded as purged, but some are newer than {before}")]
     PurgedTooEarly { size: u64, before: DateTime<Utc> },
-    #[error("events of checkpoint {size} are said to be purged in part, which purging never does")]
+    #[error("events of checkpoint {size} are recorded as partly purged, but purging removes whole batches")]
     PurgedInPart { size: u64 },
-    #[error("{0} is missing in the storage")]
+    #[error("{0} is missing from the storage")]
     ObjectMissing(ObjectKey),
-    #[error("{0} in the storage is not checkpoint {1} of the database")]
+    #[error("{0} in the storage differs from checkpoint {1} of the database")]
     ObjectChanged(ObjectKey, u64),
     #[error(
-        "{key} is in the storage, and the database has only {leaves} leaves: its end was cut off, or an old backup restored"
+        "{key} is in the storage, but the database has only {leaves} leaves: it was truncated, or restored from an old backup"
     )]
     DatabaseCutOff { key: ObjectKey, leaves: u64 },
-    #[error("{0} is in the storage, and the database has no such checkpoint")]
+    #[error("{0} is in the storage, but the database has no such checkpoint")]
     ObjectUnknown(ObjectKey),
-    #[error("the checkpoint in {name} is not one of this log: {error}")]
+    #[error("the checkpoint in {name} does not belong to this log: {error}")]
     Kept { name: String, error: NoteError },
     #[error(
-        "the checkpoint in {name}, of {size} leaves, is not in the database: its end was cut off, or an old backup restored"
+        "the checkpoint in {name}, of {size} leaves, is not in the database: it was truncated, or restored from an old backup"
     )]
     KeptMissing { name: String, size: u64 },
-    #[error("the checkpoint in {name}, of {size} leaves, has another root than the database's: the log was rewritten")]
+    #[error(
+        "the checkpoint in {name}, of {size} leaves, has a different root than the database: the log was rewritten"
+    )]
     KeptDiffers { name: String, size: u64 },
 }
 
-/// The first differences, and how many there are.
+/// The first differences, and the count of all.
 #[derive(Clone, Debug, Default)]
 pub struct Differences {
     first: Vec<Difference>,

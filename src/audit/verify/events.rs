@@ -54,7 +54,7 @@ pub async fn name_unreadable(
         .load(connection)
         .await?;
     if undated.is_empty() {
-        differences.add(Difference::EventUnreadable("it has an invalid value".into()));
+        differences.add(Difference::EventUnreadable("invalid value".into()));
     }
     undated.into_iter().for_each(|(id, at)| differences.add(Difference::EventUndated { id, at }));
     Ok(())

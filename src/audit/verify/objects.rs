@@ -29,7 +29,7 @@ pub async fn list(storage: &Storage) -> Result<Vec<u64>, StorageError> {
     Ok(sizes)
 }
 
-/// What the database says of published checkpoints.
+/// The published checkpoints according to the database.
 pub struct PublishedCheckpoints<'a> {
     /// Sizes of published checkpoints, in order.
     pub sizes: &'a [u64],
@@ -109,7 +109,7 @@ pub async fn compare_kept(
     let size = kept.size;
     match notes(connection, &[size]).await?.remove(&size) {
         None => differences.add(Difference::KeptMissing { name, size }),
-        // One that can't be opened was reported before.
+        // One that can't be opened was reported earlier.
         Some(ours) if Checkpoint::open(&ours, keys).is_ok_and(|ours| ours.root != kept.root) => {
             differences.add(Difference::KeptDiffers { name, size });
         }

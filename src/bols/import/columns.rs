@@ -82,7 +82,10 @@ impl Columns {
         }
         for (index, field) in fields.iter().enumerate() {
             if let Some(field) = field.filter(|_| fields[..index].contains(field)) {
-                return Err(format!("Two columns are the {}: which is it?", field.trim_start_matches("bol_")));
+                return Err(format!(
+                    "Two columns contain the {}. Remove one of them.",
+                    field.trim_start_matches("bol_")
+                ));
             }
         }
         let ignored = header.iter().zip(&fields).filter(|(_, field)| field.is_none()).map(|(name, _)| name.into());
@@ -143,14 +146,14 @@ impl<'a> LineReader<'a> {
     fn date(&mut self, year: Option<i32>) {
         let text = self.cell("bol_date");
         match date(text) {
-            Some(day) if day > self.columns.latest => self.messages.push(format!("date: {day} is still to come")),
+            Some(day) if day > self.columns.latest => self.messages.push(format!("date: {day} is in the future")),
             Some(day) => {
                 self.draft.set("bol_date", day.to_string());
                 if let Some(year) = year.filter(|year| (year - day.year()).abs() > MAX_YEARS_APART) {
-                    self.messages.push(format!("date: {day}, and the number is of {year}; which is right?"));
+                    self.messages.push(format!("date: {day} doesn't match the year {year} of the number"));
                 }
             }
-            None => self.messages.push(format!("date: there is no day {text:?}; write 2025-11-30 or 11/30/2025")),
+            None => self.messages.push(format!("date: {text:?} is not a date; use 2025-11-30 or 11/30/2025")),
         }
     }
 
@@ -165,9 +168,11 @@ impl<'a> LineReader<'a> {
                 self.draft.set("net_lb", pounds.to_string());
             }
             Some(pounds) => {
-                self.messages.push(format!("tons: {tons} tons are {pounds} lb, and net_lb says {net_lb}"));
+                self.messages.push(format!("tons: {tons} tons are {pounds} lb, but net_lb says {net_lb}"));
             }
-            None => self.messages.push(format!("tons: {tons:?} isn't a weight such as 23.03 that is whole pounds")),
+            None => self
+                .messages
+                .push(format!("tons: {tons:?} is not a weight in tons, such as 23.03, that equals whole pounds")),
         }
     }
 
@@ -175,7 +180,7 @@ impl<'a> LineReader<'a> {
         let text = self.cell("official_weight_lb");
         let pounds = whole_number(text).filter(|pounds| (1..=MAX_POUNDS).contains(pounds));
         if pounds.is_none() && !text.is_empty() {
-            self.messages.push(format!("official_weight_lb: {text:?} isn't a weight in whole pounds"));
+            self.messages.push(format!("official_weight_lb: {text:?} is not a weight in whole pounds"));
         }
         pounds
     }
@@ -187,12 +192,12 @@ impl<'a> LineReader<'a> {
         }
         let reason = one_line(reason, 1000);
         if reason.is_empty() {
-            self.messages.push("void_reason: a void BOL has one".into());
+            self.messages.push("void_reason: required for a void BOL".into());
             return None;
         }
         let day = if day.is_empty() { date(self.cell("bol_date")) } else { date(day) };
         if day.is_none() {
-            self.messages.push("void_date: there is no such day".into());
+            self.messages.push("void_date: not a date".into());
         }
         day.map(|day| (day, reason))
     }
@@ -229,7 +234,7 @@ fn number(text: &str, prefix: &str) -> Result<BolNumber, String> {
         return Err(format!("number: {number} doesn't begin with {prefix}-"));
     }
     if number.seq() > MAX_SEQ {
-        return Err(format!("number: {number} is far behind all others; the next one would be higher still"));
+        return Err(format!("number: {number} is too high; the next number would be higher still"));
     }
     Ok(number)
 }

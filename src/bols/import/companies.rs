@@ -1,4 +1,4 @@
-//! The customers that the file names, by code or by name. Missing ones are created if the caller wishes it.
+//! The customers that the file names, by code or by name. Creates missing ones on request.
 
 use std::collections::HashMap;
 
@@ -71,14 +71,14 @@ impl Customers {
                 }
                 (Some(code), _) => Some(code),
                 (None, Some(None)) => {
-                    return Ok(Err(format!("several customers are called {customer}; give the code (customer_code)")));
+                    return Ok(Err(format!("several customers are called {customer}; add the code (customer_code)")));
                 }
                 (None, name) => name.flatten(),
             },
             (code, "") => coded(code),
             (code, customer) => match (coded(code), called) {
                 (found, Some(Some(name))) if found != Some(name) => {
-                    return Ok(Err(format!("{customer} doesn't have the code {code}, but {}", self.all[name].code)));
+                    return Ok(Err(format!("{customer} has the code {}, not {code}", self.all[name].code)));
                 }
                 // The customer may have another name today.
                 (found, _) => found,
@@ -89,7 +89,7 @@ impl Customers {
             None if create => self.create(connection, reference).await.map(|created| created.map(Some)),
             None => {
                 let whom = if code.is_empty() { customer } else { code };
-                Ok(Err(format!("there is no customer {whom} (--create-customers creates those that are missing)")))
+                Ok(Err(format!("customer {whom} doesn't exist (--create-customers creates missing customers)")))
             }
         }
     }
@@ -124,7 +124,8 @@ impl Customers {
         Ok(Ok(company))
     }
 
-    /// Makes a code from the name: `Miami Valley Castings Co.` is `MIAMI-VALLEY`, or `MIAMI-VALLEY-2` when that is taken.
+    /// Makes a code from the name: `Miami Valley Castings Co.` is `MIAMI-VALLEY`, or `MIAMI-VALLEY-2` when that is
+    /// taken.
     fn code_for(&self, name: &str) -> String {
         let words = name.to_uppercase();
         let words: Vec<String> = words

@@ -224,7 +224,7 @@ pub async fn add_address(user: &ActingUser<'_>, code: &str, typed: &str) -> Resu
     let email = typed.trim();
     let wrong = |why: &str| Err(FieldErrors::one("address_email", why).into());
     if !mail::is_address(email) {
-        return wrong("This isn't an e-mail address such as dock@example.com.");
+        return wrong("This isn't an email address such as dock@example.com.");
     }
     let mut full = false;
     change_with(user, code, async |connection, customer| {

@@ -34,16 +34,17 @@ pub struct Arguments {
     /// The code of a customer
     #[arg(long, value_name = "CODE", default_value = "", hide_default_value = true)]
     customer: String,
-    /// An e-mail address
+    /// An email address
     #[arg(long, value_name = "EMAIL", default_value = "", hide_default_value = true)]
     user: String,
     /// The number of a BOL
     #[arg(long, default_value = "", hide_default_value = true)]
     number: String,
-    /// Part of a file name, an IP address, a user agent or the detail. Without dates, only the last 31 days are searched
+    /// Part of a file name, an IP address, a user agent or the detail. Without dates, only the last 31 days are
+    /// searched
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     words: String,
-    /// The file to write, which appears when it is complete. The default is standard output
+    /// The file to write. It appears once it is complete. The default is standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -60,7 +61,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     }
     let url = database_url(config)?;
     serve::check_schema(url).await?;
-    // Opened first: a file that can't be written must not leave a recorded export.
+    // Opens the file first. If that fails, no export is recorded.
     let mut target = Target::open(output.as_deref())?;
     let (filter_json, by, origin) = (text.to_json(), Actor::COMMAND_LINE.into(), Origin::command_line());
     let export = Export { filter, format, filter_json, by, origin };
@@ -80,14 +81,12 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     progress.finish_and_clear();
     // An incomplete file is deleted.
     written.and(ended).and_then(|()| target.finish()).map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => {
-            Failure::Problem("the reader has closed its input; the export is incomplete".into())
-        }
+        io::ErrorKind::BrokenPipe => Failure::Problem("the reader closed the pipe; the export is incomplete".into()),
         _ => Failure::Problem(format!("the export is incomplete: {error}")),
     })
 }
 
-/// Where the export is written. A file gets its name when it is complete.
+/// Where to write the export. A file gets its name once it is complete.
 enum Target {
     Stdout(io::Stdout),
     File { file: tempfile::NamedTempFile, name: PathBuf },

@@ -19,8 +19,8 @@ use crate::units::file_size;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Files of the access log, folders of such files, s3://BUCKET/PREFIX for all objects with this prefix, or - for standard
-    /// input
+    /// Files of the access log, folders of such files, s3://BUCKET/PREFIX for all objects with this prefix, or - for
+    /// standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
     /// Match and count, but record nothing
@@ -72,10 +72,10 @@ enum Source {
 
 impl Source {
     fn parse(argument: String) -> Result<Self, Failure> {
-        let Some(there) = argument.strip_prefix("s3://") else {
+        let Some(location) = argument.strip_prefix("s3://") else {
             return Ok(if argument == "-" { Self::Stdin } else { Self::Path(argument.into()) });
         };
-        let (bucket, prefix) = there.split_once('/').unwrap_or((there, ""));
+        let (bucket, prefix) = location.split_once('/').unwrap_or((location, ""));
         if bucket.is_empty() {
             return Err(Failure::Usage(format!("{argument}: use s3://BUCKET/PREFIX")));
         }
@@ -99,7 +99,7 @@ impl Run<'_> {
                     Ok(stdin) => self.import.read("standard input", tokio::fs::File::from_std(stdin.into())).await,
                     Err(error) => Err(error.into()),
                 };
-                self.done("standard input", read)
+                self.finish_file("standard input", read)
             }
             Source::Path(path) => match files(&path) {
                 Ok(files) => {
@@ -108,7 +108,7 @@ impl Run<'_> {
                     }
                     Ok(())
                 }
-                Err(error) => self.done(&path.display().to_string(), Err(error.into())),
+                Err(error) => self.finish_file(&path.display().to_string(), Err(error.into())),
             },
             Source::Bucket { bucket, prefix } => self.objects(bucket, prefix).await,
         }
@@ -120,7 +120,7 @@ impl Run<'_> {
             Ok(file) => self.import.read(&name, file).await,
             Err(error) => Err(error.into()),
         };
-        self.done(&name, read)
+        self.finish_file(&name, read)
     }
 
     async fn objects(&mut self, bucket: String, prefix: String) -> Result<(), Failure> {
@@ -139,7 +139,7 @@ impl Run<'_> {
                 Err(error) => (format!("s3://{bucket}/{prefix}"), Err(io::Error::other(error.to_string()).into())),
             };
             is_empty = false;
-            self.done(&name, read)?;
+            self.finish_file(&name, read)?;
         }
         if is_empty {
             self.problems.push(format!("s3://{bucket}/{prefix}: no object has this prefix"));
@@ -147,7 +147,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn done(&mut self, name: &str, read: Result<(), ImportError>) -> Result<(), Failure> {
+    fn finish_file(&mut self, name: &str, read: Result<(), ImportError>) -> Result<(), Failure> {
         self.progress.inc(1);
         match read {
             Ok(()) => Ok(()),
@@ -155,7 +155,7 @@ impl Run<'_> {
                 self.problems.push(format!("{name}: {error}"));
                 Ok(())
             }
-            // Fetches recorded so far are skipped by the next import.
+            // The next import skips the fetches recorded so far.
             Err(ImportError::Db(error)) => Err(error.into()),
         }
     }
@@ -171,7 +171,7 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
-            // Symbolic links are skipped: one to a folder may lead in a circle.
+            // Skips symbolic links, which could form a cycle.
             match entry.file_type()? {
                 kind if kind.is_dir() => folders.push(entry.path()),
                 kind if kind.is_file() => files.push(entry.path()),
@@ -191,7 +191,7 @@ fn print(report: &Report, bucket: &str, is_dry: bool) {
     println!("{} files, {} lines", count(report.files), count(report.lines));
     println!("{} GETs of objects of {bucket} with a link", count(report.gets));
     let new = report.new;
-    println!("  {} matched by the request of the link", count(new.by_request));
+    println!("  {} matched by the link's request id", count(new.by_request));
     println!("  {} matched by key and time", count(new.by_time));
     println!("  {} unmatched", count(new.unmatched));
     println!("  {} imported before", count(report.already));

@@ -8,7 +8,8 @@ use crate::config::{Config, SealKey};
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The name of the log, without spaces or plus signs, such as an address of yours. Every checkpoint begins with it
+    /// The name of the log, without spaces or plus signs, such as portal.example.com/audit. Every checkpoint begins
+    /// with it
     #[arg(long, default_value = "primetrade/audit")]
     name: String,
 }

@@ -49,8 +49,8 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         return Err(Failure::Problem("nothing was removed".into()));
     }
     let purged = retention.purge(Actor::COMMAND_LINE, &Origin::command_line()).await.map_err(Failure::problem)?;
-    let (plan, removed) =
-        purged.ok_or_else(|| Failure::Problem("another process is purging; wait until it has ended".into()))?;
+    let (plan, removed) = purged
+        .ok_or_else(|| Failure::Problem("another process is purging; run this again when it has finished".into()))?;
     // Seals the record of the purge even if no server runs.
     if keys.signs.is_some()
         && let Err(error) = seal_all(&db, &keys).await
@@ -77,7 +77,11 @@ fn print(arguments: &Arguments, plan: &Plan, removed: Option<&Removed>) -> Resul
     }
     let Some(removed) = removed else { return Ok(()) };
     if !arguments.json {
-        println!("{} events removed, {} months of them as a whole", count(removed.events), count(removed.months));
+        println!(
+            "{} events removed, {} months of them by dropping a partition",
+            count(removed.events),
+            count(removed.months)
+        );
     }
     if removed.waiting.is_empty() {
         return Ok(());

@@ -20,7 +20,7 @@ const MAX_NOTE_BYTES: u64 = 100_000;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// A checkpoint that you kept, which must be in the database, too. Can be repeated
+    /// A checkpoint that you kept. It must be in the database too. Can be repeated
     #[arg(long = "checkpoint", value_name = "FILE")]
     checkpoints: Vec<PathBuf>,
     /// A further public key to trust, as `primetrade audit key` prints it. Can be repeated
@@ -29,7 +29,7 @@ pub struct Arguments {
     /// Skip the checkpoints in the storage
     #[arg(long)]
     database_only: bool,
-    /// Count sealed events that are dated before they can have been written as a difference
+    /// Treat sealed events as a difference if their date is earlier than they can have been written
     #[arg(long)]
     strict: bool,
     /// Print one JSON object
@@ -78,7 +78,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     } else {
         print(&report, &keys, started.elapsed());
     }
-    if is_fine { Ok(()) } else { Err(Failure::Problem("the log is not as it was sealed".into())) }
+    if is_fine { Ok(()) } else { Err(Failure::Problem("the log differs from what was sealed".into())) }
 }
 
 fn keys(config: &Config, arguments: &Arguments) -> Result<SealKeys, Failure> {
@@ -131,7 +131,7 @@ fn print(report: &Report, keys: &SealKeys, took: Duration) {
     }
     if report.backdated > 0 {
         println!(
-            "{} were sealed although they are dated before they can have been written: they were not inserted by the portal",
+            "{} sealed events are dated earlier than they can have been written: the portal did not insert them",
             count(report.backdated)
         );
     }
@@ -141,7 +141,7 @@ fn print(report: &Report, keys: &SealKeys, took: Duration) {
     println!("{} checkpoints in the database", count(report.checkpoints));
     match report.objects {
         Some(objects) => println!("{} checkpoints in the storage", count(objects)),
-        None => println!("the storage was not verified"),
+        None => println!("the checkpoints in the storage were not verified"),
     }
     if let Some(sealed_at) = report.sealed_at {
         println!("newest root: {} ({})", report.root, sealed_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
@@ -150,6 +150,6 @@ fn print(report: &Report, keys: &SealKeys, took: Duration) {
         println!("trusted key: {key}");
     }
     if report.is_fine() {
-        println!("everything is as it was sealed");
+        println!("everything matches what was sealed");
     }
 }

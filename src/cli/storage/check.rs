@@ -21,13 +21,13 @@ use crate::storage::{
     CHECKS, Cause, LocalStore, ObjectKey, Presentation, S3Store, Storage, StorageError, StorageFailure,
 };
 
-/// The tolerated difference of clocks. Beyond it links may fail, and S3 refuses everything above 15 minutes.
-const SKEW: i64 = 60;
+/// The tolerated clock difference, in seconds. Beyond it links may fail. S3 rejects every request above 15 minutes.
+const TOLERATED_SKEW: i64 = 60;
 const MAX_CLOCK_SKEW: i64 = 15 * 60;
-/// The life of the link that is expected to expire during the check.
-const SHORT: Duration = Duration::from_secs(2);
+/// The lifetime of the link that must expire during the check.
+const SHORT_LINK_LIFE: Duration = Duration::from_secs(2);
 /// The timeout of a request without the SDK.
-const PATIENCE: Duration = Duration::from_secs(10);
+const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn run(config: &Config, json: bool) -> Result<(), Failure> {
     // Fails only if a provider was installed before.
@@ -67,7 +67,7 @@ async fn bucket(config: &Config, s3: &S3Config, findings: &mut Findings) {
 async fn credentials(store: &S3Store, findings: &mut Findings) -> bool {
     match store.identity().await {
         Ok(identity) => {
-            // An id isn't secret. Its ends show a typing error.
+            // The id isn't secret. Its first and last characters reveal a typo.
             let id: Vec<char> = identity.access_key_id.chars().collect();
             let shown: String = match id.len() {
                 0..=8 => "a short id".into(),
@@ -75,7 +75,7 @@ async fn credentials(store: &S3Store, findings: &mut Findings) -> bool {
             };
             let kind = match (identity.is_temporary, identity.expires) {
                 (_, Some(end)) => format!("temporary, until {}", end.format("%Y-%m-%d %H:%M UTC")),
-                (true, None) => "temporary, with an unknown end".into(),
+                (true, None) => "temporary, with an unknown expiry".into(),
                 (false, None) => "permanent".into(),
             };
             match (identity.is_temporary, identity.expires) {
@@ -83,7 +83,7 @@ async fn credentials(store: &S3Store, findings: &mut Findings) -> bool {
                     "credentials",
                     Verdict::Warn,
                     format!("{shown}, {kind}"),
-                    "set AWS_CREDENTIAL_EXPIRATION: a link must not outlive them",
+                    "set AWS_CREDENTIAL_EXPIRATION: links must expire before the credentials do",
                 ),
                 _ => findings.ok("credentials", format!("{shown}, {kind}")),
             }
@@ -108,7 +108,7 @@ async fn reachable(store: &S3Store, s3: &S3Config, findings: &mut Findings) -> b
         Ok(Some(region)) if region != store.region() && s3.endpoint.is_none() => {
             let failure = StorageFailure {
                 cause: Cause::WrongRegion,
-                detail: format!("it is in {region}, not in {}", store.region()),
+                detail: format!("the bucket is in {region}, not in {}", store.region()),
             };
             findings.failure("region", &failure);
         }
@@ -122,20 +122,20 @@ async fn reachable(store: &S3Store, s3: &S3Config, findings: &mut Findings) -> b
     is_listed
 }
 
-/// This machine dates links, and the store judges them by its own clock.
+/// Compares the clocks: this machine dates links, and the store checks them against its own clock.
 async fn clock(store: &S3Store, findings: &mut Findings) {
     let date = match store.unsigned("") {
         Ok(url) => get(&url).await.ok().and_then(|answer| answer.date),
         Err(_) => None,
     };
     let Some(date) = date.and_then(|date| DateTime::parse_from_rfc2822(&date).ok()) else {
-        return findings.say("clock", Verdict::Warn, "the server's can't be seen", "");
+        return findings.say("clock", Verdict::Warn, "the server doesn't report its time", "");
     };
     let skew = (Clock::system().now() - date.to_utc()).num_seconds();
     let found = format!("{} s {} the server's", skew.abs(), if skew < 0 { "behind" } else { "ahead of" });
     match skew.abs() {
         0..=2 => findings.ok("clock", "the same as the server's"),
-        3..=SKEW => findings.ok("clock", found),
+        3..=TOLERATED_SKEW => findings.ok("clock", found),
         _ if skew.abs() <= MAX_CLOCK_SKEW => findings.say("clock", Verdict::Warn, found, Cause::Clock.advice()),
         _ => findings.say("clock", Verdict::Fail, found, Cause::Clock.advice()),
     }
@@ -153,18 +153,18 @@ async fn objects(storage: &Storage, s3: Option<&S3Store>, findings: &mut Finding
     }
     findings.ok("put", format!("{key}, with its SHA-256"));
     match storage.put(&key, b"other".to_vec(), Sha256::digest(b"other").into()).await {
-        Err(StorageError::Exists(_)) => findings.ok("put again", "refused, as it should be: nothing is overwritten"),
+        Err(StorageError::Exists(_)) => findings.ok("put again", "rejected, as it should be: nothing is overwritten"),
         Err(error) => findings.error("put again", &error),
         Ok(()) => findings.say(
             "put again",
             Verdict::Fail,
-            "it was overwritten",
-            "the server ignores If-None-Match: documents aren't safe there; use another, or a newer version of it",
+            "the object was overwritten",
+            "the server ignores If-None-Match, so documents aren't safe there; use another server or a newer version",
         ),
     }
     match read(storage, &key).await {
         Ok(found) if found == bytes => findings.ok("get", "the same bytes"),
-        Ok(found) => findings.say("get", Verdict::Fail, format!("{} other bytes", found.len()), ""),
+        Ok(found) => findings.say("get", Verdict::Fail, format!("{} bytes that differ", found.len()), ""),
         Err(error) => findings.error("get", &error),
     }
     if let Some(store) = s3 {
@@ -196,12 +196,12 @@ async fn links(storage: &Storage, store: &S3Store, key: &ObjectKey, bytes: &[u8]
     match link(60).await {
         Ok((url, _)) => match get(&url).await {
             Ok(answer) if answer.status == 200 && answer.body == bytes => {
-                findings.ok("link", "a presigned link gives the same bytes to somebody without credentials");
+                findings.ok("link", "a presigned link returns the same bytes without credentials");
             }
             Ok(answer) => {
                 let failure = answer.failure();
                 let advice = match failure.cause {
-                    Cause::AccessDenied => "the IAM policy lacks s3:GetObject, or the bucket policy refuses it",
+                    Cause::AccessDenied => "the IAM policy lacks s3:GetObject, or the bucket policy denies it",
                     cause => cause.advice(),
                 };
                 findings.say("link", Verdict::Fail, &failure, advice);
@@ -213,7 +213,7 @@ async fn links(storage: &Storage, store: &S3Store, key: &ObjectKey, bytes: &[u8]
         },
         Err(error) => findings.error("link", &error),
     }
-    expired(link(SHORT.as_secs()).await, findings).await;
+    expired(link(SHORT_LINK_LIFE.as_secs()).await, findings).await;
     let unsigned = store.unsigned(key.as_str());
     match unsigned.map_err(|error| error.to_string()) {
         Ok(url) => match get(&url).await.map(|answer| answer.status) {
@@ -221,36 +221,41 @@ async fn links(storage: &Storage, store: &S3Store, key: &ObjectKey, bytes: &[u8]
             Ok(200) if is_local(&url) => findings.say(
                 "without a link",
                 Verdict::Warn,
-                "anybody on this machine can read the object",
-                "this server is for trying out only",
+                "anyone on this machine can read the object",
+                "use this server for testing only",
             ),
             Ok(200) => findings.say(
                 "without a link",
                 Verdict::Fail,
-                "anybody can read the object",
-                "block public access now: primetrade storage setup",
+                "anyone can read the object",
+                "block public access now; run: primetrade storage setup",
             ),
-            Ok(_) => findings.ok("without a link", "refused, as it should be"),
+            Ok(_) => findings.ok("without a link", "rejected, as it should be"),
             Err(error) => findings.say("without a link", Verdict::Warn, error, ""),
         },
         Err(error) => findings.say("without a link", Verdict::Warn, error, ""),
     }
 }
 
-/// Checks that a link works at first, and no longer after its expiry.
+/// Checks that a link works before its expiry, and fails after it.
 async fn expired(link: Result<(Url, Duration), StorageError>, findings: &mut Findings) {
     const CHECK: &str = "expired link";
     let Ok((url, _)) = link else { return };
     match get(&url).await.map(|answer| answer.status) {
         Ok(200) => {}
-        _ => return findings.say(CHECK, Verdict::Warn, "not checked: a fresh one doesn't work either", ""),
+        _ => return findings.say(CHECK, Verdict::Warn, "not checked: a fresh link doesn't work either", ""),
     }
-    sleep(SHORT + Duration::from_millis(1500)).await;
+    sleep(SHORT_LINK_LIFE + Duration::from_millis(1500)).await;
     match get(&url).await {
         Ok(answer) if answer.status == 200 => {
-            findings.say(CHECK, Verdict::Fail, "it still works", "the server doesn't end links");
+            findings.say(
+                CHECK,
+                Verdict::Fail,
+                "the link still works",
+                "the server ignores the expiry of links; use another server",
+            );
         }
-        Ok(answer) => findings.ok(CHECK, format!("refused, as it should be ({})", answer.failure())),
+        Ok(answer) => findings.ok(CHECK, format!("rejected, as it should be ({})", answer.failure())),
         Err(error) => findings.say(CHECK, Verdict::Warn, error, ""),
     }
 }
@@ -265,7 +270,7 @@ fn is_local(url: &Url) -> bool {
 }
 
 async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
-    const ADVICE: &str = "primetrade storage setup";
+    const ADVICE: &str = "run: primetrade storage setup";
     let wanted = DesiredSettings { link_life: config.link_life, archive: None, https_only: true };
     for setting in
         [Setting::Versioning, Setting::Encryption, Setting::PublicAccess, Setting::Ownership, Setting::Lifecycle]
@@ -285,7 +290,7 @@ async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
             label,
             Verdict::Fail,
             format!(
-                "it refuses links after {} s, and DOWNLOAD_URL_TTL_SECONDS is {}",
+                "the bucket rejects links after {} s, but DOWNLOAD_URL_TTL_SECONDS is {}",
                 end.as_secs(),
                 config.link_life.as_secs()
             ),
@@ -302,9 +307,9 @@ async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
     }
 }
 
-/// A missing permission to read a setting is no fault of the bucket.
+/// Warns that a setting can't be read. A missing permission to read it is no fault of the bucket.
 fn unanswered(findings: &mut Findings, label: &'static str, failure: &StorageFailure) {
-    findings.say(label, Verdict::Warn, format!("can't be seen: {failure}"), failure.cause.advice());
+    findings.say(label, Verdict::Warn, format!("can't be read: {failure}"), failure.cause.advice());
 }
 
 async fn folder(config: &Config, findings: &mut Findings) {
@@ -313,15 +318,20 @@ async fn folder(config: &Config, findings: &mut Findings) {
         "variables",
         Verdict::Warn,
         format!("USE_S3=False, no AWS_STORAGE_BUCKET_NAME; documents are in {}", root.display()),
-        "for production set the bucket's variables, then: primetrade storage setup",
+        "for production, set the bucket's variables, then run: primetrade storage setup",
     );
     // Signing links isn't needed here, so any key works.
     let store = LocalStore::new(root, &SecretKey::from_bytes(Vec::new()), String::new());
     if let Err(error) = store.prepare() {
-        findings.say("folder", Verdict::Fail, format!("{}: {error}", root.display()), "make it, or set MEDIA_ROOT");
+        findings.say(
+            "folder",
+            Verdict::Fail,
+            format!("{}: {error}", root.display()),
+            "create the folder, or set MEDIA_ROOT",
+        );
         return;
     }
-    findings.ok("folder", format!("{} can be used", root.display()));
+    findings.ok("folder", format!("{} is writable", root.display()));
     objects(&Storage::Local(store), None, findings).await;
 }
 
@@ -347,8 +357,8 @@ impl Answer {
 }
 
 async fn get(url: &Url) -> Result<Answer, String> {
-    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-    // The text would contain the URL, which is a link.
+    let client = reqwest::Client::builder().timeout(HTTP_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
+    // The error's text contains the URL, which is a link.
     let text = |error: reqwest::Error| error.without_url().to_string();
     let answer = client.map_err(text)?.get(url.clone()).send().await.map_err(text)?;
     let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).map(Into::into);

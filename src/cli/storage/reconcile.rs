@@ -22,19 +22,19 @@ const MAX_REPAIRS: usize = 10_000;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Settle interrupted uploads, and put back missing objects whose bytes are in the storage elsewhere
+    /// Settle interrupted uploads, and restore missing objects whose bytes are stored under another key
     #[arg(long)]
     fix: bool,
     /// Take objects without a document into the office's inbox
     #[arg(long)]
     adopt: bool,
-    /// Compare sizes only: one request for a thousand objects
+    /// Compare sizes only, with one request for a thousand objects
     #[arg(long, conflicts_with = "read")]
     sizes: bool,
-    /// Read every object through, whatever the storage says of its checksum
+    /// Read every object, even if the storage reports a checksum
     #[arg(long)]
     read: bool,
-    /// A JSON object a line, the summary last
+    /// Print one JSON object per line, the summary last
     #[arg(long)]
     json: bool,
 }
@@ -71,7 +71,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     }
     let compared = compared.map_err(|error| match error {
         ReconcileError::Storage(_) => {
-            Failure::Problem(format!("{error}\nTo find out what is wrong: primetrade storage check"))
+            Failure::Problem(format!("{error}\nTo find the cause, run: primetrade storage check"))
         }
         error => Failure::problem(error),
     })?;
@@ -87,7 +87,8 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         let examiner = Examiner::new(this_program()?, config.bol_prefix.clone());
         let (db, storage, clock, spool, prefix) = (&db, &storage, &clock, &spool, config.bol_prefix.as_str());
         let (examiner, clamd) = (&examiner, config.clamd.as_ref());
-        let adopter = Adopter { db, storage, clock, spool, examiner, clamd, prefix, max_bytes: config.most_upload };
+        let adopter =
+            Adopter { db, storage, clock, spool, examiner, clamd, prefix, max_bytes: config.max_upload_bytes };
         for (key, size) in &orphans {
             adopted += u64::from(adopt(&adopter, key, *size, arguments.json).await);
         }
@@ -108,16 +109,16 @@ fn progress(done: &Compared) {
 
 fn print(difference: &Difference, as_json: bool) {
     let (document, text) = match difference {
-        Difference::Missing(expected) => (Some(expected), "there is no such object".to_owned()),
+        Difference::Missing(expected) => (Some(expected), "the object is missing".to_owned()),
         Difference::Orphan { size, .. } => (None, format!("no document has this object ({size} bytes)")),
         Difference::Size { expected, found } => {
-            (Some(expected), format!("{found} bytes, and {} on record", expected.size))
+            (Some(expected), format!("{found} bytes, but {} are recorded", expected.size))
         }
-        Difference::Checksum(expected) => (Some(expected), "other bytes than on record (SHA-256)".into()),
-        Difference::Unreadable(expected, why) => (Some(expected), format!("it can't be looked into: {why}")),
+        Difference::Checksum(expected) => (Some(expected), "the bytes differ from the recorded SHA-256".into()),
+        Difference::Unreadable(expected, why) => (Some(expected), format!("can't be read: {why}")),
         Difference::Stuck(expected) => {
             let since = expected.pending_since.map(|since| since.format("%Y-%m-%d %H:%M UTC").to_string());
-            (Some(expected), format!("on its way since {}; --fix settles it", since.unwrap_or_default()))
+            (Some(expected), format!("pending since {}; --fix settles it", since.unwrap_or_default()))
         }
     };
     if as_json {
@@ -125,7 +126,7 @@ fn print(difference: &Difference, as_json: bool) {
         let line = json!({"difference": difference.word(), "key": difference.key(), "document": id, "detail": text});
         return println!("{line}");
     }
-    // Any text can be the key of an object.
+    // A key can be any text.
     let key = printable(difference.key());
     let whose = match document {
         Some(Expected { document, is_copy: true, .. }) => format!("document {document}, as it arrived: "),
@@ -139,10 +140,10 @@ fn print(difference: &Difference, as_json: bool) {
 async fn put_back(db: &Database, storage: &Storage, spool: &Spool, expected: &Expected, as_json: bool) -> bool {
     let mended = mend(db, storage, spool, expected).await;
     let text = match &mended {
-        Ok(Mended::From(other)) => format!("put back from {other}"),
+        Ok(Mended::From(other)) => format!("restored from {other}"),
         Ok(Mended::Nowhere) => {
-            "no other document has its bytes; --adopt looks through the objects without one; if the bucket is \
-                                versioned, an older version may have them (see docs/operations.md)"
+            "no other document has its bytes; --adopt searches the objects without a document; a versioned bucket \
+                                may have an older version (see docs/operations.md)"
                 .into()
         }
         Err(error) => format!("not now: {error}"),
@@ -154,14 +155,14 @@ async fn put_back(db: &Database, storage: &Storage, spool: &Spool, expected: &Ex
 async fn adopt(adopter: &Adopter<'_>, key: &str, size: u64, as_json: bool) -> bool {
     let adopted = adopter.adopt(key, size).await;
     let text = match &adopted {
-        Ok(Adopted::Document(id)) => format!("in the inbox now, as document {id}"),
-        Ok(Adopted::PutBack(id)) => format!("document {id} was missing these bytes, and has them back"),
-        Ok(Adopted::SameAs(id)) => format!("left: the same bytes are document {id}'s"),
+        Ok(Adopted::Document(id)) => format!("now in the inbox, as document {id}"),
+        Ok(Adopted::PutBack(id)) => format!("restored the missing bytes of document {id}"),
+        Ok(Adopted::SameAs(id)) => format!("left as it is: document {id} has the same bytes"),
         Ok(Adopted::Unfit(why)) => format!("left: {why}"),
         Err(error) => format!("not now: {error}"),
     };
     say("adopt", key, &text, as_json);
-    // A restored document is one difference less. Its source object stays one.
+    // A restored document is one difference fewer. The object without a document remains one.
     matches!(adopted, Ok(Adopted::Document(_) | Adopted::PutBack(_)))
 }
 
@@ -179,8 +180,8 @@ fn summary(compared: &Compared, settled: usize, mended: u64, adopted: u64, as_js
     }
     println!("Keys in the database:      {}", compared.expected);
     println!("Objects in the storage:    {} ({} bytes)", compared.listed, compared.bytes);
-    println!("In both and as recorded:   {} ({} with checksum)", compared.agreed, compared.checked);
-    println!("Going on right now:        {}", compared.under_way);
+    println!("In both, as recorded:      {} ({} with checksum)", compared.agreed, compared.checked);
+    println!("Uploads in progress:       {}", compared.under_way);
     println!("Not documents:             {}", compared.others);
     println!("Differences:               {}", compared.differences);
     for (what, count) in [("Settled", settled as u64), ("Put back", mended), ("Adopted", adopted)] {

@@ -18,23 +18,23 @@ pub struct Arguments {
     /// Show the changes without making them
     #[arg(long)]
     dry_run: bool,
-    /// Move old versions, and BOLs after so many months, to a cheaper class
+    /// Move old versions, and BOLs after this many months, to a cheaper storage class
     #[arg(long, value_name = "MONTHS", value_parser = clap::value_parser!(u16).range(1..=600))]
     archive_after: Option<u16>,
-    /// The cheaper class
+    /// The cheaper storage class
     #[arg(long, value_enum, default_value = "glacier-ir", requires = "archive_after")]
     archive_class: ArchiveClassArgument,
-    /// Leave "https only" out of the bucket policy: for your own server that speaks plain http, or behind a proxy that
-    /// terminates TLS
+    /// Leave "https only" out of the bucket policy, for a server of your own with plain http or behind a
+    /// TLS-terminating proxy
     #[arg(long)]
     plain_http: bool,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum ArchiveClassArgument {
-    /// Objects are read at once, and links keep working
+    /// Objects can be read immediately, and links keep working
     GlacierIr,
-    /// Objects are read at once; storing costs a little more, reading less
+    /// Objects can be read immediately. Storing costs a little more, reading less
     StandardIa,
     /// Objects must be restored first, which takes hours
     Glacier,
@@ -60,12 +60,12 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     println!("Bucket {} in {}", store.bucket(), store.region());
     let todo = todo(&store, &wanted).await?;
     if todo.is_empty() {
-        println!("Everything is as it should be. Nothing was changed.");
+        println!("All settings are as desired. Nothing was changed.");
         return Ok(());
     }
     if archive.is_some_and(|archive| archive.class.needs_restore()) {
         println!(
-            "note    archived objects can't be downloaded at once: the portal has them restored first, which takes hours"
+            "note    archived objects can't be downloaded immediately: the portal must restore them first, which takes hours"
         );
     }
     if arguments.dry_run {
@@ -91,11 +91,13 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     }
     match left {
         0 => Ok(()),
-        _ => Err(Failure::Problem("The store took the settings and shows others: see FAIL above.".into())),
+        _ => {
+            Err(Failure::Problem("The store accepted the settings but reports different ones: see FAIL above.".into()))
+        }
     }
 }
 
-/// S3 applies a setting at once, and reports it a few seconds later.
+/// Reads a setting until it is as desired. S3 reports a change a few seconds late.
 async fn read_back(store: &S3Store, setting: Setting, wanted: &DesiredSettings) -> Result<State, StorageFailure> {
     let mut tries = 0;
     loop {
@@ -108,7 +110,7 @@ async fn read_back(store: &S3Store, setting: Setting, wanted: &DesiredSettings) 
     }
 }
 
-/// Prints the state of every setting, and returns those to change.
+/// Prints the state of every setting, and returns the settings to change.
 async fn todo(store: &S3Store, wanted: &DesiredSettings) -> Result<Vec<Setting>, Failure> {
     let mut todo = Vec::new();
     let mut is_new = false;

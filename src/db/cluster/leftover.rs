@@ -1,7 +1,7 @@
 //! Cleans up after a crash: a server that still runs, or stale lock files.
 //!
-//! Postgres removes stale lock files itself, unless their pid is that of a living process. Then it takes that process
-//! for its own and refuses to start. After a reboot it may be any process.
+//! Postgres removes stale lock files itself, unless their pid belongs to a living process. Then it mistakes that
+//! process for its own server and refuses to start. After a reboot, the pid may belong to any process.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +20,7 @@ pub async fn clear(data: &Path) -> Result<(), ClusterError> {
         if runs_on(pid, data) {
             stop(pid).await?;
         } else if let Some(other) = occupant(data) {
-            return Err(ClusterError::Database(format!("process {other} still works in {}", data.display())));
+            return Err(ClusterError::Database(format!("process {other} is still using {}; stop it", data.display())));
         } else {
             std::fs::remove_file(&file).map_err(|error| ClusterError::Io {
                 what: "can't remove",
@@ -69,8 +69,8 @@ fn occupant(data: &Path) -> Option<String> {
 
 async fn stop(pid: Pid) -> Result<(), ClusterError> {
     let number = pid.as_raw_nonzero();
-    tracing::warn!(pid = number.get(), "a Postgres from an earlier run is still up; stopping it");
-    let _ = kill_process(pid, Signal::INT); // it may have gone already
+    tracing::warn!(pid = number.get(), "a Postgres from an earlier run is still running; stopping it");
+    let _ = kill_process(pid, Signal::INT); // it may have ended already
     let started = Instant::now();
     // A zombie process has no working folder.
     let has_proc = Path::new("/proc/self").exists();

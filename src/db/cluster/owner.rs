@@ -46,7 +46,7 @@ impl Owner {
         }
         let home = Path::new("/var/lib/primetrade-demo").join(short_hash(dir));
         std::fs::create_dir_all(&home)?;
-        tracing::info!(folder = %home.display(), "the database is kept there: the user postgres can't enter {}", dir.display());
+        tracing::info!(folder = %home.display(), "storing the database there, because the user postgres can't enter {}", dir.display());
         Ok(home)
     }
 
@@ -61,7 +61,7 @@ impl Owner {
                 if !found.is_dir() || found.uid() != ours || found.mode() & 0o077 != 0 {
                     return Err(io::Error::new(
                         io::ErrorKind::PermissionDenied,
-                        format!("{} is not ours", folder.display()),
+                        format!("{} belongs to another user", folder.display()),
                     ));
                 }
             }

@@ -36,7 +36,7 @@ pub struct NewDocument {
     /// The name of the uploaded file; empty for a PDF that the portal printed.
     pub arrived_as: String,
     pub pages: Option<usize>,
-    /// The BOL numbers found on it, by source.
+    /// The BOL numbers found in the file, by source.
     pub found: Option<serde_json::Value>,
     /// Why it waits in the inbox.
     pub waits_for: String,
@@ -156,8 +156,8 @@ pub async fn begin(
     Ok(Pending { id, bol_id: new.bol_id, key: new.key.clone(), sha256: new.digest.sha256, since: attempt.since })
 }
 
-/// Makes a document of the inbox pending for its place at a BOL, whose row the caller has locked. The object in the inbox
-/// stays where it is. `None`: the document is not in the inbox any more.
+/// Makes a document of the inbox pending for its place at a BOL, whose row the caller has locked. The object in the
+/// inbox stays where it is. `None`: the document is not in the inbox any more.
 pub async fn begin_filing(
     connection: &mut AsyncPgConnection,
     (id, sha256): (i64, [u8; 32]),

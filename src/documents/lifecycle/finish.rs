@@ -20,7 +20,7 @@ pub enum Finished {
     Diverted { subject: DocumentSubject, reason: String },
     /// Another attempt stored the document first, with this BOL.
     AlreadyStored { number: Option<String> },
-    /// Another attempt is under way or has failed; nothing is known of the document.
+    /// Another attempt is in progress or has failed. The state of the document is unknown.
     Superseded,
 }
 
@@ -55,7 +55,7 @@ pub async fn finish(
     };
     if let Some(owner) = owner {
         let number = DocumentSubject::find(connection, pending.id).await?.bol_number.unwrap_or_default();
-        let reason = format!("{number} has become {owner}'s meanwhile.");
+        let reason = format!("{number} was assigned to {owner} during the upload.");
         move_to_inbox(connection, pending.id, stored_under.as_str(), &reason, now).await?;
         let subject = DocumentSubject::find(connection, pending.id).await?;
         return Ok(Finished::Diverted { subject, reason });
@@ -110,8 +110,8 @@ async fn move_to_inbox(
         .map(drop)
 }
 
-/// Undoes an attempt: the document goes back to the inbox if it came from there, and is deleted otherwise. Does nothing if
-/// another attempt has taken over.
+/// Undoes an attempt: the document goes back to the inbox if it came from there, and is deleted otherwise. Does nothing
+/// if another attempt has taken over.
 pub async fn abort(connection: &mut AsyncPgConnection, pending: &Pending, now: DateTime<Utc>) -> QueryResult<()> {
     lock_bol(connection, pending.bol_id).await?;
     let row = documents::table
@@ -137,7 +137,7 @@ pub async fn abort(connection: &mut AsyncPgConnection, pending: &Pending, now: D
     diesel::delete(documents::table.find(pending.id)).execute(connection).await.map(drop)
 }
 
-/// Takes an uploaded document from its BOL and puts it into the inbox; `reason` gives the BOL's number and says why.
+/// Moves an uploaded document from its BOL to the inbox. `reason` makes the reason from the BOL's number.
 /// Returns the document as it was with its BOL. `None`: it is not an uploaded, stored document of a BOL.
 pub async fn unfile(
     connection: &mut AsyncPgConnection,

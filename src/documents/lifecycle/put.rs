@@ -1,8 +1,8 @@
 //! The object of a document, put into the storage under a key that must be new.
 //!
-//! If the transaction that names an object fails, the object stays without a row. The portal never serves it (links come
-//! from rows), overwrites it or deletes it. The next attempt adopts it if its bytes are the same, and takes another key
-//! otherwise.
+//! If the transaction that names an object fails, the object stays without a row. The portal never serves it (links
+//! come from rows), overwrites it or deletes it. The next attempt adopts it if its bytes are the same, and takes
+//! another key otherwise.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::storage::{Content, ObjectKey, Storage, StorageError};
 
 /// Pauses between attempts. The SDK doesn't retry a body that it reads from a file.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
-/// Keys to try: the proper one first.
+/// The number of keys to try, the proper one first.
 const MAX_KEYS: u32 = 9;
 
 /// Where an object is.
@@ -59,7 +59,7 @@ pub(super) async fn put(
                 if storage.has_same(&key, content.size(), sha256).await? {
                     return Ok(Placed { key, strays });
                 }
-                tracing::warn!(%key, "an object without a document is in the way; it stays as it is");
+                tracing::warn!(%key, "an object without a document has this key; leaving it and trying another key");
                 strays.push(key.to_string());
             }
             Err(error) => return Err(error),

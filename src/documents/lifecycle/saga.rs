@@ -47,7 +47,7 @@ impl DocumentStore<'_> {
                     Ok(abort(connection, pending, self.clock.now()).await?)
                 });
                 if let Err(error) = aborted.await {
-                    tracing::warn!(%error, document = pending.id, "an upload could not be aborted; the sweeper settles it");
+                    tracing::warn!(%error, document = pending.id, "can't abort an upload; the sweeper will settle it");
                 }
                 return Err(error.into());
             }

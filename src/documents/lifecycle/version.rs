@@ -54,8 +54,9 @@ pub async fn next(
     let mut version = last.unwrap_or(0);
     loop {
         version += 1;
-        let key = key_for(number, kind, version)
-            .map_err(|_| diesel::result::Error::QueryBuilderError(format!("{number} makes no object key").into()))?;
+        let key = key_for(number, kind, version).map_err(|_| {
+            diesel::result::Error::QueryBuilderError(format!("{number} gives no valid object key").into())
+        })?;
         let has_key =
             documents::object_key.eq(key.as_str()).or(documents::arrived_key.eq(key.as_str()).assume_not_null());
         let taken = documents::table.filter(has_key);

@@ -9,7 +9,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::{ZipEntry, ZipPart};
 use crate::bols::weight::Pounds;
-use crate::csv_file::harmless;
+use crate::csv_file::escape_formula;
 use crate::stream_writer::{ChunkSender, StreamWriter};
 
 const INDEX: &str = "index.csv";
@@ -44,7 +44,7 @@ fn write(parts: &mut Receiver<ZipPart>, writer: StreamWriter) -> io::Result<Stre
             }
             Some(ZipPart::Missing(entry)) => index.write_record(record(&entry, "", "", ""))?,
             Some(ZipPart::End) => break,
-            None => return Err(io::Error::other("broken off")),
+            None => return Err(io::Error::other("the ZIP is incomplete")),
         }
     }
     let index = index.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
@@ -79,8 +79,8 @@ fn record(entry: &ZipEntry, file: &str, bytes: &str, sha256: &str) -> [String; 1
     [
         entry.number.clone(),
         entry.date.to_string(),
-        harmless(&entry.customer).into_owned(),
-        harmless(&entry.product).into_owned(),
+        escape_formula(&entry.customer).into_owned(),
+        escape_formula(&entry.product).into_owned(),
         entry.net_lb.to_string(),
         Pounds(entry.net_lb).short_tons().replace(',', ""),
         if entry.is_void { "void".into() } else { "issued".into() },

@@ -12,8 +12,9 @@ use url::Url;
 
 use crate::bols::BolNumber;
 
-/// Resolutions in dots per inch at which codes are searched. A drawn page is sharp at any resolution. A code of a scan may be
-/// readable only near the scan's own resolution. The first two are always tried on a scan, which may have two codes.
+/// Resolutions in dots per inch at which codes are searched. A drawn page is sharp at any resolution. A code of a scan
+/// may be readable only near the scan's own resolution. The first two are always tried on a scan, which may have two
+/// codes.
 const OF_DRAWN: [f32; 2] = [200.0, 300.0];
 const OF_SCANNED: [f32; 9] = [200.0, 300.0, 150.0, 120.0, 250.0, 170.0, 400.0, 350.0, 72.0];
 
@@ -39,9 +40,9 @@ struct Grey {
 }
 
 /// Returns the BOL numbers in the page's codes.
-pub fn codes(page: &Page<'_>, look: PageContent, prefix: &str) -> Codes {
+pub fn codes(page: &Page<'_>, content: PageContent, prefix: &str) -> Codes {
     let mut all = Codes { numbers: BTreeSet::new(), is_sure: true };
-    let (resolutions, always) = match look {
+    let (resolutions, always) = match content {
         PageContent::Text => return all,
         PageContent::Drawn => (&OF_DRAWN[..], 1),
         PageContent::Scanned => (&OF_SCANNED[..], 2),
@@ -51,7 +52,7 @@ pub fn codes(page: &Page<'_>, look: PageContent, prefix: &str) -> Codes {
         let Pass { numbers, unread } = read(&draw(page, resolution / 72.0), prefix);
         all.numbers.extend(numbers);
         doubts = if unread == 0 { 0 } else { doubts + unread };
-        let is_done = match look {
+        let is_done = match content {
             PageContent::Scanned => !all.numbers.is_empty() && unread == 0,
             _ => unread == 0,
         };

@@ -1,5 +1,5 @@
-//! Migration of the log's checkpoints, which `audit verify` expects in the storage. It copies the files of the folder, not
-//! the database's rows, because verification compares the two.
+//! Migration of the log's checkpoints, which `audit verify` expects in the storage. It copies the files of the folder,
+//! not the database's rows, because verification compares the two.
 
 use futures_util::stream::{self, StreamExt};
 use sha2::{Digest, Sha256};
@@ -38,7 +38,7 @@ impl Migration<'_> {
     }
 
     async fn checkpoint(&self, place: &str) -> Result<Fate, String> {
-        let key: ObjectKey = place.parse().map_err(|_| "it has no key of the storage".to_owned())?;
+        let key: ObjectKey = place.parse().map_err(|_| "its path is not a valid object key".to_owned())?;
         let bytes = self.source.note(place).await?;
         let (size, sha256) = (bytes.len() as u64, Sha256::digest(&bytes).into());
         if self.dry_run {
@@ -48,7 +48,7 @@ impl Migration<'_> {
         with_retries(async || match self.bucket.put(&key, bytes.clone(), sha256).await {
             Ok(()) => Ok(Fate::Uploaded),
             Err(StorageError::Exists(_)) if self.bucket.has_same(&key, size, sha256).await? => Ok(Fate::Exists),
-            Err(StorageError::Exists(_)) => Ok(Fate::Failed("another one is in the bucket under its name".into())),
+            Err(StorageError::Exists(_)) => Ok(Fate::Failed("the bucket has a different object under its name".into())),
             Err(error) => Err(error),
         })
         .await

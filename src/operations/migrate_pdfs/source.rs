@@ -73,7 +73,7 @@ impl Source {
         let (dir, place) = (self.dir.clone(), place.to_owned());
         let read = tokio::task::spawn_blocking(move || {
             if !dir.metadata(&place)?.is_file() {
-                return Err(io::Error::other("it isn't a file"));
+                return Err(io::Error::other("not a regular file"));
             }
             let mut bytes = Vec::new();
             dir.open(&place)?.take(MAX_CHECKPOINT_BYTES + 1).read_to_end(&mut bytes)?;
@@ -118,7 +118,7 @@ fn read(dir: &Dir, place: &str) -> io::Result<Option<Local>> {
     // Opening a pipe would block.
     match dir.metadata(place) {
         Ok(found) if found.is_file() => {}
-        Ok(_) => return broken("it isn't a file"),
+        Ok(_) => return broken("not a regular file"),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
@@ -128,14 +128,14 @@ fn read(dir: &Dir, place: &str) -> io::Result<Option<Local>> {
     let mut first = [0; 5];
     match file.read_exact(&mut first) {
         Ok(()) if first == *b"%PDF-" => {}
-        Err(_) if file.metadata()?.len() == 0 => return broken("it is empty"),
-        _ => return broken("it isn't a PDF"),
+        Err(_) if file.metadata()?.len() == 0 => return broken("the file is empty"),
+        _ => return broken("not a PDF"),
     }
     file.rewind()?;
     let (size, sha256) = digest(&mut file)?;
     // A truncated file is moved too: part of a document is better than nothing.
     if !ends_as_a_pdf(&mut file, size)? {
-        tracing::warn!(place, "it doesn't end as a PDF does; is it cut off?");
+        tracing::warn!(place, "the file doesn't end like a PDF; it may be truncated");
     }
     file.rewind()?;
     Ok(Some(Local { place: place.into(), sha256, size, file: Arc::new(file) }))

@@ -49,7 +49,7 @@ pub async fn compare<F: FnMut(Difference)>(
     let mut expected = rows.next().await?;
     let mut listed = objects.recv().await.transpose()?;
     // Separate tasks check objects while the loop reads on.
-    let mut looking = JoinSet::new();
+    let mut checks = JoinSet::new();
     loop {
         let order = match (&expected, &listed) {
             (None, None) => break,
@@ -64,14 +64,14 @@ pub async fn compare<F: FnMut(Difference)>(
             match &listed {
                 Some(found) if order == Ordering::Equal => {
                     if let Some(this) = comparison.by_size(this, found).await? {
-                        looking.spawn(inspect(storage.clone(), this, depth));
+                        checks.spawn(inspect(storage.clone(), this, depth));
                     }
                 }
                 _ => comparison.missing(this).await?,
             }
             expected = rows.next().await?;
         }
-        // Two documents may name one object. The loop passes it after the last of them.
+        // Two documents may name one object. The loop moves past the object after the last of them.
         let is_passed = listed.as_ref().is_some_and(|found| expected.as_ref().is_none_or(|next| next.key != found.key));
         if order != Ordering::Less
             && is_passed
@@ -88,17 +88,17 @@ pub async fn compare<F: FnMut(Difference)>(
             }
             listed = next;
         }
-        while looking.len() >= AT_ONCE
-            && let Some(looked) = looking.join_next().await
+        while checks.len() >= AT_ONCE
+            && let Some(result) = checks.join_next().await
         {
-            comparison.inspected(looked.map_err(StorageError::unavailable)?).await?;
+            comparison.inspected(result.map_err(StorageError::unavailable)?).await?;
         }
         if (comparison.done.expected + comparison.done.listed).is_multiple_of(500) {
             progress(&comparison.done);
         }
     }
-    while let Some(looked) = looking.join_next().await {
-        comparison.inspected(looked.map_err(StorageError::unavailable)?).await?;
+    while let Some(result) = checks.join_next().await {
+        comparison.inspected(result.map_err(StorageError::unavailable)?).await?;
     }
     progress(&comparison.done);
     Ok(comparison.done)
@@ -115,7 +115,7 @@ enum Inspected {
 
 async fn inspect(storage: Storage, expected: Expected, depth: Depth) -> Inspected {
     match inspected(&storage, expected.clone(), depth).await {
-        Ok(looked) => looked,
+        Ok(result) => result,
         Err(error) => Inspected::Not(expected, error),
     }
 }
@@ -199,9 +199,9 @@ impl<F: FnMut(Difference)> Comparison<'_, F> {
         Ok(None)
     }
 
-    async fn inspected(&mut self, looked: Inspected) -> Result<(), ReconcileError> {
-        self.unreadable = if matches!(looked, Inspected::Not(..)) { self.unreadable + 1 } else { 0 };
-        match looked {
+    async fn inspected(&mut self, result: Inspected) -> Result<(), ReconcileError> {
+        self.unreadable = if matches!(result, Inspected::Not(..)) { self.unreadable + 1 } else { 0 };
+        match result {
             Inspected::Not(_, error) if self.unreadable > MAX_UNREADABLE => return Err(error.into()),
             Inspected::Not(expected, error) => self.differs(Difference::Unreadable(expected, error.to_string())),
             Inspected::AsListed => self.done.agreed += 1,

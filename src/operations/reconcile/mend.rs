@@ -109,14 +109,14 @@ impl Adopter<'_> {
     /// Registers the object as a document. The object stays where it is.
     pub async fn adopt(&self, key: &str, size: u64) -> Result<Adopted, ReconcileError> {
         let Ok(object) = key.parse::<ObjectKey>() else {
-            return Ok(Adopted::Unfit("its key has characters that no key of ours has".into()));
+            return Ok(Adopted::Unfit("its key has characters that the portal doesn't use".into()));
         };
         if size == 0 || size > self.max_bytes {
-            return Ok(Adopted::Unfit(format!("it has {size} bytes")));
+            return Ok(Adopted::Unfit(format!("its size is {size} bytes")));
         }
         let spooled = self.spool.fetch_hashed(self.storage, &object).await?;
         if spooled.size != size {
-            return Ok(Adopted::Unfit(format!("it was replaced meanwhile, and has {} bytes now", spooled.size)));
+            return Ok(Adopted::Unfit(format!("it was replaced during the run, and now has {} bytes", spooled.size)));
         }
         if let Some(known) = self.known(&spooled).await? {
             return Ok(known);
@@ -133,7 +133,7 @@ impl Adopter<'_> {
             file_name: name.as_str().into(),
             arrived_as: name.as_str().into(),
             stored_by: "Found in the storage".into(),
-            waits_for: format!("It was found in the storage without a document, as {key}."),
+            waits_for: format!("Found in the storage, without a document, as {key}."),
             pages: Some(findings.pages),
             found: Some(found_in(&findings, &name, self.prefix)),
             ..NewDocument::in_inbox(object, Kind::Other, digest)
@@ -164,7 +164,7 @@ impl Adopter<'_> {
 
     async fn insert(&self, new: NewDocument) -> Result<Adopted, ReconcileError> {
         let adopted = self.db.transaction(async |connection: &mut AsyncPgConnection| {
-            // The same file may be uploaded at this moment.
+            // Someone may be uploading the same file now.
             let sha256 = &new.digest.sha256;
             intake::take_turns(connection, sha256).await?;
             let known = documents::table.filter(documents::sha256.eq(&sha256[..])).select(documents::id);

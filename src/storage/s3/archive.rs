@@ -11,7 +11,7 @@ use crate::storage::StorageFailure;
 pub(super) const OLD_VERSIONS: &str = "primetrade-old-versions";
 pub(super) const OLD_BOLS: &str = "primetrade-old-bols";
 
-/// Moves old versions, and BOLs after so many months, to a cheaper storage class.
+/// Moves old versions, and BOLs after some months, to a cheaper storage class.
 #[derive(Clone, Copy, Debug)]
 pub struct Archive {
     pub months: u16,
@@ -21,9 +21,9 @@ pub struct Archive {
 /// A cheaper storage class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveClass {
-    /// Glacier Instant Retrieval. Objects are read at once, so links keep working.
+    /// Glacier Instant Retrieval. Objects can be read immediately, so links keep working.
     GlacierIr,
-    /// Standard-Infrequent Access. Objects are read at once; storing costs a little more, reading less.
+    /// Standard-Infrequent Access. Objects can be read immediately. Storing costs a little more, reading less.
     StandardIa,
     /// Glacier Flexible Retrieval. An object must be restored first, which takes hours.
     Glacier,

@@ -56,7 +56,7 @@ impl Setting {
     }
 }
 
-/// How a setting is, and how it should be.
+/// The current and the desired value of a setting.
 #[derive(Clone, Debug)]
 pub struct State {
     pub is_right: bool,
@@ -114,13 +114,13 @@ impl S3Store {
         Ok(head.bucket_region().map(Into::into))
     }
 
-    /// Returns the age from which the bucket refuses links, if it does.
+    /// Returns the age above which the bucket policy denies links, if it has such a rule.
     pub async fn refuses_links_after(&self) -> Result<Option<Duration>, StorageFailure> {
         let age = self.present_policy().await?.as_ref().and_then(policy::link_age);
         Ok(age.map(Duration::from_millis))
     }
 
-    /// Returns the unsigned URL of an object, which a private bucket refuses.
+    /// Returns the unsigned URL of an object. A private bucket denies access to it.
     pub fn unsigned(&self, key: &str) -> Result<url::Url, StorageError> {
         let origins = self.link_origins();
         // A wildcard certificate covers one name below the server's, not two.
@@ -134,7 +134,7 @@ impl S3Store {
     pub async fn state(&self, setting: Setting, wanted: &DesiredSettings) -> Result<State, StorageFailure> {
         match setting {
             Setting::Exists => match self.can_list().await {
-                Ok(()) => Ok(State::new(true, "it is there", "")),
+                Ok(()) => Ok(State::new(true, "exists", "")),
                 Err(failure) if failure.cause == Cause::NoSuchBucket => {
                     Ok(State::new(false, "not there", format!("created in {}", self.region)))
                 }
@@ -154,7 +154,7 @@ impl S3Store {
         }
     }
 
-    /// Returns the settings that a bucket will need that doesn't exist yet.
+    /// Returns the setting of a bucket that doesn't exist yet.
     pub fn state_of_new(&self, setting: Setting, wanted: &DesiredSettings) -> State {
         let text = match setting {
             Setting::Exists => format!("created in {}", self.region),
@@ -204,7 +204,7 @@ impl S3Store {
         let rules = found.and_then(|found| found.server_side_encryption_configuration).map(|found| found.rules);
         let by_default = rules.and_then(|rules| rules.into_iter().next()?.apply_server_side_encryption_by_default);
         match by_default.map(|by_default| by_default.sse_algorithm) {
-            // A key of the operator's own is stricter, and stays.
+            // Keeps a key of the operator's own, which is stricter.
             Some(algorithm) => Ok(State::new(true, algorithm.as_str(), "")),
             None => Ok(State::new(false, "off", "AES256 (SSE-S3)")),
         }
@@ -225,8 +225,8 @@ impl S3Store {
         let found = match &present {
             Some(_) if is_right => policy_text(wanted),
             Some(present) => match policy::link_age(present) {
-                Some(age) => format!("links end after {} s", age / 1000),
-                None => "another one".into(),
+                Some(age) => format!("links expire after {} s", age / 1000),
+                None => "a different policy".into(),
             },
             None => "none".into(),
         };
@@ -327,7 +327,7 @@ impl S3Store {
 }
 
 fn policy_text(wanted: &DesiredSettings) -> String {
-    let links = format!("links end after {} s", wanted.link_life.as_secs());
+    let links = format!("links expire after {} s", wanted.link_life.as_secs());
     if wanted.https_only { format!("https only, and {links}") } else { links }
 }
 

@@ -1,4 +1,4 @@
-//! Credentials that expire, renewed in time. No link outlives them ([`super::S3Store::link`]).
+//! Renews credentials before they expire. No link outlives its credentials ([`super::S3Store::link`]).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,21 +12,21 @@ use tokio::time::timeout;
 use super::super::failure::{Cause, StorageFailure};
 use super::error::error_chain;
 
-/// Roles issue new credentials some minutes before the old ones expire. Until then the old ones are the newest.
-const AHEAD: Duration = Duration::from_secs(10 * 60);
-/// A provider that doesn't answer counts as one without credentials.
-const WITHIN: Duration = Duration::from_secs(7);
+/// How early to renew. Roles issue new credentials only some minutes before the old ones expire.
+const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(10 * 60);
+/// The timeout of the provider. Without an answer, there are no credentials.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(7);
 /// How long a failure is remembered before the provider is asked again.
-const FAILED: Duration = Duration::from_secs(5);
-/// The interval between renewals that bring nothing newer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const FAILURE_TTL: Duration = Duration::from_secs(5);
+/// The interval between renewals that return nothing newer.
+const RENEW_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Caches the provider's credentials until shortly before they expire.
 #[derive(Clone)]
 pub(super) struct Renewed {
     provider: SharedCredentialsProvider,
     /// Never held across an await: a waiting task may not be polled.
-    known: Arc<Mutex<Option<CachedCredentials>>>,
+    cached: Arc<Mutex<Option<CachedCredentials>>>,
     /// The last failure and its time, so that not every caller waits for the provider.
     failed: Arc<Mutex<Option<(StorageFailure, SystemTime)>>>,
     /// Only one caller asks the provider at a time.
@@ -40,38 +40,38 @@ struct CachedCredentials {
 
 impl Renewed {
     pub(super) fn new(provider: SharedCredentialsProvider) -> Self {
-        Self { provider, known: Arc::default(), failed: Arc::default(), asking: Arc::new(Semaphore::new(1)) }
+        Self { provider, cached: Arc::default(), failed: Arc::default(), asking: Arc::new(Semaphore::new(1)) }
     }
 
     /// Returns the cached credentials, and asks the provider when they expire soon. Without newer ones, the old ones
     /// serve until they expire.
     pub(super) async fn get(&self) -> Result<Credentials, StorageFailure> {
-        if let Some(known) = self.fresh(SystemTime::now()) {
-            return Ok(known);
+        if let Some(cached) = self.fresh(SystemTime::now()) {
+            return Ok(cached);
         }
         let _turn = self.asking.acquire().await;
         let now = SystemTime::now();
         // The previous caller may have renewed them.
-        if let Some(known) = self.fresh(now) {
-            return Ok(known);
+        if let Some(cached) = self.fresh(now) {
+            return Ok(cached);
         }
         if let Some(failure) =
-            self.failed().as_ref().filter(|(_, at)| now < *at + FAILED).map(|(failure, _)| failure.clone())
+            self.failed().as_ref().filter(|(_, at)| now < *at + FAILURE_TTL).map(|(failure, _)| failure.clone())
         {
             return Err(failure);
         }
-        let asked = timeout(WITHIN, self.provider.provide_credentials()).await;
-        let asked = asked.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(WITHIN)));
+        let asked = timeout(PROVIDER_TIMEOUT, self.provider.provide_credentials()).await;
+        let asked = asked.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(PROVIDER_TIMEOUT)));
         match asked {
             Ok(credentials) => {
-                *self.known() = Some(CachedCredentials { credentials: credentials.clone(), asked: now });
+                *self.cached() = Some(CachedCredentials { credentials: credentials.clone(), asked: now });
                 Ok(credentials)
             }
             Err(error) => {
-                if let Some(known) = self.known().as_mut().filter(|old| old.works(now)) {
-                    tracing::warn!(%error, "credentials could not be renewed");
-                    known.asked = now;
-                    return Ok(known.credentials.clone());
+                if let Some(cached) = self.cached().as_mut().filter(|old| old.works(now)) {
+                    tracing::warn!(%error, "can't renew credentials");
+                    cached.asked = now;
+                    return Ok(cached.credentials.clone());
                 }
                 let failure = StorageFailure { cause: Cause::NoCredentials, detail: error_chain(&error) };
                 *self.failed() = Some((failure.clone(), now));
@@ -82,18 +82,18 @@ impl Renewed {
 
     /// Returns the cached credentials unless they should be renewed.
     fn fresh(&self, now: SystemTime) -> Option<Credentials> {
-        let known = self.known();
-        let known = known.as_ref().filter(|known| known.works(now))?;
-        let is_fresh = known.credentials.expiry().is_none_or(|end| end > now + AHEAD);
-        (is_fresh || now < known.asked + PATIENCE).then(|| known.credentials.clone())
+        let cached = self.cached();
+        let cached = cached.as_ref().filter(|cached| cached.works(now))?;
+        let is_fresh = cached.credentials.expiry().is_none_or(|end| end > now + RENEW_BEFORE_EXPIRY);
+        (is_fresh || now < cached.asked + RENEW_INTERVAL).then(|| cached.credentials.clone())
     }
 
     fn failed(&self) -> MutexGuard<'_, Option<(StorageFailure, SystemTime)>> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<CachedCredentials>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> MutexGuard<'_, Option<CachedCredentials>> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
         let role = Role { life: 599, asked: Arc::default() };
         let renewed = Renewed::new(SharedCredentialsProvider::new(role.clone()));
         renewed.get().await.expect("credentials");
-        renewed.known().as_mut().expect("known").asked -= PATIENCE;
+        renewed.cached().as_mut().expect("cached").asked -= RENEW_INTERVAL;
         renewed.get().await.expect("credentials");
         assert_eq!(role.asked.load(Ordering::SeqCst), 2);
         // Expired credentials are never returned.

@@ -7,10 +7,10 @@ use super::archive::Archive;
 /// What `storage setup` puts in place and `storage check` compares with.
 #[derive(Clone, Debug)]
 pub struct DesiredSettings {
-    /// The bucket refuses links that are older.
+    /// The bucket policy denies links that are older.
     pub link_life: Duration,
     /// `None`: existing lifecycle rules stay, and none are added.
     pub archive: Option<Archive>,
-    /// The bucket refuses plain HTTP. Off for S3-compatible servers without TLS.
+    /// The bucket policy denies plain HTTP. Off for S3-compatible servers without TLS.
     pub https_only: bool,
 }

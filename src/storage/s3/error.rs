@@ -75,7 +75,7 @@ where
     };
     let other_region = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
     match other_region.filter(|_| cause == Cause::WrongRegion) {
-        Some(region) => StorageFailure { cause, detail: format!("it is in {region} ({detail})") },
+        Some(region) => StorageFailure { cause, detail: format!("the bucket is in {region} ({detail})") },
         None => StorageFailure { cause, detail },
     }
 }

@@ -1,4 +1,4 @@
-//! Two policies as JSON: what the bucket refuses to everyone, and what the program may do.
+//! Two policies as JSON: the bucket policy, which denies some requests to everyone, and the IAM policy of the program.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ const OURS: &str = "PrimeTrade";
 /// The folders that the program writes: documents, the inbox, and the checkpoints of the log.
 const FOLDERS: [&str; 3] = ["bols", "inbox", "audit"];
 
-/// Returns statements that refuse plain HTTP, and links above an age, whatever their own expiry.
+/// Returns statements that deny plain HTTP, and links above an age, whatever their own expiry.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html>
 fn statements(bucket: &str, wanted: &DesiredSettings) -> Vec<Value> {
     let (whole, objects) = (arn(bucket), format!("{}/*", arn(bucket)));
@@ -49,7 +49,7 @@ pub(super) fn of_bucket(bucket: &str, wanted: &DesiredSettings, present: Option<
     policy
 }
 
-/// A policy may hold a single statement without a list.
+/// Returns the statements. A policy may hold a single one without a list.
 fn present_statements(policy: &Value) -> Vec<&Value> {
     match &policy["Statement"] {
         Value::Array(statements) => statements.iter().collect(),
@@ -65,7 +65,7 @@ pub(super) fn has_ours(bucket: &str, wanted: &DesiredSettings, present: &Value) 
     found.len() == ours.len() && ours.iter().all(|statement| found.contains(&statement))
 }
 
-/// Returns the age in milliseconds above which our statement refuses links, if the policy has it.
+/// Returns the age in milliseconds above which our statement denies links, if the policy has it.
 pub(super) fn link_age(present: &Value) -> Option<u64> {
     let statements = present_statements(present);
     let ours = statements.into_iter().find(|statement| statement["Sid"] == "PrimeTradeShortLinks")?;

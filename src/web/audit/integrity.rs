@@ -95,7 +95,7 @@ async fn verify_in_background(site: &Site, db: &Database, actor: Actor<'_>, orig
     match verification.run_alone(actor, origin).await {
         Ok(Some(Err(error))) => tracing::warn!(%error, "the log can't be verified"),
         Ok(Some(Ok(report))) if !report.is_fine() => {
-            tracing::error!(first = report.differences.first(), "the log is not as it was sealed");
+            tracing::error!(first = report.differences.first(), "the log differs from what was sealed");
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "the result of a verification can't be recorded"),

@@ -37,7 +37,7 @@ async fn a_rejected_password_gets_a_message_and_is_never_echoed() {
         (PASSWORD, "passwordpassword", "passwordpassword", "#new-error", "lists of common and breached passwords"),
         (PASSWORD, "buyer@acme.example", "buyer@acme.example", "#new-error", "lists of common and breached passwords"),
         (PASSWORD, PASSWORD, PASSWORD, "#new-error", "That is the password you have now."),
-        (PASSWORD, NEW, "something else entirely", "#repeat-error", "The two don't match."),
+        (PASSWORD, NEW, "something else entirely", "#repeat-error", "The two passwords don't match."),
         ("", "", "", "#current-error", "That isn't your current password."),
     ] {
         let answer = actor.post("/account/password", &change(current, new, repeat)).await;

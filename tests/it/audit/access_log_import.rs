@@ -279,10 +279,10 @@ async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
             Fetch::matched("time", bytes, 200),
             Fetch::unmatched("RIVAL", World::RIVAL_BOL, no_link, bytes, 200),
             Fetch::unmatched("ACME", World::ACME_BOL, no_link, bytes, 200),
-            Fetch::unmatched("ACME", World::ACME_BOL, "refused, and the link doesn't say which it is", bytes, 403),
+            Fetch::unmatched("ACME", World::ACME_BOL, "refused, and the link doesn't identify itself", bytes, 403),
             Fetch::unmatched("-", "-", no_link, bytes, 200),
             Fetch::matched("time", bytes, 200),
-            Fetch::unmatched("ACME", World::ACME_BOL, "several links fit", bytes, 200),
+            Fetch::unmatched("ACME", World::ACME_BOL, "several links match", bytes, 200),
         ]
     );
     // A link with a request matches that request or none.
@@ -356,7 +356,7 @@ async fn foreign_requests_are_counted_and_unreadable_lines_are_named() {
     let input = Entry { authentication: "-", ..entry("D1") }.line();
     let output = primetrade(app.environment(), &["audit", "import-access-log", "-"], &input).await;
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && said.contains("1 matched by the request of the link"), "{said}");
+    assert!(output.status.success() && said.contains("1 matched by the link's request id"), "{said}");
     // An environment without a bucket.
     let none: Vec<_> = app
         .environment()

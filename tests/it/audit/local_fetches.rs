@@ -67,7 +67,7 @@ async fn links_of_the_previous_version_work_until_they_expire() {
     assert!(!url.as_str().contains("request"));
     assert_eq!(app.stranger().get(url.as_str()).await.status, 200);
     let fetch = fetches(&app, 1).await.remove(0);
-    assert!(fetch.matched.as_ref().unwrap_err().starts_with("the link doesn't say"), "{fetch:?}");
+    assert!(fetch.matched.as_ref().unwrap_err().starts_with("the link doesn't state"), "{fetch:?}");
     let expected = Fetch::unmatched("ACME", World::ACME_BOL, "", fetch.bytes, fetch.status);
     assert_eq!(Fetch { matched: expected.matched.clone(), ..fetch }, expected);
     assert_eq!(app.stranger().get(&url.as_str().replace("&signature", "&request=&signature")).await.status, 403);

@@ -322,8 +322,8 @@ async fn only_administrators_get_pdfs_and_each_one_is_recorded() {
         let pack = admin.get("/audit/pack?number=PRT-2025-0001&pdfs=1").await;
         let files = unpacked(&pack);
         let index = lines(&files, "pdfs/index.csv");
-        assert!(index.iter().any(|line| line.ends_with("its SHA-256 is not that on record")), "{index:?}");
-        assert!(index.iter().any(|line| line.ends_with(",,,,the file is missing in the storage")), "{index:?}");
+        assert!(index.iter().any(|line| line.ends_with("its SHA-256 differs from the recorded one")), "{index:?}");
+        assert!(index.iter().any(|line| line.ends_with(",,,,the file is missing from the storage")), "{index:?}");
         let (is_proved, told) = check(&pack.body, &[&key]).await;
         assert!(!is_proved && told.contains("isn't what event "), "{told}");
     }

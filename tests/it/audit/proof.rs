@@ -85,8 +85,7 @@ async fn an_event_without_a_proof_gets_a_reason() {
     app.sealed().await;
     let told = primetrade(app.environment(), &["audit", "prove", "77"], "").await;
     assert!(
-        told.status.code() == Some(1)
-            && String::from_utf8_lossy(&told.stderr).contains("there is no event with this id"),
+        told.status.code() == Some(1) && String::from_utf8_lossy(&told.stderr).contains("no event has this id"),
         "{told:?}"
     );
     assert_eq!(auditor.get("/audit/events/77/proof").await.status, 404);

@@ -265,10 +265,7 @@ async fn keys_are_rotated_and_unknown_ones_stop_the_sealing() {
     let told = primetrade(&environment, &["audit", "verify"], "").await;
     let text = String::from_utf8(told.stdout).unwrap();
     assert_eq!(told.status.code(), Some(1));
-    assert!(
-        text.contains("first difference: checkpoint 3 was changed: it is not signed with a key that is known here"),
-        "{text}"
-    );
+    assert!(text.contains("first difference: checkpoint 3 was changed: not signed with a trusted key"), "{text}");
     // With the old one's public key it does, and goes on with its own.
     environment.push(("SEAL_VERIFIERS", old.trusted[0].to_string()));
     let told = primetrade(&environment, &["audit", "verify"], "").await;
@@ -278,7 +275,7 @@ async fn keys_are_rotated_and_unknown_ones_stop_the_sealing() {
     let stranger = SealKey::from_seed("primetrade/audit", &seed).unwrap();
     let keys = SealKeys { trusted: vec![stranger.verifier().clone()], signs: Some(stranger) };
     let error = seal_once(&app.db(), &keys).await.expect_err("somebody else's log").to_string();
-    assert!(error.contains("not signed with a key that is known here"), "{error}");
+    assert!(error.contains("not signed with a trusted key"), "{error}");
     assert!(matches!(seal_once(&app.db(), &SealKeys::default()).await, Ok(Sealed::Skipped)));
 }
 
@@ -293,15 +290,15 @@ async fn sealing_stops_at_a_damaged_state() {
         "CREATE TABLE kept AS SELECT * FROM audit_checkpoints; CREATE TABLE kept_leaves AS SELECT * FROM audit_leaves;";
     app.sql(&format!("{allow} {copy}")).await;
     for (change, told) in [
-        ("UPDATE audit_checkpoints SET edge = '\\x00'", "its edge is damaged"),
+        ("UPDATE audit_checkpoints SET edge = '\\x00'", "its compact range is damaged"),
         (
             "UPDATE audit_checkpoints SET edge = set_byte(edge, 3, 255 - get_byte(edge, 3))",
-            "its note is of another tree",
+            "its note belongs to a different tree",
         ),
-        ("UPDATE audit_checkpoints SET note = replace(note, 'previous', 'before')", "its signature is wrong"),
-        ("UPDATE audit_checkpoints SET note = 'x'", "it is no signed checkpoint"),
-        ("DELETE FROM audit_leaves WHERE position = 4", "there are 4 leaves"),
-        ("DELETE FROM audit_checkpoints", "there are 5 leaves and no checkpoint"),
+        ("UPDATE audit_checkpoints SET note = replace(note, 'previous', 'before')", "invalid signature"),
+        ("UPDATE audit_checkpoints SET note = 'x'", "not a signed checkpoint"),
+        ("DELETE FROM audit_leaves WHERE position = 4", "the database has 4 leaves"),
+        ("DELETE FROM audit_checkpoints", "5 leaves exist, but no checkpoint"),
     ] {
         app.sql(change).await;
         let error = seal_when_free(&db, &keys).await.expect_err(change).to_string();

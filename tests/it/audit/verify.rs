@@ -105,7 +105,7 @@ async fn an_untouched_log_verifies() {
     // The program's run is recorded and sealed.
     let told = primetrade(log.app.environment(), &["audit", "verify"], "").await;
     let text = String::from_utf8(told.stdout).unwrap();
-    assert!(told.status.success() && text.ends_with("everything is as it was sealed\n"), "{text}");
+    assert!(told.status.success() && text.ends_with("everything matches what was sealed\n"), "{text}");
     assert!(text.contains("1,802 events in ") && text.contains("1,802 sealed, 0 waiting"), "{text}");
     let run = "SELECT outcome, detail->>'events', detail->>'different', l.position IS NOT NULL FROM audit_events LEFT JOIN audit_leaves l ON event_id = id WHERE action = 'AUDIT_VERIFIED'";
     assert_eq!(log.app.rows(run).await, ["success|1802|0|true"]);
@@ -147,7 +147,7 @@ async fn every_field_of_an_event_counts() {
             } else {
                 assert_eq!(
                     first,
-                    &format!("event {id} was changed: it is not what was sealed at position {position}"),
+                    &format!("event {id} was changed: it differs from what was sealed at position {position}"),
                     "{name} = {value}"
                 );
             }
@@ -157,7 +157,7 @@ async fn every_field_of_an_event_counts() {
     let told = log
         .told_of("ALTER TABLE audit_events DROP CONSTRAINT audit_events_dated; UPDATE audit_events SET occurred_at = 'infinity' WHERE id = 700")
         .await;
-    assert_eq!(told, ["event 700 was changed: it is dated infinity, which is no date"]);
+    assert_eq!(told, ["event 700 was changed: its date infinity is invalid"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,15 +172,15 @@ async fn removed_inserted_and_reordered_events_are_named() {
         // Inserted events: from an old transaction, from one that never existed, and a copy.
         (
             "INSERT INTO audit_events (xact_id, action, outcome) VALUES ('5', 'X', 'success')",
-            "was slipped in: it has no seal",
+            "was inserted later: it has no seal",
         ),
         (
             "INSERT INTO audit_events (xact_id, action, outcome) VALUES ('999999999999', 'X', 'success')",
-            "was slipped in: its transaction has never been",
+            "was inserted: its transaction never existed",
         ),
         (
             "INSERT INTO audit_events (id, occurred_at, action, outcome) SELECT id, occurred_at + interval '1 second', action, outcome FROM audit_events WHERE id = 9",
-            "event 9 is there more than once",
+            "event 9 exists more than once",
         ),
         // Another order.
         (
@@ -209,7 +209,7 @@ async fn changed_leaves_and_checkpoints_are_named() {
             "leaves were changed",
         ),
         ("DELETE FROM audit_events WHERE id = 12; DELETE FROM audit_leaves WHERE event_id = 12", "leaf 11 is missing"),
-        ("DELETE FROM audit_leaves WHERE position >= 1000", "has more leaves than there are (1000)"),
+        ("DELETE FROM audit_leaves WHERE position >= 1000", "covers more leaves than exist (1000)"),
         (
             &format!("DELETE FROM audit_checkpoints WHERE size = {last}"),
             &format!("leaves from {before} on have no checkpoint"),
@@ -221,18 +221,18 @@ async fn changed_leaves_and_checkpoints_are_named() {
         ),
         (
             "UPDATE audit_checkpoints SET note = replace(note, '\"backdated\":0', '\"backdated\":1')",
-            "its signature is wrong",
+            "invalid signature",
         ),
-        ("UPDATE audit_checkpoints SET note = ''", "it is no signed checkpoint"),
+        ("UPDATE audit_checkpoints SET note = ''", "not a signed checkpoint"),
         (
             &format!(
                 "UPDATE audit_checkpoints a SET note = b.note FROM audit_checkpoints b WHERE a.size = {last} AND b.size = {middle}"
             ),
-            &format!("its note says {middle}"),
+            &format!("its note states size {middle}"),
         ),
         (
             &format!("UPDATE audit_checkpoints SET edge = '' WHERE size = {middle}"),
-            &format!("the edge kept with checkpoint {middle} was changed"),
+            &format!("the compact range of checkpoint {middle} was changed"),
         ),
     ] {
         log.expect(sql, told).await;
@@ -251,9 +251,9 @@ async fn a_log_cut_short_is_named_by_the_checkpoints_in_the_storage() {
     let object = checkpoint_key(last.parse().unwrap());
     for (sql, told) in [
         // Leaves, events and checkpoints removed together, as when an old backup is restored.
-        (cut.as_str(), &*format!("{object} is in the storage, and the database has only {before} leaves")),
-        ("DELETE FROM audit_events; TRUNCATE audit_leaves, audit_checkpoints", "and the database has only 0 leaves"),
-        ("TRUNCATE audit_leaves, audit_checkpoints", "and the database has only 0 leaves"),
+        (cut.as_str(), &*format!("{object} is in the storage, but the database has only {before} leaves")),
+        ("DELETE FROM audit_events; TRUNCATE audit_leaves, audit_checkpoints", "but the database has only 0 leaves"),
+        ("TRUNCATE audit_leaves, audit_checkpoints", "but the database has only 0 leaves"),
     ] {
         log.expect(sql, told).await;
     }
@@ -285,7 +285,11 @@ async fn a_backdated_event_is_named_until_it_is_sealed_and_counted_afterwards() 
         "INSERT INTO audit_events (occurred_at, action, outcome) VALUES (now() - interval '2 hours', 'X', 'success')";
     log.app.sql(back).await;
     let told = log.verify().await;
-    assert!(told.differences.len() == 1 && told.differences[0].contains("isn't sealed yet, and is dated"), "{told:?}");
+    assert!(
+        told.differences.len() == 1
+            && told.differences[0].contains("but not sealed, although all events of that time are"),
+        "{told:?}"
+    );
     log.change("COMMIT").await;
     log.app.sealed().await;
     let report = log.verify().await;
@@ -306,7 +310,7 @@ async fn the_log_can_not_be_rewritten_without_the_key() {
         log.change(&format!("UPDATE audit_checkpoints SET note = '{forged}' WHERE size = {}", checkpoint.size)).await;
     }
     let told = log.verify().await;
-    assert!(told.differences[0].contains("not signed with a key that is known here"), "{told:?}");
+    assert!(told.differences[0].contains("not signed with a trusted key"), "{told:?}");
     log.undo().await;
     // The operator has the real key, but the storage and everyone who kept a checkpoint can contradict.
     let keys = log.app.seals();
@@ -318,7 +322,7 @@ async fn the_log_can_not_be_rewritten_without_the_key() {
     assert!(
         told.differences
             .iter()
-            .any(|told| *told == format!("{key} in the storage is not checkpoint {} of the database", last.size)),
+            .any(|told| *told == format!("{key} in the storage differs from checkpoint {} of the database", last.size)),
         "{told:?}"
     );
     let folder = tempfile::TempDir::new().unwrap();
@@ -327,7 +331,7 @@ async fn the_log_can_not_be_rewritten_without_the_key() {
     let arguments = ["audit", "verify", "--database-only", "--checkpoint", file.to_str().unwrap()];
     let told = primetrade(log.app.environment(), &arguments, "").await;
     let text = String::from_utf8(told.stdout).unwrap();
-    assert!(told.status.code() == Some(1) && text.contains("has another root than the database's"), "{text}");
+    assert!(told.status.code() == Some(1) && text.contains("has a different root than the database"), "{text}");
     log.undo().await;
     let told = primetrade(log.app.environment(), &arguments, "").await;
     assert!(told.status.success(), "{told:?}");
@@ -345,20 +349,21 @@ async fn changed_checkpoints_in_the_storage_are_named() {
         let path = log.app.media(key.as_str());
         let kept = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(log.verify().await.differences, [format!("{key} is missing in the storage")]);
-        // Later checkpoints prove that it was published, so the database can't deny it. This fails only for the newest one.
+        assert_eq!(log.verify().await.differences, [format!("{key} is missing from the storage")]);
+        // Later checkpoints prove that it was published, so the database can't deny it. This fails only for the newest
+        // one.
         log.change(&format!(
             "UPDATE audit_checkpoints SET is_published = false, publish_at = NULL WHERE size = {size}"
         ))
         .await;
         if size != published.last().unwrap() {
-            assert_eq!(log.verify().await.differences, [format!("{key} is missing in the storage")]);
+            assert_eq!(log.verify().await.differences, [format!("{key} is missing from the storage")]);
         }
         log.undo().await;
         std::fs::write(&path, b"something else").unwrap();
         assert_eq!(
             log.verify().await.differences,
-            [format!("{key} in the storage is not checkpoint {size} of the database")]
+            [format!("{key} in the storage differs from checkpoint {size} of the database")]
         );
         std::fs::write(&path, kept).unwrap();
     }
@@ -366,7 +371,7 @@ async fn changed_checkpoints_in_the_storage_are_named() {
     std::fs::write(log.app.media(stray.as_str()), "x").unwrap();
     assert_eq!(
         log.verify().await.differences,
-        [format!("{stray} is in the storage, and the database has no such checkpoint")]
+        [format!("{stray} is in the storage, but the database has no such checkpoint")]
     );
     std::fs::remove_file(log.app.media(stray.as_str())).unwrap();
     assert!(log.verify().await.is_fine());

@@ -30,7 +30,7 @@ async fn a_bol_is_assigned_to_another_customer() {
     ];
     let answer = office.post("/office/bols/assign", &late).await;
     assert_eq!(answer.status, 409);
-    assert!(answer.text().contains("Somebody has assigned"));
+    assert!(answer.text().contains("Another user has just assigned"));
     assert_eq!(acme.get(&bol).await.status, 200);
 
     let form = [("number", World::ACME_BOL), ("number", World::LOOSE_BOL), ("customer", "RIVAL")];

@@ -20,7 +20,7 @@ async fn the_inbox_shows_each_document_with_its_picture_and_its_reason() {
     let id = waiting(&office, "ticket").await;
     let page = office.get("/office/inbox").await;
     assert_eq!(page.all(".intake h2"), ["ticket.pdf"]);
-    assert_eq!(page.one(".intake .why"), "No BOL number was found on it, in its name or in a list.");
+    assert_eq!(page.one(".intake .why"), "No BOL number was found in the file, its name or a list.");
     assert_eq!(page.attributes(".intake option[selected]", "value"), ["scale-ticket"]);
     assert_eq!(page.attributes("[autofocus]", "id"), [format!("number-{id}")]);
     // The first page as a picture. Each look is recorded.
@@ -193,7 +193,7 @@ async fn a_wrong_filing_is_undone() {
     // The same file again doesn't decide otherwise than a person did.
     let again = one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", &paper("an invoice")).await;
     assert_eq!(outcomes(&again), ["duplicate"]);
-    assert!(again.text().contains("taken away from there"));
+    assert!(again.text().contains("a clerk removed it from there"));
     // What the portal has printed stays where it is.
     let printed = app.world.acme_documents[0];
     assert_eq!(office.post(&format!("/office/documents/{printed}/unfile"), &[]).await.status, 404);

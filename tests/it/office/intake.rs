@@ -236,7 +236,7 @@ async fn one_server_sweeps_at_a_time() {
     let storage = primetrade::storage::Storage::with_long_timeouts(&config).await;
     let mut other = primetrade::db::connect(&app.database).await.unwrap();
     other
-        .batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", primetrade::documents::sweep::SWEEPING))
+        .batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", primetrade::documents::sweep::SWEEP_LOCK))
         .await
         .unwrap();
     let swept = sweep_alone(&db, &storage, &app.clock).await.unwrap();
@@ -291,7 +291,7 @@ async fn the_sweeper_records_what_it_settled() {
     let waiting = app.document_row(given.as_i64().unwrap()).await;
     assert_eq!(
         (waiting.waits_for.as_str(), waiting.bol_id, waiting.state.as_str()),
-        ("PRT-2025-0004 has become RIVAL's meanwhile.", None, "stored")
+        ("PRT-2025-0004 was assigned to RIVAL during the upload.", None, "stored")
     );
 }
 
@@ -316,7 +316,7 @@ async fn a_repeated_upload_during_filing_stores_nothing_twice() {
     assert_eq!(office.get("/office/inbox").await.all(".intake h2"), ["waits.pdf"]);
     assert_eq!(
         office.get("/office/inbox").await.one(".intake .why"),
-        "No BOL number was found on it, in its name or in a list."
+        "No BOL number was found in the file, its name or a list."
     );
     // With a number it is filed.
     let named = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("waits")).await;

@@ -220,7 +220,7 @@ async fn the_form_fills_in_related_fields() {
     // An address that belongs to somebody else is asked about.
     let other = load.with("customer", "RIVAL").post(&office, "/office/bols").await;
     assert_eq!((other.status, kinds(&other)), (422, vec!["ship_to".to_owned()]));
-    assert!(other.all(".message li")[0].contains("an address of Acme Steel"));
+    assert!(other.all(".message li")[0].contains("belongs to Acme Steel"));
     for path in [
         "/office/bols/new?customer=A%00B&filled_for=%00&lot=%00",
         "/office/bols/new?from=%00",

@@ -77,11 +77,11 @@ async fn a_mail_whose_link_has_expired_is_given_up() {
     until(
         &app,
         "SELECT failed_at IS NOT NULL, last_error FROM mails",
-        &["true|its time was over before a server took it"],
+        &["true|it expired before a server accepted it"],
     )
     .await;
     let page = app.office().await.get("/office").await;
-    assert!(page.text().contains("its time was over"), "{}", page.text());
+    assert!(page.text().contains("it expired before"), "{}", page.text());
 }
 
 /// A refused address, a delayed one and a slow one don't delay other mails.

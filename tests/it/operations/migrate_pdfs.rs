@@ -28,7 +28,7 @@ async fn an_import_of_old_bols_is_complete_or_changes_nothing() {
     let count = async || app.rows("SELECT count(*) FROM bols").await;
     let (code, stdout, stderr) = import(&app, OLD, &[]).await;
     assert!(
-        code == 1 && stdout.contains("line 2: there is no customer Miami Valley Castings (--create-customers"),
+        code == 1 && stdout.contains("line 2: customer Miami Valley Castings doesn't exist (--create-customers"),
         "{stdout}"
     );
     assert!(stderr.contains("2 errors in 3 lines. Nothing was imported."), "{stderr}");
@@ -57,10 +57,10 @@ async fn an_import_of_old_bols_is_complete_or_changes_nothing() {
     assert_eq!(app.count("notices").await, 0, "nobody is mailed about what is old");
     // A second import is refused, or skips the existing BOLs.
     let (code, stdout, _) = import(&app, OLD, &[]).await;
-    assert!(code == 1 && stdout.contains("PRT-2024-0001 is here already"), "{stdout}");
+    assert!(code == 1 && stdout.contains("PRT-2024-0001 exists already"), "{stdout}");
     let more = format!("{OLD}PRT-2024-0018,2024-02-01,,HBI,,,,1.5,\n");
     let (code, stdout, _) = import(&app, &more, &["--skip-existing"]).await;
-    assert!(code == 0 && stdout.contains("imported 1 BOLs, passed over 3"), "{stdout}");
+    assert!(code == 0 && stdout.contains("imported 1 BOLs, skipped 3"), "{stdout}");
     // The customer finds its BOL.
     let page = app.acme().await.get("/bols/PRT-2024-0017").await;
     assert!(page.status == 200 && page.text().contains("22.00"), "{}", page.text());
@@ -96,18 +96,18 @@ async fn every_wrong_line_is_named_and_nothing_is_kept() {
         (4, "number"),
         (5, "doesn't begin with PRT-"),
         (6, "whole pounds"),
-        (7, "46000 lb, and net_lb says 46001"),
+        (7, "46000 lb, but net_lb says 46001"),
         (8, "net_lb"),
         (9, "tons"),
         (10, "carrier_scac"),
         (12, "in the file twice"),
-        (13, "is here already"),
+        (13, "exists already"),
         (14, "columns"),
         // `23,03` is neither 2,303 tons nor 23.
         (15, "whole pounds"),
-        (16, "far behind all others"),
-        (17, "the number is of 2024"),
-        (18, "still to come"),
+        (16, "is too high"),
+        (17, "the year 2024 of the number"),
+        (18, "in the future"),
     ] {
         let told = stdout.lines().find(|told| told.starts_with(&format!("line {line}: "))).unwrap_or_default();
         assert!(told.contains(word), "line {line}: {word}: {stdout}");
@@ -119,7 +119,8 @@ async fn every_wrong_line_is_named_and_nothing_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unclear_customer_or_header_is_refused() {
     let app = App::start().await;
-    for (line, word) in [("RIVAL,Acme Steel", "doesn't have the code RIVAL, but ACME"), ("NEW-1,", "no customer NEW-1")]
+    for (line, word) in
+        [("RIVAL,Acme Steel", "has the code ACME, not RIVAL"), ("NEW-1,", "customer NEW-1 doesn't exist")]
     {
         let csv = format!("number,date,product,tons,customer_code,customer\nPRT-2024-0001,2024-01-03,x,1,{line}\n");
         let (code, stdout, _) = import(&app, &csv, &[]).await;
@@ -128,7 +129,7 @@ async fn an_unclear_customer_or_header_is_refused() {
     for (csv, word) in [
         ("", "no column number"),
         ("a,b\n1,2\n", "no column number"),
-        ("number,date,product,po,customer po\n", "Two columns are the customer_po"),
+        ("number,date,product,po,customer po\n", "Two columns contain the customer_po"),
     ] {
         let (code, _, stderr) = import(&app, csv, &[]).await;
         assert!(code == 1 && stderr.contains(word), "{csv}: {stderr}");
@@ -213,9 +214,9 @@ async fn a_dry_run_says_what_would_happen_and_uploads_nothing() {
         "DRY RUN MODE - No files will be uploaded",
         "Found 14 BOL records in database",
         "  → PRT-2024-0001: Would upload to bols/2024/PRT-2024-0001.pdf",
-        "  ✗ PRT-2024-0003: Error: bol_pdfs/PRT-2024-0003.pdf: it isn't a PDF",
+        "  ✗ PRT-2024-0003: Error: bol_pdfs/PRT-2024-0003.pdf: not a PDF",
         "  ✗ PRT-2024-0005: Error: bols/2024/PRT-2024-0005.pdf and bol_pdfs/PRT-2024-0005.pdf are different files",
-        "  ✗ PRT-2024-0006: Error: bols/2024/PRT-2024-0006.pdf is there already with other content; it was left as it is",
+        "  ✗ PRT-2024-0006: Error: bols/2024/PRT-2024-0006.pdf exists already with different content and was left as it is",
         "  ⊘ PRT-2024-0007: Already there",
         "  ⊘ PRT-2024-0009: Only in the bucket: bols/2024/PRT-2024-0009.pdf",
         "  ✗ PRT-2025-0005: PDF missing",
@@ -260,7 +261,7 @@ async fn old_pdfs_are_uploaded_and_nothing_is_overwritten() {
     assert_eq!(migrated.filter(|event| event.document_id.is_some()).len(), 4);
     assert_eq!(download(&app.acme().await, "/bols/PRT-2024-0002/download").await, paper("two"));
     let (_, report, _) = run(&app.environment().to_vec(), &["storage", "reconcile"]).await;
-    assert!(report.contains("Going on right now:        1"), "the stray one, which is young: {report}");
+    assert!(report.contains("Uploads in progress:       1"), "the stray one, which is young: {report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -309,14 +310,14 @@ async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
     std::fs::write(one.path(), "another").unwrap();
     std::fs::write(app.media("audit/checkpoints/not a key.txt"), "another").unwrap();
     let (code, again, _) = run(&environment, &["migrate-pdfs-to-s3"]).await;
-    assert!(again.contains("✗ audit/checkpoints/not a key.txt: Error: it has no key of the storage"), "{again}");
+    assert!(again.contains("✗ audit/checkpoints/not a key.txt: Error: its path is not a valid object key"), "{again}");
     let other =
-        format!("✗ audit/checkpoints/{}: Error: another one is in the bucket", one.file_name().to_string_lossy());
+        format!("✗ audit/checkpoints/{}: Error: the bucket has a different object", one.file_name().to_string_lossy());
     assert!(code == 1 && again.contains(&other), "{again}");
     assert_eq!(run(&moved, &["audit", "verify"]).await.0, 0);
     let (code, report, _) = run(&with(environment, &[("USE_S3", "True")]), &["storage", "reconcile", "--read"]).await;
     let others = format!("Not documents:             {checkpoints}\n");
-    assert!(code == 0 && report.contains("In both and as recorded:   10 ") && report.contains(&others), "{report}");
+    assert!(code == 0 && report.contains("In both, as recorded:      10 ") && report.contains(&others), "{report}");
 }
 
 /// A database with BOLs, a folder with their PDFs, and a bucket.

@@ -117,7 +117,7 @@ async fn expect_every_difference(app: &App, filed: &str) {
     // The server publishes one checkpoint a minute, so a slow run has more of them than the one of the test.
     let checkpoints = std::fs::read_dir(path(app, "audit/checkpoints/1").parent().unwrap()).unwrap().count();
     assert!(
-        stdout.contains("Going on right now:        1")
+        stdout.contains("Uploads in progress:       1")
             && stdout.contains(&format!("Not documents:             {checkpoints}")),
         "{stdout}"
     );
@@ -135,9 +135,9 @@ async fn expect_what_can_be_mended(app: &App, filed: &str) {
         .map(|document| (document.object_key.as_str(), document.state.as_str(), document.waits_for.as_str()))
         .collect();
     let key = "bols/2025/PRT-2025-0099.pdf";
-    let reason = format!("It was found in the storage without a document, as {key}.");
+    let reason = format!("Found in the storage, without a document, as {key}.");
     assert_eq!(adopted, [(key, "stored", reason.as_str())]);
-    assert!(stdout.contains("the same bytes are document") && stdout.contains("This isn't a PDF"), "{stdout}");
+    assert!(stdout.contains("has the same bytes") && stdout.contains("This isn't a PDF"), "{stdout}");
     for key in ["bols/2025/PRT-2025-0098.pdf", "bols/notes.txt", "bols/2025/PRT-2025-0099.pdf"] {
         assert!(path(app, key).exists(), "nothing is deleted: {key}");
     }

@@ -80,7 +80,12 @@ async fn every_wrong_setting_is_named_with_what_to_do() {
     let s3 = S3Server::start().await;
     let good = with(s3.environment(), &[("AWS_EC2_METADATA_DISABLED", "true")]);
     for (changes, check, word, advice) in [
-        (&[("AWS_STORAGE_BUCKET_NAME", "another-bucket")][..], "bucket", "no such bucket", "letter by letter"),
+        (
+            &[("AWS_STORAGE_BUCKET_NAME", "another-bucket")][..],
+            "bucket",
+            "the bucket doesn't exist",
+            "AWS_STORAGE_BUCKET_NAME",
+        ),
         (
             &[("AWS_SECRET_ACCESS_KEY", "not-the-one-that-belongs-here")],
             "bucket",

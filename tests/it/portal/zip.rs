@@ -104,7 +104,7 @@ async fn a_zip_has_only_bols_of_the_caller_and_a_broken_one_looks_broken() {
     let files = unpacked(&office.get("/bols/download.zip").await);
     assert!(
         !files.contains_key("PRT-2025-0003.pdf")
-            && text(&files, "index.csv").contains("the file is missing in the storage")
+            && text(&files, "index.csv").contains("the file is missing from the storage")
     );
     let failed = app.events().await.with(Outcome::Failed).single(Action::BolsZipped);
     assert_eq!(failed.bol(), World::RIVAL_BOL);

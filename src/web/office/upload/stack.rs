@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::documents::Kind;
 use crate::intake::examine::Findings;
 use crate::intake::journal::{self, MAX_BATCH_BYTES};
-use crate::intake::{Arrival, Examined, FileName, Intake, IntakeError, Mapping, Outcome, Receipt, Wishes};
+use crate::intake::{Arrival, Examined, FileName, Intake, IntakeError, Mapping, Outcome, Receipt, UploadOptions};
 use crate::storage::spool::ReceiveError;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
@@ -264,8 +264,8 @@ impl<'a> Stack<'a> {
         let listed = self.mapping.as_ref().filter(|mapping| mapping.row(&arrival.name).is_some());
         let is_second = listed.is_some() && journal::has_named(&self.intake(), arrival.name.as_str()).await?;
         let mapping = listed.filter(|_| !is_second);
-        let wishes = Wishes { kind: self.kind.flatten(), customer, mapping, is_again };
-        self.intake().settle(arrival, examined, wishes).await
+        let options = UploadOptions { kind: self.kind.flatten(), customer, mapping, is_again };
+        self.intake().settle(arrival, examined, options).await
     }
 
     async fn release(&mut self) {
