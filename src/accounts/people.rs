@@ -21,10 +21,10 @@ pub use invite::NewPerson;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PeopleError {
-    #[error("there is no such login, or it is for others to look after")]
+    #[error("no such login, or the user may not manage it")]
     NotFound,
     /// Messages by field name.
-    #[error("not every field is right")]
+    #[error("some fields are invalid")]
     Fields(Vec<(&'static str, String)>),
     #[error("{0}")]
     Refused(String),
@@ -175,7 +175,7 @@ impl ActingUser<'_> {
 
 /// In characters.
 const MAX_NAME_CHARS: usize = 100;
-pub const LAST_ADMIN: &str = "This is the last administrator who can log in. Make another one first.";
+pub const LAST_ADMIN: &str = "This is the last administrator who can log in. Make someone else an administrator first.";
 
 /// Locks the administrators who can log in, so that two can't disable each other.
 async fn lock_administrators(connection: &mut AsyncPgConnection) -> QueryResult<Vec<i64>> {
@@ -190,7 +190,7 @@ async fn lock_administrators(connection: &mut AsyncPgConnection) -> QueryResult<
         .await
 }
 
-/// Enables a login, or disables it with its sessions, links and waiting mails. Returns `false` for the last
+/// Enables a login, or disables it with its sessions, links and waiting emails. Returns `false` for the last
 /// administrator.
 pub async fn set_active(connection: &mut AsyncPgConnection, user: &User, active: bool) -> QueryResult<bool> {
     if !active {
@@ -217,12 +217,12 @@ fn one_line(typed: &str) -> String {
 fn wrong_name(name: &str) -> Option<String> {
     let hidden = |c: char| matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     match name.chars().count() {
-        0 => Some("Give the person's name.".into()),
+        0 => Some("Enter the person's name.".into()),
         _ if name.contains(['/', '@', ':', '<', '>'])
             || name.to_lowercase().contains("www.")
             || name.contains(hidden) =>
         {
-            Some("Give just the name, without addresses and signs.".into())
+            Some("Enter only the name, without addresses or symbols.".into())
         }
         1..=MAX_NAME_CHARS => None,
         _ => Some(format!("Use at most {MAX_NAME_CHARS} characters.")),

@@ -43,12 +43,12 @@ impl Draft {
         self.get(name).trim().is_empty()
     }
 
-    /// Returns the customer's code in the form in which the database has it.
+    /// Returns the customer's code as the database spells it.
     pub fn customer_code(&self) -> String {
         self.get("customer").replace('\0', "").trim().to_ascii_uppercase()
     }
 
-    /// Returns a hash of the load, without what was confirmed. Two requests with the same hash are for the same load.
+    /// Returns a hash of the load, without the confirmations. Two requests with the same hash are for the same load.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         for (name, value) in self.0.iter().filter(|(name, _)| **name != "confirm") {

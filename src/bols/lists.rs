@@ -87,7 +87,7 @@ macro_rules! entry {
 }
 use entry;
 
-/// Adds an entry, if what was typed is right, and records it.
+/// Adds an entry, if the input is valid, and records it.
 pub(crate) async fn add_entry<E: Entry>(user: &ActingUser<'_>, entry: Result<E, FieldErrors>) -> Result<(), SaveError> {
     let entry = entry?;
     user.db
@@ -98,7 +98,7 @@ pub(crate) async fn add_entry<E: Entry>(user: &ActingUser<'_>, entry: Result<E, 
         .await
 }
 
-/// Changes an entry and records how it was before. Saving it unchanged records nothing.
+/// Changes an entry and records its previous values. Saving it unchanged records nothing.
 pub(crate) async fn change_entry<E: Entry>(
     user: &ActingUser<'_>,
     id: i64,
@@ -130,9 +130,9 @@ async fn record<E: Entry>(
 
 #[derive(Debug, thiserror::Error)]
 pub enum SaveError {
-    #[error("not every field is right")]
+    #[error("some fields are invalid")]
     Fields(FieldErrors),
-    #[error("there is no such entry")]
+    #[error("no such entry")]
     Gone,
     #[error(transparent)]
     Db(DbError),
@@ -147,8 +147,8 @@ impl From<FieldErrors> for SaveError {
 }
 
 impl From<DbError> for SaveError {
-    /// Turns a broken constraint into a message beside its field. Only the database can tell that another request has just
-    /// taken a name.
+    /// Turns a broken constraint into a message beside its field. Only the database can tell that another request has
+    /// just taken a name.
     fn from(error: DbError) -> Self {
         let message = match &error {
             DbError::Query(QueryError::NotFound) => return Self::Gone,
@@ -165,12 +165,12 @@ impl From<DbError> for SaveError {
 /// Returns the field and the message for a constraint that no form can check beforehand.
 fn broken(constraint: &str) -> Option<(&'static str, &'static str)> {
     match constraint {
-        "customers_code_unique" => Some(("code", "There is a customer of that code already.")),
-        "products_name_unique" => Some(("name", "There is a product of that name already.")),
-        "lots_number_unique" => Some(("number", "There is a lot of that number already.")),
+        "customers_code_unique" => Some(("code", "Another customer has this code.")),
+        "products_name_unique" => Some(("name", "Another product has this name.")),
+        "lots_number_unique" => Some(("number", "Another lot has this number.")),
         "lots_product_id_fkey" => Some(("product", products::NO_PRODUCT)),
-        "carriers_name_unique" => Some(("name", "There is a carrier of that name already.")),
-        "trucks_number_unique" => Some(("truck_number", "This carrier has a truck of that number already.")),
+        "carriers_name_unique" => Some(("name", "Another carrier has this name.")),
+        "trucks_number_unique" => Some(("truck_number", "This carrier already has a truck with this number.")),
         "trucks_carrier_id_fkey" => Some(("carrier", carriers::NO_CARRIER)),
         _ => None,
     }

@@ -35,7 +35,7 @@ pub struct Search {
     pub to: Option<NaiveDate>,
     pub kind: Option<DocumentKind>,
     pub status: Option<Status>,
-    /// One of the companies within reach.
+    /// A company within the scope.
     pub customer: Option<i64>,
     pub sort: Sort,
     pub after: Option<Position>,
@@ -57,7 +57,7 @@ pub struct Row {
     pub number: String,
     pub number_year: i32,
     pub number_seq: i32,
-    /// The customer that has it now. The PDF may name another one.
+    /// The current customer. The PDF may name another one.
     pub customer_id: Option<i64>,
     pub bol_date: NaiveDate,
     pub product: String,
@@ -74,7 +74,7 @@ pub struct Row {
 }
 
 impl Search {
-    /// Whether this is the list without a filter, or one of its further pages.
+    /// Whether this is the list without a filter, on its first or a later page.
     ///
     /// Only these queries are worth a prepared statement on every connection. The best plan of a search depends on its
     /// words.
@@ -96,7 +96,7 @@ pub struct Found {
     /// The number of matches on all pages, at most [`COUNTED`] + 1.
     pub count: i64,
     pub next: Option<Position>,
-    /// The names of the page's customers, by id. Only staff gets them; a customer's viewer has its own.
+    /// The names of the page's customers, by id. Only staff get them. A customer's viewer has its own companies.
     pub owners: HashMap<i64, String>,
 }
 
@@ -119,7 +119,7 @@ async fn owners(mut connection: &AsyncPgConnection, rows: &[(Row, bool)]) -> Que
     Ok(named.load(&mut connection).await?.into_iter().collect())
 }
 
-/// Everything within reach that matches, a page of it.
+/// Returns one page of the BOLs within the scope that match.
 pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<Found> {
     let (mut rows, count, owners) = scope::read(db, scope, async |connection: &AsyncPgConnection| {
         let (mut first, mut second) = (connection, connection);
@@ -170,7 +170,7 @@ fn page<'a>(scope: &'a Scope, search: &'a Search) -> Merged<'a> {
     Merged { branches, sort: search.sort, limit: PAGE as i64 + 1, is_common: search.is_common() }
 }
 
-/// The companies to name in the query: those within reach, and of them the one that is wanted. `None`: no filter.
+/// Returns the companies for the query: those of the scope, or the requested one of them. `None` means no filter.
 fn companies<'a>(scope: &'a Scope, search: &'a Search) -> Option<&'a [i64]> {
     match (scope.companies(), &search.customer) {
         (within, None) => within,

@@ -50,7 +50,7 @@ impl ReminderThresholds {
         let mut days = |field, typed: &str| {
             let days = typed.trim().parse().ok().filter(|days| (1..=Self::MAX_DAYS).contains(days));
             if days.is_none() {
-                errors.add(field, format!("Give a whole number of days from 1 to {}.", Self::MAX_DAYS));
+                errors.add(field, format!("Enter a whole number of days from 1 to {}.", Self::MAX_DAYS));
             }
             days.unwrap_or_default()
         };
@@ -66,11 +66,11 @@ impl Company {
     fn read(typed: &Self) -> Result<Self, FieldErrors> {
         let mut reader = FieldReader::default();
         let read = Self {
-            company_name: reader.line("company_name", &typed.company_name, 200, Some("Give the name of the company.")),
+            company_name: reader.line("company_name", &typed.company_name, 200, Some("Enter the name of the company.")),
             company_address: reader.address(
                 "company_address",
                 &typed.company_address,
-                Some("Give the address: street and city."),
+                Some("Enter the street and city."),
             ),
             company_phone: reader.line("company_phone", &typed.company_phone, 60, None),
             company_email: reader.line("company_email", &typed.company_email, 254, None),

@@ -115,7 +115,7 @@ impl AccountPage {
         let mut connection = db.get().await?;
         let current = account::notify(&mut connection, viewer).await?;
         let notify = [
-            (Notify::Immediately, "At once, a minute after it came in"),
+            (Notify::Immediately, "Immediately, within a few minutes"),
             (Notify::Daily, "Once a day, in the morning"),
             (Notify::Never, "Never"),
         ];

@@ -18,7 +18,7 @@ use crate::documents::{DocumentRef, Purpose};
 use crate::field_errors::FieldErrors;
 use crate::issuing::IssueError;
 
-/// `GET /api/bols`: the list with the filters of the page. `next` goes into `after` for the next page.
+/// `GET /api/bols`: the list with the filters of the page. The client sends `next` as `after` for the next page.
 pub async fn bols(context: Context<BolListViewers>, filter: Query<BolFilter>) -> Result<HttpResponse, Error> {
     let (search, errors) = filter.resolve(&context.db, &context.viewer).await?;
     if !errors.is_empty() {
@@ -101,7 +101,7 @@ pub async fn create(request: HttpRequest, context: Context<OfficeStaff>, body: B
     let pdf_url = match link {
         Ok(link) => Some(link.url),
         Err(cause) => {
-            tracing::warn!(%cause, number = issued.number, "a BOL was issued, but no link to its PDF");
+            tracing::warn!(%cause, number = issued.number, "issued a BOL, but can't issue a link to its PDF");
             None
         }
     };
@@ -118,18 +118,18 @@ const MAX_KEY_BYTES: usize = 150;
 /// Reads a JSON object of the form's fields. Weights and pieces may be numbers; seals and confirmations may be lists.
 fn draft(body: &[u8]) -> Result<Draft, FieldErrors> {
     let Ok(serde_json::Value::Object(fields)) = serde_json::from_slice(body) else {
-        return Err(FieldErrors::one("", "The body has to be a JSON object of the form's fields."));
+        return Err(FieldErrors::one("", "The body must be a JSON object with the form's fields."));
     };
     let (mut draft, mut errors) = (Draft::default(), FieldErrors::default());
     for name in fields.keys().filter(|name| !Draft::names().any(|known| known == name.as_str())) {
         let shown: String = name.chars().take(60).collect();
-        errors.add("", format!("There is no field called {shown}."));
+        errors.add("", format!("The form has no field called {shown}."));
     }
     for name in Draft::names() {
         match fields.get(name).map(text) {
             None => {}
             Some(Some(text)) => drop(draft.set(name, text)),
-            Some(None) => errors.add(name, "This has to be a text, a whole number, or a list of texts."),
+            Some(None) => errors.add(name, "Use a string, a whole number, or a list of strings."),
         }
     }
     errors.or(draft)

@@ -17,7 +17,7 @@ pub enum Error {
     BadRequest,
     #[error("not logged in")]
     LoginRequired,
-    #[error("not for this role")]
+    #[error("not allowed for this role")]
     Forbidden,
     #[error("not allowed while viewing as a customer")]
     ReadOnlyView,
@@ -29,7 +29,7 @@ pub enum Error {
     Invalid(String),
     #[error("conflict: {0}")]
     Conflict(String),
-    #[error("the link is not ours, or was altered")]
+    #[error("the link's signature is invalid")]
     BadLink,
     #[error("the link has expired")]
     LinkExpired,

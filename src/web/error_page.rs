@@ -1,4 +1,5 @@
-//! Error pages: every error response without a body of its own becomes a page, or `application/problem+json` for the API.
+//! Error pages: every error response without a body of its own becomes a page, or `application/problem+json` for the
+//! API.
 //!
 //! A failure is logged once, here. The page says what happened and what to do next; details stay in the log.
 
@@ -26,7 +27,7 @@ struct Explanation {
 fn explain(status: StatusCode, error: Option<&Error>) -> Explanation {
     let (title, message) = match error {
         Some(Error::Invalid(message)) => ("Please correct the request", message.as_str()),
-        Some(Error::Conflict(message)) => ("This conflicts with what is already there", message.as_str()),
+        Some(Error::Conflict(message)) => ("This conflicts with existing data", message.as_str()),
         Some(error) => explain_error(error).unwrap_or_else(|| explain_status(status)),
         None => explain_status(status),
     };
@@ -36,17 +37,18 @@ fn explain(status: StatusCode, error: Option<&Error>) -> Explanation {
 /// The title and the message of errors that need words of their own.
 fn explain_error(error: &Error) -> Option<(&'static str, &'static str)> {
     Some(match error {
-        Error::CrossSite => {
-            ("That came from another site", "Nothing was changed. Open this portal in your browser and do it there.")
-        }
+        Error::CrossSite => (
+            "The request came from another site",
+            "Nothing was changed. Open the portal in your browser and try again there.",
+        ),
         Error::ReadOnlyView => (
-            "You are looking as a customer",
+            "You are viewing as a customer",
             "Customers don’t have this page, and you can’t change anything in this view. Select Stop above, then try \
              again as yourself.",
         ),
         Error::FileMissing(_) => (
             "The file can't be found",
-            "The portal knows this document, but its file is missing in the storage. No link was issued. Call the \
+            "The portal knows this document, but its file is missing from the storage. No link was issued. Call the \
              terminal office with the reference below; the office can restore the file.",
         ),
         Error::FileArchived(_) => (
@@ -78,21 +80,23 @@ fn explain_status(status: StatusCode) -> (&'static str, &'static str) {
         StatusCode::BAD_REQUEST => ("The request could not be read", "Go back and try again."),
         StatusCode::UNAUTHORIZED => ("Please log in", "You are not logged in, or your session has ended."),
         StatusCode::FORBIDDEN => (
-            "This isn't part of your role",
+            "Your role doesn't include this page",
             "You are logged in, but this page is for other users. If you need it, ask the terminal office.",
         ),
         StatusCode::NOT_FOUND => (
             "Page not found",
-            "There is no such page, or it isn't among your bills of lading. Check the number, or search for it.",
+            "This page doesn't exist, or the bill of lading isn't yours. Check the number, or search for it.",
         ),
-        StatusCode::METHOD_NOT_ALLOWED => ("That doesn't work here", "Go back and use the buttons on the page."),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("That can't be read", "Send the request without compressing it."),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("This page doesn't support that request", "Go back and use the buttons on the page.")
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("The request is compressed", "Send it again without compression."),
         StatusCode::REQUEST_TIMEOUT => (
-            "That took too long",
+            "The request took too long",
             "The connection was too slow to send the form. Nothing was changed; please try again.",
         ),
         StatusCode::PAYLOAD_TOO_LARGE => {
-            ("That is too large", "Shorten what you entered, or upload less, and try again.")
+            ("The request is too large", "Shorten what you entered, or upload less, and try again.")
         }
         StatusCode::SERVICE_UNAVAILABLE => (
             "Not available right now",

@@ -58,7 +58,7 @@ flashes! {
     /// `/account`
     account {
         PASSWORD_CHANGED: "password" => "Your password is changed. Every other session has been ended.",
-        SESSION_ENDED: "session" => "The session is ended.",
+        SESSION_ENDED: "session" => "The session has ended.",
         NOTICES_SAVED: "mail" => "Saved. You get emails this way from now on.",
     }
     /// `/people`
@@ -99,7 +99,7 @@ flashes! {
     }
     /// `/office/customers/{code}`
     customer {
-        ADDED: "added" => "The customer is added. Next, invite its people, so that they find their bills of lading.",
+        ADDED: "added" => "The customer is added. Next, invite its people so that they can find their bills of lading.",
         SAVED: "saved" => "Saved. BOLs that were issued stay as they are.",
         SHIP_TOS_SAVED: "ship-to" => "The ship-to addresses are saved. BOLs that were issued stay as they are.",
         ADDRESSES_SAVED: "address" => "The list of addresses is saved.",
@@ -137,7 +137,7 @@ flashes! {
     settings {
         THRESHOLDS_SAVED: "days" => "Saved. The first page uses these days from now on.",
         SAVED: "saved" =>
-            "The settings are saved. The next BOL prints them; those that were issued stay as they are.",
+            "The settings are saved. The next BOL prints them. Issued BOLs stay as they are.",
     }
     /// `/office/storage`
     storage {

@@ -1,4 +1,4 @@
-//! Forms and the filters of addresses: parsing, with a message for each field that isn't right.
+//! Parses forms and the filters in query strings, with a message for each invalid field.
 
 use actix_web::dev::Payload;
 use actix_web::web::Form;
@@ -40,15 +40,15 @@ impl BolFilter {
         let mut errors = FieldErrors::default();
         let (from, to) = (day("from", &self.from, &mut errors), day("to", &self.to, &mut errors));
         if matches!((from, to), (Some(from), Some(to)) if from > to) {
-            errors.add("to", "This is before the first date.");
+            errors.add("to", "This date is before the first one.");
         }
         let kind =
-            choice(&self.kind, ("", "That kind of document isn't known."), &mut errors, |text| text.parse().ok());
-        let status = choice(&self.status, ("", "That status isn't known."), &mut errors, status_named);
+            choice(&self.kind, ("", "Choose a kind of document from the list."), &mut errors, |text| text.parse().ok());
+        let status = choice(&self.status, ("", "Choose a status from the list."), &mut errors, status_named);
         let sort =
-            choice(&self.sort, ("", "The list can't be sorted by that."), &mut errors, Sort::parse).unwrap_or_default();
+            choice(&self.sort, ("", "The list can't be sorted by this column."), &mut errors, Sort::parse).unwrap_or_default();
         let after =
-            choice(&self.after, ("", "That page isn't there. Start from the first one."), &mut errors, |token| {
+            choice(&self.after, ("", "This page doesn't exist. Start from the first one."), &mut errors, |token| {
                 decode(token).filter(|position| *position.column == *sort.column)
             });
         // No field of a BOL contains control characters, and Postgres refuses NUL.
@@ -67,7 +67,7 @@ impl BolFilter {
                 viewer.companies.iter().find(|company| company.code == code).map(|company| company.id)
             };
             if search.customer.is_none() {
-                errors.add("", "That customer isn't known.");
+                errors.add("", "No customer has this code.");
             }
         }
         Ok((search, errors))

@@ -39,13 +39,13 @@ impl LoginSession {
         match self.0.get::<Loaded>(LOADED).map_err(|error| Error::Internal(error.to_string()))? {
             None => Ok(None),
             Some(Loaded::Viewer(viewer)) => Ok(Some(*viewer)),
-            Some(Loaded::Unavailable) => Err(Error::Unavailable("the session can't be looked up".into())),
+            Some(Loaded::Unavailable) => Err(Error::Unavailable("can't look up the session".into())),
             Some(Loaded::Failed) => Err(Error::Internal("the session's query failed".into())),
         }
     }
 
-    /// Sends the token of a session that the login has opened as a new cookie. An earlier cookie stops working, so that a
-    /// token known before the login opens nothing (session fixation).
+    /// Sends the token of a session that the login has opened as a new cookie. An earlier cookie stops working, so that
+    /// a token known before the login opens nothing (session fixation).
     pub fn start(&self, token: &Token) -> Result<(), Error> {
         self.0.renew();
         self.0.insert(TOKEN, token.as_str()).map_err(|error| Error::Internal(error.to_string()))

@@ -138,7 +138,7 @@ pub fn html(page: &impl Template) -> HttpResponse {
 pub fn html_with_status(page: &impl Template, status: StatusCode) -> HttpResponse {
     match page.render() {
         Ok(html) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html),
-        Err(error) => HttpResponse::from_error(Error::Internal(format!("the template fails: {error}"))),
+        Err(error) => HttpResponse::from_error(Error::Internal(format!("can't render the template: {error}"))),
     }
 }
 

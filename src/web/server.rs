@@ -58,7 +58,7 @@ impl Running {
             Some(url) => url.clone(),
             None => format!("http://{}", SocketAddr::new(address.ip(), address.port()))
                 .parse()
-                .map_err(|()| io::Error::other("the address makes no URL"))?,
+                .map_err(|()| io::Error::other("the address gives no valid URL"))?,
         };
         let storage = Storage::new(&settings.config.storage, &settings.secret, public_url.origin()).await;
         let spool = Spool::new(settings.config.spool.clone());
@@ -99,9 +99,9 @@ fn bind(config: &Config) -> io::Result<TcpListener> {
 fn prepare_folders(storage: &Storage, spool: &Spool) -> io::Result<()> {
     let about = |what: &'static str| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
     if let Storage::Local(store) = storage {
-        store.prepare().map_err(about("MEDIA_ROOT: can't be made"))?;
+        store.prepare().map_err(about("MEDIA_ROOT: can't be created"))?;
     }
-    spool.prepare().map_err(about("SPOOL_DIR: no file can be made there"))
+    spool.prepare().map_err(about("SPOOL_DIR: can't create a file there"))
 }
 
 fn background(settings: &Settings, public_url: &PublicUrl, storage: &Storage) -> io::Result<Background> {

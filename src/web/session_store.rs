@@ -1,8 +1,8 @@
 //! actix-session's store, on Postgres: a session is a row, and ending it takes effect on every instance at once.
 //!
-//! The store only reads. `accounts` opens and ends sessions, each in one transaction with its audit event. actix-session
-//! keeps the cookie: `save` and `update` hand it the token of a session that the login has opened. A session has no other
-//! state that could be changed.
+//! The store only reads. `accounts` opens and ends sessions, each in one transaction with its audit event.
+//! actix-session keeps the cookie: `save` and `update` hand it the token of a session that the login has opened. A
+//! session has no other state that could be changed.
 
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ impl SessionStore for PostgresSessions {
             Ok(Some(viewer)) => viewer,
             Ok(None) => return Ok(None),
             Err(error) => {
-                tracing::warn!(%error, "a session could not be looked up");
+                tracing::warn!(%error, "can't look up a session");
                 if error.is_unreachable() { Loaded::Unavailable } else { Loaded::Failed }
             }
         };

@@ -1,4 +1,4 @@
-//! Invites people by mail, and parses the form.
+//! Invites people by email, and parses the form.
 
 use chrono::TimeDelta;
 use diesel::dsl::exists;
@@ -19,13 +19,13 @@ use crate::db::schema::{customers, memberships, tokens};
 use crate::mail::outbox::{self, To};
 use crate::mail::{self, EmailTemplate, LinkKey};
 
-/// The maximum of logins of one company. It limits the mail that a company's administrator can cause.
+/// The maximum of logins of one company. It limits the emails that a company's administrator can cause.
 const MAX_LOGINS_PER_COMPANY: i64 = 200;
-/// Mails to one address an hour, after which invitations to it are refused.
+/// The maximum of invitations sent to one address per hour.
 const MAX_MAILS_PER_HOUR: i64 = 5;
-/// Mails that a company's administrator can cause an hour.
+/// The maximum of invitations that a company's administrator can send per hour.
 const MAX_INVITATIONS_PER_HOUR: i64 = 20;
-/// A second click within this time sends no second mail.
+/// The time within which a second click sends no second email.
 const RESEND_AFTER: TimeDelta = TimeDelta::minutes(1);
 
 /// A person as typed.
@@ -41,13 +41,14 @@ pub struct NewPerson<'a> {
     pub is_admin: bool,
 }
 
-const PESTERED: &str = "This address has been written several times within the hour. Try again later.";
-const SLOWLY: &str = "You have invited many people within the hour. Go on later, or ask the terminal office.";
-const NOT_HERE: &str = "This address can't be invited here. Please ask the terminal office.";
-const THERE_ALREADY: &str = "There is a login with this address already. Find it in the list below to change it.";
+const TOO_MANY_TO_ADDRESS: &str = "This address has received several emails within the last hour. Try again later.";
+const TOO_MANY_INVITATIONS: &str =
+    "You have sent many invitations within the last hour. Try again later, or ask the terminal office.";
+const NOT_ALLOWED: &str = "You can't invite this address. Ask the terminal office.";
+const EXISTS: &str = "A login with this address already exists. Find it in the list below to change it.";
 
 impl ActingUser<'_> {
-    /// Returns the sender's name for a mail.
+    /// Returns the sender's name for an email.
     fn by(&self) -> String {
         match self.authority() {
             Authority::Companies(_) => self.viewer.name.clone(),
@@ -55,7 +56,7 @@ impl ActingUser<'_> {
         }
     }
 
-    /// Creates a login and mails an invitation. A user who has a login gets a membership instead, if the inviting
+    /// Creates a login and emails an invitation. A user who has a login gets a membership instead, if the inviting
     /// user is the company's administrator.
     pub async fn invite(&self, person: &NewPerson<'_>, links: &LinkKey) -> Result<(), PeopleError> {
         let read = Read::new(person, &self.authority())?;
@@ -65,7 +66,7 @@ impl ActingUser<'_> {
         match invited.await {
             // Another request has just invited the same person.
             Err(PeopleError::Db(DbError::Query(DatabaseError(UniqueViolation, _)))) => {
-                Err(PeopleError::Fields(vec![("email", THERE_ALREADY.into())]))
+                Err(PeopleError::Fields(vec![("email", EXISTS.into())]))
             }
             invited => invited,
         }
@@ -84,14 +85,14 @@ impl ActingUser<'_> {
             .await?;
         companies.retain(|company| authority.covers_company(company.id));
         if let Some(unknown) = read.codes.iter().find(|code| !companies.iter().any(|known| known.code == **code)) {
-            return wrong("customer", format!("{unknown} isn't one of the companies that can be chosen."));
+            return wrong("customer", format!("Choose a company from the list; {unknown} isn't on it."));
         }
         for company in &companies {
             let members = memberships::table.filter(memberships::customer_id.eq(company.id)).count();
             if members.get_result::<i64>(connection).await? >= MAX_LOGINS_PER_COMPANY {
                 return wrong(
                     "customer",
-                    format!("{} has {MAX_LOGINS_PER_COMPANY} logins, which is the most there can be.", company.name),
+                    format!("{} already has the maximum of {MAX_LOGINS_PER_COMPANY} logins.", company.name),
                 );
             }
         }
@@ -103,7 +104,7 @@ impl ActingUser<'_> {
                 (Authority::Companies(_), [company]) => {
                     self.joined(connection, &user, (company, read.is_admin), links).await
                 }
-                _ => wrong("email", THERE_ALREADY),
+                _ => wrong("email", EXISTS),
             };
         }
         let new = NewUser { email: read.email, name: &read.name, role: read.role.as_str(), password_hash: None };
@@ -124,17 +125,17 @@ impl ActingUser<'_> {
         Ok(audit::record(connection, &event).await?)
     }
 
-    /// Returns why an invitation is refused, if too many mails were caused. Repeated invitations would mail
+    /// Returns why an invitation is refused, if too many emails were sent. Repeated invitations would pester
     /// strangers.
     async fn too_much(&self, connection: &mut AsyncPgConnection, email: &str) -> QueryResult<Option<&'static str>> {
         let since = self.clock.now() - TimeDelta::hours(1);
         if outbox::written(connection, email, &["invitation", "joined"], since).await? >= MAX_MAILS_PER_HOUR {
-            return Ok(Some(PESTERED));
+            return Ok(Some(TOO_MANY_TO_ADDRESS));
         }
         let is_limited = matches!(self.authority(), Authority::Companies(_));
         let many =
             is_limited && outbox::caused(connection, self.viewer.user_id, since).await? >= MAX_INVITATIONS_PER_HOUR;
-        Ok(many.then_some(SLOWLY))
+        Ok(many.then_some(TOO_MANY_INVITATIONS))
     }
 
     async fn send_invitation(
@@ -168,10 +169,10 @@ impl ActingUser<'_> {
     ) -> Change<()> {
         let theirs = memberships::table.find((user.id, company.id));
         if diesel::select(exists(theirs)).get_result(connection).await? {
-            return wrong("email", "This address has a login for your company already. See the list below.");
+            return wrong("email", "This address already has a login for your company. See the list below.");
         }
         if !user.active || user.role != Role::Customer.as_str() {
-            return wrong("email", NOT_HERE);
+            return wrong("email", NOT_ALLOWED);
         }
         users::add_memberships(connection, &[NewMembership { user_id: user.id, customer_id: company.id, is_admin }])
             .await?;
@@ -190,7 +191,7 @@ impl ActingUser<'_> {
     pub async fn resend(&self, id: i64, links: &LinkKey) -> Result<(), PeopleError> {
         self.with_user(id, async |connection, user| {
             if user.password_hash.is_some() {
-                return refused("This person has set a password already. If it is forgotten, “Forgot your password?” on the login page helps.");
+                return refused("This person has already set a password. To replace it, use “Forgot your password?” on the login page.");
             }
             if !user.active {
                 return refused("This login is disabled. Enable it first.");
@@ -234,7 +235,7 @@ impl<'a> Read<'a> {
         let mut messages = Vec::new();
         let email = person.email.trim();
         if email.is_empty() {
-            messages.push(("email", "Give the email address.".to_owned()));
+            messages.push(("email", "Enter the email address.".to_owned()));
         } else if !mail::is_address(email) {
             messages.push(("email", "This isn't an email address such as jane@example.com.".into()));
         }
@@ -245,12 +246,12 @@ impl<'a> Read<'a> {
             _ => person.role.parse().ok().filter(|role| authority.roles().contains(role)),
         };
         if role.is_none() {
-            messages.push(("role", "Choose one of these roles.".into()));
+            messages.push(("role", "Choose a role from the list.".into()));
         }
         match (role, person.companies) {
             (Some(Role::Customer), []) => messages.push(("customer", "Choose the company.".into())),
             (Some(Role::Customer), _) | (_, []) | (None, _) => {}
-            (Some(_), _) => messages.push(("customer", "Only logins of customers belong to companies.".into())),
+            (Some(_), _) => messages.push(("customer", "Only customer logins belong to companies.".into())),
         }
         match role {
             Some(role) if messages.is_empty() => Ok(Self {

@@ -21,15 +21,15 @@ impl ActingUser<'_> {
                 return Err(PeopleError::NotFound);
             }
             if user.role != Role::Customer.as_str() {
-                return wrong("customer", "Only logins of customers belong to companies.");
+                return wrong("customer", "Only customer logins belong to companies.");
             }
             let company = companies::with_codes(connection, &[code.to_owned()]).await?.pop();
             let Some(company) = company.filter(|company| company.active) else {
-                return wrong("customer", "Choose a customer of the list.");
+                return wrong("customer", "Choose a customer from the list.");
             };
             let theirs = memberships::table.find((id, company.id));
             if diesel::select(exists(theirs)).get_result(connection).await? {
-                return wrong("customer", "This login has that company already.");
+                return wrong("customer", "This login already belongs to that company.");
             }
             users::add_memberships(connection, &[NewMembership { user_id: id, customer_id: company.id, is_admin }])
                 .await?;
@@ -52,7 +52,7 @@ impl ActingUser<'_> {
             let is_over = user.password_hash.is_none()
                 && user.active
                 && !diesel::select(exists(remaining)).get_result::<bool>(connection).await?;
-            // Mails about the company lose their reader.
+            // Emails about the company lose their reader.
             outbox::withdraw(connection, id, Some("joined")).await?;
             if is_over {
                 outbox::withdraw(connection, id, None).await?;
@@ -101,7 +101,7 @@ impl ActingUser<'_> {
             .filter(table::password_hash.is_not_null());
         let is_last = !diesel::select(exists(others)).get_result::<bool>(connection).await?;
         Ok(is_last.then(|| {
-            format!("This is the only administrator of {}. Make somebody else one first; they must have set their password.", company.name)
+            format!("This is the only administrator of {}. First make someone else an administrator who has set a password.", company.name)
         }))
     }
 

@@ -1,6 +1,6 @@
-//! Checking a draft: everything that a BOL needs is there, and every field can be printed.
+//! Checks a draft: it has everything that a BOL needs, and every field can be printed.
 //!
-//! A carrier's bill of lading has to name consignor and consignee, origin and destination, the number of packages, a
+//! A carrier's bill of lading must name consignor and consignee, origin and destination, the number of packages, a
 //! description of the freight, and its weight (49 CFR 373.101).
 
 use chrono::{Datelike, NaiveDate};
@@ -80,8 +80,8 @@ impl Check<'_> {
         }
         match customer {
             Some((name, true)) => return name.into(),
-            Some((name, false)) => self.refuse("customer", format!("{name} isn't active. Choose another customer.")),
-            None => self.refuse("customer", format!("There is no customer with the code {code}.")),
+            Some((name, false)) => self.refuse("customer", format!("{name} is inactive. Choose another customer.")),
+            None => self.refuse("customer", format!("No customer has the code {code}.")),
         }
         String::new()
     }
@@ -96,11 +96,11 @@ impl Check<'_> {
         if length > max {
             self.refuse(
                 name,
-                format!("{} characters are too many; up to {} fit here.", grouped(length as i64), grouped(max as i64)),
+                format!("{} characters are too many. Use at most {}.", grouped(length as i64), grouped(max as i64)),
             );
         }
         if !is_multiline && text.contains(['\n', '\r']) {
-            self.refuse(name, "This has to fit on one line.");
+            self.refuse(name, "Use only one line.");
         } else if let Some(c) = unprintable(&text) {
             self.refuse(name, unprintable_message(c));
         }
@@ -136,10 +136,10 @@ impl Check<'_> {
             return text.into();
         }
         match field.required {
-            // The previous system left out what was the same on nearly every BOL.
+            // The previous system left out values that were the same on nearly every BOL.
             _ if self.is_import && text.is_empty() => return values.first().copied().unwrap_or_default().into(),
             Some(message) if !self.is_import => self.refuse(field.name, message),
-            _ => self.refuse(field.name, format!("One of {}.", values.join(", "))),
+            _ => self.refuse(field.name, format!("Use one of {}.", values.join(", "))),
         }
         String::new()
     }
@@ -168,7 +168,7 @@ impl Check<'_> {
         let text = self.typed(field);
         let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok();
         day.filter(|day| text.len() == 10 && (2000..=2100).contains(&day.year())).unwrap_or_else(|| {
-            self.refuse(field.name, "There is no such date. Use one such as 2025-11-30.");
+            self.refuse(field.name, "Enter a date such as 2025-11-30.");
             NaiveDate::default()
         })
     }
@@ -196,29 +196,29 @@ impl Check<'_> {
         }
     }
 
-    /// A name alone doesn't say where the load goes.
+    /// Requires an address, because a name alone doesn't say where the load goes.
     fn check_consignee(&mut self, ship_to: &str) {
         if !ship_to.is_empty() && ship_to.lines().count() < 2 {
-            self.refuse("ship_to", "Give the consignee's name first, and the address on further lines.");
+            self.refuse("ship_to", "Enter the consignee's name on the first line and the address below it.");
         }
     }
 
     fn check_bill_to(&mut self, printed: &Printed) {
         let is_third_party = printed.freight_terms == "third-party";
         if is_third_party && printed.bill_to.is_empty() {
-            self.refuse("bill_to", "Freight is billed to a third party: to whom? Name and address.");
+            self.refuse("bill_to", "Enter the name and address of the third party that pays the freight.");
         } else if !printed.freight_terms.is_empty() && !is_third_party && !printed.bill_to.is_empty() {
-            self.refuse("bill_to", "Only a third party is billed here. Choose third party, or leave this blank.");
+            self.refuse("bill_to", "Leave this blank, or choose third party as the freight terms.");
         }
     }
 
-    /// Computes the net weight from gross and tare. A BOL has both of them or neither.
+    /// Computes the net weight from gross and tare. A BOL has either both or neither.
     fn check_weights(&mut self, printed: &mut Printed) {
         let is_blank = |name| self.draft.is_blank(name);
         match (is_blank("gross_lb"), is_blank("tare_lb"), is_blank("net_lb")) {
             (true, true, true) => self.refuse("net_lb", "Enter the net weight, or gross and tare."),
-            (true, false, _) => self.refuse("gross_lb", "The tare is there, the gross is missing."),
-            (false, true, _) => self.refuse("tare_lb", "The gross is there, the tare is missing."),
+            (true, false, _) => self.refuse("gross_lb", "Enter the gross weight too, or leave both blank."),
+            (false, true, _) => self.refuse("tare_lb", "Enter the tare weight too, or leave both blank."),
             _ => {}
         }
         let (Some(gross), Some(tare)) = (printed.gross_lb, printed.tare_lb) else {
@@ -231,7 +231,7 @@ impl Check<'_> {
             self.refuse(
                 "net_lb",
                 format!(
-                    "Gross less tare is {} lb. Leave the net weight blank, or correct one of them.",
+                    "Gross minus tare is {} lb. Leave the net weight blank, or correct one of the three.",
                     Pounds(gross - tare)
                 ),
             );

@@ -45,7 +45,7 @@ pub async fn fill_in(
     if let Some(number) = filling.from {
         let Some(bol) = choices::bol(db, number).await? else { return Ok(None) };
         if bol.voided_at.is_none() {
-            errors.add("reissue_of", "That BOL isn't void. Void it first, then reissue it.");
+            errors.add("reissue_of", "This BOL isn't void. Void it first, then reissue it.");
         }
         draft.fill("reissue_of", &bol.number);
         draft.fill("customer", &choices::customer_of(db, &bol).await?.unwrap_or_default());
@@ -94,8 +94,8 @@ impl Draft {
 
     /// Fills in the fields that tend to stay the same from one load of a customer to the next.
     ///
-    /// Fields that belong together stay together: the form doesn't copy the chemistry of another lot, nor the address to
-    /// bill under other freight terms.
+    /// Fields that belong together stay together: the form doesn't copy the chemistry of another lot, nor the address
+    /// to bill under other freight terms.
     pub fn fill_from_last(&mut self, last: &Printed) {
         let differs = |draft: &Self, name: &str| {
             let value = fields::find(name).map(|field| field.form_text(last)).unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::bols::field_reader::FieldReader;
 use crate::db::schema::{carriers, trucks};
 use crate::field_errors::FieldErrors;
 
-pub(super) const NO_CARRIER: &str = "Choose a carrier of the list.";
+pub(super) const NO_CARRIER: &str = "Choose a carrier from the list.";
 
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, serde::Serialize)]
 #[diesel(table_name = carriers, check_for_backend(diesel::pg::Pg))]
@@ -43,7 +43,7 @@ impl Carrier {
     /// Reads what was typed.
     pub fn read(name: &str, scac: &str, active: bool) -> Result<Self, FieldErrors> {
         let mut reader = FieldReader::default();
-        let name = reader.line("name", name, 200, Some("Give the carrier a name."));
+        let name = reader.line("name", name, 200, Some("Enter the name of the carrier."));
         let scac = scac.trim().to_ascii_uppercase();
         let is_code = (2..=4).contains(&scac.len()) && scac.bytes().all(|b| b.is_ascii_uppercase());
         if !scac.is_empty() && !is_code {
@@ -60,7 +60,7 @@ impl Truck {
     pub fn read(typed: &TruckText<'_>, active: bool) -> Result<Self, FieldErrors> {
         let mut reader = FieldReader::default();
         let carrier_id = reader.choice("carrier", typed.carrier, NO_CARRIER);
-        let truck_number = reader.line("truck_number", typed.truck_number, 60, Some("Give the number of the truck."));
+        let truck_number = reader.line("truck_number", typed.truck_number, 60, Some("Enter the number of the truck."));
         let trailer_number = reader.line("trailer_number", typed.trailer_number, 60, None);
         let Some(carrier_id) = carrier_id else { return Err(reader.errors) };
         reader.finish(Self { carrier_id, truck_number, trailer_number, active })

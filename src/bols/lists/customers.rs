@@ -1,4 +1,4 @@
-//! Customers: the companies that BOLs are issued to, their ship-to addresses, and the addresses that get mail besides
+//! Customers: the companies that BOLs are issued to, their ship-to addresses, and the addresses that get emails besides
 //! their logins.
 //!
 //! A code never changes: scripts, exports and the audit log identify a customer by it.
@@ -20,7 +20,7 @@ use crate::mail;
 
 /// Ship-to addresses that the page of a customer shows.
 const MAX_SHIP_TOS: i64 = 200;
-/// Addresses of a customer that get mail besides its logins.
+/// The maximum of a customer's addresses that get emails besides its logins.
 const MAX_ADDRESSES: i64 = 20;
 
 /// A row of the list of customers.
@@ -64,7 +64,7 @@ pub struct Details {
 impl Details {
     pub fn read(name: &str, address: &str, remind: bool) -> Result<Self, FieldErrors> {
         let mut reader = FieldReader::default();
-        let name = reader.line("name", name, 200, Some("Give the name of the company."));
+        let name = reader.line("name", name, 200, Some("Enter the name of the company."));
         let address = reader.address("address", address, None);
         reader.finish(Self { name, address, remind })
     }
@@ -112,9 +112,9 @@ pub async fn add(user: &ActingUser<'_>, code: &str, name: &str, address: &str) -
     Ok(code)
 }
 
-const CODE: &str = "Use 2 to 16 of A-Z, 0-9 and -, a letter or a digit first.";
+const CODE: &str = "Use 2 to 16 characters: A-Z, 0-9 and -, beginning with a letter or digit.";
 
-/// Locks the customer, makes the change, and records the details that `change` returns, if it returns some.
+/// Locks the customer, makes the change, and records the details that `change` returns, if any.
 async fn change_with(
     user: &ActingUser<'_>,
     code: &str,
@@ -187,7 +187,7 @@ pub async fn ship_tos_of(connection: &mut AsyncPgConnection, customer_id: i64) -
 /// Adds a ship-to address. A retired one is offered again.
 pub async fn add_ship_to(user: &ActingUser<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
     let mut reader = FieldReader::default();
-    let missing = "Give the address: name of the consignee, street, city.";
+    let missing = "Enter the consignee's name, street and city.";
     let address = reader.address("ship_to", typed, Some(missing));
     let address = reader.finish(address)?;
     change_with(user, code, async |connection, customer| {
@@ -210,7 +210,7 @@ pub async fn offer_ship_to(user: &ActingUser<'_>, code: &str, id: i64, active: b
     .await
 }
 
-/// Returns the addresses that get mail besides the logins, with their ids.
+/// Returns the addresses that get emails besides the logins, with their ids.
 pub async fn addresses(connection: &mut AsyncPgConnection, customer_id: i64) -> QueryResult<Vec<(i64, String)>> {
     notice_addresses::table
         .filter(notice_addresses::customer_id.eq(customer_id))
@@ -239,7 +239,7 @@ pub async fn add_address(user: &ActingUser<'_>, code: &str, typed: &str) -> Resu
         Ok((new.execute(connection).await? == 1).then(|| json!({"mailed_besides": email, "added": true})))
     })
     .await?;
-    if full { wrong(&format!("There can be {MAX_ADDRESSES} such addresses. Remove one first.")) } else { Ok(()) }
+    if full { wrong(&format!("A customer can have {MAX_ADDRESSES} such addresses. Remove one first.")) } else { Ok(()) }
 }
 
 pub async fn remove_address(user: &ActingUser<'_>, code: &str, id: i64) -> Result<(), SaveError> {

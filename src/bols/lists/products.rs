@@ -8,7 +8,7 @@ use crate::bols::field_reader::FieldReader;
 use crate::db::schema::{lots, products};
 use crate::field_errors::FieldErrors;
 
-pub(super) const NO_PRODUCT: &str = "Choose a product of the list, or none.";
+pub(super) const NO_PRODUCT: &str = "Choose a product from the list, or none.";
 
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, serde::Serialize)]
 #[diesel(table_name = products, check_for_backend(diesel::pg::Pg))]
@@ -41,7 +41,7 @@ impl Product {
     /// Reads what was typed.
     pub fn read(name: &str, active: bool) -> Result<Self, FieldErrors> {
         let mut reader = FieldReader::default();
-        let name = reader.line("name", name, 200, Some("Give the product a name."));
+        let name = reader.line("name", name, 200, Some("Enter the name of the product."));
         reader.finish(Self { name, active })
     }
 }
@@ -52,7 +52,7 @@ impl Lot {
     /// Reads what was typed.
     pub fn read(typed: &LotText<'_>, active: bool) -> Result<Self, FieldErrors> {
         let mut reader = FieldReader::default();
-        let number = reader.line("number", typed.number, 100, Some("Give the number of the lot."));
+        let number = reader.line("number", typed.number, 100, Some("Enter the number of the lot."));
         let product_id =
             if typed.product.trim().is_empty() { None } else { reader.choice("product", typed.product, NO_PRODUCT) };
         let chemistry = reader.line("chemistry", typed.chemistry, 300, None);

@@ -93,12 +93,12 @@ async fn verify_in_background(site: &Site, db: &Database, actor: Actor<'_>, orig
         progress: Progress::default(),
     };
     match verification.run_alone(actor, origin).await {
-        Ok(Some(Err(error))) => tracing::warn!(%error, "the log can't be verified"),
+        Ok(Some(Err(error))) => tracing::warn!(%error, "can't verify the log"),
         Ok(Some(Ok(report))) if !report.is_fine() => {
             tracing::error!(first = report.differences.first(), "the log differs from what was sealed");
         }
         Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the result of a verification can't be recorded"),
+        Err(error) => tracing::warn!(%error, "can't record the result of a verification"),
     }
 }
 
@@ -110,7 +110,7 @@ impl IntegrityPage {
         let late = overview.unsealed.oldest.filter(|oldest| *oldest < site.clock.now() - MAX_SEAL_DELAY);
         let (trouble, state) = match overview.state {
             Ok(state) => (
-                late.map(|late| format!("Events are waiting for their seal since {}.", super::when(late, zone))),
+                late.map(|late| format!("Events have been waiting for their seal since {}.", super::when(late, zone))),
                 state,
             ),
             Err(why) => (Some(format!("{}.", capitalize(&why))), Default::default()),
@@ -123,9 +123,9 @@ impl IntegrityPage {
             sealed_at: when(state.sealed_at),
             waiting: format!("{}{}", grouped(waiting), if waiting == MAX_COUNTED { " or more" } else { "" }),
             kept: match site.retention {
-                None => "for ever".into(),
-                Some(1) => "1 year, and then whole months go".into(),
-                Some(years) => format!("{years} years, and then whole months go"),
+                None => "forever".into(),
+                Some(1) => "1 year, then purged by whole months".into(),
+                Some(years) => format!("{years} years, then purged by whole months"),
             },
             root: (state.tree.size() > 0).then(|| hex::encode(state.tree.root())),
             published: overview.published.map(|(size, _)| grouped(size)),
@@ -142,10 +142,10 @@ impl IntegrityPage {
 impl RunRow {
     fn new(run: Run, zone: Tz) -> Self {
         let result = match &run.report {
-            None => "It could not finish".into(),
-            Some(Report { different: 0, purged: 0, .. }) => "Everything is as it was sealed".into(),
+            None => "Could not finish".into(),
+            Some(Report { different: 0, purged: 0, .. }) => "Everything matches what was sealed".into(),
             Some(Report { different: 0, purged, .. }) => {
-                format!("Everything is as it was sealed; {} purged", grouped(purged.cast_signed()))
+                format!("Everything matches what was sealed; {} purged", grouped(purged.cast_signed()))
             }
             Some(report) => report.differences.first().map(|first| capitalize(first)).unwrap_or_default(),
         };

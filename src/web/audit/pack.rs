@@ -40,10 +40,11 @@ pub async fn download(
 fn pack_error(error: PackError) -> Error {
     match error {
         PackError::Nothing => Error::Invalid(
-            "No event that is sealed already matches. Check the customer's code and the dates, or try again in some seconds."
-                .into(),
+            "No sealed event matches. Check the customer's code and the dates, or try again in a few seconds.".into(),
         ),
-        PackError::TooMany => Error::Invalid(format!("{error}. Choose a shorter range of dates, or leave out the PDFs.")),
+        PackError::TooMany => {
+            Error::Invalid(format!("{error}. Choose a shorter range of dates, or leave out the PDFs."))
+        }
         PackError::Proof(error) => unprovable(error),
         PackError::Export(ExportError::Busy) => Error::Unavailable(error.to_string()),
         PackError::Export(ExportError::Db(error)) => error.into(),

@@ -1,4 +1,4 @@
-//! Records how much of a local file was sent, when its transfer ends or breaks off.
+//! Records how much of a local file was sent, when its transfer completes or fails.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::audit::fetched::{self, Fetch};
 use crate::db::{Database, DbResult};
 
-/// A fetch that is under way. [`Sent::end`] records it.
+/// A fetch in progress. [`Sent::end`] records it.
 pub struct Sent {
     db: Database,
     fetch: Fetch,
@@ -25,7 +25,7 @@ impl Sent {
     /// Writes the record in a task of its own. A failure to write it doesn't fail the response.
     fn end(self, status: u16, bytes: i64) -> Option<JoinHandle<()>> {
         let Ok(runtime) = Handle::try_current() else {
-            tracing::error!(key = self.fetch.key, "the server stops; a fetch is not on record");
+            tracing::error!(key = self.fetch.key, "the server is stopping; a fetch was not recorded");
             return None;
         };
         let Self { db, fetch } = self;
@@ -34,7 +34,7 @@ impl Sent {
             let recorded = async { Ok(fetched::record(&mut *db.get().await?, std::slice::from_ref(&fetch)).await?) };
             let recorded: DbResult<_> = recorded.await;
             if let Err(error) = recorded {
-                tracing::error!(%error, key = fetch.key, status, bytes, "a fetch could not be put on record");
+                tracing::error!(%error, key = fetch.key, status, bytes, "can't record a fetch");
             }
         }))
     }

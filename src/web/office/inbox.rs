@@ -97,7 +97,8 @@ impl Selection {
             Ok(()) => Ok(redirect("", flash::inbox::FILED, &self.filing.after)),
             Err((filed, error)) => {
                 let (status, message) = beside_field(error)?;
-                let problem = format!("{filed} of {} were filed; the others wait.", self.documents.len());
+                let problem =
+                    format!("{filed} of {} documents were filed. The others are still in the inbox.", self.documents.len());
                 self.refuse(context, "", status, (Some(message), Some(problem))).await
             }
         }
@@ -110,7 +111,7 @@ pub async fn many(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpR
     let action = fields.one("action");
     if selection.documents.is_empty() || selection.documents.len() > MAX_SELECTED {
         let nothing = selection.documents.is_empty();
-        let message = if nothing { "Tick at least one document." } else { "Up to 200 documents at once." };
+        let message = if nothing { "Select at least one document." } else { "Select at most 200 documents." };
         let shelf = if action == "restore" { "bin" } else { "" };
         let messages = (None, Some(message.into()));
         return selection.refuse(&context, shelf, StatusCode::UNPROCESSABLE_ENTITY, messages).await;
@@ -172,11 +173,11 @@ fn inbox_of(context: &Context<OfficeStaff>) -> Inbox<'_> {
 
 fn number(site: &Site, typed: &str) -> Result<BolNumber, &'static str> {
     BolNumber::from_short(typed, &site.bol_prefix, site.today().year())
-        .map_err(|_| "A BOL number looks like PRT-2025-0001; 25-1 or, for this year's, 1 will do.")
+        .map_err(|_| "Enter a BOL number such as PRT-2025-0001, or in short 25-1, or 1 for this year.")
 }
 
 fn kind(typed: &str) -> Result<Kind, &'static str> {
-    typed.parse().map_err(|_| "Choose what kind of document it is.")
+    typed.parse().map_err(|_| "Choose the kind of document.")
 }
 
 /// The status and the message beside the field.
@@ -186,12 +187,12 @@ fn beside_field(error: FileError) -> Result<(StatusCode, String), Error> {
         FileError::Filed(_) => Ok((StatusCode::CONFLICT, error.to_string())),
         FileError::Storage(cause @ StorageError::Missing(_)) => {
             tracing::error!(%cause, "a document in the inbox has no object");
-            let message = "Its file is missing in the storage. Tell whoever runs the portal.";
+            let message = "The file is missing from the storage. Tell the portal's administrator.";
             Ok((StatusCode::SERVICE_UNAVAILABLE, message.into()))
         }
         FileError::Storage(cause) => {
-            tracing::warn!(%cause, "a document could not be filed");
-            let message = "The storage can't be reached, so it still waits here. Try again in a minute.";
+            tracing::warn!(%cause, "can't file a document");
+            let message = "The storage can't be reached, so the document is still here. Try again in a minute.";
             Ok((StatusCode::SERVICE_UNAVAILABLE, message.into()))
         }
         FileError::Gone => Err(Error::NotFound),

@@ -146,7 +146,7 @@ async fn again(context: &Context<OfficeStaff>, mut filled: Filled, error: IssueE
         IssueError::KeyReused => {
             // The user went back after issuing, changed the form, and sent it again: that is another load.
             filled.key = Uuid::now_v7().to_string();
-            filled.trouble = "This form was issued already, with other values. Check the list of BOLs; if this is another \
+            filled.trouble = "This form was already issued with other values. Check the list of BOLs. If this is another \
                               load, issue it again.";
             StatusCode::CONFLICT
         }

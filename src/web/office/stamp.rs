@@ -129,17 +129,17 @@ fn beside_field(error: IssueError) -> Result<(StatusCode, String), Error> {
         }
         IssueError::Refused(why) => Ok((StatusCode::CONFLICT, why.into())),
         IssueError::Storage(cause) => {
-            tracing::warn!(%cause, "the stamped copy could not be stored");
+            tracing::warn!(%cause, "can't store the stamped copy");
             Ok((
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The stamped copy could not be stored, so nothing was changed. Try again in a minute.".into(),
             ))
         }
         IssueError::Db(cause) if cause.is_unreachable() => {
-            tracing::warn!(%cause, "nothing was stamped");
+            tracing::warn!(%cause, "can't stamp a BOL");
             Ok((
                 StatusCode::SERVICE_UNAVAILABLE,
-                "The database is busy or away, so nothing was changed. Try again in a minute.".into(),
+                "The database is busy or can't be reached, so nothing was changed. Try again in a minute.".into(),
             ))
         }
         error => Err(error.into()),

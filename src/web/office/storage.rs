@@ -177,10 +177,10 @@ impl StoragePage {
             chart: Chart::new(usage.months.iter().map(value).collect()),
             months: usage.months.iter().rev().map(MonthRow::new).collect(),
             prices: vec![
-                field("storage_gb_month", "Keeping a GB for a month", prices.storage_gb_month),
+                field("storage_gb_month", "Storing one GB for a month", prices.storage_gb_month),
                 field("put_thousand", "A thousand uploads (PUT)", prices.put_thousand),
-                field("get_thousand", "A thousand fetches (GET, HEAD)", prices.get_thousand),
-                field("egress_gb", "Sending out a GB", prices.egress_gb),
+                field("get_thousand", "A thousand downloads (GET, HEAD)", prices.get_thousand),
+                field("egress_gb", "Sending one GB", prices.egress_gb),
             ],
         })
     }

@@ -100,7 +100,7 @@ pub async fn page(
     let dashboard_data = dashboard::load(db, site.clock.now(), today).await?;
     let mut layout = context.layout(HERE).flash(&done, flash::ALL);
     if layout.notice.is_some() && reminder.people == "1" {
-        layout = layout.notice("One person of the customer is being mailed.");
+        layout = layout.notice("One person at the customer will get an email.");
     }
     let mut page = TodayPage::new(layout, site, today, dashboard_data);
     page.problem = done.find(not_reminded::ALL).map(|flash| flash.text);
@@ -177,10 +177,10 @@ fn email_label(purpose: &str) -> &'static str {
     match purpose {
         "invitation" => "Invitation",
         "reset" => "Link for a forgotten password",
-        "documents" => "News of documents",
+        "documents" => "New documents",
         "reminder" => "Reminder",
-        "joined" => "News of a company",
-        "password-changed" => "News of a changed password",
+        "joined" => "New company",
+        "password-changed" => "Password changed",
         _ => "Mail",
     }
 }

@@ -153,8 +153,8 @@ impl UploadPage {
         Ok(Self {
             layout: context.layout(HERE),
             script: site.assets.href("upload.js"),
-            kinds: kinds("As each file's name says (…_signed.pdf); a scan of our own BOL is a signed one", ""),
-            customers: choices("Whoever has the BOL", active, ""),
+            kinds: kinds("From the file name (…_signed.pdf); a scan of our own BOL counts as signed", ""),
+            customers: choices("The BOL's own customer", active, ""),
             error: None,
             max_mb: site.max_upload_bytes / 1_000_000,
             batch: Uuid::now_v7().simple().to_string(),

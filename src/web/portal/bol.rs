@@ -233,9 +233,9 @@ fn fetched(access: &Access) -> String {
     match (fetched.status, fetched.size) {
         (200 | 206, Some(size)) if fetched.bytes < size => format!("Fetched: {bytes} of {}", file_size(size)),
         (200 | 206, _) => format!("Fetched: {bytes}"),
-        (304, _) => "Asked for again: not changed since".into(),
+        (304, _) => "Requested again: not modified".into(),
         (403, _) => "Not fetched: the link was refused".into(),
-        (status, _) => format!("Not fetched: answer {status}"),
+        (status, _) => format!("Not fetched: status {status}"),
     }
 }
 

@@ -32,7 +32,7 @@ pub async fn download(
             0 => return Err(Error::Invalid("No bill of lading matches; there is nothing to download.".into())),
             count if count > MAX_BOLS as i64 => {
                 return Err(Error::Invalid(format!(
-                    "More than {MAX_BOLS} bills of lading match. Choose a shorter range of dates, and download the others after them."
+                    "More than {MAX_BOLS} bills of lading match. Choose a shorter range of dates, then download the rest separately."
                 )));
             }
             _ => Selection::Matching(Box::new(search)),

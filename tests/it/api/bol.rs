@@ -28,10 +28,10 @@ async fn another_system_issues_bols_through_the_api() {
         ("", "JSON object"),
         ("[]", "JSON object"),
         ("{\"custmer\": 1}", "no field called custmer"),
-        ("{\"lot\": true}", "a text, a whole number"),
-        ("{\"lot\": {\"a\": 1}}", "a text, a whole number"),
-        ("{\"customer_po\": 123456789012345678901234}", "a text, a whole number"),
-        ("{\"net_lb\": 46060.5}", "a text, a whole number"),
+        ("{\"lot\": true}", "Use a string, a whole number"),
+        ("{\"lot\": {\"a\": 1}}", "Use a string, a whole number"),
+        ("{\"customer_po\": 123456789012345678901234}", "Use a string, a whole number"),
+        ("{\"net_lb\": 46060.5}", "Use a string, a whole number"),
     ] {
         let answer = Answer::of(office.request(Method::POST, "/api/bol/").body(body)).await;
         assert_eq!(answer.status, 422, "{body}");

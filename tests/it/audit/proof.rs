@@ -131,7 +131,7 @@ async fn an_auditor_verifies_on_a_page() {
     };
     let page = verify().await;
     let row = page.one("section:has(#runs) tbody tr");
-    assert!(row.contains("Everything is as it was sealed") && row.contains(World::AUDITOR), "{row}");
+    assert!(row.contains("Everything matches what was sealed") && row.contains(World::AUDITOR), "{row}");
     app.sql("GRANT ALL ON audit_events TO CURRENT_USER; ALTER TABLE audit_events DISABLE TRIGGER USER; DELETE FROM audit_events WHERE id = 1").await;
     let page = verify().await;
     let row = page.all("section:has(#runs) tbody tr").remove(0);

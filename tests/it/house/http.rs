@@ -105,7 +105,11 @@ async fn requests_of_other_sites_change_nothing() {
         [("origin", &app.url), ("sec-fetch-site", "cross-site")],
     ] {
         let answer = post(&headers).await;
-        assert_eq!((answer.status, answer.one("h1")), (403, "That came from another site".into()), "{headers:?}");
+        assert_eq!(
+            (answer.status, answer.one("h1")),
+            (403, "The request came from another site".into()),
+            "{headers:?}"
+        );
         assert_eq!(acme.get("/bols").await.status, 200);
     }
     assert_eq!(post(&[("origin", &app.url)]).await.status, 303);

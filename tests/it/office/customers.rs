@@ -43,8 +43,8 @@ async fn each_mistake_gets_a_message_beside_its_field() {
         ("-A", "Beta", "code", "2 to 16"),
         ("BÄTA", "Beta", "code", "2 to 16"),
         ("A'B", "Beta", "code", "2 to 16"),
-        ("ACME", "Beta", "code", "of that code already"),
-        ("BETA", " ", "name", "Give the name"),
+        ("ACME", "Beta", "code", "Another customer has this code"),
+        ("BETA", " ", "name", "Enter the name"),
         ("BETA", &long, "name", "at most 200"),
         ("BETA", "Beta \u{1f600}", "name", "can't be printed"),
     ] {
@@ -60,7 +60,7 @@ async fn each_mistake_gets_a_message_beside_its_field() {
     let answer = office.post("/office/customers/ACME", &[("name", ""), ("address", "a\nb\nc\nd\ne\nf\ng")]).await;
     assert_eq!(answer.status, 422);
     assert!(
-        answer.one("#details-name-error").contains("Give the name")
+        answer.one("#details-name-error").contains("Enter the name")
             && answer.one("#details-address-error").contains("6 lines")
     );
     for path in [
@@ -128,7 +128,7 @@ async fn the_list_can_be_narrowed_to_a_customer() {
     for code in ["RIVAL", "NOBODY", "%00"] {
         let answer = acme.get(&format!("/bols?customer={code}")).await;
         assert_eq!((answer.status, answer.all("tbody tr").len()), (422, 0), "{code}");
-        assert!(answer.one(".message.problem").contains("That customer isn't known."));
+        assert!(answer.one(".message.problem").contains("No customer has this code."));
     }
 }
 

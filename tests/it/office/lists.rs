@@ -107,13 +107,13 @@ async fn a_lot_has_a_product_and_a_chemistry() {
     assert!(events[1].contains("|lots|") && events[1].contains("L-17") && events[1].contains("L-18"), "{events:?}");
 
     let bad = [("number", "L-19"), ("product", "99999"), ("chemistry", "C 4%")];
-    let message = "Choose a product of the list, or none.";
+    let message = "Choose a product from the list, or none.";
     let page = refused(&office, "/office/lots", &bad, "lot-new-product", message).await;
     assert_eq!((value(&page, "lot-new-number"), value(&page, "lot-new-chemistry")), ("L-19".into(), "C 4%".into()));
     refused(&office, "/office/lots", &[("number", "L-19"), ("product", "x")], "lot-new-product", message).await;
     let again = [("number", "l-18")];
-    refused(&office, "/office/lots", &again, "lot-new-number", "There is a lot of that number already.").await;
-    refused(&office, "/office/lots", &[], "lot-new-number", "Give the number of the lot.").await;
+    refused(&office, "/office/lots", &again, "lot-new-number", "Another lot has this number.").await;
+    refused(&office, "/office/lots", &[], "lot-new-number", "Enter the number of the lot.").await;
     let long = "x".repeat(301);
     let long = [("number", "L-20"), ("chemistry", &*long)];
     refused(&office, "/office/lots", &long, "lot-new-chemistry", "Use at most 300 characters.").await;
@@ -160,15 +160,15 @@ async fn carriers_and_their_trucks() {
             ("Another".into(), scac.into())
         );
     }
-    let message = "There is a carrier of that name already.";
+    let message = "Another carrier has this name.";
     refused(&office, "/office/carriers", &[("name", "RIVER & RAIL")], "carrier-new-name", message).await;
     let form = [("carrier", &*carrier), ("truck_number", "t 10")];
-    let message = "This carrier has a truck of that number already.";
+    let message = "This carrier already has a truck with this number.";
     refused(&office, "/office/trucks", &form, "truck-new-truck_number", message).await;
     for unknown in ["", "99999", "x"] {
         let form = [("carrier", unknown), ("truck_number", "T 11")];
         let page =
-            refused(&office, "/office/trucks", &form, "truck-new-carrier", "Choose a carrier of the list.").await;
+            refused(&office, "/office/trucks", &form, "truck-new-carrier", "Choose a carrier from the list.").await;
         assert_eq!(value(&page, "truck-new-truck_number"), "T 11");
     }
     assert_eq!(app.rows(EVENTS).await.len(), 4);
@@ -179,7 +179,7 @@ async fn each_mistake_is_reported_in_its_own_form() {
     let app = App::start().await;
     let office = app.office().await;
     app.sql("INSERT INTO products (id, name) VALUES (1001, 'Basic pig iron'), (1002, 'Foundry pig iron')").await;
-    let taken = "There is a product of that name already.";
+    let taken = "Another product has this name.";
     let page = refused(&office, "/office/products", &[("name", "BASIC pig iron")], "product-new-name", taken).await;
     assert_eq!(value(&page, "product-new-name"), "BASIC pig iron");
     assert!(page.all("details[open]").is_empty());
@@ -197,8 +197,8 @@ async fn each_mistake_is_reported_in_its_own_form() {
     assert!(page.attributes("#product-new-name", "value")[0].is_empty());
     let long = "x".repeat(201);
     for (name, message) in [
-        ("", "Give the product a name."),
-        (" \t\r\n ", "Give the product a name."),
+        ("", "Enter the name of the product."),
+        (" \t\r\n ", "Enter the name of the product."),
         (&*long, "Use at most 200 characters."),
         ("Iron 😀", "“😀” can't be printed. Leave it out."),
         ("Iron\u{202e}", "There is an invisible character (U+202E), which can't be printed. Leave it out."),
@@ -323,9 +323,9 @@ async fn settings_are_saved_as_the_next_bol_prints_them() {
     let (long_name, long_address) = ("x".repeat(201), "x".repeat(601));
     let (long_phone, long_email) = ("1".repeat(61), "x".repeat(255));
     for (form, field, message) in [
-        (company("", "1 Road", "", ""), "company_name", "Give the name of the company."),
+        (company("", "1 Road", "", ""), "company_name", "Enter the name of the company."),
         (company(&long_name, "1 Road", "", ""), "company_name", "Use at most 200 characters."),
-        (company("Prime", " \r\n ", "", ""), "company_address", "Give the address: street and city."),
+        (company("Prime", " \r\n ", "", ""), "company_address", "Enter the street and city."),
         (company("Prime", "1\n2\n3\n4\n5\n6\n7", "", ""), "company_address", "Use at most 6 lines."),
         (company("Prime", &long_address, "", ""), "company_address", "Use at most 600 characters."),
         (company("Prime", "1 Road 😀", "", ""), "company_address", "“😀” can't be printed. Leave it out."),

@@ -89,7 +89,7 @@ async fn a_view_as_a_customer_can_change_nothing() {
                           (SELECT md5(string_agg(c::text, '' ORDER BY id)) FROM customers c), (SELECT md5(string_agg(u::text, '' ORDER BY id)) FROM users u)").await;
     assert_eq!(before, after);
     let refused = office.post("/office/customers/ACME", &[("name", "x")]).await;
-    assert_eq!((refused.status, refused.one("h1")), (403, "You are looking as a customer".into()));
+    assert_eq!((refused.status, refused.one("h1")), (403, "You are viewing as a customer".into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -375,7 +375,7 @@ async fn an_interrupted_form_keeps_the_files_it_sent() {
         [part(b"PRT-2025-0005.pdf", &paper("held")), part(b"caf\xe9.pdf", &paper("never read")), b"--b--\r\n".to_vec()];
     let answer = post(body.concat()).await;
     assert_eq!((answer.status, outcomes(&answer)), (400, vec!["stored PRT-2025-0005".into(), "rejected".into()]));
-    assert!(reason(&answer, 1).contains("broke off"));
+    assert!(reason(&answer, 1).contains("was interrupted"));
     // A customer that arrives too late is reported.
     let late = b"--b\r\nContent-Disposition: form-data; name=\"customer\"\r\n\r\nRIVAL\r\n--b--\r\n".to_vec();
     let kind = b"--b\r\nContent-Disposition: form-data; name=\"kind\"\r\n\r\nother\r\n".to_vec();

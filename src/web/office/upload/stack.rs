@@ -30,8 +30,8 @@ const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of an unknown part, or of a file beyond its limit, that are read and dropped to reach the files after it.
 const MAX_SKIPPED_BYTES: u64 = 1_000_000_000;
 
-const PUT_OFF: &str = "It could not be stored just now: the storage, the database or the virus scanner can't be reached. \
-                       Upload it again in a minute; what is here already is recognised.";
+const PUT_OFF: &str = "The file could not be stored: the storage, the database or the virus scanner can't be reached. \
+                       Upload it again in a minute. The portal recognizes files that it has.";
 
 pub struct Stack<'a> {
     context: &'a Context<OfficeStaff>,
@@ -77,11 +77,11 @@ impl Broken {
     pub fn message(&self) -> &'static str {
         match self {
             Self::NoForm | Self::Form => {
-                "The upload broke off here, or has a file whose name can't be read. What is behind that did not arrive. \
-                 Upload it again: what is here already is recognised."
+                "The upload was interrupted here, or the next file's name is malformed. The rest did not arrive. \
+                 Upload it again. The portal recognizes files that it has."
             }
             Self::TooSlow => "The connection was too slow from here on. Upload the same files again.",
-            Self::TooMany => "It is too much for one upload. Send the rest by itself.",
+            Self::TooMany => "This is too much for one upload. Send the rest separately.",
             Self::Field(message) => message,
             Self::Unavailable(_) => PUT_OFF,
         }
@@ -105,7 +105,7 @@ impl From<MultipartError> for Broken {
             MultipartError::Payload(error) if is_too_slow(&error) => Self::TooSlow,
             MultipartError::Payload(PayloadError::Overflow) => Self::TooMany,
             error => {
-                tracing::info!(%error, "an upload broke off");
+                tracing::info!(%error, "an upload was interrupted");
                 Self::Form
             }
         }
@@ -174,9 +174,7 @@ impl<'a> Stack<'a> {
                 "kind" => {
                     let kind = match text(field).await?.as_str() {
                         "" => None,
-                        text => {
-                            Some(text.parse().map_err(|_| Broken::Field("kind: there is no such kind of document."))?)
-                        }
+                        text => Some(text.parse().map_err(|_| Broken::Field("kind: no such kind of document."))?),
                     };
                     self.kind = Some(kind);
                     self.release().await;
@@ -185,7 +183,7 @@ impl<'a> Stack<'a> {
                     let customer = text(field).await?.to_uppercase();
                     if !customer.is_empty() && !self.receipts.is_empty() {
                         return Err(Broken::Field(
-                            "customer has to come before the files; those above were settled without it. Check them.",
+                            "customer must come before the files. Those above were handled without it. Check them.",
                         ));
                     }
                     self.customer = customer;
@@ -223,8 +221,10 @@ impl<'a> Stack<'a> {
             Err(ReceiveError::TooLarge) => {
                 skip(&mut field).await?;
                 let most = self.context.site.max_upload_bytes;
-                let reason =
-                    format!("It is larger than {} MB. Scan it in grey and at 200 dpi, or split it.", most / 1_000_000);
+                let reason = format!(
+                    "The file is larger than {} MB. Scan it in gray at 200 dpi, or split it.",
+                    most / 1_000_000
+                );
                 let rejected = self.intake().reject(&name, most, None, &reason).await;
                 self.too_large += 1;
                 self.note(&name, most, rejected).await;
@@ -237,7 +237,7 @@ impl<'a> Stack<'a> {
         match self.intake().examine(&arrival.spooled).await {
             Ok(_) if self.kind.is_none() && self.held.len() >= MAX_HELD_FILES => {
                 return Err(Broken::Field(
-                    "kind has to come before the files; 200 were held for it, and are taken without.",
+                    "kind must come before the files. 200 files waited for it and are now handled without it.",
                 ));
             }
             Ok(examined) if self.kind.is_none() => self.held.push((arrival, examined)),
@@ -278,7 +278,7 @@ impl<'a> Stack<'a> {
         let receipt = match settled {
             Ok(receipt) => receipt,
             Err(cause) => {
-                tracing::warn!(%cause, file = name.as_str(), "a file could not be taken");
+                tracing::warn!(%cause, file = name.as_str(), "can't take a file");
                 self.put_off += 1;
                 let receipt = Receipt::rejected(name, size, PUT_OFF);
                 let noted = journal::note(&self.intake(), receipt.clone()).await;
@@ -311,7 +311,7 @@ impl<'a> Stack<'a> {
         match parsed {
             Ok(mapping) => self.apply(mapping).await,
             Err(reason) => {
-                let reason = format!("{reason} The files were taken without it.");
+                let reason = format!("{reason} The files were handled without it.");
                 let rejected = self.intake().reject(&name, size as u64, None, &reason).await;
                 self.note(&name, size as u64, rejected).await;
                 self.lists += 1;
@@ -330,7 +330,7 @@ impl<'a> Stack<'a> {
                 row.numbers.into_iter().find(|number| receipt.bol_number.as_deref() != Some(number.as_str()))
             });
             let (Some(number), Some(id)) = (other, receipt.document_id) else { continue };
-            let reason = format!("Stored before the list came, which says {number}. Check it.");
+            let reason = format!("Stored before the list arrived, which says {number}. Check the file.");
             self.is_noted &= journal::remark(&self.intake(), id, &reason).await.is_ok();
             self.receipts[index].reason = reason;
         }
