@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn separators_and_marks_are_recognised() {
+    fn separators_and_marks_are_recognized() {
         for text in ["a,b\n1,2\n", "\u{feff}a;b\r\n 1 ;2\r\n", "a\tb\n1\t\"2\"", "a,b\n\"1\",2", "a,b\r1,2\r"] {
             let mut reader = reader(text.as_bytes()).expect("reads");
             assert_eq!(reader.headers().expect("a header"), vec!["a", "b"], "{text:?}");

@@ -70,8 +70,8 @@ mod tests {
     #[test]
     fn a_field_has_its_first_message() {
         let mut errors = FieldErrors::one("to", "Use a date such as 2025-11-30.");
-        errors.add_first("to", "This is before the first date.");
-        errors.add("", "That customer isn't known.");
+        errors.add_first("to", "This date is before the first one.");
+        errors.add("", "No customer has this code.");
         assert_eq!(errors.message("to"), Some("Use a date such as 2025-11-30."));
         assert_eq!(errors.message("from"), None);
         assert_eq!(errors.summary(), "to: Use a date such as 2025-11-30. That customer isn't known.");

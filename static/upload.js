@@ -42,7 +42,7 @@ function row(file) {
 }
 
 function tell(now) {
-  // A screen reader can announce this about once a second.
+  // Screen readers can announce this about once a second.
   if (!now && Date.now() - told < 1000) {
     timer ??= setTimeout(() => tell(true), 1000);
     return;

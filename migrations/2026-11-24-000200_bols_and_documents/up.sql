@@ -55,7 +55,7 @@ COMMENT ON COLUMN bols.document_kinds IS 'Kinds of which a stored document exist
 COMMENT ON COLUMN bols.changed_at IS 'When the customer last had something new to see: issued, assigned, voided, or a document stored.';
 COMMENT ON COLUMN bols.search_text IS 'What the search box looks in, lower case.';
 
--- One index a sort order and audience. The id at the end makes each order total, which keyset pages need.
+-- One index for each sort order and audience. The id at the end makes each order total, which keyset pages need.
 CREATE INDEX bols_by_date           ON bols (bol_date DESC, id DESC);
 CREATE INDEX bols_by_number         ON bols (number_year DESC, number_seq DESC, id DESC);
 CREATE INDEX bols_by_product        ON bols (product DESC, id DESC);

@@ -43,7 +43,7 @@ CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events
 REVOKE UPDATE, DELETE, TRUNCATE ON audit_events FROM PUBLIC;
 DO $$ BEGIN EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON audit_events FROM %I', current_user); END $$;
 
--- Events of a month without a partition of its own are stored here, so that no event is ever refused.
+-- Stores events of a month without a partition of its own, so that no event is ever rejected.
 CREATE TABLE audit_events_other PARTITION OF audit_events DEFAULT;
 CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events_other
     FOR EACH STATEMENT EXECUTE FUNCTION audit_events_are_append_only();

@@ -11,7 +11,7 @@ ALTER TABLE bols         DISABLE ROW LEVEL SECURITY;
 ALTER TABLE customers    DISABLE ROW LEVEL SECURITY;
 DROP FUNCTION portal_user_id();
 DROP FUNCTION portal_customer_ids();
--- The role belongs to the cluster and may serve other databases: only what it may do here is taken back.
+-- The role belongs to the cluster and may serve other databases, so this revokes only its rights here.
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM portal_customer;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM portal_customer;
 REVOKE ALL ON SCHEMA public FROM portal_customer;

@@ -40,7 +40,7 @@ ALTER TABLE documents    ENABLE ROW LEVEL SECURITY;
 ALTER TABLE bol_opens    ENABLE ROW LEVEL SECURITY;
 ALTER TABLE audit_events ENABLE ROW LEVEL SECURITY;
 
--- The sub-select is evaluated once a query, not once a row.
+-- Postgres evaluates the sub-select once per query, not once per row.
 CREATE POLICY own_company ON customers FOR SELECT TO portal_customer
     USING (id = ANY ((SELECT portal_customer_ids())::bigint[]));
 CREATE POLICY own_bols ON bols FOR SELECT TO portal_customer

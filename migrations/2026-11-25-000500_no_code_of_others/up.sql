@@ -13,6 +13,6 @@ BEGIN
 END $$;
 DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
 
--- Refusals can be caused at any rate. The log keeps one between two passwords that were verified.
+-- Anyone can cause any number of refusals. The log records only the first one after each verified password.
 ALTER TABLE login_throttles ADD COLUMN refused_at timestamptz;
 COMMENT ON COLUMN login_throttles.refused_at IS 'When an attempt was refused since the last failure; that one is on record, the others are not.';

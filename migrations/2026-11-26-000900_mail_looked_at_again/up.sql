@@ -1,4 +1,4 @@
--- Mail records who caused it, and outlives a deleted login. The lists of the dashboard have indexes.
+-- Emails record who caused them, and outlive a deleted login. The lists of the dashboard get indexes.
 ALTER TABLE mails
     DROP CONSTRAINT mails_user_id_fkey,
     ADD CONSTRAINT mails_user_id_fkey FOREIGN KEY (user_id) REFERENCES users ON DELETE SET NULL,
@@ -8,7 +8,7 @@ CREATE INDEX mails_caused ON mails (caused_by, created_at) WHERE caused_by IS NO
 DROP INDEX mails_user;
 CREATE INDEX mails_user ON mails (user_id, purpose, id) WHERE user_id IS NOT NULL;
 
--- One of each purpose a user, so no index by age is needed.
+-- A user has at most one of each purpose, so no index by age is needed.
 DROP INDEX tokens_expired;
 
 CREATE INDEX users_daily ON users (told_until) WHERE notify = 'daily';

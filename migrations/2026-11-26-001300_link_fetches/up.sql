@@ -1,4 +1,4 @@
--- An issued link is not a fetched document. The server of the bytes records fetches in events of their own.
+-- An issued link is not a fetched document. The server that sends the bytes records fetches in separate events.
 CREATE TABLE link_fetches (
     s3_request text PRIMARY KEY,
     fetched_at timestamptz NOT NULL

@@ -44,7 +44,7 @@ impl DeviceKey {
     }
 
     /// Returns the device, if this cookie was issued for this account and password, and recently enough.
-    pub(super) fn recognise(
+    pub(super) fn recognize(
         &self,
         cookie: &str,
         email: &str,
@@ -79,14 +79,14 @@ mod tests {
         let now: DateTime<Utc> = "2026-11-25T12:00:00Z".parse().expect("a time");
         let key = DeviceKey::new(&SecretKey::from_bytes(vec![7; 64]));
         let cookie = key.issue("Jane@Example.com", "hash", now).expect("randomness");
-        assert!(key.recognise(&cookie, " jane@example.com", "hash", now).is_some());
-        assert_eq!(key.recognise(&cookie, "joe@example.com", "hash", now), None);
-        assert_eq!(key.recognise(&cookie, "jane@example.com", "new hash", now), None);
-        assert_eq!(key.recognise(&cookie, "jane@example.com", "hash", now + DeviceKey::LIFE), None);
+        assert!(key.recognize(&cookie, " jane@example.com", "hash", now).is_some());
+        assert_eq!(key.recognize(&cookie, "joe@example.com", "hash", now), None);
+        assert_eq!(key.recognize(&cookie, "jane@example.com", "new hash", now), None);
+        assert_eq!(key.recognize(&cookie, "jane@example.com", "hash", now + DeviceKey::LIFE), None);
         let other = DeviceKey::new(&SecretKey::from_bytes(vec![8; 64]));
-        assert_eq!(other.recognise(&cookie, "jane@example.com", "hash", now), None);
+        assert_eq!(other.recognize(&cookie, "jane@example.com", "hash", now), None);
         for bad in ["", ".", "..", "x.y.z", &cookie[1..], &cookie.replace('.', "")] {
-            assert_eq!(key.recognise(bad, "jane@example.com", "hash", now), None, "{bad:?}");
+            assert_eq!(key.recognize(bad, "jane@example.com", "hash", now), None, "{bad:?}");
         }
     }
 }

@@ -64,7 +64,7 @@ pub async fn log_in(
     let device = user
         .as_ref()
         .and_then(|user| user.password_hash.as_deref())
-        .and_then(|hash| credentials.device.and_then(|cookie| devices.recognise(cookie, &typed, hash, clock.now())));
+        .and_then(|hash| credentials.device.and_then(|cookie| devices.recognize(cookie, &typed, hash, clock.now())));
     let mut attempt = Attempt::new(&typed, origin.ip, device.as_ref());
     let delay = match attempt.begin(&mut connection, clock.now()).await? {
         Pace::Go(delay) => delay,

@@ -112,7 +112,7 @@ fn day(field: &'static str, text: &str, errors: &mut FieldErrors) -> Option<Naiv
     let text = text.trim();
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10);
     if !text.is_empty() && day.is_none() {
-        errors.add(field, "Enter a date such as 2026-11-30.");
+        errors.add(field, "Not a valid date. Use one such as 2026-11-30.");
     }
     day
 }

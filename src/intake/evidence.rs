@@ -96,12 +96,13 @@ impl Evidence {
 
     /// Describes the evidence: "the QR code says PRT-2025-0004, the file name says PRT-2025-0005"
     fn describe(&self) -> String {
-        let told = self.sources().into_iter().filter(|(_, numbers)| !numbers.is_empty()).map(|(source, numbers)| {
-            let named: Vec<&str> = numbers.iter().take(MAX_NAMED).map(String::as_str).collect();
-            let more = if numbers.len() > MAX_NAMED { " and more" } else { "" };
-            format!("the {source} says {}{more}", named.join(" and "))
-        });
-        told.collect::<Vec<_>>().join(", ")
+        let statements =
+            self.sources().into_iter().filter(|(_, numbers)| !numbers.is_empty()).map(|(source, numbers)| {
+                let named: Vec<&str> = numbers.iter().take(MAX_NAMED).map(String::as_str).collect();
+                let more = if numbers.len() > MAX_NAMED { " and more" } else { "" };
+                format!("the {source} says {}{more}", named.join(" and "))
+            });
+        statements.collect::<Vec<_>>().join(", ")
     }
 
     /// Returns the numbers by source, as the row and the inbox keep them.
@@ -158,7 +159,10 @@ mod tests {
         let Verdict::Unclear(why) = evidence(&[two], &[], "PRT-2025-0003.pdf", &[], &[]).verdict() else {
             unreachable!()
         };
-        assert_eq!(why, "It names different BOLs: the QR code says PRT-2025-0002, the file name says PRT-2025-0003.");
+        assert_eq!(
+            why,
+            "The file names different BOLs: the QR code says PRT-2025-0002, the file name says PRT-2025-0003."
+        );
     }
 
     #[test]

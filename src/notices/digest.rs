@@ -20,12 +20,12 @@ type Subscriber = (i64, String, String, DateTime<Utc>);
 
 /// Sends some digests of what became visible up to that morning. Returns how many users were handled.
 pub async fn digest(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbResult<usize> {
-    let mut told = 0;
+    let mut handled = 0;
     loop {
         let some = some(db, now, morning).await?;
-        told += some;
+        handled += some;
         if some < AT_ONCE as usize {
-            return Ok(told);
+            return Ok(handled);
         }
     }
 }

@@ -41,7 +41,7 @@ const DUCTILE: &[usize] = &[2, 2, 2, 4];
 const GRAY: &[usize] = &[1, 1, 1, 4, 6];
 const MILL: &[usize] = &[0, 3, 4, 5, 6];
 
-const KNOWN: [SampleCompany; 6] = [
+const HANDWRITTEN: [SampleCompany; 6] = [
     SampleCompany {
         code: "MIAMIVLY",
         name: "Miami Valley Ductile Castings, Inc.",
@@ -178,24 +178,24 @@ const LAST_NAMES: [&str; 17] = [
 ];
 const SUBJECTS: [&str; 7] = ["anvil", "ladle", "cupola", "crucible", "tugboat", "barge", "hopper"];
 
-fn known(known: &SampleCompany) -> Company {
-    let home = format!("{}\n{}", known.name, known.address);
+fn handwritten(sample: &SampleCompany) -> Company {
+    let home = format!("{}\n{}", sample.name, sample.address);
     Company {
-        customer: SampleCustomer { code: known.code.into(), name: known.name.into(), address: known.address.into() },
+        customer: SampleCustomer { code: sample.code.into(), name: sample.name.into(), address: sample.address.into() },
         // Mostly to the main plant.
-        sites: match known.other_site {
+        sites: match sample.other_site {
             Some(other) => vec![home.clone(), home, other.into()],
             None => vec![home],
         },
-        grades: known.grades,
-        po_prefix: known.po_prefix.into(),
-        freight_terms: known.freight_terms,
-        contact: Contact { email: known.email.into(), name: known.contact.into(), password: known.password.into() },
+        grades: sample.grades,
+        po_prefix: sample.po_prefix.into(),
+        freight_terms: sample.freight_terms,
+        contact: Contact { email: sample.email.into(), name: sample.contact.into(), password: sample.password.into() },
     }
 }
 
 /// The `n`th generated company. Place and trade together are unique up to 210.
-fn made_up(n: usize) -> Company {
+fn generated(n: usize) -> Company {
     let (place, city) = PLACES[n % PLACES.len()];
     let (trade, suffix, grades) = TRADES[(n + n / PLACES.len()) % TRADES.len()];
     let short: String = place.chars().filter(char::is_ascii_alphanumeric).take(10).collect();
@@ -220,8 +220,8 @@ fn made_up(n: usize) -> Company {
 
 /// The first `count` companies.
 pub(super) fn companies(count: usize) -> Vec<Company> {
-    let made_up = (0..count.saturating_sub(KNOWN.len())).map(made_up);
-    KNOWN.iter().take(count).map(known).chain(made_up).collect()
+    let generated = (0..count.saturating_sub(HANDWRITTEN.len())).map(generated);
+    HANDWRITTEN.iter().take(count).map(handwritten).chain(generated).collect()
 }
 
 /// One login a company, one more for the first company, one that serves two, and the staff.
@@ -249,7 +249,7 @@ pub(super) fn users(companies: &[Company]) -> Vec<SampleUser> {
         of_customer(email, name, "second-shift-receiving-07", std::slice::from_ref(first))
     }));
     // Buys for two of the companies written by hand.
-    let pair = companies.len().min(KNOWN.len());
+    let pair = companies.len().min(HANDWRITTEN.len());
     users.extend(companies.get(pair.saturating_sub(2)..pair).filter(|two| two.len() == 2).map(|two| {
         let (email, name) = ("sofia.brandao@midrivermetals.example", "Sofia Brandão");
         of_customer(email, name, "one-broker-two-furnaces-08", two)

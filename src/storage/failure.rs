@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_are_recognised_by_code_and_by_status() {
+    fn causes_are_recognized_by_code_and_by_status() {
         for (code, message, status, expected) in [
             (Some("AccessDenied"), "Access Denied", 403, Cause::AccessDenied),
             (Some("AccessDenied"), "Request is not yet valid", 403, Cause::Clock),

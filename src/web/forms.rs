@@ -33,7 +33,7 @@ pub struct BolFilter {
 }
 
 const MAX_TEXT_CHARS: usize = 200;
-const A_DATE: &str = "Use a date such as 2025-11-30.";
+const A_DATE: &str = "Not a valid date. Use one such as 2025-11-30.";
 
 impl BolFilter {
     pub fn parse(&self) -> (Search, FieldErrors) {
@@ -45,8 +45,8 @@ impl BolFilter {
         let kind =
             choice(&self.kind, ("", "Choose a kind of document from the list."), &mut errors, |text| text.parse().ok());
         let status = choice(&self.status, ("", "Choose a status from the list."), &mut errors, status_named);
-        let sort =
-            choice(&self.sort, ("", "The list can't be sorted by this column."), &mut errors, Sort::parse).unwrap_or_default();
+        let sort = choice(&self.sort, ("", "The list can't be sorted by this column."), &mut errors, Sort::parse)
+            .unwrap_or_default();
         let after =
             choice(&self.after, ("", "This page doesn't exist. Start from the first one."), &mut errors, |token| {
                 decode(token).filter(|position| *position.column == *sort.column)
@@ -255,7 +255,7 @@ mod tests {
             ("to", "0000-01-01"),
             ("kind", "photo"),
             ("status", "lost"),
-            ("sort", "colour"),
+            ("sort", "color"),
             ("after", "x"),
             ("after", "bnVsbA"),
         ] {

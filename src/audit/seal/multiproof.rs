@@ -91,7 +91,7 @@ mod tests {
         (size, whole)
     }
 
-    /// Asserts that no two neighbours could be one larger subtree.
+    /// Asserts that no two neighbors could be one larger subtree.
     fn assert_shortest(nodes: &[ProofNode]) {
         let (mut position, mut last) = (0_u64, None);
         for node in nodes {

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_one_range() {
+    fn neighbors_are_one_range() {
         let buckets = Buckets::covering((1, 10));
         let (mut one, two) = (buckets.clone().empty(), buckets.empty());
         [3, 4, 8].iter().for_each(|id| one.add(*id, &[0; 32]));

@@ -168,7 +168,7 @@ impl Check<'_> {
         let text = self.typed(field);
         let day = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok();
         day.filter(|day| text.len() == 10 && (2000..=2100).contains(&day.year())).unwrap_or_else(|| {
-            self.refuse(field.name, "Enter a date such as 2025-11-30.");
+            self.refuse(field.name, "Not a valid date. Use one such as 2025-11-30.");
             NaiveDate::default()
         })
     }

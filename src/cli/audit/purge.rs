@@ -77,11 +77,7 @@ fn print(arguments: &Arguments, plan: &Plan, removed: Option<&Removed>) -> Resul
     }
     let Some(removed) = removed else { return Ok(()) };
     if !arguments.json {
-        println!(
-            "{} events removed, {} months of them by dropping a partition",
-            count(removed.events),
-            count(removed.months)
-        );
+        println!("{} events removed, {} partitions dropped", count(removed.events), count(removed.months));
     }
     if removed.waiting.is_empty() {
         return Ok(());

@@ -33,7 +33,7 @@ const MAX_PIXELS: f32 = 20e6;
 const PREVIEW_WIDTH: f32 = 1000.0;
 
 /// A picture with one byte for each pixel; white is 255.
-struct Grey {
+struct Gray {
     width: usize,
     height: usize,
     pixels: Vec<u8>,
@@ -79,7 +79,7 @@ struct Pass {
     unread: usize,
 }
 
-fn read(page: &Grey, prefix: &str) -> Pass {
+fn read(page: &Gray, prefix: &str) -> Pass {
     let pixel = |x, y| page.pixels[y * page.width + x];
     let mut image = PreparedImage::prepare_from_greyscale(page.width, page.height, pixel);
     let mut pass = Pass { numbers: BTreeSet::new(), unread: 0 };
@@ -102,7 +102,7 @@ fn number(text: &str) -> Option<String> {
     (folder == "/bols" || folder.ends_with("/bols")).then(|| number.to_owned()).filter(|number| number.len() <= 40)
 }
 
-fn draw(page: &Page<'_>, scale: f32) -> Grey {
+fn draw(page: &Page<'_>, scale: f32) -> Gray {
     let (width, height) = page.render_dimensions();
     let area = (width * height * scale * scale).max(1.0);
     let side = width.max(height).max(1.0);
@@ -110,26 +110,26 @@ fn draw(page: &Page<'_>, scale: f32) -> Grey {
     let scale = scale.min(60_000.0 / side);
     let settings = RenderSettings { x_scale: scale, y_scale: scale, bg_color: WHITE, ..RenderSettings::default() };
     let pixmap = render(page, &RenderCache::new(), &InterpreterSettings::default(), &settings);
-    let grey = |[r, g, b]: [u8; 3]| ((u32::from(r) * 77 + u32::from(g) * 151 + u32::from(b) * 28) >> 8) as u8;
-    Grey {
+    let gray = |[r, g, b]: [u8; 3]| ((u32::from(r) * 77 + u32::from(g) * 151 + u32::from(b) * 28) >> 8) as u8;
+    Gray {
         width: pixmap.width().into(),
         height: pixmap.height().into(),
-        pixels: pixmap.data().iter().map(|pixel| grey([pixel.r, pixel.g, pixel.b])).collect(),
+        pixels: pixmap.data().iter().map(|pixel| gray([pixel.r, pixel.g, pixel.b])).collect(),
     }
 }
 
 pub fn preview(page: &Page<'_>) -> io::Result<Vec<u8>> {
     let (width, _) = page.render_dimensions();
-    let grey = draw(page, PREVIEW_WIDTH / width.max(1.0));
+    let gray = draw(page, PREVIEW_WIDTH / width.max(1.0));
     let mut png = Vec::new();
-    let (Ok(width), Ok(height)) = (grey.width.try_into(), grey.height.try_into()) else {
+    let (Ok(width), Ok(height)) = (gray.width.try_into(), gray.height.try_into()) else {
         return Err(io::Error::other("the page is too large"));
     };
     let mut encoder = png::Encoder::new(&mut png, width, height);
     encoder.set_color(png::ColorType::Grayscale);
     encoder.set_depth(png::BitDepth::Eight);
     let mut writer = encoder.write_header().map_err(io::Error::other)?;
-    writer.write_image_data(&grey.pixels).map_err(io::Error::other)?;
+    writer.write_image_data(&gray.pixels).map_err(io::Error::other)?;
     writer.finish().map_err(io::Error::other)?;
     Ok(png)
 }

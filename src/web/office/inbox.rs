@@ -97,8 +97,10 @@ impl Selection {
             Ok(()) => Ok(redirect("", flash::inbox::FILED, &self.filing.after)),
             Err((filed, error)) => {
                 let (status, message) = beside_field(error)?;
-                let problem =
-                    format!("{filed} of {} documents were filed. The others are still in the inbox.", self.documents.len());
+                let problem = format!(
+                    "{filed} of {} documents were filed. The others are still in the inbox.",
+                    self.documents.len()
+                );
                 self.refuse(context, "", status, (Some(message), Some(problem))).await
             }
         }

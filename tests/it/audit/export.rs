@@ -182,7 +182,7 @@ async fn only_auditors_export_and_wrong_filters_are_named() {
     assert!(read("xlsx", &admin.get("/audit/export?format=xlsx&number=PRT-1999-0001").await.body).await.is_empty());
     for (arguments, code, says) in [
         (vec!["--format", "pdf"], 2, "csv, jsonl or xlsx"),
-        (vec!["--format", "csv", "--from", "2026-02-30"], 2, "from: There is no such date"),
+        (vec!["--format", "csv", "--from", "2026-02-30"], 2, "from: Not a valid date"),
         (vec!["--format", "csv", "--output", "/nowhere/at/all.csv"], 2, "/nowhere/at/all.csv"),
         (vec!["--format", "csv", "--output", "/tmp"], 2, "directory"),
     ] {

@@ -101,7 +101,7 @@ async fn ship_tos_are_offered_and_retired() {
     let add = async |address: &str| office.post("/office/customers/ACME/ship-tos", &[("ship_to", address)]).await;
     assert_eq!(add("Acme Dock 4\r\n4 River Road").await.status, 303);
     assert_eq!(add("Acme Dock 4\n 4  River Road ").await.status, 303, "there already");
-    assert!(add(" \r\n ").await.one("#ship_to-error").contains("Give the address"));
+    assert!(add(" \r\n ").await.one("#ship_to-error").contains("Enter the consignee"));
     let form = "/office/bols/new?customer=ACME";
     assert!(office.get(form).await.text().contains("Acme Dock 4"));
     let id = app.rows("SELECT id FROM ship_tos WHERE address LIKE 'Acme Dock%'").await.concat();

@@ -36,7 +36,7 @@ async fn a_document_is_filed_with_a_few_keys() {
     let id = waiting(&office, "ticket").await;
     let file = format!("/office/documents/{id}/file");
     for (number, kind, words) in [
-        ("", "scale-ticket", "looks like"),
+        ("", "scale-ticket", "such as PRT-2025-0001"),
         ("5-5-5", "scale-ticket", "looks like"),
         ("PRT-2025-0777", "scale-ticket", "no BOL PRT-2025-0777"),
         ("25-5", "photo", "what kind"),
@@ -181,7 +181,7 @@ async fn a_wrong_filing_is_undone() {
     assert_eq!((answer.status, answer.header("location")), (303, "/bols/PRT-2025-0005?done=unfiled"));
     assert_eq!(acme.get(&format!("/documents/{id}/download")).await.status, 404);
     assert!(app.bol_row(World::ACME_BARE).await.document_kinds.is_empty());
-    assert!(office.get("/office/inbox").await.one(".intake .why").contains("was with PRT-2025-0005"));
+    assert!(office.get("/office/inbox").await.one(".intake .why").contains("from PRT-2025-0005"));
     assert!(
         app.events()
             .await

@@ -64,10 +64,10 @@ async fn a_mapping_list_names_the_bol_of_each_file() {
     ];
     assert_eq!(outcomes(&answer), expected, "{}", answer.text());
     for (index, words) in [
-        (1, "ACME's"),
+        (1, "belongs to ACME"),
         (2, "different BOLs"),
-        (4, "no BOL PRT-2025-0999"),
-        (5, "no customer NOBODY"),
+        (4, "BOL PRT-2025-0999 doesn't exist"),
+        (5, "No customer has the code NOBODY"),
         (6, "No BOL number"),
     ] {
         assert!(reason(&answer, index).contains(words), "{}", reason(&answer, index));
@@ -111,7 +111,7 @@ async fn a_mapping_list_may_be_wrong_or_come_last() {
     let late = "file,number,kind,customer\nvoid.pdf,PRT-2025-0002,,\ntheirs.pdf,PRT-2025-0003,,ACME\n";
     let late = with_list(&office, late, &files, false).await;
     assert_eq!(outcomes(&late), ["needs_review", "needs_review"]);
-    assert!(reason(&late, 0).contains("void") && reason(&late, 1).contains("RIVAL's"), "{}", late.text());
+    assert!(reason(&late, 0).contains("void") && reason(&late, 1).contains("belongs to RIVAL"), "{}", late.text());
     // A file that waits in the inbox is filed when it comes again with a list.
     let waiting = one(&office, &[("kind", "")], "seven.pdf", &paper("seven")).await;
     assert_eq!(outcomes(&waiting), ["needs_review"]);

@@ -173,7 +173,7 @@ async fn warnings_can_be_confirmed() {
     assert_eq!(answer.status, 422);
     let doubts = answer.all(".message li");
     assert_eq!(doubts.len(), 4, "{doubts:?}");
-    assert!(doubts[0].contains("80,020 lb") && doubts[1].contains("days back"), "{doubts:?}");
+    assert!(doubts[0].contains("80,020 lb") && doubts[1].contains("days in the past"), "{doubts:?}");
     assert!(doubts[2].contains(&first) && doubts[3].contains("Seal 78"), "{doubts:?}");
     let confirm = answer.attributes("button[name=confirm]", "value").remove(0);
     assert_eq!(kinds(&answer), ["overweight", "date", "trailer", "seal"]);

@@ -57,7 +57,7 @@ const SAMPLES: [(&str, &str, &str); 9] = [
     ("opens-with-javascript.pdf", "rejected", "script"),
     ("scan0001.pdf", "stored PRT-2025-0004", "signed"),
     ("text-names-another-number.pdf", "stored PRT-2025-0003", "other"),
-    ("truncated.pdf", "rejected", "cut off"),
+    ("truncated.pdf", "rejected", "end of the file is missing"),
 ];
 
 async fn send_samples(office: &Actor) -> Answer {

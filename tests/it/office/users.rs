@@ -104,7 +104,7 @@ async fn an_invitation_sent_again_replaces_the_former_one() {
     accept(&app, &second).await;
     let again = office.post(&format!("/office/users/{id}/invite"), &[]).await;
     assert_eq!(again.status, 422);
-    assert!(again.one(".message.problem").contains("has set a password already"));
+    assert!(again.one(".message.problem").contains("has already set a password"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -303,10 +303,10 @@ async fn a_user_of_another_company_can_join() {
     let rival = app.rival().await;
     assert!(rival.get("/bols").await.all("tbody .number").contains(&World::ACME_BOL.to_owned()));
     for (email, message) in [
-        (World::RIVAL, "has a login for your company already"),
+        (World::RIVAL, "already has a login for your company"),
         (World::OFFICE, "can't invite this address"),
         (World::ADMIN, "can't invite this address"),
-        (World::DISABLED, "has a login for your company already"),
+        (World::DISABLED, "already has a login for your company"),
     ] {
         let answer = acme.post("/people", &person(email, "", "ACME")).await;
         assert_eq!(answer.status, 422, "{email}");

@@ -75,7 +75,7 @@ async fn a_forgotten_password_is_replaced_and_its_sessions_end() {
     assert_eq!(acme.get("/bols").await.status, 303);
     let old = app.stranger().post("/login", &[("email", World::ACME), ("password", PASSWORD)]).await;
     assert_eq!(old.status, 422);
-    for (email, what) in [(World::DISABLED, "is disabled"), ("nobody@nowhere.example", "there is no user")] {
+    for (email, what) in [(World::DISABLED, "is disabled"), ("nobody@nowhere.example", "no user has the address")] {
         let output = primetrade(app.environment(), &["user", "invite", email], "").await;
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&output.stderr).contains(what));
