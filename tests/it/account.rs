@@ -1,3 +1,3 @@
 //! The pages where people look after their own login.
 
-pub mod password;
+mod password;

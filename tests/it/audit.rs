@@ -1,11 +1,13 @@
 //! What auditors read and export, and how the log proves that it is whole.
 
-pub mod access_log_import;
-pub mod export;
-pub mod local_fetches;
-pub mod log;
-pub mod pack;
-pub mod proof;
-pub mod retention;
-pub mod seals;
-pub mod verify;
+mod access_log_import;
+mod checkpoints;
+mod export;
+mod local_fetches;
+mod log;
+mod pack;
+mod proof;
+mod retention;
+mod seals;
+mod tampering;
+mod verify;

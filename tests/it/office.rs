@@ -1,16 +1,19 @@
 //! The office's pages: new BOLs, uploads, the inbox, the lists, customers and users.
 
-pub mod assign;
-pub mod customers;
-pub mod inbox;
-pub mod intake;
-pub mod lists;
-pub mod new_bol;
-pub mod printed_bol;
-pub mod scans;
-pub mod see_as;
-pub mod stamp;
-pub mod today;
-pub mod upload;
-pub mod users;
-pub mod virus_scan;
+mod assign;
+mod customers;
+mod hostile_uploads;
+mod inbox;
+mod intake;
+mod lists;
+mod new_bol;
+mod printed_bol;
+mod scans;
+mod see_as;
+mod settings;
+mod stamp;
+mod sweeper;
+mod today;
+mod upload;
+mod users;
+mod virus_scan;

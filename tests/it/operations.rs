@@ -1,10 +1,10 @@
 //! What operators run: the commands, the database, the storage and the mail.
 
-pub mod commands;
-pub mod database;
-pub mod demo;
-pub mod mail;
-pub mod migrate_pdfs;
-pub mod reconcile;
-pub mod s3;
-pub mod storage;
+mod commands;
+mod database;
+mod demo;
+mod mail;
+mod migrate_pdfs;
+mod reconcile;
+mod s3;
+mod storage;

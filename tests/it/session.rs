@@ -1,6 +1,6 @@
 //! Logging in and out, invitations and forgotten passwords.
 
-pub mod invitation;
-pub mod login;
-pub mod password_reset;
-pub mod sessions;
+mod invitation;
+mod login;
+mod password_reset;
+mod sessions;

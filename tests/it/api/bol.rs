@@ -2,12 +2,11 @@
 
 use reqwest::Method;
 
-use crate::office::new_bol::app;
 use crate::support::{Answer, App, Load, text_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_system_issues_bols_through_the_api() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     let mut load = Load::today(&app).await.json();
     (load["gross_lb"], load["tare_lb"]) = (serde_json::Value::Null, serde_json::Value::Null);

@@ -3,76 +3,12 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use primetrade::audit::fetched::import::Import;
 use primetrade::clock::Clock;
 
-use crate::support::{Action, Actor, Answer, App, BUCKET, EventRow, World, primetrade};
-
-pub const KEY: &str = "bols/2025/PRT-2025-0001.v2.pdf";
-
-/// The fields of a recorded fetch that the tests compare.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fetch {
-    pub outcome: String,
-    /// Email and role of the user who got the link.
-    pub user: [String; 2],
-    pub customer: String,
-    pub bol: String,
-    /// How the fetch was matched with its link, or the reason why it wasn't.
-    pub matched: Result<String, String>,
-    pub bytes: usize,
-    pub status: u16,
-}
-
-impl Fetch {
-    fn new(event: &EventRow) -> Self {
-        let by = event.detail("by");
-        let is_matched = event.detail("matched") == "true";
-        Self {
-            outcome: event.outcome.clone(),
-            user: [event.email().into(), event.role().into()],
-            customer: event.customer().into(),
-            bol: event.bol().into(),
-            matched: if is_matched { Ok(by) } else { Err(event.detail("reason")) },
-            bytes: event.detail("bytes").parse().unwrap(),
-            status: event.detail("status").parse().unwrap(),
-        }
-    }
-
-    /// A fetch of ACME's BOL with a link of ACME's buyer.
-    pub fn matched(by: &str, bytes: usize, status: u16) -> Self {
-        Self {
-            outcome: if status < 400 { "success" } else { "failed" }.into(),
-            user: [World::ACME.into(), "customer".into()],
-            customer: "ACME".into(),
-            bol: World::ACME_BOL.into(),
-            matched: Ok(by.into()),
-            bytes,
-            status,
-        }
-    }
-
-    /// A fetch whose link is unknown.
-    pub fn unmatched(customer: &str, bol: &str, reason: &str, bytes: usize, status: u16) -> Self {
-        let [customer, bol] = [customer.into(), bol.into()];
-        let user = [String::new(), "-".into()];
-        Self { user, customer, bol, matched: Err(reason.into()), ..Self::matched("", bytes, status) }
-    }
-
-    /// Every recorded fetch, oldest first.
-    pub async fn all(app: &App) -> Vec<Self> {
-        app.events().await.only(Action::LinkFetched).list(Self::new)
-    }
-}
-
-pub async fn download(actor: &Actor) -> Answer {
-    let answer = actor.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
-    assert_eq!(answer.status, 303, "{}", answer.text());
-    answer
-}
+use crate::support::{Action, Answer, App, BUCKET, Fetch, World, primetrade};
 
 /// A line of an access log, as S3 writes it.
 struct Entry {
@@ -161,23 +97,11 @@ async fn counted(app: &App, path: &str) -> (u64, u64, u64, u64) {
     (count("by_request"), count("by_time"), count("unmatched"), count("already"))
 }
 
-/// Waits for fetches, which the server records after the answer.
-pub async fn fetches(app: &App, count: usize) -> Vec<Fetch> {
-    for _ in 0..200 {
-        let found = Fetch::all(app).await;
-        if found.len() >= count {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("{:?}", Fetch::all(app).await);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fetch_is_matched_with_the_request_that_issued_its_link() {
     let app = App::on_s3(&[]).await;
     let acme = app.acme().await;
-    let redirect = download(&acme).await;
+    let redirect = acme.link_to(World::ACME_BOL).await;
     let (url, request) = (redirect.header("location").to_owned(), redirect.header("x-request-id").to_owned());
     assert!(url.contains(&format!("x-request={request}")), "{url}");
     let file = app.stranger().get(&url).await;
@@ -192,26 +116,19 @@ async fn a_fetch_is_matched_with_the_request_that_issued_its_link() {
     logs.write("2026-11-26-10-00-00-AAAA", Entry::of("3E57427F33A59F07", &url, &file).line());
     let (code, report, errors) = import(&app, &["--dry-run", logs.path()], "").await;
     assert_eq!((code, report["by_request"].as_u64()), (Some(0), Some(1)), "{errors}");
-    assert!(Fetch::all(&app).await.is_empty() && app.rows("SELECT * FROM link_fetches").await.is_empty());
+    assert!(app.fetches().await.is_empty() && app.count("link_fetches").await == 0);
     assert_eq!(counted(&app, logs.path()).await, (1, 0, 0, 0));
     let size = file.body.len();
-    assert_eq!(Fetch::all(&app).await, [Fetch::matched("request", size, 200)]);
-    let more = app
-        .rows("SELECT request_id, host(ip), user_agent, object_key, document_kind, file_name, length(sha256), detail->>'source', detail->>'s3_request', \
-               (SELECT id::text FROM audit_events WHERE action = 'BOL_DOWNLOADED') = detail->>'link' FROM audit_events WHERE action = 'LINK_FETCHED'")
-        .await;
-    assert_eq!(
-        more,
-        [format!(
-            "{request}|203.0.113.9|Mozilla/5.0 (X11; Linux x86_64)|{KEY}|bol|PRT-2025-0001.v2.pdf|32|s3-access-log|3E57427F33A59F07|true"
-        )]
-    );
+    assert_eq!(app.fetches().await, [Fetch::matched("request", size, 200)]);
+    expect_every_field_of_the_fetch(&app, &request).await;
     // The run is recorded. A run without new fetches records nothing.
-    let run = "SELECT outcome, user_email, detail->>'gets', detail->'new'->>'by_request', detail->>'bucket' FROM audit_events WHERE action = 'ACCESS_LOG_IMPORTED'";
-    assert_eq!(app.rows(run).await, [format!("success|command line|1|1|{BUCKET}")]);
-    let before = app.rows("SELECT count(*), max(id) FROM audit_events").await;
+    let run = app.events().await.single(Action::AccessLogImported);
+    assert_eq!((run.outcome.as_str(), run.email()), ("success", "command line"));
+    assert_eq!((run.detail("gets"), run.detail("bucket")), ("1".into(), BUCKET.into()));
+    assert_eq!(run.detail["new"]["by_request"], 1);
+    let before = app.events().await;
     assert_eq!(counted(&app, logs.path()).await, (0, 0, 0, 1));
-    assert_eq!(app.rows("SELECT count(*), max(id) FROM audit_events").await, before);
+    assert_eq!(app.events().await, before);
     expect_no_secret_of_the_link(&app, &url).await;
     expect_link_and_fetch_on_the_pages(&app, size).await;
     app.sealed().await;
@@ -219,10 +136,23 @@ async fn a_fetch_is_matched_with_the_request_that_issued_its_link() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
+async fn expect_every_field_of_the_fetch(app: &App, request: &str) {
+    let events = app.events().await;
+    let fetched = events.single(Action::LinkFetched);
+    assert_eq!((fetched.request_id.as_deref(), fetched.host().as_str()), (Some(request), "203.0.113.9"));
+    assert_eq!(fetched.user_agent.as_deref(), Some("Mozilla/5.0 (X11; Linux x86_64)"));
+    assert_eq!((fetched.key(), fetched.kind(), fetched.file()), (World::ACME_BOL_KEY, "bol", "PRT-2025-0001.v2.pdf"));
+    assert_eq!(fetched.sha256.as_ref().map(Vec::len), Some(32));
+    assert_eq!(
+        (fetched.detail("source"), fetched.detail("s3_request")),
+        ("s3-access-log".into(), "3E57427F33A59F07".into())
+    );
+    assert_eq!(fetched.detail("link"), events.single(Action::BolDownloaded).id.to_string());
+}
+
 /// Nothing that would open the document again is stored.
 async fn expect_no_secret_of_the_link(app: &App, url: &str) {
-    let kept =
-        app.rows("SELECT e::text FROM audit_events e UNION ALL SELECT l::text FROM link_fetches l").await.join("\n");
+    let kept = format!("{:?}{:?}", app.events().await, app.contents(&["link_fetches"]).await);
     let signature = url.split("X-Amz-Signature=").nth(1).unwrap().split('&').next().unwrap();
     assert!(
         signature.len() == 64 && !kept.contains(signature) && !kept.contains("X-Amz") && !kept.contains("x-request")
@@ -241,15 +171,15 @@ async fn expect_link_and_fetch_on_the_pages(app: &App, size: usize) {
     let auditor = app.auditor().await;
     let log = auditor.get("/audit?action=LINK_FETCHED").await;
     let event = auditor.get(&log.attributes(".log tbody .lead a", "href")[0]).await;
-    let issued = app.rows("SELECT '/audit/events/' || id FROM audit_events WHERE action = 'BOL_DOWNLOADED'").await;
-    assert!(event.attributes(".lines a", "href").contains(&issued[0]), "{}", event.text());
+    let issued = format!("/audit/events/{}", app.events().await.single(Action::BolDownloaded).id);
+    assert!(event.attributes(".lines a", "href").contains(&issued), "{}", event.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
     let app = App::on_s3(&[]).await;
     let acme = app.acme().await;
-    let url = download(&acme).await.header("location").to_owned();
+    let url = acme.link_to(World::ACME_BOL).await.header("location").to_owned();
     let file = app.stranger().get(&url).await;
     let entry = |id: &str| Entry::of(id, &url, &file).without_request();
     let logs = Logs::new();
@@ -268,13 +198,13 @@ async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
     );
     assert_eq!(import("unknown", Entry { key: "nobody/knows.pdf".into(), ..entry("A5") }).await, (0, 0, 1, 0));
     // Two links of one user still name that user. Links of two users are ambiguous.
-    download(&acme).await;
+    acme.link_to(World::ACME_BOL).await;
     assert_eq!(import("again", entry("A6")).await, (0, 1, 0, 0));
-    download(&app.user(World::COLLEAGUE).await).await;
+    app.user(World::COLLEAGUE).await.link_to(World::ACME_BOL).await;
     assert_eq!(import("several", entry("A7")).await, (0, 0, 1, 0));
     let (bytes, no_link) = (file.body.len(), "no link to it was issued at that time");
     assert_eq!(
-        Fetch::all(&app).await,
+        app.fetches().await,
         [
             Fetch::matched("time", bytes, 200),
             Fetch::unmatched("RIVAL", World::RIVAL_BOL, no_link, bytes, 200),
@@ -310,7 +240,7 @@ async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_requests_are_counted_and_unreadable_lines_are_named() {
     let app = App::on_s3(&[]).await;
-    let url = download(&app.acme().await).await.header("location").to_owned();
+    let url = app.acme().await.link_to(World::ACME_BOL).await.header("location").to_owned();
     let file = app.stranger().get(&url).await;
     let entry = |id: &str| Entry::of(id, &url, &file);
     let mut bytes = Vec::new();
@@ -332,7 +262,7 @@ async fn foreign_requests_are_counted_and_unreadable_lines_are_named() {
     bytes.extend_from_slice(b"\xff\xfe\x00 nonsense\n\n");
     bytes.extend_from_slice(&vec![b'x'; 1_000_000]);
     bytes.push(b'\n');
-    bytes.extend_from_slice(entry("C9").line().trim_end().replace(KEY, "%FF%00\u{7}").as_bytes());
+    bytes.extend_from_slice(entry("C9").line().trim_end().replace(World::ACME_BOL_KEY, "%FF%00\u{7}").as_bytes());
     bytes.push(b'\n');
     bytes.extend_from_slice(&damaged.as_bytes()[..damaged.find("REST").unwrap() + 60]);
     let logs = Logs::new();
@@ -370,7 +300,7 @@ async fn foreign_requests_are_counted_and_unreadable_lines_are_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_imports_at_once_count_each_line_once() {
     let app = App::on_s3(&[]).await;
-    let url = download(&app.acme().await).await.header("location").to_owned();
+    let url = app.acme().await.link_to(World::ACME_BOL).await.header("location").to_owned();
     let file = app.stranger().get(&url).await;
     let line = |n: usize| Entry::of(&format!("E{n:05}"), &url, &file).line();
     let logs = Logs::new();
@@ -425,7 +355,7 @@ async fn an_interrupted_import_continues_without_duplicates() {
         }
     }
     let app = App::on_s3(&[]).await;
-    let url = download(&app.acme().await).await.header("location").to_owned();
+    let url = app.acme().await.link_to(World::ACME_BOL).await.header("location").to_owned();
     let file = app.stranger().get(&url).await;
     let text: String = (0..700).map(|n| Entry::of(&format!("F{n}"), &url, &file).line()).collect();
     let db = app.db();

@@ -5,18 +5,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use reqwest::{Method, Response};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{Action, Answer, App, World, primetrade, python};
-
-/// Events whose texts break spreadsheets, parsers and terminals.
-pub const HOSTILE: &str = r#"INSERT INTO audit_events (occurred_at, action, outcome, user_email, user_agent, file_name, object_key, ip, sha256, document_id, detail)
-    SELECT '2026-03-01 12:00Z'::timestamptz + n * interval '1 second', 'BOL_DOWNLOADED', 'success', 'x@y.example', text, text, 'a/b.pdf',
-           '2001:db8::1', '\x00ff', 7, jsonb_build_object('said', text, 'large', 12345678901234567890123.50)
-    FROM unnest(ARRAY['=1+1', '+1', '-1', '@SUM(A1)', E'\t=1', E'\r=1', E'\n=1', '''quoted', 'a,b;c"d', E'two\nlines', E'cr\r\nlf', ' kept ',
-                      '', E'\u202Eright to left', '_x0041_', E'\x01\x1f', '<b>&amp;', '＝1', '0012', '1e5', 'Łódź 🚚', repeat('é', 300)])
-         WITH ORDINALITY AS hostile (text, n)"#;
+use crate::support::{Action, Answer, App, EventRow, Outcome, World, primetrade, python};
 
 /// Reads a file with common libraries of its format, and prints the texts of each row as JSON.
 const READ: &str = r#"
@@ -74,14 +67,20 @@ fn sum_of(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
+/// A hostile event as [`READ`] prints it.
+fn as_read(event: &EventRow) -> serde_json::Value {
+    let (id, document) = (event.id.to_string(), event.document_id.unwrap().to_string());
+    let sum = hex::encode(event.sha256.as_ref().unwrap());
+    json!([id, event.user_agent, event.file_name, event.host(), sum, document, "", event.user_agent, true, 0])
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_format_returns_hostile_events_unchanged() {
     let app = App::start().await;
-    app.sql(HOSTILE).await;
+    app.add_hostile_events().await;
     let auditor = app.auditor().await;
-    let expected = app.rows("SELECT json_build_array(id::text, user_agent, file_name, host(ip), encode(sha256, 'hex'), document_id::text, '', user_agent, true, 0) \
-        FROM audit_events WHERE user_email = 'x@y.example' ORDER BY id DESC").await;
-    let mut expected: Vec<serde_json::Value> = expected.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
+    let events = app.events().await.filter(|event| event.email() == "x@y.example");
+    let mut expected: Vec<serde_json::Value> = events.iter().rev().map(as_read).collect();
     expected[0][9] = serde_json::from_str(COLUMNS).unwrap();
     assert_eq!(expected.len(), 22);
     let filter = "from=2026-03-01&to=2026-03-01&user=X@y.example";
@@ -158,7 +157,7 @@ async fn only_auditors_export_and_wrong_filters_are_named() {
     for email in [World::ACME, World::RIVAL, World::OFFICE] {
         assert_eq!(app.user(email).await.get("/audit/export?format=csv").await.status, 403, "{email}");
     }
-    assert!(app.rows("SELECT 1 FROM audit_events WHERE action LIKE 'AUDIT_EXPORT%'").await.is_empty());
+    assert!(app.events().await.any_of(&[Action::AuditExportBegun, Action::AuditExported]).is_empty());
     let admin = app.user(World::ADMIN).await;
     for wrong in [
         "",
@@ -206,19 +205,29 @@ async fn many_events(app: &App) {
              INSERT INTO audit_events (action, outcome, user_agent) SELECT 'BOL_VIEWED', 'success', repeat('agent ', 150) FROM generate_series(1, 30000)").await;
 }
 
-async fn wait_for(app: &App, select: &str, expected: &str) {
+/// The connections that read the log for an export.
+const READING: &str = "pg_stat_activity WHERE state <> 'idle' AND datname = current_database() AND pid <> pg_backend_pid() \
+    AND query LIKE '%audit_events%' AND query NOT LIKE '%audit_leaves%'";
+
+async fn wait_for_readers(app: &App, count: usize) {
     for _ in 0..100 {
-        if app.rows(select).await == [expected] {
+        if app.count(READING).await == count {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("{select}: {:?}, not {expected}", app.rows(select).await);
+    panic!("{} connections read the log, not {count}", app.count(READING).await);
 }
 
-const ENDED: &str = "SELECT outcome, detail->>'reason', (detail->>'rows')::int >= 30000 FROM audit_events WHERE action = 'AUDIT_EXPORTED'";
-const READING: &str = "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle' AND datname = current_database() AND pid <> pg_backend_pid() \
-    AND query LIKE '%audit_events%' AND query NOT LIKE '%audit_leaves%'";
+/// Waits until the end of the only export is recorded. Whole ones have at least the 30,000 events of [`many_events`].
+async fn wait_for_the_end(app: &App, outcome: Outcome, reason: &str, is_whole: bool) {
+    app.events_until(Action::AuditExported, |ended| {
+        let [ended] = ended else { return false };
+        let has_all = ended.detail("rows").parse::<usize>().unwrap() >= 30_000;
+        (ended.outcome.as_str(), ended.detail("reason").as_str(), has_all) == (outcome.as_str(), reason, is_whole)
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_gets_the_whole_export() {
@@ -228,10 +237,10 @@ async fn a_slow_reader_gets_the_whole_export() {
     app.sql("DO $$ BEGIN EXECUTE format('ALTER ROLE %I IN DATABASE %I SET statement_timeout = ''1s''', current_user, current_database()); END $$").await;
     let answer = begun(&app, "csv").await;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!(app.rows(READING).await, ["1"], "it waits for the reader");
+    assert_eq!(app.count(READING).await, 1, "it waits for the reader");
     let all = answer.bytes().await.unwrap();
     assert!(read("csv", &all).await.len() >= 30_000);
-    wait_for(&app, ENDED, "success||true").await;
+    wait_for_the_end(&app, Outcome::Success, "-", true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,8 +249,8 @@ async fn a_broken_export_looks_broken_and_is_recorded() {
         let app = App::start().await;
         many_events(&app).await;
         let mut answer = begun(&app, format).await;
-        wait_for(&app, READING, "1").await;
-        app.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state <> 'idle' AND datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%audit_events%' AND query NOT LIKE '%audit_leaves%'").await;
+        wait_for_readers(&app, 1).await;
+        app.sql(&format!("SELECT pg_terminate_backend(pid) FROM {READING}")).await;
         let mut all = Vec::new();
         let error = loop {
             match answer.chunk().await {
@@ -254,7 +263,7 @@ async fn a_broken_export_looks_broken_and_is_recorded() {
         let end = String::from_utf8_lossy(&all[all.len().saturating_sub(400)..]).into_owned();
         assert!(!end.contains("EXPORT_COMPLETE") && !end.contains("\"end\""), "{format}: {end}");
         assert!(format != "xlsx" || zip::ZipArchive::new(std::io::Cursor::new(all)).is_err());
-        wait_for(&app, ENDED, "failed|broken off|false").await;
+        wait_for_the_end(&app, Outcome::Failed, "broken off", false).await;
     }
 }
 
@@ -263,10 +272,10 @@ async fn a_closed_connection_holds_no_resources() {
     let app = App::start().await;
     many_events(&app).await;
     let answer = begun(&app, "jsonl").await;
-    wait_for(&app, READING, "1").await;
+    wait_for_readers(&app, 1).await;
     drop(answer);
-    wait_for(&app, ENDED, "failed|broken off|false").await;
-    wait_for(&app, READING, "0").await;
+    wait_for_the_end(&app, Outcome::Failed, "broken off", false).await;
+    wait_for_readers(&app, 0).await;
     // Four exports run at once, and the fifth gets a 503.
     let mut open = Vec::new();
     for _ in 0..4 {

@@ -64,12 +64,13 @@ async fn long_user_agents_are_truncated_and_never_refused() {
             acme.request(reqwest::Method::GET, &format!("/bols/{}", World::ACME_BOL)).header("user-agent", agent);
         assert_eq!(Answer::of(request).await.status, 200);
     }
-    let agents = app
-        .rows(
-            "SELECT length(user_agent), left(user_agent, 9) FROM audit_events WHERE action = 'BOL_VIEWED' ORDER BY id",
-        )
-        .await;
-    assert_eq!(agents, ["300|Agent Age", "7|café \u{fffd}\u{fffd}", "8|<script>"]);
+    let viewed = app.events().await.only(Action::BolViewed);
+    let agents = viewed.list(|event| {
+        let agent = event.user_agent.as_deref().unwrap();
+        (agent.chars().count(), agent.chars().take(9).collect::<String>())
+    });
+    let expected = [(300, "Agent Age"), (7, "café \u{fffd}\u{fffd}"), (8, "<script>")];
+    assert_eq!(agents, expected.map(|(length, start)| (length, start.to_owned())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,8 +155,9 @@ async fn an_auditor_finds_who_got_what() {
     assert!(!event.text().contains("signature=") && !event.text().contains("sessionid"));
     assert!(event.attributes(".lines a", "href").contains(&"/audit?number=PRT-2025-0001".into()));
     // Reading the log is recorded with its filter.
-    let read = app.rows("SELECT detail->'filter'->>'number' FROM audit_events WHERE action = 'AUDIT_VIEWED' AND detail->'filter' ? 'number' ORDER BY id LIMIT 1").await;
-    assert_eq!(read, ["prt-2025-0001"]);
+    let viewed = app.events().await.only(Action::AuditViewed);
+    let numbers = viewed.list(|event| event.detail["filter"]["number"].as_str());
+    assert_eq!(numbers.into_iter().flatten().next(), Some("prt-2025-0001"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Packs: a part of the log for a third party, who needs nothing but the pack to check it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::io::Write as _;
 
@@ -8,9 +8,7 @@ use sha2::{Digest, Sha256};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use crate::audit::proof::key;
-use crate::portal::zip::unpacked;
-use crate::support::{Action, Answer, App, Outcome, World, script};
+use crate::support::{Action, Answer, App, EventRow, Outcome, World, script};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -61,6 +59,9 @@ fn lines(files: &Files, name: &str) -> Vec<String> {
     String::from_utf8(files[name].clone()).unwrap().lines().map(str::to_owned).collect()
 }
 
+/// Whether an event belongs into a pack.
+type Condition = fn(&EventRow) -> bool;
+
 /// The files of a pack without PDFs.
 const NAMES: [&str; 10] = [
     "SHA256SUMS",
@@ -79,23 +80,23 @@ const NAMES: [&str; 10] = [
 async fn a_pack_is_checked_without_the_log() {
     let app = App::start().await;
     with_events(&app).await;
-    let (auditor, key) = (app.auditor().await, key(&app).await);
-    for (asked, condition) in [
-        ("?customer=acme", "customer_code = 'ACME'"),
-        ("?customer=RIVAL&from=2020-01-01", "customer_code = 'RIVAL'"),
-        ("?number=PRT-2025-0001", "bol_number = 'PRT-2025-0001'"),
-        ("", "true"),
-    ] {
+    let (auditor, key) = (app.auditor().await, app.public_key().await);
+    let filters: [(&str, Condition); 4] = [
+        ("?customer=acme", |event| event.customer() == "ACME"),
+        ("?customer=RIVAL&from=2020-01-01", |event| event.customer() == "RIVAL"),
+        ("?number=PRT-2025-0001", |event| event.bol() == World::ACME_BOL),
+        ("", |_| true),
+    ];
+    for (asked, matches) in filters {
         app.sealed().await;
-        let before = format!(
-            "SELECT e.id FROM audit_events e JOIN audit_leaves l ON l.event_id = e.id WHERE {condition} ORDER BY l.position"
-        );
-        let before = app.rows(&before).await;
+        let matching: HashSet<i64> = app.events().await.filter(matches).iter().map(|event| event.id).collect();
+        let mut before: Vec<i64> = app.leaves().await.iter().map(|leaf| leaf.event_id).collect();
+        before.retain(|event| matching.contains(event));
         let pack = auditor.get(&format!("/audit/pack{asked}")).await;
         assert_eq!((pack.status, pack.header("content-type")), (200, "application/zip"), "{asked}");
         let (is_proved, told) = check(&pack.body, &[&key]).await;
         assert!(is_proved, "{asked}: {told}");
-        let files = unpacked(&pack);
+        let files = pack.unzipped();
         // verify.md explains every file.
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
         assert_eq!(names, NAMES);
@@ -103,9 +104,9 @@ async fn a_pack_is_checked_without_the_log() {
         assert!(names.iter().all(|name| told.contains(name)), "{names:?}");
         // Exactly the events that match the filter, in the order of the tree.
         let events = lines(&files, "events.jsonl");
-        let ids: Vec<String> = events
+        let ids: Vec<i64> = events
             .iter()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].to_string())
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_i64().unwrap())
             .collect();
         assert_eq!(ids, before, "{asked}");
         assert!(ids.len() > 1 || asked.contains("number"), "{asked}");
@@ -119,7 +120,7 @@ async fn the_index_of_a_pack_lists_its_bols() {
     let app = App::start().await;
     with_events(&app).await;
     let pack = app.auditor().await.get("/audit/pack?customer=ACME").await;
-    let files = unpacked(&pack);
+    let files = pack.unzipped();
     let index = lines(&files, "bols.csv");
     assert!(
         index[0].starts_with("number,date,customer,consignee,product,net_lb,net_tons,status,document_id,"),
@@ -137,7 +138,7 @@ async fn a_pack_is_recorded_like_every_export() {
     let app = App::start().await;
     with_events(&app).await;
     let pack = app.auditor().await.get("/audit/pack?customer=ACME").await;
-    let rows = lines(&unpacked(&pack), "events.jsonl").len().to_string();
+    let rows = lines(&pack.unzipped(), "events.jsonl").len().to_string();
     let events = app.events().await;
     let exported = events.single(Action::AuditExported);
     assert_eq!(exported.sha256.as_deref(), Some(&Sha256::digest(&pack.body)[..]));
@@ -242,9 +243,9 @@ fn changes_of_checkpoints_and_files() -> Vec<Change> {
 async fn every_change_in_a_pack_is_noticed() {
     let app = App::start().await;
     with_events(&app).await;
-    let key = key(&app).await;
+    let key = app.public_key().await;
     let pack = app.auditor().await.get("/audit/pack?customer=ACME").await;
-    let files = unpacked(&pack);
+    let files = pack.unzipped();
     let (is_proved, told) = check(&packed(&files), &[&key]).await;
     assert!(is_proved, "packed again it is the same: {told}");
     for (what, change) in changes_of_events_and_proof().into_iter().chain(changes_of_checkpoints_and_files()) {
@@ -259,7 +260,7 @@ async fn every_change_in_a_pack_is_noticed() {
 async fn a_damaged_pack_and_one_under_another_key_are_not_proved() {
     let app = App::start().await;
     with_events(&app).await;
-    let key = key(&app).await;
+    let key = app.public_key().await;
     let pack = app.auditor().await.get("/audit/pack?customer=ACME").await;
     // Damaged in transit, truncated, and signed with another key.
     let at = pack.body.len() / 2;
@@ -286,13 +287,13 @@ async fn only_administrators_get_pdfs_and_each_one_is_recorded() {
     for on_s3 in [false, true] {
         let app = if on_s3 { App::on_s3(&[]).await } else { App::start().await };
         with_events(&app).await;
-        let (admin, key) = (app.user("admin@terminal.example").await, key(&app).await);
+        let (admin, key) = (app.user("admin@terminal.example").await, app.public_key().await);
         assert!(admin.get("/audit/integrity").await.text().contains("name=\"pdfs\""));
         let pack: Answer = admin.get("/audit/pack?customer=ACME&pdfs=1").await;
         assert_eq!(pack.status, 200);
         let (is_proved, told) = check(&pack.body, &[&key]).await;
         assert!(is_proved, "{told}");
-        let files: Files = unpacked(&pack);
+        let files: Files = pack.unzipped();
         let pdfs: Vec<&String> = files.keys().filter(|name| name.starts_with("pdfs/bols/")).collect();
         assert!(!pdfs.is_empty() && told.contains(" PDFs are what these events are about; of "), "{told}");
         let zipped = app.events().await.only(Action::BolsZipped).with(Outcome::Success);
@@ -320,7 +321,7 @@ async fn only_administrators_get_pdfs_and_each_one_is_recorded() {
         std::fs::write(app.media("bols/2025/PRT-2025-0001.v2.pdf"), b"%PDF-1.4\n% another\n%%EOF\n").unwrap();
         std::fs::remove_file(app.media("bols/2025/PRT-2025-0001.pdf")).unwrap();
         let pack = admin.get("/audit/pack?number=PRT-2025-0001&pdfs=1").await;
-        let files = unpacked(&pack);
+        let files = pack.unzipped();
         let index = lines(&files, "pdfs/index.csv");
         assert!(index.iter().any(|line| line.ends_with("its SHA-256 differs from the recorded one")), "{index:?}");
         assert!(index.iter().any(|line| line.ends_with(",,,,the file is missing from the storage")), "{index:?}");

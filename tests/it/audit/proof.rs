@@ -4,19 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use primetrade::audit::prove::prove;
 
-use crate::support::{App, World, primetrade, script};
+use crate::support::{Action, App, World, primetrade, script};
 
-/// Whether the script says that it is proved, and what it says.
+/// Runs the script over a proof, and returns whether it accepts it and what it prints.
 async fn check(proof: &str, key: &str) -> (bool, String) {
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("event.tlog-proof");
     std::fs::write(&file, proof).unwrap();
     script(&[concat!(env!("CARGO_MANIFEST_DIR"), "/tools/check_proof.py").as_ref(), file.as_ref(), key.as_ref()]).await
-}
-
-pub async fn key(app: &App) -> String {
-    let told = primetrade(app.environment(), &["audit", "key"], "").await;
-    String::from_utf8(told.stdout).unwrap().trim().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,15 +23,15 @@ async fn an_event_is_proved_without_the_log() {
         app.sealed().await;
         app.published().await;
     }
-    // One that is sealed, and not in the storage yet.
+    // This event is sealed, but its checkpoint is not in the storage yet.
     app.sql("INSERT INTO audit_events (action, outcome) VALUES ('X', 'success')").await;
     app.sealed().await;
-    let key = key(&app).await;
+    let key = app.public_key().await;
     for id in [1, 2, 3, 4, 40, 63, 64, 65, 200, 363, 364] {
         let proof = prove(&app.db(), &app.seals(), id).await.unwrap();
         let (is_proved, told) = check(&proof, &key).await;
         assert!(is_proved && told.contains(&format!("{{\"id\":{id},")), "{id}: {told}");
-        // By somebody else's program, too.
+        // An independent implementation accepts the proof too.
         let lines: Vec<&str> = proof.lines().collect();
         let index: u64 = lines[2].strip_prefix("index ").unwrap().parse().unwrap();
         let event = STANDARD.decode(lines[1].strip_prefix("extra ").unwrap()).unwrap();
@@ -57,11 +52,11 @@ async fn an_event_is_proved_without_the_log() {
         )
         .unwrap();
     }
-    // Whatever is changed in it is noticed.
+    // Every changed character is noticed.
     let proof = prove(&app.db(), &app.seals(), 200).await.unwrap();
     let mut noticed = 0;
     for at in (0..proof.len()).filter(|at| proof.is_char_boundary(*at) && proof.is_char_boundary(at + 1)) {
-        // The last sign of base64 has bits that say nothing.
+        // The last character of base64 has unused bits.
         if at % 23 != 0 || &proof[at..=at] == "\n" || proof[at + 1..].starts_with('=') {
             continue;
         }
@@ -92,13 +87,13 @@ async fn an_event_without_a_proof_gets_a_reason() {
     assert_eq!(auditor.get("/audit/events/x/proof").await.status, 404);
     let told = primetrade(app.environment(), &["audit", "prove", "1"], "").await;
     assert!(told.status.success());
-    // The same from its page, where it is on record too.
+    // The page of the event offers the same proof, and each one is recorded.
     let page = auditor.get("/audit/events/1").await;
     let href = page.attributes("section:has(#seal) a", "href").remove(0);
     let answer = auditor.get(&href).await;
     assert_eq!(answer.header("content-disposition"), "attachment; filename=\"event-1.tlog-proof\"");
-    assert!(check(&answer.text(), &key(&app).await).await.0);
-    assert_eq!(app.count("audit_events WHERE detail->>'proof' = '1'").await, 2);
+    assert!(check(&answer.text(), &app.public_key().await).await.0);
+    assert_eq!(app.events().await.filter(|event| event.detail("proof") == "1").len(), 2);
     for refused in [app.office().await, app.acme().await] {
         assert_eq!(refused.get("/audit/events/1/proof").await.status, 403);
         assert_eq!(refused.get("/audit/integrity").await.status, 403);
@@ -116,7 +111,7 @@ async fn an_auditor_verifies_on_a_page() {
     app.published().await;
     let page = auditor.get("/audit/integrity").await;
     assert!(page.one("section:has(#seals)").contains("1 events") && page.text().contains("hasn't been verified yet"));
-    assert!(page.text().contains(&key(&app).await));
+    assert!(page.text().contains(&app.public_key().await));
     let verify = async || {
         let answer = auditor.post("/audit/integrity", &[]).await;
         assert_eq!((answer.status, answer.header("location")), (303, "/audit/integrity?done=begun"));
@@ -136,6 +131,6 @@ async fn an_auditor_verifies_on_a_page() {
     let page = verify().await;
     let row = page.all("section:has(#runs) tbody tr").remove(0);
     assert!(row.contains("Not as sealed") && row.contains("Event 1 is missing: it was sealed at position 0"), "{row}");
-    let run = "SELECT outcome FROM audit_events WHERE action = 'AUDIT_VERIFIED' ORDER BY id";
-    assert_eq!(app.rows(run).await, ["success", "failed"]);
+    let runs = app.events().await.only(Action::AuditVerified);
+    assert_eq!(runs.list(|event| event.outcome.as_str()), ["success", "failed"]);
 }

@@ -1,11 +1,13 @@
 //! `audit purge` removes events older than the retention, batch by sealed batch. The others still verify.
 
+use chrono::NaiveDate;
 use diesel_async::SimpleAsyncConnection;
 use primetrade::audit::prove::{ProveError, prove};
 use primetrade::audit::verify::{Progress, Report, Verification};
 use primetrade::db;
+use serde_json::json;
 
-use crate::support::{Action, App, primetrade};
+use crate::support::{Action, App, Events, primetrade};
 
 /// Inserts events of a month, sealed as one batch.
 async fn batch(app: &App, month: &str, count: usize) {
@@ -49,7 +51,26 @@ async fn verify(app: &App) -> Report {
     Verification { db: &db, keys: &keys, storage, kept: Vec::new(), progress: Progress::default() }.run().await.unwrap()
 }
 
-const OLD: &str = "SELECT count(*) FROM audit_events WHERE occurred_at < '2025-01-01'";
+/// The events before a day.
+async fn events_before(app: &App, day: &str) -> Events {
+    let day: NaiveDate = day.parse().unwrap();
+    app.events().await.filter(|event| event.occurred_at.date_naive() < day)
+}
+
+/// The event in a batch with a new one stays, with its month. Events outside the partitions are deleted. The purge is
+/// recorded, and its record is sealed.
+async fn expect_what_was_purged(app: &App) {
+    assert_eq!(events_before(app, "2025-01-01").await.actions(), ["KEPT"]);
+    let months = "SELECT relname FROM pg_class WHERE relname LIKE 'audit_events_2024%' AND relkind = 'r' ORDER BY 1";
+    assert_eq!(app.rows(months).await, ["audit_events_2024_02", "audit_events_2024_03"]);
+    let purged = app.events().await.single(Action::AuditPurged);
+    assert_eq!(
+        (purged.email(), purged.detail("years"), purged.detail("events")),
+        ("command line", "1".into(), "602".into())
+    );
+    assert_eq!(purged.detail["positions"], json!([[0, 602]]));
+    assert!(app.is_sealed(purged.id).await);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn old_events_are_purged_and_the_rest_still_verifies() {
@@ -71,17 +92,11 @@ async fn old_events_are_purged_and_the_rest_still_verifies() {
     assert_eq!((code, told.lines().nth(1)), (0, Some("602 events in 4 sealed batches")), "{told}");
     let (_, told, _) = purge(&app, "5", &["--dry-run", "--json"]).await;
     assert!(told.contains("\"events\":100}"), "{told}");
-    assert_eq!(app.rows(OLD).await, ["603"]);
+    assert_eq!(events_before(&app, "2025-01-01").await.len(), 603);
 
     let (code, told, _) = purge(&app, "1", &["--yes"]).await;
     assert_eq!((code, told.lines().last()), (0, Some("602 events removed, 1 partitions dropped")), "{told}");
-    // The event in a batch with a new one stays, with its month. Events outside the partitions are deleted.
-    assert_eq!(app.rows("SELECT action FROM audit_events WHERE occurred_at < '2025-01-01'").await, ["KEPT"]);
-    let months = "SELECT relname FROM pg_class WHERE relname LIKE 'audit_events_2024%' AND relkind = 'r' ORDER BY 1";
-    assert_eq!(app.rows(months).await, ["audit_events_2024_02", "audit_events_2024_03"]);
-    let record = "SELECT user_email, detail->>'years', detail->>'events', detail->>'positions', l.position IS NOT NULL \
-        FROM audit_events LEFT JOIN audit_leaves l ON event_id = id WHERE action = 'AUDIT_PURGED'";
-    assert_eq!(app.rows(record).await, ["command line|1|602|[[0, 602]]|true"]);
+    expect_what_was_purged(&app).await;
 
     // The others still verify, and the report says what was purged.
     app.published().await;
@@ -97,7 +112,7 @@ async fn old_events_are_purged_and_the_rest_still_verifies() {
     // An earlier proof still leads to a root of the log. A new one isn't issued.
     assert!(given.contains("index 9\n"));
     assert!(matches!(prove(&app.db(), &app.seals(), 10).await, Err(ProveError::Purged)));
-    let kept = app.rows("SELECT min(id) FROM audit_events WHERE action = 'KEPT'").await[0].parse().unwrap();
+    let kept = app.events().await.filter(|event| event.action == "KEPT")[0].id;
     prove(&app.db(), &app.seals(), kept).await.unwrap();
     assert_eq!(auditor.get("/audit/pack?from=2024-01-01&to=2024-12-31").await.status, 200);
 
@@ -123,10 +138,10 @@ async fn a_purge_disturbs_no_reader_and_continues_after_an_interruption() {
         code == 1 && told.contains("other sessions are reading audit_events_2024_01: run it again later"),
         "{told}"
     );
-    // It is on record, and what is still there is no difference.
+    // The purge is recorded, so the events that remain are no difference.
     let halfway = verify(&app).await;
     assert!(halfway.is_fine() && halfway.purged == 602, "{halfway:?}");
-    assert_eq!(app.count("audit_events WHERE occurred_at < '2024-02-01'").await, 301);
+    assert_eq!(events_before(&app, "2024-02-01").await.len(), 301);
     reader.batch_execute("COMMIT").await.unwrap();
     let (code, told, _) = purge(&app, "1", &["--yes"]).await;
     assert_eq!((code, told.lines().last()), (0, Some("301 events removed, 1 partitions dropped")), "{told}");
@@ -139,16 +154,16 @@ async fn a_forged_purge_hides_nothing() {
     batch(&app, "2024-03", 50).await;
     app.acme().await.get("/bols").await;
     app.sealed().await;
+    let login = app.events().await.single(Action::LoginSucceeded).id;
+    let position = app.position_of(login).await;
     let mut owner = db::connect(&app.database).await.unwrap();
     owner
         .batch_execute(
             "GRANT ALL ON audit_events TO CURRENT_USER; ALTER TABLE audit_events DISABLE TRIGGER USER; \
-             CREATE TABLE kept AS SELECT e.*, position FROM audit_events e JOIN audit_leaves l ON event_id = id; \
              DELETE FROM audit_events WHERE action = 'LOGIN_SUCCEEDED'",
         )
         .await
         .unwrap();
-    let position = app.rows("SELECT position FROM kept WHERE action = 'LOGIN_SUCCEEDED'").await[0].clone();
     let missing = format!(" is missing: it was sealed at position {position}");
     assert!(verify(&app).await.differences[0].ends_with(&missing));
     // A forged record of a purge of everything, dated today or in the future.
@@ -171,17 +186,17 @@ async fn a_forged_purge_hides_nothing() {
         owner.batch_execute("DELETE FROM audit_events WHERE action = 'AUDIT_PURGED'").await.unwrap();
     }
     // The same for single old events, and for records that aren't sealed or aren't the portal's.
-    let old = app.rows("SELECT position FROM kept WHERE id = 50").await[0].clone();
-    let forged = |from: &str, by: &str| {
+    let old = app.position_of(50).await;
+    let forged = |by: &str| {
         format!(
             "INSERT INTO audit_events (action, outcome, user_email, user_role, detail) VALUES ('AUDIT_PURGED', 'success', 'portal', {by}, \
-             '{{\"before\": \"2025-01-01T00:00:00Z\", \"positions\": [[{from}, {old}]], \"x\": 1e400}}'); \
+             '{{\"before\": \"2025-01-01T00:00:00Z\", \"positions\": [[{old}, {old}]], \"x\": 1e400}}'); \
              UPDATE audit_events SET detail = jsonb_set(detail, '{{positions,0,1}}', to_jsonb({old} + 1)) WHERE action = 'AUDIT_PURGED'"
         )
     };
     owner.batch_execute("DELETE FROM audit_events WHERE id = 50").await.unwrap();
     for (by, is_sealed) in [("NULL", true), ("NULL", false), ("'customer'", true)] {
-        owner.batch_execute(&forged(&old, by)).await.unwrap();
+        owner.batch_execute(&forged(by)).await.unwrap();
         if is_sealed {
             app.sealed().await;
         }
@@ -207,7 +222,7 @@ async fn a_record_alone_removes_nothing() {
     let (code, _, told) = purge(&app, "5", &["--yes"]).await;
     assert_eq!(code, 0, "{told}");
     // The events of 2019, under a retention of five years.
-    assert_eq!(app.rows(OLD).await, ["503"]);
+    assert_eq!(events_before(&app, "2025-01-01").await.len(), 503);
     let within = "BEGIN; SET LOCAL ROLE portal_customer; SET LOCAL portal.user_id = '1'; SET LOCAL portal.customer_ids = '1'; \
         INSERT INTO audit_events (action, outcome, user_id, user_role, customer_id) VALUES ('ACTION', 'success', 1, 'customer', 1)";
     let mut customer = db::connect(&app.database).await.unwrap();
@@ -222,8 +237,7 @@ async fn a_record_alone_removes_nothing() {
 async fn old_purges_stay_recorded() {
     let app = App::start().await;
     batch(&app, "2019-05", 100).await;
-    let first = app.rows("SELECT position FROM audit_leaves JOIN audit_events ON id = event_id WHERE occurred_at < '2020-01-01' ORDER BY 1 LIMIT 1").await;
-    let first: u64 = first[0].parse().unwrap();
+    let first = app.position_of(events_before(&app, "2020-01-01").await[0].id).await;
     // The state that a purge of 2022 left.
     app.sql(&format!(
         "GRANT ALL ON audit_events TO CURRENT_USER; ALTER TABLE audit_events DISABLE TRIGGER USER; \
@@ -238,7 +252,7 @@ async fn old_purges_stay_recorded() {
     let before = verify(&app).await;
     assert!(before.is_fine() && before.purged == 100, "{before:?}");
     assert_eq!(purge(&app, "2", &["--yes"]).await.0, 0);
-    assert_eq!(app.count("audit_events WHERE occurred_at < '2023-01-01'").await, 0);
+    assert!(events_before(&app, "2023-01-01").await.is_empty());
     let after = verify(&app).await;
     assert!(after.is_fine() && after.purged == 151, "{after:?}");
 }

@@ -1,5 +1,6 @@
 //! Seals: every event becomes a leaf exactly once, in a tree and under signatures that third parties can check.
 
+use std::collections::HashSet;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,9 +13,12 @@ use tokio::io::AsyncWriteExt;
 
 use crate::support::{App, Fault, Proxy, S3Server, World, primetrade, python};
 
-/// Leaves in the order of the tree, as `position|event`.
-async fn leaves(app: &App) -> Vec<String> {
-    app.rows("SELECT position, event_id FROM audit_leaves ORDER BY position").await
+/// Expects this many leaves without a gap, each of another event.
+async fn expect_leaves(app: &App, count: usize) {
+    let leaves = app.leaves().await;
+    assert!(leaves.iter().map(|leaf| leaf.position as usize).eq(0..count), "{} leaves", leaves.len());
+    let events: HashSet<i64> = leaves.iter().map(|leaf| leaf.event_id).collect();
+    assert_eq!(events.len(), count);
 }
 
 async fn insert(app: &App, count: u32) {
@@ -33,20 +37,18 @@ async fn events_are_sealed_at_once_and_checkpoints_stored_soon() {
     app.published().await;
     insert(&app, 25_000).await;
     app.sealed().await;
-    assert_eq!(
-        app.rows("SELECT count(*), min(position), max(position), count(DISTINCT event_id) FROM audit_leaves").await,
-        ["25002|0|25001|25002"]
-    );
-    // No batch is endless.
-    let batches = "SELECT max(size - before) <= 10000, count(*) >= 4, min(before) FROM (SELECT size, lag(size, 1, 0::bigint) OVER (ORDER BY size) before FROM audit_checkpoints) b";
-    assert_eq!(app.rows(batches).await, ["true|true|0"]);
+    expect_leaves(&app, 25_002).await;
+    // A batch has at most 10,000 events.
+    let sizes: Vec<i64> = app.checkpoints().await.iter().map(|checkpoint| checkpoint.size).collect();
+    let starts = std::iter::once(0).chain(sizes.iter().copied());
+    assert!(sizes.iter().zip(starts).all(|(size, start)| size - start <= 10_000), "{sizes:?}");
+    assert!(sizes.len() >= 4, "{sizes:?}");
     app.published().await;
-    let newest = app.rows("SELECT size, note FROM audit_checkpoints ORDER BY size DESC LIMIT 1").await.remove(0);
-    let (size, note) = newest.split_once('|').unwrap();
-    assert_eq!(std::fs::read_to_string(app.media(checkpoint_key(size.parse().unwrap()).as_str())).unwrap(), note);
-    // The one before, and this one as if a minute had passed.
+    let newest = app.newest_checkpoint().await;
+    assert_eq!(std::fs::read_to_string(app.media(&newest.key())).unwrap(), newest.note);
+    // The earlier checkpoint, and this one after the skipped minute.
     assert_eq!(std::fs::read_dir(app.media("audit/checkpoints")).unwrap().count(), 2);
-    // The bucket is as the database says, checkpoints or not.
+    // Checkpoints in the storage are no difference for a reconciliation.
     let told = primetrade(app.environment(), &["storage", "reconcile"], "").await;
     assert!(told.status.success(), "{told:?}");
 }
@@ -55,7 +57,7 @@ async fn events_are_sealed_at_once_and_checkpoints_stored_soon() {
 async fn a_transaction_that_took_a_low_id_and_commits_late_is_sealed_once() {
     let app = App::start().await;
     app.sealed().await;
-    // One has written already, another has only taken its number.
+    // The first transaction has written already. The second one has only begun.
     let mut early = db::connect(&app.database).await.unwrap();
     let mut late = db::connect(&app.database).await.unwrap();
     early
@@ -65,8 +67,8 @@ async fn a_transaction_that_took_a_low_id_and_commits_late_is_sealed_once() {
     late.batch_execute("BEGIN").await.unwrap();
     app.sql("INSERT INTO audit_events (id, action, outcome) VALUES (1002, 'BETWEEN', 'success')").await;
     tokio::time::sleep(Duration::from_millis(1200)).await;
-    // What came after the one that is under way waits with it.
-    assert!(leaves(&app).await.iter().all(|leaf| !leaf.ends_with("|1002")));
+    // An event behind a running transaction waits for it.
+    assert!(!app.is_sealed(1002).await);
     early.batch_execute("COMMIT").await.unwrap();
     app.sealed().await;
     late.batch_execute("INSERT INTO audit_events (id, action, outcome) VALUES (1000, 'LATE', 'success')")
@@ -75,9 +77,9 @@ async fn a_transaction_that_took_a_low_id_and_commits_late_is_sealed_once() {
     app.sql("INSERT INTO audit_events (id, action, outcome) VALUES (1003, 'AFTER', 'success')").await;
     late.batch_execute("COMMIT").await.unwrap();
     app.sealed().await;
-    let order: Vec<String> = leaves(&app).await.into_iter().filter(|leaf| leaf.contains("|100")).collect();
-    let events: Vec<&str> = order.iter().filter_map(|leaf| leaf.split('|').nth(1)).collect();
-    assert_eq!(events, ["1001", "1002", "1000", "1003"]);
+    let leaves = app.leaves().await;
+    let events = leaves.iter().map(|leaf| leaf.event_id).filter(|event| (1000..=1003).contains(event));
+    assert_eq!(events.collect::<Vec<_>>(), [1001, 1002, 1000, 1003]);
 }
 
 /// Hashes events as docs/audit-format.md specifies, from the values that Postgres returns.
@@ -96,11 +98,11 @@ for line in sys.stdin:
 async fn leaves_follow_the_documented_format() {
     let app = App::start().await;
     app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
-    app.sql(super::export::HOSTILE).await;
+    app.add_hostile_events().await;
     app.sql("INSERT INTO audit_events (occurred_at, action, outcome, ip) VALUES ('2000-01-01T00:00:00.000001Z', 'X', 'failed', '10.1.2.3'), \
              ('9999-12-31 23:59:59.999999Z', 'X', 'denied', '10.0.0.0/8')").await;
     app.sealed().await;
-    // json, not jsonb: in the table's order.
+    // `json` keeps the order of the columns. `jsonb` would sort them.
     let rows = app
         .rows(
             r#"SELECT json_build_object('id', id, 'occurred_at', to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -133,27 +135,24 @@ async fn other_programs_read_the_checkpoints() {
     let told = primetrade(app.environment(), &["audit", "key"], "").await;
     let key = String::from_utf8(told.stdout).unwrap();
     let verifier = StandardVerifier::new(key.trim()).unwrap();
-    let notes = app.rows("SELECT note FROM audit_checkpoints ORDER BY size").await;
-    assert!(!notes.is_empty());
-    for note in &notes {
-        let note = Note::from_bytes(note.as_bytes()).unwrap();
+    let checkpoints = app.checkpoints().await;
+    assert!(!checkpoints.is_empty());
+    for checkpoint in &checkpoints {
+        let note = Note::from_bytes(checkpoint.note.as_bytes()).unwrap();
         let verifiers = VerifierList::new(vec![Box::new(verifier.clone())]);
         let (by, others) = note.verify(&verifiers).unwrap();
         assert_eq!((by.len(), others.len()), (1, 0));
         let checkpoint = tlog_tiles::Checkpoint::from_bytes(note.text()).unwrap();
         assert_eq!(checkpoint.origin(), "primetrade/audit");
-        // And the root is that of the leaves, as they compute it.
-        let hashes = app
-            .rows(&format!(
-                "SELECT encode(hash, 'hex') FROM audit_leaves WHERE position < {} ORDER BY position",
-                checkpoint.size()
-            ))
-            .await;
-        assert_eq!(hashes.len() as u64, checkpoint.size());
+        // Another implementation computes the same root from the leaves.
+        let mut leaves = app.leaves().await;
+        leaves.retain(|leaf| (leaf.position as u64) < checkpoint.size());
+        assert_eq!(leaves.len() as u64, checkpoint.size());
         let mut stored: Vec<tlog_tiles::Hash> = Vec::new();
-        for (position, hash) in hashes.iter().enumerate() {
-            let leaf = tlog_tiles::Hash(hex::decode(hash).unwrap().try_into().unwrap());
-            let more = tlog_tiles::stored_hashes_for_record_hash(position as u64, leaf, &Stored(&stored)).unwrap();
+        for leaf in leaves {
+            let hash = tlog_tiles::Hash(leaf.hash.try_into().unwrap());
+            let position = leaf.position as u64;
+            let more = tlog_tiles::stored_hashes_for_record_hash(position, hash, &Stored(&stored)).unwrap();
             stored.extend(more);
         }
         assert_eq!(&tlog_tiles::tree_hash(checkpoint.size(), &Stored(&stored)).unwrap(), checkpoint.hash());
@@ -180,17 +179,18 @@ async fn sealing_continues_and_checkpoints_wait_while_the_storage_is_unavailable
     insert(&app, 5).await;
     app.sealed().await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    app.sql("UPDATE audit_checkpoints SET publish_at = publish_at - interval '1 minute'").await;
+    app.skip_the_wait_of_publishing().await;
     insert(&app, 5).await;
     app.sealed().await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    let published = "SELECT count(*) FILTER (WHERE is_published), count(*) FILTER (WHERE publish_at IS NOT NULL) >= 1 FROM audit_checkpoints";
-    assert_eq!(app.rows(published).await, ["0|true"]);
+    let checkpoints = app.checkpoints().await;
+    assert!(!checkpoints.iter().any(|checkpoint| checkpoint.is_published), "{checkpoints:?}");
+    let chosen = || checkpoints.iter().filter(|checkpoint| checkpoint.publish_at.is_some());
+    assert!(chosen().count() >= 1, "{checkpoints:?}");
     proxy.always(None);
-    let chosen = app.rows("SELECT size FROM audit_checkpoints WHERE publish_at IS NOT NULL").await;
     publish_once(&app.db(), &app.storage().await).await.unwrap();
-    for size in chosen {
-        assert!(server.path_of(checkpoint_key(size.parse().unwrap()).as_str()).exists(), "{size}");
+    for checkpoint in chosen() {
+        assert!(server.path_of(&checkpoint.key()).exists(), "{}", checkpoint.size);
     }
 }
 
@@ -210,7 +210,7 @@ async fn a_checkpoint_that_says_something_else_is_never_overwritten() {
     };
     assert!(error.contains("audit/checkpoints/000000000003.txt") && error.contains("audit verify"), "{error}");
     assert_eq!(std::fs::read_to_string(app.media(key.as_str())).unwrap(), "something else");
-    // The next ones are not held up by it.
+    // Later checkpoints are published nevertheless.
     insert(&app, 1).await;
     app.sealed().await;
     app.published().await;
@@ -223,9 +223,9 @@ async fn a_log_restored_into_another_cluster_continues() {
     insert(&app, 3).await;
     app.sealed().await;
     let keys = app.seals();
-    // There, transactions were far beyond those of this cluster; and one was not sealed before the backup.
+    // The transaction ids of the other cluster were far higher, and one event was not sealed before the backup.
     let far: u64 = 1 << 40;
-    let last = app.rows("SELECT note FROM audit_checkpoints ORDER BY size DESC LIMIT 1").await.remove(0);
+    let last = app.newest_checkpoint().await.note;
     let mut checkpoint = Checkpoint::open(&last, &keys).unwrap();
     checkpoint.stated.transaction = far;
     let note = checkpoint.sign(keys.signs.as_ref().unwrap()).unwrap();
@@ -242,7 +242,7 @@ async fn a_log_restored_into_another_cluster_continues() {
     app.sealed().await;
     insert(&app, 1).await;
     app.sealed().await;
-    assert_eq!(app.rows("SELECT count(*), max(position), count(DISTINCT event_id) FROM audit_leaves").await, ["8|7|8"]);
+    expect_leaves(&app, 8).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,7 +257,7 @@ async fn keys_are_rotated_and_unknown_ones_stop_the_sealing() {
     let public = String::from_utf8(told.stderr).unwrap().lines().last().unwrap().to_owned();
     assert!(!public.contains("PRIVATE"));
 
-    // The program with the new key alone doesn't know who signed so far.
+    // With only the new key, the program doesn't trust the earlier signatures.
     let mut environment = app.environment().to_vec();
     environment.push(("SEAL_KEY", seal_key));
     let key = primetrade(&environment, &["audit", "key"], "").await;
@@ -266,7 +266,7 @@ async fn keys_are_rotated_and_unknown_ones_stop_the_sealing() {
     let text = String::from_utf8(told.stdout).unwrap();
     assert_eq!(told.status.code(), Some(1));
     assert!(text.contains("first difference: checkpoint 3 was changed: not signed with a trusted key"), "{text}");
-    // With the old one's public key it does, and goes on with its own.
+    // The public key of the old one makes it trust the log and continue with its own key.
     environment.push(("SEAL_VERIFIERS", old.trusted[0].to_string()));
     let told = primetrade(&environment, &["audit", "verify"], "").await;
     assert!(told.status.success(), "{told:?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Action, App, Door, S3Server, World};
+use crate::support::{Action, App, Door, Outcome, S3Server, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bol_is_assigned_to_another_customer() {
@@ -68,7 +68,7 @@ async fn a_bol_is_assigned_to_another_customer() {
 async fn a_batch_is_assigned_completely_or_not_at_all() {
     let app = App::start().await;
     let office = app.office().await;
-    app.sql("UPDATE customers SET active = false WHERE code = 'RIVAL'").await;
+    app.deactivate_customer("RIVAL").await;
     let post = async |form: &[(&str, &str)]| office.post("/office/bols/assign", form).await;
     for (form, status) in [
         (vec![("number", World::ACME_BOL), ("customer", "RIVAL")], 422),
@@ -81,7 +81,7 @@ async fn a_batch_is_assigned_completely_or_not_at_all() {
     ] {
         assert_eq!(post(&form).await.status, status, "{form:?}");
     }
-    assert_eq!(app.bol_row(World::LOOSE_BOL).await.customer_id, None);
+    assert_eq!(app.bol(World::LOOSE_BOL).await.customer_id, None);
     for actor in [app.acme().await, app.auditor().await] {
         let form = [("number", World::LOOSE_BOL), ("customer", "ACME")];
         assert_eq!(actor.post("/office/bols/assign", &form).await.status, 403);
@@ -150,8 +150,8 @@ async fn downloads_during_reassignments_are_recorded_for_the_right_customer() {
         }
     };
     let (given, ()) = tokio::join!(downloading, assigning);
-    let recorded = app.rows("SELECT count(*) FROM audit_events WHERE action = 'BOL_DOWNLOADED' AND outcome = 'success' AND customer_code = 'ACME'").await;
-    assert_eq!(recorded, [given.to_string()]);
-    let denied = app.rows("SELECT count(*) FROM audit_events WHERE action = 'ACCESS_DENIED'").await;
-    assert_eq!(denied, [(60 - given).to_string()]);
+    let events = app.events().await;
+    let recorded = events.only(Action::BolDownloaded).with(Outcome::Success);
+    assert_eq!(recorded.filter(|event| event.customer() == "ACME").len(), given);
+    assert_eq!(events.only(Action::AccessDenied).len(), 60 - given);
 }

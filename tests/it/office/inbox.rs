@@ -1,15 +1,13 @@
-//! The inbox: waiting documents, filing with a few keys, many at once, and the bin.
+//! The inbox: waiting documents, filing one or many, and the bin.
 
-use crate::office::new_bol::download;
-use crate::office::upload::{one, outcomes};
 use crate::support::scan::paper;
-use crate::support::{Action, Actor, App, World};
+use crate::support::{Action, Actor, App, World, versions};
 
-/// A paper that nothing is known of.
+/// Uploads a document without a number, and returns its id.
 async fn waiting(office: &Actor, text: &str) -> i64 {
-    let answer = one(office, &[("kind", "scale-ticket")], &format!("{text}.pdf"), &paper(text)).await;
-    assert_eq!(outcomes(&answer), ["needs_review"]);
-    answer.json()[0]["documentId"].as_i64().unwrap()
+    let answer = office.upload(&[("kind", "scale-ticket")], &format!("{text}.pdf"), &paper(text)).await;
+    assert_eq!(answer.outcomes(), ["needs_review"]);
+    answer.document_id(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +35,7 @@ async fn a_document_is_filed_with_a_few_keys() {
     let file = format!("/office/documents/{id}/file");
     for (number, kind, words) in [
         ("", "scale-ticket", "such as PRT-2025-0001"),
-        ("5-5-5", "scale-ticket", "looks like"),
+        ("5-5-5", "scale-ticket", "such as PRT-2025-0001"),
         ("PRT-2025-0777", "scale-ticket", "no BOL PRT-2025-0777"),
         ("25-5", "photo", "what kind"),
     ] {
@@ -50,13 +48,13 @@ async fn a_document_is_filed_with_a_few_keys() {
     let answer = office.post(&file, &[("number", "25-5"), ("kind", "scale-ticket")]).await;
     assert_eq!((answer.status, answer.header("location")), (303, "/office/inbox?done=filed"));
     // The document has its final key, the object in the inbox stays, and the customer can download it.
-    let document = app.document_row(id).await;
+    let document = app.document(id).await;
     assert_eq!(
         (document.object_key.as_str(), document.file_name.as_str(), document.state.as_str(), document.version),
         ("bols/2025/PRT-2025-0005.scale-ticket.v1.pdf", "PRT-2025-0005.scale-ticket.v1.pdf", "stored", 1)
     );
     assert!(document.arrived_key.unwrap().starts_with("inbox/"));
-    assert_eq!(download(&app.acme().await, &format!("/documents/{id}/download")).await, paper("ticket"));
+    assert_eq!(app.acme().await.download(&format!("/documents/{id}/download")).await, paper("ticket"));
     let filed = app.events().await.single(Action::DocumentFiled);
     assert_eq!(
         (filed.customer(), filed.bol(), filed.kind(), filed.file()),
@@ -94,8 +92,8 @@ async fn filing_again_is_harmless_and_elsewhere_is_a_conflict() {
     assert_eq!(office.get("/office/documents/99999/preview").await.status, 404);
     assert_eq!(office.get(&format!("/office/documents/{id}/preview")).await.status, 404);
     // The same bytes a second time at the same BOL.
-    let twin = one(&office, &[("kind", "other")], "PRT-2025-0003.pdf", &paper("ticket")).await;
-    let twin = twin.json()[0]["documentId"].as_i64().unwrap();
+    let twin = office.upload(&[("kind", "other")], "PRT-2025-0003.pdf", &paper("ticket")).await;
+    let twin = twin.document_id(0);
     let answer = office.post(&format!("/office/documents/{twin}/file"), &[("number", "25-5"), ("kind", "other")]).await;
     assert_eq!(answer.status, 422);
     assert!(answer.text().contains("Discard this one"));
@@ -109,13 +107,13 @@ async fn many_documents_are_filed_or_discarded_at_once() {
     for n in 0..27 {
         ids.push(waiting(&office, &format!("paper {n}")).await.to_string());
     }
-    // The longest waiting first, 25 a page.
+    // The page lists 25 documents, the longest waiting first.
     let page = office.get("/office/inbox").await;
     assert_eq!((page.all(".intake h2").len(), page.all(".intake h2")[0].as_str()), (25, "paper 0.pdf"));
     let next = page.attributes(".pager a", "href").concat();
     assert_eq!(office.get(&next).await.all(".intake h2"), ["paper 25.pdf", "paper 26.pdf"]);
 
-    // A number that isn't one: the same page again, with what was typed.
+    // A malformed number returns the same page with the typed value.
     let (last, after) = (&ids[26], next.split_once("after=").unwrap().1);
     let form = [("number", "x"), ("kind", "other"), ("after", after)];
     let wrong = office.post(&format!("/office/documents/{last}/file"), &form).await;
@@ -134,41 +132,38 @@ async fn many_documents_are_filed_or_discarded_at_once() {
     assert_eq!((wrong.status, wrong.attributes("input[name=document][checked]", "value")), (422, ids[..2].to_vec()));
     assert_eq!(wrong.attributes("#bulk-number", "value"), ["x"]);
     assert_eq!(post(&ids[..20], &[("action", "file"), ("number", "25-1"), ("kind", "other")]).await.status, 303);
-    let versions = app
-        .rows(
-            "SELECT string_agg(version::text, ',' ORDER BY version) FROM documents WHERE kind = 'other' AND bol_id = 1",
-        )
-        .await;
-    assert_eq!(versions, [(1..=20).map(|n| n.to_string()).collect::<Vec<_>>().join(",")]);
+    let mut filed = app.documents_of(World::ACME_BOL).await;
+    filed.retain(|document| document.kind == "other");
+    assert_eq!(versions(&filed), (1..=20).collect::<Vec<_>>());
 
     assert_eq!(post(&ids[20..25], &[("action", "discard")]).await.status, 303);
     assert_eq!(office.get("/office/inbox").await.all(".intake h2").len(), 2);
     let bin = office.get("/office/inbox?show=bin").await;
     assert_eq!(bin.all(".intake h2").len(), 5);
     assert!(bin.text().contains("by Somebody"));
-    // What lies in the bin can be looked at by the office, and uploading it again takes it out.
+    // The office can open a discarded document. Uploading it again restores it.
     assert_eq!(office.get(&format!("/documents/{}/download", ids[20])).await.status, 303);
-    let again = one(&office, &[("kind", "other")], "paper 20.pdf", &paper("paper 20")).await;
-    assert_eq!(outcomes(&again), ["needs_review"]);
+    let again = office.upload(&[("kind", "other")], "paper 20.pdf", &paper("paper 20")).await;
+    assert_eq!(again.outcomes(), ["needs_review"]);
     assert_eq!(post(&ids[21..25], &[("action", "restore")]).await.status, 303);
     assert_eq!(office.get("/office/inbox").await.all(".intake h2").len(), 7);
     let events = app.events().await;
     let counts = [Action::DocumentDiscarded, Action::DocumentFiled, Action::DocumentRestored]
         .map(|action| events.only(action).len());
     assert_eq!(counts, [5, 20, 5]);
-    // A filed document can't be thrown away.
+    // A filed document can't be discarded.
     post(&ids[..1], &[("action", "discard")]).await;
-    assert_eq!(app.count("documents WHERE discarded_at IS NOT NULL").await, 0);
+    assert!(app.documents().await.iter().all(|document| document.discarded_at.is_none()));
     assert_eq!(post(&ids[..1], &[("action", "shred")]).await.status, 400);
 }
 
-/// It was the wrong BOL: the document goes back, out of the customer's sight, and nothing takes its place by accident.
+/// A document of the wrong BOL returns to the inbox. The customer no longer sees it, and its version stays unused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_filing_is_undone() {
     let app = App::start().await;
     let (office, acme) = (app.office().await, app.acme().await);
-    let answer = one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", &paper("an invoice")).await;
-    let id = answer.json()[0]["documentId"].as_i64().unwrap();
+    let answer = office.upload(&[("kind", "invoice")], "PRT-2025-0005.pdf", &paper("an invoice")).await;
+    let id = answer.document_id(0);
     let page = office.get("/bols/PRT-2025-0005").await;
     let unfile = page.attributes("td.get form", "action").concat();
     assert_eq!(unfile, format!("/office/documents/{id}/unfile"));
@@ -180,7 +175,7 @@ async fn a_wrong_filing_is_undone() {
     let answer = office.post(&unfile, &[]).await;
     assert_eq!((answer.status, answer.header("location")), (303, "/bols/PRT-2025-0005?done=unfiled"));
     assert_eq!(acme.get(&format!("/documents/{id}/download")).await.status, 404);
-    assert!(app.bol_row(World::ACME_BARE).await.document_kinds.is_empty());
+    assert!(app.bol(World::ACME_BARE).await.document_kinds.is_empty());
     assert!(office.get("/office/inbox").await.one(".intake .why").contains("from PRT-2025-0005"));
     assert!(
         app.events()
@@ -190,24 +185,23 @@ async fn a_wrong_filing_is_undone() {
             .any(|event| (event.customer(), event.bol()) == ("ACME", World::ACME_BARE))
     );
     assert_eq!(office.post(&unfile, &[]).await.status, 404);
-    // The same file again doesn't decide otherwise than a person did.
-    let again = one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", &paper("an invoice")).await;
-    assert_eq!(outcomes(&again), ["duplicate"]);
+    // Uploading the file again doesn't overrule the office's decision.
+    let again = office.upload(&[("kind", "invoice")], "PRT-2025-0005.pdf", &paper("an invoice")).await;
+    assert_eq!(again.outcomes(), ["duplicate"]);
     assert!(again.text().contains("a clerk removed it from there"));
-    // What the portal has printed stays where it is.
+    // A PDF that the portal printed can't be unfiled.
     let printed = app.world.acme_documents[0];
     assert_eq!(office.post(&format!("/office/documents/{printed}/unfile"), &[]).await.status, 404);
-    // Another one at its former place, and itself at the right one, and back at the former.
-    let next = one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", &paper("another invoice")).await;
-    assert_eq!(outcomes(&next), ["stored PRT-2025-0005"]);
+    // Another document takes its place, and it is filed elsewhere and then back.
+    let next = office.upload(&[("kind", "invoice")], "PRT-2025-0005.pdf", &paper("another invoice")).await;
+    assert_eq!(next.outcomes(), ["stored PRT-2025-0005"]);
     let file = format!("/office/documents/{id}/file");
     assert_eq!(office.post(&file, &[("number", "25-3"), ("kind", "invoice")]).await.status, 303);
-    assert_eq!(download(&app.rival().await, &format!("/documents/{id}/download")).await, paper("an invoice"));
+    assert_eq!(app.rival().await.download(&format!("/documents/{id}/download")).await, paper("an invoice"));
     assert_eq!(office.post(&unfile, &[]).await.status, 303);
     assert_eq!(office.post(&file, &[("number", "25-5"), ("kind", "invoice")]).await.status, 303);
-    assert_eq!(download(&acme, &format!("/documents/{id}/download")).await, paper("an invoice"));
-    let mut invoices = app.documents().await;
-    invoices.retain(|document| document.kind == "invoice");
+    assert_eq!(acme.download(&format!("/documents/{id}/download")).await, paper("an invoice"));
+    let invoices = app.documents_of_kind("invoice").await;
     let keys: Vec<&str> = invoices.iter().map(|document| document.object_key.as_str()).collect();
     assert_eq!(keys, ["bols/2025/PRT-2025-0005.invoice.v3.pdf", "bols/2025/PRT-2025-0005.invoice.v2.pdf"]);
 }
@@ -225,8 +219,10 @@ async fn only_the_office_opens_the_inbox() {
         let discard = [("document", &*id.to_string()), ("action", "discard")];
         assert_eq!(actor.post("/office/inbox", &discard).await.status, 403);
     }
-    assert_eq!(app.count("documents WHERE bol_id IS NULL AND discarded_at IS NULL").await, 1);
-    // BOLs that are nobody's are listed beside.
+    let mut waiting = app.documents().await;
+    waiting.retain(|document| document.bol_id.is_none() && document.discarded_at.is_none());
+    assert_eq!(waiting.len(), 1);
+    // A tab lists the BOLs without a customer.
     let page = app.user(World::ADMIN).await.get("/office/inbox?show=bols").await;
     assert_eq!(page.attributes("input[name=number]", "value"), [World::LOOSE_BOL]);
 }

@@ -1,18 +1,15 @@
-//! Matching uploads with their BOLs, and settling interrupted uploads.
+//! Matching uploads with their BOLs, and uploads while the server or the storage fails.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use futures_util::future::join_all;
-use primetrade::db::Database;
-use primetrade::documents::sweep::{sweep_alone, sweep_once};
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use rustix::process::Signal;
 
-use crate::office::upload::{one, outcomes, reason, send};
 use crate::support::scan::paper;
-use crate::support::{Action, Actor, Answer, App, PASSWORD, Program, World};
+use crate::support::{Action, Actor, Answer, App, DocumentRow, PASSWORD, Program, World, versions};
 
 async fn with_list(office: &Actor, list: &str, files: &[(&str, Vec<u8>)], first: bool) -> Answer {
     let list = Part::bytes(list.as_bytes().to_vec()).file_name("list.csv");
@@ -62,7 +59,7 @@ async fn a_mapping_list_names_the_bol_of_each_file() {
         "needs_review",
         "needs_review",
     ];
-    assert_eq!(outcomes(&answer), expected, "{}", answer.text());
+    assert_eq!(answer.outcomes(), expected, "{}", answer.text());
     for (index, words) in [
         (1, "belongs to ACME"),
         (2, "different BOLs"),
@@ -70,7 +67,7 @@ async fn a_mapping_list_names_the_bol_of_each_file() {
         (5, "No customer has the code NOBODY"),
         (6, "No BOL number"),
     ] {
-        assert!(reason(&answer, index).contains(words), "{}", reason(&answer, index));
+        assert!(answer.reason(index).contains(words), "{}", answer.reason(index));
     }
     // The unassigned BOL now belongs to the customer in the list, with the document, and both are recorded.
     let uploads = app.uploads().await;
@@ -93,8 +90,8 @@ async fn a_mapping_list_may_be_wrong_or_come_last() {
     let office = app.office().await;
     // A list with a mistake has an outcome of its own beside those of the files.
     let broken = with_list(&office, "file,number\nx.pdf,2025-5\n", &[("x.pdf", paper("x"))], true).await;
-    assert_eq!(outcomes(&broken), ["rejected", "needs_review"]);
-    assert!(reason(&broken, 0).contains("Line 2"));
+    assert_eq!(broken.outcomes(), ["rejected", "needs_review"]);
+    assert!(broken.reason(0).contains("Line 2"));
     // A list after the files gives a number to those that have none.
     let files = [("late.pdf", paper("late")), ("PRT-2025-0003.pdf", paper("three"))];
     let late = with_list(
@@ -104,33 +101,33 @@ async fn a_mapping_list_may_be_wrong_or_come_last() {
         false,
     )
     .await;
-    assert_eq!(outcomes(&late), ["stored PRT-2025-0005", "stored PRT-2025-0003"]);
-    assert!(reason(&late, 1).contains("says PRT-2025-0005"), "{}", reason(&late, 1));
+    assert_eq!(late.outcomes(), ["stored PRT-2025-0005", "stored PRT-2025-0003"]);
+    assert!(late.reason(1).contains("says PRT-2025-0005"), "{}", late.reason(1));
     // A list after the files is checked like one before them.
     let files = [("void.pdf", paper("void")), ("theirs.pdf", paper("theirs"))];
     let late = "file,number,kind,customer\nvoid.pdf,PRT-2025-0002,,\ntheirs.pdf,PRT-2025-0003,,ACME\n";
     let late = with_list(&office, late, &files, false).await;
-    assert_eq!(outcomes(&late), ["needs_review", "needs_review"]);
-    assert!(reason(&late, 0).contains("void") && reason(&late, 1).contains("belongs to RIVAL"), "{}", late.text());
+    assert_eq!(late.outcomes(), ["needs_review", "needs_review"]);
+    assert!(late.reason(0).contains("void") && late.reason(1).contains("belongs to RIVAL"), "{}", late.text());
     // A file that waits in the inbox is filed when it comes again with a list.
-    let waiting = one(&office, &[("kind", "")], "seven.pdf", &paper("seven")).await;
-    assert_eq!(outcomes(&waiting), ["needs_review"]);
+    let waiting = office.upload(&[("kind", "")], "seven.pdf", &paper("seven")).await;
+    assert_eq!(waiting.outcomes(), ["needs_review"]);
     let seven =
         with_list(&office, "file,number\nseven.pdf,PRT-2025-0005\n", &[("seven.pdf", paper("seven"))], true).await;
-    assert_eq!(outcomes(&seven), ["stored PRT-2025-0005"]);
-    assert_eq!(app.count("documents WHERE arrived_as = 'seven.pdf'").await, 1);
+    assert_eq!(seven.outcomes(), ["stored PRT-2025-0005"]);
+    assert_eq!(app.upload_named("seven.pdf").await.state, "stored");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_customer_of_the_form_must_match_the_bol() {
     let app = App::start().await;
     let office = app.office().await;
-    let wrong = one(&office, &[("kind", "other"), ("customer", "RIVAL")], "PRT-2025-0005.pdf", &paper("a")).await;
-    assert_eq!(outcomes(&wrong), ["needs_review"]);
-    let right = one(&office, &[("kind", "other"), ("customer", "acme")], "PRT-2025-0005.pdf", &paper("b")).await;
-    assert_eq!(outcomes(&right), ["stored PRT-2025-0005"]);
-    let loose = one(&office, &[("kind", "other"), ("customer", "ACME")], "PRT-2025-0004.pdf", &paper("c")).await;
-    assert_eq!(outcomes(&loose), ["stored PRT-2025-0004"]);
+    let wrong = office.upload(&[("kind", "other"), ("customer", "RIVAL")], "PRT-2025-0005.pdf", &paper("a")).await;
+    assert_eq!(wrong.outcomes(), ["needs_review"]);
+    let right = office.upload(&[("kind", "other"), ("customer", "acme")], "PRT-2025-0005.pdf", &paper("b")).await;
+    assert_eq!(right.outcomes(), ["stored PRT-2025-0005"]);
+    let loose = office.upload(&[("kind", "other"), ("customer", "ACME")], "PRT-2025-0004.pdf", &paper("c")).await;
+    assert_eq!(loose.outcomes(), ["stored PRT-2025-0004"]);
     assert_eq!(app.acme().await.get("/bols/PRT-2025-0004").await.status, 200);
 }
 
@@ -140,192 +137,34 @@ async fn the_same_bytes_for_another_bol_wait_for_review() {
     let office = app.office().await;
     let ticket = paper("a certificate for two loads");
     assert_eq!(
-        outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &ticket).await),
+        office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &ticket).await.outcomes(),
         ["stored PRT-2025-0005"]
     );
-    let other = one(&office, &[("kind", "other")], "PRT-2025-0003.pdf", &ticket).await;
-    assert_eq!(outcomes(&other), ["needs_review"]);
-    assert!(reason(&other, 0).contains("PRT-2025-0005"), "{}", reason(&other, 0));
-    assert_eq!(outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0003.pdf", &ticket).await), ["duplicate"]);
+    let other = office.upload(&[("kind", "other")], "PRT-2025-0003.pdf", &ticket).await;
+    assert_eq!(other.outcomes(), ["needs_review"]);
+    assert!(other.reason(0).contains("PRT-2025-0005"), "{}", other.reason(0));
+    assert_eq!(office.upload(&[("kind", "other")], "PRT-2025-0003.pdf", &ticket).await.outcomes(), ["duplicate"]);
     assert_eq!(
-        outcomes(&one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", &ticket).await),
+        office.upload(&[("kind", "invoice")], "PRT-2025-0005.pdf", &ticket).await.outcomes(),
         ["duplicate PRT-2025-0005"]
     );
     // The file doesn't contradict an earlier decision by a person.
-    assert_eq!(outcomes(&one(&office, &[("kind", "other")], "scan.pdf", &ticket).await), ["duplicate PRT-2025-0005"]);
+    assert_eq!(office.upload(&[("kind", "other")], "scan.pdf", &ticket).await.outcomes(), ["duplicate PRT-2025-0005"]);
     // Ten uploads of the same file at once, and ten different files for the same BOL.
     let same = paper("the same, ten times");
-    let answers = join_all((0..10).map(|_| one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &same))).await;
-    let stored = answers.iter().filter(|answer| outcomes(answer)[0].starts_with("stored")).count();
-    assert_eq!(stored, 1, "{:?}", answers.iter().map(outcomes).collect::<Vec<_>>());
+    let answers = join_all((0..10).map(|_| office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &same))).await;
+    let stored = answers.iter().filter(|answer| answer.outcomes()[0].starts_with("stored")).count();
+    assert_eq!(stored, 1, "{:?}", answers.iter().map(Answer::outcomes).collect::<Vec<_>>());
     let papers: Vec<_> = (0..10).map(|n| paper(&format!("different {n}"))).collect();
     let answers =
-        join_all(papers.iter().map(|paper| one(&office, &[("kind", "invoice")], "PRT-2025-0005.pdf", paper))).await;
-    assert!(answers.iter().all(|answer| outcomes(answer) == ["stored PRT-2025-0005"]));
-    let versions =
-        app.rows("SELECT string_agg(version::text, ',' ORDER BY version) FROM documents WHERE kind = 'invoice'").await;
-    assert_eq!(versions, ["1,2,3,4,5,6,7,8,9,10"]);
-}
-
-/// One row without its bytes, one with them, and one that was leaving the inbox.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_sweeper_settles_interrupted_uploads() {
-    let app = App::start().await;
-    let office = app.office().await;
-    for (name, text) in [("PRT-2025-0005.pdf", "gone"), ("PRT-2025-0005.pdf", "there"), ("waits.pdf", "waits")] {
-        one(&office, &[("kind", "other")], name, &paper(text)).await;
-    }
-    let uploads = app.uploads().await;
-    let ids: Vec<i64> = uploads.iter().map(|document| document.id).collect();
-    let gone = uploads[0].object_key.clone();
-    let now = app.clock.now().to_rfc3339();
-    app.sql(&format!(
-        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = '{now}', pending_by = uploaded_by WHERE id IN ({}, {})",
-        ids[0], ids[1]
-    ))
-    .await;
-    app.sql(&format!(
-        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = '{now}', pending_by = uploaded_by, bol_id = 5, arrived_key = object_key, \
-         object_key = 'bols/2025/PRT-2025-0005.other.v9.pdf', version = 9 WHERE id = {}",
-        ids[2]
-    ))
-    .await;
-    std::fs::rename(app.media(&gone), app.media("elsewhere.pdf")).unwrap();
-    // Pending documents are invisible.
-    assert_eq!(office.get(&format!("/documents/{}/download", ids[1])).await.status, 404);
-    let db = Database::new(&app.database, 2);
-    let config = primetrade::config::StorageConfig::Local { root: app.media("") };
-    let secret = primetrade::config::SecretKey::from_bytes(vec![0]);
-    let storage = primetrade::storage::Storage::new(&config, &secret, String::new()).await;
-    assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap().settled, 0, "not before nobody can be at it");
-    app.clock.advance(TimeDelta::minutes(16));
-    assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap().settled, 3);
-    assert_eq!(sweep_once(&db, &storage, &app.clock).await.unwrap().settled, 0);
-    let left = app.uploads().await;
-    let left: Vec<_> = left
-        .iter()
-        .map(|document| {
-            let (is_filed, came_from_inbox) = (document.bol_id.is_some(), document.arrived_key.is_some());
-            (document.arrived_as.as_str(), document.state.as_str(), is_filed, came_from_inbox)
-        })
-        .collect();
-    assert_eq!(left, [("PRT-2025-0005.pdf", "stored", true, false), ("waits.pdf", "stored", false, false)]);
-    let uploaded = app.events().await.only(Action::DocumentUploaded);
-    assert!(
-        uploaded
-            .iter()
-            .any(|event| event.email() == World::OFFICE && event.detail("settled") == "after an interruption"),
-        "{uploaded:?}"
-    );
-    // The lost file is uploaded again and stored.
-    assert_eq!(
-        outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("gone")).await),
-        ["stored PRT-2025-0005"]
-    );
-}
-
-/// Only one server sweeps at a time. The others skip the sweep.
-#[tokio::test(flavor = "multi_thread")]
-async fn one_server_sweeps_at_a_time() {
-    use diesel_async::SimpleAsyncConnection;
-    let app = App::start().await;
-    let old = app.clock.now() - TimeDelta::minutes(20);
-    app.new_document("inbox/2026/cut-off.pdf").pending(old, app.user_id(World::ACME).await).create().await;
-    let db = Database::new(&app.database, 2);
-    let config = primetrade::config::StorageConfig::Local { root: app.media("") };
-    let storage = primetrade::storage::Storage::with_long_timeouts(&config).await;
-    let mut other = primetrade::db::connect(&app.database).await.unwrap();
-    other
-        .batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", primetrade::documents::sweep::SWEEP_LOCK))
-        .await
-        .unwrap();
-    let swept = sweep_alone(&db, &storage, &app.clock).await.unwrap();
-    assert_eq!((swept.settled, swept.left), (0, 0), "another server is at it");
-    other.batch_execute("ROLLBACK").await.unwrap();
-    assert_eq!(sweep_alone(&db, &storage, &app.clock).await.unwrap().settled, 1);
-    assert_eq!(app.count("documents WHERE state = 'pending'").await, 0);
-}
-
-/// Runs a sweep a quarter of an hour after a statement has left the database in some state.
-async fn swept(app: &App, sql: &str) -> usize {
-    let now = app.clock.now().to_rfc3339();
-    app.sql(&sql.replace("NOW", &format!("'{now}'"))).await;
-    app.clock.advance(TimeDelta::minutes(16));
-    let config = primetrade::config::StorageConfig::Local { root: app.media("") };
-    let secret = primetrade::config::SecretKey::from_bytes(vec![0]);
-    let storage = primetrade::storage::Storage::new(&config, &secret, String::new()).await;
-    sweep_once(&Database::new(&app.database, 2), &storage, &app.clock).await.unwrap().settled
-}
-
-/// Filing was interrupted after the copy. Another upload was interrupted before its BOL was reassigned. A third row can
-/// never be settled.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_sweeper_records_what_it_settled() {
-    let app = App::start().await;
-    let (office, admin) = (app.office().await, app.user_id(World::ADMIN).await);
-    let filed = one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await.json()[0]["documentId"].clone();
-    office.post(&format!("/office/documents/{filed}/file"), &[("number", "25-5"), ("kind", "invoice")]).await;
-    let given =
-        one(&office, &[("kind", "other")], "PRT-2025-0004.pdf", &paper("given")).await.json()[0]["documentId"].clone();
-    let odd =
-        one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("odd")).await.json()[0]["documentId"].clone();
-    let mark = app.events().await.mark();
-    let settled = swept(&app, &format!(
-        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = NOW, pending_by = {admin} WHERE id IN ({filed}, {given}, {odd}); \
-         UPDATE documents SET pending_customer = {} WHERE id = {given}; UPDATE bols SET customer_id = {} WHERE number = 'PRT-2025-0004'; \
-         UPDATE documents SET object_key = 'no key at all' WHERE id = {odd}",
-        app.world.acme, app.world.rival
-    ))
-    .await;
-    assert_eq!(settled, 2);
-    let events = app.events().await.since(mark);
-    let mut events = events.list(|event| (event.document_id, event.action.as_str(), event.email(), event.customer()));
-    events.sort_unstable();
-    assert_eq!(
-        events,
-        [
-            (filed.as_i64(), "DOCUMENT_FILED", World::ADMIN, "ACME"),
-            (given.as_i64(), "DOCUMENT_UPLOADED", World::ADMIN, "-"),
-        ]
-    );
-    let waiting = app.document_row(given.as_i64().unwrap()).await;
-    assert_eq!(
-        (waiting.waits_for.as_str(), waiting.bol_id, waiting.state.as_str()),
-        ("PRT-2025-0004 was assigned to RIVAL during the upload.", None, "stored")
-    );
-}
-
-/// A document leaves the inbox, is interrupted, and is uploaded again. There is no second document, and the sweeper
-/// settles the first one.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_repeated_upload_during_filing_stores_nothing_twice() {
-    let app = App::start().await;
-    let office = app.office().await;
-    let id = one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await.json()[0]["documentId"].clone();
-    let now = app.clock.now().to_rfc3339();
-    app.sql(&format!(
-        "UPDATE documents SET state = 'pending', stored_at = NULL, pending_at = '{now}', pending_by = uploaded_by, bol_id = 5, \
-         arrived_key = object_key, object_key = 'bols/2025/PRT-2025-0005.other.v1.pdf' WHERE id = {id}"
-    ))
-    .await;
-    let again = one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await;
-    assert_eq!(outcomes(&again), ["duplicate"]);
-    assert!(reason(&again, 0).contains("being stored with PRT-2025-0005"), "{}", reason(&again, 0));
-    assert_eq!(app.uploads().await.len(), 1);
-    assert_eq!(swept(&app, "SELECT 1").await, 1);
-    assert_eq!(office.get("/office/inbox").await.all(".intake h2"), ["waits.pdf"]);
-    assert_eq!(
-        office.get("/office/inbox").await.one(".intake .why"),
-        "No BOL number was found in the file, its name or a list."
-    );
-    // With a number it is filed.
-    let named = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("waits")).await;
-    assert_eq!(outcomes(&named), ["stored PRT-2025-0005"]);
+        join_all(papers.iter().map(|paper| office.upload(&[("kind", "invoice")], "PRT-2025-0005.pdf", paper))).await;
+    assert!(answers.iter().all(|answer| answer.outcomes() == ["stored PRT-2025-0005"]));
+    assert_eq!(versions(&app.documents_of_kind("invoice").await), (1..=10).collect::<Vec<_>>());
 }
 
 /// The server is killed during an upload, restarted, and gets the same files again.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_in_the_middle_nothing_is_lost_or_doubled() {
+async fn a_server_killed_during_an_upload_loses_and_doubles_nothing() {
     let app = App::on_s3(&[]).await;
     let folder = tempfile::TempDir::new().unwrap();
     let stack: Vec<(String, Vec<u8>)> =
@@ -350,9 +189,13 @@ async fn killed_in_the_middle_nothing_is_lost_or_doubled() {
                 .await
         }
     });
-    let stored = "SELECT count(*) FROM documents WHERE arrived_as <> '' AND state = 'stored'";
+    let stored = async || {
+        let mut stored = app.uploads().await;
+        stored.retain(DocumentRow::is_stored);
+        stored
+    };
     for _ in 0..400 {
-        if app.rows(stored).await[0].parse::<u32>().unwrap() >= 10 {
+        if stored().await.len() >= 10 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -360,21 +203,19 @@ async fn killed_in_the_middle_nothing_is_lost_or_doubled() {
     program.signal(Signal::KILL);
     program.end().await;
     assert!(sending.await.unwrap().is_err());
-    let survived = app.rows(stored).await.remove(0);
-    assert!((10..40).contains(&survived.parse::<usize>().unwrap()), "{survived}");
+    let survived = stored().await.len();
+    assert!((10..40).contains(&survived), "{survived}");
 
     let mut program = Program::start(folder.path(), app.environment(), &["serve"]);
     let office = Actor::new(&program.address().await).log_in(World::OFFICE, PASSWORD).await;
-    let answer = send(&office, &[("kind", "other")], &files).await;
-    let outcomes = outcomes(&answer);
+    let answer = office.upload_all(&[("kind", "other")], &files).await;
+    let outcomes = answer.outcomes();
     let of = |word: &str| outcomes.iter().filter(|outcome| outcome.starts_with(word)).count();
-    assert_eq!((of("stored") + of("duplicate"), of("duplicate").to_string()), (40, survived), "{outcomes:?}");
-    assert_eq!(
-        app.rows("SELECT count(*), count(DISTINCT sha256) FROM documents WHERE arrived_as <> '' AND state = 'stored'")
-            .await,
-        ["40|40"]
-    );
-    assert_eq!(app.count("documents WHERE state = 'pending'").await, 0);
+    assert_eq!((of("stored") + of("duplicate"), of("duplicate")), (40, survived), "{outcomes:?}");
+    let stored = stored().await;
+    let different: HashSet<&[u8]> = stored.iter().map(|document| &*document.sha256).collect();
+    assert_eq!((stored.len(), different.len()), (40, 40));
+    assert!(!app.documents().await.iter().any(DocumentRow::is_pending));
     // Every row has an object, and every object a row.
     let s3 = app.s3.as_ref().unwrap();
     assert!(app.uploads().await.iter().all(|document| s3.path_of(&document.object_key).is_file()));
@@ -399,9 +240,9 @@ async fn uploads_fail_cleanly_while_the_storage_is_unavailable() {
     let (folder, away) = (app.media("bols/2025"), app.media("bols/away"));
     std::fs::rename(&folder, &away).unwrap();
     std::fs::write(&folder, "in the way").unwrap();
-    let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("a")).await;
-    assert_eq!((answer.status, outcomes(&answer)), (503, vec!["rejected".to_owned()]));
-    assert!(reason(&answer, 0).contains("Upload it again") && !answer.header("retry-after").is_empty());
+    let answer = office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &paper("a")).await;
+    assert_eq!((answer.status, answer.outcomes()), (503, vec!["rejected".to_owned()]));
+    assert!(answer.reason(0).contains("Upload it again") && !answer.header("retry-after").is_empty());
     assert_eq!(app.uploads().await.len(), 0);
     // Without JavaScript the page lists the stored and the failed files, and a reload keeps them.
     let form = Form::new()
@@ -414,7 +255,7 @@ async fn uploads_fail_cleanly_while_the_storage_is_unavailable() {
     assert_eq!(shown.all("#files-done .mark"), ["Rejected", "In the inbox"]);
     assert!(shown.text().contains("Upload it again"));
     // A document whose filing fails waits in the inbox unchanged.
-    let id = app.rows("SELECT id FROM documents WHERE arrived_as = 'waits.pdf'").await.remove(0);
+    let id = app.upload_named("waits.pdf").await.id;
     let file = office.post(&format!("/office/documents/{id}/file"), &[("number", "25-5"), ("kind", "other")]).await;
     assert_eq!((file.status, file.attributes(&format!("#number-{id}"), "value")), (503, vec!["25-5".to_owned()]));
     assert!(file.one(".intake .why").contains("No BOL number"));
@@ -423,7 +264,7 @@ async fn uploads_fail_cleanly_while_the_storage_is_unavailable() {
     let file = office.post(&format!("/office/documents/{id}/file"), &[("number", "25-5"), ("kind", "other")]).await;
     assert_eq!(file.status, 303);
     assert_eq!(
-        outcomes(&one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("a")).await),
+        office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &paper("a")).await.outcomes(),
         ["stored PRT-2025-0005"]
     );
 }

@@ -6,28 +6,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use reqwest::Method;
 
-use crate::support::{Action, Actor, Answer, App, Load, World, text_of, with_settings};
-
-pub async fn app() -> App {
-    let app = App::start().await;
-    with_settings(&app).await;
-    app
-}
-
-/// Downloads a PDF.
-pub async fn download(actor: &Actor, path: &str) -> Vec<u8> {
-    let link = actor.get(path).await;
-    assert_eq!(link.status, 303, "{path}: {}", link.text());
-    let file = actor.get(link.header("location")).await;
-    assert_eq!(file.status, 200);
-    file.body
-}
-
-/// The kinds of warnings that the form asks to confirm.
-pub fn kinds(answer: &Answer) -> Vec<String> {
-    let codes = answer.attributes("button[name=confirm]", "value").concat();
-    codes.split(',').map(|code| code.rsplit_once('-').unwrap().0.to_owned()).collect()
-}
+use crate::support::{Action, Answer, App, Load, World, text_of};
 
 fn year(app: &App) -> i32 {
     chrono::Datelike::year(&app.clock.now().with_timezone(&chrono_tz::America::New_York))
@@ -35,7 +14,7 @@ fn year(app: &App) -> i32 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_typed_is_printed_stored_and_recorded() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     let load = Load::today(&app).await.with("seal_numbers", "0048213 0048214").with("trailer_number", "DT-2208");
     let number = load.issue(&office).await;
@@ -44,7 +23,7 @@ async fn what_is_typed_is_printed_stored_and_recorded() {
     // The customer finds it at once, and downloads it.
     let acme = app.acme().await;
     assert!(acme.get("/bols").await.all("tbody .number").contains(&number));
-    let pdf = download(&acme, &format!("/bols/{number}/download")).await;
+    let pdf = acme.download(&format!("/bols/{number}/download")).await;
     let text = text_of(&pdf).split_whitespace().collect::<Vec<_>>().join(" ");
     for (name, value) in &load.0 {
         let radio = ["customer", "bol_date", "freight_terms", "trailer_loaded_by", "freight_counted_by"]
@@ -68,7 +47,7 @@ async fn what_is_typed_is_printed_stored_and_recorded() {
         assert!(text.contains(part), "{part} in {text}");
     }
 
-    let bol = app.bol_row(&number).await;
+    let bol = app.bol(&number).await;
     assert_eq!(
         (bol.company_name.as_str(), bol.net_lb, bol.issued_by.as_str()),
         ("River Terminal LLC", 46_060, "Somebody")
@@ -79,14 +58,14 @@ async fn what_is_typed_is_printed_stored_and_recorded() {
         (event.email(), event.customer(), event.bol(), event.kind(), event.key()),
         (World::OFFICE, "ACME", number.as_str(), "bol", key.as_str())
     );
-    let document = app.document_row(event.document_id.unwrap()).await;
+    let document = app.document(event.document_id.unwrap()).await;
     assert_eq!((document.bol_id, Some(document.sha256)), (Some(bol.id), event.sha256.clone()));
     assert_eq!(std::fs::read(app.media(&key)).unwrap(), pdf);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_form_offers_what_was_typed_before() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     let load = Load::today(&app).await.with("seal_numbers", "0048213 0048214").with("trailer_number", "DT-2208");
     load.issue(&office).await;
@@ -110,7 +89,7 @@ async fn the_form_offers_what_was_typed_before() {
 /// Impossible input gets a 422 with a message beside each field, and uses no number. The same holds for JSON.
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_input_keeps_everything_and_names_each_field() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     app.sql("INSERT INTO customers (code, name, active) VALUES ('GONE', 'Gone Inc', false)").await;
     let good = Load::today(&app).await;
@@ -162,7 +141,7 @@ async fn no_bol_is_issued_before_the_terminal_has_an_address() {
 /// The form warns about implausible values, and accepts them once confirmed.
 #[tokio::test(flavor = "multi_thread")]
 async fn warnings_can_be_confirmed() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     let load = Load::today(&app).await.with("seal_numbers", "77,78").with("trailer_number", "DT-1");
     let first = load.issue(&office).await;
@@ -176,9 +155,9 @@ async fn warnings_can_be_confirmed() {
     assert!(doubts[0].contains("80,020 lb") && doubts[1].contains("days in the past"), "{doubts:?}");
     assert!(doubts[2].contains(&first) && doubts[3].contains("Seal 78"), "{doubts:?}");
     let confirm = answer.attributes("button[name=confirm]", "value").remove(0);
-    assert_eq!(kinds(&answer), ["overweight", "date", "trailer", "seal"]);
+    assert_eq!(answer.warnings(), ["overweight", "date", "trailer", "seal"]);
     assert_eq!(answer.all("button[name=confirm]"), ["Issue BOL as it is"]);
-    // Half of it is not enough, and what was confirmed is this, not something else of its kind.
+    // Every warning needs its confirmation, which holds for this value only.
     let half = confirm.split(',').take(2).collect::<Vec<_>>().join(",");
     assert_eq!(heavy.clone().with("confirm", &half).post(&office, "/office/bols").await.all(".message li").len(), 2);
     let heavier =
@@ -192,10 +171,10 @@ async fn warnings_can_be_confirmed() {
     load.with("seal_numbers", "").issue(&office).await;
 }
 
-/// What the form puts in by itself belongs to what was chosen.
+/// The form fills in what belongs to the chosen customer, lot and carrier.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_form_fills_in_related_fields() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     app.sql(
         "INSERT INTO lots (number, chemistry) VALUES ('L-9', 'C 9%'); INSERT INTO carriers (name, scac) VALUES ('Buckeye Lines', 'BKHP')",
@@ -217,9 +196,9 @@ async fn the_form_fills_in_related_fields() {
     assert_eq!(form.all("#bill_to"), ["Audit Inc Town"]);
     let chosen = office.get("/office/bols/new?customer=ACME&filled_for=ACME&freight_terms=collect&lot=other").await;
     assert_eq!((value(&chosen, "chemistry"), chosen.all("#bill_to").concat()), (String::new(), String::new()));
-    // An address that belongs to somebody else is asked about.
+    // The form asks about an address of another customer.
     let other = load.with("customer", "RIVAL").post(&office, "/office/bols").await;
-    assert_eq!((other.status, kinds(&other)), (422, vec!["ship_to".to_owned()]));
+    assert_eq!((other.status, other.warnings()), (422, vec!["ship_to".to_owned()]));
     assert!(other.all(".message li")[0].contains("belongs to Acme Steel"));
     for path in [
         "/office/bols/new?customer=A%00B&filled_for=%00&lot=%00",
@@ -231,10 +210,10 @@ async fn the_form_fills_in_related_fields() {
     assert_eq!(Load::new().with("customer", "A\0B").post(&office, "/office/bols").await.status, 422);
 }
 
-/// A double click, and a call that is repeated, issue one BOL; the same key for another load is a mistake.
+/// A double click or a repeated call issues one BOL. The same key for another load is a mistake.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_sent_twice_issues_one_bol() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     let key = office.get("/office/bols/new").await.attributes("input[name=key]", "value").remove(0);
     let load = Load::today(&app).await.with("key", &key);
@@ -257,10 +236,10 @@ async fn a_form_sent_twice_issues_one_bol() {
     assert_eq!(app.count("bols").await, 7);
 }
 
-/// Fifty clerks at once while the storage fails in between: no gap, no double, no BOL without its file.
+/// Fifty clerks issue at once while the storage fails now and then. Each BOL gets its own number and its file.
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_bols_at_once_leave_no_gap_despite_a_failing_storage() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     let load = Load::today(&app).await;
     let folder = app.media("bols").join(year(&app).to_string());
@@ -268,7 +247,7 @@ async fn fifty_bols_at_once_leave_no_gap_despite_a_failing_storage() {
     std::fs::create_dir_all(&folder).unwrap();
     let all = join_all((0..50).map(|_| load.post(&office, "/office/bols")));
     let break_it = async {
-        // A file where the folder was: every PUT fails meanwhile.
+        // While a file is in the place of the folder, every PUT fails.
         for _ in 0..3 {
             tokio::time::sleep(std::time::Duration::from_millis(150)).await;
             if std::fs::rename(&folder, &away).is_ok() && std::fs::write(&folder, "in the way").is_ok() {
@@ -306,11 +285,11 @@ async fn fifty_bols_at_once_leave_no_gap_despite_a_failing_storage() {
     }
 }
 
-/// Somebody holds the counter for too long, as when the bucket hangs: a clear "try again", and nothing lost.
+/// Another transaction holds the counter for too long, as when the bucket hangs. The form asks to try again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_counter_is_reported_as_unavailable() {
     use diesel_async::SimpleAsyncConnection;
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     let load = Load::today(&app).await;
     load.issue(&office).await;
@@ -329,7 +308,7 @@ async fn a_locked_counter_is_reported_as_unavailable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stray_object_is_neither_lost_nor_served() {
     for app in [App::start().await, App::on_s3(&[]).await] {
-        with_settings(&app).await;
+        app.save_terminal_address().await;
         let office = app.office().await;
         let key = format!("bols/{0}/PRT-{0}-0001.pdf", year(&app));
         let stray = app.s3.as_ref().map_or_else(|| app.media(&key), |s3| s3.path_of(&key));
@@ -338,7 +317,7 @@ async fn a_stray_object_is_neither_lost_nor_served() {
         let load = Load::today(&app).await;
         let number = load.issue(&office).await;
         assert_eq!(number, format!("PRT-{}-0001", year(&app)));
-        let pdf = download(&office, &format!("/bols/{number}/download")).await;
+        let pdf = office.download(&format!("/bols/{number}/download")).await;
         assert!(text_of(&pdf).contains(&number));
         assert_eq!(std::fs::read(&stray).unwrap(), b"%PDF-1.4 somebody else's load");
         let created = app.events().await.single(Action::BolCreated);
@@ -347,30 +326,32 @@ async fn a_stray_object_is_neither_lost_nor_served() {
     }
 }
 
-/// The same load again after such a crash: the same bytes, so the object becomes the BOL's.
+/// After such a crash the same load prints the same bytes, so the BOL takes the object.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_with_the_same_bytes_is_reused() {
     for app in [App::start().await, App::on_s3(&[]).await] {
-        with_settings(&app).await;
+        app.save_terminal_address().await;
         let office = app.office().await;
         let load = Load::today(&app).await;
         let number = load.issue(&office).await;
-        // As if the commit had never come.
+        // Restores the state before the commit.
         app.sql(
             "ALTER TABLE audit_events DISABLE TRIGGER USER; DELETE FROM bol_requests; DELETE FROM documents WHERE bol_id > 5; \
              DELETE FROM bol_opens; DELETE FROM bols WHERE id > 5; DELETE FROM bol_counters WHERE year > 2025",
         )
         .await;
         assert_eq!(load.issue(&office).await, number);
-        let keys = app.rows("SELECT object_key FROM documents WHERE bol_id > 5").await;
+        let mut printed = app.documents().await;
+        printed.retain(|document| document.bol_id > Some(5));
+        let keys: Vec<String> = printed.into_iter().map(|document| document.object_key).collect();
         assert_eq!(keys, [format!("bols/{}/{number}.pdf", year(&app))]);
     }
 }
 
-/// The year is that of the terminal's own clock, not of UTC.
+/// The year is that of the terminal's time zone, not of UTC.
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_start_anew_with_the_terminals_year() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     let eve = format!("{}-01-01T04:59:00Z", year(&app) + 1).parse::<chrono::DateTime<chrono::Utc>>().unwrap();
     app.clock.advance(eve - app.clock.now());
@@ -387,7 +368,7 @@ async fn numbers_start_anew_with_the_terminals_year() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_office_issues() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let load = Load::today(&app).await;
     for actor in [app.acme().await, app.auditor().await] {
         for path in [
@@ -409,5 +390,7 @@ async fn only_the_office_issues() {
         assert_eq!((answer.status, answer.header("location")), (303, "/login"), "{path}");
     }
     assert_eq!(load.post(&stranger, "/api/bol/").await.status, 401);
-    assert_eq!(app.count("bols WHERE number_year > 2025 OR voided_at > now() - interval '1 day'").await, 0);
+    let yesterday = app.clock.now() - TimeDelta::days(1);
+    let bols = app.bols().await;
+    assert!(bols.iter().all(|bol| bol.number_year <= 2025 && bol.voided_at <= Some(yesterday)), "{bols:?}");
 }

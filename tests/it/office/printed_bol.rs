@@ -1,15 +1,14 @@
 //! The printed BOL: its content, that it never changes after issuing, and that every PDF reader can read it.
 
-use crate::office::new_bol::{app, download};
-use crate::support::{Load, text_of};
+use crate::support::{App, Load, text_of};
 
 /// An issued BOL stays unchanged when its customer, product, carrier, lot or the settings change.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_issued_bol_never_drifts() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let (office, acme) = (app.office().await, app.acme().await);
     let number = Load::today(&app).await.issue(&office).await;
-    let before = download(&acme, &format!("/bols/{number}/download")).await;
+    let before = acme.download(&format!("/bols/{number}/download")).await;
     let page = acme.get(&format!("/bols/{number}")).await.all(".facts dd");
     app.sql(
         "UPDATE customers SET name = 'Renamed Steel'; UPDATE products SET name = 'Renamed iron'; \
@@ -17,12 +16,12 @@ async fn an_issued_bol_never_drifts() {
          UPDATE ship_tos SET address = E'Elsewhere\nTown'; UPDATE settings SET company_name = 'Renamed Terminal'",
     )
     .await;
-    assert_eq!(download(&acme, &format!("/bols/{number}/download")).await, before);
+    assert_eq!(acme.download(&format!("/bols/{number}/download")).await, before);
     assert_eq!(acme.get(&format!("/bols/{number}")).await.all(".facts dd"), page);
     // The stamped copy prints the values of the issued BOL too.
     let weighed = office.post(&format!("/office/bols/{number}/weight"), &[("official_weight_lb", "46,180")]).await;
     assert_eq!(weighed.status, 303);
-    let text = text_of(&download(&acme, &format!("/bols/{number}/download")).await);
+    let text = text_of(&acme.download(&format!("/bols/{number}/download")).await);
     assert!(!text.contains("Renamed") && text.contains("Acme Steel") && text.contains("River Terminal LLC"), "{text}");
 }
 
@@ -37,11 +36,11 @@ fn tool(name: &str, arguments: &[&str], pdf: &[u8]) -> String {
 /// The requirements of PDF/UA, as far as poppler and qpdf can check them.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pdf_is_tagged_titled_and_clean() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     let number = Load::today(&app).await.issue(&office).await;
     office.post(&format!("/office/bols/{number}/void"), &[("reason", "Wrong truck")]).await;
-    let pdf = download(&office, &format!("/bols/{number}/download")).await;
+    let pdf = office.download(&format!("/bols/{number}/download")).await;
     assert!(tool("qpdf", &["--check"], &pdf).contains("No syntax or stream encoding errors"));
     let info = tool("pdfinfo", &[], &pdf);
     for part in [&format!("Bill of lading {number}"), "River Terminal LLC", "yes", "letter"] {
@@ -65,7 +64,7 @@ async fn the_pdf_is_tagged_titled_and_clean() {
 /// Values that break forms are printed completely, over as many pages as they need.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_values_are_printed_whole() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     let name = |word: &str| {
         format!("{} {}", word.repeat(3), "Société Łódź Übergroß 漢字 & <b>Söhne</b> ")
@@ -97,7 +96,7 @@ async fn hostile_values_are_printed_whole() {
     assert_eq!((preview.status, preview.header("content-type")), (200, "application/pdf"));
     assert!(text_of(&preview.body).contains("PREVIEW"));
     let number = load.issue(&office).await;
-    let pdf = download(&office, &format!("/bols/{number}/download")).await;
+    let pdf = office.download(&format!("/bols/{number}/download")).await;
     let squeezed = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
     let text = squeezed(&text_of(&pdf));
     for field in ["product", "carrier", "driver_name", "ship_to", "bill_to", "care_of", "seal_numbers"] {
@@ -114,7 +113,7 @@ async fn hostile_values_are_printed_whole() {
 /// Checks the position of each word. Even words without a break opportunity stay in their box.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_values_stay_inside_their_boxes() {
-    let app = app().await;
+    let app = App::ready_to_issue().await;
     let office = app.office().await;
     let load = Load::today(&app)
         .await

@@ -5,7 +5,7 @@ use chrono::{Datelike, Days};
 use crate::support::{Action, App, World};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn loads_and_tons_today_and_by_week() {
+async fn the_page_counts_loads_and_tons_of_today_and_of_each_week() {
     let app = App::start().await;
     let today = app.clock.now().with_timezone(&chrono_tz::America::New_York).date_naive();
     let monday = today - Days::new(today.weekday().num_days_from_monday().into());

@@ -1,31 +1,8 @@
 //! Managing users: by the office, by administrators, and by a company's own administrators.
 
-use crate::operations::mail::until;
 use crate::support::{Action, Actor, App, Mail, PASSWORD, World};
 
 const CHOSEN: &str = "four barges upstream 1851";
-
-impl App {
-    pub async fn id(&self, email: &str) -> String {
-        self.user_id(email).await.to_string()
-    }
-
-    /// Makes a user an administrator of their companies.
-    pub async fn promote(&self, email: &str) {
-        self.sql(&format!(
-            "UPDATE memberships SET is_admin = true WHERE user_id = (SELECT id FROM users WHERE email = '{email}')"
-        ))
-        .await;
-    }
-
-    async fn members(&self, code: &str) -> Vec<String> {
-        self.rows(&format!(
-            "SELECT u.email, m.is_admin FROM memberships m JOIN users u ON u.id = m.user_id JOIN customers c ON c.id = m.customer_id \
-             WHERE c.code = '{code}' ORDER BY u.email"
-        ))
-        .await
-    }
-}
 
 /// Sets a password with the link of an invitation, and logs in.
 async fn accept(app: &App, mail: &Mail) -> Actor {
@@ -82,7 +59,8 @@ async fn two_invitations_of_one_person_at_once_become_one() {
         statuses.sort_unstable();
         assert_eq!(statuses, [303, 422]);
     }
-    assert_eq!(app.count("mails WHERE purpose = 'invitation'").await, 5);
+    let mails = app.mails().await;
+    assert_eq!(mails.iter().filter(|mail| mail.purpose == "invitation").count(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +69,7 @@ async fn an_invitation_sent_again_replaces_the_former_one() {
     let office = app.office().await;
     office.post("/office/users", &person("jo@acme.example", "customer", "ACME")).await;
     let first = smtp.next().await;
-    let id = app.id("jo@acme.example").await;
+    let id = app.user_id("jo@acme.example").await;
     // A second click sends no second mail.
     assert_eq!(office.post(&format!("/office/users/{id}/invite"), &[]).await.status, 303);
     smtp.quiet(3).await;
@@ -146,7 +124,7 @@ async fn the_form_keeps_typed_values_beside_each_mistake() {
         let error = office.post("/office/users", &form).await.one("#new-name-error");
         assert!(error.starts_with(message), "{name:?}: {error}");
     }
-    assert_eq!(app.count("users WHERE email LIKE 'jo@%'").await, 0);
+    assert!(!app.users().await.iter().any(|user| user.email.starts_with("jo@")));
     assert_eq!(app.count("mails").await, 0);
 }
 
@@ -160,7 +138,7 @@ async fn the_office_manages_customers_and_an_administrator_all_users() {
     }
     // Users whom the office may not manage are a 404.
     for email in [World::ADMIN, World::AUDITOR, World::OFFICE] {
-        let id = app.id(email).await;
+        let id = app.user_id(email).await;
         assert_eq!(office.get(&format!("/office/users/{id}")).await.status, 404, "{email}");
         for change in ["disable", "invite", "name", "join", "leave", "admin"] {
             if email == World::OFFICE && change == "disable" {
@@ -184,7 +162,7 @@ async fn the_office_manages_customers_and_an_administrator_all_users() {
     }
     let belongs = admin.post("/office/users", &person("x@terminal.example", "auditor", "ACME")).await;
     assert!(belongs.one("#new-customer-error").contains("Only customer logins"));
-    let id = app.id("auditor.new@terminal.example").await;
+    let id = app.user_id("auditor.new@terminal.example").await;
     assert_eq!(admin.post(&format!("/office/users/{id}/join"), &[("customer", "ACME")]).await.status, 422);
 }
 
@@ -194,10 +172,11 @@ async fn disabling_a_user_ends_sessions_links_and_mail_at_once() {
     drop(smtp);
     let (office, acme) = (app.office().await, app.acme().await);
     app.stranger().post("/password-reset", &[("email", World::ACME)]).await;
-    let id = app.id(World::ACME).await;
+    let id = app.user_id(World::ACME).await;
     assert_eq!(office.post(&format!("/office/users/{id}/disable"), &[]).await.status, 303);
     assert_eq!(acme.get("/bols").await.status, 303);
-    assert_eq!((app.count("tokens").await, app.count("mails WHERE sent_at IS NULL").await), (0, 0));
+    let waiting = app.mails().await.into_iter().filter(|mail| !mail.is_sent()).count();
+    assert_eq!((app.count("tokens").await, waiting), (0, 0));
     assert!(office.get(&format!("/office/users/{id}")).await.one(".facts").contains("Disabled"));
     let login = app.stranger().post("/login", &[("email", World::ACME), ("password", PASSWORD)]).await;
     assert_eq!(login.status, 422);
@@ -213,7 +192,7 @@ async fn disabling_a_user_ends_sessions_links_and_mail_at_once() {
 async fn no_user_disables_themselves_or_the_last_administrator() {
     let app = App::start().await;
     let admin = app.user(World::ADMIN).await;
-    let id = app.id(World::ADMIN).await;
+    let id = app.user_id(World::ADMIN).await;
     let own = admin.post(&format!("/office/users/{id}/disable"), &[]).await;
     assert_eq!(own.status, 422);
     assert!(own.one(".message.problem").contains("your own login"));
@@ -229,13 +208,14 @@ async fn no_user_disables_themselves_or_the_last_administrator() {
     let statuses = [one.status, two.status];
     // Refused, or already logged out.
     assert!(statuses.contains(&303) && statuses.iter().all(|status| [303, 422].contains(status)), "{statuses:?}");
-    assert_eq!(app.count("users WHERE role = 'admin' AND active").await, 1, "{statuses:?}");
+    let users = app.users().await;
+    assert_eq!(users.iter().filter(|user| user.role == "admin" && user.active).count(), 1, "{statuses:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_companys_administrator_manages_only_that_company() {
     let (app, mut smtp) = App::with_mail().await;
-    app.promote(World::ACME).await;
+    app.make_company_admin(World::ACME).await;
     let acme = app.acme().await;
     let page = acme.get("/people").await;
     assert_eq!((page.status, page.all("h2")), (200, vec!["Acme Steel".to_owned()]));
@@ -248,11 +228,11 @@ async fn a_companys_administrator_manages_only_that_company() {
     let jo = accept(&app, &smtp.next().await).await;
     assert!(app.users().await.iter().any(|user| user.email == "jo@acme.example" && user.role == "customer"));
     assert_eq!(jo.get("/people").await.status, 403);
-    assert!(app.members("RIVAL").await.iter().all(|member| !member.starts_with("jo@")));
+    assert!(app.members("RIVAL").await.iter().all(|member| !member.email.starts_with("jo@")));
     // Other companies and their users are a 404.
     assert_eq!(acme.post("/people", &person("x@rival.example", "customer", "RIVAL")).await.status, 404);
-    let (rival, rival_id) = (app.id(World::RIVAL).await, app.world.rival.to_string());
-    let broker = app.id(World::BROKER).await;
+    let (rival, rival_id) = (app.user_id(World::RIVAL).await, app.world.rival.to_string());
+    let broker = app.user_id(World::BROKER).await;
     for (id, company, change) in [
         (&rival, &rival_id, "leave"),
         (&rival, &rival_id, "admin"),
@@ -266,7 +246,7 @@ async fn a_companys_administrator_manages_only_that_company() {
         assert_eq!(answer.status, 404, "{id} {company} {change}");
     }
     for change in ["disable", "enable", "name", "join"] {
-        let id = app.id(World::COLLEAGUE).await;
+        let id = app.user_id(World::COLLEAGUE).await;
         assert_eq!(
             acme.post(&format!("/people/{id}/{change}"), &[("name", "x"), ("customer", "ACME")]).await.status,
             404
@@ -275,7 +255,7 @@ async fn a_companys_administrator_manages_only_that_company() {
     }
     // A removal counts at the next request. A broker keeps its other company.
     let colleague = app.user(World::COLLEAGUE).await;
-    let (id, acme_id) = (app.id(World::COLLEAGUE).await, app.world.acme.to_string());
+    let (id, acme_id) = (app.user_id(World::COLLEAGUE).await, app.world.acme.to_string());
     assert_eq!(acme.post(&format!("/people/{id}/leave"), &[("customer_id", &acme_id)]).await.status, 303);
     let empty = colleague.get("/bols").await;
     assert_eq!((empty.status, empty.all("tbody tr").len()), (200, 0));
@@ -291,7 +271,7 @@ async fn a_companys_administrator_manages_only_that_company() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_of_another_company_can_join() {
     let (app, mut smtp) = App::with_mail().await;
-    app.promote(World::ACME).await;
+    app.make_company_admin(World::ACME).await;
     let acme = app.acme().await;
     assert_eq!(acme.post("/people", &person(World::RIVAL, "", "ACME")).await.status, 303);
     let mail = smtp.next().await;
@@ -318,7 +298,7 @@ async fn a_user_of_another_company_can_join() {
 #[tokio::test(flavor = "multi_thread")]
 async fn invitations_to_one_address_are_limited() {
     let app = App::start().await;
-    app.promote(World::ACME).await;
+    app.make_company_admin(World::ACME).await;
     let acme = app.acme().await;
     let (stranger, company) = ("victim@elsewhere.example", app.world.acme.to_string());
     let mut refused = String::new();
@@ -329,15 +309,15 @@ async fn invitations_to_one_address_are_limited() {
             break;
         }
         // An invitation that is replaced before it is sent doesn't count.
-        until(&app, "SELECT count(*) FROM mails WHERE sent_at IS NULL", &["0"]).await;
-        let id = app.id(stranger).await;
+        app.every_mail_sent().await;
+        let id = app.user_id(stranger).await;
         assert_eq!(acme.post(&format!("/people/{id}/leave"), &[("customer_id", &company)]).await.status, 303);
         let users = app.users().await;
         assert!(!users.iter().any(|user| user.email == stranger), "an unused login ends with its last company");
     }
     assert!(refused.contains("several emails within the last hour"), "{refused}");
-    let written = format!("SELECT count(*) FROM mails WHERE to_address = '{stranger}'");
-    assert!(app.rows(&written).await.concat().parse::<i64>().unwrap() <= 5);
+    let written = app.mails().await.into_iter().filter(|mail| mail.to_address == stranger).count();
+    assert!(written <= 5, "{written}");
     app.clock.advance(chrono::TimeDelta::hours(1));
     assert_eq!(app.acme().await.post("/people", &person(stranger, "", "ACME")).await.status, 303);
 }
@@ -345,7 +325,7 @@ async fn invitations_to_one_address_are_limited() {
 #[tokio::test(flavor = "multi_thread")]
 async fn invitations_by_one_user_are_limited() {
     let app = App::start().await;
-    app.promote(World::ACME).await;
+    app.make_company_admin(World::ACME).await;
     let acme = app.acme().await;
     let mut statuses = Vec::new();
     for n in 0..22 {
@@ -360,9 +340,9 @@ async fn invitations_by_one_user_are_limited() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_company_keeps_its_last_administrator() {
     let app = App::start().await;
-    app.promote(World::ACME).await;
+    app.make_company_admin(World::ACME).await;
     let acme = app.acme().await;
-    let (own, company) = (app.id(World::ACME).await, app.world.acme.to_string());
+    let (own, company) = (app.user_id(World::ACME).await, app.world.acme.to_string());
     for (change, is_admin) in [("leave", ""), ("admin", "false")] {
         let answer =
             acme.post(&format!("/people/{own}/{change}"), &[("customer_id", &company), ("is_admin", is_admin)]).await;
@@ -370,20 +350,19 @@ async fn a_company_keeps_its_last_administrator() {
         assert!(answer.one(".message.problem").contains("only administrator of Acme Steel"));
     }
     // A user who has never set a password is no replacement.
-    let pending = app.id(World::NEW).await;
+    let pending = app.user_id(World::NEW).await;
     acme.post(&format!("/people/{pending}/admin"), &[("customer_id", &company), ("is_admin", "true")]).await;
     assert_eq!(acme.post(&format!("/people/{own}/leave"), &[("customer_id", &company)]).await.status, 422);
-    let colleague = app.id(World::COLLEAGUE).await;
+    let colleague = app.user_id(World::COLLEAGUE).await;
     acme.post(&format!("/people/{colleague}/admin"), &[("customer_id", &company), ("is_admin", "true")]).await;
     let other = app.user(World::COLLEAGUE).await;
     // Of two who demote each other, one stays an administrator.
     let form = [("customer_id", company.as_str()), ("is_admin", "false")];
     let (one, two) = (format!("/people/{colleague}/admin"), format!("/people/{own}/admin"));
     let (one, two) = tokio::join!(acme.post(&one, &form), other.post(&two, &form));
-    let left = app
-        .rows("SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id WHERE is_admin AND password_hash IS NOT NULL AND customer_id = 1")
-        .await;
-    assert_eq!(left, ["1"], "{} {}", one.status, two.status);
+    let members = app.members("ACME").await;
+    let left = members.iter().filter(|member| member.is_admin && member.password_hash.is_some());
+    assert_eq!(left.count(), 1, "{} {}", one.status, two.status);
     // The office may leave a company without an administrator.
     let office = app.office().await;
     for id in [&own, &colleague, &pending] {
@@ -394,7 +373,7 @@ async fn a_company_keeps_its_last_administrator() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_managers_open_the_pages_of_users() {
     let app = App::start().await;
-    let id = app.id(World::ACME).await;
+    let id = app.user_id(World::ACME).await;
     let (auditor, acme) = (app.auditor().await, app.acme().await);
     for actor in [&auditor, &acme] {
         for path in ["/office/users".into(), format!("/office/users/{id}"), "/people".into()] {
@@ -410,10 +389,10 @@ async fn only_managers_open_the_pages_of_users() {
     assert_eq!(crate::support::Answer::of(odd).await.status, 403);
     assert_eq!(app.events().await.only(Action::AccessDenied).len(), denied + 1);
     // An administrator of a deactivated company manages no users.
-    app.promote(World::ACME).await;
+    app.make_company_admin(World::ACME).await;
     assert_eq!(acme.get("/people").await.status, 200);
-    app.sql("UPDATE customers SET active = false WHERE code = 'ACME'").await;
+    app.deactivate_customer("ACME").await;
     assert_eq!(acme.get("/people").await.status, 403);
     assert_eq!(acme.post("/people", &person("jo@acme.example", "customer", "ACME")).await.status, 403);
-    assert_eq!(app.count("users WHERE email = 'jo@acme.example'").await, 0);
+    assert!(!app.users().await.iter().any(|user| user.email == "jo@acme.example"));
 }

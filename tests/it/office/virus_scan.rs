@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::office::upload::{one, outcomes, reason};
 use crate::support::scan::paper;
 use crate::support::{Action, App};
 
@@ -68,11 +67,11 @@ async fn infected_files_are_rejected() {
     let socket = clamd.socket();
     let app = App::start_with(&[("CLAMD_ADDRESS", &socket)]).await;
     let office = app.office().await;
-    let fine = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("good iron")).await;
-    assert_eq!(outcomes(&fine), ["stored PRT-2025-0005"]);
-    let bad = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("bad iron")).await;
-    assert_eq!(outcomes(&bad), ["rejected"]);
-    assert!(reason(&bad, 0).contains("Test.Iron"), "{}", reason(&bad, 0));
+    let fine = office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &paper("good iron")).await;
+    assert_eq!(fine.outcomes(), ["stored PRT-2025-0005"]);
+    let bad = office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &paper("bad iron")).await;
+    assert_eq!(bad.outcomes(), ["rejected"]);
+    assert!(bad.reason(0).contains("Test.Iron"), "{}", bad.reason(0));
     assert!(
         app.events()
             .await
@@ -82,12 +81,12 @@ async fn infected_files_are_rejected() {
     );
     // A file that is larger than one chunk.
     let large = [paper("good iron, and much of it"), vec![b' '; 300_000], b"\n%%EOF\n".to_vec()].concat();
-    let large = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &large).await;
-    assert_eq!(outcomes(&large), ["stored PRT-2025-0005"]);
+    let large = office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &large).await;
+    assert_eq!(large.outcomes(), ["stored PRT-2025-0005"]);
 
     // Without a scanner the server rejects every file.
     drop(clamd);
-    let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("any iron")).await;
-    assert_eq!((answer.status, outcomes(&answer)), (503, vec!["rejected".to_owned()]));
+    let answer = office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &paper("any iron")).await;
+    assert_eq!((answer.status, answer.outcomes()), (503, vec!["rejected".to_owned()]));
     assert_eq!(app.uploads().await.len(), 2);
 }

@@ -1,10 +1,14 @@
 //! The command line: exit codes, messages, and what scripts read.
 
+use std::collections::BTreeMap;
+
 use rustix::process::Signal;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::support::{
-    Actor, App, PASSWORD, Program, World, fresh_database, migrated_database, primetrade, rows, secret_key,
+    Actor, App, BolRow, CustomerRow, DocumentRow, PASSWORD, Program, World, fresh_database, migrated_database,
+    primetrade, secret_key,
 };
 
 fn environment(pairs: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
@@ -61,7 +65,7 @@ async fn a_dotenv_file_is_read_and_the_environment_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn migrate_and_the_refusal_to_serve_an_old_schema() {
+async fn serve_refuses_a_schema_that_migrate_has_not_updated() {
     let url = fresh_database().await;
     let environment = environment(&[("DATABASE_URL", url.as_str()), ("SECRET_KEY", &secret_key()), ("PORT", "0")]);
     let refused = primetrade(&environment, &["serve"], "").await;
@@ -159,18 +163,17 @@ async fn seed_is_the_same_every_time_and_goes_into_an_empty_database_only() {
                 assert!(!login[field].is_null(), "{login}");
             }
         }
-        assert_eq!(rows(&url, "SELECT count(*) FROM customers").await, ["3"]);
-        assert_eq!(rows(&url, "SELECT count(*) FROM bols").await, ["25"]);
-        for line in rows(&url, "SELECT object_key, size_bytes, encode(sha256, 'hex') FROM documents").await {
-            let parts: Vec<&str> = line.split('|').collect();
-            let bytes = std::fs::read(media.path().join(parts[0])).unwrap();
-            assert_eq!((bytes.len().to_string().as_str(), hex_of(&bytes).as_str()), (parts[1], parts[2]));
+        assert_eq!(CustomerRow::all(&url).await.len(), 3);
+        let (bols, documents) = (BolRow::all(&url).await, DocumentRow::all(&url).await);
+        assert_eq!(bols.len(), 25);
+        for document in &documents {
+            let bytes = std::fs::read(media.path().join(&document.object_key)).unwrap();
+            assert_eq!((bytes.len() as i64, &*Sha256::digest(&bytes)), (document.size_bytes, &*document.sha256));
         }
-        seen.push((
-            output.stdout,
-            rows(&url, "SELECT number, customer_name, net_lb, truck_number FROM bols ORDER BY id").await,
-            rows(&url, "SELECT object_key, encode(sha256, 'hex') FROM documents ORDER BY object_key").await,
-        ));
+        let bols = bols.into_iter().map(|bol| (bol.number, bol.customer_name, bol.net_lb, bol.truck_number));
+        let sums: BTreeMap<_, _> =
+            documents.into_iter().map(|document| (document.object_key, document.sha256)).collect();
+        seen.push((output.stdout, bols.collect::<Vec<_>>(), sums));
         let again = primetrade(&environment, &["seed"], "").await;
         assert_eq!((again.status.code(), text(&again.stderr).contains("already has BOLs")), (Some(1), true));
         crate::support::execute(&url, "TRUNCATE bols CASCADE").await;
@@ -178,11 +181,6 @@ async fn seed_is_the_same_every_time_and_goes_into_an_empty_database_only() {
         assert_eq!((again.status.code(), text(&again.stderr).contains("already has users")), (Some(1), true));
     }
     assert_eq!(seen[0], seen[1]);
-}
-
-fn hex_of(bytes: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Two processes on one database: log in on one, log out on the other, and a clean stop by SIGTERM.

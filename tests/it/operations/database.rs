@@ -84,7 +84,7 @@ async fn constraints_refuse_impossible_rows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_stored_while_its_bol_is_assigned_gets_the_new_customer() {
     let app = App::start().await;
-    let bol = app.rows(&format!("SELECT id FROM bols WHERE number = '{}'", World::ACME_BARE)).await.remove(0);
+    let bol = app.bol(World::ACME_BARE).await.id;
     let insert = |kind: &str| {
         format!(
             "INSERT INTO documents (bol_id, kind, version, object_key, file_name, sha256, size_bytes, state, stored_at)
@@ -99,8 +99,9 @@ async fn a_document_stored_while_its_bol_is_assigned_gets_the_new_customer() {
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     one.batch_execute("COMMIT").await.unwrap();
     other.await.unwrap().unwrap();
-    let customer = app.rows("SELECT customer_id FROM documents WHERE kind = 'invoice'").await;
-    assert_eq!(customer, [app.world.rival.to_string()]);
+    let invoices = app.documents_of_kind("invoice").await;
+    let customers: Vec<_> = invoices.iter().map(|document| document.customer_id).collect();
+    assert_eq!(customers, [Some(app.world.rival)]);
 
     // Two documents stored at once keep both kinds.
     one.batch_execute(&format!("BEGIN; {}", insert("packing-list"))).await.unwrap();
@@ -109,8 +110,8 @@ async fn a_document_stored_while_its_bol_is_assigned_gets_the_new_customer() {
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     one.batch_execute("COMMIT").await.unwrap();
     other.await.unwrap().unwrap();
-    let kinds = app.rows(&format!("SELECT array_to_string(document_kinds, ',') FROM bols WHERE id = {bol}")).await;
-    assert_eq!(kinds, ["invoice,packing-list,signed-bol"]);
+    let kinds = app.bol(World::ACME_BARE).await.document_kinds;
+    assert_eq!(kinds, ["invoice", "packing-list", "signed-bol"]);
 }
 
 /// The role itself limits the time of statements, without any setting of the connection.
@@ -135,7 +136,8 @@ async fn documents_follow_their_bol() {
     assert_eq!((acme.get(&document).await.status, rival.get(&document).await.status), (404, 404));
     // A document can't have another customer than its BOL.
     app.sql(&format!("UPDATE documents SET customer_id = {} WHERE kind = 'signed-bol'", app.world.rival)).await;
-    assert_eq!(app.rows("SELECT customer_id FROM documents WHERE kind = 'signed-bol'").await, [""]);
+    let signed = app.documents_of_kind("signed-bol").await;
+    assert_eq!(signed.iter().map(|document| document.customer_id).collect::<Vec<_>>(), [None]);
 }
 
 /// The server answers 503 when the database is busy or away, and 500 when a query is wrong.

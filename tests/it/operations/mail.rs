@@ -3,25 +3,13 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use primetrade::clock::Clock;
 
-use crate::support::{App, Mail, Smtp, World};
+use crate::support::{App, Mail, MailRow, Smtp, World};
 
 async fn ask_for_a_link(app: &App, email: &str) {
     let answer = app.stranger().post("/password-reset", &[("email", email)]).await;
     assert_eq!((answer.status, answer.header("location")), (303, "/password-reset?done=sent"));
-}
-
-/// Waits until a query returns the expected rows.
-pub async fn until(app: &App, select: &str, expected: &[&str]) {
-    let mut found = Vec::new();
-    for _ in 0..200 {
-        found = app.rows(select).await;
-        if found == expected {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{select}: {found:?} instead of {expected:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,9 +33,9 @@ async fn a_mail_is_whole_and_says_who_it_is_from() {
     assert!(mail.html.contains(&link), "{}", mail.html);
     assert!(mail.text.lines().all(|line| line.len() < 998), "{}", mail.text);
     // Neither the outbox nor a backup of it contains a usable link.
-    let stored = app.rows("SELECT letter::text FROM mails").await.concat();
+    let stored = app.mail_to(World::ACME).await.letter.to_string();
     assert!(!stored.contains(link.rsplit('=').next().unwrap()), "{stored}");
-    until(&app, "SELECT sent_at IS NOT NULL, attempts FROM mails", &["true|1"]).await;
+    app.only_mail_until(|mail| mail.is_sent() && mail.attempts == 1).await;
     smtp.quiet(3).await;
 }
 
@@ -58,12 +46,12 @@ async fn no_mail_is_lost_while_the_server_is_down() {
     drop(smtp);
     tokio::time::sleep(Duration::from_millis(300)).await;
     ask_for_a_link(&app, World::ACME).await;
-    until(&app, "SELECT attempts, last_error <> '', sent_at IS NULL FROM mails", &["1|true|true"]).await;
+    app.only_mail_until(|mail| mail.attempts == 1 && mail.has_error() && !mail.is_sent()).await;
     let mut smtp = Smtp::on(port).await;
     smtp.quiet(3).await;
     app.clock.advance(TimeDelta::minutes(1));
     assert_eq!(smtp.next().await.to, World::ACME);
-    until(&app, "SELECT sent_at IS NOT NULL, last_error FROM mails", &["true|"]).await;
+    app.only_mail_until(|mail| mail.is_sent() && !mail.has_error()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,17 +59,29 @@ async fn a_mail_whose_link_has_expired_is_given_up() {
     let (app, smtp) = App::with_mail().await;
     drop(smtp);
     ask_for_a_link(&app, World::ACME).await;
-    // Attempts count from their start: only the error says that this one is over.
-    until(&app, "SELECT attempts, last_error <> '' FROM mails", &["1|true"]).await;
+    app.only_mail_until(|mail| mail.attempts == 1 && mail.has_error()).await;
     app.clock.advance(TimeDelta::hours(2));
-    until(
-        &app,
-        "SELECT failed_at IS NOT NULL, last_error FROM mails",
-        &["true|it expired before a server accepted it"],
-    )
-    .await;
+    let too_late = "it expired before a server accepted it";
+    app.only_mail_until(|mail| mail.has_failed() && mail.last_error == too_late).await;
     let page = app.office().await.get("/office").await;
     assert!(page.text().contains("it expired before"), "{}", page.text());
+}
+
+/// What became of a mail at its first attempt.
+#[derive(Clone, Copy, PartialEq)]
+struct Expected<'a> {
+    to: &'a str,
+    is_sent: bool,
+    has_failed: bool,
+    /// The server refused it, for now or for good.
+    is_refused: bool,
+}
+
+impl<'a> Expected<'a> {
+    fn of(mail: &'a MailRow) -> Self {
+        let is_refused = ["permanent", "transient"].iter().any(|word| mail.last_error.starts_with(word));
+        Self { to: &mail.to_address, is_sent: mail.is_sent(), has_failed: mail.has_failed(), is_refused }
+    }
 }
 
 /// A refused address, a delayed one and a slow one don't delay other mails.
@@ -98,29 +98,31 @@ async fn a_refused_address_delays_no_other_mail() {
     }
     let came = [smtp.next().await.to, smtp.next().await.to];
     assert_eq!(came, ["slow@acme.example", "quick@acme.example"]);
-    let state = "SELECT to_address, attempts, sent_at IS NOT NULL, failed_at IS NOT NULL, last_error ~ '^(permanent|transient)' FROM mails ORDER BY 1";
-    until(
-        &app,
-        state,
-        &[
-            "later@acme.example|1|false|false|true",
-            // An expired password of the portal is no fault of the address, so the mail waits.
-            "locked@acme.example|1|false|false|true",
-            "quick@acme.example|1|true|false|false",
-            "refused@acme.example|1|false|true|true",
-            "slow@acme.example|1|true|false|false",
-        ],
-    )
+    let expected = [
+        Expected { to: "later@acme.example", is_sent: false, has_failed: false, is_refused: true },
+        // An expired password of the portal is no fault of the address, so the mail waits.
+        Expected { to: "locked@acme.example", is_sent: false, has_failed: false, is_refused: true },
+        Expected { to: "quick@acme.example", is_sent: true, has_failed: false, is_refused: false },
+        Expected { to: "refused@acme.example", is_sent: false, has_failed: true, is_refused: true },
+        Expected { to: "slow@acme.example", is_sent: true, has_failed: false, is_refused: false },
+    ];
+    app.mails_until(|mails| {
+        let mut mails: Vec<&MailRow> = mails.iter().collect();
+        mails.sort_by(|one, other| one.to_address.cmp(&other.to_address));
+        mails.iter().map(|mail| Expected::of(mail)).eq(expected) && mails.iter().all(|mail| mail.attempts == 1)
+    })
     .await;
     let page = app.office().await.get("/office").await;
     let shown = page.one("section:has(#undelivered) tbody");
     assert!(shown.contains("refused@acme.example") && shown.contains("No such mailbox here"), "{shown}");
     // The delayed mail is tried less and less often.
     app.clock.advance(TimeDelta::minutes(1));
-    until(&app, "SELECT attempts FROM mails WHERE to_address LIKE 'later%'", &["2"]).await;
-    let due =
-        "SELECT extract(epoch FROM due_at - now())::int BETWEEN 300 AND 420 FROM mails WHERE to_address LIKE 'later%'";
-    until(&app, due, &["true"]).await;
+    app.mails_until(|mails| {
+        let later = mails.iter().find(|mail| mail.to_address.starts_with("later")).unwrap();
+        let waits = later.due_at - Clock::system().now();
+        later.attempts == 2 && (300..=420).contains(&waits.num_seconds())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +143,8 @@ async fn two_servers_send_each_mail_once() {
     came.dedup();
     assert_eq!(came.len(), 40);
     smtp.quiet(3).await;
-    assert_eq!(app.rows("SELECT DISTINCT attempts FROM mails").await, ["1"]);
+    let mails = app.mails().await;
+    assert!(!mails.is_empty() && mails.iter().all(|mail| mail.attempts == 1), "{mails:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +152,7 @@ async fn without_a_server_mails_are_files_for_the_operator_alone() {
     use std::os::unix::fs::PermissionsExt;
     let app = App::start().await;
     ask_for_a_link(&app, World::ACME).await;
-    until(&app, "SELECT sent_at IS NOT NULL FROM mails", &["true"]).await;
+    app.only_mail_until(MailRow::is_sent).await;
     let path = app.media("mail/00000001-reset.eml");
     let raw = std::fs::read_to_string(&path).unwrap();
     let mail = Mail::read(&raw, World::ACME.into());

@@ -1,15 +1,17 @@
 //! `primetrade import-bols` and `migrate-pdfs-to-s3`: BOLs and PDFs of the previous system.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::office::new_bol::download;
-use crate::operations::storage::{Environment, run, with};
 use crate::support::scan::paper;
-use crate::support::{Action, App, Fault, Program, Proxy, S3Server, migrated_database, primetrade, rows};
+use crate::support::{
+    Action, App, DocumentRow, Environment, Fault, Program, Proxy, S3Server, migrated_database, primetrade, run,
+    with_variables,
+};
 
 const OLD: &str = "number,date,customer,product,truck,trailer,PO,tons,official weight lb\n\
     PRT-2024-0001,2024-01-03,Miami Valley Castings,Basic pig iron,T-12,88,\"PO, 1\",23.03,46100\n\
@@ -22,10 +24,34 @@ async fn import(app: &App, csv: &str, arguments: &[&str]) -> (i32, String, Strin
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
+/// Expects the three BOLs of [`OLD`] with their customers, dates and weights.
+async fn expect_the_old_bols(app: &App) {
+    let (miami, acme) = (app.customer("MIAMI-VALLEY").await.id, app.world.acme);
+    let mut bols = app.bols().await;
+    bols.retain(|bol| bol.number_year == 2024);
+    bols.sort_by(|one, other| one.number.cmp(&other.number));
+    let days = bols.iter().map(|bol| (&*bol.number, bol.customer_id, bol.bol_date, bol.visible_since.date_naive()));
+    let day = |day| chrono::NaiveDate::from_ymd_opt(2024, 1, day).unwrap();
+    let expected = [
+        ("PRT-2024-0001", Some(miami), day(3), day(3)),
+        ("PRT-2024-0002", Some(miami), day(4), day(4)),
+        ("PRT-2024-0017", Some(acme), day(5), day(5)),
+    ];
+    assert_eq!(days.collect::<Vec<_>>(), expected);
+    let loads = bols
+        .iter()
+        .map(|bol| (&*bol.product, &*bol.truck_number, &*bol.customer_po, bol.net_lb, bol.official_weight_lb));
+    let expected = [
+        ("Basic pig iron", "T-12", "PO, 1", 46_060, Some(46_100)),
+        ("Basic pig iron", "T-12", "PO 2", 47_000, None),
+        ("Scrap \"HMS 1\"", "T-13", "PO 3", 44_000, None),
+    ];
+    assert_eq!(loads.collect::<Vec<_>>(), expected);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_of_old_bols_is_complete_or_changes_nothing() {
     let app = App::start().await;
-    let count = async || app.rows("SELECT count(*) FROM bols").await;
     let (code, stdout, stderr) = import(&app, OLD, &[]).await;
     assert!(
         code == 1 && stdout.contains("line 2: customer Miami Valley Castings doesn't exist (--create-customers"),
@@ -35,22 +61,11 @@ async fn an_import_of_old_bols_is_complete_or_changes_nothing() {
     let (code, stdout, _) = import(&app, OLD, &["--create-customers", "--dry-run"]).await;
     assert!(code == 0 && stdout.contains("would create customer MIAMI-VALLEY (Miami Valley Castings)"), "{stdout}");
     assert!(stdout.contains("would import 3 BOLs") && stdout.contains("the next number of 2024 would be 18"));
-    assert_eq!(count().await, ["5"]);
+    assert_eq!(app.bols().await.len(), 5);
     let (code, stdout, _) = import(&app, OLD, &["--create-customers"]).await;
     assert!(code == 0 && stdout.contains("imported 3 BOLs"), "{stdout}");
-    let found = app
-        .rows("SELECT b.number, c.code, b.bol_date, b.product, b.truck_number, b.customer_po, b.net_lb, b.official_weight_lb, b.visible_since::date \
-               FROM bols b JOIN customers c ON c.id = b.customer_id WHERE number_year = 2024 ORDER BY 1")
-        .await;
-    assert_eq!(
-        found,
-        [
-            "PRT-2024-0001|MIAMI-VALLEY|2024-01-03|Basic pig iron|T-12|PO, 1|46060|46100|2024-01-03",
-            "PRT-2024-0002|MIAMI-VALLEY|2024-01-04|Basic pig iron|T-12|PO 2|47000||2024-01-04",
-            "PRT-2024-0017|ACME|2024-01-05|Scrap \"HMS 1\"|T-13|PO 3|44000||2024-01-05",
-        ]
-    );
-    assert_eq!(app.rows("SELECT last_seq FROM bol_counters WHERE year = 2024").await, ["17"]);
+    expect_the_old_bols(&app).await;
+    assert_eq!(app.last_sequence(2024).await, 17);
     let events = app.events().await;
     assert_eq!(events.single(Action::BolsImported).detail("imported"), "3");
     assert!(!events.only(Action::CustomerCreated).is_empty(), "{events:?}");
@@ -189,7 +204,7 @@ async fn old_system() -> OldSystem {
     std::fs::write(s3.path_of("bols/2024/PRT-2024-0007.pdf"), paper("seven")).unwrap();
     // The old system stored this one in the bucket.
     std::fs::write(s3.path_of("bols/2024/PRT-2024-0009.pdf"), paper("nine")).unwrap();
-    let environment = with(app.environment().to_vec(), &[("USE_S3", "False")]);
+    let environment = with_variables(app.environment().to_vec(), &[("USE_S3", "False")]);
     OldSystem { app, folder, environment }
 }
 
@@ -259,7 +274,7 @@ async fn old_pdfs_are_uploaded_and_nothing_is_overwritten() {
     assert_eq!(stored(app).await, expected);
     let migrated = app.events().await.only(Action::PdfsMigrated);
     assert_eq!(migrated.filter(|event| event.document_id.is_some()).len(), 4);
-    assert_eq!(download(&app.acme().await, "/bols/PRT-2024-0002/download").await, paper("two"));
+    assert_eq!(app.acme().await.download("/bols/PRT-2024-0002/download").await, paper("two"));
     let (_, report, _) = run(&app.environment().to_vec(), &["storage", "reconcile"]).await;
     assert!(report.contains("Uploads in progress:       1"), "the stray one, which is young: {report}");
 }
@@ -274,7 +289,7 @@ async fn a_flat_folder_works_and_a_wrong_source_or_bucket_is_named() {
     assert!(stdout.contains("⊘ PRT-2024-0001"), "{stdout}");
     let (code, _, stderr) = run(&old.environment, &["migrate-pdfs-to-s3", "--source", "/no/such/folder"]).await;
     assert!(code == 2 && stderr.contains("--source"), "{stderr}");
-    let nowhere = with(old.environment.clone(), &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")]);
+    let nowhere = with_variables(old.environment.clone(), &[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")]);
     let (code, _, stderr) =
         run(&nowhere, &["migrate-pdfs-to-s3", "--source", old.folder.path().to_str().unwrap()]).await;
     assert!(code == 1 && stderr.contains("storage check"), "{stderr}");
@@ -285,10 +300,10 @@ async fn a_flat_folder_works_and_a_wrong_source_or_bucket_is_named() {
 async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
     let app = App::start().await;
     let office = app.office().await;
-    crate::office::upload::one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await;
+    office.upload(&[("kind", "other")], "waits.pdf", &paper("waits")).await;
     // The inbox object of a filed document moves too.
-    let filed = crate::office::upload::one(&office, &[("kind", "other")], "filed.pdf", &paper("filed")).await.json();
-    let path = format!("/office/documents/{}/file", filed[0]["documentId"]);
+    let filed = office.upload(&[("kind", "other")], "filed.pdf", &paper("filed")).await.document_id(0);
+    let path = format!("/office/documents/{filed}/file");
     assert_eq!(office.post(&path, &[("number", "25-5"), ("kind", "invoice")]).await.status, 303);
     app.sealed().await;
     app.published().await;
@@ -302,7 +317,7 @@ async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
     // The log verifies there too, against the moved checkpoints.
     let checkpoints = row(&stdout, "Log checkpoints");
     assert!(checkpoints > 0 && stdout.contains(&format!("  uploaded:            {checkpoints}\n")), "{stdout}");
-    let moved = with(environment.clone(), &[("USE_S3", "True")]);
+    let moved = with_variables(environment.clone(), &[("USE_S3", "True")]);
     let (code, told, _) = run(&moved, &["audit", "verify"]).await;
     assert!(code == 0 && told.contains(" checkpoints in the storage"), "{told}");
     // A differing object is named and not overwritten.
@@ -315,7 +330,8 @@ async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
         format!("✗ audit/checkpoints/{}: Error: the bucket has a different object", one.file_name().to_string_lossy());
     assert!(code == 1 && again.contains(&other), "{again}");
     assert_eq!(run(&moved, &["audit", "verify"]).await.0, 0);
-    let (code, report, _) = run(&with(environment, &[("USE_S3", "True")]), &["storage", "reconcile", "--read"]).await;
+    let (code, report, _) =
+        run(&with_variables(environment, &[("USE_S3", "True")]), &["storage", "reconcile", "--read"]).await;
     let others = format!("Not documents:             {checkpoints}\n");
     assert!(code == 0 && report.contains("In both, as recorded:      10 ") && report.contains(&others), "{report}");
 }
@@ -324,7 +340,7 @@ async fn a_portal_on_local_files_moves_to_the_bucket_whole() {
 async fn to_move(count: usize) -> (Environment, primetrade::config::DatabaseUrl, TempDir, S3Server) {
     let (database, s3, folder) = (migrated_database().await, S3Server::start().await, TempDir::new().unwrap());
     let mut environment =
-        with(s3.environment(), &[("USE_S3", "True"), ("MEDIA_ROOT", folder.path().to_str().unwrap())]);
+        with_variables(s3.environment(), &[("USE_S3", "True"), ("MEDIA_ROOT", folder.path().to_str().unwrap())]);
     environment.push(("DATABASE_URL", database.as_str().into()));
     let mut csv = String::from("number,date,product,tons\n");
     for n in 1..=count {
@@ -339,7 +355,7 @@ async fn to_move(count: usize) -> (Environment, primetrade::config::DatabaseUrl,
 async fn an_unreliable_connection_slows_the_migration_and_loses_nothing() {
     let (environment, database, _folder, s3) = to_move(40).await;
     let proxy = Proxy::before(s3.address).await;
-    let through = with(environment.clone(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
+    let through = with_variables(environment.clone(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
     let slow_down = Fault::Says(503, "SlowDown", "Please reduce your request rate.");
     let faults =
         [Fault::None, Fault::None, slow_down, Fault::AnswerLost, Fault::Lost, Fault::Late(Duration::from_millis(50))];
@@ -347,7 +363,8 @@ async fn an_unreliable_connection_slows_the_migration_and_loses_nothing() {
     let (code, stdout, stderr) = run(&through, &["migrate-pdfs-to-s3"]).await;
     assert_eq!((code, row(&stdout, "Errors")), (0, 0), "{stdout}{stderr}");
     assert_eq!(row(&stdout, "Successfully uploaded") + row(&stdout, "Skipped (exists)"), 40, "{stdout}");
-    assert_eq!(rows(&database, "SELECT count(*) FROM documents WHERE state = 'stored'").await, ["40"]);
+    let documents = DocumentRow::all(&database).await;
+    assert_eq!(documents.iter().filter(|document| document.is_stored()).count(), 40);
     let (code, report, _) = run(&environment, &["storage", "reconcile", "--read"]).await;
     assert_eq!(code, 0, "{report}");
 }
@@ -363,10 +380,10 @@ async fn a_migration_killed_at_any_point_continues() {
     }
     let (code, stdout, stderr) = run(&environment, &["migrate-pdfs-to-s3"]).await;
     assert_eq!((code, row(&stdout, "Errors"), row(&stdout, "PDFs missing")), (0, 0, 0), "{stdout}{stderr}");
-    assert_eq!(
-        rows(&database, "SELECT count(*), count(DISTINCT bol_id) FROM documents WHERE state = 'stored'").await,
-        ["60|60"]
-    );
+    let mut documents = DocumentRow::all(&database).await;
+    documents.retain(DocumentRow::is_stored);
+    let bols: HashSet<Option<i64>> = documents.iter().map(|document| document.bol_id).collect();
+    assert_eq!((documents.len(), bols.len()), (60, 60));
     let (code, report, _) = run(&environment, &["storage", "reconcile", "--read"]).await;
     assert!(code == 0 && report.contains("(60 with checksum)"), "{report}");
 }

@@ -7,14 +7,8 @@ use chrono::TimeDelta;
 use primetrade::clock::Clock;
 use serde_json::Value;
 
-use crate::office::upload::one;
-use crate::operations::storage::run;
 use crate::support::scan::paper;
 use crate::support::{Action, App, World};
-
-pub async fn reconcile(app: &App, arguments: &[&str]) -> (i32, String, String) {
-    run(&app.environment().to_vec(), &[&["storage", "reconcile"], arguments].concat()).await
-}
 
 /// Dates a file back by an hour. The command leaves younger files alone, because their upload may still be running.
 fn an_hour_old(path: &std::path::Path) {
@@ -42,11 +36,11 @@ fn path(app: &App, key: &str) -> PathBuf {
 async fn every_difference_is_found_and_mended_where_that_loses_nothing() {
     for on_s3 in [false, true] {
         let app = if on_s3 { App::on_s3(&[]).await } else { App::start().await };
-        let (code, stdout, stderr) = reconcile(&app, &[]).await;
+        let (code, stdout, stderr) = app.reconcile(&[]).await;
         assert_eq!((code, differences(&stdout)), (0, vec![]), "{stdout}{stderr}");
         assert!(stdout.contains("Keys in the database:      7"), "{stdout}");
         let key = file_from_the_inbox(&app).await;
-        assert_eq!(reconcile(&app, &[]).await.0, 0);
+        assert_eq!(app.reconcile(&[]).await.0, 0);
         damage_the_storage(&app, &key).await;
         expect_every_difference(&app, &key).await;
         expect_what_can_be_mended(&app, &key).await;
@@ -58,10 +52,9 @@ async fn every_difference_is_found_and_mended_where_that_loses_nothing() {
 /// Files a document from the inbox and returns its new key. Both objects stay, and each can replace the other.
 async fn file_from_the_inbox(app: &App) -> String {
     let office = app.office().await;
-    let waiting =
-        one(&office, &[("kind", "other")], "waits.pdf", &paper("waits")).await.json()[0]["documentId"].clone();
+    let waiting = office.upload(&[("kind", "other")], "waits.pdf", &paper("waits")).await.document_id(0);
     office.post(&format!("/office/documents/{waiting}/file"), &[("number", "25-5"), ("kind", "invoice")]).await;
-    app.document_row(waiting.as_i64().unwrap()).await.object_key
+    app.document(waiting).await.object_key
 }
 
 async fn damage_the_storage(app: &App, filed: &str) {
@@ -108,7 +101,7 @@ async fn expect_every_difference(app: &App, filed: &str) {
     if app.s3.is_some() {
         expected.remove(2);
     }
-    let (code, stdout, _) = reconcile(app, &[]).await;
+    let (code, stdout, _) = app.reconcile(&[]).await;
     let mut found = differences(&stdout);
     // The command compares checksums in parallel, so the order varies.
     found.sort();
@@ -121,13 +114,13 @@ async fn expect_every_difference(app: &App, filed: &str) {
             && stdout.contains(&format!("Not documents:             {checkpoints}")),
         "{stdout}"
     );
-    let (_, stdout, _) = reconcile(app, &["--sizes", "--json"]).await;
+    let (_, stdout, _) = app.reconcile(&["--sizes", "--json"]).await;
     let last: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
     assert_eq!(last["summary"]["differences"], 8, "{stdout}");
 }
 
 async fn expect_what_can_be_mended(app: &App, filed: &str) {
-    let (code, stdout, _) = reconcile(app, &["--fix", "--adopt"]).await;
+    let (code, stdout, _) = app.reconcile(&["--fix", "--adopt"]).await;
     assert_eq!(code, 1, "a lost file can't be made up: {stdout}");
     let documents = app.documents().await;
     let adopted = documents.iter().filter(|document| document.object_key.contains("009"));
@@ -157,7 +150,7 @@ async fn file_what_was_found(app: &App) {
 }
 
 async fn expect_what_is_left(app: &App) {
-    let (_, stdout, _) = reconcile(app, &[]).await;
+    let (_, stdout, _) = app.reconcile(&[]).await;
     let mut left = differences(&stdout);
     left.retain(|line| !line.contains("0004"));
     left.sort();
@@ -191,7 +184,7 @@ async fn more_than_a_page_is_compared_to_the_end() {
                 CASE WHEN n IN (999, 1999) THEN 'inbox/2024/1500.pdf' END FROM generate_series(1, {count}) AS n"
     ))
     .await;
-    let (code, stdout, _) = reconcile(&app, &[]).await;
+    let (code, stdout, _) = app.reconcile(&[]).await;
     let mut missing = differences(&stdout);
     missing.sort();
     let expected = [1, 1000, 1001, 2000, count].map(|n| format!("missing inbox/2024/{n:04}.pdf"));

@@ -7,30 +7,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use crate::office::new_bol::download;
-use crate::office::upload::{one, outcomes};
-use crate::operations::reconcile::reconcile;
 use crate::support::scan::paper;
-use crate::support::{Action, App, BUCKET, Fault, Ministack, Outcome, Proxy, S3Server, SECRET_KEY, World, primetrade};
-
-pub type Environment = Vec<(&'static str, String)>;
-
-/// Runs the program and returns its exit code, stdout and stderr.
-pub async fn run(environment: &Environment, arguments: &[&str]) -> (i32, String, String) {
-    let output = primetrade(environment, arguments, "").await;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert!(!stdout.contains(SECRET_KEY) && !stderr.contains(SECRET_KEY), "{stdout}{stderr}");
-    (output.status.code().unwrap(), stdout, stderr)
-}
-
-pub fn with(mut environment: Environment, changes: &[(&'static str, &str)]) -> Environment {
-    for (name, value) in changes {
-        environment.retain(|(known, _)| known != name);
-        environment.push((name, (*value).to_owned()));
-    }
-    environment
-}
+use crate::support::{Action, App, BUCKET, Fault, Ministack, Outcome, Proxy, S3Server, World, run, with_variables};
 
 /// The line of a check with its advice.
 fn line(stdout: &str, check: &str) -> String {
@@ -69,7 +47,7 @@ async fn a_good_bucket_passes_every_check() {
     let (code, stdout, _) = run(&vec![], &["storage", "check"]).await;
     assert!(code == 0 && line(&stdout, "folder").starts_with("ok"), "{stdout}");
     // It also checks a bucket that is configured but not used, and says so.
-    let off = with(s3.environment(), &[("USE_S3", "False")]);
+    let off = with_variables(s3.environment(), &[("USE_S3", "False")]);
     let (code, stdout, _) = run(&off, &["storage", "check"]).await;
     assert!(code == 0 && line(&stdout, "variables").contains("until USE_S3=True"), "{stdout}");
 }
@@ -78,7 +56,7 @@ async fn a_good_bucket_passes_every_check() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_wrong_setting_is_named_with_what_to_do() {
     let s3 = S3Server::start().await;
-    let good = with(s3.environment(), &[("AWS_EC2_METADATA_DISABLED", "true")]);
+    let good = with_variables(s3.environment(), &[("AWS_EC2_METADATA_DISABLED", "true")]);
     for (changes, check, word, advice) in [
         (
             &[("AWS_STORAGE_BUCKET_NAME", "another-bucket")][..],
@@ -100,7 +78,7 @@ async fn every_wrong_setting_is_named_with_what_to_do() {
         ),
         (&[("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")], "bucket", "doesn't answer", "AWS_ENDPOINT_URL_S3"),
     ] {
-        let (code, stdout, stderr) = run(&with(good.clone(), changes), &["storage", "check"]).await;
+        let (code, stdout, stderr) = run(&with_variables(good.clone(), changes), &["storage", "check"]).await;
         let found = line(&stdout, check);
         assert_eq!(code, 1, "{stdout}");
         assert!(found.starts_with("FAIL") && found.contains(word) && found.contains(advice), "{changes:?}: {stdout}");
@@ -112,9 +90,9 @@ async fn every_wrong_setting_is_named_with_what_to_do() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_of_amazon_is_named_with_what_to_do() {
     let s3 = S3Server::start().await;
-    let good = with(s3.environment(), &[("AWS_EC2_METADATA_DISABLED", "true")]);
+    let good = with_variables(s3.environment(), &[("AWS_EC2_METADATA_DISABLED", "true")]);
     let proxy = Proxy::before(s3.address).await;
-    let through = with(good, &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
+    let through = with_variables(good, &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
     for (fault, check, word, advice) in [
         (Fault::Says(403, "AccessDenied", "Access Denied"), "bucket", "access denied", "storage policy"),
         (
@@ -186,7 +164,7 @@ async fn a_bucket_is_set_up_once_and_stays() {
         assert!(line.starts_with("ok") && line.contains(found), "{line}");
     }
     // Links that would outlive the bucket's limit are found and corrected.
-    let longer = with(environment.clone(), &[("DOWNLOAD_URL_TTL_SECONDS", "3600")]);
+    let longer = with_variables(environment.clone(), &[("DOWNLOAD_URL_TTL_SECONDS", "3600")]);
     let (code, stdout, _) = run(&longer, &["storage", "check"]).await;
     assert!(code == 1 && line(&stdout, "bucket policy").contains("after 300 s"), "{stdout}");
     let (_, stdout, _) = run(&longer, &["storage", "setup", "--yes"]).await;
@@ -216,7 +194,8 @@ async fn a_bucket_is_set_up_once_and_stays() {
 async fn an_archived_document_is_restored_instead_of_linked() {
     let Some(server) = Ministack::start().await else { return };
     let proxy = Proxy::before(server.address).await;
-    let through = with(server.environment(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
+    let through =
+        with_variables(server.environment(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
     assert_eq!(run(&through, &["storage", "setup", "--yes"]).await.0, 0);
     let app = App::on(through).await;
     let acme = app.acme().await;
@@ -231,7 +210,7 @@ async fn an_archived_document_is_restored_instead_of_linked() {
         assert_eq!((answer.status, answer.one("h1")), (503, "This document is being restored".into()));
         assert_eq!((answer.header("location"), answer.header("retry-after")), ("", "14400"));
     }
-    let id = app.bol_row(World::ACME_BOL).await.id;
+    let id = app.bol(World::ACME_BOL).await.id;
     let api = acme.get(&format!("/api/bol/{id}/download/")).await;
     assert_eq!((api.status, api.header("content-type")), (503, "application/problem+json"));
     let events = app.events().await;
@@ -257,7 +236,7 @@ async fn an_archived_document_is_restored_instead_of_linked() {
 async fn a_link_lives_no_longer_than_its_credentials() {
     let soon = (primetrade::clock::Clock::system().now() + TimeDelta::seconds(90)).to_rfc3339();
     let app = App::on_s3(&[("AWS_CREDENTIAL_EXPIRATION", &soon)]).await;
-    let id = app.bol_row(World::ACME_BOL).await.id;
+    let id = app.bol(World::ACME_BOL).await.id;
     let answer = app.acme().await.get(&format!("/api/bol/{id}/download/")).await.json();
     let life = answer["expiresIn"].as_u64().unwrap();
     assert!((1..=90).contains(&life), "{answer}");
@@ -275,7 +254,7 @@ async fn a_link_lives_no_longer_than_its_credentials() {
 async fn an_unreliable_connection_to_the_bucket_loses_nothing() {
     let s3 = S3Server::start().await;
     let proxy = Proxy::before(s3.address).await;
-    let through = with(s3.environment(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
+    let through = with_variables(s3.environment(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
     let app = App::on(through).await;
     let (office, acme) = (app.office().await, app.acme().await);
     let slow_down = Fault::Says(503, "SlowDown", "Please reduce your request rate.");
@@ -288,18 +267,17 @@ async fn an_unreliable_connection_to_the_bucket_loses_nothing() {
     ] {
         proxy.next(faults);
         let file = paper(name);
-        let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &file).await;
-        assert_eq!(outcomes(&answer), ["stored PRT-2025-0005"], "{name}: {}", answer.text());
-        let id = answer.json()[0]["documentId"].as_i64().unwrap();
+        let answer = office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &file).await;
+        assert_eq!(answer.outcomes(), ["stored PRT-2025-0005"], "{name}: {}", answer.text());
+        let id = answer.document_id(0);
         proxy.next(faults);
         let link = acme.get(&format!("/documents/{id}/download")).await;
         // After two attempts of the HEAD there is a link or a clear message.
         assert!([303, 503].contains(&link.status), "{name}: {}", link.status);
         proxy.next(&[Fault::None; 0]);
-        assert_eq!(download(&acme, &format!("/documents/{id}/download")).await, file, "{name}");
+        assert_eq!(acme.download(&format!("/documents/{id}/download")).await, file, "{name}");
     }
-    let mut stored = app.documents().await;
-    stored.retain(|document| document.kind == "other");
+    let stored = app.documents_of_kind("other").await;
     assert_eq!(stored.len(), 5);
     assert!(
         stored.iter().all(|document| !document.object_key.contains("again")),
@@ -307,14 +285,14 @@ async fn an_unreliable_connection_to_the_bucket_loses_nothing() {
     );
     // A permanent failure is reported, keeps nothing, and the same file succeeds later.
     proxy.always(Some(slow_down));
-    let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("never")).await;
+    let answer = office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &paper("never")).await;
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert_eq!(acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await.status, 503);
     proxy.always(None);
-    let answer = one(&office, &[("kind", "other")], "PRT-2025-0005.pdf", &paper("never")).await;
-    assert_eq!(outcomes(&answer), ["stored PRT-2025-0005"], "{}", answer.text());
+    let answer = office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &paper("never")).await;
+    assert_eq!(answer.outcomes(), ["stored PRT-2025-0005"], "{}", answer.text());
     assert!(proxy.requests.load(Ordering::SeqCst) > 20);
-    let (code, stdout, _) = reconcile(&app, &["--read"]).await;
+    let (code, stdout, _) = app.reconcile(&["--read"]).await;
     assert_eq!(code, 0, "{stdout}");
 }
 
@@ -350,7 +328,7 @@ async fn the_storage_page_computes_cost_from_the_prices() {
     assert_eq!(page.all("svg.chart rect").len(), months);
     assert_eq!(page.attributes("#put_thousand", "value"), ["0.005"]);
     // A past month is counted once.
-    assert_eq!(app.rows("SELECT count(*) FROM storage_months").await, [(months - 1).to_string()]);
+    assert_eq!(app.count("storage_months").await, months - 1);
     assert_eq!(admin.get("/office/storage").await.status, 200);
     let form = [("storage_gb_month", "1000"), ("put_thousand", "1000"), ("get_thousand", "0"), ("egress_gb", "0")];
     assert_eq!(admin.post("/office/storage/prices", &form).await.header("location"), "/office/storage?done=prices");

@@ -1,10 +1,10 @@
 //! Mail about documents that become visible to a customer, and reminders of documents that wait to be downloaded.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use primetrade::clock::Clock;
 use primetrade::db::Database;
 use primetrade::notices;
 
-use crate::operations::mail::until;
 use crate::support::{Action, Actor, App, Smtp, World};
 
 const ZONE: chrono_tz::Tz = chrono_tz::America::New_York;
@@ -23,6 +23,10 @@ async fn a_minute_passes(app: &App) {
 async fn wants(app: &App, email: &str, notify: &str) {
     let actor = app.user(email).await;
     assert_eq!(actor.post("/account/mail", &[("notify", notify)]).await.header("location"), "/account?done=mail");
+}
+
+fn four_days_ago() -> DateTime<Utc> {
+    Clock::system().now() - TimeDelta::days(4)
 }
 
 /// The recipients of the next mails.
@@ -101,7 +105,7 @@ async fn a_correction_within_ten_minutes_is_not_mailed_again() {
     a_minute_passes(&app).await;
     smtp.quiet(8).await;
     // A document of another kind is announced at once, and the same document again after ten minutes.
-    let loose = app.bol_row(World::LOOSE_BOL).await.id;
+    let loose = app.bol(World::LOOSE_BOL).await.id;
     let key = "bols/2025/PRT-2025-0004.scale-ticket.v1.pdf";
     app.new_document(key).bol(loose).kind("scale-ticket").create().await;
     a_minute_passes(&app).await;
@@ -121,7 +125,7 @@ async fn a_correction_within_ten_minutes_is_not_mailed_again() {
 async fn many_documents_make_one_mail_for_each_person() {
     let (app, mut smtp) = App::with_mail().await;
     for number in [World::ACME_BOL, World::ACME_VOID, World::RIVAL_BOL, World::ACME_BARE] {
-        let bol = app.bol_row(number).await.id;
+        let bol = app.bol(number).await.id;
         app.new_document(&format!("bols/2025/{number}.invoice.v1.pdf")).bol(bol).kind("invoice").create().await;
     }
     a_minute_passes(&app).await;
@@ -177,11 +181,11 @@ async fn an_unfiled_document_is_not_announced() {
     let (app, mut smtp) = App::with_mail().await;
     let office = app.office().await;
     for (number, name) in [("PRT-2025-0003", "one"), ("PRT-2025-0001", "two")] {
-        let (bol, file) = (app.bol_row(number).await.id, format!("{name}.pdf"));
+        let (bol, file) = (app.bol(number).await.id, format!("{name}.pdf"));
         let document = app.new_document(&format!("bols/2025/{file}")).bol(bol).kind("invoice");
         document.arrived_as(&file).create().await;
     }
-    let wrong = app.rows("SELECT id FROM documents WHERE file_name = 'one.pdf'").await.concat();
+    let wrong = app.upload_named("one.pdf").await.id;
     assert_eq!(office.post(&format!("/office/documents/{wrong}/unfile"), &[]).await.status, 303);
     a_minute_passes(&app).await;
     assert_eq!(recipients(&mut smtp, 3).await, [World::BROKER, World::ACME, World::COLLEAGUE]);
@@ -197,42 +201,46 @@ async fn a_removed_user_gets_no_waiting_mail() {
     let office = app.office().await;
     office.post("/office/customers/ACME/addresses", &[("address_email", "dock@plant.example")]).await;
     drop(smtp);
-    app.sql("UPDATE bols SET visible_since = now() - interval '4 days'").await;
+    for bol in app.bols().await {
+        app.make_visible_since(&bol.number, four_days_ago()).await;
+    }
     assign(&office, "ACME").await;
     a_minute_passes(&app).await;
-    until(&app, "SELECT count(*) FROM mails WHERE last_error <> ''", &["4"]).await;
+    app.mails_until(|mails| mails.iter().filter(|mail| mail.has_error()).count() == 4).await;
     let company = app.world.acme.to_string();
-    let colleague = app.id(World::COLLEAGUE).await;
+    let colleague = app.user_id(World::COLLEAGUE).await;
     office.post(&format!("/office/users/{colleague}/leave"), &[("customer_id", &company)]).await;
-    let dock = app.rows("SELECT id FROM notice_addresses").await.concat();
+    let dock = app.notice_address_id("dock@plant.example").await.to_string();
     office.post("/office/customers/ACME/address", &[("id", &dock)]).await;
     let mut smtp = Smtp::on(port).await;
     app.clock.advance(TimeDelta::minutes(1));
     assert_eq!(recipients(&mut smtp, 2).await, [World::BROKER, World::ACME]);
     smtp.quiet(4).await;
-    until(&app, "SELECT count(*) FROM mails WHERE sent_at IS NULL", &["0"]).await;
+    app.every_mail_sent().await;
     // One BOL is reassigned, then the whole company is left.
     drop(smtp);
     app.clock.advance(TimeDelta::hours(1));
     let office = app.office().await;
     assert!(office.post("/office/remind", &[("customer", "ACME")]).await.header("location").contains("done=reminded"));
-    until(&app, "SELECT count(*) FROM mails WHERE last_error <> '' AND sent_at IS NULL", &["2"]).await;
-    let moved = app.rows("SELECT string_agg(number, ',') FROM bols WHERE customer_id = 1").await.concat();
-    for number in moved.split(',') {
-        office.post("/office/bols/assign", &[("number", number), ("customer", "RIVAL")]).await;
+    app.mails_until(|mails| mails.iter().filter(|mail| mail.has_error() && !mail.is_sent()).count() == 2).await;
+    for bol in app.bols().await.iter().filter(|bol| bol.customer_id == Some(app.world.acme)) {
+        office.post("/office/bols/assign", &[("number", &bol.number), ("customer", "RIVAL")]).await;
     }
     let mut smtp = Smtp::on(port).await;
     app.clock.advance(TimeDelta::minutes(1));
     let told = recipients(&mut smtp, 2).await;
     assert_eq!(told, [World::BROKER, World::RIVAL], "only what is new to the new company");
     smtp.quiet(5).await;
-    until(&app, "SELECT count(*) FROM mails WHERE sent_at IS NULL", &["0"]).await;
+    app.every_mail_sent().await;
 }
 
 /// All of ACME's BOLs are old, except one that became visible four days ago.
 async fn one_waits(app: &App) {
-    app.sql("UPDATE bols SET visible_since = '2025-03-01'").await;
-    app.sql("UPDATE bols SET visible_since = now() - interval '4 days' WHERE number = 'PRT-2025-0001'").await;
+    let long_ago = "2025-03-01T00:00:00Z".parse().unwrap();
+    for bol in app.bols().await {
+        app.make_visible_since(&bol.number, long_ago).await;
+    }
+    app.make_visible_since(World::ACME_BOL, four_days_ago()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,7 +280,7 @@ async fn downloads_by_the_former_customer_dont_count() {
     let (office, acme) = (app.office().await, app.acme().await);
     acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
     office.post("/office/bols/assign", &[("number", World::ACME_BOL), ("customer", "RIVAL")]).await;
-    app.sql("UPDATE bols SET visible_since = now() - interval '4 days' WHERE number = 'PRT-2025-0001'").await;
+    app.make_visible_since(World::ACME_BOL, four_days_ago()).await;
     let page = office.get("/office").await;
     assert!(page.one("section:has(#uncollected) tbody tr").starts_with("Rival Iron 1 BOL"), "{}", page.text());
 }
@@ -302,6 +310,6 @@ async fn automatic_reminders_are_sent_only_where_enabled() {
         }
     }
     assert_eq!(smtp.next().await.to, World::ACME);
-    until(&app, "SELECT count(*) FROM audit_events WHERE action = 'REMINDER_SENT' AND user_email = 'portal'", &["2"])
+    app.events_until(Action::ReminderSent, |sent| sent.iter().filter(|event| event.email() == "portal").count() == 2)
         .await;
 }

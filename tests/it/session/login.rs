@@ -33,9 +33,9 @@ async fn the_right_password_opens_a_session_and_is_recorded() {
     assert_eq!(events[0].request_id.as_ref().unwrap().len(), 32);
     // Only a hash of the token is stored.
     let token: String = session.chars().skip("sessionid=".len()).take_while(|c| *c != ';').collect();
-    let stored = app.rows("SELECT encode(token_hash, 'hex') FROM sessions").await;
+    let stored = app.sessions().await;
     assert_eq!(stored.len(), 1);
-    assert!(!token.contains(&stored[0]));
+    assert!(!token.contains(&hex::encode(&stored[0].token_hash)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,9 +85,11 @@ async fn every_failure_looks_the_same_and_takes_the_same_time() {
     // Both users can log in, and their hashes then have the current parameters.
     app.user("cheap@acme.example").await;
     app.user("dear@acme.example").await;
-    let hashes =
-        app.rows("SELECT DISTINCT split_part(password_hash, '$', 4) FROM users WHERE password_hash > ''").await;
-    assert_eq!(hashes, ["m=19456,t=2,p=1"]);
+    let hashes: Vec<String> = app.users().await.into_iter().filter_map(|user| user.password_hash).collect();
+    assert!(!hashes.is_empty());
+    for hash in hashes {
+        assert_eq!(hash.split('$').nth(3), Some("m=19456,t=2,p=1"), "{hash}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

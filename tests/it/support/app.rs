@@ -119,20 +119,22 @@ impl App {
 
     /// Waits until the newest checkpoint is in the storage.
     pub async fn published(&self) {
-        const NEWEST: &str =
-            "SELECT is_published, publish_at IS NOT NULL FROM audit_checkpoints ORDER BY size DESC LIMIT 1";
         for _ in 0..400 {
-            match self.rows(NEWEST).await.first().map(String::as_str) {
-                Some("true|true") => return,
-                // Publishing is due once a minute. This skips the wait.
-                Some("false|false") => {
-                    self.sql("UPDATE audit_checkpoints SET publish_at = publish_at - interval '1 minute'").await
+            match self.checkpoints().await.last() {
+                Some(newest) if newest.is_published && newest.publish_at.is_some() => return,
+                Some(newest) if !newest.is_published && newest.publish_at.is_none() => {
+                    self.skip_the_wait_of_publishing().await;
                 }
                 _ => {}
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
-        panic!("not published: {:?}", self.rows("SELECT size, publish_at, is_published FROM audit_checkpoints").await);
+        panic!("not published: {:?}", self.checkpoints().await);
+    }
+
+    /// Makes the next checkpoint due for the storage, which takes one a minute.
+    pub async fn skip_the_wait_of_publishing(&self) {
+        self.sql("UPDATE audit_checkpoints SET publish_at = publish_at - interval '1 minute'").await;
     }
 
     /// A client that isn't logged in.

@@ -7,7 +7,7 @@ use primetrade::accounts::passwords;
 use primetrade::bols::BolNumber;
 use primetrade::clock::Clock;
 use primetrade::db;
-use primetrade::db::schema::{bols, documents, users};
+use primetrade::db::schema::{bols, customers, documents, memberships, sessions, users};
 use sha2::{Digest, Sha256};
 
 use super::{App, PASSWORD};
@@ -21,6 +21,66 @@ impl App {
     pub fn new_document(&self, key: &str) -> DocumentBuilder<'_> {
         let kind = "other".into();
         DocumentBuilder { app: self, key: key.into(), kind, bol: None, arrived_as: String::new(), pending: None }
+    }
+
+    /// Dates back since when a BOL is visible to its customer.
+    pub async fn make_visible_since(&self, number: &str, since: DateTime<Utc>) {
+        let mut connection = db::connect(&self.database).await.unwrap();
+        let bol = diesel::update(bols::table.filter(bols::number.eq(number)));
+        assert_eq!(bol.set(bols::visible_since.eq(since)).execute(&mut connection).await.unwrap(), 1, "{number}");
+    }
+
+    /// Makes stored documents pending again, as an interrupted upload leaves them.
+    pub async fn interrupt_upload(&self, ids: &[i64], user: i64) {
+        let mut connection = db::connect(&self.database).await.unwrap();
+        let changes = (
+            documents::state.eq("pending"),
+            documents::stored_at.eq(None::<DateTime<Utc>>),
+            documents::pending_at.eq(self.clock.now()),
+            documents::pending_by.eq(user),
+        );
+        let rows = diesel::update(documents::table.filter(documents::id.eq_any(ids))).set(changes);
+        assert_eq!(rows.execute(&mut connection).await.unwrap(), ids.len());
+    }
+
+    /// Makes a waiting document pending under a new key, as an interruption leaves one that was leaving the inbox.
+    pub async fn interrupt_filing(&self, id: i64, number: &str, version: i32, user: i64) {
+        let bol = self.bol(number).await.id;
+        let mut connection = db::connect(&self.database).await.unwrap();
+        let key = format!("bols/{}/{number}.other.v{version}.pdf", &number[4..8]);
+        let changes = (
+            documents::state.eq("pending"),
+            documents::stored_at.eq(None::<DateTime<Utc>>),
+            documents::pending_at.eq(self.clock.now()),
+            documents::pending_by.eq(user),
+            documents::bol_id.eq(bol),
+            documents::arrived_key.eq(documents::object_key.nullable()),
+            documents::object_key.eq(key),
+            documents::version.eq(version),
+        );
+        let rows = diesel::update(documents::table.find(id)).set(changes);
+        assert_eq!(rows.execute(&mut connection).await.unwrap(), 1, "{id}");
+    }
+
+    /// Makes every session view the portal as a customer, which the pages offer to the office alone.
+    pub async fn view_as_in_every_session(&self, code: &str) {
+        let customer = self.customer(code).await.id;
+        let mut connection = db::connect(&self.database).await.unwrap();
+        diesel::update(sessions::table).set(sessions::seeing_as.eq(customer)).execute(&mut connection).await.unwrap();
+    }
+
+    pub async fn deactivate_customer(&self, code: &str) {
+        let mut connection = db::connect(&self.database).await.unwrap();
+        let customer = diesel::update(customers::table.filter(customers::code.eq(code)));
+        assert_eq!(customer.set(customers::active.eq(false)).execute(&mut connection).await.unwrap(), 1, "{code}");
+    }
+
+    /// Makes a user an administrator of each of their companies.
+    pub async fn make_company_admin(&self, email: &str) {
+        let user = self.user_id(email).await;
+        let mut connection = db::connect(&self.database).await.unwrap();
+        let theirs = diesel::update(memberships::table.filter(memberships::user_id.eq(user)));
+        theirs.set(memberships::is_admin.eq(true)).execute(&mut connection).await.unwrap();
     }
 
     pub fn new_user(&self, email: &str) -> UserBuilder<'_> {
@@ -45,7 +105,7 @@ impl<'a> BolBuilder<'a> {
     pub async fn create(self) -> i64 {
         let mut connection = db::connect(&self.app.database).await.unwrap();
         let customer = match self.customer {
-            Some(code) => Some(self.app.customer_id(code).await),
+            Some(code) => Some(self.app.customer(code).await.id),
             None => None,
         };
         let sequence: i32 = self.number.as_str().rsplit('-').next().unwrap().parse().unwrap();

@@ -1,6 +1,7 @@
 //! The access log as tests read it: events with named fields, and filters.
 
 use std::ops::Deref;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -10,6 +11,8 @@ use primetrade::audit::{Action, Outcome};
 use primetrade::config::DatabaseUrl;
 use primetrade::db::{self, schema::audit_events};
 use serde_json::Value;
+
+use super::App;
 
 /// One event of the access log.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable)]
@@ -158,5 +161,35 @@ impl Events {
     /// Reads the fields that a test compares.
     pub fn list<'a, T>(&'a self, read: impl Fn(&'a EventRow) -> T) -> Vec<T> {
         self.iter().map(read).collect()
+    }
+}
+
+/// Events whose texts break spreadsheets, parsers and terminals.
+const HOSTILE: &str = r#"INSERT INTO audit_events (occurred_at, action, outcome, user_email, user_agent, file_name, object_key, ip, sha256, document_id, detail)
+    SELECT '2026-03-01 12:00Z'::timestamptz + n * interval '1 second', 'BOL_DOWNLOADED', 'success', 'x@y.example', text, text, 'a/b.pdf',
+           '2001:db8::1', '\x00ff', 7, jsonb_build_object('said', text, 'large', 12345678901234567890123.50)
+    FROM unnest(ARRAY['=1+1', '+1', '-1', '@SUM(A1)', E'\t=1', E'\r=1', E'\n=1', '''quoted', 'a,b;c"d', E'two\nlines', E'cr\r\nlf', ' kept ',
+                      '', E'\u202Eright to left', '_x0041_', E'\x01\x1f', '<b>&amp;', '＝1', '0012', '1e5', 'Łódź 🚚', repeat('é', 300)])
+         WITH ORDINALITY AS hostile (text, n)"#;
+
+impl App {
+    /// Waits until the events with an action are as expected.
+    pub async fn events_until(&self, action: Action, expected: impl Fn(&[EventRow]) -> bool) {
+        let mut connection = db::connect(&self.database).await.unwrap();
+        let mut events = Vec::new();
+        for _ in 0..200 {
+            let query = audit_events::table.filter(audit_events::action.eq(action.as_str())).order(audit_events::id);
+            events = query.select(EventRow::as_select()).load(&mut connection).await.unwrap();
+            if expected(&events) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the log never became as expected: {events:#?}");
+    }
+
+    /// Inserts 22 events whose texts break spreadsheets, parsers and terminals.
+    pub async fn add_hostile_events(&self) {
+        self.sql(HOSTILE).await;
     }
 }

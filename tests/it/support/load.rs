@@ -73,13 +73,30 @@ impl Load {
     }
 }
 
-/// Saves the terminal's address, without which no BOL can be issued.
-pub async fn with_settings(app: &App) {
-    app.sql(
-        "UPDATE settings SET company_name = 'River Terminal LLC', company_address = E'1 Quay Street\nCincinnati, OH 45202', \
-         company_phone = '(513) 555-0142', company_email = 'shipping@terminal.example'",
-    )
-    .await;
+impl Answer {
+    /// The kinds of warnings that the form asks to confirm.
+    pub fn warnings(&self) -> Vec<String> {
+        let codes = self.attributes("button[name=confirm]", "value").concat();
+        codes.split(',').map(|code| code.rsplit_once('-').unwrap().0.to_owned()).collect()
+    }
+}
+
+impl App {
+    /// Starts a server that can issue BOLs.
+    pub async fn ready_to_issue() -> Self {
+        let app = Self::start().await;
+        app.save_terminal_address().await;
+        app
+    }
+
+    /// Saves the terminal's address, without which no BOL can be issued.
+    pub async fn save_terminal_address(&self) {
+        self.sql(
+            "UPDATE settings SET company_name = 'River Terminal LLC', company_address = E'1 Quay Street\nCincinnati, OH 45202', \
+             company_phone = '(513) 555-0142', company_email = 'shipping@terminal.example'",
+        )
+        .await;
+    }
 }
 
 /// The text of a PDF, as poppler's pdftotext extracts it.

@@ -8,7 +8,43 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
+use super::{App, SECRET_KEY};
+
 const LONG: Duration = Duration::from_secs(120);
+
+/// Environment variables for the program.
+pub type Environment = Vec<(&'static str, String)>;
+
+/// Replaces or adds variables of an environment.
+pub fn with_variables(mut environment: Environment, changes: &[(&'static str, &str)]) -> Environment {
+    for (name, value) in changes {
+        environment.retain(|(known, _)| known != name);
+        environment.push((name, (*value).to_owned()));
+    }
+    environment
+}
+
+/// Runs a command until it ends, and returns its exit code, stdout and stderr. Neither may contain the secret key.
+pub async fn run(environment: &Environment, arguments: &[&str]) -> (i32, String, String) {
+    let output = primetrade(environment, arguments, "").await;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(!stdout.contains(SECRET_KEY) && !stderr.contains(SECRET_KEY), "{stdout}{stderr}");
+    (output.status.code().unwrap(), stdout, stderr)
+}
+
+impl App {
+    /// Runs `storage reconcile`, and returns its exit code, stdout and stderr.
+    pub async fn reconcile(&self, arguments: &[&str]) -> (i32, String, String) {
+        run(&self.environment().to_vec(), &[&["storage", "reconcile"], arguments].concat()).await
+    }
+
+    /// The public key of the log, as `audit key` prints it.
+    pub async fn public_key(&self) -> String {
+        let output = primetrade(self.environment(), &["audit", "key"], "").await;
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
 
 fn command(folder: &Path, environment: &[(&str, String)], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_primetrade"));

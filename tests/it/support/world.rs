@@ -41,6 +41,8 @@ impl World {
 
     /// Has two versions, a signed copy and a scale ticket.
     pub const ACME_BOL: &'static str = "PRT-2025-0001";
+    /// The key of its newest PDF.
+    pub const ACME_BOL_KEY: &'static str = "bols/2025/PRT-2025-0001.v2.pdf";
     pub const ACME_VOID: &'static str = "PRT-2025-0002";
     pub const RIVAL_BOL: &'static str = "PRT-2025-0003";
     /// Not yet assigned to a customer.
