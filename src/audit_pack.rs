@@ -39,7 +39,7 @@ pub struct Pack {
     pub keys: SealKeys,
     pub filter: Filter,
     /// The filter as the auditor typed it, for the log.
-    pub told: Value,
+    pub filter_json: Value,
     pub with_pdfs: bool,
 }
 
@@ -78,7 +78,7 @@ impl Pack {
             }
         }
         let (by, origin) = (self.fetcher.viewer.actor().into(), self.fetcher.origin.clone());
-        let asked = json!({"filter": self.told, "pdfs": self.with_pdfs});
+        let asked = json!({"filter": self.filter_json, "pdfs": self.with_pdfs});
         let run = ExportRun::begin(self.fetcher.db.clone(), slot, "pack", asked, (by, origin)).await?;
         let (to, bytes) = mpsc::channel(4);
         let (parts, to_be_packed) = mpsc::channel(4);
@@ -133,7 +133,7 @@ impl Contents {
         let checkpoint = &self.range.checkpoint;
         json!({
             "log": checkpoint.origin,
-            "asked": self.pack.told,
+            "asked": self.pack.filter_json,
             "by": self.pack.fetcher.viewer.actor().email,
             "first_position": self.extent.0,
             "last_position": self.extent.1,

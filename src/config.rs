@@ -108,7 +108,7 @@ pub enum Needs {
     Serving,
     /// Commands that only use the database.
     Database,
-    /// `demo` brings its own database and key.
+    /// `demo` and other commands that need neither.
     Nothing,
 }
 

@@ -152,7 +152,7 @@ fn monday(day: NaiveDate) -> NaiveDate {
     day - Days::new(day.weekday().num_days_from_monday().into())
 }
 
-/// Returns BOLs without a signed copy after so many days, oldest first.
+/// Returns BOLs that have no signed copy after this many days, oldest first.
 async fn unsigned(
     connection: &mut AsyncPgConnection,
     today: NaiveDate,

@@ -100,7 +100,7 @@ impl Morning {
         Self::of(today, zone).filter(|morning| morning.at <= now).or_else(|| Self::of(today.pred_opt()?, zone))
     }
 
-    /// Returns seven o'clock so many days earlier, whether they have 23 or 25 hours.
+    /// Returns seven o'clock this many days earlier, even if a day has 23 or 25 hours.
     fn days_before(self, days: i32) -> DateTime<Utc> {
         let before = self.day - TimeDelta::days(days.into());
         Self::of(before, self.zone).map_or(self.at - TimeDelta::days(days.into()), |morning| morning.at)

@@ -1,9 +1,9 @@
 //! The sample data of `primetrade seed` and `primetrade demo`: a terminal on the Ohio River that ships pig iron,
 //! HBI and scrap by truck to foundries and mills.
 //!
-//! Everything here is a pure function of its arguments. There is no clock, no I/O and no randomness beyond a small
-//! seeded generator, so that a seeded database and its PDFs are the same everywhere, bit for bit. All companies,
-//! people and numbers are made up.
+//! Everything here is a pure function of its arguments: no clock, no I/O, and only a small seeded random generator.
+//! So a seeded database and its PDFs are identical everywhere, bit for bit. All companies, people and numbers are
+//! fictitious.
 
 mod loads;
 mod paper;
@@ -14,7 +14,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 pub use loads::{FIRST_DAY, LAST_DAY, TERMINAL};
 pub use paper::paper;
 
-/// The most customers [`generate`] makes up.
+/// The maximum of customers that [`generate`] creates.
 pub const MAX_CUSTOMERS: usize = 200;
 
 /// All the sample data, in the order it is to be inserted.
@@ -107,11 +107,11 @@ pub struct SampleBol {
     pub gross_lb: Option<i32>,
     /// Empty truck.
     pub tare_lb: Option<i32>,
-    /// What was shipped.
+    /// The shipped weight.
     pub net_lb: i32,
-    /// What the customer's certified scale said, if it was reported.
+    /// The weight from the customer's certified scale, if reported.
     pub official_weight_lb: Option<i32>,
-    /// Number of the terminal's scale ticket.
+    /// The number of the terminal's scale ticket.
     pub scale_ticket: String,
     /// Lines for driver and receiver.
     pub special_instructions: String,
@@ -123,11 +123,11 @@ pub struct SampleBol {
     pub voided: Option<(DateTime<Utc>, String)>,
     /// When it was issued; on [`SampleBol::bol_date`] in Cincinnati as in UTC.
     pub issued_at: DateTime<Utc>,
-    /// Papers, by kind and version.
+    /// Documents, by kind and version.
     pub documents: Vec<SampleDocument>,
 }
 
-/// A paper that belongs to a [`SampleBol`]; [`paper`] draws it.
+/// A document of a [`SampleBol`]. [`paper`] draws it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampleDocument {
     /// `bol`, `signed-bol`, `scale-ticket`, `certificate-of-analysis`, `packing-list`, `invoice` or `other`.
@@ -176,8 +176,8 @@ impl SampleBol {
         versions.saturating_sub(usize::from(self.voided.is_some()))
     }
 
-    /// Returns the BOL as this version of its PDF prints it. The first version of a corrected BOL has too little weight, and
-    /// only the last version of a void BOL is stamped.
+    /// Returns the BOL as this version of its PDF prints it. The first version of a corrected BOL has too little
+    /// weight, and only the last version of a void BOL is stamped.
     pub fn as_printed(&self, version: i32) -> Self {
         let mut printed = self.clone();
         if version == 1 && self.printings() > 1 {

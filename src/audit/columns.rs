@@ -206,8 +206,8 @@ pub fn select_all() -> String {
 impl Event<'_> {
     /// Appends `INSERT INTO audit_events (…) SELECT …` to a query, up to the FROM clause, which the caller appends.
     ///
-    /// `selected` pairs names of columns with SQL expressions. Those columns take their values from the query, all others
-    /// from this event. So one statement selects the subject of an event and records it.
+    /// `selected` pairs names of columns with SQL expressions. Those columns take their values from the query, all
+    /// others from this event. So one statement selects the subject of an event and records it.
     pub fn push_insert_select<'b>(
         &'b self,
         out: &mut AstPass<'_, 'b, Pg>,

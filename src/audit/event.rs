@@ -242,7 +242,7 @@ struct InsertEvents<'a>(&'a [Event<'a>]);
 impl QueryFragment<Pg> for InsertEvents<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         if self.0.len() > 1 {
-            // Each number of events is a statement of its own.
+            // Each number of events makes a different statement.
             out.unsafe_to_cache_prepared();
         }
         Event::push_insert_values(self.0, &mut out)

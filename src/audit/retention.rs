@@ -1,9 +1,9 @@
 //! Retention: removes events that are older than `AUDIT_RETENTION_YEARS`.
 //!
 //! The unit is a sealed batch whose newest event is older than the beginning of the month that many years ago. An
-//! `AUDIT_PURGED` event names the batches, and is sealed before any event is removed. When such a record is purged itself, the
-//! next record repeats its statement. Leaves and checkpoints stay, so the tree doesn't change and earlier proofs remain valid.
-//! A record alone removes nothing: the signed checkpoints must agree with it.
+//! `AUDIT_PURGED` event names the batches, and is sealed before any event is removed. When such a record is purged
+//! itself, the next record repeats its statement. Leaves and checkpoints stay, so the tree doesn't change and earlier
+//! proofs remain valid. A record alone removes nothing: the signed checkpoints must agree with it.
 
 mod purged;
 mod remove;

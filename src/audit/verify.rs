@@ -1,7 +1,7 @@
 //! Verifies that the log is what was sealed.
 //!
-//! Every hash and signature is computed again, in constant memory and on one snapshot: events in the order of the disk,
-//! leaves and checkpoints in the order of the tree. Then the checkpoints in the storage are compared.
+//! Recomputes every hash and checks every signature on one snapshot, in constant memory. Reads events in the order of
+//! the disk, and leaves and checkpoints in the order of the tree. Then compares the checkpoints in the storage.
 //!
 //! Events and leaves are compared without sorting. Both sides add a keyed hash of each event's id and leaf hash to
 //! buckets of ids. The key is random and secret, so that no one can construct changes that cancel out. Only the ids of

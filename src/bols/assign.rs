@@ -1,6 +1,6 @@
 //! Assigning BOLs to customers.
 //!
-//! After the commit, the former customer finds neither the BOL nor its documents: both are selected by the customer
+//! After the commit, the previous customer finds neither the BOL nor its documents: both are selected by the customer
 //! that the BOL has now. A link that was issued before works until it expires. Each of the two customers gets an event.
 
 use diesel::prelude::*;

@@ -65,6 +65,6 @@ impl FromStr for DocumentKind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| format!("no document kind is called {text:?}"))
+            .ok_or_else(|| format!("unknown kind of document {text:?}"))
     }
 }

@@ -14,8 +14,8 @@ pub use check::MAX_POUNDS;
 pub use fill::{Filling, fill_in};
 pub use parse::{split_seals, whole_number};
 
-/// Fields that the form has and no BOL prints: the customer's code, the void BOL to replace, and the codes of the
-/// warnings that the user has confirmed.
+/// Fields of the form that no BOL prints: the customer's code, the void BOL to replace, and the codes of confirmed
+/// warnings.
 const NOT_PRINTED: [&str; 3] = ["customer", "reissue_of", "confirm"];
 
 /// The typed texts, by the name of the field.

@@ -78,8 +78,8 @@ pub enum ImportError {
 
 /// Imports the file.
 ///
-/// The file is read twice: the first time outside of the transaction, since its writer may be slow, to check every
-/// line; the second time inside of it. `origin` names the caller on the audit log.
+/// Reads the file twice: first outside of the transaction to check every line, because its writer may be slow, then
+/// inside of it. `origin` names the caller in the access log.
 pub async fn import<R: Read>(
     db: &Database,
     mut file: R,

@@ -52,7 +52,7 @@ pub enum Status {
 
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = bols, check_for_backend(diesel::pg::Pg))]
-pub struct Row {
+pub struct BolSummary {
     pub id: i64,
     pub number: String,
     pub number_year: i32,
@@ -90,9 +90,9 @@ impl Search {
 }
 
 /// One page of the list.
-pub struct Found {
+pub struct SearchPage {
     /// Each with whether it is new: the user has not opened it since it appeared or last changed.
-    pub rows: Vec<(Row, bool)>,
+    pub rows: Vec<(BolSummary, bool)>,
     /// The number of matches on all pages, at most [`COUNTED`] + 1.
     pub count: i64,
     pub next: Option<Position>,
@@ -100,7 +100,7 @@ pub struct Found {
     pub owners: HashMap<i64, String>,
 }
 
-impl Row {
+impl BolSummary {
     /// Returns the name of the customer that has the BOL now.
     pub fn owner<'a>(&self, owners: &'a HashMap<i64, String>, viewer: &'a Viewer) -> Option<&'a str> {
         let id = self.customer_id?;
@@ -111,7 +111,7 @@ impl Row {
 
 /// Returns the names of the customers of these rows. A separate query, and for staff only: joined to a customer's list,
 /// it took as long as all the rest.
-async fn owners(mut connection: &AsyncPgConnection, rows: &[(Row, bool)]) -> QueryResult<HashMap<i64, String>> {
+async fn owners(mut connection: &AsyncPgConnection, rows: &[(BolSummary, bool)]) -> QueryResult<HashMap<i64, String>> {
     let mut ids: Vec<i64> = rows.iter().filter_map(|(row, _)| row.customer_id).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -120,10 +120,10 @@ async fn owners(mut connection: &AsyncPgConnection, rows: &[(Row, bool)]) -> Que
 }
 
 /// Returns one page of the BOLs within the scope that match.
-pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<Found> {
+pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<SearchPage> {
     let (mut rows, count, owners) = scope::read(db, scope, async |connection: &AsyncPgConnection| {
         let (mut first, mut second) = (connection, connection);
-        let rows = page(scope, search).load::<(Row, bool)>(&mut first);
+        let rows = page(scope, search).load::<(BolSummary, bool)>(&mut first);
         let count =
             CountUpTo { matching: matching(companies(scope, search), search, bols::id), is_common: search.is_common() }
                 .get_result::<i64>(&mut second);
@@ -138,17 +138,17 @@ pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<F
         None
     };
     rows.truncate(PAGE);
-    Ok(Found { rows, count, next, owners })
+    Ok(SearchPage { rows, count, next, owners })
 }
 
 type BolQuery<'a, ST> = BoxedSelectStatement<'a, ST, FromClause<bols::table>, Pg>;
-type RowType = (diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<Row, Pg>>, Bool);
+type RowType = (diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<BolSummary, Pg>>, Bool);
 
 /// One ordered query per company, merged: a single `customer_id = ANY(…)` would lose the order of the index.
 fn page<'a>(scope: &'a Scope, search: &'a Search) -> Merged<'a> {
     let branches = match scope {
         Scope::All => {
-            let select = (Row::as_select(), false.into_sql::<Bool>());
+            let select = (BolSummary::as_select(), false.into_sql::<Bool>());
             vec![beyond(matching(companies(scope, search), search, select), search)]
         }
         Scope::Companies { user_id, ids, .. } => {
@@ -158,7 +158,7 @@ fn page<'a>(scope: &'a Scope, search: &'a Search) -> Merged<'a> {
                     .filter(bol_opens::bol_id.eq(bols::id))
                     .filter(bol_opens::opened_at.ge(bols::changed_at));
                 beyond(
-                    matching(Some(std::slice::from_ref(id)), search, (Row::as_select(), not(exists(opened)))),
+                    matching(Some(std::slice::from_ref(id)), search, (BolSummary::as_select(), not(exists(opened)))),
                     search,
                 )
             };

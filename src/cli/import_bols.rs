@@ -15,8 +15,8 @@ use crate::db::Database;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// A CSV file whose first line names the columns: number, date, customer, product, tons or net_lb, and any other
-    /// field of a BOL; - for standard input
+    /// A CSV file, or - for standard input. The first line names the columns: number, date, customer, product, tons or
+    /// net_lb, and any other field of a BOL
     file: PathBuf,
     /// Check the file and report, but import nothing
     #[arg(long)]

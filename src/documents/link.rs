@@ -134,7 +134,7 @@ impl LinkIssuer<'_> {
         Ok(there.map(|there| (key, there.readable)))
     }
 
-    /// Requests the restore of an archived object, unless a restore is under way.
+    /// Requests the restore of an archived object, unless a restore is in progress.
     async fn bring_back(
         &self,
         scope: &Scope,

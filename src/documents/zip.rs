@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::access::{self, DocumentRef};
 use super::fetcher::{DocumentFetcher, Fetched};
-use crate::bols::search::{self, Row, Search};
+use crate::bols::search::{self, BolSummary, Search};
 use crate::db::DbResult;
 use crate::db::scope;
 use crate::storage::spool::Spooled;
@@ -35,7 +35,7 @@ pub struct BolZip(pub DocumentFetcher);
 pub enum Selection {
     Matching(Box<Search>),
     /// BOLs within the viewer's scope.
-    These(Vec<Row>),
+    These(Vec<BolSummary>),
 }
 
 /// A line of the index.
@@ -69,7 +69,7 @@ pub struct Busy;
 
 impl BolZip {
     /// Returns the BOLs with these numbers. Returns `None`, and records the refusal, if one is not within the scope.
-    pub async fn find(&self, numbers: &[String]) -> DbResult<Option<Vec<Row>>> {
+    pub async fn find(&self, numbers: &[String]) -> DbResult<Option<Vec<BolSummary>>> {
         let scope = self.0.viewer.scope();
         let mut rows = Vec::with_capacity(numbers.len());
         for number in numbers {
@@ -139,13 +139,13 @@ impl BolZip {
                 }
             }
         }
-        // This fails if the reader is gone, which is fine.
+        // Fails if the reader is gone, which needs no handling.
         let _ = to.send(ZipPart::End).await;
         Ok(())
     }
 
     /// Sends one BOL. Returns `false` if the reader is gone.
-    async fn send(&self, row: Row, owner: &str, to: &mpsc::Sender<ZipPart>) -> Result<bool, String> {
+    async fn send(&self, row: BolSummary, owner: &str, to: &mpsc::Sender<ZipPart>) -> Result<bool, String> {
         if !row.document_kinds.iter().any(|kind| kind == "bol") {
             return Ok(!to.is_closed());
         }
@@ -166,7 +166,7 @@ impl BolZip {
         Ok(true)
     }
 
-    /// Records and fetches one PDF. Returns `None` if it is not within the viewer's scope any more.
+    /// Records and fetches one PDF. Returns `None` if it is no longer within the viewer's scope.
     async fn fetch(&self, entry: ZipEntry) -> Result<Option<ZipPart>, String> {
         Ok(match self.0.fetch(DocumentRef::BolNumber(&entry.number)).await? {
             None => None,

@@ -1,8 +1,8 @@
 //! Examination of an uploaded PDF: whether a customer can open it safely, and which BOL numbers it shows.
 //!
-//! A separate process parses the file, so that a malicious file can't harm the portal. The process has limits on memory and
-//! time, no environment, and only the file and a pipe. [`Examiner`] starts it; [`run`] is the process,
-//! `primetrade examine`.
+//! A separate process parses the file, so that a malicious file can't harm the portal. The process has limits on memory
+//! and time, no environment, and only the file and a pipe. [`Examiner`] starts it; [`run`] is the process, `primetrade
+//! examine`.
 
 mod examiner;
 mod file;

@@ -30,7 +30,7 @@ use crate::documents::lifecycle::version::{Slot, is_original_pdf, key_for};
 use crate::documents::lifecycle::{self, FileDigest, NewDocument};
 use crate::documents::{DocumentSubject, Kind};
 use crate::intake::clamd;
-use crate::storage::{ObjectInfo as Found, ObjectKey, Storage, StorageError};
+use crate::storage::{ObjectInfo, ObjectKey, Storage, StorageError};
 
 pub use self::source::Source;
 pub use self::tally::{Fate, Moved, Tally};
@@ -62,7 +62,7 @@ struct Bol {
     year: i32,
     seq: i32,
     bol_date: NaiveDate,
-    known: Option<StoredObject>,
+    recorded: Option<StoredObject>,
 }
 
 /// An object as its document's row describes it.
@@ -78,7 +78,7 @@ struct StoredObject {
 struct MoveTarget<'a> {
     key: ObjectKey,
     places: Vec<String>,
-    known: Option<&'a StoredObject>,
+    recorded: Option<&'a StoredObject>,
 }
 
 /// Retries a request while its failure may be temporary.
@@ -134,7 +134,7 @@ impl Migration<'_> {
                 continue;
             };
             after.0 = last.id;
-            let mut moving = stream::iter(&page).map(|known| self.other(known)).buffered(MAX_AT_ONCE);
+            let mut moving = stream::iter(&page).map(|recorded| self.other(recorded)).buffered(MAX_AT_ONCE);
             while let Some(moved) = moving.next().await {
                 of_others.count(&moved.fate);
                 report(moved);
@@ -199,8 +199,8 @@ impl Migration<'_> {
                 Fate::Failed("the BOL number contains characters that an object key can't".into()),
             );
         };
-        let key = match &bol.known {
-            Some(known) => known.object_key.parse(),
+        let key = match &bol.recorded {
+            Some(recorded) => recorded.object_key.parse(),
             None => key_for(&number, Kind::Bol, 1),
         };
         let key: ObjectKey = match key {
@@ -221,20 +221,20 @@ impl Migration<'_> {
                 places.push(place);
             }
         }
-        let target = MoveTarget { key: key.clone(), places, known: bol.known.as_ref() };
+        let target = MoveTarget { key: key.clone(), places, recorded: bol.recorded.as_ref() };
         moved(key.to_string(), self.moved_or_failed(&target, Some(bol)).await)
     }
 
-    async fn other(&self, known: &StoredObject) -> Moved {
+    async fn other(&self, recorded: &StoredObject) -> Moved {
         let moved = |fate| {
-            let name = known.object_key.rsplit('/').next().unwrap_or_default().to_owned();
-            Moved { name, key: known.object_key.clone(), fate, is_other: true }
+            let name = recorded.object_key.rsplit('/').next().unwrap_or_default().to_owned();
+            Moved { name, key: recorded.object_key.clone(), fate, is_other: true }
         };
-        let Ok(key) = known.object_key.parse::<ObjectKey>() else {
+        let Ok(key) = recorded.object_key.parse::<ObjectKey>() else {
             return moved(Fate::Failed("its key is not one of the portal's".into()));
         };
-        let places = vec![known.object_key.clone()];
-        moved(self.moved_or_failed(&MoveTarget { key, places, known: Some(known) }, None).await)
+        let places = vec![recorded.object_key.clone()];
+        moved(self.moved_or_failed(&MoveTarget { key, places, recorded: Some(recorded) }, None).await)
     }
 
     async fn moved_or_failed(&self, target: &MoveTarget<'_>, bol: Option<&Bol>) -> Fate {
@@ -246,15 +246,15 @@ impl Migration<'_> {
 
     async fn move_object(&self, target: &MoveTarget<'_>, bol: Option<&Bol>) -> Result<Fate, String> {
         let there = with_retries(async || self.bucket.head(&target.key).await).await?;
-        let expected = target.known.map(|known| known.sha256.as_slice());
+        let expected = target.recorded.map(|recorded| recorded.sha256.as_slice());
         let Some(local) = self.source.find(&target.places, expected).await? else {
             return match there {
                 Some(there) => self.only_there(target, there, bol).await,
                 None => Ok(Fate::Missing),
             };
         };
-        if let Some(known) = target.known.filter(|known| known.sha256 != local.sha256) {
-            return Err(format!("{} differs from document {} as it was stored (SHA-256)", local.place, known.id));
+        if let Some(recorded) = target.recorded.filter(|recorded| recorded.sha256 != local.sha256) {
+            return Err(format!("{} differs from document {} as it was stored (SHA-256)", local.place, recorded.id));
         }
         let fate = match there {
             Some(there) if self.is_same(target, &local, there).await? => Fate::Exists,
@@ -279,12 +279,12 @@ impl Migration<'_> {
 
     /// Handles an object that only the bucket has. An earlier run moved it, or the old system put it there; the latter
     /// has no row yet.
-    async fn only_there(&self, target: &MoveTarget<'_>, there: Found, bol: Option<&Bol>) -> Result<Fate, String> {
-        match target.known {
-            Some(known) if there.size != known.size_bytes.unsigned_abs() => {
+    async fn only_there(&self, target: &MoveTarget<'_>, there: ObjectInfo, bol: Option<&Bol>) -> Result<Fate, String> {
+        match target.recorded {
+            Some(recorded) if there.size != recorded.size_bytes.unsigned_abs() => {
                 return Err(format!(
                     "{} has {} bytes in the bucket, but {} are recorded",
-                    target.key, there.size, known.size_bytes
+                    target.key, there.size, recorded.size_bytes
                 ));
             }
             Some(_) => {}
@@ -302,12 +302,12 @@ impl Migration<'_> {
         Ok(Fate::OnlyThere)
     }
 
-    async fn is_same(&self, target: &MoveTarget<'_>, local: &Local, there: Found) -> Result<bool, String> {
+    async fn is_same(&self, target: &MoveTarget<'_>, local: &Local, there: ObjectInfo) -> Result<bool, String> {
         match there.sha256 {
             _ if there.size != local.size => Ok(false),
             Some(sha256) => Ok(sha256 == local.sha256),
             // An object without a row needs its checksum for the row.
-            None if self.skip_existing && target.known.is_some() => Ok(true),
+            None if self.skip_existing && target.recorded.is_some() => Ok(true),
             None => Ok(with_retries(async || self.bucket.hash(&target.key).await).await? == local.sha256),
         }
     }
@@ -347,7 +347,7 @@ impl Migration<'_> {
         bol: Option<&Bol>,
         fate: &Fate,
     ) -> DbResult<()> {
-        let is_new = target.known.is_none();
+        let is_new = target.recorded.is_none();
         if !is_new && *fate != Fate::Uploaded {
             return Ok(());
         }
@@ -356,8 +356,8 @@ impl Migration<'_> {
             .transaction(async |connection: &mut AsyncPgConnection| {
                 // Suppresses notices to customers, because these documents are old.
                 diesel::sql_query("SET LOCAL portal.quiet = 'on'").execute(connection).await?;
-                let id = match (target.known, bol) {
-                    (Some(known), _) => known.id,
+                let id = match (target.recorded, bol) {
+                    (Some(recorded), _) => recorded.id,
                     (None, Some(bol)) => self.insert(connection, target, bytes, bol).await?,
                     (None, None) => return Ok(()),
                 };

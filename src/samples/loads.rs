@@ -1,4 +1,4 @@
-//! Truckloads: what was loaded for whom, on which truck, and which papers came of it.
+//! Truckloads: product, customer and truck of each load, and its documents.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc, Weekday};
 
@@ -18,16 +18,16 @@ pub const TERMINAL: [&str; 4] = [
     "(513) 555-0142",
     "shipping@primetrade.example",
 ];
-/// What a truck may weigh on the road without a permit (23 U.S.C. 127).
+/// The maximum weight of a truck on the road without a permit (23 U.S.C. 127).
 const LEGAL_GROSS_LB: i32 = 80_000;
 
-/// A product and what a laboratory says of it.
+/// A product and its chemistry.
 struct Grade {
     name: &'static str,
     lot: &'static str,
     /// Name, least and most in thousandths of a percent.
     elements: &'static [(&'static str, i32, i32)],
-    /// Package, and the pounds of one of them if they are counted.
+    /// The package type, and the pounds of one package if packages are counted.
     packages: &'static [(&'static str, Option<i32>)],
     note: &'static str,
 }
@@ -151,17 +151,17 @@ fn is_working_day(date: NaiveDate) -> bool {
         && !matches!((date.month(), date.day()), (1, 1) | (7, 4) | (12, 25))
 }
 
-/// Whether `i` is the one in `every` that is picked from its group: rare things, spread evenly.
+/// Whether `i` is picked as the one in its group of `every`. Spreads rare cases evenly.
 fn one_in(every: usize, salt: u64, i: usize) -> bool {
     Rng::of(&[salt, (i / every) as u64]).below(every) == i % every
 }
 
-/// The least and the most of each element in a product, in thousandths of a percent; nothing for a strange product.
+/// Returns the range of each element in a product, in thousandths of a percent, or nothing for an unknown product.
 pub(super) fn limits(product: &str) -> &'static [(&'static str, i32, i32)] {
     GRADES.iter().find(|grade| grade.name == product).map_or(&[], |grade| grade.elements)
 }
 
-/// When the trucks left: a working day each, between 7 am and 3:30 pm at the terminal; oldest first.
+/// Returns departure times on working days, between 7 am and 3:30 pm at the terminal, oldest first.
 fn departures(count: usize) -> Vec<DateTime<Utc>> {
     let days: Vec<NaiveDate> =
         FIRST_DAY.iter_days().take_while(|date| *date <= LAST_DAY).filter(|date| is_working_day(*date)).collect();
@@ -181,7 +181,7 @@ fn departures(count: usize) -> Vec<DateTime<Utc>> {
     departures
 }
 
-/// `count` bills of lading for these companies, oldest first.
+/// Returns `count` bills of lading for these companies, oldest first.
 pub(super) fn bols(companies: &[Company], count: usize) -> Vec<SampleBol> {
     let mut last = (0, 0);
     // Quarter of the order in force and releases so far, a company.
@@ -191,7 +191,7 @@ pub(super) fn bols(companies: &[Company], count: usize) -> Vec<SampleBol> {
         let date = issued_at.date_naive();
         last = if last.0 == date.year() { (last.0, last.1 + 1) } else { (date.year(), 1) };
         let mut rng = Rng::of(&[2, i as u64]);
-        // The earlier in the list, the more it buys.
+        // Customers earlier in the list buy more.
         let buyer = rng.below(companies.len()).min(rng.below(companies.len()));
         let quarter = date.year() * 4 + date.month0() as i32 / 3;
         let release = &mut releases[buyer];
@@ -206,7 +206,7 @@ pub(super) fn bols(companies: &[Company], count: usize) -> Vec<SampleBol> {
             bol.scale_ticket = format!("T-{}", 118_402 + 2 * i + rng.below(2));
         }
         if one_in(50, 4, i) {
-            // Keyed by hand on the scale house computer: nothing matched it to a customer.
+            // Entered by hand on the scale house computer, so nothing matched it to a customer.
             bol.customer = None;
             bol.customer_name = bol.customer_name.to_uppercase();
         }
@@ -220,11 +220,11 @@ pub(super) fn bols(companies: &[Company], count: usize) -> Vec<SampleBol> {
     bols
 }
 
-/// A load on a truck, without numbers and papers.
+/// Returns a truckload without number and documents.
 fn load(company: &Company, rng: &mut Rng, date: NaiveDate) -> SampleBol {
     let grade_index = rng.pick(company.grades);
     let grade = &GRADES[grade_index];
-    // A pile lasts 18 days, and everything loaded from it has its chemistry.
+    // A pile lasts 18 days. All loads from it have its chemistry.
     let pile = date.ordinal0() / 18 + 1;
     let mut assay = Rng::of(&[8, grade_index as u64, date.year() as u64, u64::from(pile)]);
     let chemistry: Vec<String> = grade
@@ -300,8 +300,8 @@ fn load(company: &Company, rng: &mut Rng, date: NaiveDate) -> SampleBol {
     }
 }
 
-/// The papers of a load, and what only papers tell: voiding and the receiver's weight. What would have arrived after
-/// the last evening isn't there yet.
+/// Adds the documents of a load, and what they state: voiding and the receiver's weight. Leaves out documents that
+/// would arrive after the last evening.
 fn papers(bol: &mut SampleBol, rng: &mut Rng, void: bool, corrected: bool) {
     let issued_at = bol.issued_at;
     let evening = LAST_DAY.and_time(NaiveTime::MIN).and_utc() + TimeDelta::hours(22);

@@ -1,7 +1,6 @@
-//! The papers of a load as one-page PDFs: forms of boxes that grow with their text, in the standard fonts.
+//! Documents of a load as one-page PDFs: forms with boxes that grow with their text, in the standard fonts.
 //!
-//! They are stand-ins for what scale house, laboratory and receiver hand in. The BOLs that the program itself issues
-//! are drawn elsewhere.
+//! They stand in for the documents of scale house, laboratory and receiver. `issuing` prints the BOLs themselves.
 
 use chrono::TimeDelta;
 use pdf_writer::{Content, Finish, Name, Pdf, Rect, Ref, Settings, Str, TextStr};
@@ -41,7 +40,7 @@ fn encode(text: &str) -> Vec<u8> {
     text.chars().map(code).collect()
 }
 
-/// An approximation for everything but digits, ASCII punctuation and the regular face; never much too small.
+/// Returns the width of text: exact for digits and ASCII punctuation in the regular face, an estimate otherwise.
 fn width(text: &str, size: f32, bold: bool) -> f32 {
     let advance = |byte: u8| match byte {
         b' '..=b'~' => ADVANCE[usize::from(byte - b' ')] + if bold && byte.is_ascii_alphabetic() { 56 } else { 0 },
@@ -51,7 +50,7 @@ fn width(text: &str, size: f32, bold: bool) -> f32 {
     encode(text).into_iter().map(|byte| f32::from(advance(byte))).sum::<f32>() * size / 1000.0
 }
 
-/// Breaks at spaces, and inside a word only if it is too long for a line; at most four lines.
+/// Breaks text at spaces, and inside a word only if it is too long for a line. Returns at most four lines.
 fn wrap(text: &str, room: f32, size: f32) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
@@ -98,7 +97,7 @@ impl Pen {
         self.text(right - width(text, size, bold), y, size, bold, text);
     }
 
-    /// A paragraph without a box.
+    /// Draws a paragraph without a box.
     fn say(&mut self, size: f32, text: &str) {
         for line in wrap(text, RIGHT - LEFT, size) {
             self.y -= size + 3.0;
@@ -131,7 +130,7 @@ impl Pen {
         self.y -= height;
     }
 
-    /// Columns of the given shares, the first row in bold; of each row the last `numbers` cells are right-aligned.
+    /// Draws columns of the given shares, the first row in bold. Right-aligns the last `numbers` cells of each row.
     fn table<const N: usize>(&mut self, shares: [f32; N], numbers: usize, rows: &[[&str; N]]) {
         let unit = (RIGHT - LEFT) / shares.iter().sum::<f32>();
         self.y -= 12.0;
@@ -152,7 +151,7 @@ impl Pen {
         self.y -= 12.0;
     }
 
-    /// Boxes to sign in, and in those that are signed a hand.
+    /// Draws boxes for signatures, with a scrawl in those that are signed.
     fn signatures(&mut self, boxes: &[(&str, bool)]) {
         let step = (RIGHT - LEFT) / boxes.len() as f32;
         self.y -= 60.0;
@@ -262,7 +261,7 @@ fn invoice(pen: &mut Pen, bol: &SampleBol) {
     pen.say(8.0, "Remit to PrimeTrade Terminal, Cincinnati. Claims about weights within ten days of delivery.");
 }
 
-/// Letterhead, title, note, the parties, and then the form of that kind.
+/// Draws the letterhead, title, note and parties, then the form of this kind.
 fn fill_in(pen: &mut Pen, bol: &SampleBol, document: &SampleDocument, number: &str, title: &str, note: &str) {
     let (shipper, address) = bol.ship_from.split_once('\n').unwrap_or((&bol.ship_from, ""));
     pen.text(LEFT, 742.0, 12.0, true, shipper);
@@ -286,8 +285,8 @@ fn fill_in(pen: &mut Pen, bol: &SampleBol, document: &SampleDocument, number: &s
     }
 }
 
-/// Draws the paper `document` of this BOL, any but the BOL itself, printed with this number: a PDF of one letter page, below 6 KB, and
-/// different from every other.
+/// Draws any document of a BOL but the BOL itself, with this number printed on it. Returns a PDF of one letter page,
+/// below 6 KB and different from every other.
 pub fn paper(bol: &SampleBol, document: &SampleDocument, number: &str) -> Vec<u8> {
     let (kind, version) = (document.kind, document.version);
     let title = match kind {

@@ -1,18 +1,18 @@
-//! Companies and logins: six customers and the staff written by hand, further customers by combination.
+//! Companies and logins: six customers and the staff are written by hand, further customers are generated.
 
 use super::{SampleCustomer, SampleUser};
 
 /// A customer and how it buys.
 pub(super) struct Company {
-    /// What the database gets.
+    /// The row for the database.
     pub customer: SampleCustomer,
     /// Where loads go: name and address, lines; never empty.
     pub sites: Vec<String>,
     /// Indices into the grades of `loads`, never empty.
     pub grades: &'static [usize],
-    /// How its purchase orders begin.
+    /// The prefix of its purchase orders.
     pub po_prefix: String,
-    /// Who pays the carrier, mostly.
+    /// Who usually pays the carrier.
     pub freight_terms: &'static str,
     contact: Contact,
 }
@@ -182,7 +182,7 @@ fn handwritten(sample: &SampleCompany) -> Company {
     let home = format!("{}\n{}", sample.name, sample.address);
     Company {
         customer: SampleCustomer { code: sample.code.into(), name: sample.name.into(), address: sample.address.into() },
-        // Mostly to the main plant.
+        // Most loads go to the main plant.
         sites: match sample.other_site {
             Some(other) => vec![home.clone(), home, other.into()],
             None => vec![home],
@@ -194,7 +194,7 @@ fn handwritten(sample: &SampleCompany) -> Company {
     }
 }
 
-/// The `n`th generated company. Place and trade together are unique up to 210.
+/// Returns the `n`th generated company. Combinations of place and trade are unique up to 210.
 fn generated(n: usize) -> Company {
     let (place, city) = PLACES[n % PLACES.len()];
     let (trade, suffix, grades) = TRADES[(n + n / PLACES.len()) % TRADES.len()];
@@ -218,13 +218,13 @@ fn generated(n: usize) -> Company {
     }
 }
 
-/// The first `count` companies.
+/// Returns the first `count` companies.
 pub(super) fn companies(count: usize) -> Vec<Company> {
     let generated = (0..count.saturating_sub(HANDWRITTEN.len())).map(generated);
     HANDWRITTEN.iter().take(count).map(handwritten).chain(generated).collect()
 }
 
-/// One login a company, one more for the first company, one that serves two, and the staff.
+/// Returns one login for each company, one more for the first company, one for two companies, and the staff.
 pub(super) fn users(companies: &[Company]) -> Vec<SampleUser> {
     let of_customer = |email: &str, name: &str, password: &str, of: &[Company]| SampleUser {
         email: email.into(),

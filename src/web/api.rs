@@ -12,7 +12,7 @@ use super::auth::{BolListViewers, DocumentReaders, OfficeStaff};
 use super::context::Context;
 use super::forms::{BolFilter, encode};
 use crate::bols::Draft;
-use crate::bols::search::{self, Row};
+use crate::bols::search::{self, BolSummary};
 use crate::bols::weight::Pounds;
 use crate::documents::{DocumentRef, Purpose};
 use crate::field_errors::FieldErrors;
@@ -30,7 +30,7 @@ pub async fn bols(context: Context<BolListViewers>, filter: Query<BolFilter>) ->
     Ok(HttpResponse::Ok().json(json!({"bols": bols, "next": found.next.as_ref().map(encode)})))
 }
 
-fn bol(row: &Row, owner: Option<&str>, is_new: bool) -> serde_json::Value {
+fn bol(row: &BolSummary, owner: Option<&str>, is_new: bool) -> serde_json::Value {
     json!({
         "id": row.id,
         "number": row.number,
@@ -67,8 +67,8 @@ pub async fn download(context: Context<DocumentReaders>, id: Path<i64>) -> Resul
     })))
 }
 
-/// `POST /api/bol/`: issues a BOL, like the office's form. A request with the `Idempotency-Key` and the load of an earlier
-/// one returns the BOL of that request.
+/// `POST /api/bol/`: issues a BOL, like the office's form. A request with the `Idempotency-Key` and the load of an
+/// earlier one returns the BOL of that request.
 pub async fn create(request: HttpRequest, context: Context<OfficeStaff>, body: Bytes) -> Result<HttpResponse, Error> {
     let draft = match draft(&body) {
         Ok(draft) => draft,

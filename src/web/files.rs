@@ -22,7 +22,7 @@ pub fn routes(app: &mut ServiceConfig) {
     app.service(resource("/files/{key:.*}").route(get().to(serve)));
 }
 
-/// `sandbox` gives the file an origin of its own without scripts, so that a browser runs nothing in it.
+/// `sandbox` gives the file an opaque origin without scripts, so that a browser runs nothing in it.
 const POLICY: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'; frame-ancestors 'none'");
 
 async fn serve(

@@ -1,7 +1,7 @@
 //! Redirects plain http to https, if `PUBLIC_URL` is https.
 //!
-//! TLS ends at a proxy, and only a trusted one may report the client's scheme (`X-Forwarded-Proto`). The redirect leads to
-//! `PUBLIC_URL`, never to the request's Host header.
+//! TLS ends at a proxy, and only a trusted one may report the client's scheme (`X-Forwarded-Proto`). The redirect leads
+//! to `PUBLIC_URL`, never to the request's Host header.
 
 use actix_web::HttpResponse;
 use actix_web::body::{EitherBody, MessageBody};

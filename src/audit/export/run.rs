@@ -113,8 +113,8 @@ impl ExportRun {
         json!({"export": self.id, "format": self.format, "filter": self.filter_json})
     }
 
-    /// Runs two workers: `feed` reads the log and sends it to `parts`; `writing`, on a thread that may block, turns the
-    /// parts into bytes and sends them to `to`. Returns when the result is recorded.
+    /// Runs two workers: `feed` reads the log and sends it to `parts`, and `writing` turns the parts into bytes and
+    /// sends them to `to`. `writing` runs on a thread that may block. Returns when the result is recorded.
     pub async fn run<P>(
         self,
         to: ChunkSender,

@@ -65,7 +65,7 @@ impl Match {
     }
 }
 
-/// The document that was fetched, as it was when the link was issued.
+/// The fetched document, as of the time when the link was issued.
 #[derive(Clone, Debug, QueryableByName)]
 pub(super) struct Subject {
     #[diesel(sql_type = BigInt)]

@@ -1,8 +1,8 @@
 //! One line of an S3 server access log: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html>.
 //!
 //! Spaces separate the fields; quotation marks enclose the request, the referrer and the user agent. S3 doesn't escape
-//! what the client sent, quotation marks included. So the parser reads the fields before the request from the left,
-//! takes the last quotation mark of the line as the end of the user agent, and finds the end of the request by the
+//! what the client sent, quotation marks included. So the parser reads the fields before the request from the left. It
+//! takes the last quotation mark of the line as the end of the user agent. It finds the end of the request by the
 //! numbers that follow it. AWS adds new fields at the end, and old lines have fewer.
 
 use std::borrow::Cow;

@@ -59,8 +59,8 @@ impl CompactRange {
         self.append(Subtree { hash: leaf, is_marked: false }, |_| {});
     }
 
-    /// Appends a leaf and collects an inclusion proof: passes the hash of each sibling of a subtree with the marked leaf to
-    /// `add_sibling`, from the leaf upwards. [`CompactRange::fold`] passes the rest.
+    /// Appends a leaf and collects an inclusion proof: passes the hash of each sibling of a subtree with the marked
+    /// leaf to `add_sibling`, from the leaf upward. [`CompactRange::fold`] passes the rest.
     pub fn push_marked(&mut self, leaf: Hash, is_marked: bool, add_sibling: impl FnMut(Hash)) {
         self.append(Subtree { hash: leaf, is_marked }, add_sibling);
     }

@@ -37,7 +37,7 @@ pub enum PublishError {
 
 crate::db::query_error_into!(PublishError);
 
-/// The key of the checkpoint over so many leaves. Keys sort by size.
+/// Returns the key of the checkpoint of this size. Keys sort by size.
 pub fn checkpoint_key(size: u64) -> ObjectKey {
     match format!("{CHECKPOINT_PREFIX}{size:012}.txt").parse() {
         Ok(key) => key,

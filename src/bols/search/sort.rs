@@ -11,7 +11,7 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Date, Integer, Text};
 use serde_json::Value;
 
-use super::Row;
+use super::BolSummary;
 
 /// A column by which the list can be sorted.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Column {
     code: &'static str,
     /// The columns of `bols` to sort by. The id comes after them and makes the order total.
     keys: &'static [(&'static str, KeyType)],
-    read: fn(&Row) -> Vec<Key>,
+    read: fn(&BolSummary) -> Vec<Key>,
 }
 
 pub static COLUMNS: [Column; 4] = [
@@ -138,7 +138,7 @@ pub struct Position {
 }
 
 impl Position {
-    pub(super) fn after(row: &Row, column: &'static Column) -> Self {
+    pub(super) fn after(row: &BolSummary, column: &'static Column) -> Self {
         Self { column, keys: (column.read)(row), id: row.id }
     }
 

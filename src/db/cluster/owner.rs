@@ -32,8 +32,8 @@ impl Owner {
         self.0.map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid)))
     }
 
-    /// Returns the folder of the cluster: `dir`, or, if the other user can't enter it (a clone below `/root`), a
-    /// folder below `/var/lib`, always the same for the same `dir`.
+    /// Returns the folder of the cluster. This is `dir`, unless the other user can't enter it (a clone below `/root`).
+    /// Then it is a folder below `/var/lib`, always the same one for the same `dir`.
     pub fn home(&self, dir: &Path) -> io::Result<PathBuf> {
         let Some((uid, _)) = self.0 else { return Ok(dir.to_owned()) };
         let reachable = dir.ancestors().all(|folder| {

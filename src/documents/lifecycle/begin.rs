@@ -67,8 +67,8 @@ impl NewDocument {
         }
     }
 
-    fn row<'a>(&'a self, state: &'static str) -> Row<'a> {
-        Row {
+    fn row<'a>(&'a self, state: &'static str) -> DocumentRow<'a> {
+        DocumentRow {
             bol_id: self.bol_id,
             kind: self.kind.as_str(),
             version: self.version,
@@ -93,7 +93,7 @@ impl NewDocument {
 
 #[derive(Insertable)]
 #[diesel(table_name = documents)]
-struct Row<'a> {
+struct DocumentRow<'a> {
     bol_id: Option<i64>,
     kind: &'static str,
     version: i32,
@@ -146,7 +146,7 @@ pub async fn begin(
     customer: Option<i64>,
     attempt: Attempt<'_>,
 ) -> QueryResult<Pending> {
-    let row = Row {
+    let row = DocumentRow {
         pending_at: Some(attempt.since),
         pending_by: Some(attempt.by.user_id),
         pending_customer: customer,
@@ -157,7 +157,7 @@ pub async fn begin(
 }
 
 /// Makes a document of the inbox pending for its place at a BOL, whose row the caller has locked. The object in the
-/// inbox stays where it is. `None`: the document is not in the inbox any more.
+/// inbox stays where it is. `None`: the document is no longer in the inbox.
 pub async fn begin_filing(
     connection: &mut AsyncPgConnection,
     (id, sha256): (i64, [u8; 32]),
@@ -208,7 +208,7 @@ pub async fn register(
     new: &NewDocument,
     stored_at: Option<DateTime<Utc>>,
 ) -> QueryResult<i64> {
-    insert(connection, Row { stored_at, ..new.row("stored") }).await
+    insert(connection, DocumentRow { stored_at, ..new.row("stored") }).await
 }
 
 /// Does the same for many objects. Postgres takes at most 65,535 parameters, 18 for each.
@@ -217,10 +217,10 @@ pub async fn register_all(
     new: &[(NewDocument, DateTime<Utc>)],
 ) -> QueryResult<usize> {
     let rows: Vec<_> =
-        new.iter().map(|(new, stored_at)| Row { stored_at: Some(*stored_at), ..new.row("stored") }).collect();
+        new.iter().map(|(new, stored_at)| DocumentRow { stored_at: Some(*stored_at), ..new.row("stored") }).collect();
     diesel::insert_into(documents::table).values(rows).execute(connection).await
 }
 
-async fn insert(connection: &mut AsyncPgConnection, row: Row<'_>) -> QueryResult<i64> {
+async fn insert(connection: &mut AsyncPgConnection, row: DocumentRow<'_>) -> QueryResult<i64> {
     diesel::insert_into(documents::table).values(row).returning(documents::id).get_result(connection).await
 }

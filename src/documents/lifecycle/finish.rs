@@ -110,8 +110,8 @@ async fn move_to_inbox(
         .map(drop)
 }
 
-/// Undoes an attempt: the document goes back to the inbox if it came from there, and is deleted otherwise. Does nothing
-/// if another attempt has taken over.
+/// Undoes an attempt: moves the document back to the inbox if it came from there, and deletes it otherwise. Does
+/// nothing if another attempt has taken over.
 pub async fn abort(connection: &mut AsyncPgConnection, pending: &Pending, now: DateTime<Utc>) -> QueryResult<()> {
     lock_bol(connection, pending.bol_id).await?;
     let row = documents::table

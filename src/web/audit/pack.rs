@@ -31,8 +31,8 @@ pub async fn download(
         _ => return Err(Error::Invalid("Set pdfs to 1 or 0.".into())),
     };
     let site = &context.site;
-    let (filter, told) = download_filter(text.into_inner(), site)?;
-    let pack = Pack { fetcher: context.document_fetcher(), keys: site.seals.clone(), filter, told, with_pdfs };
+    let (filter, filter_json) = download_filter(text.into_inner(), site)?;
+    let pack = Pack { fetcher: context.document_fetcher(), keys: site.seals.clone(), filter, filter_json, with_pdfs };
     let bytes = pack.begin(&site.exports).await.map_err(pack_error)?;
     Ok(attachment(&format!("access-log-pack-{}.zip", site.today()), "application/zip", true, bytes))
 }

@@ -22,7 +22,7 @@ impl Sent {
         Self { db: db.clone(), fetch }
     }
 
-    /// Writes the record in a task of its own. A failure to write it doesn't fail the response.
+    /// Writes the record in a separate task. A failure to write it doesn't fail the response.
     fn end(self, status: u16, bytes: i64) -> Option<JoinHandle<()>> {
         let Ok(runtime) = Handle::try_current() else {
             tracing::error!(key = self.fetch.key, "the server is stopping; a fetch was not recorded");

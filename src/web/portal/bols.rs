@@ -6,7 +6,7 @@ use actix_web::web::Query;
 use askama::Template;
 
 use crate::accounts::Viewer;
-use crate::bols::search::{self, COLUMNS, COUNTED, Found, Row, Search, Sort};
+use crate::bols::search::{self, BolSummary, COLUMNS, COUNTED, Search, SearchPage, Sort};
 use crate::bols::weight::{Pounds, grouped};
 use crate::documents::Kind;
 use crate::documents::zip;
@@ -107,7 +107,7 @@ impl BolsPage {
         filter: BolFilter,
         search: &Search,
         errors: FieldErrors,
-        found: Option<Found>,
+        found: Option<SearchPage>,
     ) -> Self {
         let headings = COLUMNS.iter().map(|column| {
             let is_current = search.sort.column == column;
@@ -167,7 +167,7 @@ fn vehicle(truck: &str, trailer: &str) -> Option<String> {
 }
 
 impl BolRow {
-    fn new(owner: Option<String>, row: Row, is_new: bool, can_open: bool) -> Self {
+    fn new(owner: Option<String>, row: BolSummary, is_new: bool, can_open: bool) -> Self {
         let has = |kind: Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
         let weight = Pounds(row.net_lb);
         Self {

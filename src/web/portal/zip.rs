@@ -1,4 +1,5 @@
-//! `GET /bols/download.zip`: the PDFs of the BOLs that the list shows with these filters, or of those named by `number`.
+//! `GET /bols/download.zip`: the PDFs of the BOLs that the list shows with these filters, or of those named by
+//! `number`.
 
 use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
