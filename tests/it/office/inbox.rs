@@ -36,8 +36,8 @@ async fn a_document_is_filed_with_a_few_keys() {
     for (number, kind, words) in [
         ("", "scale-ticket", "such as PRT-2025-0001"),
         ("5-5-5", "scale-ticket", "such as PRT-2025-0001"),
-        ("PRT-2025-0777", "scale-ticket", "no BOL PRT-2025-0777"),
-        ("25-5", "photo", "what kind"),
+        ("PRT-2025-0777", "scale-ticket", "BOL PRT-2025-0777 doesn't exist"),
+        ("25-5", "photo", "the kind of document"),
     ] {
         let answer = office.post(&file, &[("number", number), ("kind", kind)]).await;
         assert_eq!(answer.status, 422, "{number}");
