@@ -15,6 +15,7 @@ use super::{ActingUser, Role, User, Viewer, sessions, users};
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::DbError;
 use crate::db::schema::{memberships, tokens, users as table};
+use crate::field_errors::FieldErrors;
 use crate::mail::outbox;
 
 pub use invite::NewPerson;
@@ -23,9 +24,8 @@ pub use invite::NewPerson;
 pub enum PeopleError {
     #[error("no such login, or the user may not manage it")]
     NotFound,
-    /// Messages by field name.
     #[error("some fields are invalid")]
-    Fields(Vec<(&'static str, String)>),
+    Fields(FieldErrors),
     #[error("{0}")]
     Refused(String),
     #[error(transparent)]
@@ -41,18 +41,13 @@ fn refused<T>(why: impl Into<String>) -> Change<T> {
 }
 
 fn wrong<T>(field: &'static str, why: impl Into<String>) -> Change<T> {
-    Err(PeopleError::Fields(vec![(field, why.into())]))
+    Err(PeopleError::Fields(FieldErrors::one(field, why)))
 }
 
 impl PeopleError {
-    /// Returns the message beside a field, or an empty text.
-    pub fn of(&self, field: &str) -> &str {
-        match self {
-            Self::Fields(messages) => {
-                messages.iter().find(|(name, _)| *name == field).map_or("", |(_, message)| message.as_str())
-            }
-            _ => "",
-        }
+    /// Returns the messages beside the fields; none unless the input is wrong.
+    pub fn into_fields(self) -> FieldErrors {
+        if let Self::Fields(errors) = self { errors } else { FieldErrors::default() }
     }
 }
 
@@ -129,7 +124,7 @@ impl ActingUser<'_> {
     pub async fn rename(&self, id: i64, name: &str) -> Result<(), PeopleError> {
         let name = one_line(name);
         if let Some(why) = wrong_name(&name) {
-            return Err(PeopleError::Fields(vec![("name", why)]));
+            return wrong("name", why);
         }
         self.with_user(id, async |connection, user| {
             if matches!(self.authority(), Authority::Companies(_)) {

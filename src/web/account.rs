@@ -14,6 +14,7 @@ use super::login_session::LoginSession;
 use super::page::{Layout, html, html_with_status, non_empty, timestamp};
 use crate::accounts::account::{self, ChangeError, NewPassword, Notify};
 use crate::accounts::sessions;
+use crate::field_errors::FieldErrors;
 
 #[derive(Template)]
 #[template(path = "account/account.html")]
@@ -23,9 +24,8 @@ struct AccountPage {
     name: String,
     role_label: &'static str,
     companies: Option<String>,
-    password_error_current: String,
-    password_error_new: String,
-    password_error_repeat: String,
+    /// About the form that changes the password.
+    errors: FieldErrors,
     /// Empty for users without companies.
     notify: Vec<Choice>,
     sessions: Vec<SessionRow>,
@@ -78,13 +78,14 @@ pub async fn change_password(context: Context<AnyUser>, form: Form<PasswordForm>
         Ok(()) => return Ok(see_other("/account", Some(flash::PASSWORD_CHANGED))),
         Err(error) => error,
     };
-    let mut page = AccountPage::new(&context).await?;
-    match error {
-        ChangeError::Current | ChangeError::Slowed(_) => page.password_error_current = error.to_string(),
-        ChangeError::New(_) | ChangeError::Same => page.password_error_new = error.to_string(),
-        ChangeError::Repeat => page.password_error_repeat = error.to_string(),
+    let field = match error {
+        ChangeError::Current | ChangeError::Slowed(_) => "current_password",
+        ChangeError::New(_) | ChangeError::Same => "new_password",
+        ChangeError::Repeat => "repeat_password",
         ChangeError::Db(error) => return Err(error.into()),
-    }
+    };
+    let mut page = AccountPage::new(&context).await?;
+    page.errors = FieldErrors::one(field, error.to_string());
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -145,9 +146,7 @@ impl AccountPage {
             name: viewer.name.clone(),
             role_label: viewer.role.label(),
             companies: non_empty(viewer.company_names()),
-            password_error_current: String::new(),
-            password_error_new: String::new(),
-            password_error_repeat: String::new(),
+            errors: FieldErrors::default(),
             notify: if viewer.can_choose_notices() && viewer.seeing_from.is_none() {
                 notify.into()
             } else {

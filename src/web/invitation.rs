@@ -14,6 +14,7 @@ use super::flash::{login as flash, see_other};
 use super::page::{Layout, html_with_status};
 use crate::accounts::Token;
 use crate::accounts::invitation::{self, AcceptError, Purpose};
+use crate::field_errors::FieldErrors;
 
 #[derive(Template)]
 #[template(path = "session/invitation.html")]
@@ -23,8 +24,7 @@ struct InvitationPage {
     email: String,
     name: String,
     is_reset: bool,
-    error_new: String,
-    error_repeat: String,
+    errors: FieldErrors,
 }
 
 #[derive(serde::Deserialize)]
@@ -58,13 +58,14 @@ pub async fn accept(context: PublicContext, form: Form<PasswordForm>) -> Result<
         Ok(()) => return Ok(see_other("/login", Some(flash::PASSWORD_SET))),
         Err(error) => error,
     };
-    let mut page = InvitationPage::find(&context, token).await?;
-    match error {
+    let field = match error {
         AcceptError::Gone => return Err(Error::InvitationGone),
-        AcceptError::New(_) => page.error_new = error.to_string(),
-        AcceptError::Repeat => page.error_repeat = error.to_string(),
+        AcceptError::New(_) => "new_password",
+        AcceptError::Repeat => "repeat_password",
         AcceptError::Db(error) => return Err(error.into()),
-    }
+    };
+    let mut page = InvitationPage::find(&context, token).await?;
+    page.errors = FieldErrors::one(field, error.to_string());
     Ok(page.answer(StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -79,8 +80,7 @@ impl InvitationPage {
             email: user.email,
             name: user.name,
             is_reset: purpose == Purpose::Reset,
-            error_new: String::new(),
-            error_repeat: String::new(),
+            errors: FieldErrors::default(),
         })
     }
 

@@ -12,6 +12,7 @@ use super::flash::{Done, password_reset as flash, see_other};
 use super::page::{Layout, html, html_with_status};
 use crate::accounts::invitation::RESET_LIFE;
 use crate::accounts::reset::{self, ResetError};
+use crate::field_errors::FieldErrors;
 use crate::mail;
 
 #[derive(Template)]
@@ -19,7 +20,7 @@ use crate::mail;
 struct ResetPage {
     layout: Layout,
     email: String,
-    error: String,
+    errors: FieldErrors,
     /// The link was requested; the page says what happens next.
     sent: bool,
     minutes: i64,
@@ -41,7 +42,8 @@ pub async fn ask(context: PublicContext, form: Form<ResetForm>) -> Result<HttpRe
     let PublicContext { site, db, origin } = &context;
     let mut page = ResetPage::new(&context, false);
     if !mail::is_address(email.trim()) {
-        page.error = "Type the email address that you log in with, such as jane@example.com.".into();
+        page.errors =
+            FieldErrors::one("email", "Type the email address that you log in with, such as jane@example.com.");
         page.email = email;
         return Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY));
     }
@@ -49,7 +51,8 @@ pub async fn ask(context: PublicContext, form: Form<ResetForm>) -> Result<HttpRe
         Ok(()) => Ok(see_other("/password-reset", Some(flash::SENT))),
         Err(ResetError::Slowed(wait)) => {
             let seconds = wait.as_secs().max(1);
-            page.error = format!("Too many requests from here. Try again in {seconds} seconds.");
+            let message = format!("Too many requests from here. Try again in {seconds} seconds.");
+            page.errors = FieldErrors::one("email", message);
             page.email = email;
             let mut response = html_with_status(&page, StatusCode::TOO_MANY_REQUESTS);
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
@@ -62,6 +65,6 @@ pub async fn ask(context: PublicContext, form: Form<ResetForm>) -> Result<HttpRe
 impl ResetPage {
     fn new(context: &PublicContext, sent: bool) -> Self {
         let minutes = RESET_LIFE.num_minutes();
-        Self { layout: context.layout(), email: String::new(), error: String::new(), sent, minutes }
+        Self { layout: context.layout(), email: String::new(), errors: FieldErrors::default(), sent, minutes }
     }
 }

@@ -14,6 +14,7 @@ use super::page::{Layout, html, html_with_status};
 use super::person::{PersonRow, refusal};
 use crate::accounts::directory::{self, Person};
 use crate::accounts::people::NewPerson;
+use crate::field_errors::FieldErrors;
 
 const HERE: &str = "/people";
 
@@ -33,9 +34,7 @@ struct CompanyPeople {
     email: String,
     person_name: String,
     is_admin: bool,
-    email_error: String,
-    name_error: String,
-    company_error: String,
+    errors: FieldErrors,
 }
 
 pub async fn page(context: Context<CompanyAdmins>, done: Query<Done>) -> Result<HttpResponse, Error> {
@@ -62,9 +61,7 @@ pub async fn invite(context: Context<CompanyAdmins>, fields: Fields) -> Result<H
     page.problem = Some("No invitation was sent. See the message beside the field.".into());
     if let Some(company) = page.companies.iter_mut().find(|company| company.code == code) {
         (company.email, company.person_name, company.is_admin) = (email.into(), name.into(), is_admin);
-        company.email_error = error.of("email").into();
-        company.name_error = error.of("name").into();
-        company.company_error = error.of("customer").into();
+        company.errors = error.into_fields();
     }
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
@@ -120,9 +117,7 @@ impl PeoplePage {
                 email: String::new(),
                 person_name: String::new(),
                 is_admin: false,
-                email_error: String::new(),
-                name_error: String::new(),
-                company_error: String::new(),
+                errors: FieldErrors::default(),
             });
         }
         Ok(Self { layout: context.layout(HERE), problem: None, companies })

@@ -16,6 +16,7 @@ use crate::accounts::{ActingUser, Role, User};
 use crate::audit::{self, Action};
 use crate::db::DbError;
 use crate::db::schema::{customers, memberships, tokens};
+use crate::field_errors::FieldErrors;
 use crate::mail::outbox::{self, To};
 use crate::mail::{self, EmailTemplate, LinkKey};
 
@@ -65,9 +66,7 @@ impl ActingUser<'_> {
             .transaction(async |connection: &mut AsyncPgConnection| self.invited(connection, &read, links).await);
         match invited.await {
             // Another request has just invited the same person.
-            Err(PeopleError::Db(DbError::Query(DatabaseError(UniqueViolation, _)))) => {
-                Err(PeopleError::Fields(vec![("email", EXISTS.into())]))
-            }
+            Err(PeopleError::Db(DbError::Query(DatabaseError(UniqueViolation, _)))) => wrong("email", EXISTS),
             invited => invited,
         }
     }
@@ -232,36 +231,38 @@ struct Read<'a> {
 
 impl<'a> Read<'a> {
     fn new(person: &NewPerson<'a>, authority: &Authority) -> Result<Self, PeopleError> {
-        let mut messages = Vec::new();
+        let mut errors = FieldErrors::default();
         let email = person.email.trim();
         if email.is_empty() {
-            messages.push(("email", "Enter the email address.".to_owned()));
+            errors.add("email", "Enter the email address.");
         } else if !mail::is_address(email) {
-            messages.push(("email", "This isn't an email address such as jane@example.com.".into()));
+            errors.add("email", "This isn't an email address such as jane@example.com.");
         }
         let name = one_line(person.name);
-        messages.extend(wrong_name(&name).map(|why| ("name", why)));
+        if let Some(why) = wrong_name(&name) {
+            errors.add("name", why);
+        }
         let role = match authority {
             Authority::Companies(_) => Some(Role::Customer),
             _ => person.role.parse().ok().filter(|role| authority.roles().contains(role)),
         };
         if role.is_none() {
-            messages.push(("role", "Choose a role from the list.".into()));
+            errors.add("role", "Choose a role from the list.");
         }
         match (role, person.companies) {
-            (Some(Role::Customer), []) => messages.push(("customer", "Choose the company.".into())),
+            (Some(Role::Customer), []) => errors.add("customer", "Choose the company."),
             (Some(Role::Customer), _) | (_, []) | (None, _) => {}
-            (Some(_), _) => messages.push(("customer", "Only customer logins belong to companies.".into())),
+            (Some(_), _) => errors.add("customer", "Only customer logins belong to companies."),
         }
         match role {
-            Some(role) if messages.is_empty() => Ok(Self {
+            Some(role) if errors.is_empty() => Ok(Self {
                 email,
                 name,
                 role,
                 codes: person.companies,
                 is_admin: person.is_admin && role == Role::Customer,
             }),
-            _ => Err(PeopleError::Fields(messages)),
+            _ => Err(PeopleError::Fields(errors)),
         }
     }
 }
@@ -286,7 +287,7 @@ mod tests {
             ("jane@acme.example", "Jane Doe", Role::Customer, true)
         );
         let wrong = |person: NewPerson<'_>, authority: &Authority| match Read::new(&person, authority) {
-            Err(PeopleError::Fields(messages)) => messages.into_iter().map(|(field, _)| field).collect::<Vec<_>>(),
+            Err(PeopleError::Fields(errors)) => errors.iter().map(|error| error.field).collect::<Vec<_>>(),
             _ => Vec::new(),
         };
         assert_eq!(wrong(NewPerson::default(), &Authority::Everybody), ["email", "name", "role"]);

@@ -40,8 +40,12 @@ struct LogPage {
     first_href: Option<String>,
     next_href: Option<String>,
     /// On the first page only.
-    chart: Option<Chart>,
-    /// The first and the last day of the chart.
+    by_day: Option<DayChart>,
+}
+
+struct DayChart {
+    chart: Chart,
+    /// The first and the last day.
     span: String,
     days: Vec<DayRow>,
 }
@@ -111,9 +115,7 @@ impl LogPage {
             first_href: (!filter.after.is_empty()).then(|| log_links::first_page(&filter)),
             next_href: None,
             rows: Vec::new(),
-            chart: None,
-            span: String::new(),
-            days: Vec::new(),
+            by_day: None,
             filter,
             errors,
         }
@@ -130,9 +132,7 @@ impl LogPage {
         let newest = newest.map_or(site.clock.now(), |newest| newest.occurred_at);
         let days = Days::up_to(newest, filter, site.time_zone);
         let counts = search::count_by_day(connection, &days.filter(filter), site.time_zone).await?;
-        self.span = days.to_string();
-        self.chart = Some(days.chart(&counts));
-        self.days = days.rows(&counts);
+        self.by_day = Some(DayChart { chart: days.chart(&counts), span: days.to_string(), days: days.rows(&counts) });
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use askama::Template;
 use crate::accounts::customers::{self, Customer};
 use crate::bols::BolNumber;
 use crate::bols::assign::{self, AssignError};
+use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
@@ -21,7 +22,7 @@ struct AssignPage {
     layout: Layout,
     bols: Vec<BolRow>,
     customers: Vec<Choice>,
-    error: Option<String>,
+    errors: FieldErrors,
     /// `None` while the customer is being chosen.
     confirmation: Option<Confirmation>,
     question: String,
@@ -144,7 +145,7 @@ impl AssignPage {
         Self {
             layout,
             customers: choices("Choose a customer", options, &assignment.customer),
-            error: error.map(|error| error.to_string()),
+            errors: error.map(|error| FieldErrors::one("customer", error.to_string())).unwrap_or_default(),
             question: match &confirmation {
                 None => format!("Assign {what}"),
                 Some(confirmation) => format!("Assign {what} to {}?", confirmation.customer_name),

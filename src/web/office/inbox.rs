@@ -12,6 +12,7 @@ use url::form_urlencoded;
 use self::page::{Bulk, Filing, Typed, View, kinds, show};
 use crate::bols::BolNumber;
 use crate::documents::Kind;
+use crate::field_errors::FieldErrors;
 use crate::intake::inbox::{FileError, Inbox};
 use crate::storage::StorageError;
 use crate::web::auth::OfficeStaff;
@@ -30,7 +31,7 @@ pub async fn page(context: Context<OfficeStaff>, view: Query<View>) -> Result<Ht
 
 /// `POST /office/documents/{id}/file`: `number`, `kind`.
 pub async fn file(context: Context<OfficeStaff>, id: Path<i64>, form: Form<Filing>) -> Result<HttpResponse, Error> {
-    let (status, message) = match (number(&context.site, &form.number), kind(&form.kind)) {
+    let (status, errors) = match (number(&context.site, &form.number), kind(&form.kind)) {
         (Ok(number), Ok(kind)) => match inbox_of(&context).file(*id, &number, kind).await {
             Ok(()) => return Ok(redirect("", flash::inbox::FILED, &form.after)),
             Err(FileError::Gone) => return Err(Error::NotFound),
@@ -39,10 +40,10 @@ pub async fn file(context: Context<OfficeStaff>, id: Path<i64>, form: Form<Filin
             }
             Err(error) => beside_field(error)?,
         },
-        (Err(message), _) | (_, Err(message)) => (StatusCode::UNPROCESSABLE_ENTITY, message.into()),
+        (Err(message), _) | (_, Err(message)) => (StatusCode::UNPROCESSABLE_ENTITY, beside_number(message)),
     };
     let view = View { after: form.after.clone(), ..View::default() };
-    let typed = Typed { row: Some((*id, form.into_inner(), message)), ..Typed::default() };
+    let typed = Typed { row: Some((*id, form.into_inner(), errors)), ..Typed::default() };
     show(&context, &view, status, typed).await
 }
 
@@ -77,11 +78,12 @@ impl Selection {
         context: &Context<OfficeStaff>,
         shelf: &str,
         status: StatusCode,
-        (error, problem): (Option<String>, Option<String>),
+        errors: FieldErrors,
+        problem: Option<String>,
     ) -> Result<HttpResponse, Error> {
         let Self { documents: ticked, filing } = self;
         let view = View { show: shelf.into(), after: filing.after, ..View::default() };
-        let bulk = Bulk { number: filing.number, kinds: kinds(&filing.kind), error };
+        let bulk = Bulk { number: filing.number, kinds: kinds(&filing.kind), errors };
         show(context, &view, status, Typed { bulk, ticked, problem, row: None }).await
     }
 
@@ -89,19 +91,19 @@ impl Selection {
         let (number, kind) = match (number(&context.site, &self.filing.number), kind(&self.filing.kind)) {
             (Ok(number), Ok(kind)) => (number, kind),
             (Err(message), _) | (_, Err(message)) => {
-                let messages = (Some(message.into()), None);
-                return self.refuse(context, "", StatusCode::UNPROCESSABLE_ENTITY, messages).await;
+                let errors = beside_number(message);
+                return self.refuse(context, "", StatusCode::UNPROCESSABLE_ENTITY, errors, None).await;
             }
         };
         match file_all(&inbox_of(context), &self.documents, &number, kind).await {
             Ok(()) => Ok(redirect("", flash::inbox::FILED, &self.filing.after)),
             Err((filed, error)) => {
-                let (status, message) = beside_field(error)?;
+                let (status, errors) = beside_field(error)?;
                 let problem = format!(
                     "{filed} of {} documents were filed. The others are still in the inbox.",
                     self.documents.len()
                 );
-                self.refuse(context, "", status, (Some(message), Some(problem))).await
+                self.refuse(context, "", status, errors, Some(problem)).await
             }
         }
     }
@@ -115,8 +117,8 @@ pub async fn many(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpR
         let nothing = selection.documents.is_empty();
         let message = if nothing { "Select at least one document." } else { "Select at most 200 documents." };
         let shelf = if action == "restore" { "bin" } else { "" };
-        let messages = (None, Some(message.into()));
-        return selection.refuse(&context, shelf, StatusCode::UNPROCESSABLE_ENTITY, messages).await;
+        let (status, errors) = (StatusCode::UNPROCESSABLE_ENTITY, FieldErrors::default());
+        return selection.refuse(&context, shelf, status, errors, Some(message.into())).await;
     }
     match action {
         "discard" => {
@@ -182,20 +184,27 @@ fn kind(typed: &str) -> Result<Kind, &'static str> {
     typed.parse().map_err(|_| "Choose the kind of document.")
 }
 
+/// Each form has room for one message, beside the BOL number.
+fn beside_number(message: impl Into<String>) -> FieldErrors {
+    FieldErrors::one("number", message)
+}
+
 /// The status and the message beside the field.
-fn beside_field(error: FileError) -> Result<(StatusCode, String), Error> {
+fn beside_field(error: FileError) -> Result<(StatusCode, FieldErrors), Error> {
     match error {
-        FileError::NoBol(_) | FileError::Double(_) => Ok((StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),
-        FileError::Filed(_) => Ok((StatusCode::CONFLICT, error.to_string())),
+        FileError::NoBol(_) | FileError::Double(_) => {
+            Ok((StatusCode::UNPROCESSABLE_ENTITY, beside_number(error.to_string())))
+        }
+        FileError::Filed(_) => Ok((StatusCode::CONFLICT, beside_number(error.to_string()))),
         FileError::Storage(cause @ StorageError::Missing(_)) => {
             tracing::error!(%cause, "a document in the inbox has no object");
             let message = "The file is missing from the storage. Tell the portal's administrator.";
-            Ok((StatusCode::SERVICE_UNAVAILABLE, message.into()))
+            Ok((StatusCode::SERVICE_UNAVAILABLE, beside_number(message)))
         }
         FileError::Storage(cause) => {
             tracing::warn!(%cause, "can't file a document");
             let message = "The storage can't be reached, so the document is still here. Try again in a minute.";
-            Ok((StatusCode::SERVICE_UNAVAILABLE, message.into()))
+            Ok((StatusCode::SERVICE_UNAVAILABLE, beside_number(message)))
         }
         FileError::Gone => Err(Error::NotFound),
         FileError::Db(error) => Err(error.into()),

@@ -7,6 +7,7 @@ use askama::Template;
 
 use crate::bols::weight::Pounds;
 use crate::bols::{Bol, BolNumber, choices};
+use crate::field_errors::FieldErrors;
 use crate::issuing::IssueError;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
@@ -20,7 +21,7 @@ struct VoidPage {
     layout: Layout,
     bol: Summary,
     reason: String,
-    error: Option<String>,
+    errors: FieldErrors,
 }
 
 #[derive(Template)]
@@ -29,7 +30,7 @@ struct WeightPage {
     layout: Layout,
     bol: Summary,
     official_weight_lb: String,
-    error: Option<String>,
+    errors: FieldErrors,
 }
 
 /// The part of the BOL that tells the user that it is the right one.
@@ -70,7 +71,7 @@ pub struct Weight {
 
 pub async fn void_page(context: Context<OfficeStaff>, number: Path<String>) -> Result<HttpResponse, Error> {
     let bol = Summary::new(&find(&context, &parsed(&number)?).await?);
-    Ok(html(&VoidPage { layout: context.layout("/bols"), bol, reason: String::new(), error: None }))
+    Ok(html(&VoidPage { layout: context.layout("/bols"), bol, reason: String::new(), errors: FieldErrors::default() }))
 }
 
 /// `POST /office/bols/{number}/void`
@@ -83,9 +84,9 @@ pub async fn void(
     let Err(error) = context.issuer().void(&number, &form.reason).await else {
         return Ok(see_other(&format!("/bols/{number}"), Some(flash::VOIDED)));
     };
-    let (status, error) = beside_field(error)?;
+    let (status, errors) = beside_field("reason", error)?;
     let bol = Summary::new(&find(&context, &number).await?);
-    let page = VoidPage { layout: context.layout("/bols"), bol, reason: form.into_inner().reason, error: Some(error) };
+    let page = VoidPage { layout: context.layout("/bols"), bol, reason: form.into_inner().reason, errors };
     Ok(html_with_status(&page, status))
 }
 
@@ -93,7 +94,7 @@ pub async fn weight_page(context: Context<OfficeStaff>, number: Path<String>) ->
     let bol = find(&context, &parsed(&number)?).await?;
     let official_weight_lb = bol.official_weight_lb.map(|lb| Pounds(lb).to_string()).unwrap_or_default();
     let (layout, bol) = (context.layout("/bols"), Summary::new(&bol));
-    Ok(html(&WeightPage { layout, bol, official_weight_lb, error: None }))
+    Ok(html(&WeightPage { layout, bol, official_weight_lb, errors: FieldErrors::default() }))
 }
 
 /// `POST /office/bols/{number}/weight`
@@ -106,10 +107,10 @@ pub async fn weigh(
     let Err(error) = context.issuer().weigh(&number, &form.official_weight_lb).await else {
         return Ok(see_other(&format!("/bols/{number}"), Some(flash::WEIGHED)));
     };
-    let (status, error) = beside_field(error)?;
+    let (status, errors) = beside_field("official_weight_lb", error)?;
     let (layout, bol) = (context.layout("/bols"), Summary::new(&find(&context, &number).await?));
     let Form(Weight { official_weight_lb }) = form;
-    Ok(html_with_status(&WeightPage { layout, bol, official_weight_lb, error: Some(error) }, status))
+    Ok(html_with_status(&WeightPage { layout, bol, official_weight_lb, errors }, status))
 }
 
 fn parsed(number: &str) -> Result<BolNumber, Error> {
@@ -121,26 +122,19 @@ async fn find(context: &Context<OfficeStaff>, number: &BolNumber) -> Result<Bol,
 }
 
 /// Returns the status, and the message beside the page's one field. Failures that the page can't explain stay errors.
-fn beside_field(error: IssueError) -> Result<(StatusCode, String), Error> {
+fn beside_field(field: &'static str, error: IssueError) -> Result<(StatusCode, FieldErrors), Error> {
     match error {
-        IssueError::Invalid(errors) => {
-            let messages: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, messages.join(" ")))
-        }
-        IssueError::Refused(why) => Ok((StatusCode::CONFLICT, why.into())),
+        IssueError::Invalid(errors) => Ok((StatusCode::UNPROCESSABLE_ENTITY, errors)),
+        IssueError::Refused(why) => Ok((StatusCode::CONFLICT, FieldErrors::one(field, why))),
         IssueError::Storage(cause) => {
             tracing::warn!(%cause, "can't store the stamped copy");
-            Ok((
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The stamped copy could not be stored, so nothing was changed. Try again in a minute.".into(),
-            ))
+            let message = "The stamped copy could not be stored, so nothing was changed. Try again in a minute.";
+            Ok((StatusCode::SERVICE_UNAVAILABLE, FieldErrors::one(field, message)))
         }
         IssueError::Db(cause) if cause.is_unreachable() => {
             tracing::warn!(%cause, "can't stamp a BOL");
-            Ok((
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The database is busy or can't be reached, so nothing was changed. Try again in a minute.".into(),
-            ))
+            let message = "The database is busy or can't be reached, so nothing was changed. Try again in a minute.";
+            Ok((StatusCode::SERVICE_UNAVAILABLE, FieldErrors::one(field, message)))
         }
         error => Err(error.into()),
     }

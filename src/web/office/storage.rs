@@ -6,6 +6,7 @@ use actix_web::web::Query;
 use askama::Template;
 
 use crate::bols::weight::grouped;
+use crate::field_errors::FieldErrors;
 use crate::operations::storage_usage::{self, Month, Prices};
 use crate::units::file_size;
 use crate::web::Error;
@@ -29,7 +30,6 @@ const GB: Unit = ("GB", 1_000_000_000);
 #[template(path = "office/storage.html")]
 struct StoragePage {
     layout: Layout,
-    problem: bool,
     place: String,
     documents: String,
     stored: String,
@@ -41,6 +41,8 @@ struct StoragePage {
     /// The newest first.
     months: Vec<MonthRow>,
     prices: Vec<PriceField>,
+    /// About the prices.
+    errors: FieldErrors,
 }
 
 struct MonthRow {
@@ -60,7 +62,6 @@ struct PriceField {
     name: &'static str,
     label: &'static str,
     value: String,
-    error: Option<&'static str>,
 }
 
 pub async fn page(context: Context<Admins>, done: Query<Done>) -> Result<HttpResponse, Error> {
@@ -79,11 +80,10 @@ pub async fn save(context: Context<Admins>, fields: Fields) -> Result<HttpRespon
         return Ok(see_other(HERE, Some(flash::PRICES_SAVED)));
     }
     let mut page = StoragePage::load(&context).await?;
-    page.problem = true;
     for (field, read) in page.prices.iter_mut().zip(read) {
         field.value = fields.one(field.name).into();
         if read.is_none() {
-            field.error = Some("Enter dollars such as 0.023: up to 1,000, with up to six decimals.");
+            page.errors.add(field.name, "Enter dollars such as 0.023: up to 1,000, with up to six decimals.");
         }
     }
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
@@ -163,11 +163,10 @@ impl StoragePage {
             ),
         };
         let last = usage.months.last().map(|month| month.cost).unwrap_or_default();
-        let field = |name, label, amount| PriceField { name, label, value: price(amount), error: None };
+        let field = |name, label, amount| PriceField { name, label, value: price(amount) };
         let prices = usage.prices;
         Ok(Self {
             layout: context.layout(HERE),
-            problem: false,
             place: site.storage.place(),
             documents: grouped(usage.documents),
             stored: file_size(usage.stored),
@@ -182,6 +181,7 @@ impl StoragePage {
                 field("get_thousand", "A thousand downloads (GET, HEAD)", prices.get_thousand),
                 field("egress_gb", "Sending one GB", prices.egress_gb),
             ],
+            errors: FieldErrors::default(),
         })
     }
 }

@@ -7,10 +7,12 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Path, Query};
 use askama::Template;
+use diesel_async::AsyncPgConnection;
 
 use crate::accounts::customers;
 use crate::accounts::directory::{self, Membership, Person};
 use crate::accounts::people::{Authority, NewPerson, PeopleError};
+use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
@@ -20,6 +22,7 @@ use crate::web::page::{Layout, html, html_with_status};
 use crate::web::person::{PersonRow, refusal};
 
 const HERE: &str = "/office/users";
+const CHOOSE: &str = "Choose a customer";
 
 #[derive(Template)]
 #[template(path = "office/users.html")]
@@ -42,10 +45,7 @@ struct InviteForm {
     roles: Vec<Choice>,
     companies: Vec<Choice>,
     is_admin: bool,
-    email_error: String,
-    name_error: String,
-    role_error: String,
-    company_error: String,
+    errors: FieldErrors,
 }
 
 #[derive(Template)]
@@ -58,10 +58,9 @@ struct UserPage {
     is_self: bool,
     is_customer: bool,
     name: String,
-    name_error: String,
+    errors: FieldErrors,
     memberships: Vec<Membership>,
     companies: Vec<Choice>,
-    company_error: String,
 }
 
 /// The part of the list that the address asks for.
@@ -106,10 +105,7 @@ pub async fn invite(context: Context<OfficeStaff>, fields: Fields) -> Result<Htt
     for choice in &mut form.roles {
         choice.selected = choice.value == role;
     }
-    form.email_error = error.of("email").into();
-    form.name_error = error.of("name").into();
-    form.role_error = error.of("role").into();
-    form.company_error = error.of("customer").into();
+    form.errors = error.into_fields();
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -159,8 +155,7 @@ pub async fn change(
     if change == "name" {
         page.name = fields.one("name").into();
     }
-    page.name_error = error.of("name").into();
-    page.company_error = error.of("customer").into();
+    page.errors = error.into_fields();
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -191,8 +186,8 @@ impl UsersPage {
             }
             _ => None,
         };
-        let mut companies = company_choices(&mut connection).await?;
-        companies.remove(0);
+        let none = if roles.len() > 1 { "None (terminal staff)" } else { CHOOSE };
+        let mut companies = company_choices(&mut connection, none).await?;
         for choice in &mut companies {
             choice.selected = chosen.contains(&choice.value);
         }
@@ -224,14 +219,14 @@ fn role_choices(roles: impl Iterator<Item = (&'static str, &'static str)>) -> Ve
     roles.enumerate().map(choice).collect()
 }
 
-/// An empty choice, then the active customers by name.
-async fn company_choices(connection: &mut diesel_async::AsyncPgConnection) -> Result<Vec<Choice>, Error> {
+/// An empty choice labeled `none`, then the active customers by name.
+async fn company_choices(connection: &mut AsyncPgConnection, none: &str) -> Result<Vec<Choice>, Error> {
     let all = customers::all(connection).await?;
     let known = all.into_iter().filter(|customer| customer.active).map(|customer| {
         let label = format!("{} ({})", customer.name, customer.code);
         (customer.code, label)
     });
-    Ok(choices("Choose a customer", known, ""))
+    Ok(choices(none, known, ""))
 }
 
 impl UserPage {
@@ -243,21 +238,20 @@ impl UserPage {
         let within = person.filter(|person| roles.iter().any(|role| role.as_str() == person.role));
         let person = within.ok_or(Error::NotFound)?;
         let memberships = directory::memberships(&mut connection, id).await?;
-        let companies = company_choices(&mut connection).await?;
+        let companies = company_choices(&mut connection, CHOOSE).await?;
         Ok(Self {
             layout: context.layout(HERE),
             problem: None,
             is_self: id == viewer.user_id,
             is_customer: person.is_customer(),
             name: person.name.clone(),
-            name_error: String::new(),
+            errors: FieldErrors::default(),
             person: PersonRow::new(person, site.clock.now(), site.time_zone),
             companies: companies
                 .into_iter()
                 .filter(|choice| !memberships.iter().any(|membership| membership.code == choice.value))
                 .collect(),
             memberships,
-            company_error: String::new(),
         })
     }
 }

@@ -5,7 +5,6 @@ use actix_web::http::StatusCode;
 use actix_web::web::Query;
 use askama::Template;
 
-use crate::accounts::Viewer;
 use crate::bols::search::{self, BolSummary, COLUMNS, COUNTED, Search, SearchPage, Sort};
 use crate::bols::weight::{Pounds, grouped};
 use crate::documents::Kind;
@@ -27,7 +26,8 @@ struct BolsPage {
     kinds: Vec<Choice>,
     statuses: Vec<Choice>,
     errors: FieldErrors,
-    count_label: String,
+    /// `None` while the filter is wrong.
+    count_label: Option<String>,
     /// All matching PDFs in one ZIP, unless there are none or too many.
     zip_href: Option<String>,
     is_filtered: bool,
@@ -79,14 +79,15 @@ pub async fn page(
     let Context { viewer, db, .. } = &context;
     let filter = filter.into_inner();
     let (search, errors) = filter.resolve(db, viewer).await?;
-    let found = if !errors.is_empty() { None } else { Some(search::search(db, &viewer.scope(), &search).await?) };
+    let found = if errors.is_empty() { Some(search::search(db, &viewer.scope(), &search).await?) } else { None };
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let layout = context.layout("/bols").flash(&done, flash::ALL);
-    Ok(html_with_status(&BolsPage::new(layout, viewer, filter, &search, errors, found), status))
+    let mut page = BolsPage::new(&context, filter, &search, errors, found);
+    page.layout = page.layout.flash(&done, flash::ALL);
+    Ok(html_with_status(&page, status))
 }
 
 impl BolsPage {
-    /// The code of the one customer whose BOLs are shown.
+    /// The code of the one customer to whom the filter narrows the list.
     fn customer(&self) -> Option<&str> {
         Some(self.filter.customer.as_str()).filter(|code| !code.is_empty())
     }
@@ -102,13 +103,13 @@ impl BolsPage {
     }
 
     fn new(
-        layout: Layout,
-        viewer: &Viewer,
+        context: &Context<BolListViewers>,
         filter: BolFilter,
         search: &Search,
         errors: FieldErrors,
         found: Option<SearchPage>,
     ) -> Self {
+        let viewer = &context.viewer;
         let headings = COLUMNS.iter().map(|column| {
             let is_current = search.sort.column == column;
             // A click on the current column reverses it. Another column starts with its most useful order.
@@ -125,11 +126,11 @@ impl BolsPage {
         let (rows, count, next, owners) =
             found.map_or_else(Default::default, |found| (found.rows, found.count, found.next, found.owners));
         Self {
-            layout,
+            layout: context.layout("/bols"),
             kinds: kinds("Any document", &filter.kind),
             statuses: choices("Any status", statuses(viewer), &filter.status),
             zip_href: (can_open && (1..=zip::MAX_BOLS as i64).contains(&count)).then(|| filter.zip()),
-            count_label: if errors.is_empty() { count_label(count, filter.is_filtered()) } else { String::new() },
+            count_label: errors.is_empty().then(|| count_label(count, filter.is_filtered())),
             is_filtered: filter.is_filtered(),
             headings,
             can_assign: viewer.can_assign(),

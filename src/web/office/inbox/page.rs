@@ -9,6 +9,7 @@ use crate::accounts::customers::{self, Customer};
 use crate::bols::weight::{Pounds, grouped};
 use crate::bols::{BolNumber, assign};
 use crate::db::Database;
+use crate::field_errors::FieldErrors;
 use crate::intake::inbox::{self, Page, Shelf};
 use crate::units::file_size;
 use crate::web::auth::OfficeStaff;
@@ -59,7 +60,7 @@ struct InboxEntry {
     open_href: String,
     number: String,
     kinds: Vec<Choice>,
-    error: Option<String>,
+    errors: FieldErrors,
     focus: bool,
     checked: bool,
 }
@@ -83,7 +84,7 @@ struct Loose {
 pub(super) struct Bulk {
     pub number: String,
     pub kinds: Vec<Choice>,
-    pub error: Option<String>,
+    pub errors: FieldErrors,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -99,7 +100,7 @@ pub struct View {
 #[derive(Default)]
 pub(super) struct Typed {
     /// Of one document's own form.
-    pub row: Option<(i64, Filing, String)>,
+    pub row: Option<(i64, Filing, FieldErrors)>,
     pub bulk: Bulk,
     pub ticked: Vec<i64>,
     pub problem: Option<String>,
@@ -167,17 +168,17 @@ pub(super) async fn show(
     let rows = if name == "bols" { Vec::new() } else { shown.found.rows };
     let mut rows: Vec<InboxEntry> = rows.into_iter().map(|(row, by)| InboxEntry::new(row, by, site)).collect();
     let Typed { row, mut bulk, ticked, mut problem } = typed;
-    if let Some((id, filing, error)) = row {
+    if let Some((id, filing, errors)) = row {
         match rows.iter_mut().find(|row| row.id == id) {
-            Some(row) => (row.number, row.kinds, row.error) = (filing.number, kinds(&filing.kind), Some(error)),
+            Some(row) => (row.number, row.kinds, row.errors) = (filing.number, kinds(&filing.kind), errors),
             // It was moved in the meantime.
-            None => problem = Some(error),
+            None => problem = errors.message("number").map(str::to_owned),
         }
     }
     for row in &mut rows {
         row.checked = ticked.contains(&row.id);
     }
-    let first = rows.iter().position(|row| row.error.is_some()).unwrap_or(0);
+    let first = rows.iter().position(|row| !row.errors.is_empty()).unwrap_or(0);
     if let Some(row) = rows.get_mut(first) {
         row.focus = true;
     }
@@ -231,7 +232,7 @@ impl InboxEntry {
             open_href: format!("/documents/{}/download?inline=1", row.id),
             kinds: kinds(&row.kind),
             file_name: row.arrived_as,
-            error: None,
+            errors: FieldErrors::default(),
             focus: false,
             checked: false,
         }
