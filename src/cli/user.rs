@@ -8,8 +8,9 @@ use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
 use super::{Failure, database_url};
+use crate::accounts::customers::{self, Customer};
 use crate::accounts::users::{self, NewMembership, NewUser};
-use crate::accounts::{Role, User, customers, invitation, passwords, people};
+use crate::accounts::{Role, User, invitation, passwords, people};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -51,7 +52,8 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
     match command {
         Command::Create { email, name, role, customer, password_stdin } => {
             let password = if password_stdin { Some(read_password()?) } else { None };
-            create(&db, email.trim(), name.trim(), role, &customer, password.as_deref()).await
+            let (email, name, password) = (email.trim(), name.trim(), password.as_deref());
+            NewLogin { email, name, role, codes: &customer, password }.create(&db).await
         }
         Command::List { json } => list(&db, json).await,
         Command::Disable { email } => set_active(&db, &email, false).await,
@@ -72,70 +74,93 @@ fn read_password() -> Result<String, Failure> {
     Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
 
-async fn create(
-    db: &Database,
-    email: &str,
-    name: &str,
+/// The login that `create` adds.
+struct NewLogin<'a> {
+    email: &'a str,
+    name: &'a str,
     role: Role,
-    codes: &[String],
-    password: Option<&str>,
-) -> Result<(), Failure> {
-    if role.belongs_to_companies() && codes.is_empty() {
-        return Err(Failure::Usage("--customer: a login with the role customer needs at least one company".into()));
-    }
-    if !role.belongs_to_companies() && !codes.is_empty() {
-        return Err(Failure::Usage(format!(
-            "--customer: only logins with the role customer belong to companies, not {role}"
-        )));
-    }
-    let found = customers::with_codes(&mut *db.get().await?, codes).await?;
-    if let Some(unknown) = codes.iter().find(|code| !found.iter().any(|customer| customer.code == **code)) {
-        return Err(Failure::Problem(format!(
-            "--customer: no customer has the code {unknown}; see: primetrade customer list"
-        )));
-    }
-    let password_hash = match password {
-        None => None,
-        Some(password) => {
-            passwords::check(password, &[email, name])
-                .await
-                .map_err(|error| Failure::Usage(format!("password: {error}")))?;
-            Some(passwords::hash(password).await.ok_or_else(|| Failure::problem("the password can't be hashed"))?)
+    /// The codes of its customers.
+    codes: &'a [String],
+    password: Option<&'a str>,
+}
+
+impl NewLogin<'_> {
+    async fn create(&self, db: &Database) -> Result<(), Failure> {
+        self.check_role()?;
+        let customers = self.customers(db).await?;
+        let password_hash = self.password_hash().await?;
+        let activated = password_hash.is_some();
+        self.insert(db, &customers, password_hash).await.map_err(|error| self.refusal(error))?;
+        println!("created {} {}", self.role, self.email);
+        if !activated {
+            println!("it has no password yet; create a link to set one with: primetrade user invite {}", self.email);
         }
-    };
-    let activated = password_hash.is_some();
-    let origin = Origin::command_line();
-    let created = db
-        .transaction(async |connection: &mut AsyncPgConnection| {
+        Ok(())
+    }
+
+    /// Checks that exactly the logins of customers name companies.
+    fn check_role(&self) -> Result<(), Failure> {
+        match (self.role.belongs_to_companies(), self.codes.is_empty()) {
+            (true, true) => {
+                Err(Failure::Usage("--customer: a login with the role customer needs at least one company".into()))
+            }
+            (false, false) => Err(Failure::Usage(format!(
+                "--customer: only logins with the role customer belong to companies, not {}",
+                self.role
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn customers(&self, db: &Database) -> Result<Vec<Customer>, Failure> {
+        let found = customers::with_codes(&mut *db.get().await?, self.codes).await?;
+        match self.codes.iter().find(|code| !found.iter().any(|customer| customer.code == **code)) {
+            None => Ok(found),
+            Some(unknown) => Err(Failure::Problem(format!(
+                "--customer: no customer has the code {unknown}; see: primetrade customer list"
+            ))),
+        }
+    }
+
+    async fn password_hash(&self) -> Result<Option<String>, Failure> {
+        let Some(password) = self.password else { return Ok(None) };
+        passwords::check(password, &[self.email, self.name])
+            .await
+            .map_err(|error| Failure::Usage(format!("password: {error}")))?;
+        let hash = passwords::hash(password).await;
+        hash.map(Some).ok_or_else(|| Failure::problem("the password can't be hashed"))
+    }
+
+    /// Adds the user with its memberships, and records that.
+    async fn insert(&self, db: &Database, customers: &[Customer], password_hash: Option<String>) -> DbResult<()> {
+        let Self { email, name, role, codes, .. } = *self;
+        let activated = password_hash.is_some();
+        let origin = Origin::command_line();
+        db.transaction(async |connection: &mut AsyncPgConnection| {
             let id = NewUser { email, name, role: role.as_str(), password_hash }.insert(connection).await?;
-            let memberships: Vec<_> = found
-                .iter()
-                .map(|customer| NewMembership { user_id: id, customer_id: customer.id, is_admin: false })
-                .collect();
+            let membership =
+                |customer: &Customer| NewMembership { user_id: id, customer_id: customer.id, is_admin: false };
+            let memberships: Vec<_> = customers.iter().map(membership).collect();
             users::add_memberships(connection, &memberships).await?;
             let detail = json!({"email": email, "role": role, "customers": codes, "activated": activated});
             Ok(record(connection, Action::UserInvited, &origin, detail).await?)
         })
-        .await;
-    match created {
-        Ok(()) => {
-            println!("created {role} {email}");
-            if !activated {
-                println!("it has no password yet; create a link to set one with: primetrade user invite {email}");
-            }
-            Ok(())
-        }
-        Err(DbError::Query(Error::DatabaseError(kind, info))) => Err(match (kind, info.constraint_name()) {
+        .await
+    }
+
+    /// Names the option that the database refused.
+    fn refusal(&self, error: DbError) -> Failure {
+        let DbError::Query(Error::DatabaseError(kind, info)) = error else { return error.into() };
+        match (kind, info.constraint_name()) {
             (DatabaseErrorKind::UniqueViolation, Some("users_email_unique")) => {
-                Failure::Problem(format!("a user with the address {email} exists already"))
+                Failure::Problem(format!("a user with the address {} exists already", self.email))
             }
             (_, Some("users_email_format")) => {
-                Failure::Usage(format!("--email: found {email:?}, allowed is an email address"))
+                Failure::Usage(format!("--email: found {:?}, allowed is an email address", self.email))
             }
             (_, Some("users_name_length")) => Failure::Usage("--name: 1 to 200 characters are allowed".into()),
             _ => Failure::problem(info.message()),
-        }),
-        Err(error) => Err(error.into()),
+        }
     }
 }
 
