@@ -160,81 +160,103 @@ impl EmailTemplate {
 
     fn words(&self, origin: &str, key: &LinkKey) -> Words {
         let link = |path: &str, seed: &str| format!("{origin}/{path}?token={}", key.secret(seed));
-        let name = self.name().to_owned();
-        match self {
-            Self::Invitation { by, company, seed, days, .. } => Words {
-                subject: "Your login for the PrimeTrade BOL portal".into(),
-                name,
-                paragraphs: vec![if company.is_empty() {
-                    format!("{by} has set up a login for you at the PrimeTrade BOL portal.")
-                } else {
-                    format!("{by} has set up a login for you at the PrimeTrade BOL portal, where you find the bills of lading of {company}.")
-                }],
-                action: Some(("Choose your password", link("invitation", seed))),
-                closing: vec![format!(
-                    "The link works once, for {days} days. If it has expired, ask for a new one with “Forgot your password?” on the login page. If you didn't expect this email, ignore it."
-                )],
-                ..Words::default()
-            },
-            Self::Reset { seed, minutes, .. } => Words {
-                subject: "Set a new password for the PrimeTrade BOL portal".into(),
-                name,
-                paragraphs: vec![
-                    "Someone, hopefully you, has asked for a new password for your login at the PrimeTrade BOL portal.".into(),
-                ],
-                action: Some(("Choose a new password", link("password", seed))),
-                closing: vec![format!(
-                    "The link works once, for {minutes} minutes. If you didn't ask for it, ignore this email. Your password stays the same."
-                )],
-                ..Words::default()
-            },
-            Self::PasswordChanged { .. } => Words {
-                subject: "Your password for the PrimeTrade BOL portal was changed".into(),
-                name,
-                paragraphs: vec![
-                    "The password of your login at the PrimeTrade BOL portal was just changed, and all other sessions were ended.".into(),
-                ],
-                action: Some(("Your account", format!("{origin}/account"))),
-                closing: vec![
-                    "If that wasn't you, set a new password at once with “Forgot your password?” on the login page, and call the terminal office.".into(),
-                ],
-                ..Words::default()
-            },
-            Self::Joined { by, company, .. } => Words {
-                subject: format!("You now see the bills of lading of {company}"),
-                name,
-                paragraphs: vec![format!(
-                    "{by} has added your login at the PrimeTrade BOL portal to {company}. Log in as before to find its bills of lading."
-                )],
-                action: Some(("Bills of lading", format!("{origin}/bols"))),
-                ..Words::default()
-            },
-            Self::Documents { digest, news, has_login, .. } => Words {
-                subject: documents_subject(news, *digest),
-                name,
-                paragraphs: vec![if *digest {
-                    "These documents are new since the last daily email:".into()
-                } else {
-                    "These documents are new in the portal:".into()
-                }],
-                groups: news.iter().map(|news| Group::new(news, origin)).collect(),
-                action: Some(("All bills of lading", format!("{origin}/bols"))),
-                closing: vec![why(*has_login)],
-            },
-            Self::Reminder { news, has_login, .. } => Words {
-                subject: match news.items.as_slice() {
-                    [one] => format!("Not fetched yet: {}", one.number),
-                    many => format!("Not fetched yet: {} bills of lading", many.len()),
-                },
-                name,
-                paragraphs: vec![
-                    "Your company has not downloaded these bills of lading yet:".into(),
-                ],
-                groups: vec![Group::new(news, origin)],
-                action: Some(("All bills of lading", format!("{origin}/bols"))),
-                closing: vec![why(*has_login)],
-            },
-        }
+        let words = match self {
+            Self::Invitation { by, company, seed, days, .. } => {
+                invitation(by, company, *days, link("invitation", seed))
+            }
+            Self::Reset { seed, minutes, .. } => reset(*minutes, link("password", seed)),
+            Self::PasswordChanged { .. } => password_changed(origin),
+            Self::Joined { by, company, .. } => joined(by, company, origin),
+            Self::Documents { digest, news, has_login, .. } => documents(news, *digest, *has_login, origin),
+            Self::Reminder { news, has_login, .. } => reminder(news, *has_login, origin),
+        };
+        Words { name: self.name().to_owned(), ..words }
+    }
+}
+
+fn invitation(by: &str, company: &str, days: i64, link: String) -> Words {
+    Words {
+        subject: "Your login for the PrimeTrade BOL portal".into(),
+        paragraphs: vec![if company.is_empty() {
+            format!("{by} has set up a login for you at the PrimeTrade BOL portal.")
+        } else {
+            format!(
+                "{by} has set up a login for you at the PrimeTrade BOL portal, where you find the bills of lading of {company}."
+            )
+        }],
+        action: Some(("Choose your password", link)),
+        closing: vec![format!(
+            "The link works once, for {days} days. If it has expired, ask for a new one with “Forgot your password?” on the login page. If you didn't expect this email, ignore it."
+        )],
+        ..Words::default()
+    }
+}
+
+fn reset(minutes: i64, link: String) -> Words {
+    Words {
+        subject: "Set a new password for the PrimeTrade BOL portal".into(),
+        paragraphs: vec![
+            "Someone, hopefully you, has asked for a new password for your login at the PrimeTrade BOL portal.".into(),
+        ],
+        action: Some(("Choose a new password", link)),
+        closing: vec![format!(
+            "The link works once, for {minutes} minutes. If you didn't ask for it, ignore this email. Your password stays the same."
+        )],
+        ..Words::default()
+    }
+}
+
+fn password_changed(origin: &str) -> Words {
+    Words {
+        subject: "Your password for the PrimeTrade BOL portal was changed".into(),
+        paragraphs: vec![
+            "The password of your login at the PrimeTrade BOL portal was just changed, and all other sessions were ended.".into(),
+        ],
+        action: Some(("Your account", format!("{origin}/account"))),
+        closing: vec![
+            "If that wasn't you, set a new password at once with “Forgot your password?” on the login page, and call the terminal office.".into(),
+        ],
+        ..Words::default()
+    }
+}
+
+fn joined(by: &str, company: &str, origin: &str) -> Words {
+    Words {
+        subject: format!("You now see the bills of lading of {company}"),
+        paragraphs: vec![format!(
+            "{by} has added your login at the PrimeTrade BOL portal to {company}. Log in as before to find its bills of lading."
+        )],
+        action: Some(("Bills of lading", format!("{origin}/bols"))),
+        ..Words::default()
+    }
+}
+
+fn documents(news: &[News], digest: bool, has_login: bool, origin: &str) -> Words {
+    Words {
+        subject: documents_subject(news, digest),
+        paragraphs: vec![if digest {
+            "These documents are new since the last daily email:".into()
+        } else {
+            "These documents are new in the portal:".into()
+        }],
+        groups: news.iter().map(|news| Group::new(news, origin)).collect(),
+        action: Some(("All bills of lading", format!("{origin}/bols"))),
+        closing: vec![why(has_login)],
+        ..Words::default()
+    }
+}
+
+fn reminder(news: &News, has_login: bool, origin: &str) -> Words {
+    Words {
+        subject: match news.items.as_slice() {
+            [one] => format!("Not fetched yet: {}", one.number),
+            many => format!("Not fetched yet: {} bills of lading", many.len()),
+        },
+        paragraphs: vec!["Your company has not downloaded these bills of lading yet:".into()],
+        groups: vec![Group::new(news, origin)],
+        action: Some(("All bills of lading", format!("{origin}/bols"))),
+        closing: vec![why(has_login)],
+        ..Words::default()
     }
 }
 
