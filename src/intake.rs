@@ -12,6 +12,7 @@ pub mod journal;
 mod mapping;
 mod name;
 mod place;
+mod screening;
 
 use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
@@ -19,20 +20,19 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use self::claim::{Claim, Claimed};
-use self::examine::{ExamineError, Examiner, Fault, Findings};
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Event, Origin, Outcome as EventOutcome};
 use crate::clock::Clock;
-use crate::config::ClamdAddress;
 use crate::db::{Database, DbError, DbResult};
 use crate::documents::Kind;
-use crate::documents::lifecycle::{DocumentStore, Finished, StoreError};
+use crate::documents::lifecycle::{self, DocumentStore, Finished};
 use crate::storage::spool::Spooled;
 use crate::storage::{Storage, StorageError};
 
 use self::evidence::{Evidence, Verdict};
 pub use mapping::Mapping;
 pub use name::FileName;
+pub use screening::{Examined, Screening};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -128,67 +128,18 @@ pub enum IntakeError {
 }
 
 crate::db::query_error_into!(IntakeError);
-
-impl From<StoreError> for IntakeError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Storage(error) => error.into(),
-            StoreError::Db(error) => error.into(),
-        }
-    }
-}
-
-/// Returns the BOL numbers found in a file and in its name, by source, as the inbox shows them.
-pub(super) fn found_in(findings: &Findings, name: &FileName, prefix: &str) -> serde_json::Value {
-    Evidence::new(findings, name, None, prefix).to_json()
-}
+lifecycle::store_error_into!(IntakeError);
 
 /// The context of an upload.
 pub struct Intake<'a> {
     pub db: &'a Database,
     pub storage: &'a Storage,
     pub clock: &'a Clock,
-    pub examiner: &'a Examiner,
-    pub clamd: Option<&'a ClamdAddress>,
-    pub prefix: &'a str,
+    pub screening: Screening<'a>,
     pub viewer: &'a Viewer,
     pub origin: &'a Origin,
     /// Identifies the upload, whose outcomes can be read again later.
     pub batch: &'a str,
-}
-
-/// The findings of an acceptable file, or the reason why the file is rejected.
-pub type Examined = Result<Findings, String>;
-
-/// Scans a file for viruses, if a scanner is configured, and examines it.
-pub(super) async fn examined(
-    clamd: Option<&ClamdAddress>,
-    examiner: &Examiner,
-    spooled: &Spooled,
-) -> Result<Examined, IntakeError> {
-    if spooled.size == 0 {
-        return Ok(Err(Fault::Empty.reason().into()));
-    }
-    if let Some(address) = clamd {
-        match clamd::scan(address, &spooled.file).await {
-            Ok(clamd::Scan::Clean) => {}
-            Ok(clamd::Scan::Infected(name)) => {
-                return Ok(Err(format!("The virus scanner found {name} in the file. Tell the sender.")));
-            }
-            Ok(clamd::Scan::TooLarge) => {
-                return Ok(Err(
-                    "The file is larger than the virus scanner accepts. Split it, or ask the administrator to raise clamd's StreamMaxLength."
-                        .into(),
-                ));
-            }
-            Err(error) => return Err(IntakeError::Unavailable(format!("clamd: {error}"))),
-        }
-    }
-    match examiner.examine(&spooled.file).await {
-        Ok(findings) => Ok(Ok(findings)),
-        Err(ExamineError::Fault(fault)) => Ok(Err(fault.reason().into())),
-        Err(ExamineError::Unavailable(error)) => Err(IntakeError::Unavailable(error.to_string())),
-    }
 }
 
 /// Serializes transactions over files with the same bytes, until the transaction ends.
@@ -199,7 +150,7 @@ pub(super) async fn take_turns(connection: &mut AsyncPgConnection, sha256: &[u8;
 
 impl Intake<'_> {
     pub async fn examine(&self, spooled: &Spooled) -> Result<Examined, IntakeError> {
-        examined(self.clamd, self.examiner, spooled).await
+        self.screening.screen(spooled).await
     }
 
     /// Stores an examined file with its BOL or in the inbox, or records why it is rejected.
@@ -215,9 +166,12 @@ impl Intake<'_> {
             Err(reason) => return self.reject(name, spooled.size, Some(spooled.sha256), &reason).await,
         };
         let row = options.mapping.and_then(|mapping| mapping.row(name));
-        let evidence = Evidence::new(&findings, name, row.as_ref(), self.prefix);
-        let kind =
-            row.as_ref().and_then(|row| row.kind).or(options.kind).unwrap_or_else(|| evidence.kind(name, self.prefix));
+        let evidence = Evidence::new(&findings, name, row.as_ref(), self.screening.prefix);
+        let kind = row
+            .as_ref()
+            .and_then(|row| row.kind)
+            .or(options.kind)
+            .unwrap_or_else(|| evidence.kind(name, self.screening.prefix));
         let of_row = row.as_ref().map(|row| row.customer.as_str()).filter(|code| !code.is_empty());
         let claim = Claim {
             intake: self,

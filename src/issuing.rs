@@ -30,7 +30,7 @@ use crate::config::PublicUrl;
 use crate::db::DbError;
 use crate::db::schema::bols;
 use crate::documents::Kind;
-use crate::documents::lifecycle::{NextVersion, StoreError, Stored, store_in_transaction};
+use crate::documents::lifecycle::{self, NextVersion, Stored, store_in_transaction};
 use crate::field_errors::FieldErrors;
 use crate::storage::{Storage, StorageError};
 
@@ -71,15 +71,7 @@ pub enum IssueError {
 }
 
 crate::db::query_error_into!(IssueError);
-
-impl From<StoreError> for IssueError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Storage(error) => error.into(),
-            StoreError::Db(error) => error.into(),
-        }
-    }
-}
+lifecycle::store_error_into!(IssueError);
 
 impl Issuer<'_> {
     /// Returns today's date at the terminal.

@@ -26,4 +26,5 @@ pub mod version;
 pub use begin::{Attempt, FileDigest, NewDocument, Pending, begin, begin_filing, register, register_all, resume};
 pub use finish::{Finished, abort, finish, lock_bol, unfile};
 pub use in_transaction::{NextVersion, Stored, store_in_transaction};
+pub(crate) use saga::store_error_into;
 pub use saga::{DocumentStore, StoreError};

@@ -16,7 +16,7 @@ use crate::bols::BolNumber;
 use crate::clock::Clock;
 use crate::db::schema::{documents, users};
 use crate::db::{Database, DbError, DbResult};
-use crate::documents::lifecycle::{self, Attempt, DocumentStore, Finished, Pending, StoreError, version};
+use crate::documents::lifecycle::{self, Attempt, DocumentStore, Finished, Pending, version};
 use crate::documents::{DocumentSubject, Kind};
 use crate::storage::spool::Spool;
 use crate::storage::{Content, ObjectKey, Storage, StorageError};
@@ -101,15 +101,7 @@ pub enum FileError {
 }
 
 crate::db::query_error_into!(FileError);
-
-impl From<StoreError> for FileError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Storage(error) => error.into(),
-            StoreError::Db(error) => error.into(),
-        }
-    }
-}
+lifecycle::store_error_into!(FileError);
 
 /// A clerk's work on the inbox.
 pub struct Inbox<'a> {

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::db::DbError;
 use crate::storage::StorageError;
 
-pub use compare::{Depth, compare};
+pub use compare::{Comparison, Depth};
 pub use mend::{Adopted, Adopter, Mended, mend};
 
 /// Age below which an object may still be an upload in progress.

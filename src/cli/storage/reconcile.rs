@@ -10,9 +10,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
 use crate::documents::sweep;
+use crate::intake::Screening;
 use crate::intake::examine::Examiner;
 use crate::operations::reconcile::{
-    Adopted, Adopter, Compared, Depth, Difference, Expected, Mended, ReconcileError, compare, mend,
+    Adopted, Adopter, Compared, Comparison, Depth, Difference, Expected, Mended, ReconcileError, mend,
 };
 use crate::storage::Storage;
 use crate::storage::spool::Spool;
@@ -39,6 +40,16 @@ pub struct Arguments {
     json: bool,
 }
 
+impl Arguments {
+    fn depth(&self) -> Depth {
+        match (self.sizes, self.read) {
+            (true, _) => Depth::Sizes,
+            (_, true) => Depth::Bytes,
+            _ => Depth::Checksums,
+        }
+    }
+}
+
 pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let db = Database::new(database_url(config)?, 4);
     let storage = Storage::with_long_timeouts(&config.storage).await;
@@ -51,11 +62,6 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     if arguments.fix {
         settled = sweep::sweep_once(&db, &storage, &clock).await.map_err(Failure::problem)?.settled;
     }
-    let depth = match (arguments.sizes, arguments.read) {
-        (true, _) => Depth::Sizes,
-        (_, true) => Depth::Bytes,
-        _ => Depth::Checksums,
-    };
     let (mut missing, mut orphans) = (Vec::new(), Vec::new());
     let report = |difference: Difference| {
         print(&difference, arguments.json);
@@ -65,7 +71,8 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
             _ => {}
         }
     };
-    let compared = compare(&db, &storage, &clock, depth, report, progress).await;
+    let comparison = Comparison { db: &db, storage: &storage, clock: &clock, depth: arguments.depth() };
+    let compared = comparison.run(report, progress).await;
     if stderr().is_terminal() {
         eprintln!();
     }
@@ -85,10 +92,10 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let mut adopted = 0;
     if arguments.adopt {
         let examiner = Examiner::new(this_program()?, config.bol_prefix.clone());
-        let (db, storage, clock, spool, prefix) = (&db, &storage, &clock, &spool, config.bol_prefix.as_str());
-        let (examiner, clamd) = (&examiner, config.clamd.as_ref());
-        let adopter =
-            Adopter { db, storage, clock, spool, examiner, clamd, prefix, max_bytes: config.max_upload_bytes };
+        let screening =
+            Screening { examiner: &examiner, clamd: config.clamd.as_ref(), prefix: config.bol_prefix.as_str() };
+        let (db, storage, clock, spool) = (&db, &storage, &clock, &spool);
+        let adopter = Adopter { db, storage, clock, spool, screening, max_bytes: config.max_upload_bytes };
         for (key, size) in &orphans {
             adopted += u64::from(adopt(&adopter, key, *size, arguments.json).await);
         }

@@ -21,6 +21,21 @@ pub enum StoreError {
 
 crate::db::query_error_into!(StoreError);
 
+/// Lets `?` turn a failed store into an error type that is `From<StorageError>` and `From<DbError>`.
+macro_rules! store_error_into {
+    ($error:ty) => {
+        impl From<$crate::documents::lifecycle::StoreError> for $error {
+            fn from(error: $crate::documents::lifecycle::StoreError) -> Self {
+                match error {
+                    $crate::documents::lifecycle::StoreError::Storage(error) => error.into(),
+                    $crate::documents::lifecycle::StoreError::Db(error) => error.into(),
+                }
+            }
+        }
+    };
+}
+pub(crate) use store_error_into;
+
 /// Everything that storing a document needs besides the document.
 pub struct DocumentStore<'a> {
     pub db: &'a Database,

@@ -25,83 +25,72 @@ pub enum Depth {
 /// Objects checked at a time.
 const AT_ONCE: usize = 32;
 
-struct Comparison<'a, F> {
-    db: &'a Database,
-    storage: &'a Storage,
-    clock: &'a Clock,
-    report: F,
-    done: Compared,
-    /// Consecutive unreadable objects.
-    unreadable: usize,
+/// A comparison of the database with the storage.
+pub struct Comparison<'a> {
+    pub db: &'a Database,
+    pub storage: &'a Storage,
+    pub clock: &'a Clock,
+    pub depth: Depth,
 }
 
-/// Reports every difference and returns the totals. Calls `progress` from time to time with the totals so far.
-pub async fn compare<F: FnMut(Difference)>(
-    db: &Database,
-    storage: &Storage,
-    clock: &Clock,
-    depth: Depth,
-    report: F,
-    mut progress: impl FnMut(&Compared),
-) -> Result<Compared, ReconcileError> {
-    let mut comparison = Comparison { db, storage, clock, report, done: Compared::default(), unreadable: 0 };
-    let (mut rows, mut objects) = (KeyRows::new(db), storage.list(""));
-    let mut expected = rows.next().await?;
-    let mut listed = objects.recv().await.transpose()?;
-    // Separate tasks check objects while the loop reads on.
-    let mut checks = JoinSet::new();
-    loop {
-        let order = match (&expected, &listed) {
-            (None, None) => break,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(expected), Some(listed)) => expected.key.as_bytes().cmp(listed.key.as_bytes()),
-        };
-        if order != Ordering::Greater
-            && let Some(this) = expected.take()
-        {
-            comparison.done.expected += 1;
-            match &listed {
-                Some(found) if order == Ordering::Equal => {
-                    if let Some(this) = comparison.by_size(this, found).await? {
-                        checks.spawn(inspect(storage.clone(), this, depth));
-                    }
+impl Comparison<'_> {
+    /// Reports every difference and returns the totals. Calls `progress` from time to time with the totals so far.
+    pub async fn run(
+        &self,
+        report: impl FnMut(Difference),
+        mut progress: impl FnMut(&Compared),
+    ) -> Result<Compared, ReconcileError> {
+        let (done, inspections) = (Compared::default(), JoinSet::new());
+        let mut run = Run { comparison: self, report, done, inspections, unreadable: 0 };
+        let (mut rows, mut objects) = (KeyRows::new(self.db), self.storage.list(""));
+        let mut expected = rows.next().await?;
+        let mut listed = objects.recv().await.transpose()?;
+        loop {
+            let order = match (&expected, &listed) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(expected), Some(listed)) => expected.key.as_bytes().cmp(listed.key.as_bytes()),
+            };
+            if order != Ordering::Greater
+                && let Some(this) = expected.take()
+            {
+                run.pass_expected(this, listed.as_ref().filter(|_| order == Ordering::Equal)).await?;
+                expected = rows.next().await?;
+            }
+            // Two documents may name one object. The loop moves past the object after the last of them.
+            let is_passed =
+                listed.as_ref().is_some_and(|found| expected.as_ref().is_none_or(|next| next.key != found.key));
+            if order != Ordering::Less
+                && is_passed
+                && let Some(found) = listed.take()
+            {
+                run.pass_listed(&found, order == Ordering::Greater).await?;
+                listed = objects.recv().await.transpose()?;
+                if let Some(next) = listed.as_ref().filter(|next| next.key.as_bytes() <= found.key.as_bytes()) {
+                    return Err(ReconcileError::OutOfOrder(next.key.clone(), found.key));
                 }
-                _ => comparison.missing(this).await?,
             }
-            expected = rows.next().await?;
-        }
-        // Two documents may name one object. The loop moves past the object after the last of them.
-        let is_passed = listed.as_ref().is_some_and(|found| expected.as_ref().is_none_or(|next| next.key != found.key));
-        if order != Ordering::Less
-            && is_passed
-            && let Some(found) = listed.take()
-        {
-            comparison.done.listed += 1;
-            comparison.done.bytes += found.size;
-            if order == Ordering::Greater {
-                comparison.orphan(&found).await?;
+            run.wait_for_inspections(AT_ONCE - 1).await?;
+            if (run.done.expected + run.done.listed).is_multiple_of(500) {
+                progress(&run.done);
             }
-            let next = objects.recv().await.transpose()?;
-            if let Some(next) = next.as_ref().filter(|next| next.key.as_bytes() <= found.key.as_bytes()) {
-                return Err(ReconcileError::OutOfOrder(next.key.clone(), found.key));
-            }
-            listed = next;
         }
-        while checks.len() >= AT_ONCE
-            && let Some(result) = checks.join_next().await
-        {
-            comparison.inspected(result.map_err(StorageError::unavailable)?).await?;
-        }
-        if (comparison.done.expected + comparison.done.listed).is_multiple_of(500) {
-            progress(&comparison.done);
-        }
+        run.wait_for_inspections(0).await?;
+        progress(&run.done);
+        Ok(run.done)
     }
-    while let Some(result) = checks.join_next().await {
-        comparison.inspected(result.map_err(StorageError::unavailable)?).await?;
-    }
-    progress(&comparison.done);
-    Ok(comparison.done)
+}
+
+/// A comparison in progress.
+struct Run<'a, F> {
+    comparison: &'a Comparison<'a>,
+    report: F,
+    done: Compared,
+    /// Separate tasks check objects while the comparison reads on.
+    inspections: JoinSet<Inspected>,
+    /// Consecutive unreadable objects.
+    unreadable: usize,
 }
 
 /// The result of checking an object.
@@ -144,7 +133,35 @@ async fn inspected(storage: &Storage, expected: Expected, depth: Depth) -> Resul
     }
 }
 
-impl<F: FnMut(Difference)> Comparison<'_, F> {
+impl<F: FnMut(Difference)> Run<'_, F> {
+    /// Passes a key that the database names, with the object that the storage lists under it.
+    async fn pass_expected(&mut self, expected: Expected, listed: Option<&Listed>) -> Result<(), ReconcileError> {
+        self.done.expected += 1;
+        let Some(listed) = listed else { return self.missing(expected).await };
+        if let Some(expected) = self.by_size(expected, listed).await? {
+            let Comparison { storage, depth, .. } = *self.comparison;
+            self.inspections.spawn(inspect(storage.clone(), expected, depth));
+        }
+        Ok(())
+    }
+
+    /// Passes an object that the storage lists.
+    async fn pass_listed(&mut self, listed: &Listed, is_orphan: bool) -> Result<(), ReconcileError> {
+        self.done.listed += 1;
+        self.done.bytes += listed.size;
+        if is_orphan { self.orphan(listed).await } else { Ok(()) }
+    }
+
+    /// Waits until at most `left` inspections are still running.
+    async fn wait_for_inspections(&mut self, left: usize) -> Result<(), ReconcileError> {
+        while self.inspections.len() > left
+            && let Some(result) = self.inspections.join_next().await
+        {
+            self.inspected(result.map_err(StorageError::unavailable)?).await?;
+        }
+        Ok(())
+    }
+
     fn differs(&mut self, difference: Difference) {
         self.done.differences += 1;
         (self.report)(difference);
@@ -152,7 +169,7 @@ impl<F: FnMut(Difference)> Comparison<'_, F> {
 
     /// Whether the database still expects this: the portal may have changed it during the comparison.
     async fn still(&self, expected: &Expected) -> Result<bool, ReconcileError> {
-        let now = under(&mut *self.db.get().await?, &expected.key).await?;
+        let now = under(&mut *self.comparison.db.get().await?, &expected.key).await?;
         Ok(now.contains(expected))
     }
 
@@ -165,7 +182,7 @@ impl<F: FnMut(Difference)> Comparison<'_, F> {
             return Ok(());
         }
         let found = match expected.key.parse::<ObjectKey>() {
-            Ok(key) => self.storage.head(&key).await?,
+            Ok(key) => self.comparison.storage.head(&key).await?,
             Err(_) => None,
         };
         match found {
@@ -176,7 +193,7 @@ impl<F: FnMut(Difference)> Comparison<'_, F> {
     }
 
     async fn pending(&mut self, expected: Expected, since: chrono::DateTime<Utc>) -> Result<(), ReconcileError> {
-        if self.clock.now() - since > STUCK && self.still(&expected).await? {
+        if self.comparison.clock.now() - since > STUCK && self.still(&expected).await? {
             self.differs(Difference::Stuck(expected));
         } else {
             self.done.under_way += 1;
@@ -222,8 +239,8 @@ impl<F: FnMut(Difference)> Comparison<'_, F> {
     async fn orphan(&mut self, found: &Listed) -> Result<(), ReconcileError> {
         if NOT_DOCUMENTS.iter().any(|folder| found.key.starts_with(folder)) {
             self.done.others += 1;
-        } else if self.clock.now() - found.modified < UNDER_WAY
-            || !under(&mut *self.db.get().await?, &found.key).await?.is_empty()
+        } else if self.comparison.clock.now() - found.modified < UNDER_WAY
+            || !under(&mut *self.comparison.db.get().await?, &found.key).await?.is_empty()
         {
             self.done.under_way += 1;
         } else {

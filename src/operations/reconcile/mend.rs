@@ -7,13 +7,11 @@ use serde_json::json;
 use super::{Expected, ReconcileError};
 use crate::audit::{self, Action, Actor, Origin};
 use crate::clock::Clock;
-use crate::config::ClamdAddress;
 use crate::db::Database;
 use crate::db::schema::documents;
 use crate::documents::lifecycle::{self, FileDigest, NewDocument};
 use crate::documents::{DocumentSubject, Kind};
-use crate::intake::examine::Examiner;
-use crate::intake::{self, FileName, found_in};
+use crate::intake::{self, FileName, Screening};
 use crate::storage::spool::{Spool, Spooled};
 use crate::storage::{ObjectKey, Storage, StorageError};
 
@@ -51,33 +49,40 @@ pub async fn mend(
         }
         let spooled = spool.fetch_hashed(storage, &from).await?;
         if spooled.sha256 == sha256 {
-            put_back(db, storage, &key, &spooled, missing.document, &other).await?;
+            let copy = FoundCopy { document: missing.document, key: &key, spooled: &spooled, from: &other };
+            copy.put_back(db, storage).await?;
             return Ok(Mended::From(other));
         }
     }
     Ok(Mended::Nowhere)
 }
 
-/// Puts the bytes under the document's own key, unless another object is there, and records that.
-async fn put_back(
-    db: &Database,
-    storage: &Storage,
-    key: &ObjectKey,
-    spooled: &Spooled,
+/// The bytes of a document whose object is missing.
+struct FoundCopy<'a> {
     document: i64,
-    from: &str,
-) -> Result<(), ReconcileError> {
-    match storage.put(key, spooled.content(), spooled.sha256).await {
-        Ok(()) => {}
-        Err(StorageError::Exists(_)) if storage.has_same(key, spooled.size, spooled.sha256).await? => {}
-        Err(error) => return Err(error.into()),
+    /// The document's own key.
+    key: &'a ObjectKey,
+    spooled: &'a Spooled,
+    /// Where the bytes were found, for the event.
+    from: &'a str,
+}
+
+impl FoundCopy<'_> {
+    /// Puts the bytes under the document's own key, unless another object is there, and records that.
+    async fn put_back(&self, db: &Database, storage: &Storage) -> Result<(), ReconcileError> {
+        let Self { document, key, spooled, from } = *self;
+        match storage.put(key, spooled.content(), spooled.sha256).await {
+            Ok(()) => {}
+            Err(StorageError::Exists(_)) if storage.has_same(key, spooled.size, spooled.sha256).await? => {}
+            Err(error) => return Err(error.into()),
+        }
+        let recorded = db.transaction(async |connection: &mut AsyncPgConnection| {
+            let (subject, origin) = (DocumentSubject::find(connection, document).await?, Origin::command_line());
+            let event = subject.event(Action::DocumentMended, Actor::COMMAND_LINE, &origin);
+            Ok(audit::record(connection, &event.detail(json!({"put_back_under": key.as_str(), "from": from}))).await?)
+        });
+        recorded.await
     }
-    let recorded = db.transaction(async |connection: &mut AsyncPgConnection| {
-        let (subject, origin) = (DocumentSubject::find(connection, document).await?, Origin::command_line());
-        let event = subject.event(Action::DocumentMended, Actor::COMMAND_LINE, &origin);
-        Ok(audit::record(connection, &event.detail(json!({"put_back_under": key.as_str(), "from": from}))).await?)
-    });
-    recorded.await
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,9 +103,7 @@ pub struct Adopter<'a> {
     pub storage: &'a Storage,
     pub clock: &'a Clock,
     pub spool: &'a Spool,
-    pub examiner: &'a Examiner,
-    pub clamd: Option<&'a ClamdAddress>,
-    pub prefix: &'a str,
+    pub screening: Screening<'a>,
     /// In bytes.
     pub max_bytes: u64,
 }
@@ -122,7 +125,7 @@ impl Adopter<'_> {
             return Ok(known);
         }
         // An adopted object is examined like an upload.
-        let findings = match intake::examined(self.clamd, self.examiner, &spooled).await {
+        let findings = match self.screening.screen(&spooled).await {
             Ok(Ok(findings)) => findings,
             Ok(Err(reason)) => return Ok(Adopted::Unfit(reason)),
             Err(error) => return Err(StorageError::unavailable(error).into()),
@@ -135,7 +138,7 @@ impl Adopter<'_> {
             stored_by: "Found in the storage".into(),
             waits_for: format!("Found in the storage, without a document, as {key}."),
             pages: Some(findings.pages),
-            found: Some(found_in(&findings, &name, self.prefix)),
+            found: Some(self.screening.numbers_in(&findings, &name)),
             ..NewDocument::in_inbox(object, Kind::Other, digest)
         };
         self.insert(new).await
@@ -154,7 +157,8 @@ impl Adopter<'_> {
         for (id, key) in known {
             let Ok(object) = key.parse::<ObjectKey>() else { continue };
             if self.storage.head(&object).await?.is_none() {
-                put_back(self.db, self.storage, &object, spooled, id, "an object without a document").await?;
+                let copy = FoundCopy { document: id, key: &object, spooled, from: "an object without a document" };
+                copy.put_back(self.db, self.storage).await?;
                 return Ok(Some(Adopted::PutBack(id)));
             }
             same = same.or(Some(Adopted::SameAs(id)));

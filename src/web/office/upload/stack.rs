@@ -12,7 +12,9 @@ use uuid::Uuid;
 use crate::documents::Kind;
 use crate::intake::examine::Findings;
 use crate::intake::journal::{self, MAX_BATCH_BYTES};
-use crate::intake::{Arrival, Examined, FileName, Intake, IntakeError, Mapping, Outcome, Receipt, UploadOptions};
+use crate::intake::{
+    Arrival, Examined, FileName, Intake, IntakeError, Mapping, Outcome, Receipt, Screening, UploadOptions,
+};
 use crate::storage::spool::ReceiveError;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
@@ -136,9 +138,7 @@ impl<'a> Stack<'a> {
             db,
             storage: &site.storage,
             clock: &site.clock,
-            examiner: &site.examiner,
-            clamd: site.clamd.as_ref(),
-            prefix: &site.bol_prefix,
+            screening: Screening { examiner: &site.examiner, clamd: site.clamd.as_ref(), prefix: &site.bol_prefix },
             viewer,
             origin,
             batch: &self.batch,

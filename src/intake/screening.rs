@@ -1,0 +1,55 @@
+//! The checks that every file passes before it becomes a document: the virus scan and the examination.
+
+use super::clamd::{self, Scan};
+use super::evidence::Evidence;
+use super::examine::{ExamineError, Examiner, Fault, Findings};
+use super::{FileName, IntakeError};
+use crate::config::ClamdAddress;
+use crate::storage::spool::Spooled;
+
+/// The findings of an acceptable file, or the reason why the file is rejected.
+pub type Examined = Result<Findings, String>;
+
+/// What checks a file.
+#[derive(Clone, Copy)]
+pub struct Screening<'a> {
+    pub examiner: &'a Examiner,
+    /// The virus scanner, if one is configured.
+    pub clamd: Option<&'a ClamdAddress>,
+    /// The prefix of our BOL numbers.
+    pub prefix: &'a str,
+}
+
+impl Screening<'_> {
+    /// Scans a file for viruses, if a scanner is configured, and examines it.
+    pub(crate) async fn screen(&self, spooled: &Spooled) -> Result<Examined, IntakeError> {
+        if spooled.size == 0 {
+            return Ok(Err(Fault::Empty.reason().into()));
+        }
+        if let Some(address) = self.clamd {
+            match clamd::scan(address, &spooled.file).await {
+                Ok(Scan::Clean) => {}
+                Ok(Scan::Infected(name)) => {
+                    return Ok(Err(format!("The virus scanner found {name} in the file. Tell the sender.")));
+                }
+                Ok(Scan::TooLarge) => {
+                    return Ok(Err(
+                        "The file is larger than the virus scanner accepts. Split it, or ask the administrator to raise clamd's StreamMaxLength."
+                            .into(),
+                    ));
+                }
+                Err(error) => return Err(IntakeError::Unavailable(format!("clamd: {error}"))),
+            }
+        }
+        match self.examiner.examine(&spooled.file).await {
+            Ok(findings) => Ok(Ok(findings)),
+            Err(ExamineError::Fault(fault)) => Ok(Err(fault.reason().into())),
+            Err(ExamineError::Unavailable(error)) => Err(IntakeError::Unavailable(error.to_string())),
+        }
+    }
+
+    /// Returns the BOL numbers found in a file and in its name, by source, as the inbox shows them.
+    pub(crate) fn numbers_in(&self, findings: &Findings, name: &FileName) -> serde_json::Value {
+        Evidence::new(findings, name, None, self.prefix).to_json()
+    }
+}
