@@ -57,7 +57,7 @@ pub struct SampleUser {
 }
 
 /// A bill of lading. An empty string means that the field was left blank.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SampleBol {
     /// The year in the number.
     pub number_year: i32,

@@ -220,54 +220,68 @@ pub(super) fn bols(companies: &[Company], count: usize) -> Vec<SampleBol> {
     bols
 }
 
+/// An empty truck on the scale.
+struct Truck {
+    /// Its carrier's place in [`CARRIERS`].
+    carrier: usize,
+    /// Its place in the carrier's fleet.
+    place: i32,
+    tare_lb: i32,
+}
+
+impl Truck {
+    fn draw(rng: &mut Rng) -> Self {
+        let carrier = rng.below(CARRIERS.len());
+        let place = rng.range(0, 24);
+        // The same truck weighs the same every time, give or take fuel and mud.
+        let empty = Rng::of(&[9, carrier as u64, place as u64]).range(1360, 1690);
+        Self { carrier, place, tare_lb: 20 * (empty + rng.range(0, 20)) }
+    }
+}
+
+/// Returns the pile from which a load of that day comes. A pile lasts 18 days.
+fn pile(date: NaiveDate) -> u32 {
+    date.ordinal0() / 18 + 1
+}
+
+/// Returns the chemistry of a grade, which is the same for everything loaded from one pile.
+fn chemistry(grade_index: usize, date: NaiveDate) -> String {
+    let mut assay = Rng::of(&[8, grade_index as u64, date.year() as u64, u64::from(pile(date))]);
+    let results = GRADES[grade_index].elements.iter().map(|&(name, low, high)| {
+        let digits = if high > 10_000 { 2 } else { 3 };
+        format!("{name} {:.digits$}%", f64::from(assay.range(low, high)) / 1000.0)
+    });
+    results.collect::<Vec<_>>().join(" ")
+}
+
 /// Returns a truckload without number and documents.
 fn load(company: &Company, rng: &mut Rng, date: NaiveDate) -> SampleBol {
     let grade_index = rng.pick(company.grades);
     let grade = &GRADES[grade_index];
-    // A pile lasts 18 days. All loads from it have its chemistry.
-    let pile = date.ordinal0() / 18 + 1;
-    let mut assay = Rng::of(&[8, grade_index as u64, date.year() as u64, u64::from(pile)]);
-    let chemistry: Vec<String> = grade
-        .elements
-        .iter()
-        .map(|&(name, low, high)| {
-            let digits = if high > 10_000 { 2 } else { 3 };
-            format!("{name} {:.digits$}%", f64::from(assay.range(low, high)) / 1000.0)
-        })
-        .collect();
-
-    let carrier_index = rng.below(CARRIERS.len());
-    let (carrier, carrier_scac) = CARRIERS[carrier_index];
-    let truck = rng.range(0, 24);
-    // The same truck weighs the same every time, give or take fuel and mud.
-    let empty = Rng::of(&[9, carrier_index as u64, truck as u64]).range(1360, 1690);
-    let tare = 20 * (empty + rng.range(0, 20));
-    let most = (LEGAL_GROSS_LB - 40 - tare).min(50_000);
+    let truck = Truck::draw(rng);
+    let (carrier, carrier_scac) = CARRIERS[truck.carrier];
+    let most = (LEGAL_GROSS_LB - 40 - truck.tare_lb).min(50_000);
     let (package_type, pounds_each) = rng.pick(grade.packages);
     let net_lb = 20 * rng.range(2100, most / 20).max(rng.range(2100, most / 20));
-    let pieces = pounds_each.map(|each| net_lb / each);
     let weighed = !rng.chance(4);
     let asked = if rng.chance(60) { rng.pick(&INSTRUCTIONS) } else { "" };
     let note = if grade.note.is_empty() || rng.chance(20) { asked } else { grade.note };
     let seal = rng.range(480_100, 799_800);
+    // The fields draw from the generator in this order.
     SampleBol {
-        number_year: 0,
-        number_seq: 0,
         customer: Some(company.customer.code.clone()),
         customer_name: company.customer.name.clone(),
         bol_date: date,
         product: grade.name.into(),
-        lot: format!("{}-{:02}-{pile:02}", grade.lot, date.year() % 100),
-        chemistry: chemistry.join(" "),
-        customer_po: String::new(),
-        release_number: String::new(),
+        lot: format!("{}-{:02}-{:02}", grade.lot, date.year() % 100, pile(date)),
+        chemistry: chemistry(grade_index, date),
         carrier: carrier.into(),
         carrier_scac: carrier_scac.into(),
-        truck_number: (100 + 100 * carrier_index as i32 + 3 * truck).to_string(),
+        truck_number: (100 + 100 * truck.carrier as i32 + 3 * truck.place).to_string(),
         trailer_number: format!(
             "{}-{}",
             rng.pick(&["D", "ED", "F"]),
-            2200 + 40 * carrier_index as i32 + rng.range(0, 39)
+            2200 + 40 * truck.carrier as i32 + rng.range(0, 39)
         ),
         seal_numbers: match rng.range(1, 10) {
             1..=5 => String::new(),
@@ -276,7 +290,6 @@ fn load(company: &Company, rng: &mut Rng, date: NaiveDate) -> SampleBol {
         },
         driver_name: rng.pick(&DRIVERS).into(),
         ship_from: SHIP_FROM.into(),
-        care_of: String::new(),
         ship_to: company.sites[rng.below(company.sites.len())].clone(),
         freight_terms: if rng.chance(85) {
             company.freight_terms
@@ -284,19 +297,15 @@ fn load(company: &Company, rng: &mut Rng, date: NaiveDate) -> SampleBol {
             rng.pick(&["prepaid", "collect", "third-party"])
         }
         .into(),
-        pieces,
+        pieces: pounds_each.map(|each| net_lb / each),
         package_type: package_type.into(),
-        gross_lb: weighed.then_some(tare + net_lb),
-        tare_lb: weighed.then_some(tare),
+        gross_lb: weighed.then_some(truck.tare_lb + net_lb),
+        tare_lb: weighed.then_some(truck.tare_lb),
         net_lb,
-        official_weight_lb: None,
-        scale_ticket: String::new(),
         special_instructions: note.into(),
         trailer_loaded_by: if rng.chance(95) { "shipper" } else { "driver" }.into(),
         freight_counted_by: if rng.chance(90) { "shipper" } else { "driver" }.into(),
-        voided: None,
-        issued_at: DateTime::UNIX_EPOCH,
-        documents: Vec::new(),
+        ..SampleBol::default()
     }
 }
 

@@ -261,17 +261,25 @@ fn invoice(pen: &mut Pen, bol: &SampleBol) {
     pen.say(8.0, "Remit to PrimeTrade Terminal, Cincinnati. Claims about weights within ten days of delivery.");
 }
 
+/// What the head of a paper says.
+struct Heading<'a> {
+    /// The number of the BOL.
+    number: &'a str,
+    title: &'a str,
+    note: &'a str,
+}
+
 /// Draws the letterhead, title, note and parties, then the form of this kind.
-fn fill_in(pen: &mut Pen, bol: &SampleBol, document: &SampleDocument, number: &str, title: &str, note: &str) {
+fn fill_in(pen: &mut Pen, bol: &SampleBol, document: &SampleDocument, heading: &Heading<'_>) {
     let (shipper, address) = bol.ship_from.split_once('\n').unwrap_or((&bol.ship_from, ""));
     pen.text(LEFT, 742.0, 12.0, true, shipper);
     pen.text(LEFT, 729.0, 8.0, false, &address.replace('\n', ", "));
-    pen.text_to(RIGHT, 742.0, 11.0, true, &format!("BOL Number: {number}"));
+    pen.text_to(RIGHT, 742.0, 11.0, true, &format!("BOL Number: {}", heading.number));
     pen.text_to(RIGHT, 729.0, 8.0, false, &format!("Date: {}", bol.bol_date));
     pen.content.set_line_width(0.6).move_to(LEFT, 722.0).line_to(RIGHT, 722.0).stroke();
-    pen.text(LEFT, 697.0, 16.0, true, title);
+    pen.text(LEFT, 697.0, 16.0, true, heading.title);
     pen.y = 692.0;
-    pen.say(8.0, note);
+    pen.say(8.0, heading.note);
     pen.row(&[(1.0, "SHIP FROM", &bol.ship_from), (1.0, "SHIP TO", &bol.ship_to)]);
     let (order, release) = ((1.0, "CUSTOMER PO", &*bol.customer_po), (1.0, "RELEASE", &*bol.release_number));
     pen.row(&[(2.0, "CUSTOMER", &bol.customer_name), order, release, (1.0, "LOT", &bol.lot)]);
@@ -310,7 +318,7 @@ pub fn paper(bol: &SampleBol, document: &SampleDocument, number: &str) -> Vec<u8
         // Faint and crooked.
         pen.content.transform([1.0, 0.014, -0.014, 1.0, 4.0, -6.0]).set_fill_gray(0.55).set_stroke_gray(0.7);
     }
-    fill_in(&mut pen, bol, document, number, title, &note);
+    fill_in(&mut pen, bol, document, &Heading { number, title, note: &note });
 
     let mut pdf = Pdf::with_settings(settings);
     let [catalog, pages, page, regular, bold, content, info] = [1, 2, 3, 4, 5, 6, 7].map(Ref::new);
