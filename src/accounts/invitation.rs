@@ -130,15 +130,22 @@ pub async fn find(
     }))
 }
 
+/// The two fields of a form that sets a password.
+#[derive(Clone, Copy)]
+pub struct TypedPassword<'a> {
+    pub new: &'a str,
+    pub repeated: &'a str,
+}
+
 /// Sets the password, uses up every link of the user, and ends the user's sessions.
 pub async fn accept(
     db: &Database,
     clock: &Clock,
     origin: &Origin,
     token: &Token,
-    new: &str,
-    repeated: &str,
+    typed: TypedPassword<'_>,
 ) -> Result<(), AcceptError> {
+    let TypedPassword { new, repeated } = typed;
     let user = find(&mut *db.get().await?, clock.now(), token).await.map_err(DbError::from)?;
     let (user, purpose) = user.ok_or(AcceptError::Gone)?;
     passwords::check(new, &[&user.email, &user.name]).await?;
@@ -148,42 +155,46 @@ pub async fn accept(
     let Some(hash) = passwords::hash(new).await else {
         return Err(DbError::Unreachable("the password can't be hashed right now".into()).into());
     };
-    if use_up(db, clock.now(), origin, token, (&user, purpose), &hash).await? { Ok(()) } else { Err(AcceptError::Gone) }
+    let link = UsableLink { token, user, purpose };
+    if link.use_up(db, clock.now(), origin, &hash).await? { Ok(()) } else { Err(AcceptError::Gone) }
 }
 
-/// Returns `false` if another request used the link first.
-async fn use_up(
-    db: &Database,
-    now: DateTime<Utc>,
-    origin: &Origin,
-    token: &Token,
-    (user, purpose): (&User, Purpose),
-    hash: &str,
-) -> DbResult<bool> {
-    db.transaction(async |connection: &mut AsyncPgConnection| {
-        // Locks the user first, like every other change of a login, to avoid deadlocks.
-        if !super::users::lock(connection, user.id).await?.is_some_and(|user| user.active) {
-            return Ok(false);
-        }
-        let used = diesel::delete(tokens::table.find(token.hash()).filter(tokens::expires_at.gt(now)));
-        if used.execute(connection).await? == 0 {
-            return Ok(false);
-        }
-        diesel::delete(tokens::table.filter(tokens::user_id.eq(user.id))).execute(connection).await?;
-        diesel::update(users::table.find(user.id))
-            .set((users::password_hash.eq(hash), users::password_changed_at.eq(now)))
-            .execute(connection)
-            .await?;
-        sessions::end_all(connection, user.id).await?;
-        let actor = Actor::user(user.id, &user.email, &user.role);
-        let event = Event::new(Action::PasswordChanged, Outcome::Success, actor, origin);
-        audit::record(connection, &event.detail(serde_json::json!({"by": purpose.as_str()}))).await?;
-        // A first password needs no warning.
-        if user.password_hash.is_some() {
-            let template = EmailTemplate::PasswordChanged { name: user.name.clone() };
-            outbox::post(connection, now, To::new(&user.email, Some(user.id)), &template).await?;
-        }
-        Ok(true)
-    })
-    .await
+/// A link that worked when it was opened.
+struct UsableLink<'a> {
+    token: &'a Token,
+    user: User,
+    purpose: Purpose,
+}
+
+impl UsableLink<'_> {
+    /// Returns `false` if another request used the link first.
+    async fn use_up(&self, db: &Database, now: DateTime<Utc>, origin: &Origin, hash: &str) -> DbResult<bool> {
+        let Self { token, user, purpose } = self;
+        db.transaction(async |connection: &mut AsyncPgConnection| {
+            // Locks the user first, like every other change of a login, to avoid deadlocks.
+            if !super::users::lock(connection, user.id).await?.is_some_and(|user| user.active) {
+                return Ok(false);
+            }
+            let used = diesel::delete(tokens::table.find(token.hash()).filter(tokens::expires_at.gt(now)));
+            if used.execute(connection).await? == 0 {
+                return Ok(false);
+            }
+            diesel::delete(tokens::table.filter(tokens::user_id.eq(user.id))).execute(connection).await?;
+            diesel::update(users::table.find(user.id))
+                .set((users::password_hash.eq(hash), users::password_changed_at.eq(now)))
+                .execute(connection)
+                .await?;
+            sessions::end_all(connection, user.id).await?;
+            let actor = Actor::user(user.id, &user.email, &user.role);
+            let event = Event::new(Action::PasswordChanged, Outcome::Success, actor, origin);
+            audit::record(connection, &event.detail(serde_json::json!({"by": purpose.as_str()}))).await?;
+            // A first password needs no warning.
+            if user.password_hash.is_some() {
+                let template = EmailTemplate::PasswordChanged { name: user.name.clone() };
+                outbox::post(connection, now, To::new(&user.email, Some(user.id)), &template).await?;
+            }
+            Ok(true)
+        })
+        .await
+    }
 }

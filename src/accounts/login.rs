@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
 use tokio::time::Instant;
 
@@ -82,8 +83,9 @@ pub async fn log_in(
     let usable = user.as_ref().filter(|user| user.active).and_then(|user| user.password_hash.as_deref());
     let verdict = passwords::verify(credentials.password, usable).await;
 
+    let verified = |user| Verified { user, verdict: &verdict, attempt: &attempt, replaces: credentials.replaces };
     if let (Some(user), Some(hash), false) = (&user, usable, verdict == Verdict::Wrong)
-        && let Some(session) = open(db, clock, origin, user, &verdict, &attempt, credentials).await?
+        && let Some(session) = verified(user).open_session(db, clock.now(), origin).await?
     {
         let hash = if let Verdict::RightButOld(renewed) = &verdict { renewed } else { hash };
         let device = if device.is_none() { devices.issue(&typed, hash, clock.now()) } else { None };
@@ -105,33 +107,35 @@ fn actor<'a>(user: Option<&'a User>, typed: &'a str) -> Actor<'a> {
     }
 }
 
-/// Opens the session and records the login. Returns `None` if the user was disabled or the password changed since it
-/// was verified.
-async fn open(
-    db: &Database,
-    clock: &Clock,
-    origin: &Origin,
-    user: &User,
-    verdict: &Verdict,
-    attempt: &Attempt,
-    credentials: &Credentials<'_>,
-) -> DbResult<Option<Token>> {
-    let now = clock.now();
-    db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !users::lock_unchanged(connection, user).await? {
-            return Ok(None);
-        }
-        let event = Event::new(Action::LoginSucceeded, Outcome::Success, actor(Some(user), ""), origin);
-        audit::record(connection, &event).await?;
-        attempt.succeeded(connection).await?;
-        if let Verdict::RightButOld(hash) = verdict {
-            users::set_password_hash(connection, user.id, hash).await?;
-        }
-        sessions::sweep(connection, now).await?;
-        if let Some(viewer) = credentials.replaces {
-            sessions::end(connection, viewer.user_id, viewer.session_id).await?;
-        }
-        Ok(Some(sessions::open(connection, now, user.id, origin).await?))
-    })
-    .await
+/// A login whose password was right.
+struct Verified<'a> {
+    user: &'a User,
+    verdict: &'a Verdict,
+    attempt: &'a Attempt,
+    replaces: Option<&'a Viewer>,
+}
+
+impl Verified<'_> {
+    /// Opens the session and records the login. Returns `None` if the user was disabled or the password changed since it
+    /// was verified.
+    async fn open_session(&self, db: &Database, now: DateTime<Utc>, origin: &Origin) -> DbResult<Option<Token>> {
+        let Self { user, verdict, attempt, replaces } = *self;
+        db.transaction(async |connection: &mut AsyncPgConnection| {
+            if !users::lock_unchanged(connection, user).await? {
+                return Ok(None);
+            }
+            let event = Event::new(Action::LoginSucceeded, Outcome::Success, actor(Some(user), ""), origin);
+            audit::record(connection, &event).await?;
+            attempt.succeeded(connection).await?;
+            if let Verdict::RightButOld(hash) = verdict {
+                users::set_password_hash(connection, user.id, hash).await?;
+            }
+            sessions::sweep(connection, now).await?;
+            if let Some(viewer) = replaces {
+                sessions::end(connection, viewer.user_id, viewer.session_id).await?;
+            }
+            Ok(Some(sessions::open(connection, now, user.id, origin).await?))
+        })
+        .await
+    }
 }

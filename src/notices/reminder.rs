@@ -108,74 +108,82 @@ pub async fn remind(
     origin: &Origin,
 ) -> DbResult<Reminded> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        let found: Option<(i64, String, String, Option<DateTime<Utc>>)> = customers::table
+        let found: Option<(Customer, Option<DateTime<Utc>>)> = customers::table
             .filter(customers::code.eq(code))
             .filter(customers::active)
-            .select((customers::id, customers::code, customers::name, customers::reminded_at))
+            .select(((customers::id, customers::code, customers::name), customers::reminded_at))
             .for_no_key_update()
             .first(connection)
             .await
             .optional()?;
-        let Some((id, code, name, reminded_at)) = found else { return Ok(Reminded::NoCustomer) };
+        let Some((customer, reminded_at)) = found else { return Ok(Reminded::NoCustomer) };
         if reminded_at.is_some_and(|at| at > now - AGAIN_AFTER) {
             return Ok(Reminded::Already);
         }
         let days = settings::reminder_thresholds(connection).await?.collect_days;
-        Ok(send(connection, now, (id, &code, &name), days, actor, origin).await?)
+        Ok(Reminder { now, days, actor, origin }.send(connection, &customer).await?)
     })
     .await
 }
 
-async fn send(
-    connection: &mut AsyncPgConnection,
-    now: DateTime<Utc>,
-    (id, code, name): (i64, &str, &str),
-    days: i32,
-    actor: Actor<'_>,
-    origin: &Origin,
-) -> QueryResult<Reminded> {
-    let bols = uncollected_by(connection, now, days, id).await?;
-    if bols.is_empty() {
-        return Ok(Reminded::Nothing);
-    }
-    let mut people: BTreeMap<String, Recipient> = BTreeMap::new();
-    for recipient in recipients(connection, &[id], &["immediately", "daily"]).await? {
-        people.entry(recipient.email.to_lowercase()).or_insert(recipient);
-    }
-    if people.is_empty() {
-        return Ok(Reminded::Nobody);
-    }
-    let item = |bol: &Uncollected| Item {
-        bol_id: bol.id,
-        number: bol.number.clone(),
-        what: format!("{}, {}", bol.bol_date.format("%b %-d, %Y"), bol.product),
-    };
-    let news = News { customer_id: id, company: name.into(), items: bols.iter().map(item).collect() };
-    for person in people.values() {
-        let template = EmailTemplate::Reminder {
-            name: person.name.clone(),
-            news: news.clone(),
-            has_login: person.user_id.is_some(),
-        };
-        outbox::post(connection, now, To::new(&person.email, person.user_id), &template).await?;
-    }
-    diesel::update(customers::table.find(id)).set(customers::reminded_at.eq(now)).execute(connection).await?;
-    let numbers: Vec<&str> = bols.iter().take(50).map(|bol| bol.number.as_str()).collect();
-    let detail = json!({"bols": bols.len(), "numbers": numbers, "to": people.keys().collect::<Vec<_>>()});
-    let event =
-        Event::new(Action::ReminderSent, Outcome::Success, actor, origin).with_customer(id, code).detail(detail);
-    audit::record(connection, &event).await?;
-    Ok(Reminded::Sent(people.len()))
-}
-
-#[derive(QueryableByName)]
-struct Due {
+/// A customer to remind.
+#[derive(Queryable, QueryableByName)]
+struct Customer {
     #[diesel(sql_type = BigInt)]
     id: i64,
     #[diesel(sql_type = Text)]
     code: String,
     #[diesel(sql_type = Text)]
     name: String,
+}
+
+/// When, of which BOLs, and on whose behalf customers are reminded.
+struct Reminder<'a> {
+    now: DateTime<Utc>,
+    /// Younger BOLs are not reminded of.
+    days: i32,
+    actor: Actor<'a>,
+    origin: &'a Origin,
+}
+
+impl Reminder<'_> {
+    /// Mails the recipients of one customer, and records that.
+    async fn send(&self, connection: &mut AsyncPgConnection, customer: &Customer) -> QueryResult<Reminded> {
+        let Self { now, days, actor, origin } = *self;
+        let Customer { id, code, name } = customer;
+        let bols = uncollected_by(connection, now, days, *id).await?;
+        if bols.is_empty() {
+            return Ok(Reminded::Nothing);
+        }
+        let mut people: BTreeMap<String, Recipient> = BTreeMap::new();
+        for recipient in recipients(connection, &[*id], &["immediately", "daily"]).await? {
+            people.entry(recipient.email.to_lowercase()).or_insert(recipient);
+        }
+        if people.is_empty() {
+            return Ok(Reminded::Nobody);
+        }
+        let item = |bol: &Uncollected| Item {
+            bol_id: bol.id,
+            number: bol.number.clone(),
+            what: format!("{}, {}", bol.bol_date.format("%b %-d, %Y"), bol.product),
+        };
+        let news = News { customer_id: *id, company: name.clone(), items: bols.iter().map(item).collect() };
+        for person in people.values() {
+            let template = EmailTemplate::Reminder {
+                name: person.name.clone(),
+                news: news.clone(),
+                has_login: person.user_id.is_some(),
+            };
+            outbox::post(connection, now, To::new(&person.email, person.user_id), &template).await?;
+        }
+        diesel::update(customers::table.find(id)).set(customers::reminded_at.eq(now)).execute(connection).await?;
+        let numbers: Vec<&str> = bols.iter().take(50).map(|bol| bol.number.as_str()).collect();
+        let detail = json!({"bols": bols.len(), "numbers": numbers, "to": people.keys().collect::<Vec<_>>()});
+        let event =
+            Event::new(Action::ReminderSent, Outcome::Success, actor, origin).with_customer(*id, code).detail(detail);
+        audit::record(connection, &event).await?;
+        Ok(Reminded::Sent(people.len()))
+    }
 }
 
 /// Reminds customers that want it, in the morning. Waits as many days between reminders as a BOL may remain unfetched.
@@ -192,7 +200,7 @@ async fn remind_some(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbR
         }
         let days = settings::reminder_thresholds(connection).await?.collect_days;
         // As of that morning: a BOL that becomes due during the day waits for the next morning.
-        let due: Vec<Due> = diesel::sql_query(format!(
+        let due: Vec<Customer> = diesel::sql_query(format!(
             "SELECT c.id, c.code, c.name FROM customers c \
              WHERE c.remind AND c.active AND (c.reminded_at IS NULL OR c.reminded_at < $3) \
                AND EXISTS (SELECT FROM bols b WHERE b.customer_id = c.id AND {UNCOLLECTED}) \
@@ -208,8 +216,10 @@ async fn remind_some(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbR
         .load(connection)
         .await?;
         let mut reminded = 0;
-        for Due { id, code, name } in &due {
-            let sent = send(connection, now, (*id, code, name), days, Actor::PORTAL, &Origin::default()).await?;
+        let origin = Origin::default();
+        let reminder = Reminder { now, days, actor: Actor::PORTAL, origin: &origin };
+        for customer in &due {
+            let sent = reminder.send(connection, customer).await?;
             reminded += usize::from(matches!(sent, Reminded::Sent(_)));
         }
         Ok(reminded)

@@ -13,7 +13,7 @@ use super::context::PublicContext;
 use super::flash::{login as flash, see_other};
 use super::page::{Layout, html_with_status};
 use crate::accounts::Token;
-use crate::accounts::invitation::{self, AcceptError, Purpose};
+use crate::accounts::invitation::{self, AcceptError, Purpose, TypedPassword};
 use crate::field_errors::FieldErrors;
 
 #[derive(Template)]
@@ -53,7 +53,8 @@ pub async fn accept(context: PublicContext, form: Form<PasswordForm>) -> Result<
     let PublicContext { site, db, origin } = &context;
     let Form(PasswordForm { token, new_password, repeat_password }) = form;
     let presented = Token::presented(&token);
-    let accepted = invitation::accept(db, &site.clock, origin, &presented, &new_password, &repeat_password).await;
+    let typed = TypedPassword { new: &new_password, repeated: &repeat_password };
+    let accepted = invitation::accept(db, &site.clock, origin, &presented, typed).await;
     let error = match accepted {
         Ok(()) => return Ok(see_other("/login", Some(flash::PASSWORD_SET))),
         Err(error) => error,
