@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use super::BolNumber;
-use crate::accounts::Viewer;
+use crate::accounts::ActingUser;
 use crate::accounts::customers::{self, Customer};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::schema::{bols, customers as table};
@@ -17,7 +17,8 @@ use crate::db::{Database, DbError, DbResult};
 /// BOLs that one request can assign.
 pub const MAX_SELECTED: usize = 1000;
 
-#[derive(Clone, Debug, Queryable)]
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = bols, check_for_backend(diesel::pg::Pg))]
 pub struct Chosen {
     pub id: i64,
     pub number: String,
@@ -25,35 +26,12 @@ pub struct Chosen {
     pub product: String,
     pub ship_to: String,
     pub net_lb: i32,
+    #[diesel(column_name = customer_id)]
     pub owner_id: Option<i64>,
+    #[diesel(select_expression = table::code.nullable())]
     pub owner_code: Option<String>,
+    #[diesel(select_expression = table::name.nullable())]
     pub owner_name: Option<String>,
-}
-
-type Columns = (
-    bols::id,
-    bols::number,
-    bols::bol_date,
-    bols::product,
-    bols::ship_to,
-    bols::net_lb,
-    bols::customer_id,
-    diesel::dsl::Nullable<table::code>,
-    diesel::dsl::Nullable<table::name>,
-);
-
-fn columns() -> Columns {
-    (
-        bols::id,
-        bols::number,
-        bols::bol_date,
-        bols::product,
-        bols::ship_to,
-        bols::net_lb,
-        bols::customer_id,
-        table::code.nullable(),
-        table::name.nullable(),
-    )
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +61,7 @@ pub async fn chosen(db: &Database, numbers: &[BolNumber]) -> Result<Vec<Chosen>,
         .left_join(table::table)
         .filter(bols::number.eq_any(numbers.iter().map(BolNumber::as_str)))
         .order((bols::number_year, bols::number_seq))
-        .select(columns())
+        .select(Chosen::as_select())
         .load(&mut db.get().await?)
         .await?;
     all_there(numbers, &found)?;
@@ -99,7 +77,7 @@ pub async fn receiver(db: &Database, code: &str) -> Result<Customer, AssignError
 pub async fn unassigned(db: &Database, limit: usize) -> DbResult<(Vec<Chosen>, i64)> {
     let mut connection = db.get().await?;
     let loose = bols::table.left_join(table::table).filter(bols::customer_id.is_null());
-    let rows = loose.order((bols::bol_date.desc(), bols::id.desc())).limit(limit as i64).select(columns());
+    let rows = loose.order((bols::bol_date.desc(), bols::id.desc())).limit(limit as i64).select(Chosen::as_select());
     let rows = rows.load(&mut connection).await?;
     let count = bols::table.filter(bols::customer_id.is_null()).count().get_result(&mut connection).await?;
     Ok((rows, count))
@@ -116,46 +94,45 @@ pub fn owners(found: &[Chosen]) -> String {
 /// `shown` is what [`owners`] returned for the confirmation page, if there was one. If it has changed since, nothing is
 /// assigned.
 pub async fn assign(
-    db: &Database,
+    user: &ActingUser<'_>,
     numbers: &[BolNumber],
     code: &str,
     shown: Option<&str>,
-    viewer: &Viewer,
-    origin: &Origin,
 ) -> Result<(), AssignError> {
     within(numbers)?;
-    db.transaction(async |connection: &mut AsyncPgConnection| {
-        let customer = active(customers::with_codes(connection, &[code.to_owned()]).await?.pop())?;
-        // Locks in the order of ids, so that overlapping selections can't deadlock.
-        let ids: Vec<i64> = bols::table
-            .filter(bols::number.eq_any(numbers.iter().map(BolNumber::as_str)))
-            .order(bols::id)
-            .select(bols::id)
-            .for_no_key_update()
-            .load(connection)
-            .await?;
-        let found: Vec<Chosen> = bols::table
-            .left_join(table::table)
-            .filter(bols::id.eq_any(&ids))
-            .order((bols::number_year, bols::number_seq))
-            .select(columns())
-            .load(connection)
-            .await?;
-        all_there(numbers, &found)?;
-        if shown.is_some_and(|shown| shown != owners(&found)) {
-            return Err(AssignError::Changed);
-        }
-        let others: Vec<&Chosen> = found.iter().filter(|bol| bol.owner_id != Some(customer.id)).collect();
-        diesel::update(bols::table.filter(bols::id.eq_any(others.iter().map(|bol| bol.id))))
-            .set(bols::customer_id.eq(customer.id))
-            .execute(connection)
-            .await?;
-        for bol in &others {
-            record(connection, bol, &customer, viewer.actor(), origin).await?;
-        }
-        Ok(())
-    })
-    .await
+    user.db
+        .transaction(async |connection: &mut AsyncPgConnection| {
+            let customer = active(customers::with_codes(connection, &[code.to_owned()]).await?.pop())?;
+            // Locks in the order of ids, so that overlapping selections can't deadlock.
+            let ids: Vec<i64> = bols::table
+                .filter(bols::number.eq_any(numbers.iter().map(BolNumber::as_str)))
+                .order(bols::id)
+                .select(bols::id)
+                .for_no_key_update()
+                .load(connection)
+                .await?;
+            let found: Vec<Chosen> = bols::table
+                .left_join(table::table)
+                .filter(bols::id.eq_any(&ids))
+                .order((bols::number_year, bols::number_seq))
+                .select(Chosen::as_select())
+                .load(connection)
+                .await?;
+            all_there(numbers, &found)?;
+            if shown.is_some_and(|shown| shown != owners(&found)) {
+                return Err(AssignError::Changed);
+            }
+            let others: Vec<&Chosen> = found.iter().filter(|bol| bol.owner_id != Some(customer.id)).collect();
+            diesel::update(bols::table.filter(bols::id.eq_any(others.iter().map(|bol| bol.id))))
+                .set(bols::customer_id.eq(customer.id))
+                .execute(connection)
+                .await?;
+            for bol in &others {
+                record(connection, bol, &customer, user.actor(), user.origin).await?;
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// Assigns a BOL to a customer if it has none, in the caller's transaction. Returns the code of its customer, if that
@@ -171,8 +148,12 @@ pub async fn give_if_unowned(
         .set(bols::customer_id.eq(customer_id))
         .execute(connection)
         .await?;
-    let mut bol: Chosen =
-        bols::table.left_join(table::table).filter(bols::id.eq(bol_id)).select(columns()).first(connection).await?;
+    let mut bol: Chosen = bols::table
+        .left_join(table::table)
+        .filter(bols::id.eq(bol_id))
+        .select(Chosen::as_select())
+        .first(connection)
+        .await?;
     if given == 0 {
         return Ok(bol.owner_code.filter(|_| bol.owner_id != Some(customer_id)));
     }

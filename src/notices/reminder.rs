@@ -147,7 +147,7 @@ struct Reminder<'a> {
 }
 
 impl Reminder<'_> {
-    /// Mails the recipients of one customer, and records that.
+    /// Emails the recipients of one customer, and records that.
     async fn send(&self, connection: &mut AsyncPgConnection, customer: &Customer) -> QueryResult<Reminded> {
         let Self { now, days, actor, origin } = *self;
         let Customer { id, code, name } = customer;

@@ -86,10 +86,9 @@ pub async fn page(context: Context<OfficeStaff>, query: Query<Pairs>) -> Result<
 
 /// `POST /office/bols/assign`: `number` repeated, `customer`, and `owners` as the confirmation showed them.
 pub async fn assign(context: Context<OfficeStaff>, form: Form<Pairs>) -> Result<HttpResponse, Error> {
-    let Context { viewer, db, origin, .. } = &context;
     let assignment = Assignment::parse(&form)?;
     let Assignment { numbers, customer, owners_shown } = &assignment;
-    match assign::assign(db, numbers, customer, owners_shown.as_deref(), viewer, origin).await {
+    match assign::assign(&context.acting(), numbers, customer, owners_shown.as_deref()).await {
         Ok(()) => Ok(match &numbers[..] {
             [number] => see_other(&format!("/bols/{number}"), Some(flash::bol::ASSIGNED)),
             _ => see_other("/bols", Some(flash::bols::ASSIGNED)),
