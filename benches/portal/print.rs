@@ -69,20 +69,7 @@ fn print(n: u32) -> Vec<u8> {
         company_email: "shipping@primetrade.example".into(),
         ..Printed::default()
     };
-    let bol = Bol {
-        id: 0,
-        number: format!("PRT-2025-{:04}", n + 1),
-        customer_id: None,
-        printed,
-        issued_by: String::new(),
-        official_weight_lb: None,
-        weighed_at: None,
-        weighed_by: String::new(),
-        voided_at: None,
-        voided_by: String::new(),
-        void_reason: String::new(),
-        reissue_of: None,
-    };
+    let bol = Bol { number: format!("PRT-2025-{:04}", n + 1), printed, ..Bol::default() };
     let url = format!("https://portal.example.com/bols/{}", bol.number);
     Sheet::new(&bol, url, chrono_tz::America::New_York).render().unwrap()
 }

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::fields::Printed;
 use crate::db::schema::bols;
 
-#[derive(Clone, Debug, Queryable, Selectable)]
+#[derive(Clone, Debug, Default, Queryable, Selectable)]
 #[diesel(table_name = bols, check_for_backend(diesel::pg::Pg))]
 pub struct Bol {
     pub id: i64,

@@ -203,20 +203,7 @@ mod tests {
             company_name: "Terminal".into(),
             ..Printed::default()
         };
-        Bol {
-            id: 1,
-            number: "PRT-2025-0001".into(),
-            customer_id: None,
-            printed,
-            issued_by: String::new(),
-            official_weight_lb: None,
-            weighed_at: None,
-            weighed_by: String::new(),
-            voided_at: None,
-            voided_by: String::new(),
-            void_reason: String::new(),
-            reissue_of: None,
-        }
+        Bol { id: 1, number: "PRT-2025-0001".into(), printed, ..Bol::default() }
     }
 
     #[test]
