@@ -43,9 +43,9 @@ pub enum DbError {
 impl DbError {
     /// Returns whether the database is unreachable or busy, as opposed to a faulty query.
     ///
-    /// diesel has no error kind for timeouts, deadlocks and shutdowns (SQLSTATE classes 40, 53, 55 and 57), and hides
-    /// the SQLSTATE. This takes errors of unknown kind for them if they name no position in the statement and no table,
-    /// column or constraint.
+    /// diesel has no error kind for timeouts, deadlocks and shutdowns (SQLSTATE classes 40, 53, 55 and 57), and
+    /// diesel-async 0.9 hides the SQLSTATE. This takes errors of unknown kind for them if they name no position in the
+    /// statement and no table, column or constraint. A missing grant (42501) looks the same, so it counts too.
     pub fn is_unreachable(&self) -> bool {
         use diesel::result::DatabaseErrorKind::{ClosedConnection, UnableToSendCommand, Unknown};
         match self {
