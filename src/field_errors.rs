@@ -74,7 +74,7 @@ mod tests {
         errors.add("", "No customer has this code.");
         assert_eq!(errors.message("to"), Some("Use a date such as 2025-11-30."));
         assert_eq!(errors.message("from"), None);
-        assert_eq!(errors.summary(), "to: Use a date such as 2025-11-30. That customer isn't known.");
+        assert_eq!(errors.summary(), "to: Use a date such as 2025-11-30. No customer has this code.");
         assert_eq!(errors.clone().or(()), Err(errors));
         assert_eq!(FieldErrors::default().or(7), Ok(7));
     }
