@@ -18,6 +18,7 @@ pub mod error;
 pub mod error_page;
 pub mod files;
 pub mod flash;
+pub mod form_field;
 pub mod forms;
 pub mod headers;
 pub mod health;

@@ -9,6 +9,7 @@ use super::Error;
 use super::auth::{AnyUser, Customers};
 use super::context::Context;
 use super::flash::{Done, account as flash, see_other};
+use super::form_field::FormField;
 use super::forms::{Choice, Fields};
 use super::login_session::LoginSession;
 use super::page::{Layout, html, html_with_status, non_empty, timestamp};

@@ -119,9 +119,19 @@ impl BolFilter {
 }
 
 /// The fields of a form as they were sent, for forms with repeated fields. NUL is removed: Postgres can't store it.
+#[derive(Default)]
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
+    pub fn new<const N: usize>(fields: [(&str, String); N]) -> Self {
+        Self(fields.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
+    /// The fields as they were sent, for forms whose reader refuses NUL with a message.
+    pub fn with_nul(form: Form<Vec<(String, String)>>) -> Self {
+        Self(form.into_inner())
+    }
+
     /// The first value of this name, or an empty text.
     pub fn one(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str())

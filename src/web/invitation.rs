@@ -11,6 +11,7 @@ use askama::Template;
 use super::Error;
 use super::context::PublicContext;
 use super::flash::{login as flash, see_other};
+use super::form_field::FormField;
 use super::page::{Layout, html_with_status};
 use crate::accounts::Token;
 use crate::accounts::invitation::{self, AcceptError, Purpose, TypedPassword};

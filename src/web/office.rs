@@ -1,11 +1,10 @@
 //! Pages of the terminal's office.
 
 pub mod assign;
-pub mod carriers;
 pub mod customers;
 pub mod inbox;
+pub mod lists;
 pub mod new_bol;
-pub mod products;
 pub mod settings;
 pub mod stamp;
 pub mod storage;

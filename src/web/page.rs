@@ -160,14 +160,6 @@ pub fn attachment(
         .streaming(body.map(|chunk| chunk.map(Bytes::from)))
 }
 
-/// Gives a rendered page another status, unless rendering failed with a 500.
-pub fn with_status(mut page: HttpResponse, status: StatusCode) -> HttpResponse {
-    if page.status().is_success() {
-        *page.status_mut() = status;
-    }
-    page
-}
-
 /// What a column holds, unless it is empty.
 pub fn non_empty(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())

@@ -9,6 +9,7 @@ use super::Error;
 use super::auth::CompanyAdmins;
 use super::context::Context;
 use super::flash::{Done, people as flash, see_other};
+use super::form_field::FormField;
 use super::forms::Fields;
 use super::page::{Layout, html, html_with_status};
 use super::person::{PersonRow, refusal};

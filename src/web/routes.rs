@@ -9,6 +9,8 @@ use actix_web::{HttpMessage, HttpRequest};
 
 use super::error::Error;
 use super::{account, api, audit, auth, invitation, office, password_reset, people, portal, session};
+use crate::bols::lists::carriers::{Carrier, Truck};
+use crate::bols::lists::products::{Lot, Product};
 
 /// A page that answers GET and HEAD, because it records nothing.
 macro_rules! page {
@@ -97,15 +99,21 @@ fn office_routes(app: &mut ServiceConfig) {
 /// What the office maintains: lists, customers, users, settings; and the storage, for administrators.
 fn maintenance_routes(app: &mut ServiceConfig) {
     app.service(
-        resource("/office/products").route(page!(office::products::page)).route(post().to(office::products::add)),
+        resource("/office/products")
+            .route(page!(office::lists::page::<Product>))
+            .route(post().to(office::lists::add::<Product>)),
     )
-    .service(resource("/office/products/{id}").route(post().to(office::products::change)))
-    .service(resource("/office/lots").route(post().to(office::products::add_lot)))
-    .service(resource("/office/lots/{id}").route(post().to(office::products::change_lot)))
-    .service(resource("/office/carriers").route(page!(office::carriers::page)).route(post().to(office::carriers::add)))
-    .service(resource("/office/carriers/{id}").route(post().to(office::carriers::change)))
-    .service(resource("/office/trucks").route(post().to(office::carriers::add_truck)))
-    .service(resource("/office/trucks/{id}").route(post().to(office::carriers::change_truck)))
+    .service(resource("/office/products/{id}").route(post().to(office::lists::change::<Product>)))
+    .service(resource("/office/lots").route(post().to(office::lists::add::<Lot>)))
+    .service(resource("/office/lots/{id}").route(post().to(office::lists::change::<Lot>)))
+    .service(
+        resource("/office/carriers")
+            .route(page!(office::lists::page::<Carrier>))
+            .route(post().to(office::lists::add::<Carrier>)),
+    )
+    .service(resource("/office/carriers/{id}").route(post().to(office::lists::change::<Carrier>)))
+    .service(resource("/office/trucks").route(post().to(office::lists::add::<Truck>)))
+    .service(resource("/office/trucks/{id}").route(post().to(office::lists::change::<Truck>)))
     .service(resource("/office/settings").route(page!(office::settings::page)).route(post().to(office::settings::save)))
     .service(resource("/office/storage").route(page!(office::storage::page)))
     .service(resource("/office/storage/prices").route(post().to(office::storage::save)))

@@ -12,9 +12,11 @@ use crate::audit::verify::{Progress, Report, Run, Verification, is_running, last
 use crate::audit::{Actor, Origin};
 use crate::bols::weight::grouped;
 use crate::db::Database;
+use crate::field_errors::FieldErrors;
 use crate::web::auth::Auditors;
 use crate::web::context::Context;
 use crate::web::flash::{Done, integrity as flash, see_other};
+use crate::web::form_field::FormField;
 use crate::web::page::{Layout, html};
 use crate::web::{Error, Site};
 

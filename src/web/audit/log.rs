@@ -16,6 +16,7 @@ use crate::field_errors::FieldErrors;
 use crate::web::auth::Auditors;
 use crate::web::chart::Chart;
 use crate::web::context::Context;
+use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, choices};
 use crate::web::log_links::{self, timeline};
 use crate::web::page::{Layout, html, html_with_status};

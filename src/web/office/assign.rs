@@ -13,6 +13,7 @@ use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::{self, see_other};
+use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, choices};
 use crate::web::page::{self, Layout, html_with_status};
 

@@ -17,6 +17,7 @@ use crate::web::Error;
 use crate::web::auth::{self, OfficeStaff};
 use crate::web::context::Context;
 use crate::web::flash::{Done, Flash, customer as flash, see_other};
+use crate::web::form_field::FormField;
 use crate::web::forms::{Fields, refusal};
 use crate::web::page::{self, Layout, html, html_with_status, timestamp};
 use crate::web::person::PersonRow;
@@ -30,17 +31,14 @@ const SHOWN_BOLS: usize = 5;
 #[template(path = "office/customers.html")]
 struct CustomersPage {
     layout: Layout,
-    problem: bool,
     open: bool,
     most: usize,
     code: String,
     name: String,
     address: String,
-    code_error: String,
-    name_error: String,
-    address_error: String,
-    /// Each with the date of its last BOL, or an empty text.
-    customers: Vec<(CustomerRow, String)>,
+    errors: FieldErrors,
+    /// Each with the date of its last BOL.
+    customers: Vec<(CustomerRow, Option<String>)>,
     more: bool,
     find: String,
 }
@@ -49,14 +47,13 @@ struct CustomersPage {
 #[template(path = "office/customer.html")]
 struct CustomerPage {
     layout: Layout,
-    problem: bool,
     customer: Full,
-    reminded: String,
+    reminded: Option<String>,
     /// The form's fields, which may differ from the saved details.
     name: String,
     address: String,
     remind: bool,
-    messages: FieldErrors,
+    errors: FieldErrors,
     ship_tos: Vec<ShipTo>,
     ship_to: String,
     addresses: Vec<(i64, String)>,
@@ -96,19 +93,16 @@ pub async fn page(context: Context<OfficeStaff>, query: Query<ListQuery>) -> Res
 pub async fn add(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpResponse, Error> {
     let user = context.acting();
     let (code, name, address) = (fields.one("code"), fields.one("name"), fields.one("address"));
-    let messages = match customers::add(&user, code, name, address).await {
+    let errors = match customers::add(&user, code, name, address).await {
         Ok(code) => return Ok(to_customer(&code, flash::ADDED)),
         Err(error) => refusal(error)?,
     };
     let page = CustomersPage {
-        problem: true,
         open: true,
         code: code.into(),
         name: name.into(),
         address: address.into(),
-        code_error: messages.message("code").unwrap_or_default().into(),
-        name_error: messages.message("name").unwrap_or_default().into(),
-        address_error: messages.message("address").unwrap_or_default().into(),
+        errors,
         ..CustomersPage::load(&context, "").await?
     };
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
@@ -133,10 +127,10 @@ pub async fn save(context: Context<OfficeStaff>, code: Path<String>, fields: Fie
     let Err(error) = customers::change(&user, code, name, address, remind).await else {
         return Ok(to_customer(code, flash::SAVED));
     };
-    let messages = refusal(error)?;
+    let errors = refusal(error)?;
     let page = CustomerPage::load(&context, code).await?;
     let page = CustomerPage { name: name.into(), address: address.into(), remind, ..page };
-    Ok(page.refused(messages))
+    Ok(page.refused(errors))
 }
 
 /// `POST /office/customers/{code}/{change}`: `active`, `ship-tos`, `ship-to`, `addresses` or `address`.
@@ -162,10 +156,10 @@ pub async fn change(
         _ => return Err(Error::NotFound),
     };
     let Err(error) = changed else { return Ok(to_customer(code, flash)) };
-    let messages = refusal(error)?;
+    let errors = refusal(error)?;
     let page = CustomerPage::load(&context, code).await?;
     let (ship_to, address_email) = (fields.one("ship_to").into(), fields.one("address_email").into());
-    Ok(CustomerPage { ship_to, address_email, ..page }.refused(messages))
+    Ok(CustomerPage { ship_to, address_email, ..page }.refused(errors))
 }
 
 /// `GET /office/customers/{code}/state`: asks for confirmation before a customer's logins lose access to their BOLs.
@@ -207,9 +201,9 @@ fn checked(code: &str) -> Result<&str, Error> {
     if fits { Ok(code) } else { Err(Error::NotFound) }
 }
 
-fn with_last_bol(line: CustomerRow) -> (CustomerRow, String) {
-    let last = line.last_bol.map(page::date).unwrap_or_default();
-    (line, last)
+fn with_last_bol(row: CustomerRow) -> (CustomerRow, Option<String>) {
+    let last = row.last_bol.map(page::date);
+    (row, last)
 }
 
 impl CustomersPage {
@@ -218,15 +212,12 @@ impl CustomersPage {
         let listed = customers::all(&mut *context.db.get().await?, wanted).await?;
         Ok(Self {
             layout: context.layout(HERE),
-            problem: false,
             open: listed.rows.is_empty() && find.is_empty(),
             most: MAX_LISTED,
             code: String::new(),
             name: String::new(),
             address: String::new(),
-            code_error: String::new(),
-            name_error: String::new(),
-            address_error: String::new(),
+            errors: FieldErrors::default(),
             customers: listed.rows.into_iter().map(with_last_bol).collect(),
             more: listed.more,
             find: find.into(),
@@ -255,12 +246,11 @@ impl CustomerPage {
         let now = site.clock.now();
         Ok(Self {
             layout: context.layout(HERE),
-            problem: false,
-            reminded: customer.reminded_at.map(|at| timestamp(at, site.time_zone).text).unwrap_or_default(),
+            reminded: customer.reminded_at.map(|at| timestamp(at, site.time_zone).text),
             name: customer.details.name.clone(),
             address: customer.details.address.clone(),
             remind: customer.details.remind,
-            messages: FieldErrors::default(),
+            errors: FieldErrors::default(),
             ship_tos,
             ship_to: String::new(),
             addresses,
@@ -271,8 +261,8 @@ impl CustomerPage {
         })
     }
 
-    fn refused(self, messages: FieldErrors) -> HttpResponse {
-        let page = Self { problem: true, messages, ..self };
+    fn refused(self, errors: FieldErrors) -> HttpResponse {
+        let page = Self { errors, ..self };
         html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY)
     }
 }

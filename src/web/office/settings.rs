@@ -11,25 +11,19 @@ use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::{Done, see_other, settings as flash};
+use crate::web::form_field::FormField;
 use crate::web::forms::refusal;
 use crate::web::page::{Layout, html, html_with_status};
 
 const HERE: &str = "/office/settings";
 
-#[derive(Default, Template)]
+#[derive(Template)]
 #[template(path = "office/settings.html")]
 struct SettingsPage {
     layout: Layout,
-    /// Something that was typed can't be saved.
-    problem: bool,
     company: Company,
-    name_error: String,
-    address_error: String,
-    phone_error: String,
-    email_error: String,
     days: ReminderThresholdsForm,
-    unsigned_error: String,
-    collect_error: String,
+    errors: FieldErrors,
 }
 
 pub async fn page(context: Context<OfficeStaff>, done: Query<Done>) -> Result<HttpResponse, Error> {
@@ -44,9 +38,8 @@ pub async fn save(context: Context<OfficeStaff>, form: Form<Company>) -> Result<
     let Err(error) = settings::save(&user, &form).await else {
         return Ok(see_other(HERE, Some(flash::SAVED)));
     };
-    let messages = refusal(error)?;
-    let typed = Some(form.into_inner());
-    let page = SettingsPage::load(&context, typed, None).await?.with(&messages);
+    let errors = refusal(error)?;
+    let page = SettingsPage { errors, ..SettingsPage::load(&context, Some(form.into_inner()), None).await? };
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -59,9 +52,8 @@ pub async fn save_days(
     let Err(error) = settings::save_reminder_thresholds(&user, &form).await else {
         return Ok(see_other(HERE, Some(flash::THRESHOLDS_SAVED)));
     };
-    let messages = refusal(error)?;
-    let typed = Some(form.into_inner());
-    let page = SettingsPage::load(&context, None, typed).await?.with(&messages);
+    let errors = refusal(error)?;
+    let page = SettingsPage { errors, ..SettingsPage::load(&context, None, Some(form.into_inner())).await? };
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -77,27 +69,12 @@ impl SettingsPage {
         let reminder_thresholds = settings::reminder_thresholds(&mut connection).await?;
         Ok(Self {
             layout: context.layout(HERE),
-            problem: false,
             company: company.unwrap_or(saved),
             days: days.unwrap_or_else(|| ReminderThresholdsForm {
                 unsigned_days: reminder_thresholds.unsigned_days.to_string(),
                 collect_days: reminder_thresholds.collect_days.to_string(),
             }),
-            ..Self::default()
+            errors: FieldErrors::default(),
         })
-    }
-
-    fn with(self, messages: &FieldErrors) -> Self {
-        let of = |field| messages.message(field).unwrap_or_default().into();
-        Self {
-            problem: true,
-            name_error: of("company_name"),
-            address_error: of("company_address"),
-            phone_error: of("company_phone"),
-            email_error: of("company_email"),
-            unsigned_error: of("unsigned_days"),
-            collect_error: of("collect_days"),
-            ..self
-        }
     }
 }

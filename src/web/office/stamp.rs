@@ -13,6 +13,7 @@ use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::{bol as flash, see_other};
+use crate::web::form_field::FormField;
 use crate::web::page::{Layout, html, html_with_status, non_empty};
 
 #[derive(Template)]

@@ -14,6 +14,7 @@ use crate::web::auth::Admins;
 use crate::web::chart::{Chart, Value};
 use crate::web::context::Context;
 use crate::web::flash::{Done, see_other, storage as flash};
+use crate::web::form_field::FormField;
 use crate::web::forms::Fields;
 use crate::web::page::{Layout, html, html_with_status};
 

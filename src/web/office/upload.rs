@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use self::stack::{Ending, Stack};
 use crate::accounts::customers;
+use crate::field_errors::FieldErrors;
 use crate::intake::journal::{self, Entry};
 use crate::intake::{FileName, Outcome, Receipt};
 use crate::units::file_size;
@@ -19,6 +20,7 @@ use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::see_other;
+use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, choices, kinds};
 use crate::web::page::{Layout, html, html_with_status, non_empty};
 use crate::web::request::wants_json;

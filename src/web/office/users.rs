@@ -17,6 +17,7 @@ use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::{Done, see_other, users as flash};
+use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, Fields, choices};
 use crate::web::page::{Layout, html, html_with_status};
 use crate::web::person::{PersonRow, refusal};

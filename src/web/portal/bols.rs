@@ -14,6 +14,7 @@ use crate::web::Error;
 use crate::web::auth::BolListViewers;
 use crate::web::context::Context;
 use crate::web::flash::{Done, bols as flash};
+use crate::web::form_field::FormField;
 use crate::web::forms::{BolFilter, Choice, choices, kinds, statuses};
 use crate::web::log_links::timeline;
 use crate::web::page::{self, Layout, html_with_status, non_empty};

@@ -15,6 +15,7 @@ use crate::units::file_size;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::{self, Done};
+use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, choices};
 use crate::web::page::{self, Layout, html_with_status, non_empty, timestamp};
 use crate::web::{Error, Site};
