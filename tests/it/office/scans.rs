@@ -94,7 +94,7 @@ async fn a_number_in_the_text_counts_unless_it_is_ambiguous() {
             "needs_review"
         ]
     );
-    assert!(answer.reason(2).contains("no BOL PRT-2025-12345"), "{}", answer.reason(2));
+    assert!(answer.reason(2).contains("BOL PRT-2025-12345 doesn't exist"), "{}", answer.reason(2));
     assert!(answer.reason(5).contains("41 pages"));
 }
 
