@@ -1,15 +1,12 @@
-//! Who may call a handler: its signature says so. `Context<DocumentReaders>` and `Visitor<DocumentReaders>` admit no
-//! auditor.
+//! Who may call a handler: its signature says so. `Context<DocumentReaders>` admits no auditor.
 //!
 //! An audience is defined by a capability ([`crate::accounts`]). Which BOLs its members see is a separate question, which
 //! [`Viewer::scope`] answers for the database.
 
 use std::future::ready;
-use std::marker::PhantomData;
 
-use actix_web::dev::Payload;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
@@ -81,39 +78,22 @@ audience!(
     Viewer::can_administer
 );
 
-/// A logged-in user who belongs to the audience.
-pub struct Visitor<A: Audience> {
-    pub viewer: Viewer,
-    audience: PhantomData<A>,
-}
-
-impl<A: Audience> std::ops::Deref for Visitor<A> {
-    type Target = Viewer;
-
-    fn deref(&self) -> &Viewer {
-        &self.viewer
-    }
-}
-
-impl<A: Audience + 'static> FromRequest for Visitor<A> {
-    type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
-
-    /// Decides at once, before the forms later in the handler's signature are read. A refusal therefore wins over a bad
-    /// form, and is recorded ([`record_refusal`]).
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let viewer = match admitted::<A>(request) {
-            Ok(viewer) => viewer,
-            Err(error) => return Box::pin(ready(Err(error))),
-        };
-        let request = request.clone();
-        Box::pin(async move {
-            if viewer.seeing_from.is_some() {
-                record(&request, &viewer, Action::SeenAs, Outcome::Success).await?;
-            }
-            Ok(Self { viewer, audience: PhantomData })
-        })
-    }
+/// Returns the user of a request, if the user belongs to the audience.
+///
+/// Decides at once, before the forms later in the handler's signature are read: a user who may not send a form learns
+/// that, and nothing about the form. The refusal is recorded ([`record_refusal`]).
+pub fn admit<A: Audience>(request: &HttpRequest) -> LocalBoxFuture<'static, Result<Viewer, Error>> {
+    let viewer = match admitted::<A>(request) {
+        Ok(viewer) => viewer,
+        Err(error) => return Box::pin(ready(Err(error))),
+    };
+    let request = request.clone();
+    Box::pin(async move {
+        if viewer.seeing_from.is_some() {
+            record(&request, &viewer, Action::SeenAs, Outcome::Success).await?;
+        }
+        Ok(viewer)
+    })
 }
 
 fn admitted<A: Audience>(request: &HttpRequest) -> Result<Viewer, Error> {

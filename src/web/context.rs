@@ -11,7 +11,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
-use super::auth::{Audience, Visitor};
+use super::auth::{self, Audience};
 use super::page::Layout;
 use super::request::Origin;
 use super::{Error, Site};
@@ -74,11 +74,11 @@ impl<A: Audience + 'static> FromRequest for Context<A> {
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let visitor = Visitor::<A>::from_request(request, payload);
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let viewer = auth::admit::<A>(request);
         let context = PublicContext::of(request);
         Box::pin(async move {
-            let viewer = visitor.await?.viewer;
+            let viewer = viewer.await?;
             let PublicContext { site, db, origin } = context?;
             Ok(Self { viewer, site, db, origin, audience: PhantomData })
         })

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ACCEPT, HeaderName, HeaderValue, USER_AGENT};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest};
 use ipnet::IpNet;
 use uuid::Uuid;
 
@@ -25,15 +25,6 @@ impl Origin {
     pub fn of(request: &HttpRequest) -> Result<Self, Error> {
         let origin = request.extensions().get::<Self>().cloned();
         origin.ok_or_else(|| Error::Internal("request::describe isn't installed".into()))
-    }
-}
-
-impl FromRequest for Origin {
-    type Error = Error;
-    type Future = std::future::Ready<Result<Self, Self::Error>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(Self::of(request))
     }
 }
 

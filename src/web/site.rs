@@ -8,12 +8,10 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 
 use super::assets::Assets;
-use crate::accounts::{ActingUser, DeviceKey, Viewer};
-use crate::audit::Origin;
+use crate::accounts::DeviceKey;
 use crate::audit::export::ExportSlots;
 use crate::clock::Clock;
 use crate::config::{ClamdAddress, PublicUrl, SealKeys};
-use crate::db::Database;
 use crate::intake::examine::Examiner;
 use crate::mail::LinkKey;
 use crate::storage::Storage;
@@ -45,11 +43,6 @@ pub struct Site {
 }
 
 impl Site {
-    /// The viewer, as domain calls that change something take them.
-    pub fn acting<'a>(&'a self, db: &'a Database, viewer: &'a Viewer, origin: &'a Origin) -> ActingUser<'a> {
-        ActingUser { db, clock: &self.clock, viewer, origin }
-    }
-
     /// Today at the terminal.
     pub fn today(&self) -> NaiveDate {
         self.clock.now().with_timezone(&self.time_zone).date_naive()

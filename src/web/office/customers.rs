@@ -1,7 +1,7 @@
 //! `/office/customers`: the list of customers, and the page of one: details, ship-tos, logins, email addresses, new BOLs.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
@@ -10,18 +10,16 @@ use crate::bols::lists::customers::{self, CustomerRow, Full, ShipTo};
 use crate::bols::lists::{ListFilter, MAX_LISTED};
 use crate::bols::search::{self, Search};
 use crate::bols::weight::Pounds;
-use crate::db::Database;
 use crate::db::scope::Scope;
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::{self, OfficeStaff};
-use crate::web::context::Context;
+use crate::web::context::{Context, PublicContext};
 use crate::web::flash::{Done, Flash, customer as flash, see_other};
 use crate::web::form_field::FormField;
 use crate::web::forms::{Fields, refusal};
 use crate::web::page::{self, Layout, html, html_with_status, timestamp};
 use crate::web::person::PersonRow;
-use crate::web::request::Origin;
 
 const HERE: &str = "/office/customers";
 /// Number of BOLs on the page of a customer.
@@ -183,9 +181,9 @@ pub async fn begin_to_see_as(context: Context<OfficeStaff>, code: Path<String>) 
 }
 
 /// `POST /see-as/end`: the only change allowed while viewing as a customer.
-pub async fn stop_seeing_as(request: HttpRequest, db: Data<Database>, origin: Origin) -> Result<HttpResponse, Error> {
+pub async fn stop_seeing_as(request: HttpRequest, context: PublicContext) -> Result<HttpResponse, Error> {
     let viewer = auth::current(&request)?.ok_or(Error::LoginRequired)?;
-    Ok(match see_as::end(&db, &viewer, &origin.0).await? {
+    Ok(match see_as::end(&context.db, &viewer, &context.origin).await? {
         Some(code) => to_customer(code, flash::VIEWED_AS),
         None => see_other("/", None),
     })
