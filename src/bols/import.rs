@@ -14,7 +14,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use self::columns::{Columns, ImportedBol};
-use self::companies::Customers;
+use self::companies::{CustomerError, Customers};
 use super::bol::NewBol;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::csv_file;
@@ -211,12 +211,13 @@ struct Importer<'a> {
 impl Importer<'_> {
     async fn add(&mut self, connection: &mut AsyncPgConnection, bol: ImportedBol) -> QueryResult<()> {
         let ImportedBol { line: at, number, customer, mut printed, official_weight_lb, issued_by, void } = bol;
-        let company = match self.companies.find(connection, &customer, self.options.create_customers).await? {
+        let company = match self.companies.find(connection, &customer, self.options.create_customers).await {
             Ok(company) => company,
-            Err(message) => {
+            Err(CustomerError::Refused(message)) => {
                 self.report.wrong(at, message);
                 return Ok(());
             }
+            Err(CustomerError::Db(error)) => return Err(error),
         };
         if printed.customer_name.is_empty() {
             printed.customer_name = company.as_ref().map(|company| company.name.clone()).unwrap_or_default();

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use diesel::result::QueryResult;
+use diesel::result::{Error as QueryError, QueryResult};
 use diesel_async::AsyncPgConnection;
 
 use crate::accounts::customers::{self, NewCustomer};
-use crate::bols::lists::customers::Details;
+use crate::bols::lists::customers::{Details, is_customer_code};
 
 /// How a line of the file names its customer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,23 @@ pub(super) struct ImportCustomer {
     pub id: i64,
     pub code: String,
     pub name: String,
+}
+
+/// Why a line has no customer.
+pub(super) enum CustomerError {
+    /// The line is at fault. The text says how.
+    Refused(String),
+    Db(QueryError),
+}
+
+impl From<QueryError> for CustomerError {
+    fn from(error: QueryError) -> Self {
+        Self::Db(error)
+    }
+}
+
+fn refused<T>(why: String) -> Result<T, CustomerError> {
+    Err(CustomerError::Refused(why))
 }
 
 pub(super) struct Customers {
@@ -50,46 +67,46 @@ impl Customers {
         self.all.push(company);
     }
 
-    /// Returns the customer that the line names, if it names one, or the reason why it can't be found.
+    /// Returns the customer that the line names, if it names one.
     pub async fn find(
         &mut self,
         connection: &mut AsyncPgConnection,
         reference: &CustomerRef,
         create: bool,
-    ) -> QueryResult<Result<Option<ImportCustomer>, String>> {
+    ) -> Result<Option<ImportCustomer>, CustomerError> {
         let CustomerRef { customer, code, .. } = reference;
         let coded = |code: &str| self.by_code.get(&code.to_uppercase()).copied();
         let called = self.by_name.get(&customer.to_lowercase()).copied();
         let found = match (code.as_str(), customer.as_str()) {
-            ("", "") => return Ok(Ok(None)),
+            ("", "") => return Ok(None),
             // One column for code and name: both may match, as long as they are the same customer.
             ("", customer) => match (coded(customer), called) {
                 (Some(code), Some(Some(name))) if code != name => {
-                    return Ok(Err(format!(
+                    return refused(format!(
                         "{customer} is the code of one customer and the name of another (customer_code)"
-                    )));
+                    ));
                 }
                 (Some(code), _) => Some(code),
                 (None, Some(None)) => {
-                    return Ok(Err(format!("several customers are called {customer}; add the code (customer_code)")));
+                    return refused(format!("several customers are called {customer}; add the code (customer_code)"));
                 }
                 (None, name) => name.flatten(),
             },
             (code, "") => coded(code),
             (code, customer) => match (coded(code), called) {
                 (found, Some(Some(name))) if found != Some(name) => {
-                    return Ok(Err(format!("{customer} has the code {}, not {code}", self.all[name].code)));
+                    return refused(format!("{customer} has the code {}, not {code}", self.all[name].code));
                 }
                 // The customer may have another name today.
                 (found, _) => found,
             },
         };
         match found {
-            Some(index) => Ok(Ok(Some(self.all[index].clone()))),
-            None if create => self.create(connection, reference).await.map(|created| created.map(Some)),
+            Some(index) => Ok(Some(self.all[index].clone())),
+            None if create => self.create(connection, reference).await.map(Some),
             None => {
                 let whom = if code.is_empty() { customer } else { code };
-                Ok(Err(format!("customer {whom} doesn't exist (--create-customers creates missing customers)")))
+                refused(format!("customer {whom} doesn't exist (--create-customers creates missing customers)"))
             }
         }
     }
@@ -98,30 +115,23 @@ impl Customers {
         &mut self,
         connection: &mut AsyncPgConnection,
         reference: &CustomerRef,
-    ) -> QueryResult<Result<ImportCustomer, String>> {
+    ) -> Result<ImportCustomer, CustomerError> {
         let name = if reference.customer.is_empty() { &reference.code } else { &reference.customer };
         let code = if reference.code.is_empty() { self.code_for(name) } else { reference.code.clone() };
-        let details = match Details::read(name, &reference.address, false) {
-            Ok(details) => details,
-            Err(errors) => {
-                let problems: Vec<String> =
-                    errors.iter().map(|error| format!("customer {}: {}", error.field, error.message)).collect();
-                return Ok(Err(problems.join("; ")));
-            }
-        };
-        let fits = (2..=16).contains(&code.len())
-            && code.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-');
-        if !fits {
-            return Ok(Err(format!(
+        let details = Details::read(name, &reference.address, false).map_err(|errors| {
+            let messages = errors.iter().map(|error| format!("customer {}: {}", error.field, error.message));
+            CustomerError::Refused(messages.collect::<Vec<_>>().join("; "))
+        })?;
+        if !is_customer_code(&code) {
+            return refused(format!(
                 "{name} can't be created with the code {code:?}: 2 to 16 of A-Z 0-9 -, a letter or digit first"
-            )));
+            ));
         }
         let Details { name, address, .. } = details;
         let id = NewCustomer { code: &code, name: &name, address: &address }.insert(connection).await?.id;
         let company = ImportCustomer { id, code, name };
         self.add(company.clone());
-        Ok(Ok(company))
+        Ok(company)
     }
 
     /// Makes a code from the name: `Miami Valley Castings Co.` is `MIAMI-VALLEY`, or `MIAMI-VALLEY-2` when that is

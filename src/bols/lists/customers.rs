@@ -88,14 +88,18 @@ pub async fn one(connection: &mut AsyncPgConnection, code: &str) -> QueryResult<
     customers::table.filter(customers::code.eq(code)).select(Full::as_select()).first(connection).await.optional()
 }
 
+/// Whether a text can be the code of a customer: 2 to 16 of A-Z, 0-9 and -, beginning with a letter or a digit.
+pub(in crate::bols) fn is_customer_code(text: &str) -> bool {
+    (2..=16).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-')
+}
+
 /// Adds a customer. Returns its code in capitals.
 pub async fn add(user: &ActingUser<'_>, code: &str, name: &str, address: &str) -> Result<String, SaveError> {
     let code = code.trim().to_uppercase();
     let details = Details::read(name, address, false);
-    let fits = (2..=16).contains(&code.len())
-        && code.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && code.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-');
-    if !fits {
+    if !is_customer_code(&code) {
         let mut errors = FieldErrors::one("code", CODE);
         errors.append(details.err().unwrap_or_default());
         return Err(errors.into());

@@ -39,7 +39,7 @@ struct NewBolPage {
     /// The code of the customer whose last load filled in blank fields.
     filled_for: String,
     /// A failure that the input did not cause.
-    trouble: &'static str,
+    trouble: Option<&'static str>,
 }
 
 impl NewBolPage {
@@ -53,6 +53,11 @@ impl NewBolPage {
 
     fn error(&self, name: &str) -> Option<&str> {
         self.errors.message(name)
+    }
+
+    /// The number of the void BOL that the new one replaces.
+    fn reissued(&self) -> Option<&str> {
+        Some(self.value("reissue_of")).filter(|number| !number.is_empty())
     }
 
     fn is(&self, name: &str, value: &str) -> bool {
@@ -146,20 +151,26 @@ async fn again(context: &Context<OfficeStaff>, mut filled: Filled, error: IssueE
         IssueError::KeyReused => {
             // The user went back after issuing, changed the form, and sent it again: that is another load.
             filled.key = Uuid::now_v7().to_string();
-            filled.trouble = "This form was already issued with other values. Check the list of BOLs. If this is another \
-                              load, issue it again.";
+            filled.trouble = Some(
+                "This form was already issued with other values. Check the list of BOLs. If this is another \
+                              load, issue it again.",
+            );
             StatusCode::CONFLICT
         }
         IssueError::Storage(cause) => {
             tracing::warn!(%cause, "no BOL was issued");
-            filled.trouble = "The PDF could not be stored, so no BOL was issued and no number was used. Everything you \
-                              typed is still here: try again in a minute.";
+            filled.trouble = Some(
+                "The PDF could not be stored, so no BOL was issued and no number was used. Everything you \
+                              typed is still here: try again in a minute.",
+            );
             StatusCode::SERVICE_UNAVAILABLE
         }
         IssueError::Db(cause) if cause.is_unreachable() => {
             tracing::warn!(%cause, "no BOL was issued");
-            filled.trouble = "Too many BOLs are being issued at this moment, or the database is away. Everything you typed is \
-                              still here: try again in a minute. Nothing is issued twice.";
+            filled.trouble = Some(
+                "Too many BOLs are being issued at this moment, or the database is away. Everything you typed is \
+                              still here: try again in a minute. Nothing is issued twice.",
+            );
             StatusCode::SERVICE_UNAVAILABLE
         }
         error => return Err(error.into()),
@@ -180,7 +191,7 @@ struct Filled {
     filled_for: String,
     errors: FieldErrors,
     warnings: Vec<Warning>,
-    trouble: &'static str,
+    trouble: Option<&'static str>,
 }
 
 fn show(context: &Context<OfficeStaff>, status: StatusCode, filled: Filled, choices: Choices) -> HttpResponse {
