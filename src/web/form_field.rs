@@ -176,7 +176,12 @@ impl FormField {
 
     /// Whether the hint stands above the control: an on-screen keyboard or long text would hide it below.
     fn is_hint_first(&self) -> bool {
-        matches!(self.control, Control::Textarea(_) | Control::Input("password"))
+        self.is_password() || matches!(self.control, Control::Textarea(_))
+    }
+
+    /// Whether the field is for a password, which no page sends back.
+    fn is_password(&self) -> bool {
+        matches!(self.control, Control::Input("password"))
     }
 
     /// The ids of the texts that describe the control.
