@@ -24,15 +24,17 @@ PDF = re.compile(r"pdfs(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+", re.ASCII)
 
 
 def opened(note, keys):
-    """Returns size, root and statement of a checkpoint that one of the keys has signed."""
+    """Returns size, root and statement of a checkpoint that one of the keys has signed. Tries all keys, because a wrong signature
+    with any of them rejects the checkpoint."""
+    lines = None
     for key in keys:
-        if note.startswith(key.split("+")[0] + "\n"):
-            try:
-                _, size, root, stated, *_ = open_note(note, key)
-                return int(size), base64.b64decode(root, validate=True), json.loads(stated)
-            except ValueError:
-                continue
-    raise ValueError("a checkpoint isn't signed with any of these keys")
+        try:
+            lines = open_note(note, key)
+        except ValueError:  # Another key has signed it. A wrong signature is not a ValueError.
+            continue
+    if not lines:
+        raise ValueError("a checkpoint isn't signed with any of these keys")
+    return int(lines[1]), base64.b64decode(lines[2], validate=True), json.loads(lines[3])
 
 
 def check_sums(pack):
@@ -41,10 +43,16 @@ def check_sums(pack):
     others = set(names) - ALWAYS
     if not ALWAYS <= set(names) or not all(PDF.fullmatch(name) for name in others):
         raise ValueError("the ZIP doesn't have the files of a pack")
-    if len({name.casefold() for name in names}) != len(names) or any(entry.external_attr >> 28 == 0xA for entry in pack.infolist()):
-        raise ValueError("two file names would collide when unpacked, or a file is a link")
-    sums = dict(reversed(line.split("  ", 1)) for line in pack.read("SHA256SUMS").decode().splitlines())
-    if sorted(pack.namelist()) != sorted([*sums, "SHA256SUMS"]):
+    unpacked = {name.casefold() for name in names}
+    folders = {name[:end.start()] for name in unpacked for end in re.finditer("/", name)}
+    if len(unpacked) != len(names) or folders & unpacked:
+        raise ValueError("two file names would collide when unpacked")
+    # Python cuts a name at its first NUL; other programs don't.
+    if any(entry.external_attr >> 28 == 0xA or entry.filename != entry.orig_filename for entry in pack.infolist()):
+        raise ValueError("a file is a link, or has another name than it seems")
+    lines = [line.split("  ", 1) for line in pack.read("SHA256SUMS").decode().splitlines()]
+    sums = {name: expected for expected, name in lines}
+    if sorted(names) != sorted(["SHA256SUMS", *(name for _, name in lines)]):
         raise ValueError("the files aren't those in SHA256SUMS")
     for name, expected in sums.items():
         with pack.open(name) as file:
@@ -80,36 +88,45 @@ def check_tree(pack, size, root):
     return count
 
 
-def check_checkpoints(pack, keys):
-    """Checks that the checkpoints of checkpoints.jsonl are signed, in order of size. Returns their number."""
+def check_checkpoints(pack, keys, end, end_root):
+    """Checks that the checkpoints of checkpoints.jsonl are signed, in order of size, and don't contradict checkpoint.txt, which has
+    these size and root. Nothing shows that smaller ones are of the same tree. Returns their number."""
     last, count = 0, 0
     with pack.open("checkpoints.jsonl") as lines:
         for line in lines:
-            size, _, _ = opened(json.loads(line)["note"], keys)
-            if size <= last:
-                raise ValueError("checkpoints.jsonl isn't in order")
+            entry = json.loads(line)
+            size, root, _ = opened(entry["note"], keys)
+            if entry != {"note": entry["note"], "size": size}:
+                raise ValueError("a line of checkpoints.jsonl isn't what its note says")
+            if not last < size <= end:
+                raise ValueError("checkpoints.jsonl isn't in order, or goes beyond checkpoint.txt")
+            if size == end and root != end_root:
+                raise ValueError("two checkpoints of the same size have different roots: the log was rewritten")
             last, count = size, count + 1
     return count
 
 
 def check_pdfs(pack, sums):
     """Checks each PDF against the SHA-256 in the events about it, which are proved by now. Returns the number of PDFs, and how
-    many of them no event in the pack names."""
+    many of them no event in the pack proves: with its document, its SHA-256, and the object key in its name. An event can have
+    another key, because a document is moved when it is filed."""
     pdfs = {name for name in sums if name.startswith("pdfs/") and name != "pdfs/index.csv"}
     if not pdfs and "pdfs/index.csv" not in sums:
         return 0, 0
-    files = {int(line["document_id"]): line["file"] for line in rows(pack, "pdfs/index.csv") if line["file"]}
-    if sorted(files.values()) != sorted(pdfs):
+    listed = [(int(line["document_id"]), line["file"]) for line in rows(pack, "pdfs/index.csv") if line["file"]]
+    files = dict(listed)
+    if len(files) != len(listed) or sorted(files.values()) != sorted(pdfs):
         raise ValueError("the PDFs aren't those in pdfs/index.csv")
-    named = set()
+    proved = set()
     with pack.open("events.jsonl") as events:
         for event in map(json.loads, events):
-            name = files.get(event["document_id"])
-            if name and event["sha256"]:
-                named.add(name)
-                if event["sha256"] != sums[name]:
+            name, recorded, key = files.get(event["document_id"]), event["sha256"], event["object_key"]
+            if name and recorded is not None:
+                if recorded != sums[name]:
                     raise ValueError(f"{name} isn't what event {event['id']} is about")
-    return len(pdfs), len(pdfs - named)
+                if name == f"pdfs/{key}":
+                    proved.add(name)
+    return len(pdfs), len(pdfs - proved)
 
 
 def rows(pack, name):
@@ -122,12 +139,12 @@ def main(path, *keys):
         sums = check_sums(pack)
         size, root, stated = opened(pack.read("checkpoint.txt").decode(), keys)
         events = check_tree(pack, size, root)
-        others = check_checkpoints(pack, keys)
-        pdfs, unnamed = check_pdfs(pack, sums)
+        others = check_checkpoints(pack, keys, size, root)
+        pdfs, unproved = check_pdfs(pack, sums)
     print(f"{events} events are in the tree of {size} that was sealed at {stated['sealed_at']}")
-    print(f"{others} checkpoints of the storage are signed")
+    print(f"{others} checkpoints in checkpoints.jsonl are signed; the pack doesn't prove that smaller ones contain its events")
     if pdfs:
-        print(f"{pdfs - unnamed} PDFs are what these events are about; of {unnamed} others no event here says what they are")
+        print(f"{pdfs - unproved} PDFs are what these events are about; of {unproved} others no event here says what they are")
 
 
 if __name__ == "__main__":

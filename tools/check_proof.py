@@ -14,19 +14,24 @@ def sha256(*parts):
 
 
 def open_note(note, key):
-    """Returns the lines of a note that the key has signed (https://c2sp.org/signed-note)."""
+    """Returns the four lines of a checkpoint that the key has signed (https://c2sp.org/signed-note)."""
     name, key_id, public = key.strip().split("+", 2)
     public = base64.b64decode(public, validate=True)
     if public[:1] != b"\x01" or sha256(name.encode(), b"\n", public)[:4].hex() != key_id:
         raise ValueError("the key doesn't match its own ID")
     text, signatures = note.rsplit("\n\n", 1)
+    lines, is_signed = text.split("\n"), False
     for line in signatures.splitlines():
         dash, signed_by, signature = line.split(" ")
         signature = base64.b64decode(signature, validate=True)
         if dash == "\u2014" and signed_by == name and signature[:4].hex() == key_id:
             Ed25519PublicKey.from_public_bytes(public[1:]).verify(signature[4:], f"{text}\n".encode())
-            return text.split("\n")
-    raise ValueError("the checkpoint isn't signed with this key")
+            is_signed = True
+    if not is_signed or lines[0] != name:
+        raise ValueError("the checkpoint isn't signed with this key")
+    if len(lines) != 4 or not 0 < int(lines[1]) < 1 << 63:
+        raise ValueError("the note isn't a checkpoint")
+    return lines
 
 
 def root_of(root, index, size, proof):

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::io::Write as _;
 
+use primetrade::audit::seal::Checkpoint;
 use sha2::{Digest, Sha256};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -42,12 +43,18 @@ async fn check(pack: &[u8], keys: &[&str]) -> (bool, String) {
 
 /// Builds a pack as a skilled forger would.
 fn packed(files: &Files) -> Vec<u8> {
+    packed_with(files, "")
+}
+
+/// Builds a pack with more lines in `SHA256SUMS`.
+fn packed_with(files: &Files, more_sums: &str) -> Vec<u8> {
     let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let sums: String = files
         .iter()
         .filter(|(name, _)| *name != "SHA256SUMS")
         .map(|(name, bytes)| format!("{}  {name}\n", hex::encode(Sha256::digest(bytes))))
         .collect();
+    let sums = sums + more_sums;
     for (name, bytes) in files {
         zip.start_file(name, SimpleFileOptions::default()).unwrap();
         zip.write_all(if name == "SHA256SUMS" { sums.as_bytes() } else { bytes }).unwrap();
@@ -327,6 +334,115 @@ async fn only_administrators_get_pdfs_and_each_one_is_recorded() {
         assert!(index.iter().any(|line| line.ends_with(",,,,the file is missing from the storage")), "{index:?}");
         let (is_proved, told) = check(&pack.body, &[&key]).await;
         assert!(!is_proved && told.contains("isn't what event "), "{told}");
+    }
+}
+
+/// Signs a checkpoint of another size and root, as a dishonest log can.
+fn signed(app: &App, note: &str, size: u64, root: [u8; 32]) -> String {
+    let keys = app.seals();
+    let checkpoint = Checkpoint { size, root, ..Checkpoint::open(note, &keys).unwrap() };
+    checkpoint.sign(keys.signs.as_ref().unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_checkpoints_that_contradict_the_pack_are_noticed() {
+    let app = App::start().await;
+    with_events(&app).await;
+    let key = app.public_key().await;
+    let pack = app.auditor().await.get("/audit/pack?customer=ACME").await;
+    let files = pack.unzipped();
+    let note = String::from_utf8(files["checkpoint.txt"].clone()).unwrap();
+    let end = Checkpoint::open(&note, &app.seals()).unwrap();
+    let entry = |stated: u64, size: u64, root: [u8; 32]| {
+        serde_json::json!({"size": stated, "note": signed(&app, &note, size, root)}).to_string()
+    };
+    let forged = |entries: Vec<String>| {
+        let mut changed = files.clone();
+        line(&mut changed, "checkpoints.jsonl", &|all| all.clone_from(&entries));
+        packed(&changed)
+    };
+    let (size, root) = (end.size, end.root);
+    for (what, entries, reason) in [
+        ("another root of that size", vec![entry(size, size, [7; 32])], "the log was rewritten"),
+        ("two of one size", vec![entry(2, 2, [7; 32]), entry(2, 2, [8; 32])], "isn't in order"),
+        ("a later one", vec![entry(size + 1, size + 1, [7; 32])], "goes beyond checkpoint.txt"),
+        ("another size beside it", vec![entry(1, 2, [7; 32])], "isn't what its note says"),
+    ] {
+        let (is_proved, told) = check(&forged(entries), &[&key]).await;
+        assert!(!is_proved && told.starts_with("NOT PROVED: ") && told.contains(reason), "{what}: {told}");
+    }
+    // Nothing ties a smaller checkpoint to the tree, so it dates no event.
+    let (is_proved, told) = check(&forged(vec![entry(1, 1, [7; 32]), entry(size, size, root)]), &[&key]).await;
+    assert!(is_proved, "{told}");
+    assert!(told.contains("doesn't prove that smaller ones contain its events"), "{told}");
+}
+
+/// The numbers of PDFs that the script calls proved and unproved.
+async fn counted(pack: &[u8], key: &str) -> (usize, usize) {
+    let (is_proved, told) = check(pack, &[key]).await;
+    assert!(is_proved, "{told}");
+    let numbers = told.lines().last().unwrap().split(' ').filter_map(|word| word.parse().ok());
+    let [proved, unproved] = numbers.collect::<Vec<usize>>().try_into().unwrap();
+    (proved, unproved)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pdf_is_proved_by_its_sum_and_only_under_its_key() {
+    const PDF: &str = "pdfs/bols/2025/PRT-2025-0001.v2.pdf";
+    let app = App::start().await;
+    with_events(&app).await;
+    let (admin, key) = (app.user("admin@terminal.example").await, app.public_key().await);
+    let pack = admin.get("/audit/pack?customer=ACME&pdfs=1").await;
+    let files = pack.unzipped();
+    let (proved, unproved) = counted(&pack.body, &key).await;
+    assert!(proved > 0);
+    // Renamed in the ZIP and in the unsigned files, a PDF would pass for another one.
+    for other in ["pdfs/bols/2025/PRT-2025-0009.pdf", "pdfs/bols/2025/PRT-2025-0001.v9.pdf"] {
+        let mut renamed = files.clone();
+        let bytes = renamed.remove(PDF).unwrap();
+        renamed.insert(other.into(), bytes);
+        for index in ["bols.csv", "pdfs/index.csv"] {
+            let text = lines(&files, index).join("\n").replace(&PDF[5..], &other[5..]) + "\n";
+            renamed.insert(index.into(), text.into_bytes());
+        }
+        assert_eq!(counted(&packed(&renamed), &key).await, (proved - 1, unproved + 1), "{other}");
+    }
+    // An event about a document without its SHA-256 proves no bytes.
+    app.sql(&format!(
+        "INSERT INTO audit_events (action, outcome, user_agent, bol_id, document_id, object_key) \
+         SELECT 'X', 'success', 'no sum', bol_id, id, object_key FROM documents \
+         WHERE bol_id = (SELECT id FROM bols WHERE number = '{}')",
+        World::ACME_BOL
+    ))
+    .await;
+    app.sealed().await;
+    let pack = admin.get("/audit/pack?q=no+sum&pdfs=1").await;
+    let (proved, unproved) = counted(&pack.body, &key).await;
+    assert!(proved == 0 && unproved > 0, "{proved} of {unproved}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_collide_or_repeat_are_noticed() {
+    let app = App::start().await;
+    with_events(&app).await;
+    let (admin, key) = (app.user("admin@terminal.example").await, app.public_key().await);
+    let files = admin.get("/audit/pack?customer=ACME&pdfs=1").await.unzipped();
+    let mut nested = files.clone();
+    let pdf = nested.keys().find(|name| name.starts_with("pdfs/bols/")).unwrap().clone();
+    let inner = format!("{pdf}/x.pdf");
+    nested.insert(inner.clone(), b"%PDF-1.4\n%%EOF\n".to_vec());
+    line(&mut nested, "pdfs/index.csv", &|all| all.push(format!("999999,{inner},1,,")));
+    let mut cut = files.clone();
+    let events = cut.remove("events.jsonl").unwrap();
+    cut.insert("events.jsonl\0.exe".into(), events);
+    let repeated = format!("{}  verify.md\n", sum_of(&files["verify.md"]));
+    for (what, pack, reason) in [
+        ("a file that is a folder too", packed(&nested), "would collide"),
+        ("a name with a NUL", packed(&cut), "another name than it seems"),
+        ("a sum twice", packed_with(&files, &repeated), "aren't those in SHA256SUMS"),
+    ] {
+        let (is_proved, told) = check(&pack, &[&key]).await;
+        assert!(!is_proved && told.starts_with("NOT PROVED: ") && told.contains(reason), "{what}: {told}");
     }
 }
 
