@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::passwords::{self, Unacceptable, Verdict};
-use super::throttle::{Attempt, Pace};
+use super::throttle::{Attempt, Decision};
 use super::{Viewer, sessions, users};
 use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::clock::Clock;
@@ -50,7 +50,7 @@ pub async fn change_password(
 ) -> Result<(), ChangeError> {
     let mut attempt = Attempt::of_user(viewer.user_id);
     let mut connection = db.get().await?;
-    if let Pace::Wait(wait) = attempt.begin(&mut connection, clock.now()).await? {
+    if let Decision::Refuse(wait) = attempt.begin(&mut connection, clock.now()).await? {
         if attempt.is_first_refusal(&mut connection, clock.now()).await? {
             let event = Event::new(Action::PasswordChanged, Outcome::Denied, viewer.actor(), origin);
             audit::record(&connection, &event.detail(serde_json::json!({"reason": "too many attempts"}))).await?;

@@ -1,8 +1,8 @@
 //! The login: takes an email address and a password, opens a session, and records every attempt.
 //!
 //! An unknown address, a disabled user, a user without a password and a wrong password all take one argon2id
-//! verification and get the same answer. Stored hashes with other parameters would still take a different time, so
-//! failed answers are delayed to whole seconds.
+//! verification and get the same response. Stored hashes with other parameters would still take a different time, so
+//! failures are delayed to whole seconds.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use diesel_async::AsyncPgConnection;
 use tokio::time::Instant;
 
 use super::passwords::{self, Verdict};
-use super::throttle::{Attempt, Pace};
+use super::throttle::{Attempt, Decision};
 use super::{DeviceKey, Token, User, Viewer, sessions, throttle, users};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
@@ -23,7 +23,7 @@ pub struct Credentials<'a> {
     pub password: &'a str,
     /// The device cookie of the browser, if it sent one.
     pub device: Option<&'a str>,
-    /// The user who is logged in there now. That session ends.
+    /// The user who is logged in in this browser now. A new login ends that session.
     pub replaces: Option<&'a Viewer>,
 }
 
@@ -68,8 +68,8 @@ pub async fn log_in(
         .and_then(|hash| credentials.device.and_then(|cookie| devices.recognize(cookie, &typed, hash, clock.now())));
     let mut attempt = Attempt::new(&typed, origin.ip, device.as_ref());
     let delay = match attempt.begin(&mut connection, clock.now()).await? {
-        Pace::Go(delay) => delay,
-        Pace::Wait(wait) => {
+        Decision::Allow(delay) => delay,
+        Decision::Refuse(wait) => {
             if attempt.is_first_refusal(&mut connection, clock.now()).await? {
                 let event = Event::new(Action::LoginBlocked, Outcome::Denied, actor(user.as_ref(), &typed), origin);
                 audit::record(&connection, &event).await?;
@@ -93,7 +93,7 @@ pub async fn log_in(
     }
     let event = Event::new(Action::LoginFailed, Outcome::Denied, actor(user.as_ref(), &typed), origin);
     audit::record(&*db.get().await?, &event).await?;
-    throttle::on_the_grid(started).await;
+    throttle::finish_on_whole_second(started).await;
     Err(LoginError::Wrong)
 }
 

@@ -1,7 +1,7 @@
 //! Requests a link for a forgotten password, without revealing whether the login exists.
 //!
-//! Every request gets the same answer, delayed to a whole second. A login gets at most one email every few minutes, and
-//! a few per day. A request doesn't shorten the life of the previous link.
+//! Every request gets the same response, delayed to a whole second. A login gets at most one email every few minutes,
+//! and a few per day. A request doesn't shorten the life of the previous link.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::invitation::{self, Purpose, RESET_LIFE};
-use super::throttle::{Attempt, Pace, on_the_grid};
+use super::throttle::{Attempt, Decision, finish_on_whole_second};
 use super::users;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
@@ -48,12 +48,12 @@ pub async fn request(
     let started = Instant::now();
     let mut attempt = Attempt::reset(origin.ip);
     let mut connection = db.get().await?;
-    if let Pace::Wait(wait) = attempt.begin(&mut connection, clock.now()).await? {
+    if let Decision::Refuse(wait) = attempt.begin(&mut connection, clock.now()).await? {
         return Err(ResetError::Slowed(wait));
     }
     drop(connection);
     send(db, clock, links, origin, email).await?;
-    on_the_grid(started).await;
+    finish_on_whole_second(started).await;
     Ok(())
 }
 

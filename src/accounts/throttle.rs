@@ -1,13 +1,16 @@
 //! Slows down password guessing without letting a stranger lock out a user.
 //!
-//! Failures are counted in Postgres, so that all instances count together, by three keys. By account and address:
-//! after 5 failures this address waits for this account, 2 s, 4 s, … 30 s. By address: after 30 failures over all
-//! accounts this address waits likewise. By account: after 10 failures from anywhere, answers are up to 3 s late, and
-//! no attempt is refused.
+//! Postgres counts failures, so that all instances count together. There are three keys:
 //!
-//! Attempts from a browser in which the account has logged in before ([`super::device`]) are counted separately, so
-//! that even a stranger at the same address doesn't delay the owner. At one guess per 30 s, 15 characters on no list
-//! are safe. Fifteen quiet minutes reset every count. Unknown accounts are counted like known ones.
+//! - account and address: after 5 failures, attempts are refused for 2 s, 4 s, … 30 s;
+//! - address: after 30 failures on any accounts, the same;
+//! - account: after 10 failures from any address, responses are delayed by up to 3 s, and no attempt is refused.
+//!
+//! A browser in which the account has logged in before ([`super::device`]) has a count of its own. A stranger at the
+//! same address therefore can't delay the owner.
+//!
+//! At one guess per 30 s, a 15-character password that is on no common-password list is safe. Every count resets after
+//! 15 minutes without a failure. Unknown accounts are counted like known ones.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -32,9 +35,9 @@ const FREE_FOR_ACCOUNT: i32 = 10;
 const FREE_RESETS_FOR_ADDRESS: i32 = 10;
 const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(30);
 const MAX_DELAY: Duration = Duration::from_secs(3);
-/// The time grid of answers whose timing must not reveal anything. It hides hashes that take up to 40 times as long as
+/// Responses that must not leak timing are delayed to a multiple of this. Hides hashes up to 40 times slower than
 /// today's.
-const GRID: Duration = Duration::from_secs(1);
+const TIMING_STEP: Duration = Duration::from_secs(1);
 
 /// One attempt: the keys it is counted under, and its time.
 pub struct Attempt {
@@ -46,7 +49,7 @@ struct Counted {
     scope: &'static str,
     key: Vec<u8>,
     rule: Rule,
-    /// Whether a success clears the count, or only takes back its own failure because others share the key.
+    /// Whether a success resets the count. Otherwise it undoes only its own increment, because others share the key.
     cleared: bool,
     /// The time of the previous failure.
     last_failed_at: Option<DateTime<Utc>>,
@@ -59,13 +62,13 @@ enum Rule {
     DelayAfter(i32),
 }
 
-/// What an attempt has to wait for.
+/// Whether an attempt may proceed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// The attempt continues, and its answer is this much later.
-    Go(Duration),
-    /// The attempt is refused. Try again after this.
-    Wait(Duration),
+pub enum Decision {
+    /// Proceed, and delay the response by this.
+    Allow(Duration),
+    /// Refuse. The user may try again after this.
+    Refuse(Duration),
 }
 
 #[derive(Clone, Queryable, Selectable)]
@@ -115,10 +118,10 @@ impl Attempt {
         Self { counted, begun: None }
     }
 
-    /// Counts the attempt as failed before the password is verified, so that a hundred attempts at once count as a
-    /// hundred. [`Attempt::succeeded`] takes it back. A refused attempt is not counted.
-    pub async fn begin(&mut self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Pace> {
-        // As precise as the database stores it, to be recognized later.
+    /// Counts the attempt as failed before the password is verified, so that concurrent attempts can't slip under the
+    /// limit. [`Attempt::succeeded`] undoes it. A refused attempt is not counted.
+    pub async fn begin(&mut self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Decision> {
+        // Truncated to Postgres's precision, so that `succeeded` can match it.
         let now = now.trunc_subsecs(6);
         let before = self.counts(connection, now).await?;
         let waits = self.counted.iter().zip(&before).filter_map(|(counted, before)| match counted.rule {
@@ -126,7 +129,7 @@ impl Attempt {
             Rule::DelayAfter(_) => None,
         });
         if let Some(longest) = waits.max() {
-            return Ok(Pace::Wait(longest));
+            return Ok(Decision::Refuse(longest));
         }
         self.begun = Some(now);
         for (counted, before) in self.counted.iter_mut().zip(&before) {
@@ -141,17 +144,17 @@ impl Attempt {
             match counted.rule {
                 // Other attempts came in between, and together they exceed the limit.
                 Rule::WaitAfter(free) if after > free && after > before + 1 => {
-                    return Ok(Pace::Wait(Duration::from_secs(1)));
+                    return Ok(Decision::Refuse(Duration::from_secs(1)));
                 }
                 Rule::WaitAfter(_) => {}
                 Rule::DelayAfter(free) => delay = Duration::from_millis(250) * (after - free).max(0).unsigned_abs(),
             }
         }
-        Ok(Pace::Go(delay.min(MAX_DELAY)))
+        Ok(Decision::Allow(delay.min(MAX_DELAY)))
     }
 
-    /// Returns whether this is the first refusal since a password was last verified. Only that one is recorded,
-    /// because anyone can cause any number of refusals.
+    /// Returns whether this is the first refusal since the last attempt that was let through. Only that one is
+    /// recorded, because anyone can cause any number of refusals.
     pub async fn is_first_refusal(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<bool> {
         use login_throttles::{key, last_failed_at, refused_at, scope, table};
         let waiting = || self.counted.iter().filter(|counted| matches!(counted.rule, Rule::WaitAfter(_)));
@@ -163,7 +166,8 @@ impl Attempt {
         Ok(marked > 0)
     }
 
-    /// Takes the count and its time back after a success.
+    /// After a success, resets the counts of this user alone. In counts that others share, undoes this attempt's
+    /// increment and restores the previous failure time.
     pub async fn succeeded(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
         use login_throttles::{failures, key, last_failed_at, scope, table};
         // In the order of the primary key, as they were counted.
@@ -183,7 +187,7 @@ impl Attempt {
         Ok(())
     }
 
-    /// Returns failures and the time of the last, in the order of the keys. `None` after a reset.
+    /// Returns the counts in the order of the keys. `None` if there was no failure within [`MEMORY`].
     async fn counts(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Vec<Option<Count>>> {
         let keys: Vec<&[u8]> = self.counted.iter().map(|counted| counted.key.as_slice()).collect();
         let counts: Vec<Count> = login_throttles::table
@@ -216,10 +220,10 @@ impl Attempt {
     }
 }
 
-/// Waits until the next second of the grid that began with the request.
-pub(super) async fn on_the_grid(started: Instant) {
-    let steps = (Instant::now() - started).as_millis() / GRID.as_millis() + 1;
-    sleep_until(started + GRID * u32::try_from(steps).unwrap_or(u32::MAX)).await;
+/// Sleeps until a whole number of seconds after `started`.
+pub(super) async fn finish_on_whole_second(started: Instant) {
+    let steps = (Instant::now() - started).as_millis() / TIMING_STEP.as_millis() + 1;
+    sleep_until(started + TIMING_STEP * u32::try_from(steps).unwrap_or(u32::MAX)).await;
 }
 
 /// Uses the /64 of an IPv6 address: one household or office has 2^64 addresses.
