@@ -4,7 +4,7 @@
 //! who views a BOL or gets a document. [`crate::intake`], above, examines and matches uploads; [`crate::storage`], below,
 //! keeps the bytes.
 
-pub mod access;
+pub mod access_record;
 mod bol_view;
 mod document;
 pub mod fetcher;
@@ -15,7 +15,7 @@ pub mod sweep;
 pub mod zip;
 
 pub use crate::bols::DocumentKind as Kind;
-pub use access::DocumentRef;
+pub use access_record::DocumentRef;
 pub use bol_view::{Access, RelatedBols, Viewed, view};
 pub use document::{Document, of_bol};
 pub use link::{Issued, LinkError, LinkIssuer, Purpose};

@@ -9,10 +9,10 @@ mod evidence;
 pub mod examine;
 pub mod inbox;
 pub mod journal;
-mod mapping;
 mod name;
 mod place;
 mod screening;
+mod upload_list;
 
 use diesel::result::QueryResult;
 use diesel::sql_types::BigInt;
@@ -30,9 +30,9 @@ use crate::storage::spool::Spooled;
 use crate::storage::{Storage, StorageError};
 
 use self::evidence::{Evidence, Verdict};
-pub use mapping::Mapping;
 pub use name::FileName;
 pub use screening::{Examined, Screening};
+pub use upload_list::UploadList;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,7 +111,7 @@ pub struct UploadOptions<'a> {
     pub kind: Option<Kind>,
     /// Code of the customer who should own the BOL.
     pub customer: Option<&'a str>,
-    pub mapping: Option<&'a Mapping>,
+    pub list: Option<&'a UploadList>,
     /// The same upload has already settled the file, without the list.
     pub is_again: bool,
 }
@@ -165,7 +165,7 @@ impl Intake<'_> {
             Ok(findings) => findings,
             Err(reason) => return self.reject(name, spooled.size, Some(spooled.sha256), &reason).await,
         };
-        let row = options.mapping.and_then(|mapping| mapping.row(name));
+        let row = options.list.and_then(|list| list.row(name));
         let evidence = Evidence::new(&findings, name, row.as_ref(), self.screening.prefix);
         let kind = row
             .as_ref()

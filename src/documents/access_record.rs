@@ -1,7 +1,7 @@
-//! The record of access to a BOL or a document.
+//! Records each access to a BOL or a document.
 //!
 //! One statement selects the subject and inserts the event, so the log records what the same transaction saw. The
-//! caller's scope is part of the query. A subject outside of it is not found, and the answer doesn't reveal why.
+//! caller's scope is part of the query. A subject outside of it is not found, and the response doesn't reveal why.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;

@@ -8,7 +8,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join5;
 
-use super::access::{self, DocumentRef};
+use super::access_record::{self, DocumentRef};
 use super::document::{self, Document};
 use crate::audit::{Action, Actor, Event, Origin, Outcome};
 use crate::bols::{Bol, BolNumber};
@@ -79,7 +79,7 @@ pub struct RelatedBols {
 
 /// Returns a BOL with its documents and accesses, and records the view in the same transaction.
 ///
-/// Returns `None`, and records the refusal, if no such BOL is within the scope. Neither the answer nor its timing
+/// Returns `None`, and records the refusal, if no such BOL is within the scope. Neither the response nor its timing
 /// reveals whether another customer has a BOL with that number.
 pub async fn view(
     db: &Database,
@@ -95,14 +95,14 @@ pub async fn view(
             document::of_bol(connection, scope, number),
             accesses(connection, scope, number),
             related_bols(connection, scope, number),
-            access::record_view(&event, number.as_str(), scope.companies(), connection),
+            access_record::record_view(&event, number.as_str(), scope.companies(), connection),
         );
         match viewed.await? {
             (Some((bol, owner)), documents, accesses, related, true) => {
                 Ok(Some(Viewed { bol, documents, accesses, related, owner }))
             }
             _ => {
-                access::deny(connection, actor, origin, DocumentRef::BolNumber(number.as_str())).await?;
+                access_record::deny(connection, actor, origin, DocumentRef::BolNumber(number.as_str())).await?;
                 Ok(None)
             }
         }

@@ -3,7 +3,7 @@
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
-use super::access::{self, DocumentRef};
+use super::access_record::{self, DocumentRef};
 use crate::accounts::Viewer;
 use crate::audit::{Action, Event, Origin, Outcome};
 use crate::db::Database;
@@ -34,7 +34,7 @@ impl DocumentFetcher {
         let scope = self.viewer.scope();
         let event = Event::new(Action::BolsZipped, Outcome::Success, self.viewer.actor(), &self.origin);
         let recorded = scope::record(&self.db, &scope, async |connection: &AsyncPgConnection| {
-            access::record_link(&event, document, scope.companies(), connection).await
+            access_record::record_link(&event, document, scope.companies(), connection).await
         });
         let Some(recorded) = recorded.await.map_err(message)? else { return Ok(None) };
         let fetched = match recorded.object_key.parse() {
@@ -54,7 +54,7 @@ impl DocumentFetcher {
         let mut event = Event::new(Action::BolsZipped, Outcome::Failed, self.viewer.actor(), &self.origin);
         event = event.detail(json!({"reason": problem}));
         let failed = scope::record(&self.db, &scope, async |connection: &AsyncPgConnection| {
-            access::record_link(&event, document, scope.companies(), connection).await
+            access_record::record_link(&event, document, scope.companies(), connection).await
         });
         failed.await.map_err(message)?;
         Ok(Some(Fetched::Problem(problem)))

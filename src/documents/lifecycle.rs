@@ -9,7 +9,8 @@
 //! 3. One transaction marks the row stored and writes the caller's event. If the put fails, [`abort`] undoes step 1.
 //!
 //! A process that ends in between leaves a pending row. Uploading the same file again resumes it ([`resume`]);
-//! otherwise the sweeper ([`super::sweep`]) finishes or aborts it after 15 minutes.
+//! otherwise the sweeper ([`super::sweep`]) finishes or aborts it once it is
+//! older than [`super::sweep::ABANDONED_AFTER`].
 //!
 //! Two modes skip the pending state. [`store_in_transaction`] puts the object before the transaction commits, so that a
 //! BOL never exists without its PDF. [`register`] makes the row of an object that is already in the storage.
@@ -20,11 +21,11 @@ mod begin;
 mod finish;
 mod in_transaction;
 mod put;
-mod saga;
+mod store;
 pub mod version;
 
 pub use begin::{Attempt, FileDigest, NewDocument, Pending, begin, begin_filing, register, register_all, resume};
 pub use finish::{Finished, abort, finish, lock_bol, unfile};
 pub use in_transaction::{NextVersion, Stored, store_in_transaction};
-pub(crate) use saga::store_error_into;
-pub use saga::{DocumentStore, StoreError};
+pub(crate) use store::store_error_into;
+pub use store::{DocumentStore, StoreError};

@@ -16,7 +16,7 @@ use std::time::Duration;
 use diesel_async::AsyncPgConnection;
 use url::Url;
 
-use super::access::{self, DocumentRef, RecordedDocument};
+use super::access_record::{self, DocumentRef, RecordedDocument};
 use crate::audit::{Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::scope::{self, Scope};
@@ -68,6 +68,7 @@ pub struct LinkIssuer<'a> {
     pub db: &'a Database,
     pub storage: &'a Storage,
     pub clock: &'a Clock,
+    /// How long a link works: `DOWNLOAD_URL_TTL_SECONDS`.
     pub life: Duration,
 }
 
@@ -82,7 +83,7 @@ impl LinkIssuer<'_> {
     ) -> Result<Issued, LinkError> {
         let event = Event::new(purpose.action(), Outcome::Success, actor, origin);
         let open = scope::open(self.db, scope, async |connection: &AsyncPgConnection| {
-            access::record_link(&event, document, scope.companies(), connection).await
+            access_record::record_link(&event, document, scope.companies(), connection).await
         })
         .await?;
         let Some(found) = open.value().clone() else {
@@ -146,7 +147,7 @@ impl LinkIssuer<'_> {
         if readable == Readable::Archived {
             event.action = Action::DocumentRestoreRequested.as_str();
             let recorded = scope::record(self.db, scope, async |connection: &AsyncPgConnection| {
-                access::record_link(&event, document, scope.companies(), connection).await
+                access_record::record_link(&event, document, scope.companies(), connection).await
             });
             // A restore costs money, so it is recorded first, as a link is.
             match recorded.await {
@@ -172,14 +173,14 @@ impl LinkIssuer<'_> {
         event.outcome = Outcome::Failed.as_str();
         event = event.detail(serde_json::json!({"reason": reason}));
         scope::record(self.db, scope, async |connection: &AsyncPgConnection| {
-            access::record_link(&event, document, scope.companies(), connection).await.map(drop)
+            access_record::record_link(&event, document, scope.companies(), connection).await.map(drop)
         })
         .await
     }
 
     async fn deny(&self, scope: &Scope, actor: Actor<'_>, origin: &Origin, document: DocumentRef<'_>) -> DbResult<()> {
         scope::record(self.db, scope, async |connection: &AsyncPgConnection| {
-            access::deny(connection, actor, origin, document).await
+            access_record::deny(connection, actor, origin, document).await
         })
         .await
     }

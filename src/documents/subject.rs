@@ -1,4 +1,4 @@
-//! A document as the access log names it.
+//! How the access log identifies a document.
 
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -6,7 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use crate::audit::{Action, Actor, Event, Origin, Outcome};
 use crate::db::schema::{bols, customers, documents};
 
-/// The fields of a document, its BOL and its customer that an event keeps.
+/// The fields of a document, its BOL and its customer that are copied into an event.
 #[derive(Clone, Debug, Queryable)]
 pub struct DocumentSubject {
     pub id: i64,
@@ -41,7 +41,7 @@ impl DocumentSubject {
             .await
     }
 
-    /// Returns a successful event about this document.
+    /// Returns an event with [`Outcome::Success`] about this document.
     pub fn event<'a>(&'a self, action: Action, actor: Actor<'a>, origin: &'a Origin) -> Event<'a> {
         let mut event = Event::new(action, Outcome::Success, actor, origin);
         (event.document_id, event.document_kind) = (Some(self.id), Some(self.kind.as_str()));

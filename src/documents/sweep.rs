@@ -18,8 +18,8 @@ use crate::db::schema::{documents, users};
 use crate::db::{Database, DbError, DbResult, try_alone};
 use crate::storage::{ObjectKey, Storage, StorageError};
 
-/// Longer than any upload takes with all its retries.
-const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(15);
+/// Age above which an upload can't be in progress anymore. Longer than any upload takes with all its retries.
+pub const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(15);
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Advisory lock: one process sweeps at a time.

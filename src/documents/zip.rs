@@ -14,7 +14,7 @@ use chrono::NaiveDate;
 use diesel_async::AsyncPgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-use super::access::{self, DocumentRef};
+use super::access_record::{self, DocumentRef};
 use super::fetcher::{DocumentFetcher, Fetched};
 use crate::bols::search::{self, BolSummary, Search};
 use crate::db::DbResult;
@@ -79,8 +79,13 @@ impl BolZip {
                 Some(row) => rows.push(row),
                 None => {
                     scope::record(&self.0.db, &scope, async |connection: &AsyncPgConnection| {
-                        access::deny(connection, self.0.viewer.actor(), &self.0.origin, DocumentRef::BolNumber(number))
-                            .await
+                        access_record::deny(
+                            connection,
+                            self.0.viewer.actor(),
+                            &self.0.origin,
+                            DocumentRef::BolNumber(number),
+                        )
+                        .await
                     })
                     .await?;
                     return Ok(None);

@@ -15,6 +15,7 @@ use crate::audit::{self, Action};
 use crate::bols::BolNumber;
 use crate::db::schema::{bols, documents};
 use crate::documents::lifecycle::{self, Attempt, FileDigest, NewDocument, Pending, version};
+use crate::documents::sweep::ABANDONED_AFTER;
 use crate::documents::{DocumentSubject, Kind};
 use crate::intake::examine::Findings;
 use crate::storage::spool::Spooled;
@@ -190,7 +191,7 @@ impl Claim<'_> {
     }
 
     /// Claims a place in the inbox. `is_clear`: exactly one number was found, and something else prevents filing.
-    /// Without a clear number, a document that a clerk filed from the same bytes is the answer.
+    /// Without a clear number, the file is a duplicate of any document that a clerk filed from the same bytes.
     async fn at_inbox(
         &self,
         connection: &mut AsyncPgConnection,
@@ -205,7 +206,8 @@ impl Claim<'_> {
         // Another attempt is filing it, or was interrupted while filing it. The sweeper settles it there.
         if let Some(under_way) = same_files.iter().find(|file| file.bol_id.is_some() && !file.is_stored) {
             let number = under_way.number.as_deref().unwrap_or_default();
-            let reason = format!("The same file is being stored with {number}. Check there in 15 minutes.");
+            let minutes = ABANDONED_AFTER.num_minutes();
+            let reason = format!("The same file is being stored with {number}. Check there in {minutes} minutes.");
             let receipt = Receipt { reason, bol_number: None, ..self.duplicate(under_way.id, None) };
             return self.settled(connection, receipt).await;
         }

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::mapping::MappingRow;
 use super::name::FileName;
+use super::upload_list::UploadListRow;
 use crate::documents::Kind;
 use crate::intake::examine::{Findings, MAX_PAGES};
 
@@ -39,7 +39,7 @@ pub enum Verdict {
 }
 
 impl Evidence {
-    pub fn new(findings: &Findings, name: &FileName, row: Option<&MappingRow>, prefix: &str) -> Self {
+    pub fn new(findings: &Findings, name: &FileName, row: Option<&UploadListRow>, prefix: &str) -> Self {
         let strings = |numbers: BTreeSet<crate::bols::BolNumber>| numbers.iter().map(ToString::to_string).collect();
         Self {
             code: findings.codes.clone(),
@@ -129,7 +129,7 @@ mod tests {
         let set = |numbers: &[&str]| numbers.iter().map(|number| (*number).to_owned()).collect();
         let findings = Findings { pages: 1, codes: set(code), text: set(text), ocr: set(ocr), is_complete: true };
         let numbers: Vec<_> = list.iter().map(|number| number.parse().expect("a number")).collect();
-        let row = MappingRow { numbers, kind: None, customer: String::new() };
+        let row = UploadListRow { numbers, kind: None, customer: String::new() };
         Evidence::new(&findings, &FileName::cleaned(name), (!list.is_empty()).then_some(&row), "PRT")
     }
 

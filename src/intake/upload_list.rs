@@ -7,11 +7,12 @@ use crate::bols::BolNumber;
 use crate::csv_file;
 use crate::documents::Kind;
 
-/// Rows of a list.
+/// The maximum number of rows of a list.
 const MAX_ROWS: usize = 20_000;
 
+/// What the list says about one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MappingRow {
+pub struct UploadListRow {
     /// More than one if the list names the file more than once.
     pub numbers: Vec<BolNumber>,
     pub kind: Option<Kind>,
@@ -20,9 +21,9 @@ pub struct MappingRow {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Mapping(HashMap<String, Vec<(FileName, MappingRow)>>);
+pub struct UploadList(HashMap<String, Vec<(FileName, UploadListRow)>>);
 
-impl Mapping {
+impl UploadList {
     /// Parses a CSV file with a header. Columns may come in any order, separated by commas, semicolons or tabs.
     ///
     /// Rejects the whole list if a line is wrong; the error names the line.
@@ -36,7 +37,7 @@ impl Mapping {
             return Err("The list needs a first line with the columns file, number, kind, customer.".into());
         };
         let (kind, customer) = (column("kind"), column("customer"));
-        let mut mapping = Self::default();
+        let mut list = Self::default();
         for (index, record) in reader.records().enumerate() {
             let line = index + 2;
             let record = record.map_err(|error| format!("Line {line} of the list is malformed: {error}"))?;
@@ -64,11 +65,11 @@ impl Mapping {
                 },
             };
             let customer = cell(customer).to_uppercase();
-            let new = MappingRow { numbers: vec![found], kind, customer };
+            let new = UploadListRow { numbers: vec![found], kind, customer };
             let name = FileName::cleaned(cell(Some(file)));
-            mapping.0.entry(name.key()).or_default().push((name, new));
+            list.0.entry(name.key()).or_default().push((name, new));
         }
-        Ok(mapping)
+        Ok(list)
     }
 
     /// Adds the rows of another list.
@@ -80,7 +81,7 @@ impl Mapping {
 
     /// Returns the row of a file. Contradicting lines give a row with several numbers, and a customer code that doesn't
     /// exist, so that intake puts the file into the inbox.
-    pub fn row(&self, name: &FileName) -> Option<MappingRow> {
+    pub fn row(&self, name: &FileName) -> Option<UploadListRow> {
         let mut rows = self.0.get(&name.key())?.iter().filter(|(listed, _)| listed.agrees(name)).map(|(_, row)| row);
         let mut row = rows.next()?.clone();
         for other in rows.filter(|other| **other != row).cloned().collect::<Vec<_>>() {
@@ -105,19 +106,19 @@ mod tests {
             "\u{feff}number;customer;file;kind\r\nprt-2025-0007;ACME;Scan 7.pdf;Scale-Ticket\r\n;;;\r\n",
             "file\tnumber\tkind\tcustomer\n\"C:\\scans\\Scan 7.pdf\"\tPRT-2025-0007\tscale-ticket\tACME",
         ] {
-            let mapping = Mapping::parse(text.as_bytes()).expect(text);
-            let row = mapping.row(&name).expect(text);
+            let list = UploadList::parse(text.as_bytes()).expect(text);
+            let row = list.row(&name).expect(text);
             assert_eq!(
                 (row.numbers[0].as_str(), row.kind, &*row.customer),
                 ("PRT-2025-0007", Some(Kind::ScaleTicket), "ACME")
             );
         }
-        let bare = Mapping::parse(b"file,number\nScan 7.pdf,PRT-2025-0007\n").expect("two columns are enough");
+        let bare = UploadList::parse(b"file,number\nScan 7.pdf,PRT-2025-0007\n").expect("two columns are enough");
         assert_eq!(bare.row(&name).map(|row| row.kind), Some(None));
         let twice =
-            Mapping::parse(b"file,number\nScan 7.pdf,PRT-2025-0007\nscan 7.pdf,PRT-2025-0008\n").expect("a list");
+            UploadList::parse(b"file,number\nScan 7.pdf,PRT-2025-0007\nscan 7.pdf,PRT-2025-0008\n").expect("a list");
         assert_eq!(twice.row(&name).map(|row| row.numbers.len()), Some(2));
-        let folders = Mapping::parse(b"file,number\na/Scan 7.pdf,PRT-2025-0007\n").expect("a list");
+        let folders = UploadList::parse(b"file,number\na/Scan 7.pdf,PRT-2025-0007\n").expect("a list");
         let says = |name: &str| folders.row(&FileName::cleaned(name)).is_some();
         assert!(says("Scan 7.pdf") && says("A/scan 7.pdf") && says("C:\\x\\a\\Scan 7.pdf"));
         assert!(!says("b/Scan 7.pdf") && !says("ba/Scan 7.pdf"));
@@ -133,9 +134,9 @@ mod tests {
             ("file,number\n,PRT-2025-0001\n", "Line 2"),
             ("file,number\nx.pdf,PRT-2025-0001,more,and more\n", "Line 2"),
         ] {
-            let error = Mapping::parse(text.as_bytes()).expect_err(text);
+            let error = UploadList::parse(text.as_bytes()).expect_err(text);
             assert!(error.contains(expected), "{text:?}: {error}");
         }
-        assert!(Mapping::parse(b"file,number\n\xff,x").is_err());
+        assert!(UploadList::parse(b"file,number\n\xff,x").is_err());
     }
 }

@@ -16,8 +16,6 @@ use crate::storage::StorageError;
 pub use compare::{Comparison, Depth};
 pub use mend::{Adopted, Adopter, Mended, mend};
 
-/// Age below which an object may still be an upload in progress.
-const UNDER_WAY: TimeDelta = TimeDelta::minutes(15);
 /// Age above which the sweeper should have settled a pending document.
 const STUCK: TimeDelta = TimeDelta::hours(1);
 /// Consecutive unreadable objects after which the storage itself counts as failed.
@@ -37,7 +35,7 @@ pub enum ReconcileError {
 
 crate::db::query_error_into!(ReconcileError);
 
-/// An object that the database expects: a document's, or the one from which a document was filed.
+/// An object that a row names: the one served, or the inbox original it was filed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     pub document: i64,
@@ -46,7 +44,7 @@ pub struct Expected {
     pub sha256: Vec<u8>,
     /// Start of the upload, if the document is pending.
     pub pending_since: Option<DateTime<Utc>>,
-    /// The object from which the document was filed, not the one that is served.
+    /// Whether this is the inbox original that the document was filed from, not the object that is served.
     pub is_copy: bool,
 }
 

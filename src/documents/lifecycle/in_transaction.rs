@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::begin::{FileDigest, NewDocument, register};
 use super::put::{Placed, put};
-use super::saga::StoreError;
+use super::store::StoreError;
 use super::version;
 use crate::accounts::Viewer;
 use crate::bols::{BolNumber, DocumentKind as Kind};

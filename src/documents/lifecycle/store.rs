@@ -21,7 +21,7 @@ pub enum StoreError {
 
 crate::db::query_error_into!(StoreError);
 
-/// Lets `?` turn a failed store into an error type that is `From<StorageError>` and `From<DbError>`.
+/// Lets `?` convert [`StoreError`] into an error type that is `From<StorageError>` and `From<DbError>`.
 macro_rules! store_error_into {
     ($error:ty) => {
         impl From<$crate::documents::lifecycle::StoreError> for $error {

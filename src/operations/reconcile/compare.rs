@@ -6,9 +6,10 @@ use chrono::Utc;
 use tokio::task::JoinSet;
 
 use super::rows::{KeyRows, under};
-use super::{Compared, Difference, Expected, MAX_UNREADABLE, NOT_DOCUMENTS, ReconcileError, STUCK, UNDER_WAY};
+use super::{Compared, Difference, Expected, MAX_UNREADABLE, NOT_DOCUMENTS, ReconcileError, STUCK};
 use crate::clock::Clock;
 use crate::db::Database;
+use crate::documents::sweep::ABANDONED_AFTER;
 use crate::storage::{ListedObject as Listed, ObjectKey, Storage, StorageError};
 
 /// How thoroughly an object is checked.
@@ -239,7 +240,7 @@ impl<F: FnMut(Difference)> Run<'_, F> {
     async fn orphan(&mut self, found: &Listed) -> Result<(), ReconcileError> {
         if NOT_DOCUMENTS.iter().any(|folder| found.key.starts_with(folder)) {
             self.done.others += 1;
-        } else if self.comparison.clock.now() - found.modified < UNDER_WAY
+        } else if self.comparison.clock.now() - found.modified < ABANDONED_AFTER
             || !under(&mut *self.comparison.db.get().await?, &found.key).await?.is_empty()
         {
             self.done.under_way += 1;

@@ -13,7 +13,7 @@ use crate::documents::Kind;
 use crate::intake::examine::Findings;
 use crate::intake::journal::{self, MAX_BATCH_BYTES};
 use crate::intake::{
-    Arrival, Examined, FileName, Intake, IntakeError, Mapping, Outcome, Receipt, Screening, UploadOptions,
+    Arrival, Examined, FileName, Intake, IntakeError, Outcome, Receipt, Screening, UploadList, UploadOptions,
 };
 use crate::storage::spool::ReceiveError;
 use crate::web::Error;
@@ -41,7 +41,7 @@ pub struct Stack<'a> {
     /// `None` until the field arrives.
     kind: Option<Option<Kind>>,
     customer: String,
-    mapping: Option<Mapping>,
+    list: Option<UploadList>,
     held: Vec<(Arrival, Examined)>,
     /// The files without a BOL number, with their receipts: a list may still match them.
     unmatched: Vec<(usize, Arrival, Findings)>,
@@ -121,7 +121,7 @@ impl<'a> Stack<'a> {
             batch: Uuid::now_v7().simple().to_string(),
             kind: None,
             customer: String::new(),
-            mapping: None,
+            list: None,
             held: Vec::new(),
             unmatched: Vec::new(),
             receipts: Vec::new(),
@@ -261,10 +261,10 @@ impl<'a> Stack<'a> {
     async fn settled(&self, arrival: &Arrival, examined: Examined, is_again: bool) -> Result<Receipt, IntakeError> {
         let customer = Some(self.customer.as_str()).filter(|code| !code.is_empty());
         // A list names a file once. With two files of that name, it doesn't say which.
-        let listed = self.mapping.as_ref().filter(|mapping| mapping.row(&arrival.name).is_some());
+        let listed = self.list.as_ref().filter(|list| list.row(&arrival.name).is_some());
         let is_second = listed.is_some() && journal::has_named(&self.intake(), arrival.name.as_str()).await?;
-        let mapping = listed.filter(|_| !is_second);
-        let options = UploadOptions { kind: self.kind.flatten(), customer, mapping, is_again };
+        let list = listed.filter(|_| !is_second);
+        let options = UploadOptions { kind: self.kind.flatten(), customer, list, is_again };
         self.intake().settle(arrival, examined, options).await
     }
 
@@ -305,11 +305,11 @@ impl<'a> Stack<'a> {
         }
         let parsed = match size {
             0 => return Ok(()),
-            1..=MAX_LIST_BYTES => Mapping::parse(&bytes),
+            1..=MAX_LIST_BYTES => UploadList::parse(&bytes),
             _ => Err(format!("The list is larger than {} MB.", MAX_LIST_BYTES / 1_000_000)),
         };
         match parsed {
-            Ok(mapping) => self.apply(mapping).await,
+            Ok(list) => self.apply(list).await,
             Err(reason) => {
                 let reason = format!("{reason} The files were handled without it.");
                 let rejected = self.intake().reject(&name, size as u64, None, &reason).await;
@@ -321,11 +321,10 @@ impl<'a> Stack<'a> {
     }
 
     /// Applies the list to the files that follow, and settles earlier files without a BOL number again.
-    async fn apply(&mut self, mapping: Mapping) {
+    async fn apply(&mut self, list: UploadList) {
         for index in 0..self.receipts.len() {
             let receipt = &self.receipts[index];
-            let row =
-                mapping.row(&FileName::cleaned(&receipt.file_name)).filter(|_| receipt.outcome == Outcome::Stored);
+            let row = list.row(&FileName::cleaned(&receipt.file_name)).filter(|_| receipt.outcome == Outcome::Stored);
             let other = row.and_then(|row| {
                 row.numbers.into_iter().find(|number| receipt.bol_number.as_deref() != Some(number.as_str()))
             });
@@ -336,11 +335,11 @@ impl<'a> Stack<'a> {
         }
         let unmatched = std::mem::take(&mut self.unmatched);
         let (helped, left) =
-            unmatched.into_iter().partition::<Vec<_>, _>(|(_, arrival, _)| mapping.row(&arrival.name).is_some());
+            unmatched.into_iter().partition::<Vec<_>, _>(|(_, arrival, _)| list.row(&arrival.name).is_some());
         self.unmatched = left;
-        match &mut self.mapping {
-            Some(before) => before.extend(mapping),
-            none => *none = Some(mapping),
+        match &mut self.list {
+            Some(before) => before.extend(list),
+            none => *none = Some(list),
         }
         for (index, arrival, findings) in helped {
             match self.settled(&arrival, Ok(findings), true).await {
