@@ -2,7 +2,7 @@
 //! verifies without the portal. An administrator can include the PDFs.
 //!
 //! Events and leaves come from one snapshot. Bounded channels slow the queries down to the speed of the reader. The
-//! pack is recorded as every export is, and each PDF is recorded before its bytes.
+//! pack is recorded like every export, and each PDF is recorded before its first byte is sent.
 
 mod archive;
 mod index;
@@ -142,7 +142,7 @@ impl Contents {
         })
     }
 
-    /// Writes the canonical bytes of the events, one a line, in the order of the tree.
+    /// Writes the canonical bytes of the events, one per line, in the order of the tree.
     async fn events(&mut self) -> Result<u64, String> {
         let mut file = PackFile::begin(&self.to, "events.jsonl").await?;
         let mut rows =
@@ -160,7 +160,7 @@ impl Contents {
         Ok(count)
     }
 
-    /// Writes the parts of the tree that the events don't give.
+    /// Writes the parts of the tree that can't be computed from the events.
     async fn tree(&mut self) -> Result<(), String> {
         let mut file = PackFile::begin(&self.to, "tree.txt").await?;
         let mut leaves = pin!(self.range.leaves(&self.snapshot.handle()).await.map_err(message)?);
@@ -188,7 +188,8 @@ impl Contents {
         file.end().await
     }
 
-    /// Writes the published checkpoints. The first one larger than an event's position covers that event.
+    /// Writes the published checkpoints. A checkpoint covers every event whose position is less than its
+    /// size.
     async fn checkpoints(&mut self) -> Result<(), String> {
         let mut file = PackFile::begin(&self.to, "checkpoints.jsonl").await?;
         let held = self.snapshot.connection();

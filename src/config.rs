@@ -1,4 +1,4 @@
-//! Reads the environment and a `.env` file into typed values, checked once at the start.
+//! Reads the environment and a `.env` file into typed values, checked once at startup.
 //!
 //! docs/configuration.md lists names, defaults and limits. Every problem is reported on one line: the variable, the
 //! value found, and the values allowed. Secrets appear in no message and in no `Debug` output.

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use crate::config::DatabaseUrl;
 
-/// How long a request waits for a free connection before the server answers 503.
+/// How long a request waits for a free connection before the server responds with 503.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a change that writes to the storage waits for its turn: enough for fifty clerks at once.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -33,7 +33,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// The database does not answer, or every connection stayed busy for too long.
+    /// The database does not respond, or every connection stayed busy for too long.
     #[error("the database can't be reached: {0}")]
     Unreachable(String),
     #[error(transparent)]

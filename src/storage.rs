@@ -1,6 +1,6 @@
 //! Stores the bytes of documents in an S3 bucket, or in a local folder with the same keys.
 //!
-//! Objects are written once and never overwritten or deleted. Callers check permissions before they use the storage.
+//! Documents are never overwritten or deleted. Callers check permissions before they use the storage.
 
 mod content;
 mod failure;
@@ -25,7 +25,7 @@ pub use key::{InvalidKey, ObjectKey};
 pub use local::LocalStore;
 pub use s3::{LINK_REQUEST, S3Store};
 
-/// The folder of the objects that checks write. The portal removes no other objects.
+/// Prefix of the test objects that checks write. The portal deletes no other objects.
 pub const CHECKS: &str = "storage-check/";
 /// Objects that a listing reads ahead.
 const LIST_BUFFER: usize = 1000;
@@ -47,7 +47,7 @@ pub enum StorageError {
     /// The object must be restored before it can be read.
     #[error("{0} is archived")]
     Archived(ObjectKey),
-    /// The store doesn't answer, or rejects the request. The cause is for the log.
+    /// The store doesn't respond, or rejects the request. The cause is for the log.
     #[error("{0}")]
     Unavailable(StorageFailure),
 }
@@ -78,7 +78,7 @@ pub enum Readable {
     Restoring,
 }
 
-/// An object in a listing. Other programs may have written it, so its key is any text.
+/// An object in a listing. Other programs may have written it, so its key is arbitrary text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedObject {
     pub key: String,
@@ -120,7 +120,7 @@ impl Presentation {
 }
 
 impl Storage {
-    /// Opens the store without a request to it. Links to local files begin with `origin`.
+    /// Opens the store, and sends it no request. Links to local files begin with `origin`.
     pub async fn new(config: &StorageConfig, secret: &SecretKey, origin: String) -> Self {
         match config {
             StorageConfig::S3(s3) => Self::S3(S3Store::new(s3).await),
@@ -167,7 +167,7 @@ impl Storage {
         }
     }
 
-    /// Copies an object to the end of a file.
+    /// Appends an object to a file.
     pub async fn fetch(&self, key: &ObjectKey, into: File) -> Result<(), StorageError> {
         match self {
             Self::S3(store) => store.fetch(key, into).await,
@@ -248,7 +248,7 @@ impl Storage {
         }
     }
 
-    /// Checks that the store answers and accepts the credentials.
+    /// Checks that the store responds and accepts the credentials.
     pub async fn ready(&self) -> Result<(), StorageError> {
         match self {
             Self::S3(store) => store.ready().await,

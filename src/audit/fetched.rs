@@ -21,7 +21,7 @@ use self::matching::{Match, find};
 use super::event::record_all;
 use super::{Action, Actor, Event, Origin, Outcome};
 
-/// A request with a link, answered or refused.
+/// A request with a link, served or refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
     pub key: String,
@@ -30,7 +30,7 @@ pub struct Fetch {
     /// When the link was signed, if it states that.
     pub signed_at: Option<DateTime<Utc>>,
     pub fetched_at: DateTime<Utc>,
-    /// The HTTP status of the answer.
+    /// The HTTP status of the response.
     pub status: u16,
     /// The bytes that were sent.
     pub bytes: i64,

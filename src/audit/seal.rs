@@ -1,8 +1,10 @@
 //! Seals: events become leaves of one Merkle tree, batch by batch, and each batch ends in a signed checkpoint.
 //!
-//! Sealing runs in the background, after events are committed. A batch takes only events that no open transaction can
-//! still precede: those of transactions older than the oldest open one, in the order of transactions. One process seals
-//! at a time. It continues from the last checkpoint in the database, and checks its signature and its tree first.
+//! Sealing runs in the background, after events are committed. A batch takes only events of transactions older than
+//! the oldest open one, in the order of transactions. No later event can therefore belong before them.
+//!
+//! One process seals at a time. It continues from the last checkpoint in the database, and checks its signature and its
+//! tree first.
 //!
 //! `docs/audit-format.md` specifies leaves, checkpoints and proofs for third parties.
 

@@ -1,8 +1,12 @@
 //! The table of the fields that a BOL prints. The form, the checks, the import, the API, the page of a BOL and the
 //! printed sheet all read it.
 //!
-//! A new field needs a column of `bols` (a migration and `db::schema`), a member of [`Printed`], an entry of [`FIELDS`]
-//! with its places in [`FORM`] and [`PAGE`], and a place on the paper in `templates/bol.typ`.
+//! A new field needs:
+//!
+//! - a column of `bols` (a migration and `db::schema`);
+//! - a member of [`Printed`];
+//! - an entry of [`FIELDS`], with its places in [`FORM`] and [`PAGE`];
+//! - a place on the paper, in `templates/bol.typ`.
 //!
 //! How a value is read belongs in `field`. How a typed field is checked belongs in [`super::draft`], and so does what
 //! the form fills in.

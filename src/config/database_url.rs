@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_postgres::config::Host;
 
-/// Timeouts for a server that doesn't answer or disappears during a query.
+/// Timeouts for a server that doesn't respond or disappears during a query.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);

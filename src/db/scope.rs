@@ -157,12 +157,15 @@ fn roll_back(lease: Lease) {
     tokio::task::spawn(lease.finish("ROLLBACK"));
 }
 
-/// Sends the statements of the scope and, without waiting for their answer, the queries of `work`: one round trip.
+/// Sends the statements of the scope and, without waiting for their result, the queries of `work`: one round trip.
 ///
-/// The order on the wire keeps this safe. The first poll of `batch_execute` passes its message to the connection before
-/// it can wait for anything, and `work` isn't polled before that. The end of the transaction is sent only after every
-/// query has answered, never pipelined. A query that has to be prepared first would otherwise arrive behind it, outside
-/// of the scope. If the scope fails, Postgres aborts the transaction and every query in it.
+/// This is safe because Postgres receives the messages in order:
+///
+/// - The first poll of `batch_execute` sends the scope before it waits for anything. `work` is polled after that.
+/// - The caller ends the transaction only after every query has returned. Pipelined, the end could overtake a query that
+///   has to be prepared first, and that query would run outside of the scope.
+///
+/// If the scope fails, Postgres aborts the transaction and every query in it.
 async fn run<T>(
     mut connection: &AsyncPgConnection,
     scope: &Scope,

@@ -1,4 +1,4 @@
-//! Issuing a BOL under the next number, and the preview before that.
+//! Issues a BOL under the next number, or previews it.
 
 use chrono::{DateTime, Datelike, Utc};
 use diesel::prelude::*;
@@ -52,7 +52,7 @@ impl Issuer<'_> {
             .await
     }
 
-    /// Inserts the row, and adds to the lists what the BOL names for the first time.
+    /// Inserts the row, and adds values the lists don't have yet.
     async fn insert(
         &self,
         connection: &mut AsyncPgConnection,
@@ -80,7 +80,8 @@ impl Issuer<'_> {
 
     /// Takes the next number of the year.
     ///
-    /// The counter's row stays locked until the transaction ends. The counter never falls behind the BOLs that exist.
+    /// The counter's row stays locked until the transaction ends. The counter is never lower than the highest
+    /// number issued.
     async fn next_number(&self, connection: &mut AsyncPgConnection, year: i32) -> Result<BolNumber, IssueError> {
         #[derive(QueryableByName)]
         struct Counter {

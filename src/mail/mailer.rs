@@ -50,7 +50,7 @@ enum Outcome {
     Never(String),
 }
 
-/// RFC 3834: asks machines not to answer.
+/// RFC 3834: asks machines not to reply.
 #[derive(Clone)]
 struct AutoSubmitted;
 
@@ -252,7 +252,7 @@ fn refuses_the_recipient(code: Option<u16>, said: &str) -> bool {
     }
 }
 
-/// Returns the server's answer in one line of limited length.
+/// Returns the server's reply in one line of limited length.
 fn said(error: &lettre::transport::smtp::Error) -> String {
     let mut text = error.to_string();
     if let Some(source) = std::error::Error::source(error) {

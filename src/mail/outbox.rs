@@ -1,4 +1,4 @@
-//! The outbox: emails to be sent, and those that the mailer gave up.
+//! The outbox: emails to be sent, and those that the mailer gave up on.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use super::EmailTemplate;
 use crate::db::lower;
 use crate::db::schema::mails;
 
-/// How long a sent or given-up email is kept.
+/// How long an email is kept after the mailer sent it or gave up on it.
 const KEPT: TimeDelta = TimeDelta::days(30);
 /// The lease of a process. After it, the emails of a dead process are due again.
 const LEASE: TimeDelta = TimeDelta::minutes(3);
@@ -56,7 +56,7 @@ pub(super) struct Mail {
     pub attempts: i32,
 }
 
-/// An email that the mailer gave up.
+/// An email that the mailer gave up on.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = mails, check_for_backend(diesel::pg::Pg))]
 pub struct Failed {
@@ -81,7 +81,7 @@ pub async fn post(
     diesel::insert_into(mails::table).values(row).execute(connection).await.map(drop)
 }
 
-/// Returns how many emails of these purposes were written to the address since then.
+/// Returns how many emails of these purposes were queued for the address after `since`.
 pub async fn written(
     connection: &mut AsyncPgConnection,
     address: &str,
@@ -97,7 +97,7 @@ pub async fn written(
         .await
 }
 
-/// Returns how many emails the user has caused since then.
+/// Returns how many emails the user caused after `since`.
 pub async fn caused(connection: &mut AsyncPgConnection, user_id: i64, since: DateTime<Utc>) -> QueryResult<i64> {
     let since = mails::table.filter(mails::caused_by.eq(user_id)).filter(mails::created_at.gt(since));
     since.count().get_result(connection).await
@@ -115,7 +115,7 @@ pub async fn withdraw(connection: &mut AsyncPgConnection, user_id: i64, purpose:
     }
 }
 
-/// Returns the newest emails that the mailer gave up.
+/// Returns the newest emails that the mailer gave up on after `since`.
 pub async fn failed(connection: &mut AsyncPgConnection, since: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Failed>> {
     mails::table
         .filter(mails::failed_at.gt(since))
@@ -126,7 +126,8 @@ pub async fn failed(connection: &mut AsyncPgConnection, since: DateTime<Utc>, li
         .await
 }
 
-/// Leases due emails: links that people wait for, then the oldest. No other process gets them during the lease.
+/// Leases due emails: password and invitation links first, then oldest first. No other process gets them during
+/// the lease.
 pub(super) async fn take(connection: &mut AsyncPgConnection, now: DateTime<Utc>, most: i64) -> QueryResult<Vec<Mail>> {
     diesel::sql_query(
         "UPDATE mails SET due_at = $1, attempts = attempts + 1 WHERE id IN ( \
@@ -149,7 +150,7 @@ struct Named {
     bol_id: i64,
 }
 
-/// Returns which of these BOLs the email may still name, because memberships may have changed.
+/// Returns which of these BOLs the recipient may still see. Memberships may have changed since the email was queued.
 pub(super) async fn still_theirs(
     connection: &mut AsyncPgConnection,
     mail: &Mail,
@@ -203,7 +204,7 @@ pub(super) async fn give_up(
     diesel::update(mails::table.find(id)).set(change).execute(connection).await.map(drop)
 }
 
-/// Deletes old emails that were sent or given up.
+/// Deletes old emails that the mailer sent or gave up on.
 pub async fn clear(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<usize> {
     diesel::sql_query(
         "DELETE FROM mails WHERE coalesce(sent_at, failed_at) < $1 AND (sent_at IS NOT NULL OR failed_at IS NOT NULL)",

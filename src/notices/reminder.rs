@@ -22,10 +22,10 @@ pub const LOOK_BACK: TimeDelta = TimeDelta::days(90);
 const AT_ONCE: i64 = 50;
 /// BOLs of one customer in a reminder.
 const MAX_BOLS: i64 = 500;
-/// The time within which a second click sends no second email.
+/// A second click within this time sends nothing.
 const AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
-/// A BOL with a stored PDF that its customer could have fetched.
+/// A BOL whose PDF its customer has not fetched.
 #[derive(Clone, Debug, QueryableByName)]
 pub struct Uncollected {
     #[diesel(sql_type = BigInt)]
@@ -42,13 +42,13 @@ pub struct Uncollected {
     pub visible_since: DateTime<Utc>,
 }
 
-/// Condition on a BOL `b` that became its customer's between `$1` and `$2`: it has a PDF that no user of the customer
-/// has fetched.
+/// SQL condition: the BOL `b` is not void, became visible to its customer between `$1` and `$2`, and has a PDF that no
+/// user of that customer has fetched.
 const UNCOLLECTED: &str = "b.voided_at IS NULL AND b.visible_since > $1 AND b.visible_since <= $2 AND b.document_kinds @> '{bol}' \
      AND NOT EXISTS (SELECT FROM bol_opens o WHERE o.bol_id = b.id AND o.fetched_for = b.customer_id)";
 
-/// Returns BOLs that became their customers' at least `days` ago and within [`LOOK_BACK`], oldest first, of all
-/// active customers.
+/// Returns BOLs that became visible to their customers at least `days` ago and within [`LOOK_BACK`], oldest first. Skips
+/// inactive customers.
 pub async fn uncollected(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -66,7 +66,7 @@ pub async fn uncollected(
     .await
 }
 
-/// Returns those of one customer, at most [`MAX_BOLS`].
+/// Like [`uncollected`], for one active customer, and at most [`MAX_BOLS`].
 async fn uncollected_by(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -89,7 +89,7 @@ async fn uncollected_by(
 pub enum Reminded {
     /// The number of recipients.
     Sent(usize),
-    /// Within the last hour.
+    /// Reminded within the last hour.
     Already,
     /// The customer has fetched everything.
     Nothing,
@@ -137,10 +137,10 @@ struct Customer {
     name: String,
 }
 
-/// When, of which BOLs, and on whose behalf customers are reminded.
+/// What all reminders of one run share.
 struct Reminder<'a> {
     now: DateTime<Utc>,
-    /// Younger BOLs are not reminded of.
+    /// Minimum age of a BOL, in days since it became visible.
     days: i32,
     actor: Actor<'a>,
     origin: &'a Origin,
@@ -186,7 +186,7 @@ impl Reminder<'_> {
     }
 }
 
-/// Reminds customers that want it, in the morning. Waits as many days between reminders as a BOL may remain unfetched.
+/// Each morning, reminds customers that opted in, at most once every `collect_days`.
 pub(super) async fn remind_when_due(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbResult<()> {
     while remind_some(db, now, morning).await? == AT_ONCE as usize {}
     Ok(())

@@ -1,8 +1,8 @@
 //! Migration of PDFs from a local folder to the bucket: every BOL's PDF, and every other document that the portal
 //! stored.
 //!
-//! The migration only reads local files. It puts an object under a key that must be new, verifies its checksum, and
-//! only then inserts its row, so that the next run continues after any interruption.
+//! The migration only reads local files. It puts each object under a key that must be new, verifies its checksum, and
+//! only then inserts its row. After any interruption, the next run continues.
 
 mod checkpoints;
 mod source;

@@ -142,7 +142,7 @@ async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
             Some((_, uploads, bytes, links, link_bytes)) => {
                 Counted { uploads: *uploads, bytes: *bytes, links: *links, link_bytes: *link_bytes }
             }
-            // An upload that spans midnight may be settled a day later.
+            // Final a day after the month's end: an upload that spans midnight may be settled that late.
             None => {
                 let is_over = month + Months::new(1) < (now - TimeDelta::days(1)).date_naive();
                 count(connection, month, is_over).await?

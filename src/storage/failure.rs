@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The cause of a failure, recognized from the real answers of S3 and its emulators.
+/// The cause of a failure, recognized from real responses of S3 and its emulators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The credentials are valid, but lack the permission.

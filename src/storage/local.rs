@@ -79,7 +79,7 @@ impl LocalStore {
         Self { root: root.to_owned(), key: Arc::new(secret.derive("primetrade local link v1")), origin }
     }
 
-    /// Creates the folder once, at the start: an unmounted file system must not look like an empty store. Also
+    /// Creates the folder once, at startup: an unmounted file system must not look like an empty store. Also
     /// removes what interrupted uploads left.
     pub fn prepare(&self) -> io::Result<()> {
         std::fs::create_dir_all(&self.root)?;

@@ -97,7 +97,7 @@ pub async fn set_notify(context: Context<Customers>, fields: Fields) -> Result<H
     Ok(see_other("/account", Some(flash::NOTICES_SAVED)))
 }
 
-/// Ends one session of the user. The id of another user's session ends nothing, with the same answer.
+/// Ends one session of the user. The id of another user's session ends nothing, and gets the same response.
 pub async fn end_session(context: Context<AnyUser>, form: Form<EndForm>) -> Result<HttpResponse, Error> {
     let id: i64 = form.id.parse().map_err(|_| Error::BadRequest)?;
     account::end_session(&context.db, &context.viewer, &context.origin, id).await?;

@@ -1,4 +1,4 @@
-//! The embedded static files, under names that change with their content, gzipped once at start.
+//! The embedded static files, under names that change with their content, gzipped once at startup.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -23,7 +23,7 @@ pub struct Assets {
 #[derive(Clone)]
 pub struct Asset {
     pub bytes: Bytes,
-    /// `None` if that is not smaller: fonts are compressed already.
+    /// `None` if gzip doesn't make it smaller.
     pub gzipped: Option<Bytes>,
     pub content_type: String,
     pub etag: String,
@@ -55,7 +55,7 @@ impl Assets {
         self.hashed.insert(path.to_owned(), format!("/static/{name}"));
     }
 
-    /// Replaces `url("fonts/x.woff2")` by the address with the hash.
+    /// Replaces `url("fonts/x.woff2")` with the address that has the hash.
     fn with_hashed_urls(&self, css: &[u8]) -> Vec<u8> {
         let mut css = String::from_utf8_lossy(css).into_owned();
         for (path, href) in &self.hashed {

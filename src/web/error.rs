@@ -1,4 +1,4 @@
-//! What can go wrong while a request is answered. This file alone maps errors to status codes.
+//! What can go wrong while a request is handled. This file alone maps errors to status codes.
 //!
 //! Domain modules return their own small errors; here each becomes one of these. `error_page` renders them.
 

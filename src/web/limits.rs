@@ -1,7 +1,7 @@
 //! Limits on requests: their size, and the time that they may take to arrive.
 //!
 //! The time that a response may take is limited elsewhere: database connections and statements in [`crate::db`], requests
-//! to the bucket in [`crate::storage`].
+//! to the bucket in [`crate::storage`]. Login attempts are limited in [`crate::accounts::throttle`].
 
 use std::io;
 use std::pin::Pin;
@@ -19,22 +19,22 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Error;
 
-/// The address that receives files.
+/// Path of the upload endpoint.
 pub const UPLOADS: &str = "/office/upload";
 /// Largest form or JSON body. A BOL with every field full of Chinese characters, percent-encoded, fits. Uploads have their
 /// own limit.
 pub const MAX_FORM_BYTES: usize = 128 * 1024;
-/// Time for the headers of a request.
+/// Maximum time for the headers of a request.
 pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for the body of a form, which has a few kilobytes.
+/// Maximum time for the body of a form, which has a few kilobytes.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Time for open requests to finish when the server stops.
+/// Maximum time for open requests to finish when the server stops.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time between two chunks of an upload.
+/// Maximum time between two chunks of an upload.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(20);
-/// The slowest upload: this many bytes in this much waiting time, about 4 kbit/s.
+/// Minimum rate: this many bytes in this much waiting time, about 4 kbit/s.
 const MIN_PACE: (u64, Duration) = (16 * 1024, Duration::from_secs(30));
 
 type PayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;

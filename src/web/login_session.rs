@@ -21,9 +21,9 @@ pub(super) const TOKEN: &str = "token";
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(super) enum Loaded {
     Viewer(Box<Viewer>),
-    /// The database can't be reached. The user keeps the session, and the page answers 503.
+    /// The database can't be reached. The user keeps the session, and the status is 503.
     Unavailable,
-    /// The query failed. The user keeps the session, and the page answers 500.
+    /// The query failed. The user keeps the session, and the status is 500.
     Failed,
 }
 

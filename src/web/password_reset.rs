@@ -36,7 +36,7 @@ pub async fn page(context: PublicContext, done: Query<Done>) -> HttpResponse {
     html(&ResetPage::new(&context, done.find(flash::ALL).is_some()))
 }
 
-/// `POST /password-reset`: `email`. The answer is the same whether or not a login has this address.
+/// `POST /password-reset`: `email`. The response is the same whether or not a login has this address.
 pub async fn ask(context: PublicContext, form: Form<ResetForm>) -> Result<HttpResponse, Error> {
     let email = form.into_inner().email;
     let PublicContext { site, db, origin } = &context;

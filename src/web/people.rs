@@ -47,7 +47,7 @@ pub async fn page(context: Context<CompanyAdmins>, done: Query<Done>) -> Result<
 /// `POST /people`: `email`, `name`, `customer`.
 pub async fn invite(context: Context<CompanyAdmins>, fields: Fields) -> Result<HttpResponse, Error> {
     let code = fields.one("customer");
-    // A company that the user doesn't administer is answered like one that doesn't exist.
+    // A company that the user doesn't administer gets the same response as one that doesn't exist.
     if !context.viewer.administered().any(|company| company.code == code) {
         return Err(Error::NotFound);
     }
@@ -84,7 +84,7 @@ pub async fn change(
         _ => return Err(Error::NotFound),
     };
     let error = match changed {
-        // Users who change themselves may have lost this page.
+        // Users who change their own membership may lose access to this page.
         Ok(()) if id == context.viewer.user_id && change != "invite" => {
             return Ok(see_other("/bols", None));
         }
@@ -107,7 +107,8 @@ impl PeoplePage {
                 let is_known =
                     person.companies.split(' ').all(|code| viewer.administered().any(|own| own.code == code));
                 let row = PersonRow::new(person, site.clock.now(), site.time_zone);
-                // People who also belong to other companies are shown by address: others gave them their names.
+                // People who also belong to other companies are shown by email address, because another company entered
+                // their name.
                 if is_known { row } else { PersonRow { name: row.email.clone(), ..row } }
             };
             companies.push(CompanyPeople {

@@ -29,7 +29,7 @@ pub enum LoginState {
     Invited(String),
     /// The link stopped working then.
     Expired(String),
-    /// The mail server's answer.
+    /// The mail server's reply.
     Undelivered(String),
     NotInvited,
 }

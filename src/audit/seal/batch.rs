@@ -97,8 +97,8 @@ async fn last_published(connection: &mut AsyncPgConnection) -> QueryResult<u64> 
 impl Batch {
     /// Reads the next events and appends their leaves to the tree of `state`.
     ///
-    /// In a restored log, transactions don't tell which events are new. Then the whole log is searched for events
-    /// without a leaf.
+    /// In a restored log, transaction ids don't tell which events are new, so the query searches the whole log for
+    /// events without a leaf.
     async fn read(connection: &mut AsyncPgConnection, state: &mut SealState, is_restored: bool) -> QueryResult<Self> {
         const UNSEALED: &str = "NOT EXISTS (SELECT 1 FROM audit_leaves l WHERE l.event_id = audit_events.id)";
         let mut query = audit_events::table.filter(sql::<Bool>(UNSEALED)).into_boxed();

@@ -23,11 +23,12 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stated {
     pub sealed_at: DateTime<Utc>,
-    /// The size of the checkpoint before, or 0.
+    /// The size of the previous checkpoint, or 0.
     pub previous: u64,
     /// The size of the newest checkpoint in the storage, or 0.
     pub published: u64,
-    /// Everything up to this transaction, and the event of it below, is sealed. Later events have a higher pair.
+    /// Every event with (transaction id, event id) ≤ (`transaction`, `event`) is sealed. A restored database is an
+    /// exception until its whole log is sealed, because it numbers transactions anew.
     pub transaction: u64,
     /// The id of an event, or the highest number if the whole transaction is sealed.
     pub event: i64,
@@ -35,7 +36,7 @@ pub struct Stated {
     pub complete_at: Option<DateTime<Utc>>,
     /// When the newest event of the batch occurred.
     pub newest: Option<DateTime<Utc>>,
-    /// The number of events of the batch that are dated before they can have been written.
+    /// The number of events in the batch with a timestamp earlier than they can have been written.
     pub backdated: u64,
 }
 

@@ -1,6 +1,6 @@
-//! The part of the tree that a proof has to read.
+//! Finds and reads the part of the tree that a proof needs.
 //!
-//! It begins at the last checkpoint before the proved leaves, whose compact range is stored. It ends at the first
+//! The part begins at the last checkpoint before the proved leaves, whose compact range is stored. It ends at the first
 //! checkpoint after them that is in the storage, so that the proof can be compared with that one. If no later
 //! checkpoint is in the storage yet, it ends at the first checkpoint after them in the database.
 

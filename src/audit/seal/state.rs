@@ -43,7 +43,7 @@ impl Horizon {
 #[derive(Clone, Debug, Default)]
 pub struct SealState {
     pub tree: CompactRange,
-    /// Everything up to this transaction, and this event of it, is sealed.
+    /// Every event with (transaction id, event id) ≤ (`transaction`, `event`) is sealed, as in [`Stated`].
     pub transaction: u64,
     pub event: i64,
     /// Every event committed before this time is sealed. `None` while sealing is behind.

@@ -335,7 +335,7 @@ async fn folder(config: &Config, findings: &mut Findings) {
     objects(&Storage::Local(store), None, findings).await;
 }
 
-/// The answer to a request without credentials.
+/// The response to a request without credentials.
 struct Answer {
     status: u16,
     date: Option<String>,

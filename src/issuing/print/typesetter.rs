@@ -15,11 +15,11 @@ use super::{PrintError, Sheet};
 use crate::typefaces;
 
 const TEMPLATE: &str = include_str!("../../../templates/bol.typ");
-/// Typst drops cached results that this many further printings did not use. Without it, the cache would grow without
+/// Typst drops cached results that this many further prints did not use. Without it, the cache would grow without
 /// limit.
 const MAX_CACHE_AGE: usize = 1;
 
-/// The parts that all printings share.
+/// The parts that all prints share.
 struct Shared {
     library: LazyHash<Library>,
     book: LazyHash<FontBook>,

@@ -102,7 +102,7 @@ impl S3Store {
         })
     }
 
-    /// Checks that the bucket exists and may be listed. Uses GET, because answers to HEAD give no reason.
+    /// Checks that the bucket exists and may be listed. Uses GET, because responses to HEAD give no reason.
     pub async fn can_list(&self) -> Result<(), StorageFailure> {
         let list = self.client.list_objects_v2().bucket(&self.bucket).max_keys(1);
         list.send().await.map(drop).map_err(|error| failure(&error))
@@ -331,7 +331,7 @@ fn policy_text(wanted: &DesiredSettings) -> String {
     if wanted.https_only { format!("https only, and {links}") } else { links }
 }
 
-/// Returns `None` when the store answers that there is no such configuration.
+/// Returns `None` when the store responds that there is no such configuration.
 fn unless<T, E>(answer: Result<T, SdkError<E, HttpResponse>>, none: &str) -> Result<Option<T>, StorageFailure>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

@@ -14,7 +14,7 @@ use super::error::error_chain;
 
 /// How early to renew. Roles issue new credentials only some minutes before the old ones expire.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(10 * 60);
-/// The timeout of the provider. Without an answer, there are no credentials.
+/// The timeout of the provider. Without a response, there are no credentials.
 const PROVIDER_TIMEOUT: Duration = Duration::from_secs(7);
 /// How long a failure is remembered before the provider is asked again.
 const FAILURE_TTL: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(super) struct Renewed {
     provider: SharedCredentialsProvider,
-    /// Never held across an await: a waiting task may not be polled.
+    /// Never held across an await: a task that waits for the lock would block its thread.
     cached: Arc<Mutex<Option<CachedCredentials>>>,
     /// The last failure and its time, so that not every caller waits for the provider.
     failed: Arc<Mutex<Option<(StorageFailure, SystemTime)>>>,

@@ -32,7 +32,7 @@ where
     StorageError::Unavailable(failure(&error))
 }
 
-/// Returns the messages of an error and its sources, without the body of the answer.
+/// Returns the messages of an error and its sources, without the body of the response.
 pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut behind = error.source();
@@ -46,12 +46,12 @@ pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
     text.chars().take(MAX_ERROR_CHARS).collect()
 }
 
-/// Converts the error of a request that the program built wrongly.
+/// Converts a request-builder error, a bug of this program.
 pub(super) fn unbuildable(error: aws_sdk_s3::error::BuildError) -> StorageFailure {
     StorageFailure { cause: Cause::Other, detail: error.to_string() }
 }
 
-/// Returns the cause and the detail of a failed request, with or without an answer.
+/// Returns the cause and the detail of a failed request, with or without a response.
 pub(super) fn failure<E>(error: &SdkError<E, HttpResponse>) -> StorageFailure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -80,7 +80,7 @@ where
     }
 }
 
-/// Returns whether a request failed because its signer got no credentials.
+/// Returns whether a request failed because no credentials could be loaded.
 fn is_without_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<CredentialsError>())
 }

@@ -106,7 +106,7 @@ pub async fn page(context: Context<OfficeStaff>, query: Query<Pairs>) -> Result<
     let filling = Filling { filled_for: &filled_for, from: from.as_ref(), pick: &pick };
     let filled = fill_in(&context.db, &mut draft, filling, context.site.today()).await?;
     let (choices, errors) = filled.ok_or(Error::NotFound)?;
-    // The key stays the same: the BOL may have been issued without the answer reaching the browser.
+    // The key stays the same: the BOL may have been issued without the response reaching the browser.
     let key = key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7()).to_string();
     let filled_for = draft.customer_code();
     let filled = Filled { draft, key, filled_for, errors, ..Filled::default() };

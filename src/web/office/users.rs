@@ -1,7 +1,7 @@
 //! `/office/users`: the list of logins, invitations, and the page of one login.
 //!
-//! The office manages the logins of customers; an administrator manages all. A login that the user may not manage is
-//! answered like one that doesn't exist.
+//! The office manages the logins of customers; an administrator manages all. A login that the user may not manage
+//! gets the same response as one that doesn't exist.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
