@@ -5,9 +5,15 @@ use std::process::Command;
 
 use super::{Figures, data};
 
+/// A client that follows no redirect. It needs a TLS provider even for plain HTTP.
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+}
+
 /// Session cookies of the first users.
 pub async fn log_in(url: &str, users: usize) -> Vec<String> {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let client = client();
     let mut cookies = Vec::new();
     for user in 1..=users {
         let form = [("email", data::email(user)), ("password", data::PASSWORD.into())];
@@ -22,7 +28,7 @@ pub async fn log_in(url: &str, users: usize) -> Vec<String> {
 }
 
 pub async fn get(url: &str, cookie: &str) {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let client = client();
     let answer = client.get(url).header("cookie", cookie).header("accept-encoding", "gzip").send().await.unwrap();
     assert!(answer.status().as_u16() < 400, "{}", answer.status());
 }

@@ -23,12 +23,19 @@ pub async fn capture(cluster: &Cluster, folder: &Path, base: &str, path: &str, c
     let mut requests = Vec::new();
     log_statements(cluster, "all");
     for cookie in cookies {
-        let from = std::fs::metadata(&log).unwrap().len() as usize;
-        http::get(&format!("{base}{path}"), cookie).await;
-        // The server sends the last statement, the rollback, after the answer.
-        tokio::time::sleep(Duration::from_millis(30)).await;
-        let text = std::fs::read(&log).unwrap();
-        requests.push(parse(&String::from_utf8_lossy(&text[from..])));
+        let mut attempts = 0;
+        requests.push(loop {
+            let from = std::fs::metadata(&log).unwrap().len() as usize;
+            http::get(&format!("{base}{path}"), cookie).await;
+            // The server sends the last statement, the rollback, after the response.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            let text = String::from_utf8_lossy(&std::fs::read(&log).unwrap()[from..]).into_owned();
+            if let Some(request) = parse(&text) {
+                break request;
+            }
+            attempts += 1;
+            assert!(attempts < 100, "the background never paused: {text}");
+        });
     }
     log_statements(cluster, "none");
     requests
@@ -45,7 +52,10 @@ fn log_statements(cluster: &Cluster, which: &str) {
 }
 
 /// `… LOG:  execute s1: SELECT …` with `… DETAIL:  parameters: $1 = '…', $2 = '…'` behind it, or `… LOG:  statement: BEGIN; …`
-fn parse(log: &str) -> Request {
+///
+/// Returns `None` if a background task, such as sealing, sent a statement meanwhile. A request looks up its session, then
+/// works in one transaction.
+fn parse(log: &str) -> Option<Request> {
     let mut sent: Vec<String> = Vec::new();
     for line in log.lines() {
         if let Some((_, sql)) = line.split_once("LOG:  statement: ") {
@@ -70,8 +80,9 @@ fn parse(log: &str) -> Request {
         }
         open = (open || begins) && !ends;
     }
-    assert!(trips.len() >= 3 && trips[1].len() > 4, "not what was expected: {trips:?}");
-    trips
+    let is_alone = trips.first().is_some_and(|trip| trip[0].contains("FROM (\"sessions\""))
+        && trips.iter().flatten().filter(|statement| *statement == "BEGIN").count() == 1;
+    (is_alone && trips.len() >= 3 && trips[1].len() > 4).then_some(trips)
 }
 
 /// Replaces from the last to the first, because `$10` contains `$1`.
