@@ -8,6 +8,7 @@
 pub mod import;
 mod line_reader;
 mod matching;
+mod refusals;
 mod s3_log;
 
 use std::net::IpAddr;
@@ -16,6 +17,8 @@ use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use diesel::prelude::*;
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
+
+pub use self::refusals::{REFUSAL_INTERVAL, Refusal, record_refusals};
 
 use self::matching::{Match, find};
 use super::event::record_all;

@@ -184,6 +184,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    link_refusals (refusal) {
+        refusal -> Bytea,
+        recorded_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     login_throttles (scope, key) {
         scope -> Text,
         key -> Bytea,

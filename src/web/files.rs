@@ -1,7 +1,8 @@
 //! `GET /files/…`: an object of the local storage, for the holder of a valid link. S3 serves its own links.
 //!
-//! The access log records each fetch with its link, like the access log of S3.
+//! The access log records each fetch with its link, like the access log of S3, and one refusal of a link a minute.
 
+mod recorder;
 mod sent;
 
 use actix_files::NamedFile;
@@ -10,11 +11,13 @@ use actix_web::http::header::{
 };
 use actix_web::web::{Path, Query, ServiceConfig, get, resource};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use sha2::{Digest, Sha256};
 
-use self::sent::Sent;
+pub use self::recorder::FetchRecorder;
+
 use super::Error;
 use super::context::PublicContext;
-use crate::audit::fetched::{Fetch, Source};
+use crate::audit::fetched::{Fetch, Refusal, Source};
 use crate::storage::local::{BadLink, LinkQuery};
 use crate::storage::{LocalStore, ObjectKey, Presentation, Storage};
 
@@ -34,23 +37,29 @@ async fn serve(
     let Storage::Local(store) = &context.site.storage else { return Err(Error::NotFound) };
     let query = query.ok_or(Error::BadLink)?;
     let asked = request.uri().path_and_query().map_or("", |asked| asked.as_str());
-    let begun = |key: &ObjectKey, link: &Presentation, size| Sent::new(&context.db, fetch(&context, key, link, size));
+    let refuse = |key: &ObjectKey, link: &Presentation, error: &Error| {
+        let fetch = Fetch { status: error.status_code().as_u16(), ..fetch(&context, key, link) };
+        let id = Sha256::digest(format!("{}\n{asked}", fetch.status)).into();
+        context.site.fetches.refuse(Refusal { id, fetch });
+    };
     let (key, link) = match store.check(&key, &query, asked, context.site.clock.now()) {
         Ok(good) => good,
         // Not recorded: the request proves no link.
         Err(BadLink::Altered) => return Err(Error::BadLink),
         Err(BadLink::Expired(key, link)) => {
-            begun(&key, &link, None).refused(Error::LinkExpired.status_code().as_u16());
+            refuse(&key, &link, &Error::LinkExpired);
             return Err(Error::LinkExpired);
         }
     };
+    let place = context.site.fetches.reserve().await?;
     match answer(&request, store, &key, &link).await {
         Ok((response, size)) => {
-            let (status, sent) = (response.status().as_u16(), begun(&key, &link, Some(size)));
-            Ok(response.map_body(|_, body| sent.counting(status, body)))
+            let status = response.status().as_u16();
+            let fetch = Fetch { status, size: Some(size), ..fetch(&context, &key, &link) };
+            Ok(response.map_body(|_, body| sent::counting(place, fetch, body)))
         }
         Err(error) => {
-            begun(&key, &link, None).refused(error.status_code().as_u16());
+            refuse(&key, &link, &error);
             Err(error)
         }
     }
@@ -81,7 +90,7 @@ async fn answer(
 }
 
 /// The record of the fetch, before anything is sent.
-fn fetch(context: &PublicContext, key: &ObjectKey, link: &Presentation, size: Option<i64>) -> Fetch {
+fn fetch(context: &PublicContext, key: &ObjectKey, link: &Presentation) -> Fetch {
     let PublicContext { site, origin, .. } = context;
     Fetch {
         key: key.to_string(),
@@ -90,7 +99,7 @@ fn fetch(context: &PublicContext, key: &ObjectKey, link: &Presentation, size: Op
         fetched_at: site.clock.now(),
         status: 0,
         bytes: 0,
-        size,
+        size: None,
         ip: origin.ip,
         user_agent: origin.user_agent.clone(),
         source: Source::Local,

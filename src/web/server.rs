@@ -14,9 +14,11 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::{Data, FormConfig, PathConfig, PayloadConfig, QueryConfig, scope};
 use actix_web::{App, HttpServer};
+use tokio::time::timeout;
 
 use super::assets::Assets;
 use super::background::Background;
+use super::files::FetchRecorder;
 use super::limits::{HEADERS_TIMEOUT, KEEP_ALIVE, MAX_FORM_BYTES, SHUTDOWN_TIMEOUT};
 use super::session_store::PostgresSessions;
 use super::{
@@ -31,6 +33,9 @@ use crate::intake::examine::Examiner;
 use crate::mail::{LinkKey, Mailer};
 use crate::storage::Storage;
 use crate::storage::spool::Spool;
+
+/// How long a server that stops waits until the fetches of local files are recorded.
+const RECORDING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What `serve` and `demo` need to start a server.
 pub struct Settings {
@@ -65,14 +70,22 @@ impl Running {
         prepare_folders(&storage, &spool)?;
         let background = background(&settings, &public_url, &storage)?;
         let workers = Workers::new(&settings);
-        let site = Data::from(Arc::new(site(settings, public_url, storage, spool)));
+        let recording_db = Database::new(&settings.database_url, FetchRecorder::CONNECTIONS);
+        let (fetches, recording) = FetchRecorder::new(recording_db, settings.clock.clone());
+        let recording = tokio::spawn(recording.run());
+        let site = Data::from(Arc::new(site(settings, public_url, (storage, spool), fetches)));
         let server = workers.serve(site, listener, signal)?;
         let handle = server.handle();
         let task = tokio::spawn(async move {
-            tokio::select! {
+            let ended = tokio::select! {
                 ended = server => ended,
                 () = background.run() => Ok(()),
+            };
+            // The recording ends after the last response.
+            if timeout(RECORDING_TIMEOUT, recording).await.is_err() {
+                tracing::error!("the server stops before every fetch is recorded");
             }
+            ended
         });
         Ok(Self { address, handle, task })
     }
@@ -120,13 +133,14 @@ fn background(settings: &Settings, public_url: &PublicUrl, storage: &Storage) ->
     })
 }
 
-fn site(settings: Settings, public_url: PublicUrl, storage: Storage, spool: Spool) -> Site {
+fn site(settings: Settings, public_url: PublicUrl, (storage, spool): (Storage, Spool), fetches: FetchRecorder) -> Site {
     let Settings { config, secret, clock, program, .. } = settings;
     Site {
         policy: headers::policy(&public_url, &storage),
         max_upload_bytes: config.max_upload_bytes,
         spool,
         exports: ExportSlots::default(),
+        fetches,
         seals: config.seal_keys(Some(&secret)),
         retention: config.audit_retention,
         examiner: Examiner::new(program, config.bol_prefix.clone()),

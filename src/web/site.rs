@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 
 use super::assets::Assets;
+use super::files::FetchRecorder;
 use crate::accounts::DeviceKey;
 use crate::audit::export::ExportSlots;
 use crate::clock::Clock;
@@ -35,6 +36,8 @@ pub struct Site {
     pub max_upload_bytes: u64,
     pub spool: Spool,
     pub exports: ExportSlots,
+    /// Records the fetches of local files.
+    pub fetches: FetchRecorder,
     pub seals: SealKeys,
     /// Years for which events of the access log are kept; `None`: forever.
     pub retention: Option<u16>,

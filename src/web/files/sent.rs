@@ -2,65 +2,36 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::web::Bytes;
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio::time::timeout;
 
-use crate::audit::fetched::{self, Fetch};
-use crate::db::{Database, DbResult};
+use super::recorder::Place;
+use crate::audit::fetched::Fetch;
 
-/// A fetch in progress. [`Sent::end`] records it.
-pub struct Sent {
-    db: Database,
-    fetch: Fetch,
-}
+/// How long the end of a response waits for its record. The record is written in any case.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(5);
 
-impl Sent {
-    pub fn new(db: &Database, fetch: Fetch) -> Self {
-        Self { db: db.clone(), fetch }
-    }
-
-    /// Writes the record in a separate task. A failure to write it doesn't fail the response.
-    fn end(self, status: u16, bytes: i64) -> Option<JoinHandle<()>> {
-        let Ok(runtime) = Handle::try_current() else {
-            tracing::error!(key = self.fetch.key, "the server is stopping; a fetch was not recorded");
-            return None;
-        };
-        let Self { db, fetch } = self;
-        let fetch = Fetch { status, bytes, ..fetch };
-        Some(runtime.spawn(async move {
-            let recorded = async { Ok(fetched::record(&mut *db.get().await?, std::slice::from_ref(&fetch)).await?) };
-            let recorded: DbResult<_> = recorded.await;
-            if let Err(error) = recorded {
-                tracing::error!(%error, key = fetch.key, status, bytes, "can't record a fetch");
-            }
-        }))
-    }
-
-    /// Only an error page was sent.
-    pub fn refused(self, status: u16) {
-        drop(self.end(status, 0));
-    }
-
-    /// Counts the bytes that pass.
-    pub fn counting(self, status: u16, body: BoxBody) -> BoxBody {
-        Counted { body, bytes: 0, sent: Some((self, status)), recording: None }.boxed()
-    }
+/// Counts the bytes of `body` that pass, and records the fetch when it ends.
+pub fn counting(place: Place, fetch: Fetch, body: BoxBody) -> BoxBody {
+    Counted { body, bytes: 0, sent: Some((place, fetch)), recording: None }.boxed()
 }
 
 struct Counted {
     body: BoxBody,
     bytes: i64,
-    sent: Option<(Sent, u16)>,
-    recording: Option<JoinHandle<()>>,
+    sent: Option<(Place, Fetch)>,
+    recording: Option<BoxFuture<'static, ()>>,
 }
 
 impl Counted {
     fn end(&mut self) {
-        if let Some((sent, status)) = self.sent.take() {
-            self.recording = sent.end(status, self.bytes);
+        if let Some((place, fetch)) = self.sent.take() {
+            let recorded = place.record(Fetch { bytes: self.bytes, ..fetch });
+            self.recording = Some(timeout(RECORD_TIMEOUT, recorded).map(drop).boxed());
         }
     }
 }
@@ -85,7 +56,7 @@ impl MessageBody for Counted {
         }
         // The connection has every byte, and ends after the record is written. A server that stops waits for it.
         if let Some(recording) = &mut self.recording {
-            let _ = ready!(Pin::new(recording).poll(context));
+            ready!(recording.poll_unpin(context));
             self.recording = None;
         }
         Poll::Ready(None)
@@ -94,6 +65,8 @@ impl MessageBody for Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.end();
+        if let Some((place, fetch)) = self.sent.take() {
+            drop(place.record(Fetch { bytes: self.bytes, ..fetch }));
+        }
     }
 }

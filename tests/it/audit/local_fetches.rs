@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use primetrade::storage::{LocalStore, Presentation, Storage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Action, Answer, App, Fetch, Outcome, World};
+use crate::support::{Action, Answer, App, Fetch, Outcome, World, raw};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn local_files_record_their_own_fetches() {
@@ -136,4 +136,68 @@ async fn only_its_own_company_sees_a_fetch() {
         let history = page.all("table[aria-labelledby=history] tbody tr");
         assert_eq!(history.iter().filter(|line| line.contains("Fetched")).count(), seen, "{history:?}");
     }
+}
+
+/// Requests a path over and over on a connection of its own.
+async fn hammer(app: &App, path: &str, until: tokio::time::Instant) -> usize {
+    let mut count = 0;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    while tokio::time::Instant::now() < until {
+        let first = raw(app, request.as_bytes()).await;
+        assert!(first.starts_with("HTTP/1.1 403"), "{first}");
+        count += 1;
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_an_expired_link_is_one_event_and_costs_others_nothing() {
+    let mut app = App::start().await;
+    let acme = app.acme().await;
+    let expired = acme.link_to(World::ACME_BOL).await.header("location").to_owned();
+    app.clock.advance(TimeDelta::seconds(400));
+    let good = acme.link_to(World::ACME_BOL).await.header("location").to_owned();
+    let path = expired.strip_prefix(&app.url).unwrap();
+    let until = tokio::time::Instant::now() + Duration::from_secs(4);
+    let flood = futures_util::future::join_all((0..12).map(|_| hammer(&app, path, until)));
+    let downloads = async {
+        let stranger = app.stranger();
+        let mut slowest = Duration::ZERO;
+        for _ in 0..20 {
+            let five = (0..5).map(|_| stranger.get(&good));
+            assert!(futures_util::future::join_all(five).await.iter().all(|file| file.status == 200));
+            let asked = tokio::time::Instant::now();
+            assert_eq!(acme.get("/bols").await.status, 200);
+            slowest = slowest.max(asked.elapsed());
+        }
+        slowest
+    };
+    let (requests, slowest) = tokio::join!(flood, downloads);
+    println!("{} refusals, slowest page {slowest:?}", requests.iter().sum::<usize>());
+    assert!(requests.iter().sum::<usize>() > 100 && slowest < Duration::from_secs(3), "{requests:?} {slowest:?}");
+    let fetched = app.fetches_once_recorded(101).await;
+    assert_eq!(fetched.iter().filter(|fetch| fetch.status == 200).count(), 100);
+    assert_eq!(fetched.iter().filter(|fetch| fetch.status == 403).count(), 1, "one a minute");
+    // Another instance knows that refusal. After a minute, either records the next one.
+    let second = app.second().await;
+    assert_eq!(app.stranger().get(&format!("{second}{path}")).await.status, 403);
+    app.clock.advance(TimeDelta::seconds(61));
+    for server in [&second, &app.url] {
+        assert_eq!(app.stranger().get(&format!("{server}{path}")).await.status, 403);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let refused = app.fetches_once_recorded(102).await.into_iter().filter(|fetch| fetch.status == 403);
+    assert_eq!(refused.count(), 2);
+}
+
+/// A fetch waits in the queue until the database can take it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_is_recorded_once_the_log_takes_events_again() {
+    let app = App::start().await;
+    let url = app.acme().await.link_to(World::ACME_BOL).await.header("location").to_owned();
+    app.sql("REVOKE INSERT ON audit_events FROM primetrade; REVOKE ALL ON audit_events FROM portal_customer").await;
+    assert_eq!(app.stranger().get(&url).await.status, 200);
+    assert_eq!(app.fetches().await.len(), 0);
+    app.sql("GRANT INSERT ON audit_events TO primetrade").await;
+    assert_eq!(app.fetches_once_recorded(1).await.len(), 1);
 }
