@@ -9,12 +9,11 @@ import base64
 import csv
 import hashlib
 import io
-import json
 import re
 import sys
 import zipfile
 
-from check_proof import InvalidSignature, open_note, sha256
+from check_proof import InvalidSignature, number, open_note, parse_json, sha256
 
 
 ALWAYS = {"verify.md", "check_pack.py", "check_proof.py", "pack.json", "checkpoint.txt", "checkpoints.jsonl", "events.jsonl",
@@ -34,7 +33,7 @@ def opened(note, keys):
             continue
     if not lines:
         raise ValueError("a checkpoint isn't signed with any of these keys")
-    return int(lines[1]), base64.b64decode(lines[2], validate=True), json.loads(lines[3])
+    return number(lines[1]), base64.b64decode(lines[2], validate=True), parse_json(lines[3])
 
 
 def check_sums(pack):
@@ -61,17 +60,25 @@ def check_sums(pack):
     return sums
 
 
+def whole_line(line):
+    if not line.endswith(b"\n"):
+        raise ValueError("events.jsonl ends within a line, or has fewer events than tree.txt has leaves")
+    return line[:-1]
+
+
 def check_tree(pack, size, root):
     """Checks that the events and the hashes of tree.txt form the tree with this root (RFC 6962). Returns the number of events."""
     parts, at, count = [], 0, 0
     with pack.open("tree.txt") as tree, pack.open("events.jsonl") as events:
         for line in tree:
             if line == b"leaf\n":
-                level, part = 0, sha256(b"\x00", events.readline().removesuffix(b"\n"))
+                level, part = 0, sha256(b"\x00", whole_line(events.readline()))
                 count += 1
             else:
+                if not re.fullmatch(rb"[0-9]{1,2} [0-9a-f]{64}\n", line):
+                    raise ValueError("tree.txt isn't a tree")
                 level, part = line.split()
-                level, part = int(level), bytes.fromhex(part.decode())
+                level, part = number(level.decode()), bytes.fromhex(part.decode())
             if not 0 <= level < 64 or len(part) != 32 or at % (1 << level):
                 raise ValueError("tree.txt isn't a tree")
             at += 1 << level
@@ -94,7 +101,7 @@ def check_checkpoints(pack, keys, end, end_root):
     last, count = 0, 0
     with pack.open("checkpoints.jsonl") as lines:
         for line in lines:
-            entry = json.loads(line)
+            entry = parse_json(line)
             size, root, _ = opened(entry["note"], keys)
             if entry != {"note": entry["note"], "size": size}:
                 raise ValueError("a line of checkpoints.jsonl isn't what its note says")
@@ -119,7 +126,7 @@ def check_pdfs(pack, sums):
         raise ValueError("the PDFs aren't those in pdfs/index.csv")
     proved = set()
     with pack.open("events.jsonl") as events:
-        for event in map(json.loads, events):
+        for event in map(parse_json, events):
             name, recorded, key = files.get(event["document_id"]), event["sha256"], event["object_key"]
             if name and recorded is not None:
                 if recorded != sums[name]:

@@ -3,7 +3,7 @@
 
 FILE is what `primetrade audit prove ID` writes (https://c2sp.org/tlog-proof). KEY is the log's public key, NAME+ID+BASE64,
 from someone you trust. Needs Python 3.8 and `cryptography`. Exit code 0 means that the event is proved."""
-import base64, hashlib, sys
+import base64, hashlib, json, re, sys
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -11,6 +11,26 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
+
+
+def number(text):
+    """Returns a count or a position: ASCII digits without leading zeros, below 2^63."""
+    if not re.fullmatch(r"0|[1-9][0-9]{0,18}", text, re.ASCII) or int(text) >= 1 << 63:
+        raise ValueError(f"{text!r} isn't a number as the log writes it")
+    return int(text)
+
+
+def parse_json(text):
+    """Returns the value of a JSON object whose keys are all different."""
+    def once(pairs):
+        keys = dict(pairs)
+        if len(keys) != len(pairs):
+            raise ValueError("a JSON object has a key twice")
+        return keys
+    value = json.loads(text, object_pairs_hook=once)
+    if not isinstance(value, dict):
+        raise ValueError("a line isn't a JSON object")
+    return value
 
 
 def open_note(note, key):
@@ -21,7 +41,9 @@ def open_note(note, key):
         raise ValueError("the key doesn't match its own ID")
     text, signatures = note.rsplit("\n\n", 1)
     lines, is_signed = text.split("\n"), False
-    for line in signatures.splitlines():
+    if not signatures.endswith("\n"):
+        raise ValueError("the note isn't complete")
+    for line in signatures[:-1].split("\n"):
         dash, signed_by, signature = line.split(" ")
         signature = base64.b64decode(signature, validate=True)
         if dash == "\u2014" and signed_by == name and signature[:4].hex() == key_id:
@@ -29,8 +51,9 @@ def open_note(note, key):
             is_signed = True
     if not is_signed or lines[0] != name:
         raise ValueError("the checkpoint isn't signed with this key")
-    if len(lines) != 4 or not 0 < int(lines[1]) < 1 << 63:
+    if len(lines) != 4 or not number(lines[1]) or len(base64.b64decode(lines[2], validate=True)) != 32:
         raise ValueError("the note isn't a checkpoint")
+    parse_json(lines[3])
     return lines
 
 
@@ -51,9 +74,9 @@ def main(file, key):
     magic, extra, index, *proof = head.split("\n")
     if (magic, extra[:6], index[:6]) != ("c2sp.org/tlog-proof@v1", "extra ", "index "):
         raise ValueError("this is not a proof of an event")
-    event, index = base64.b64decode(extra[6:], validate=True), int(index[6:])
+    event, index = base64.b64decode(extra[6:], validate=True), number(index[6:])
     lines = open_note(checkpoint, key)
-    if root_of(sha256(b"\x00", event), index, int(lines[1]), map(base64.b64decode, proof)) != base64.b64decode(lines[2]):
+    if root_of(sha256(b"\x00", event), index, int(lines[1]), [base64.b64decode(beside, validate=True) for beside in proof]) != base64.b64decode(lines[2]):
         raise ValueError("the event isn't in the tree of the checkpoint")
     print(f"sealed at position {index} of {lines[1]} in {lines[0]}: {lines[3]}", event.decode(), sep="\n")
 

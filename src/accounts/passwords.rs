@@ -10,6 +10,8 @@ use tokio::sync::Semaphore;
 /// The password is the only factor, so at least 15 characters (Unicode code points).
 pub const MIN_LENGTH_CHARS: usize = 15;
 pub const MAX_LENGTH_CHARS: usize = 128;
+/// The rule as people read it, with these two numbers.
+pub const RULE: &str = "15 to 128 characters. All characters are allowed, including spaces.";
 
 /// The most bytes that `MAX_LENGTH_CHARS` characters can have. Longer input is not hashed.
 const MAX_LENGTH_BYTES: usize = MAX_LENGTH_CHARS * 4;
@@ -159,6 +161,11 @@ async fn on_a_hashing_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rule_names_the_limits() {
+        assert!(RULE.starts_with(&format!("{MIN_LENGTH_CHARS} to {MAX_LENGTH_CHARS} characters.")));
+    }
 
     #[tokio::test]
     async fn lengths_are_counted_in_characters() {

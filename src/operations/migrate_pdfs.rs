@@ -5,11 +5,10 @@
 //! only then inserts its row. After any interruption, the next run continues.
 
 mod checkpoints;
+mod rows;
 mod source;
 mod tally;
 
-use chrono::NaiveDate;
-use diesel::dsl::not;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind::UniqueViolation;
 use diesel::result::Error::DatabaseError;
@@ -19,14 +18,15 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
 
+use self::rows::{Bol, StoredObject};
 use self::source::Local;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::bols::BolNumber;
 use crate::clock::Clock;
 use crate::config::ClamdAddress;
-use crate::db::schema::{bols, documents};
+use crate::db::schema::bols;
 use crate::db::{Database, DbError, DbResult};
-use crate::documents::lifecycle::version::{Slot, is_original_pdf, key_for};
+use crate::documents::lifecycle::version::{Slot, key_for};
 use crate::documents::lifecycle::{self, FileDigest, NewDocument};
 use crate::documents::{DocumentSubject, Kind};
 use crate::intake::clamd;
@@ -37,8 +37,6 @@ pub use self::tally::{Fate, Moved, Tally};
 
 /// Files moved at a time.
 const MAX_AT_ONCE: usize = 8;
-/// Rows in one query.
-const PAGE: i64 = 500;
 /// Pauses between attempts at one request.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15)];
@@ -52,26 +50,6 @@ pub struct Migration<'a> {
     /// Trust an existing object of the same size. Compare its checksum only if the bucket keeps one.
     pub skip_existing: bool,
     pub clamd: Option<&'a ClamdAddress>,
-}
-
-/// A BOL and the recorded PDF that it was issued with.
-#[derive(Clone, Debug, Queryable)]
-struct Bol {
-    id: i64,
-    number: String,
-    year: i32,
-    seq: i32,
-    bol_date: NaiveDate,
-    recorded: Option<StoredObject>,
-}
-
-/// An object as its document's row describes it.
-#[derive(Clone, Debug, Queryable)]
-struct StoredObject {
-    id: i64,
-    object_key: String,
-    sha256: Vec<u8>,
-    size_bytes: i64,
 }
 
 /// An object to move: its key, the places where the file may be, and its recorded checksum.
@@ -114,7 +92,7 @@ impl Migration<'_> {
         let (mut of_bols, mut of_others) = (Tally::default(), Tally::default());
         let mut after = (0, 0);
         loop {
-            let page = self.bols(after).await?;
+            let page = rows::bols(self.db, after).await?;
             let Some(last) = page.last() else { break };
             after = (last.year, last.seq);
             let mut moving = stream::iter(&page).map(|bol| self.bol(bol)).buffered(MAX_AT_ONCE);
@@ -123,72 +101,26 @@ impl Migration<'_> {
                 report(moved);
             }
         }
-        let mut after = (0, false);
-        loop {
-            let page = self.others(after).await?;
-            let Some(last) = page.last() else {
-                if after.1 {
-                    break;
+        for is_arrived in [false, true] {
+            let mut after = 0;
+            loop {
+                let page = match is_arrived {
+                    false => rows::others(self.db, after).await?,
+                    true => rows::arrived(self.db, after).await?,
+                };
+                let Some(last) = page.last() else { break };
+                after = last.id;
+                let mut moving = stream::iter(&page).map(|recorded| self.other(recorded)).buffered(MAX_AT_ONCE);
+                while let Some(moved) = moving.next().await {
+                    of_others.count(&moved.fate);
+                    report(moved);
                 }
-                after = (0, true);
-                continue;
-            };
-            after.0 = last.id;
-            let mut moving = stream::iter(&page).map(|recorded| self.other(recorded)).buffered(MAX_AT_ONCE);
-            while let Some(moved) = moving.next().await {
-                of_others.count(&moved.fate);
-                report(moved);
             }
         }
         if !self.dry_run {
             self.record_run(of_bols, of_others).await?;
         }
         Ok((of_bols, of_others))
-    }
-
-    async fn bols(&self, (year, seq): (i32, i32)) -> DbResult<Vec<Bol>> {
-        let behind = bols::number_year.gt(year).or(bols::number_year.eq(year).and(bols::number_seq.gt(seq)));
-        let rows = bols::table
-            .left_join(documents::table.on(documents::bol_id.eq(bols::id.nullable()).and(is_original_pdf())))
-            .filter(behind)
-            .order((bols::number_year, bols::number_seq))
-            .limit(PAGE)
-            .select((
-                bols::id,
-                bols::number,
-                bols::number_year,
-                bols::number_seq,
-                bols::bol_date,
-                (documents::id, documents::object_key, documents::sha256, documents::size_bytes).nullable(),
-            ))
-            .load(&mut *self.db.get().await?)
-            .await?;
-        Ok(rows)
-    }
-
-    /// Returns a page of the other documents: newer versions, tickets and documents of the inbox. With `is_arrived`,
-    /// returns the objects from which documents were filed.
-    async fn others(&self, (after, is_arrived): (i64, bool)) -> DbResult<Vec<StoredObject>> {
-        let mut connection = self.db.get().await?;
-        let rows = documents::table.filter(documents::id.gt(after)).order(documents::id).limit(PAGE);
-        if is_arrived {
-            return Ok(rows
-                .filter(documents::arrived_key.is_not_null())
-                .select((
-                    documents::id,
-                    documents::arrived_key.assume_not_null(),
-                    documents::sha256,
-                    documents::size_bytes,
-                ))
-                .load(&mut connection)
-                .await?);
-        }
-        Ok(rows
-            .filter(documents::state.eq("stored"))
-            .filter(documents::bol_id.is_null().or(not(is_original_pdf())))
-            .select((documents::id, documents::object_key, documents::sha256, documents::size_bytes))
-            .load(&mut connection)
-            .await?)
     }
 
     async fn bol(&self, bol: &Bol) -> Moved {
@@ -207,21 +139,8 @@ impl Migration<'_> {
             Ok(key) => key,
             Err(error) => return moved(String::new(), Fate::Failed(error.to_string())),
         };
-        let mut places = vec![key.to_string()];
-        for place in [
-            format!("bols/{}/{number}.pdf", bol.year),
-            format!("bol_pdfs/{number}.pdf"),
-            format!("{}/{number}.pdf", bol.year),
-            format!("{number}.pdf"),
-        ]
-        .into_iter()
-        .flat_map(|place| [place.replace(".pdf", ".PDF"), place].into_iter().rev())
-        {
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
-        let target = MoveTarget { key: key.clone(), places, recorded: bol.recorded.as_ref() };
+        let target =
+            MoveTarget { key: key.clone(), places: bol.places(&number, &key), recorded: bol.recorded.as_ref() };
         moved(key.to_string(), self.moved_or_failed(&target, Some(bol)).await)
     }
 

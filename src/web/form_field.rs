@@ -6,6 +6,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::forms::Choice;
+use crate::accounts::passwords;
 use crate::field_errors::FieldErrors;
 
 #[derive(Template)]
@@ -136,6 +137,11 @@ impl FormField {
 
     pub fn hint(self, hint: &'static str) -> Self {
         Self { hint: Some(hint), ..self }
+    }
+
+    /// Says what a new password must be like.
+    pub fn password_rule(self) -> Self {
+        self.hint(passwords::RULE)
     }
 
     /// The [name of what is typed](https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#autofill).

@@ -89,9 +89,15 @@ impl Checkpoint {
         }
         Ok(Self {
             origin: origin.into(),
-            size: size.parse().map_err(|_| NoteError::Malformed)?,
+            size: parse_size(size).ok_or(NoteError::Malformed)?,
             root: STANDARD.decode(root).ok().and_then(|root| root.try_into().ok()).ok_or(NoteError::Malformed)?,
             stated: serde_json::from_str(stated).map_err(|_| NoteError::Malformed)?,
         })
     }
+}
+
+/// Reads a size as the log writes it: decimal digits without a sign or leading zeros, below 2^63.
+fn parse_size(text: &str) -> Option<u64> {
+    let size: u64 = text.parse().ok()?;
+    (size <= i64::MAX.unsigned_abs() && size.to_string() == text).then_some(size)
 }
