@@ -20,4 +20,4 @@ pub mod search;
 pub mod verify;
 
 pub use columns::{COLUMNS, Cell, EventRow};
-pub use event::{Action, Actor, Event, Origin, Outcome, record};
+pub use event::{Action, Actor, Event, Origin, Outcome, not_stored, record};

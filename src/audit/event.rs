@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 pub use super::columns::Event;
@@ -224,17 +226,27 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Records an event, in the connection's transaction if it has one.
+/// Records an event, in the connection's transaction if it has one. Fails if the database stores no row.
 pub async fn record(connection: &AsyncPgConnection, event: &Event<'_>) -> QueryResult<()> {
     record_all(connection, std::slice::from_ref(event)).await
 }
 
-/// Records events with one statement. Postgres takes 65,535 parameters, which is some 3,500 events.
+/// Records events with one statement. Postgres takes 65,535 parameters, which is some 3,500 events. Fails if the
+/// database stores fewer rows than there are events.
 pub async fn record_all(mut connection: &AsyncPgConnection, events: &[Event<'_>]) -> QueryResult<()> {
     if events.is_empty() {
         return Ok(());
     }
-    InsertEvents(events).execute(&mut connection).await.map(drop)
+    let written: Vec<i64> = InsertEvents(events).load(&mut connection).await?;
+    if written.len() == events.len() { Ok(()) } else { Err(not_stored()) }
+}
+
+/// Returns the error of an INSERT that succeeded without storing the event, because a trigger or a rule swallowed it.
+/// Counts as an unreachable database ([`DbError::is_unreachable`](crate::db::DbError::is_unreachable)), so the response
+/// is 503.
+pub fn not_stored() -> QueryError {
+    let message = "an event was not stored: a trigger or a rule on audit_events swallowed it; run primetrade audit verify";
+    QueryError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()))
 }
 
 struct InsertEvents<'a>(&'a [Event<'a>]);
@@ -245,8 +257,14 @@ impl QueryFragment<Pg> for InsertEvents<'_> {
             // Each number of events makes a different statement.
             out.unsafe_to_cache_prepared();
         }
-        Event::push_insert_values(self.0, &mut out)
+        Event::push_insert_values(self.0, &mut out)?;
+        out.push_sql(" RETURNING id");
+        Ok(())
     }
+}
+
+impl Query for InsertEvents<'_> {
+    type SqlType = BigInt;
 }
 
 /// The text depends on the number of events, so the statement cache must compare texts.

@@ -2,6 +2,9 @@
 //!
 //! One statement selects the subject and inserts the event, so the log records what the same transaction saw. The
 //! caller's scope is part of the query. A subject outside of it is not found, and the response doesn't reveal why.
+//!
+//! The statement also counts the rows that it stored. A trigger or a rule that swallows the event is a failure, not a
+//! subject that doesn't exist.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -27,7 +30,8 @@ pub async fn record_view(
     companies: Option<&[i64]>,
     mut connection: &AsyncPgConnection,
 ) -> QueryResult<bool> {
-    InsertView { event, number, companies }.execute(&mut connection).await.map(|written| written == 1)
+    let (found, written): (i64, i64) = InsertView { event, number, companies }.get_result(&mut connection).await?;
+    if written == found { Ok(found == 1) } else { Err(audit::not_stored()) }
 }
 
 /// The document of a link that was recorded.
@@ -48,7 +52,12 @@ pub async fn record_link(
     companies: Option<&[i64]>,
     mut connection: &AsyncPgConnection,
 ) -> QueryResult<Option<RecordedDocument>> {
-    InsertLink { event, document, companies }.get_result(&mut connection).await.optional()
+    let statement = InsertLink { event, document, companies };
+    let found: Option<(RecordedDocument, i64)> = statement.get_result(&mut connection).await.optional()?;
+    match found {
+        Some((_, written)) if written != 1 => Err(audit::not_stored()),
+        found => Ok(found.map(|(document, _)| document)),
+    }
 }
 
 /// Records a request for something that doesn't exist or isn't within the scope. The event doesn't reveal which.
@@ -84,17 +93,25 @@ struct InsertView<'a> {
 
 impl QueryFragment<Pg> for InsertView<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let subject = [
-            ("customer_id", "s.customer_id"),
-            ("customer_code", "c.code"),
-            ("bol_id", "s.id"),
-            ("bol_number", "s.number"),
-        ];
-        self.event.push_insert_select(&mut out, &subject)?;
-        out.push_sql(" FROM bols s LEFT JOIN customers c ON c.id = s.customer_id WHERE s.number = ");
+        out.push_sql(
+            "WITH subject AS (SELECT s.customer_id, c.code, s.id, s.number FROM bols s \
+             LEFT JOIN customers c ON c.id = s.customer_id WHERE s.number = ",
+        );
         out.push_bind_param::<Text, _>(self.number)?;
-        push_scope(&mut out, &self.companies)
+        push_scope(&mut out, &self.companies)?;
+        out.push_sql("), written AS (");
+        let subject =
+            [("customer_id", "customer_id"), ("customer_code", "code"), ("bol_id", "id"), ("bol_number", "number")];
+        self.event.push_insert_select(&mut out, &subject)?;
+        out.push_sql(
+            " FROM subject RETURNING id) SELECT (SELECT count(*) FROM subject), (SELECT count(*) FROM written)",
+        );
+        Ok(())
     }
+}
+
+impl Query for InsertView<'_> {
+    type SqlType = (BigInt, BigInt);
 }
 
 struct InsertLink<'a> {
@@ -139,13 +156,16 @@ impl QueryFragment<Pg> for InsertLink<'_> {
             ("sha256", "sha256"),
         ];
         self.event.push_insert_select(&mut out, &subject)?;
-        out.push_sql(" FROM subject) SELECT id, object_key, file_name, size_bytes, number FROM subject");
+        out.push_sql(
+            " FROM subject RETURNING id) \
+             SELECT id, object_key, file_name, size_bytes, number, (SELECT count(*) FROM written) FROM subject",
+        );
         Ok(())
     }
 }
 
 impl Query for InsertLink<'_> {
-    type SqlType = (BigInt, Text, Text, BigInt, Nullable<Text>);
+    type SqlType = ((BigInt, Text, Text, BigInt, Nullable<Text>), BigInt);
 }
 
 // The SQL depends on the reference and the scope, so diesel caches the statement by its text.

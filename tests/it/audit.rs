@@ -9,5 +9,6 @@ mod pack;
 mod proof;
 mod retention;
 mod seals;
+mod swallowed;
 mod tampering;
 mod verify;

@@ -1,0 +1,1 @@
+DROP POLICY own_new_events ON audit_events;
