@@ -245,7 +245,8 @@ pub async fn record_all(mut connection: &AsyncPgConnection, events: &[Event<'_>]
 /// Counts as an unreachable database ([`DbError::is_unreachable`](crate::db::DbError::is_unreachable)), so the response
 /// is 503.
 pub fn not_stored() -> QueryError {
-    let message = "an event was not stored: a trigger or a rule on audit_events swallowed it; run primetrade audit verify";
+    let message =
+        "an event was not stored: a trigger or a rule on audit_events swallowed it; run primetrade audit verify";
     QueryError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()))
 }
 

@@ -67,7 +67,7 @@ pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, Pr
         (Some(event), Some(leaf)) => (event, leaf),
         (Some(_), None) => return Err(ProveError::Waiting),
         (None, Some((position, _))) => {
-            let purged = Purged::read(connection).await?;
+            let purged = Purged::read(connection, keys).await?;
             let is_purged = purged.has(position.cast_unsigned());
             return Err(if is_purged { ProveError::Purged } else { ProveError::Missing(position) });
         }

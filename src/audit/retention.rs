@@ -1,16 +1,20 @@
 //! Retention: removes events that are older than `AUDIT_RETENTION_YEARS`.
 //!
 //! The unit is a sealed batch whose newest event is older than the beginning of the month that many years ago. An
-//! `AUDIT_PURGED` event names the batches, and is sealed before any event is removed. When such a record is purged
-//! itself, the next record repeats its statement. Leaves and checkpoints stay, so the tree doesn't change and earlier
-//! proofs remain valid. A record alone removes nothing: the signed checkpoints must agree with it.
+//! `AUDIT_PURGED` event has a statement of the batches that the key of the log signed, and is sealed before any event is
+//! removed. When such a record is purged itself, the next record repeats its statement. Leaves and checkpoints stay, so
+//! the tree doesn't change and earlier proofs remain valid. A record alone removes nothing: the signed checkpoints must
+//! agree with it.
 
 mod purged;
 mod remove;
+mod statement;
 
 use std::pin::pin;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -20,13 +24,14 @@ use futures_util::TryStreamExt;
 use serde_json::json;
 use tokio::time::sleep;
 
-pub use purged::{Purge, PurgeStatement, Purged};
+pub use purged::{Purge, Purged};
 pub use remove::Removed;
+pub use statement::{PurgeFault, PurgeStatement};
 
-use super::seal::{Checkpoint, Horizon, NoteError, SealError, seal_once};
+use super::seal::{Checkpoint, Hash, Horizon, NoteError, SealError, seal_once};
 use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::clock::Clock;
-use crate::config::SealKeys;
+use crate::config::{SealKey, SealKeys};
 use crate::db::schema::audit_checkpoints;
 use crate::db::{Database, DbError, try_alone};
 
@@ -56,9 +61,21 @@ pub struct Plan {
     /// Ranges of positions in the tree; the end is not included.
     pub positions: Vec<(u64, u64)>,
     pub batches: u64,
+    /// When the plan was made, by the clock of the database.
+    pub at: DateTime<Utc>,
+    /// Size and root of the last checkpoint that the plan contains.
+    pub checkpoint: Option<(u64, Hash)>,
 }
 
 impl Plan {
+    /// Signs the plan. Returns `None` if it is empty.
+    fn sign(&self, years: u16, key: &SealKey) -> Result<Option<String>, serde_json::Error> {
+        let Some((size, root)) = self.checkpoint else { return Ok(None) };
+        let (before, positions, root) = (self.before, self.positions.clone(), STANDARD.encode(root));
+        let statement = PurgeStatement { signed_at: self.at, before, years, positions, size, root };
+        statement.sign(key).map(Some)
+    }
+
     pub fn events(&self) -> u64 {
         self.positions.iter().map(|(from, to)| to - from).sum()
     }
@@ -73,6 +90,10 @@ pub enum PurgeError {
     Unsealed,
     #[error("nothing was purged, because its record can't be sealed: {0}")]
     Seal(#[from] SealError),
+    #[error("nothing was purged, because no key signs the purge: set SEAL_KEY or SECRET_KEY as the server has it")]
+    NoKey,
+    #[error("nothing was purged, because the purge can't be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
     #[error("nothing was purged, because checkpoint {size} is damaged ({error}): run primetrade audit verify")]
     Checkpoint { size: i64, error: NoteError },
 }
@@ -100,11 +121,11 @@ pub async fn run(db: Database, keys: SealKeys, years: Option<u16>, clock: Clock)
 impl Retention<'_> {
     /// Finds the batches that can be purged now.
     pub async fn plan(&self, connection: &mut AsyncPgConnection) -> Result<Plan, PurgeError> {
-        let purged = Purged::read(connection).await?;
+        let purged = Purged::read(connection, self.keys).await?;
         // Uses the earlier of two clocks, because the database dates the records.
-        let now = self.now.min(Horizon::read(connection).await?.at);
-        let before = cutoff(now, self.years);
-        let mut plan = Plan { before, positions: Vec::new(), batches: 0 };
+        let at = Horizon::read(connection).await?.at;
+        let before = cutoff(self.now.min(at), self.years);
+        let mut plan = Plan { before, positions: Vec::new(), batches: 0, at, checkpoint: None };
         let older = sql::<Bool>("substring(note FROM '\"newest\":\"([^\"]+)\"') COLLATE \"C\" < ");
         let mut batches = pin!(
             audit_checkpoints::table
@@ -127,6 +148,7 @@ impl Retention<'_> {
                 continue;
             }
             plan.batches += 1;
+            plan.checkpoint = Some((checkpoint.size, checkpoint.root));
             match plan.positions.last_mut() {
                 Some((_, end)) if *end == from => *end = to,
                 _ => plan.positions.push((from, to)),
@@ -155,13 +177,14 @@ impl Retention<'_> {
             .transaction(async |connection: &mut AsyncPgConnection| -> Result<_, PurgeError> {
                 connection.batch_execute("SET LOCAL statement_timeout = 0").await?;
                 let plan = self.plan(connection).await?;
-                if plan.batches > 0 {
+                let key = self.keys.signs.as_ref().ok_or(PurgeError::NoKey)?;
+                if let Some(note) = plan.sign(self.years, key)? {
                     let Plan { before, positions, .. } = &plan;
                     // Records that are purged with these batches.
-                    let restated = Purged::read(connection).await?.statements_within(positions);
+                    let purged = Purged::read(connection, self.keys).await?;
                     let detail = json!({
                         "before": before, "years": self.years, "positions": positions, "events": plan.events(),
-                        "restated": restated,
+                        "note": note, "restated": purged.notes_within(positions),
                     });
                     let event = Event::new(Action::AuditPurged, Outcome::Success, actor, origin).detail(detail);
                     record(connection, &event).await?;
@@ -177,7 +200,7 @@ impl Retention<'_> {
     /// Waits until the record of this plan is sealed, and returns all sealed records.
     async fn wait_until_sealed(&self, db: &Database, plan: &Plan) -> Result<Purged, PurgeError> {
         for _ in 0..MAX_SEAL_CHECKS {
-            let purged = Purged::read(&mut *db.get().await?).await?;
+            let purged = Purged::read(&mut *db.get().await?, self.keys).await?;
             if plan.positions.iter().all(|(from, _)| purged.has(*from)) {
                 return Ok(purged);
             }

@@ -11,6 +11,7 @@ mod difference;
 mod events;
 mod objects;
 mod progress;
+mod purges;
 mod runs;
 mod seals;
 mod sums;
@@ -26,11 +27,11 @@ use serde_json::json;
 
 pub use difference::{Difference, Differences};
 pub use progress::Progress;
-pub use runs::{Run, is_running, last_runs};
+pub use runs::{Run, RunResult, is_running, last_runs};
 
 use self::sums::Buckets;
 use super::retention::Purged;
-use super::seal::{Checkpoint, Horizon, SealState};
+use super::seal::{Checkpoint, Horizon, SealState, sign_statement};
 use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::config::SealKeys;
 use crate::db::schema::{audit_checkpoints, audit_events, audit_leaves};
@@ -44,7 +45,17 @@ pub struct Verification<'a> {
     pub storage: Option<&'a Storage>,
     /// Checkpoints that an auditor has kept: name and signed note each.
     pub kept: Vec<(String, String)>,
+    pub retention: ExpectedRetention,
     pub progress: Progress,
+}
+
+/// The retention that purges are held against, in years.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExpectedRetention {
+    /// `AUDIT_RETENTION_YEARS`. A purge under a shorter one is only a notice: the variable may have changed since.
+    pub configured: Option<u16>,
+    /// What the auditor requires. A purge under a shorter retention is a difference.
+    pub required: Option<u16>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +82,9 @@ pub struct Report {
     /// All purged events were older than this.
     #[serde(default)]
     pub purged_before: Option<DateTime<Utc>>,
+    /// The shortest retention that events were purged under, in years.
+    #[serde(default)]
+    pub purged_years: Option<u16>,
     /// Events that are too new to be sealed.
     pub waiting: u64,
     /// Sealed events that are dated before they can have been written.
@@ -87,6 +101,9 @@ pub struct Report {
     pub different: u64,
     /// The first differences as sentences.
     pub differences: Vec<String>,
+    /// What an auditor should know, although nothing differs.
+    #[serde(default)]
+    pub notices: Vec<String>,
 }
 
 impl Report {
@@ -118,6 +135,7 @@ impl Verification<'_> {
         let mut differences = Differences::default();
         let one = snapshot.connection();
         let expected = Arc::new(Expected::read(one, self.keys).await?);
+        let notices = purges::compare(&expected.purged, self.retention, &mut differences);
         let buckets = Buckets::covering(id_range(one).await?);
         self.set_expected_progress(one).await?;
 
@@ -150,6 +168,7 @@ impl Verification<'_> {
             sealed: seals.leaves,
             purged: seals.purged,
             purged_before: expected.purged.before(),
+            purged_years: expected.purged.shortest_years(),
             waiting,
             backdated: seals.backdated,
             checkpoints: seals.checkpoints,
@@ -159,6 +178,7 @@ impl Verification<'_> {
             is_restored: expected.is_restored,
             different: differences.count(),
             differences: differences.to_strings(),
+            notices,
         })
     }
 
@@ -219,22 +239,43 @@ impl Expected {
         };
         let horizon = Horizon::read(connection).await?;
         let is_restored = horizon.is_of_another_cluster(&sealed);
-        let purged = Purged::read(connection).await?;
+        let purged = Purged::read(connection, keys).await?;
         Ok(Self { sealed, is_restored, next_transaction: horizon.next.cast_unsigned(), purged })
     }
 }
 
-/// Records the result, for the list of the last runs.
+/// The first line of the signed result of a run.
+const RESULT_KIND: &str = "primetrade verification v1";
+
+/// The result of a run, as the key of the log signs it.
+#[derive(Debug, Serialize, Deserialize)]
+struct SignedResult {
+    at: DateTime<Utc>,
+    /// `None` if the run could not finish.
+    report: Option<Report>,
+}
+
+/// Records the result, for the list of the last runs. A process that has the key signs it, because the name of an event
+/// proves nothing.
 pub async fn record_result(
     db: &Database,
+    keys: &SealKeys,
     result: &Result<Report, VerifyError>,
     actor: Actor<'_>,
     origin: &Origin,
 ) -> DbResult<()> {
-    let (outcome, detail) = match result {
+    let (outcome, mut detail) = match result {
         Ok(report) => (if report.is_fine() { Outcome::Success } else { Outcome::Failed }, json!(report)),
         Err(error) => (Outcome::Failed, json!({"reason": error.to_string()})),
     };
+    let connection = &mut *db.get().await?;
+    if let Some(key) = &keys.signs {
+        let signed = SignedResult { at: Horizon::read(connection).await?.at, report: result.as_ref().ok().cloned() };
+        match sign_statement(RESULT_KIND, &signed, key) {
+            Ok(note) => detail["note"] = note.into(),
+            Err(error) => tracing::warn!(%error, "the result of a verification can't be signed"),
+        }
+    }
     let event = Event::new(Action::AuditVerified, outcome, actor, origin).detail(detail);
-    Ok(record(&*db.get().await?, &event).await?)
+    Ok(record(connection, &event).await?)
 }

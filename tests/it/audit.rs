@@ -3,6 +3,7 @@
 mod access_log_import;
 mod checkpoints;
 mod export;
+mod forged_purges;
 mod local_fetches;
 mod log;
 mod pack;

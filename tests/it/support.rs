@@ -18,6 +18,7 @@ mod s3;
 pub mod scan;
 mod sealed_log;
 mod smtp;
+mod tamper;
 mod world;
 
 pub use actor::{Actor, Answer, raw};

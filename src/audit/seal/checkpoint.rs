@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::note::{self, NoteError};
 use super::tree::Hash;
 use crate::config::{SealKey, SealKeys};
 
@@ -40,44 +41,17 @@ pub struct Stated {
     pub backdated: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoteError {
-    #[error("not a signed checkpoint")]
-    Malformed,
-    #[error("not signed with a trusted key")]
-    UnknownKey,
-    #[error("invalid signature")]
-    WrongSignature,
-}
-
 impl Checkpoint {
     /// Writes the checkpoint as a signed note.
     pub fn sign(&self, key: &SealKey) -> Result<String, serde_json::Error> {
         let Self { origin, size, root, stated } = self;
         let text = format!("{origin}\n{size}\n{}\n{}\n", STANDARD.encode(root), serde_json::to_string(stated)?);
-        let mut signature = key.verifier().id().to_vec();
-        signature.extend(key.sign(text.as_bytes()));
-        Ok(format!("{text}\n— {} {}\n", key.verifier().name(), STANDARD.encode(signature)))
+        Ok(note::sign(&text, key))
     }
 
     /// Reads a signed note. One of the known keys must have signed it; signatures with other keys are ignored.
-    pub fn open(note: &str, keys: &SealKeys) -> Result<Self, NoteError> {
-        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
-        let signatures = signatures.strip_suffix('\n').ok_or(NoteError::Malformed)?;
-        let signed = &note.as_bytes()[..=text.len()];
-        let mut signed_by = None;
-        for line in signatures.split('\n') {
-            let (name, signature) =
-                line.strip_prefix("— ").and_then(|line| line.split_once(' ')).ok_or(NoteError::Malformed)?;
-            let signature = STANDARD.decode(signature).map_err(|_| NoteError::Malformed)?;
-            let (id, signature) = signature.split_first_chunk::<4>().ok_or(NoteError::Malformed)?;
-            let Some(verifier) = keys.find(name, id) else { continue };
-            if !verifier.verifies(signed, signature) {
-                return Err(NoteError::WrongSignature);
-            }
-            signed_by = Some(verifier);
-        }
-        let signed_by = signed_by.ok_or(NoteError::UnknownKey)?;
+    pub fn open(signed: &str, keys: &SealKeys) -> Result<Self, NoteError> {
+        let (text, signed_by) = note::open(signed, keys)?;
         let mut lines = text.split('\n');
         let (Some(origin), Some(size), Some(root), Some(stated), None) =
             (lines.next(), lines.next(), lines.next(), lines.next(), lines.next())

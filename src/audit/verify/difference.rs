@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::audit::retention::PurgeFault;
 use crate::audit::seal::NoteError;
 use crate::storage::ObjectKey;
 
@@ -43,6 +44,10 @@ pub enum Difference {
     CheckpointMissing { missing: u64, size: u64 },
     #[error("checkpoint {size} names the wrong predecessor, {said}")]
     CheckpointOrder { size: u64, said: u64 },
+    #[error("event {id} records a purge {fault}")]
+    Purge { id: i64, fault: PurgeFault },
+    #[error("event {id} records a purge under a retention of {years} years, but {required} are required")]
+    PurgedAgainstRetention { id: i64, years: u16, required: u16 },
     #[error("events of checkpoint {size} are recorded as purged, but some are newer than {before}")]
     PurgedTooEarly { size: u64, before: DateTime<Utc> },
     #[error("events of checkpoint {size} are recorded as partly purged, but purging removes whole batches")]

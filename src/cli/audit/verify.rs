@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::audit::seal::{publish_once, seal_all};
-use crate::audit::verify::{Progress, Report, Verification, record_result};
+use crate::audit::verify::{ExpectedRetention, Progress, Report, Verification, record_result};
 use crate::audit::{Actor, Origin};
 use crate::bols::weight::grouped;
 use crate::cli::{Failure, bar, database_url, printable, serve};
@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Treat sealed events as a difference if their date is earlier than they can have been written
     #[arg(long)]
     strict: bool,
+    /// Treat purges under a shorter retention than this many years as a difference
+    #[arg(long, value_name = "YEARS", value_parser = clap::value_parser!(u16).range(1..=100))]
+    retention_years: Option<u16>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -50,13 +53,14 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         keys: &keys,
         storage: (!arguments.database_only).then_some(&storage),
         kept,
+        retention: ExpectedRetention { configured: config.audit_retention, required: arguments.retention_years },
         progress: progress.clone(),
     };
     let started = Instant::now();
     let drawing = tokio::spawn(draw(progress));
     let result = verification.run().await;
     drawing.abort();
-    if let Err(error) = record_result(&db, &result, Actor::COMMAND_LINE, &Origin::command_line()).await {
+    if let Err(error) = record_result(&db, &keys, &result, Actor::COMMAND_LINE, &Origin::command_line()).await {
         tracing::warn!(%error, "the result can't be recorded");
     }
     // Seals the newest events, with the one of this run, even if no server runs.
@@ -127,7 +131,12 @@ fn print(report: &Report, keys: &SealKeys, took: Duration) {
     println!("{} events in {:.1} s", count(report.events), took.as_secs_f64());
     println!("{} sealed, {} waiting for their seal", count(report.sealed), count(report.waiting));
     if let Some(before) = report.purged_before {
-        println!("{} of them were purged, all older than {}", count(report.purged), before.format("%Y-%m-%d"));
+        let years = report.purged_years.unwrap_or_default();
+        let (purged, before) = (count(report.purged), before.format("%Y-%m-%d"));
+        println!("{purged} of them were purged, all older than {before}, under a retention of {years} years or more");
+    }
+    for notice in &report.notices {
+        println!("note: {}", printable(notice));
     }
     if report.backdated > 0 {
         println!(

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::audit::seal::{MAX_COUNTED, Overview};
-use crate::audit::verify::{Progress, Report, Run, Verification, is_running, last_runs};
+use crate::audit::verify::{ExpectedRetention, Progress, Report, Run, RunResult, Verification, is_running, last_runs};
 use crate::audit::{Actor, Origin};
 use crate::bols::weight::grouped;
 use crate::db::Database;
@@ -61,7 +61,7 @@ struct RunRow {
 pub async fn page(context: Context<Auditors>, done: Query<Done>) -> Result<HttpResponse, Error> {
     let mut connection = context.db.get().await?;
     let overview = Overview::read(&mut connection, &context.site.seals).await?;
-    let runs = last_runs(&mut connection, MAX_RUNS).await?;
+    let runs = last_runs(&mut connection, &context.site.seals, MAX_RUNS).await?;
     let mut page = IntegrityPage::new(&context, overview, runs);
     page.is_under_way = is_running(&mut connection).await?;
     if page.is_under_way {
@@ -92,6 +92,7 @@ async fn verify_in_background(site: &Site, db: &Database, actor: Actor<'_>, orig
         keys: &site.seals,
         storage: Some(&site.storage),
         kept: Vec::new(),
+        retention: ExpectedRetention { configured: site.retention, required: None },
         progress: Progress::default(),
     };
     match verification.run_alone(actor, origin).await {
@@ -143,22 +144,27 @@ impl IntegrityPage {
 
 impl RunRow {
     fn new(run: Run, zone: Tz) -> Self {
-        let result = match &run.report {
-            None => "Could not finish".into(),
-            Some(Report { different: 0, purged: 0, .. }) => "Everything matches what was sealed".into(),
-            Some(Report { different: 0, purged, .. }) => {
-                format!("Everything matches what was sealed; {} purged", grouped(purged.cast_signed()))
-            }
-            Some(report) => report.differences.first().map(|first| capitalize(first)).unwrap_or_default(),
+        let (is_fine, result) = match &run.result {
+            RunResult::Unsigned => (true, "Not signed with the key of this log, so the result proves nothing".into()),
+            RunResult::Broken => (false, "Could not finish".into()),
+            RunResult::Finished(report) => (report.is_fine(), result(report)),
         };
-        Self {
-            href: format!("/audit/events/{}", run.id),
-            when: super::when(run.at, zone),
-            by: run.by,
-            is_fine: run.is_fine,
-            result,
-            events: run.report.map(|report| grouped(report.events.cast_signed())).unwrap_or_default(),
+        let events = match &run.result {
+            RunResult::Finished(report) => grouped(report.events.cast_signed()),
+            RunResult::Broken | RunResult::Unsigned => String::new(),
+        };
+        let (href, when) = (format!("/audit/events/{}", run.id), super::when(run.at, zone));
+        Self { href, when, by: run.by, is_fine, result, events }
+    }
+}
+
+fn result(report: &Report) -> String {
+    match report {
+        Report { different: 0, purged: 0, .. } => "Everything matches what was sealed".into(),
+        Report { different: 0, purged, .. } => {
+            format!("Everything matches what was sealed; {} purged", grouped(purged.cast_signed()))
         }
+        report => report.differences.first().map(|first| capitalize(first)).unwrap_or_default(),
     }
 }
 

@@ -133,4 +133,14 @@ async fn an_auditor_verifies_on_a_page() {
     assert!(row.contains("Not as sealed") && row.contains("Event 1 is missing: it was sealed at position 0"), "{row}");
     let runs = app.events().await.only(Action::AuditVerified);
     assert_eq!(runs.list(|event| event.outcome.as_str()), ["success", "failed"]);
+    // A copy of the good result, and one without a signature, prove nothing.
+    for detail in ["detail", "detail - 'note'"] {
+        app.sql(&format!(
+            "INSERT INTO audit_events (action, outcome, user_email, detail) \
+             SELECT action, outcome, user_email, {detail} FROM audit_events WHERE action = 'AUDIT_VERIFIED' AND outcome = 'success' LIMIT 1"
+        ))
+        .await;
+        let row = auditor.get("/audit/integrity").await.all("section:has(#runs) tbody tr").remove(0);
+        assert!(row.contains("Not signed with the key of this log, so the result proves nothing"), "{row}");
+    }
 }

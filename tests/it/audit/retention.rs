@@ -3,7 +3,8 @@
 use chrono::NaiveDate;
 use diesel_async::SimpleAsyncConnection;
 use primetrade::audit::prove::{ProveError, prove};
-use primetrade::audit::verify::{Progress, Report, Verification};
+use primetrade::audit::retention::PurgeStatement;
+use primetrade::audit::verify::{ExpectedRetention, Progress, Report, Verification};
 use primetrade::db;
 use serde_json::json;
 
@@ -48,7 +49,17 @@ async fn purge(app: &App, years: &str, arguments: &[&str]) -> (i32, String, Stri
 async fn verify(app: &App) -> Report {
     let (db, keys, storage) = (app.db(), app.seals(), app.storage().await);
     let storage = Some(&storage);
-    Verification { db: &db, keys: &keys, storage, kept: Vec::new(), progress: Progress::default() }.run().await.unwrap()
+    Verification {
+        db: &db,
+        keys: &keys,
+        storage,
+        kept: Vec::new(),
+        retention: ExpectedRetention::default(),
+        progress: Progress::default(),
+    }
+    .run()
+    .await
+    .unwrap()
 }
 
 /// The events before a day.
@@ -182,7 +193,8 @@ async fn a_forged_purge_hides_nothing() {
             .unwrap();
         app.sealed().await;
         let told = verify(&app).await.differences;
-        assert!(told[0].contains("are recorded as purged, but some are newer than "), "{told:?}");
+        assert!(told[0].contains(" records a purge that the key of the log did not sign"), "{told:?}");
+        assert!(told.iter().any(|one| one.ends_with(&missing)), "{told:?}");
         owner.batch_execute("DELETE FROM audit_events WHERE action = 'AUDIT_PURGED'").await.unwrap();
     }
     // The same for single old events, and for records that aren't sealed or aren't the portal's.
@@ -201,7 +213,7 @@ async fn a_forged_purge_hides_nothing() {
             app.sealed().await;
         }
         let told = verify(&app).await.differences.join("; ");
-        assert!(told.contains("are recorded as partly purged") || told.contains("event 50 is missing"), "{told}");
+        assert!(told.contains("event 50 is missing") && told.contains("the log did not sign"), "{told}");
         owner.batch_execute("DELETE FROM audit_events WHERE action = 'AUDIT_PURGED'").await.unwrap();
     }
     // Without its record, every purged event is missing.
@@ -228,23 +240,35 @@ async fn a_record_alone_removes_nothing() {
     let mut customer = db::connect(&app.database).await.unwrap();
     customer.batch_execute(&within.replace("'ACTION'", "'BOL_VIEWED'")).await.unwrap();
     customer.batch_execute("ROLLBACK").await.unwrap();
-    let refused = customer.batch_execute(&within.replace("'ACTION'", "'AUDIT_PURGED'")).await;
-    assert!(refused.unwrap_err().to_string().contains("row-level security"));
+    for action in ["AUDIT_PURGED", "AUDIT_VERIFIED", "LINK_FETCHED", "LOGIN_SUCCEEDED"] {
+        let refused = customer.batch_execute(&within.replace("'ACTION'", &format!("'{action}'"))).await;
+        assert!(refused.unwrap_err().to_string().contains("row-level security"), "{action}");
+        customer.batch_execute("ROLLBACK").await.unwrap();
+    }
 }
 
-/// A purge that removes an older purge's record repeats what that record says.
+/// A purge that removes an older purge's record repeats its signed statement.
 #[tokio::test(flavor = "multi_thread")]
 async fn old_purges_stay_recorded() {
     let app = App::start().await;
     batch(&app, "2019-05", 100).await;
-    let first = app.position_of(events_before(&app, "2020-01-01").await[0].id).await;
+    let first = app.position_of(events_before(&app, "2020-01-01").await[0].id).await.unsigned_abs();
+    let last = app.checkpoints().await.last().unwrap().clone();
     // The state that a purge of 2022 left.
-    app.sql(&format!(
-        "GRANT ALL ON audit_events TO CURRENT_USER; ALTER TABLE audit_events DISABLE TRIGGER USER; \
-         DELETE FROM audit_events WHERE occurred_at < '2020-01-01'; \
-         INSERT INTO audit_events (occurred_at, action, outcome, user_email, detail) VALUES ('2022-03-01Z', 'AUDIT_PURGED', 'success', 'portal', \
-            '{{\"before\": \"2020-03-01T00:00:00Z\", \"positions\": [[{first}, {}]]}}')",
-        first + 100
+    let statement = PurgeStatement {
+        signed_at: "2022-03-01T00:00:00Z".parse().unwrap(),
+        before: "2020-03-01T00:00:00Z".parse().unwrap(),
+        years: 2,
+        positions: vec![(first, first + 100)],
+        size: last.size.unsigned_abs(),
+        root: last.note.lines().nth(2).unwrap().into(),
+    };
+    let note = statement.sign(&app.seals().signs.unwrap()).unwrap();
+    let detail = json!({"before": statement.before, "years": 2, "positions": statement.positions, "note": note});
+    app.tamper(&format!(
+        "DELETE FROM audit_events WHERE occurred_at < '2020-01-01'; \
+         INSERT INTO audit_events (occurred_at, action, outcome, user_email, detail) \
+         VALUES ('2022-03-01Z', 'AUDIT_PURGED', 'success', 'portal', '{detail}')"
     ))
     .await;
     app.sealed().await;
@@ -255,4 +279,6 @@ async fn old_purges_stay_recorded() {
     assert!(events_before(&app, "2023-01-01").await.is_empty());
     let after = verify(&app).await;
     assert!(after.is_fine() && after.purged == 151, "{after:?}");
+    // The statement is repeated as it was signed.
+    assert_eq!(app.events().await.single(Action::AuditPurged).detail["restated"], json!([note]));
 }

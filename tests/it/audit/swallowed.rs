@@ -44,7 +44,8 @@ async fn a_swallowed_event_hands_out_nothing() {
     for (swallow, remove) in SWALLOWERS {
         app.sql(swallow).await;
         let stranger = app.stranger();
-        let mut asked = vec![(&stranger, Method::POST, "/login"), (&office, Method::POST, "/office/customers/ACME/see-as")];
+        let mut asked =
+            vec![(&stranger, Method::POST, "/login"), (&office, Method::POST, "/office/customers/ACME/see-as")];
         for path in &customer_paths {
             asked.extend([&acme, &office].map(|actor| (actor, Method::GET, path.as_str())));
         }

@@ -2,7 +2,7 @@
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use primetrade::audit::seal::SEALING;
-use primetrade::audit::verify::{Progress, Report, Verification};
+use primetrade::audit::verify::{ExpectedRetention, Progress, Report, Verification};
 use primetrade::db;
 
 use super::{App, World};
@@ -59,10 +59,17 @@ impl SealedLog {
     pub async fn verify(&self) -> Report {
         let (db, keys, storage) = (self.app.db(), self.app.seals(), self.app.storage().await);
         let storage = Some(&storage);
-        Verification { db: &db, keys: &keys, storage, kept: Vec::new(), progress: Progress::default() }
-            .run()
-            .await
-            .unwrap()
+        Verification {
+            db: &db,
+            keys: &keys,
+            storage,
+            kept: Vec::new(),
+            retention: ExpectedRetention::default(),
+            progress: Progress::default(),
+        }
+        .run()
+        .await
+        .unwrap()
     }
 
     /// Changes the log, returns the differences that verifying finds, and undoes the change.

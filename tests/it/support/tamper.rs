@@ -1,0 +1,35 @@
+//! What someone with every right on the database does to the log, and then hides.
+
+use primetrade::audit::seal::SEALING;
+
+use super::{App, execute};
+
+impl App {
+    /// Changes the log with triggers and grants out of the way, and puts them back. Waits while a server seals.
+    pub async fn tamper(&self, sql: &str) {
+        execute(
+            &self.database,
+            &format!(
+                "BEGIN; SELECT pg_advisory_xact_lock({SEALING}); \
+                 GRANT ALL ON audit_events, audit_leaves, audit_checkpoints TO CURRENT_USER; \
+                 ALTER TABLE audit_events DISABLE TRIGGER USER; ALTER TABLE audit_leaves DISABLE TRIGGER USER; \
+                 ALTER TABLE audit_checkpoints DISABLE TRIGGER USER; {sql}; \
+                 ALTER TABLE audit_events ENABLE TRIGGER USER; ALTER TABLE audit_leaves ENABLE TRIGGER USER; \
+                 ALTER TABLE audit_checkpoints ENABLE TRIGGER USER; \
+                 REVOKE UPDATE, DELETE, TRUNCATE ON audit_events, audit_leaves, audit_checkpoints FROM CURRENT_USER; \
+                 GRANT UPDATE (publish_at, is_published) ON audit_checkpoints TO CURRENT_USER; COMMIT"
+            ),
+        )
+        .await;
+    }
+
+    /// Undoes an inserted event: removes it with all that was sealed since.
+    pub async fn forget(&self, id: i64) {
+        let position = self.position_of(id).await;
+        self.tamper(&format!(
+            "DELETE FROM audit_events WHERE id >= {id}; DELETE FROM audit_checkpoints WHERE size > {position}; \
+             DELETE FROM audit_leaves WHERE position >= {position}"
+        ))
+        .await;
+    }
+}
