@@ -2,6 +2,7 @@
 //!
 //! [`crate::db::scope`] decides which rows a user sees, and `web::auth` which pages need which role.
 
+pub mod access;
 pub mod account;
 mod acting;
 mod capabilities;

@@ -2,7 +2,8 @@
 //! verifies without the portal. An administrator can include the PDFs.
 //!
 //! Events and leaves come from one snapshot. Bounded channels slow the queries down to the speed of the reader. The
-//! pack is recorded like every export, and each PDF is recorded before its first byte is sent.
+//! pack is recorded like every export, and each PDF is recorded before its first byte is sent. The auditor's access is
+//! checked again before each part.
 
 mod archive;
 mod index;
@@ -14,15 +15,15 @@ use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use self::archive::{PackFile, PackPart};
-use crate::audit::export::{ByteReceiver, ExportError, ExportRun, ExportSlots};
+use self::archive::{PackFile, PackPart, Parts};
+use crate::audit::export::{ExportBroken, ExportError, ExportRun, ExportSlots};
 use crate::audit::seal::{Multiproof, ProofNode, RangeProof, RangeProofError};
 use crate::audit::search::{self, Filter};
 use crate::config::SealKeys;
 use crate::db::DbError;
 use crate::db::snapshot::Snapshot;
 use crate::documents::fetcher::DocumentFetcher;
-use crate::stream_writer::StreamWriter;
+use crate::stream_writer::{ByteReceiver, StreamLimits, StreamWriter, stream};
 
 /// PDFs in one pack.
 pub const MAX_PDFS: usize = 5000;
@@ -77,14 +78,15 @@ impl Pack {
                 return Err(PackError::TooMany);
             }
         }
-        let (by, origin) = (self.fetcher.viewer.actor().into(), self.fetcher.origin.clone());
+        let (by, origin) = (self.fetcher.viewer().actor().into(), self.fetcher.origin.clone());
         let asked = json!({"filter": self.filter_json, "pdfs": self.with_pdfs});
         let run = ExportRun::begin(self.fetcher.db.clone(), slot, "pack", asked, (by, origin)).await?;
-        let (to, bytes) = mpsc::channel(4);
+        let (to, bytes) = stream(StreamLimits::RESPONSE);
         let (parts, to_be_packed) = mpsc::channel(4);
         let writer = StreamWriter::new(to.clone());
         let packing = tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer));
-        let contents = Contents { pack: self, snapshot, range, extent, to: parts.clone() };
+        let to_pack = Parts { to: parts.clone(), access: self.fetcher.access.clone() };
+        let contents = Contents { pack: self, snapshot, range, extent, to: to_pack };
         tokio::spawn(run.run(to, parts, contents.feed(), packing));
         Ok(bytes)
     }
@@ -96,11 +98,11 @@ struct Contents {
     range: RangeProof,
     /// Positions of the first and the last event.
     extent: (i64, i64),
-    to: mpsc::Sender<PackPart>,
+    to: Parts,
 }
 
 impl Contents {
-    async fn feed(mut self) -> Result<(), String> {
+    async fn feed(mut self) -> Result<(), ExportBroken> {
         self.whole("verify.md", README).await?;
         for (name, text) in CHECKS {
             self.whole(name, text).await?;
@@ -119,10 +121,10 @@ impl Contents {
         if self.pack.with_pdfs {
             pdfs::write(&self.pack.fetcher, documents, &self.to).await?;
         }
-        self.to.send(PackPart::End(events)).await.map_err(message)
+        self.to.send(PackPart::End(events)).await
     }
 
-    async fn whole(&self, name: &str, text: &str) -> Result<(), String> {
+    async fn whole(&self, name: &str, text: &str) -> Result<(), ExportBroken> {
         let mut file = PackFile::begin(&self.to, name).await?;
         file.write(text.as_bytes()).await?;
         file.end().await
@@ -134,7 +136,7 @@ impl Contents {
         json!({
             "log": checkpoint.origin,
             "asked": self.pack.filter_json,
-            "by": self.pack.fetcher.viewer.actor().email,
+            "by": self.pack.fetcher.viewer().actor().email,
             "first_position": self.extent.0,
             "last_position": self.extent.1,
             "checkpoint": {"size": checkpoint.size, "sealed_at": checkpoint.stated.sealed_at},
@@ -143,14 +145,15 @@ impl Contents {
     }
 
     /// Writes the canonical bytes of the events, one per line, in the order of the tree.
-    async fn events(&mut self) -> Result<u64, String> {
+    async fn events(&mut self) -> Result<u64, ExportBroken> {
         let mut file = PackFile::begin(&self.to, "events.jsonl").await?;
         let mut rows =
             pin!(search::stream_sealed(self.snapshot.connection(), &self.pack.filter).await.map_err(message)?);
         let (mut line, mut count) = (Vec::new(), 0);
         while let Some((_, hash, row)) = rows.try_next().await.map_err(message)? {
             if row.fields().leaf_hash(&mut line)[..] != hash[..] {
-                return Err(format!("event {} differs from what was sealed: run primetrade audit verify", row.id));
+                let problem = format!("event {} differs from what was sealed: run primetrade audit verify", row.id);
+                return Err(problem.into());
             }
             line.push(b'\n');
             file.write(&line).await?;
@@ -161,7 +164,7 @@ impl Contents {
     }
 
     /// Writes the parts of the tree that can't be computed from the events.
-    async fn tree(&mut self) -> Result<(), String> {
+    async fn tree(&mut self) -> Result<(), ExportBroken> {
         let mut file = PackFile::begin(&self.to, "tree.txt").await?;
         let mut leaves = pin!(self.range.leaves(&self.snapshot.handle()).await.map_err(message)?);
         let mut proved =
@@ -183,14 +186,14 @@ impl Contents {
         file.write(&lines).await?;
         let checkpoint = &self.range.checkpoint;
         if next.is_some() || tree.size() != checkpoint.size || tree.root() != checkpoint.root {
-            return Err(RangeProofError::Changed.to_string());
+            return Err(RangeProofError::Changed.to_string().into());
         }
         file.end().await
     }
 
     /// Writes the published checkpoints. A checkpoint covers every event whose position is less than its
     /// size.
-    async fn checkpoints(&mut self) -> Result<(), String> {
+    async fn checkpoints(&mut self) -> Result<(), ExportBroken> {
         let mut file = PackFile::begin(&self.to, "checkpoints.jsonl").await?;
         let held = self.snapshot.connection();
         let mut notes = pin!(self.range.published(held, self.extent.0).await.map_err(message)?);

@@ -1,7 +1,8 @@
 //! Intake of an uploaded file: examine it, match it with its BOL, and store it there or in the inbox.
 //!
 //! [`evidence`] decides which BOL the file names. [`claim`] compares that with the database, and
-//! [`crate::documents::lifecycle`] stores the document. [`journal`] keeps the outcome of each file.
+//! [`crate::documents::lifecycle`] stores the document. [`journal`] keeps the outcome of each file. The user's access is
+//! checked again with each file.
 
 mod claim;
 pub mod clamd;
@@ -21,6 +22,7 @@ use serde_json::json;
 
 use self::claim::{Claim, Claimed};
 use crate::accounts::Viewer;
+use crate::accounts::access::{AccessError, assert_access};
 use crate::audit::{self, Action, Event, Origin, Outcome as EventOutcome};
 use crate::clock::Clock;
 use crate::db::{Database, DbError, DbResult};
@@ -123,8 +125,15 @@ pub enum IntakeError {
     Unavailable(String),
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The uploading user's access was taken away, or can't be looked up.
     #[error(transparent)]
-    Db(#[from] DbError),
+    Access(AccessError),
+}
+
+impl From<DbError> for IntakeError {
+    fn from(error: DbError) -> Self {
+        Self::Access(error.into())
+    }
 }
 
 crate::db::query_error_into!(IntakeError);
@@ -183,7 +192,11 @@ impl Intake<'_> {
             customer: of_row.or(options.customer),
             is_again: options.is_again,
         };
-        match self.db.transaction(async |connection| -> DbResult<_> { Ok(claim.take(connection).await?) }).await? {
+        let claimed = self.db.transaction(async |connection| -> DbResult<_> {
+            assert_access(connection, self.viewer, self.clock.now()).await?;
+            Ok(claim.take(connection).await?)
+        });
+        match claimed.await? {
             Claimed::Settled(receipt) => Ok(receipt),
             Claimed::Pending(taken) => self.store(&claim, taken).await,
         }
@@ -225,6 +238,7 @@ impl Intake<'_> {
         reason: &str,
     ) -> Result<Receipt, IntakeError> {
         let receipt = self.db.transaction(async |connection| {
+            assert_access(connection, self.viewer, self.clock.now()).await?;
             let mut event =
                 Event::new(Action::DocumentRejected, EventOutcome::Failed, self.viewer.actor(), self.origin);
             (event.file_name, event.sha256) = (Some(name.as_str()), sha256.as_ref().map(<[u8; 32]>::as_slice));
@@ -232,5 +246,12 @@ impl Intake<'_> {
             Ok(journal::write(connection, self, Receipt::rejected(name, size, reason)).await?)
         });
         receipt.await
+    }
+
+    /// Records that a file was not taken because the user's access was taken away during the upload.
+    pub async fn record_access_ended(&self, name: &FileName, reason: &str) -> DbResult<()> {
+        let mut event = Event::new(Action::DocumentRejected, EventOutcome::Failed, self.viewer.actor(), self.origin);
+        event.file_name = Some(name.as_str());
+        Ok(audit::record(&*self.db.get().await?, &event.detail(json!({"reason": reason}))).await?)
     }
 }

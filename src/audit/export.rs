@@ -18,12 +18,12 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-pub use run::{ByteReceiver, ExportError, ExportRun, ExportSlot, ExportSlots, OwnedActor, WrittenFile};
+pub use run::{AccessCheck, ExportBroken, ExportError, ExportRun, ExportSlot, ExportSlots, OwnedActor, WrittenFile};
 
 use super::search::{self, Filter};
 use super::{EventRow, Origin};
-use crate::db::{Database, DbResult};
-use crate::stream_writer::StreamWriter;
+use crate::db::{Database, DbError};
+use crate::stream_writer::{ByteReceiver, StreamLimits, StreamWriter, stream};
 
 /// Events that one worker sends to the other at once.
 const BATCH_EVENTS: usize = 256;
@@ -72,6 +72,8 @@ pub struct Export {
     pub filter_json: Value,
     pub by: OwnedActor,
     pub origin: Origin,
+    /// Checked again before each batch. `None` for the command line, which no one can take away from the operator.
+    pub access: Option<AccessCheck>,
 }
 
 /// What the reading worker sends to the writing one.
@@ -85,37 +87,52 @@ impl Export {
     /// Records the export and starts it. Returns its bytes, which end with an error if it fails, and a task that ends
     /// when the result is recorded.
     pub async fn begin(self, db: Database, slots: &ExportSlots) -> Result<(ByteReceiver, JoinHandle<()>), ExportError> {
-        let Self { filter, format, filter_json, by, origin } = self;
+        let Self { filter, format, filter_json, by, origin, access } = self;
+        let limits = if access.is_some() { StreamLimits::RESPONSE } else { StreamLimits::COMMAND };
         let run = ExportRun::begin(db.clone(), slots.acquire()?, format.as_str(), filter_json, (by, origin)).await?;
-        let (to, bytes) = mpsc::channel(4);
+        let (to, bytes) = stream(limits);
         let (parts, to_write) = mpsc::channel(4);
         let writer = StreamWriter::new(to.clone());
         let writing = tokio::task::spawn_blocking(move || write(format, to_write, writer));
         let feed = {
             let parts = parts.clone();
-            async move { feed(&db.apart(), &filter, &parts).await.map_err(|error| error.to_string()) }
+            async move { feed(&db.apart(), &filter, access.as_ref(), &parts).await }
         };
         Ok((bytes, tokio::spawn(run.run(to, parts, feed, writing))))
     }
 }
 
-/// Reads the events and sends them in batches. A failed send is ignored: [`ExportRun::run`] notices that the reader has
-/// gone.
-async fn feed(db: &Database, filter: &Filter, to: &mpsc::Sender<Part>) -> DbResult<()> {
-    db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
-        let mut events = pin!(search::stream_all(connection, filter).await?);
+/// Reads the events and sends them in batches, each after another check of the access. A failed send is ignored:
+/// [`ExportRun::run`] notices that the reader has gone.
+async fn feed(
+    db: &Database,
+    filter: &Filter,
+    access: Option<&AccessCheck>,
+    to: &mpsc::Sender<Part>,
+) -> Result<(), ExportBroken> {
+    db.transaction(async |connection: &mut AsyncPgConnection| -> Result<(), ExportBroken> {
+        let mut events = pin!(search::stream_all(connection, filter).await.map_err(DbError::from)?);
         let mut batch = Vec::with_capacity(BATCH_EVENTS);
-        while let Some(event) = events.try_next().await? {
+        while let Some(event) = events.try_next().await.map_err(DbError::from)? {
             batch.push(event);
             if batch.len() == BATCH_EVENTS {
-                let _ = to.send(Part::Events(std::mem::replace(&mut batch, Vec::with_capacity(BATCH_EVENTS)))).await;
+                let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_EVENTS));
+                send(Part::Events(full), access, to).await?;
             }
         }
-        let _ = to.send(Part::Events(batch)).await;
-        Ok(())
+        send(Part::Events(batch), access, to).await
     })
     .await?;
-    let _ = to.send(Part::End).await;
+    send(Part::End, access, to).await
+}
+
+/// Waits for room first, because the reader may be slow, then checks the access.
+async fn send(part: Part, access: Option<&AccessCheck>, to: &mpsc::Sender<Part>) -> Result<(), ExportBroken> {
+    let Ok(place) = to.reserve().await else { return Ok(()) };
+    if let Some(check) = access {
+        check().await?;
+    }
+    place.send(part);
     Ok(())
 }
 

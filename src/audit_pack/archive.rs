@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{Receiver, Sender};
 use zip::ZipWriter;
 
-use crate::audit::export::WrittenFile;
+use crate::accounts::access::Access;
+use crate::audit::export::{ExportBroken, WrittenFile};
 use crate::documents::zip::archive::plain;
 use crate::stream_writer::StreamWriter;
 
@@ -24,30 +25,46 @@ pub(super) enum PackPart {
     End(u64),
 }
 
+/// Where the parts of a pack go, each after another check of the auditor's access.
+pub(super) struct Parts {
+    pub to: Sender<PackPart>,
+    pub access: Access,
+}
+
+impl Parts {
+    pub async fn send(&self, part: PackPart) -> Result<(), ExportBroken> {
+        // Waits for room first, because the reader may be slow.
+        let place = self.to.reserve().await.map_err(|error| error.to_string())?;
+        self.access.check().await?;
+        place.send(part);
+        Ok(())
+    }
+}
+
 /// A file of the ZIP that is being written.
 pub(super) struct PackFile<'a> {
-    to: &'a Sender<PackPart>,
+    to: &'a Parts,
     waiting: Vec<u8>,
 }
 
 impl<'a> PackFile<'a> {
-    pub async fn begin(to: &'a Sender<PackPart>, name: &str) -> Result<Self, String> {
-        to.send(PackPart::Begin(name.into())).await.map_err(|error| error.to_string())?;
+    pub async fn begin(to: &'a Parts, name: &str) -> Result<Self, ExportBroken> {
+        to.send(PackPart::Begin(name.into())).await?;
         Ok(Self { to, waiting: Vec::with_capacity(PART_BYTES) })
     }
 
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), ExportBroken> {
         self.waiting.extend_from_slice(bytes);
         if self.waiting.len() < PART_BYTES { Ok(()) } else { self.send().await }
     }
 
-    pub async fn end(mut self) -> Result<(), String> {
+    pub async fn end(mut self) -> Result<(), ExportBroken> {
         self.send().await
     }
 
-    async fn send(&mut self) -> Result<(), String> {
+    async fn send(&mut self) -> Result<(), ExportBroken> {
         let part = std::mem::replace(&mut self.waiting, Vec::with_capacity(PART_BYTES));
-        self.to.send(PackPart::Bytes(part)).await.map_err(|error| error.to_string())
+        self.to.send(PackPart::Bytes(part)).await
     }
 }
 

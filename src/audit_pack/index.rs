@@ -6,6 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::archive::PackFile;
 use super::message;
+use crate::audit::export::ExportBroken;
 use crate::bols::weight::Pounds;
 use crate::csv_file::escape_formula;
 use crate::db::schema::{bols, customers, documents};
@@ -58,7 +59,7 @@ pub(super) async fn write(
     ids: &[i64],
     mut keep: Option<&mut Vec<PackedDocument>>,
     mut to: PackFile<'_>,
-) -> Result<(), String> {
+) -> Result<(), ExportBroken> {
     let mut lines = csv::Writer::from_writer(Vec::new());
     lines
         .write_record([

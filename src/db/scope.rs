@@ -85,6 +85,18 @@ pub async fn record<T>(
     Ok(result)
 }
 
+/// Does the same as [`record`], unless `condition`, a statement, fails. It travels with the statements of the scope.
+pub async fn record_if<T>(
+    db: &Database,
+    scope: &Scope,
+    condition: &str,
+    work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
+) -> DbResult<T> {
+    let (result, lease) = begin_with(db, &format!("{}; {condition}", scope.begin()), work).await?;
+    lease.finish("COMMIT").await?;
+    Ok(result)
+}
+
 /// A transaction that has done its work and waits for the storage. Dropping it rolls it back.
 pub struct Open<T> {
     value: T,
@@ -143,8 +155,16 @@ async fn begin<T>(
     scope: &Scope,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<(T, Lease)> {
+    begin_with(db, &scope.begin(), work).await
+}
+
+async fn begin_with<T>(
+    db: &Database,
+    statements: &str,
+    work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
+) -> DbResult<(T, Lease)> {
     let mut lease = Lease::new(db.get().await?);
-    match run(lease.connection()?, scope, work).await {
+    match run(lease.connection()?, statements, work).await {
         Ok(result) => Ok((result, lease)),
         Err(error) => {
             roll_back(lease);
@@ -157,7 +177,8 @@ fn roll_back(lease: Lease) {
     tokio::task::spawn(lease.finish("ROLLBACK"));
 }
 
-/// Sends the statements of the scope and, without waiting for their result, the queries of `work`: one round trip.
+/// Sends the statements that begin the transaction and, without waiting for their result, the queries of `work`: one
+/// round trip.
 ///
 /// This is safe because Postgres receives the messages in order:
 ///
@@ -168,12 +189,11 @@ fn roll_back(lease: Lease) {
 /// If the scope fails, Postgres aborts the transaction and every query in it.
 async fn run<T>(
     mut connection: &AsyncPgConnection,
-    scope: &Scope,
+    statements: &str,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> QueryResult<T> {
     let shared = connection;
-    let statements = scope.begin();
-    let mut begin = pin!(connection.batch_execute(&statements));
+    let mut begin = pin!(connection.batch_execute(statements));
     match poll!(begin.as_mut()) {
         Poll::Ready(begun) => {
             begun?;

@@ -1,13 +1,12 @@
 //! A ZIP with the PDFs of many BOLs, an index and checksums, streamed while it is made.
 //!
-//! Each document is recorded before its first byte. One task queries the database and the storage; a blocking thread
+//! Before its first byte, the user's access is checked again and the document is recorded. One task queries the database and the storage; a blocking thread
 //! compresses. Bounded channels slow both down to the speed of the reader. A truncated ZIP lacks its directory at the
 //! end, so that every program reports it as damaged.
 
 pub mod archive;
 
 use std::fs::File;
-use std::io;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -15,12 +14,14 @@ use diesel_async::AsyncPgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::access_record::{self, DocumentRef};
-use super::fetcher::{DocumentFetcher, Fetched};
+use super::fetcher::{DocumentFetcher, FetchError, Fetched};
+use crate::accounts::access::AccessError;
+use crate::audit::{self, Action, Event, Outcome};
 use crate::bols::search::{self, BolSummary, Search};
 use crate::db::DbResult;
 use crate::db::scope;
 use crate::storage::spool::Spooled;
-use crate::stream_writer::{StreamWriter, send_chunk};
+use crate::stream_writer::{ByteReceiver, StreamEnd, StreamLimits, StreamWriter, stream};
 
 /// BOLs in one ZIP.
 pub const MAX_BOLS: usize = 5000;
@@ -70,7 +71,7 @@ pub struct Busy;
 impl BolZip {
     /// Returns the BOLs with these numbers. Returns `None`, and records the refusal, if one is not within the scope.
     pub async fn find(&self, numbers: &[String]) -> DbResult<Option<Vec<BolSummary>>> {
-        let scope = self.0.viewer.scope();
+        let scope = self.0.viewer().scope();
         let mut rows = Vec::with_capacity(numbers.len());
         for number in numbers {
             let by_number = Search { text: number.clone(), ..Search::default() };
@@ -81,7 +82,7 @@ impl BolZip {
                     scope::record(&self.0.db, &scope, async |connection: &AsyncPgConnection| {
                         access_record::deny(
                             connection,
-                            self.0.viewer.actor(),
+                            self.0.viewer().actor(),
                             &self.0.origin,
                             DocumentRef::BolNumber(number),
                         )
@@ -96,20 +97,36 @@ impl BolZip {
     }
 
     /// Returns the bytes of the ZIP as the response reads them. An error ends the stream.
-    pub fn stream(self, selection: Selection) -> Result<mpsc::Receiver<io::Result<Vec<u8>>>, Busy> {
+    pub fn stream(self, selection: Selection) -> Result<ByteReceiver, Busy> {
         let turn = TURNS.try_acquire().map_err(|_| Busy)?;
         let (parts, to_be_packed) = mpsc::channel(2);
-        let (packed, bytes) = mpsc::channel(4);
-        let broken = packed.clone();
+        let (packed, bytes) = stream(StreamLimits::RESPONSE);
         let writer = StreamWriter::new(packed.clone());
-        tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer, &packed));
+        tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer));
         tokio::spawn(async move {
-            if let Err(why) = self.feed(selection, &parts, turn).await {
-                tracing::warn!(why, "a ZIP was truncated");
-                let _ = send_chunk(&broken, Err(io::Error::other("the ZIP is incomplete"))).await;
+            let reason = match self.feed(selection, &parts, turn).await {
+                Ok(()) => match packed.end() {
+                    None | Some(StreamEnd::ReaderGone) => return,
+                    Some(end) => end.to_string(),
+                },
+                Err(error) => error.to_string(),
+            };
+            packed.break_off();
+            tracing::warn!(reason, "a ZIP was truncated");
+            if let Err(error) = self.record_truncation(&reason).await {
+                tracing::error!(%error, "can't record that a ZIP was truncated");
             }
         });
         Ok(bytes)
+    }
+
+    async fn record_truncation(&self, reason: &str) -> DbResult<()> {
+        let event = Event::new(Action::BolsZipped, Outcome::Failed, self.0.viewer().actor(), &self.0.origin);
+        let event = event.detail(serde_json::json!({"reason": reason}));
+        scope::record(&self.0.db, &self.0.viewer().scope(), async |connection: &AsyncPgConnection| {
+            audit::record(connection, &event).await
+        })
+        .await
     }
 
     async fn feed(
@@ -117,7 +134,7 @@ impl BolZip {
         selection: Selection,
         to: &mpsc::Sender<ZipPart>,
         _turn: SemaphorePermit<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<(), FetchError> {
         match selection {
             Selection::These(rows) => {
                 for row in rows {
@@ -129,10 +146,11 @@ impl BolZip {
             Selection::Matching(mut search) => {
                 let mut count = 0;
                 loop {
-                    let found = search::search(&self.0.db, &self.0.viewer.scope(), &search).await.map_err(message)?;
+                    let found = search::search(&self.0.db, &self.0.viewer().scope(), &search).await;
+                    let found = found.map_err(AccessError::Db)?;
                     for (row, _) in found.rows {
                         count += 1;
-                        let owner = row.owner(&found.owners, &self.0.viewer).unwrap_or_default().to_owned();
+                        let owner = row.owner(&found.owners, self.0.viewer()).unwrap_or_default().to_owned();
                         if count > MAX_BOLS || !self.send(row, &owner, to).await? {
                             return Ok(());
                         }
@@ -144,13 +162,15 @@ impl BolZip {
                 }
             }
         }
+        // The index is the last part.
+        self.0.access.check().await?;
         // Fails if the reader is gone, which needs no handling.
         let _ = to.send(ZipPart::End).await;
         Ok(())
     }
 
     /// Sends one BOL. Returns `false` if the reader is gone.
-    async fn send(&self, row: BolSummary, owner: &str, to: &mpsc::Sender<ZipPart>) -> Result<bool, String> {
+    async fn send(&self, row: BolSummary, owner: &str, to: &mpsc::Sender<ZipPart>) -> Result<bool, FetchError> {
         if !row.document_kinds.iter().any(|kind| kind == "bol") {
             return Ok(!to.is_closed());
         }
@@ -172,7 +192,7 @@ impl BolZip {
     }
 
     /// Records and fetches one PDF. Returns `None` if it is no longer within the viewer's scope.
-    async fn fetch(&self, entry: ZipEntry) -> Result<Option<ZipPart>, String> {
+    async fn fetch(&self, entry: ZipEntry) -> Result<Option<ZipPart>, FetchError> {
         Ok(match self.0.fetch(DocumentRef::BolNumber(&entry.number)).await? {
             None => None,
             Some(Fetched::File(Spooled { file, size, sha256 })) => {
@@ -181,8 +201,4 @@ impl BolZip {
             Some(Fetched::Problem(problem)) => Some(ZipPart::Missing(ZipEntry { problem: problem.into(), ..entry })),
         })
     }
-}
-
-fn message(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }

@@ -15,6 +15,7 @@ use super::auth::{self, Audience};
 use super::page::Layout;
 use super::request::Origin;
 use super::{Error, Site};
+use crate::accounts::access::Access;
 use crate::accounts::{ActingUser, Viewer};
 use crate::audit;
 use crate::db::Database;
@@ -58,13 +59,18 @@ impl<A: Audience> Context<A> {
         }
     }
 
+    /// The user's access, for a response that takes long.
+    pub fn access(&self) -> Access {
+        Access::new(&self.db, &self.site.clock, &self.viewer)
+    }
+
     /// Fetches documents for a ZIP, beyond the life of the request.
     pub fn document_fetcher(&self) -> DocumentFetcher {
         DocumentFetcher {
             db: self.db.get_ref().clone(),
             storage: self.site.storage.clone(),
             spool: self.site.spool.clone(),
-            viewer: self.viewer.clone(),
+            access: self.access(),
             origin: self.origin.clone(),
         }
     }

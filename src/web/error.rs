@@ -21,6 +21,8 @@ pub enum Error {
     Forbidden,
     #[error("not allowed while viewing as a customer")]
     ReadOnlyView,
+    #[error("the access was taken away during the request")]
+    AccessEnded,
     #[error("sent by another site")]
     CrossSite,
     #[error("not found, or outside of the user's scope")]
@@ -112,9 +114,12 @@ impl ResponseError for Error {
         match self {
             Self::BadRequest | Self::Broken => StatusCode::BAD_REQUEST,
             Self::LoginRequired => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::ReadOnlyView | Self::CrossSite | Self::BadLink | Self::LinkExpired => {
-                StatusCode::FORBIDDEN
-            }
+            Self::Forbidden
+            | Self::ReadOnlyView
+            | Self::AccessEnded
+            | Self::CrossSite
+            | Self::BadLink
+            | Self::LinkExpired => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::InvitationGone => StatusCode::GONE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,

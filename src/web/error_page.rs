@@ -46,6 +46,11 @@ fn explain_error(error: &Error) -> Option<(&'static str, &'static str)> {
             "Customers don’t have this page, and you can’t change anything in this view. Select Stop above, then try \
              again as yourself.",
         ),
+        Error::AccessEnded => (
+            "Your access has changed",
+            "It was taken away while this request ran, so the rest of it was not carried out. Log in again, or ask an \
+             administrator.",
+        ),
         Error::FileMissing(_) => (
             "The file can't be found",
             "The portal knows this document, but its file is missing from the storage. No link was issued. Call the \

@@ -1,7 +1,5 @@
 //! What every page shares: its layout, times, and small formats.
 
-use std::io;
-
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
@@ -10,11 +8,11 @@ use askama::Template;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use futures_util::{StreamExt, stream};
-use tokio::sync::mpsc::Receiver;
 
 use super::flash::{Done, Flash};
 use super::{Error, Site, log_links};
 use crate::accounts::Viewer;
+use crate::stream_writer::ByteReceiver;
 
 /// The layout around every page: `base.html`.
 #[derive(Default)]
@@ -147,7 +145,7 @@ pub fn attachment(
     file_name: &str,
     content_type: &'static str,
     is_compressed: bool,
-    chunks: Receiver<io::Result<Vec<u8>>>,
+    chunks: ByteReceiver,
 ) -> HttpResponse {
     let body = stream::unfold(chunks, |mut chunks| async move { chunks.recv().await.map(|chunk| (chunk, chunks)) });
     let mut response = HttpResponse::Ok();

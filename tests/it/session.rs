@@ -3,4 +3,5 @@
 mod invitation;
 mod login;
 mod password_reset;
+mod revocation;
 mod sessions;

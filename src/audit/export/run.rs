@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 
 use crate::audit::{Action, Actor, Event, Origin, Outcome, record};
 use crate::db::{Database, DbError, DbResult};
-use crate::stream_writer::{ChunkSender, Unsent, send_chunk};
+use crate::stream_writer::{ChunkSender, StreamEnd, Unsent};
 
 /// Limits the exports that run at the same time in one process, because each holds database connections while it is
 /// read.
@@ -74,8 +75,43 @@ pub enum ExportError {
     Db(#[from] DbError),
 }
 
-/// The bytes of a download, as they become ready.
-pub type ByteReceiver = mpsc::Receiver<io::Result<Vec<u8>>>;
+/// Checks again whether the user may still read the log.
+pub type AccessCheck = Arc<dyn Fn() -> BoxFuture<'static, Result<(), ExportBroken>> + Send + Sync>;
+
+/// Why an export is incomplete.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportBroken {
+    /// The user's access was taken away. The text says how.
+    #[error("{0}")]
+    AccessEnded(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<String> for ExportBroken {
+    fn from(why: String) -> Self {
+        Self::Other(why)
+    }
+}
+
+impl From<DbError> for ExportBroken {
+    fn from(error: DbError) -> Self {
+        Self::Other(error.to_string())
+    }
+}
+
+impl ExportBroken {
+    /// The reason in the log: what someone did, or `broken off` for failures of the connection or the server.
+    fn reason(&self, end: Option<StreamEnd>) -> String {
+        match (self, end) {
+            (Self::AccessEnded(why), _) => why.clone(),
+            (Self::Other(_), Some(end @ (StreamEnd::Paused | StreamEnd::TooSlow | StreamEnd::TooLong))) => {
+                end.to_string()
+            }
+            (Self::Other(_), _) => "broken off".into(),
+        }
+    }
+}
 
 /// The result of writing a file, complete or not.
 pub struct WrittenFile {
@@ -119,26 +155,29 @@ impl ExportRun {
         self,
         to: ChunkSender,
         parts: mpsc::Sender<P>,
-        feed: impl Future<Output = Result<(), String>>,
+        feed: impl Future<Output = Result<(), ExportBroken>>,
         writing: JoinHandle<WrittenFile>,
     ) {
         let fed = tokio::select! {
             biased;
             fed = feed => fed,
             // Dropping `feed` closes its database connection instead of reading the rest of the query.
-            () = parts.closed() => Err("the reader has gone".into()),
-            () = to.closed() => Err("the reader has gone".into()),
+            () = parts.closed() => Err(ExportBroken::Other("the reader has gone".into())),
+            () = to.closed() => Err(ExportBroken::Other("the reader has gone".into())),
         };
+        if fed.is_err() {
+            to.break_off();
+        }
         drop(parts);
         let (rows, rest) = match writing.await {
-            Ok(WrittenFile { rows, rest }) => (rows, rest.map_err(|error| error.to_string())),
-            Err(error) => (0, Err(error.to_string())),
+            Ok(WrittenFile { rows, rest }) => (rows, rest.map_err(|error| ExportBroken::Other(error.to_string()))),
+            Err(error) => (0, Err(ExportBroken::Other(error.to_string()))),
         };
         self.finish(&to, rows, fed.and(rest)).await;
     }
 
     /// Records the result, then sends the last bytes. If either fails, the reader's transfer breaks off.
-    async fn finish(self, to: &ChunkSender, rows: u64, result: Result<Unsent, String>) {
+    async fn finish(self, to: &ChunkSender, rows: u64, result: Result<Unsent, ExportBroken>) {
         let mut detail = self.detail();
         detail["rows"] = rows.into();
         let recorded = match &result {
@@ -147,20 +186,20 @@ impl ExportRun {
                 self.record(Action::AuditExported, Outcome::Success, detail, Some(&rest.sha256)).await
             }
             Err(why) => {
-                tracing::warn!(why, rows, "an export of the log is incomplete");
-                detail["reason"] = "broken off".into();
+                tracing::warn!(%why, rows, "an export of the log is incomplete");
+                detail["reason"] = why.reason(to.end()).into();
                 self.record(Action::AuditExported, Outcome::Failed, detail, None).await
             }
         };
         if let Err(error) = &recorded {
             tracing::error!(%error, "can't record the end of an export, so the export is truncated");
         }
-        let last = match (result, recorded) {
-            (Ok(rest), Ok(())) => Ok(rest.bytes),
-            _ => Err(io::Error::other("the export is incomplete")),
+        let is_sent = match (result, recorded) {
+            // Fails only if the reader has gone.
+            (Ok(rest), Ok(())) => to.send(rest.bytes).await.is_ok(),
+            _ => false,
         };
-        // Fails only if the reader has gone.
-        let _ = send_chunk(to, last).await;
+        if is_sent { to.complete() } else { to.break_off() }
     }
 
     async fn record(&self, action: Action, outcome: Outcome, detail: Value, sha256: Option<&[u8]>) -> DbResult<()> {

@@ -205,10 +205,9 @@ fn looks_escaped(text: &[u8]) -> bool {
 mod tests {
     use std::io::{Cursor, Read};
 
-    use tokio::sync::mpsc;
-
     use super::*;
     use crate::audit::columns::{EventRow, Json};
+    use crate::stream_writer::{StreamLimits, stream};
 
     fn event(id: i64) -> EventRow {
         EventRow {
@@ -223,7 +222,7 @@ mod tests {
     /// With a smaller limit than Excel's.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_full_sheet_is_followed_by_another() {
-        let (to, mut pieces) = mpsc::channel(64);
+        let (to, mut pieces) = stream(StreamLimits::COMMAND);
         let writer = StreamWriter::new(to);
         let writing = tokio::task::spawn_blocking(move || {
             let (mut lines, mut rows) = (std::iter::once(Ok((1..=7).map(event).collect())), 0);

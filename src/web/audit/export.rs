@@ -26,7 +26,8 @@ pub async fn download(
     let format = format.map_err(|()| Error::Invalid("Set format to csv, jsonl or xlsx.".into()))?;
     let Context { viewer, site, db, origin, .. } = &context;
     let (filter, filter_json) = download_filter(text.into_inner(), site)?;
-    let export = Export { filter, format, filter_json, by: viewer.actor().into(), origin: origin.clone() };
+    let (by, origin, access) = (viewer.actor().into(), origin.clone(), Some(context.access().export_check()));
+    let export = Export { filter, format, filter_json, by, origin, access };
     let (bytes, _) = export.begin(db.get_ref().clone(), &site.exports).await.map_err(|error| match error {
         ExportError::Busy => Error::Unavailable(error.to_string()),
         ExportError::Db(error) => error.into(),

@@ -285,3 +285,23 @@ async fn a_closed_connection_holds_no_resources() {
     assert_eq!(busy.status, 503);
     assert!(!busy.header("retry-after").is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_breaks_off_when_its_auditor_is_disabled() {
+    let app = App::start().await;
+    many_events(&app).await;
+    let admin = app.user(World::ADMIN).await;
+    let auditor = app.user_id(World::AUDITOR).await;
+    for format in ["csv", "jsonl", "xlsx"] {
+        let answer = begun(&app, format).await;
+        wait_for_readers(&app, 1).await;
+        assert_eq!(admin.post(&format!("/office/users/{auditor}/disable"), &[]).await.status, 303);
+        assert!(answer.bytes().await.is_err(), "{format}: and the connection breaks");
+        app.events_until(Action::AuditExported, |ended| {
+            let ended = ended.last().map(|ended| (ended.outcome.as_str(), ended.detail("reason")));
+            ended == Some(("failed", "access was taken away: the login is disabled".into()))
+        })
+        .await;
+        app.sql("UPDATE users SET active = true").await;
+    }
+}

@@ -476,3 +476,23 @@ async fn only_auditors_get_packs_and_wrong_filters_are_named() {
     let ended = ended.last().unwrap();
     assert_eq!((ended.outcome.as_str(), ended.detail("reason").as_str()), ("failed", "broken off"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pack_breaks_off_when_its_auditor_is_disabled() {
+    let app = App::start().await;
+    app.sql("ALTER TABLE audit_events DISABLE TRIGGER audit_events_opens; \
+             INSERT INTO audit_events (action, outcome, user_agent) \
+             SELECT 'BOL_VIEWED', 'success', (SELECT string_agg(md5(n::text || m::text), '') FROM generate_series(1, 9) m) FROM generate_series(1, 30000) n").await;
+    app.sealed().await;
+    let auditor = app.auditor().await;
+    let answer = auditor.request(reqwest::Method::GET, "/audit/pack").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    // Long enough to fill what the connection takes unread.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    app.sql("UPDATE users SET role = 'customer' WHERE email = 'auditor@terminal.example'").await;
+    assert!(answer.bytes().await.is_err(), "and the connection breaks");
+    app.events_until(Action::AuditExported, |ended| {
+        ended.last().is_some_and(|ended| ended.detail("reason") == "access was taken away: the role was changed")
+    })
+    .await;
+}

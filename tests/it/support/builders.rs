@@ -23,6 +23,24 @@ impl App {
         DocumentBuilder { app: self, key: key.into(), kind, bol: None, arrived_as: String::new(), pending: None }
     }
 
+    /// Creates documents of ACME of 1 MB each. 40 are more than fits into all buffers between the storage and a reader.
+    pub async fn create_large_documents(&self, count: usize) {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut noise = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        };
+        for n in 101..101 + count {
+            let number = format!("PRT-2025-{n:04}");
+            let id = self.new_bol(&number).customer("ACME").create().await;
+            let key = format!("bols/2025/{number}.pdf");
+            std::fs::write(self.media(&key), (0..125_000).flat_map(|_| noise()).collect::<Vec<u8>>()).unwrap();
+            self.new_document(&key).kind("bol").bol(id).create().await;
+        }
+    }
+
     /// Dates back since when a BOL is visible to its customer.
     pub async fn make_visible_since(&self, number: &str, since: DateTime<Utc>) {
         let mut connection = db::connect(&self.database).await.unwrap();

@@ -9,6 +9,7 @@ use actix_web::error::PayloadError;
 use futures_util::StreamExt;
 use uuid::Uuid;
 
+use crate::accounts::access::AccessError;
 use crate::documents::Kind;
 use crate::intake::examine::Findings;
 use crate::intake::journal::{self, MAX_BATCH_BYTES};
@@ -52,6 +53,8 @@ pub struct Stack<'a> {
     pub is_noted: bool,
     /// Lists with a mistake. They have a receipt too.
     lists: usize,
+    /// The user's access was taken away during the upload.
+    is_over: bool,
 }
 
 pub enum Ending {
@@ -70,6 +73,8 @@ pub enum Broken {
     Form,
     TooSlow,
     TooMany,
+    /// The user's access was taken away.
+    AccessEnded,
     Field(&'static str),
     Unavailable(String),
 }
@@ -84,6 +89,9 @@ impl Broken {
             }
             Self::TooSlow => "The connection was too slow from here on. Upload the same files again.",
             Self::TooMany => "This is too much for one upload. Send the rest separately.",
+            Self::AccessEnded => {
+                "Your access was changed here, and the rest was not stored. Log in again, or ask an administrator."
+            }
             Self::Field(message) => message,
             Self::Unavailable(_) => PUT_OFF,
         }
@@ -95,6 +103,7 @@ impl Broken {
             Self::Form => Error::Broken,
             Self::TooSlow => Error::TooSlow,
             Self::TooMany => Error::TooLarge,
+            Self::AccessEnded => Error::AccessEnded,
             Self::Field(message) => Error::Invalid((*message).into()),
             Self::Unavailable(cause) => Error::Unavailable(cause.clone()),
         }
@@ -129,6 +138,7 @@ impl<'a> Stack<'a> {
             put_off: 0,
             is_noted: true,
             lists: 0,
+            is_over: false,
         }
     }
 
@@ -150,6 +160,7 @@ impl<'a> Stack<'a> {
         // Files that arrived whole are settled, however the form ends.
         self.release().await;
         read?;
+        self.check_access()?;
         let all = self.receipts.len() - self.lists;
         Ok(match all {
             0 => Ending::Whole,
@@ -197,8 +208,13 @@ impl<'a> Stack<'a> {
                 }
                 _ => skip(&mut field).await?,
             }
+            self.check_access()?;
         }
         Ok(())
+    }
+
+    fn check_access(&self) -> Result<(), Broken> {
+        if self.is_over { Err(Broken::AccessEnded) } else { Ok(()) }
     }
 
     async fn file(&mut self, mut field: Field) -> Result<(), Broken> {
@@ -226,8 +242,8 @@ impl<'a> Stack<'a> {
                     most / 1_000_000
                 );
                 let rejected = self.intake().reject(&name, most, None, &reason).await;
-                self.too_large += 1;
                 self.note(&name, most, rejected).await;
+                self.too_large += usize::from(!self.is_over);
                 return Ok(());
             }
             Err(ReceiveError::Source(error)) => return Err(error.into()),
@@ -250,6 +266,9 @@ impl<'a> Stack<'a> {
     async fn settle(&mut self, arrival: Arrival, examined: Examined) {
         let settled = self.settled(&arrival, examined.clone(), false).await;
         self.note(&arrival.name, arrival.spooled.size, settled).await;
+        if self.is_over {
+            return;
+        }
         let index = self.receipts.len() - 1;
         if let (true, Ok(findings), true) =
             (self.receipts[index].found_nothing, examined, self.unmatched.len() < MAX_HELD_FILES)
@@ -270,6 +289,9 @@ impl<'a> Stack<'a> {
 
     async fn release(&mut self) {
         for (arrival, examined) in std::mem::take(&mut self.held) {
+            if self.is_over {
+                return;
+            }
             self.settle(arrival, examined).await;
         }
     }
@@ -277,6 +299,13 @@ impl<'a> Stack<'a> {
     async fn note(&mut self, name: &FileName, size: u64, settled: Result<Receipt, IntakeError>) {
         let receipt = match settled {
             Ok(receipt) => receipt,
+            Err(IntakeError::Access(ended @ AccessError::Ended(_))) => {
+                self.is_over = true;
+                if let Err(error) = self.intake().record_access_ended(name, &ended.to_string()).await {
+                    tracing::error!(%error, "can't record that an upload's access has ended");
+                }
+                return;
+            }
             Err(cause) => {
                 tracing::warn!(%cause, file = name.as_str(), "can't take a file");
                 self.put_off += 1;
@@ -314,7 +343,7 @@ impl<'a> Stack<'a> {
                 let reason = format!("{reason} The files were handled without it.");
                 let rejected = self.intake().reject(&name, size as u64, None, &reason).await;
                 self.note(&name, size as u64, rejected).await;
-                self.lists += 1;
+                self.lists += usize::from(!self.is_over);
             }
         }
         Ok(())
@@ -349,6 +378,7 @@ impl<'a> Stack<'a> {
                     }
                     self.receipts[index] = receipt;
                 }
+                Err(IntakeError::Access(AccessError::Ended(_))) => return self.is_over = true,
                 Err(cause) => tracing::warn!(%cause, "a file stays in the inbox"),
             }
         }
