@@ -12,6 +12,7 @@ pub mod audit;
 pub mod auth;
 pub mod background;
 pub mod chart;
+pub mod connection;
 pub mod context;
 pub mod cross_site;
 pub mod error;

@@ -1,6 +1,7 @@
 //! Limits on requests: their size, and the time that they may take to arrive.
 //!
-//! The time that a response may take is limited elsewhere: database connections and statements in [`crate::db`], requests
+//! What a connection may hold open is limited in [`super::connection`]. The time that a response may take is limited
+//! elsewhere: database connections and statements in [`crate::db`], requests
 //! to the bucket in [`crate::storage`]. Login attempts are limited in [`crate::accounts::throttle`].
 
 use std::io;
@@ -29,6 +30,8 @@ pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time for the body of a form, which has a few kilobytes.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Maximum time for a client to close after the server has.
+pub const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum time for open requests to finish when the server stops.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -7,22 +7,30 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Request};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_session::SessionMiddleware;
 use actix_session::config::{BrowserSession, CookieContentSecurity};
+use actix_web::body::MessageBody;
 use actix_web::cookie::{Key, SameSite};
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::{AppConfig, Server, ServerHandle, ServiceResponse};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::{Data, FormConfig, PathConfig, PayloadConfig, QueryConfig, scope};
-use actix_web::{App, HttpServer};
+use actix_web::{App, HttpResponse};
+use futures_util::future::ready;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::assets::Assets;
 use super::background::Background;
+use super::connection::Connection;
 use super::files::FetchRecorder;
-use super::limits::{HEADERS_TIMEOUT, KEEP_ALIVE, MAX_FORM_BYTES, SHUTDOWN_TIMEOUT};
+use super::limits::{DISCONNECT_TIMEOUT, HEADERS_TIMEOUT, KEEP_ALIVE, MAX_FORM_BYTES, SHUTDOWN_TIMEOUT};
 use super::session_store::PostgresSessions;
 use super::{
-    Error, Site, cross_site, error_page, files, headers, health, https, limits, request, routes, static_files,
+    Error, Site, connection, cross_site, error_page, files, headers, health, https, limits, request, routes,
+    static_files,
 };
 use crate::accounts::{DeviceKey, sessions};
 use crate::audit::export::ExportSlots;
@@ -188,44 +196,78 @@ impl Workers {
         signal: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<Server> {
         let Self { count, connections, database_url, cookie_key } = self;
-        let server = HttpServer::new(move || {
-            let db = Database::new(&database_url, connections);
-            App::new()
-                .app_data(site.clone())
-                .app_data(Data::new(db.clone()))
-                .app_data(FormConfig::default().limit(MAX_FORM_BYTES).error_handler(|e, _| Error::from(e).into()))
-                .app_data(PayloadConfig::new(MAX_FORM_BYTES))
-                .app_data(QueryConfig::default().error_handler(|_, _| Error::BadRequest.into()))
-                .app_data(PathConfig::default().error_handler(|_, _| Error::NotFound.into()))
-                // From the inside out: errors become pages, every response gets its headers, and every request its id
-                // and its line in the log.
-                .wrap(from_fn(error_page::render))
-                .wrap(from_fn(headers::add))
-                .wrap(from_fn(request::describe))
-                .configure(health::routes)
-                .configure(static_files::routes)
-                .configure(files::routes)
-                .service(
-                    scope("")
-                        .wrap(session_cookie(&site, db, &cookie_key))
-                        .wrap(from_fn(cross_site::refuse))
-                        .wrap(from_fn(https::require))
-                        .wrap(from_fn(limits::limit_body))
-                        .wrap(Compress::default())
-                        .configure(routes::routes),
-                )
-        });
-        let server = server
+        let address = listener.local_addr()?;
+        let builder = Server::build();
+        let stopping = builder.graceful_shutdown_signal();
+        let server = builder
             .workers(count)
             .backlog(1024)
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEADERS_TIMEOUT)
-            .client_disconnect_timeout(Duration::from_secs(5))
             .shutdown_timeout(SHUTDOWN_TIMEOUT.as_secs())
             .shutdown_signal(signal)
-            .listen(listener)?;
+            .listen("primetrade", listener, move || {
+                let stopping = stopping.clone();
+                let app = app(site.clone(), Database::new(&database_url, connections), cookie_key.clone());
+                let http = HttpService::build()
+                    .graceful_shutdown_signal(move || {
+                        let stopping = stopping.clone();
+                        async move { stopping.notified().await }
+                    })
+                    .keep_alive(KEEP_ALIVE)
+                    .client_request_timeout(HEADERS_TIMEOUT)
+                    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                    .local_addr(address)
+                    .on_connect_ext(Connection::introduce)
+                    .h1(map_config(app, |()| AppConfig::default()));
+                let accept = |io: TcpStream| {
+                    ready(Ok::<_, DispatchError>({
+                        let peer = io.peer_addr().ok();
+                        (Connection::new(io), peer)
+                    }))
+                };
+                fn_service(accept).and_then(http)
+            })?;
         Ok(server.run())
     }
+}
+
+/// The app of one worker.
+fn app(
+    site: Data<Site>,
+    db: Database,
+    cookie_key: Key,
+) -> impl ServiceFactory<
+    Request,
+    Config = AppConfig,
+    Response = ServiceResponse<impl MessageBody>,
+    Error = HttpResponse,
+    InitError = (),
+> {
+    let app = App::new()
+        .app_data(site.clone())
+        .app_data(Data::new(db.clone()))
+        .app_data(FormConfig::default().limit(MAX_FORM_BYTES).error_handler(|e, _| Error::from(e).into()))
+        .app_data(PayloadConfig::new(MAX_FORM_BYTES))
+        .app_data(QueryConfig::default().error_handler(|_, _| Error::BadRequest.into()))
+        .app_data(PathConfig::default().error_handler(|_, _| Error::NotFound.into()))
+        // From the inside out: errors become pages, every response gets its headers, every request its id and its line in
+        // the log, and the connection learns when requests begin and end.
+        .wrap(from_fn(error_page::render))
+        .wrap(from_fn(headers::add))
+        .wrap(from_fn(request::describe))
+        .wrap(from_fn(connection::watch))
+        .configure(health::routes)
+        .configure(static_files::routes)
+        .configure(files::routes)
+        .service(
+            scope("")
+                .wrap(session_cookie(&site, db, &cookie_key))
+                .wrap(from_fn(cross_site::refuse))
+                .wrap(from_fn(https::require))
+                .wrap(from_fn(limits::limit_body))
+                .wrap(Compress::default())
+                .configure(routes::routes),
+        );
+    app.into_factory().map_err(|error| error.error_response())
 }
 
 /// The middleware that turns the session cookie into a viewer.

@@ -104,6 +104,10 @@ impl Program {
         .unwrap()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     async fn rest(&mut self) -> String {
         use tokio::io::AsyncReadExt;
         let mut text = String::new();
