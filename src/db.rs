@@ -4,6 +4,7 @@
 //! settings are set for one transaction only.
 
 pub mod cluster;
+pub mod guard;
 pub mod migrations;
 pub mod schema;
 pub mod scope;

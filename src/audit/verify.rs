@@ -34,6 +34,7 @@ use super::retention::Purged;
 use super::seal::{Checkpoint, Horizon, SealState, sign_statement};
 use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::config::SealKeys;
+use crate::db::guard::{self, Concern};
 use crate::db::schema::{audit_checkpoints, audit_events, audit_leaves};
 use crate::db::{Database, DbError, DbResult};
 use crate::storage::{Storage, StorageError};
@@ -137,6 +138,9 @@ impl Verification<'_> {
         let expected = Arc::new(Expected::read(one, self.keys).await?);
         let notices = purges::compare(&expected.purged, self.retention, &mut differences);
         let buckets = Buckets::covering(id_range(one).await?);
+        for found in guard::differences(one).await?.into_iter().filter(|found| found.concern != Concern::Service) {
+            differences.add(Difference::Schema(found.what));
+        }
         self.set_expected_progress(one).await?;
 
         let (handle, progress) = (snapshot.handle(), self.progress.clone());

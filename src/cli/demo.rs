@@ -8,9 +8,8 @@ use rand::TryRngCore as _;
 
 use super::{Failure, seed, serve};
 use crate::config::{Config, SecretKey, StorageConfig};
-use crate::db::Database;
 use crate::db::cluster::{Cluster, ClusterError, Options};
-use crate::db::migrations;
+use crate::db::{Database, guard, migrations};
 use crate::samples;
 
 const CUSTOMERS: usize = 6;
@@ -53,6 +52,7 @@ async fn with_database(mut config: Config, data_dir: &Path, cluster: Option<&Clu
     }
     let Some(url) = config.database_url.clone() else { return Err(Failure::Usage("DATABASE_URL: not set".into())) };
     migrations::apply(&url).await.map_err(Failure::problem)?;
+    guard::mend(&url).await.map_err(Failure::problem)?;
     let secret = match &config.secret_key {
         Some(secret) => secret.clone(),
         None => kept_secret(data_dir).map_err(|error| Failure::Problem(format!("{}: {error}", data_dir.display())))?,

@@ -2,14 +2,19 @@
 
 use super::{Failure, database_url};
 use crate::config::Config;
-use crate::db::migrations;
+use crate::db::{guard, migrations};
 
 pub async fn run(config: &Config) -> Result<(), Failure> {
-    let applied = migrations::apply(database_url(config)?).await.map_err(Failure::problem)?;
+    let url = database_url(config)?;
+    let applied = migrations::apply(url).await.map_err(Failure::problem)?;
     for name in &applied {
         println!("applied {name}");
     }
-    if applied.is_empty() {
+    let mended = guard::mend(url).await.map_err(Failure::problem)?;
+    for what in &mended {
+        println!("mended: {what}");
+    }
+    if applied.is_empty() && mended.is_empty() {
         println!("nothing to apply: the database is up to date");
     }
     Ok(())

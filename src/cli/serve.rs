@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Failure, database_url, this_program};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, SecretKey};
+use crate::db::guard::{self, Concern};
 use crate::db::{self, migrations};
 use crate::web::{Running, Settings};
 
@@ -15,6 +16,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let url = database_url(&config)?.clone();
     let Some(secret) = config.secret_key.clone() else { return Err(Failure::Usage("SECRET_KEY: not set".into())) };
     check_schema(&url).await?;
+    check_guard(&url).await?;
     serve(config, url, secret).await?.finished().await.map_err(Failure::problem)
 }
 
@@ -45,6 +47,22 @@ pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
         tracing::warn!(%error, "can't create partitions of audit_events");
     }
     Ok(())
+}
+
+/// Logs what differs from what the migrations made. Refuses to start while the access log could be changed.
+async fn check_guard(url: &DatabaseUrl) -> Result<(), Failure> {
+    let mut connection = db::connect(url).await.map_err(Failure::problem)?;
+    let found = guard::differences(&mut connection).await?;
+    for difference in &found {
+        tracing::error!(what = difference.what, "the database differs from what the migrations made");
+    }
+    match found.iter().find(|difference| difference.concern == Concern::Ledger) {
+        None => Ok(()),
+        Some(first) => Err(Failure::Problem(format!(
+            "the access log is not protected: {}. Find out why, then run: primetrade migrate",
+            first.what
+        ))),
+    }
 }
 
 /// Starts the server and prints its address. Stops on SIGTERM or Ctrl-C, after finishing open requests.

@@ -135,12 +135,8 @@ impl Cluster {
         &self.socket
     }
 
-    /// Returns the URL of a database, as its owner.
-    pub fn url(&self, database: &str) -> Result<DatabaseUrl, ClusterError> {
-        self.url_as(OWNER, database)
-    }
-
-    fn url_as(&self, user: &str, database: &str) -> Result<DatabaseUrl, ClusterError> {
+    /// Returns the URL of a database for a role.
+    pub fn url_as(&self, user: &str, database: &str) -> Result<DatabaseUrl, ClusterError> {
         let folder: String = url::form_urlencoded::byte_serialize(self.socket.as_os_str().as_encoded_bytes()).collect();
         format!("postgres://{user}@/{database}?host={}", folder.replace('+', "%20"))
             .parse()
@@ -149,21 +145,26 @@ impl Cluster {
 
     /// Creates the database and its owner if they don't exist, and returns its URL.
     pub async fn database(&self, name: &str) -> Result<DatabaseUrl, ClusterError> {
+        self.database_of(OWNER, name).await
+    }
+
+    /// Creates a database that belongs to this role, which is created too.
+    pub async fn database_of(&self, owner: &str, name: &str) -> Result<DatabaseUrl, ClusterError> {
         let failed = |error: &dyn std::fmt::Display| ClusterError::Database(error.to_string());
         let url = self.url_as(SUPERUSER, "postgres")?;
         let mut connection = super::connect(&url).await.map_err(|error| failed(&error))?;
         let role = format!(
-            "DO $$ BEGIN CREATE ROLE {OWNER} LOGIN CREATEROLE; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+            "DO $$ BEGIN CREATE ROLE {owner} LOGIN CREATEROLE; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         );
         connection.batch_execute(&role).await.map_err(|error| failed(&error))?;
-        if let Err(error) = connection.batch_execute(&format!("CREATE DATABASE \"{name}\" OWNER {OWNER}")).await {
+        if let Err(error) = connection.batch_execute(&format!("CREATE DATABASE \"{name}\" OWNER {owner}")).await {
             let exists = sql::<Bool>("EXISTS (SELECT FROM pg_database WHERE datname = ").bind::<Text, _>(name).sql(")");
             let exists: QueryResult<bool> = diesel::select(exists).get_result(&mut connection).await;
             if !exists.map_err(|error| failed(&error))? {
                 return Err(failed(&error));
             }
         }
-        self.url(name)
+        self.url_as(owner, name)
     }
 
     /// Stops the server. Open transactions are rolled back, and committed ones are on disk.

@@ -13,17 +13,22 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 /// Takes an advisory lock: only one instance migrates at a time.
 const LOCK: &str = "SELECT pg_advisory_lock(7305891001)";
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Applies pending migrations and returns their versions. Must run on a multi-threaded tokio runtime.
 pub async fn apply(url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
+    let mut harness = AsyncMigrationHarness::new(alone(url).await?);
+    let applied = harness.run_pending_migrations(MIGRATIONS)?;
+    Ok(applied.iter().map(MigrationVersion::to_string).collect())
+}
+
+/// Opens a connection that waits until no other instance changes the schema.
+pub(super) async fn alone(url: &DatabaseUrl) -> Result<AsyncPgConnection, Failure> {
     let mut connection = connect(url).await?;
     // Building an index on a large table, or waiting for another instance, may take longer than the timeouts allow.
     connection.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
     connection.batch_execute(LOCK).await?;
-    let mut harness = AsyncMigrationHarness::new(connection);
-    let applied = harness.run_pending_migrations(MIGRATIONS)?;
-    Ok(applied.iter().map(MigrationVersion::to_string).collect())
+    Ok(connection)
 }
 
 /// Reverts every migration, newest first. Used by tests of `down.sql`.

@@ -3,6 +3,7 @@
 mod commands;
 mod database;
 mod demo;
+mod guard;
 mod mail;
 mod migrate_pdfs;
 mod reconcile;

@@ -48,6 +48,8 @@ pub enum Difference {
     Purge { id: i64, fault: PurgeFault },
     #[error("event {id} records a purge under a retention of {years} years, but {required} are required")]
     PurgedAgainstRetention { id: i64, years: u16, required: u16 },
+    #[error("the database differs from what the migrations made: {0}. Find out why, then run primetrade migrate")]
+    Schema(String),
     #[error("events of checkpoint {size} are recorded as purged, but some are newer than {before}")]
     PurgedTooEarly { size: u64, before: DateTime<Utc> },
     #[error("events of checkpoint {size} are recorded as partly purged, but purging removes whole batches")]

@@ -99,7 +99,7 @@ async fn an_event_without_a_proof_gets_a_reason() {
         assert_eq!(refused.get("/audit/integrity").await.status, 403);
     }
     // An event that was changed is not proved.
-    app.sql("GRANT ALL ON audit_events TO CURRENT_USER; ALTER TABLE audit_events DISABLE TRIGGER USER; UPDATE audit_events SET user_agent = 'x' WHERE id = 1").await;
+    app.tamper("UPDATE audit_events SET user_agent = 'x' WHERE id = 1").await;
     assert_eq!(auditor.get(&href).await.status, 409);
 }
 
@@ -127,7 +127,7 @@ async fn an_auditor_verifies_on_a_page() {
     let page = verify().await;
     let row = page.one("section:has(#runs) tbody tr");
     assert!(row.contains("Everything matches what was sealed") && row.contains(World::AUDITOR), "{row}");
-    app.sql("GRANT ALL ON audit_events TO CURRENT_USER; ALTER TABLE audit_events DISABLE TRIGGER USER; DELETE FROM audit_events WHERE id = 1").await;
+    app.tamper("DELETE FROM audit_events WHERE id = 1").await;
     let page = verify().await;
     let row = page.all("section:has(#runs) tbody tr").remove(0);
     assert!(row.contains("Not as sealed") && row.contains("Event 1 is missing: it was sealed at position 0"), "{row}");

@@ -131,7 +131,7 @@ async fn only_the_batch_with_a_changed_leaf_is_named() {
 async fn a_backdated_event_is_named_until_it_is_sealed_and_counted_afterwards() {
     let mut log = SealedLog::new().await;
     // The open transaction keeps the server from sealing the event.
-    log.change("BEGIN; SELECT pg_current_xact_id()").await;
+    log.run("BEGIN; SELECT pg_current_xact_id()").await;
     let back =
         "INSERT INTO audit_events (occurred_at, action, outcome) VALUES (now() - interval '2 hours', 'X', 'success')";
     log.app.sql(back).await;
@@ -141,7 +141,7 @@ async fn a_backdated_event_is_named_until_it_is_sealed_and_counted_afterwards() 
             && told.differences[0].contains("but not sealed, although all events of that time are"),
         "{told:?}"
     );
-    log.change("COMMIT").await;
+    log.run("COMMIT").await;
     log.app.sealed().await;
     let report = log.verify().await;
     assert_eq!((report.is_fine(), report.backdated), (true, 1));

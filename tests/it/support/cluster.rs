@@ -37,6 +37,12 @@ pub async fn fresh_database() -> DatabaseUrl {
     cluster().await.database(&name).await.unwrap()
 }
 
+/// Creates an empty database of another owner.
+pub async fn database_of(owner: &str) -> DatabaseUrl {
+    let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    cluster().await.database_of(owner, &name).await.unwrap()
+}
+
 pub async fn migrated_database() -> DatabaseUrl {
     let url = fresh_database().await;
     migrations::apply(&url).await.unwrap();

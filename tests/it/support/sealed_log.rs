@@ -1,10 +1,10 @@
 //! A log to tamper with, and what `audit verify` says about it.
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use primetrade::audit::seal::SEALING;
 use primetrade::audit::verify::{ExpectedRetention, Progress, Report, Verification};
 use primetrade::db;
 
+use super::tamper::hidden;
 use super::{App, World};
 
 const EVENTS: &str = "INSERT INTO audit_events (action, outcome, user_id, user_email, user_role, customer_id, customer_code, bol_id, bol_number, \
@@ -31,10 +31,7 @@ impl SealedLog {
         let mut owner = db::connect(&app.database).await.unwrap();
         owner
             .batch_execute(
-                "GRANT ALL ON audit_events, audit_leaves, audit_checkpoints TO CURRENT_USER; \
-                 ALTER TABLE audit_events DISABLE TRIGGER USER; ALTER TABLE audit_leaves DISABLE TRIGGER USER; \
-                 ALTER TABLE audit_checkpoints DISABLE TRIGGER USER; \
-                 CREATE TABLE kept_events AS SELECT * FROM audit_events; CREATE TABLE kept_leaves AS SELECT * FROM audit_leaves; \
+                "CREATE TABLE kept_events AS SELECT * FROM audit_events; CREATE TABLE kept_leaves AS SELECT * FROM audit_leaves; \
                  CREATE TABLE kept_checkpoints AS SELECT * FROM audit_checkpoints",
             )
             .await
@@ -44,8 +41,12 @@ impl SealedLog {
 
     /// Changes the log while no server seals, because sealing locks in another order.
     pub async fn change(&mut self, sql: &str) {
-        let sql = format!("SELECT pg_advisory_xact_lock({SEALING}); {sql}");
-        self.owner.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        self.run(&hidden(sql)).await;
+    }
+
+    /// Runs statements of the owner, which may leave a transaction open.
+    pub async fn run(&mut self, sql: &str) {
+        self.owner.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     pub async fn undo(&mut self) {

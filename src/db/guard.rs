@@ -1,0 +1,86 @@
+//! Compares grants, triggers, rules, policies and roles with what the migrations made, and mends them.
+//!
+//! A dump that is restored under another owner leaves that owner with the right to change the access log. Nothing else
+//! would notice, because the rows are the same.
+
+use diesel::QueryableByName;
+use diesel::result::QueryResult;
+use diesel::sql_types::{Nullable, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+
+use super::migrations::{Failure, alone};
+use crate::config::DatabaseUrl;
+
+const DIFFERENCES: &str = include_str!("guard/differences.sql");
+/// Some statements are possible only after others, such as a grant to a role that is missing.
+const MAX_PASSES: usize = 4;
+
+/// What a difference puts at risk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// The access log could be changed, or events could be lost.
+    Ledger,
+    /// A customer's transaction could see or do more than it should.
+    Isolation,
+    /// The portal can't do something that it needs.
+    Service,
+}
+
+/// A difference between the database and what the migrations made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaDifference {
+    pub concern: Concern,
+    pub what: String,
+    /// The statement that mends it. `None` if a person has to decide.
+    mend: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    concern: String,
+    #[diesel(sql_type = Text)]
+    what: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    mend: Option<String>,
+}
+
+/// Finds the differences. Reads only the catalog, which every role may read. Requires the current migrations.
+pub async fn differences(connection: &mut AsyncPgConnection) -> QueryResult<Vec<SchemaDifference>> {
+    let rows: Vec<Row> = diesel::sql_query(DIFFERENCES).load(connection).await?;
+    let difference = |Row { concern, what, mend }: Row| {
+        let concern = match concern.as_str() {
+            "service" => Concern::Service,
+            "isolation" => Concern::Isolation,
+            _ => Concern::Ledger,
+        };
+        SchemaDifference { concern, what, mend }
+    };
+    Ok(rows.into_iter().map(difference).collect())
+}
+
+/// Mends the differences as the owner of the tables, and returns what differed. All or nothing.
+pub async fn mend(url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
+    let mut connection = alone(url).await?;
+    connection.batch_execute("BEGIN").await?;
+    let mut mended = Vec::new();
+    for _ in 0..MAX_PASSES {
+        let found = differences(&mut connection).await?;
+        if found.is_empty() {
+            break;
+        }
+        for SchemaDifference { what, mend, .. } in found {
+            let Some(statement) = mend else {
+                return Err(format!("{what}: decide what it is for, and remove it").into());
+            };
+            if let Err(error) = connection.batch_execute(&statement).await {
+                return Err(
+                    format!("{what}, and this role can't mend it ({error}). As a superuser, run: {statement}").into()
+                );
+            }
+            mended.push(what);
+        }
+    }
+    connection.batch_execute("COMMIT").await?;
+    Ok(mended)
+}

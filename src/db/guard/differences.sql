@@ -1,0 +1,185 @@
+-- What differs from what the migrations made: one row each, in the order in which the statements of `mend` must run.
+-- `concern` is ledger, isolation or service. `mend` is NULL where only a person can decide.
+WITH ledger AS (
+    SELECT oid, false AS is_partition FROM pg_class
+    WHERE oid IN ('audit_events'::regclass, 'audit_leaves'::regclass, 'audit_checkpoints'::regclass)
+    UNION ALL SELECT inhrelid, true FROM pg_inherits WHERE inhparent = 'audit_events'::regclass
+),
+owner AS (SELECT relowner AS oid, pg_get_userbyid(relowner) AS name FROM pg_class WHERE oid = 'audit_events'::regclass),
+secured AS (SELECT name::regclass AS oid FROM unnest('{customers,bols,documents,bol_opens,audit_events}'::text[]) AS t (name)),
+relation AS (
+    SELECT oid, relname, relowner, relacl, relkind FROM pg_class
+    WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+),
+granted AS (
+    SELECT r.oid, r.relname, r.relowner, r.relkind, NULL::name AS column, a.grantee, a.privilege_type AS privilege
+    FROM relation r, aclexplode(coalesce(r.relacl, acldefault(CASE r.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", r.relowner))) a
+    UNION ALL
+    SELECT r.oid, r.relname, r.relowner, r.relkind, t.attname, a.grantee, a.privilege_type
+    FROM relation r JOIN pg_attribute t ON t.attrelid = r.oid AND NOT t.attisdropped, aclexplode(t.attacl) a
+),
+-- The same, as text. Extensions and views of a site may have grants of their own; only tables with data matter here.
+named AS (
+    SELECT g.*, coalesce(quote_ident(r.rolname), 'PUBLIC') AS role,
+        g.privilege || coalesce(' (' || quote_ident(g.column) || ')', '') AS right_, format('%s%I', CASE relkind WHEN 'S' THEN 'SEQUENCE ' END, g.relname) AS object
+    FROM granted g LEFT JOIN pg_roles r ON r.oid = g.grantee
+),
+customer_may AS (
+    SELECT name AS relname, NULL::name AS column, 'SELECT' AS privilege FROM unnest('{bols,documents,bol_opens}'::name[]) AS t (name)
+    UNION ALL SELECT 'customers', c, 'SELECT' FROM unnest('{id,code,name}'::name[]) AS t (c)
+    UNION ALL SELECT 'audit_events', c, 'SELECT' FROM unnest('{id,occurred_at,action,outcome,user_email,user_role,customer_id,
+        bol_id,document_id,document_kind,file_name}'::name[]) AS t (c)
+    UNION ALL SELECT 'audit_events', c, 'INSERT' FROM unnest('{action,outcome,user_id,user_email,user_role,customer_id,customer_code,
+        bol_id,bol_number,document_id,document_kind,file_name,object_key,sha256,ip,user_agent,request_id,detail}'::name[]) AS t (c)
+    UNION ALL VALUES ('audit_events_id_seq', NULL, 'USAGE')
+),
+owner_may AS (
+    SELECT name AS relname, NULL::name AS column, privilege
+    FROM unnest('{audit_events,audit_leaves,audit_checkpoints}'::name[]) AS t (name), unnest('{SELECT,INSERT}'::text[]) AS p (privilege)
+    UNION ALL VALUES ('audit_checkpoints', 'publish_at'::name, 'UPDATE'), ('audit_checkpoints', 'is_published', 'UPDATE')
+),
+wanted_trigger (relname, name, definition) AS (
+    VALUES
+    ('audit_events', 'audit_events_no_change', 'CREATE TRIGGER audit_events_no_change BEFORE DELETE OR UPDATE ON audit_events FOR EACH ROW EXECUTE FUNCTION audit_events_are_append_only()'),
+    ('audit_events', 'audit_events_no_truncate', 'CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION audit_events_are_append_only()'),
+    ('audit_events', 'audit_events_opens', 'CREATE TRIGGER audit_events_opens AFTER INSERT ON audit_events FOR EACH ROW WHEN (new.bol_id IS NOT NULL AND new.user_id IS NOT NULL AND new.outcome = ''success''::text AND (new.action = ANY (ARRAY[''BOL_VIEWED''::text, ''BOL_PREVIEWED''::text, ''BOL_DOWNLOADED''::text, ''BOLS_ZIPPED''::text]))) EXECUTE FUNCTION audit_event_onto_bol_opens()'),
+    ('audit_leaves', 'audit_leaves_no_change', 'CREATE TRIGGER audit_leaves_no_change BEFORE DELETE OR UPDATE OR TRUNCATE ON audit_leaves FOR EACH STATEMENT EXECUTE FUNCTION audit_seals_are_append_only()'),
+    ('audit_checkpoints', 'audit_checkpoints_no_change', 'CREATE TRIGGER audit_checkpoints_no_change BEFORE DELETE OR UPDATE OF size, note, edge OR TRUNCATE ON audit_checkpoints FOR EACH STATEMENT EXECUTE FUNCTION audit_seals_are_append_only()'),
+    ('bols', 'bols_customer', 'CREATE TRIGGER bols_customer AFTER UPDATE OF customer_id ON bols FOR EACH ROW WHEN (old.customer_id IS DISTINCT FROM new.customer_id) EXECUTE FUNCTION bol_customer_onto_documents()'),
+    ('documents', 'documents_customer', 'CREATE TRIGGER documents_customer BEFORE INSERT OR UPDATE OF bol_id, customer_id ON documents FOR EACH ROW EXECUTE FUNCTION document_takes_customer_of_bol()')
+    UNION ALL
+    SELECT c.relname, 'audit_events_no_truncate',
+        format('CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION audit_events_are_append_only()', c.relname)
+    FROM ledger l JOIN pg_class c ON c.oid = l.oid WHERE l.is_partition
+),
+wanted_policy (tablename, policyname, cmd, role, qual, with_check) AS (
+    VALUES
+    ('audit_events', 'own_company_events', 'SELECT', 'portal_customer', '((user_role = ''customer''::text) AND COALESCE((customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[])), false))', NULL),
+    ('audit_events', 'own_new_events', 'SELECT', 'portal_customer', '((xact_id = pg_current_xact_id_if_assigned()) AND (user_id = ( SELECT portal_user_id() AS portal_user_id)))', NULL),
+    ('audit_events', 'record_own_access', 'INSERT', 'portal_customer', NULL, '((user_role = COALESCE(NULLIF(current_setting(''portal.user_role''::text, true), ''''::text), ''customer''::text)) AND (user_id = ( SELECT portal_user_id() AS portal_user_id)) AND (action = ANY (ARRAY[''BOL_VIEWED''::text, ''BOL_DOWNLOADED''::text, ''BOL_PREVIEWED''::text, ''BOLS_ZIPPED''::text, ''DOCUMENT_RESTORE_REQUESTED''::text, ''ACCESS_DENIED''::text])) AND ((customer_id IS NULL) OR (customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[]))))'),
+    ('bol_opens', 'own_opens', 'SELECT', 'portal_customer', '(user_id = ( SELECT portal_user_id() AS portal_user_id))', NULL),
+    ('bols', 'own_bols', 'SELECT', 'portal_customer', 'COALESCE((customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[])), false)', NULL),
+    ('customers', 'own_company', 'SELECT', 'portal_customer', '(id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[]))', NULL),
+    ('documents', 'own_documents', 'SELECT', 'portal_customer', '((state = ''stored''::text) AND COALESCE((customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[])), false))', NULL)
+),
+wanted_function (name, source) AS (
+    VALUES
+    ('audit_events_are_append_only', 'BEGIN RAISE EXCEPTION ''audit_events is append-only: % refused'', TG_OP USING ERRCODE = ''insufficient_privilege''; END'),
+    ('audit_seals_are_append_only', 'BEGIN RAISE EXCEPTION ''% is append-only: % refused'', TG_TABLE_NAME, TG_OP USING ERRCODE = ''insufficient_privilege''; END')
+),
+found (step, concern, what, mend) AS (
+    -- Roles.
+    SELECT 10, 'isolation', 'the role portal_customer is missing', 'CREATE ROLE portal_customer NOLOGIN NOINHERIT'
+    WHERE to_regrole('portal_customer') IS NULL
+    UNION ALL
+    SELECT 11, 'isolation', format('the role portal_customer has %s', attribute), format('ALTER ROLE portal_customer NO%s', attribute)
+    FROM pg_roles, unnest(ARRAY['LOGIN', 'SUPERUSER', 'CREATEROLE', 'CREATEDB', 'BYPASSRLS', 'REPLICATION', 'INHERIT'],
+        ARRAY[rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, rolreplication, rolinherit]) AS t (attribute, is_set)
+    WHERE rolname = 'portal_customer' AND is_set
+    UNION ALL
+    SELECT 12, 'isolation', format('the role portal_customer is a member of %I', r.rolname), format('REVOKE %I FROM portal_customer', r.rolname)
+    FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE m.member = to_regrole('portal_customer')
+    UNION ALL
+    SELECT 13, 'isolation', format('the role portal_customer owns %I', relname), NULL FROM relation WHERE relowner = to_regrole('portal_customer')
+    UNION ALL
+    SELECT 14, 'service', format('%I can''t become portal_customer', name), format('GRANT portal_customer TO %I', name)
+    FROM owner WHERE NOT EXISTS (SELECT FROM pg_roles c WHERE c.rolname = 'portal_customer' AND pg_has_role(owner.oid, c.oid, 'MEMBER'))
+    UNION ALL
+    -- Rights that change the ledger.
+    SELECT 20, 'ledger', format('%s may %s %s', n.role, n.right_, n.relname), format('REVOKE %s ON %s FROM %s', n.right_, n.object, n.role)
+    FROM named n JOIN ledger l USING (oid)
+    WHERE n.column IS NULL AND CASE
+        WHEN n.grantee <> n.relowner THEN n.privilege <> 'SELECT'
+        ELSE NOT l.is_partition AND n.privilege IN ('UPDATE', 'DELETE', 'TRUNCATE')
+    END
+    UNION ALL
+    SELECT 21, 'ledger', format('%s may %s %s', n.role, n.right_, n.relname), format('REVOKE %s ON %s FROM %s', n.right_, n.object, n.role)
+    FROM named n JOIN ledger l USING (oid)
+    WHERE n.column IS NOT NULL AND n.privilege <> 'SELECT'
+      AND NOT EXISTS (SELECT FROM owner_may m WHERE (m.relname, m.column, m.privilege) = (n.relname, n.column, n.privilege) AND n.grantee = n.relowner)
+      AND NOT EXISTS (SELECT FROM customer_may m WHERE (m.relname, m.column, m.privilege) = (n.relname, n.column, n.privilege) AND n.grantee = to_regrole('portal_customer'))
+    UNION ALL
+    -- Rights of customers, and of everybody.
+    SELECT 22, 'isolation', format('%s may %s %s', n.role, n.right_, n.relname), format('REVOKE %s ON %s FROM %s', n.right_, n.object, n.role)
+    FROM named n
+    WHERE (n.grantee = to_regrole('portal_customer') OR n.grantee = 0)
+      AND NOT EXISTS (SELECT FROM ledger l WHERE l.oid = n.oid AND n.privilege <> 'SELECT')
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = n.oid AND d.deptype = 'e')
+      AND NOT EXISTS (SELECT FROM customer_may m WHERE n.grantee <> 0 AND (m.relname, m.privilege) = (n.relname, n.privilege) AND m.column IS NOT DISTINCT FROM n.column)
+    UNION ALL
+    SELECT 30, 'service', format('portal_customer may not %s%s %s', m.privilege, ' (' || quote_ident(m.column) || ')', m.relname),
+        format('GRANT %s%s ON %s%I TO portal_customer', m.privilege, coalesce(' (' || quote_ident(m.column) || ')', ''), CASE r.relkind WHEN 'S' THEN 'SEQUENCE ' END, m.relname)
+    FROM customer_may m JOIN relation r USING (relname)
+    WHERE NOT EXISTS (SELECT FROM granted g WHERE g.grantee = to_regrole('portal_customer') AND g.oid = r.oid
+                      AND g.privilege = m.privilege AND g.column IS NOT DISTINCT FROM m.column)
+    UNION ALL
+    SELECT 31, 'service', format('%I may not %s%s %s', o.name, m.privilege, ' (' || quote_ident(m.column) || ')', m.relname),
+        format('GRANT %s%s ON %I TO %I', m.privilege, coalesce(' (' || quote_ident(m.column) || ')', ''), m.relname, o.name)
+    FROM owner o, owner_may m JOIN relation r USING (relname)
+    WHERE NOT EXISTS (SELECT FROM granted g WHERE g.grantee = o.oid AND g.oid = r.oid AND g.privilege = m.privilege AND g.column IS NOT DISTINCT FROM m.column)
+    UNION ALL
+    SELECT 32, 'service', 'portal_customer may not use the schema', format('GRANT USAGE ON SCHEMA %I TO portal_customer', current_schema())
+    FROM pg_roles c WHERE c.rolname = 'portal_customer' AND NOT has_schema_privilege(c.oid, current_schema(), 'USAGE')
+    UNION ALL
+    SELECT 33, 'service', 'portal_customer may not call link_fetch', 'GRANT EXECUTE ON FUNCTION link_fetch TO portal_customer'
+    FROM pg_roles c WHERE c.rolname = 'portal_customer' AND NOT has_function_privilege(c.oid, 'link_fetch(bigint, timestamptz)', 'EXECUTE')
+    UNION ALL
+    SELECT 34, 'isolation', format('PUBLIC has %s on the database', a.privilege_type), format('REVOKE %s ON DATABASE %I FROM PUBLIC', a.privilege_type, d.datname)
+    FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+    WHERE d.datname = current_database() AND a.grantee = 0 AND a.privilege_type <> 'CONNECT'
+    UNION ALL
+    SELECT 35, 'isolation', 'PUBLIC may create objects in the schema', format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', n.nspname)
+    FROM pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+    WHERE n.nspname = current_schema() AND a.grantee = 0 AND a.privilege_type = 'CREATE'
+    UNION ALL
+    -- Functions, triggers and rules.
+    SELECT 40, 'ledger', format('the function %s is not the one of the migrations', w.name),
+        format('CREATE OR REPLACE FUNCTION %I() RETURNS trigger LANGUAGE plpgsql AS $guard$%s$guard$', w.name, w.source)
+    FROM wanted_function w LEFT JOIN pg_proc p ON p.proname = w.name AND p.pronamespace = current_schema()::regnamespace
+    WHERE p.oid IS NULL OR btrim(regexp_replace(p.prosrc, '\s+', ' ', 'g'), ' ;') <> w.source OR p.prosecdef OR p.proconfig IS NOT NULL
+    UNION ALL
+    SELECT 41, CASE WHEN l.oid IS NULL THEN 'isolation' ELSE 'ledger' END,
+        format('the trigger %s on %s is %s', w.name, w.relname, CASE WHEN t.oid IS NULL THEN 'missing' ELSE 'not the one of the migrations' END),
+        format('DROP TRIGGER IF EXISTS %I ON %I; %s', w.name, w.relname, w.definition)
+    FROM wanted_trigger w JOIN relation r USING (relname) LEFT JOIN ledger l USING (oid)
+        LEFT JOIN pg_trigger t ON t.tgrelid = r.oid AND t.tgname = w.name
+    WHERE t.oid IS NULL OR pg_get_triggerdef(t.oid, true) <> w.definition
+    UNION ALL
+    SELECT 42, CASE WHEN l.oid IS NULL THEN 'isolation' ELSE 'ledger' END, format('the trigger %s on %s is off', t.tgname, t.tgrelid::regclass),
+        format('ALTER TABLE %s ENABLE TRIGGER %I', t.tgrelid::regclass, t.tgname)
+    FROM pg_trigger t LEFT JOIN ledger l ON l.oid = t.tgrelid
+    WHERE t.tgenabled <> 'O' AND NOT t.tgisinternal AND (l.oid IS NOT NULL OR t.tgrelid IN (SELECT oid FROM secured))
+    UNION ALL
+    SELECT 43, 'ledger', format('%s has a trigger that the migrations didn''t make: %s', t.tgrelid::regclass, t.tgname),
+        format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass)
+    FROM pg_trigger t JOIN ledger l ON l.oid = t.tgrelid JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND NOT EXISTS (SELECT FROM wanted_trigger w WHERE (w.relname, w.name) = (c.relname, t.tgname))
+    UNION ALL
+    SELECT 44, CASE WHEN l.oid IS NULL THEN 'isolation' ELSE 'ledger' END, format('%s has a rule: %s', w.ev_class::regclass, w.rulename),
+        format('DROP RULE %I ON %s', w.rulename, w.ev_class::regclass)
+    FROM pg_rewrite w LEFT JOIN ledger l ON l.oid = w.ev_class
+    WHERE l.oid IS NOT NULL OR w.ev_class IN (SELECT oid FROM secured)
+    UNION ALL
+    -- Row security.
+    SELECT 50, 'isolation', format('row security of %s is off', c.relname), format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', c.relname)
+    FROM pg_class c JOIN secured USING (oid) WHERE NOT c.relrowsecurity
+    UNION ALL
+    SELECT 51, 'isolation', format('the policy %s on %s is %s', w.policyname, w.tablename, CASE WHEN p.policyname IS NULL THEN 'missing' ELSE 'not the one of the migrations' END),
+        format('DROP POLICY IF EXISTS %1$I ON %2$I; CREATE POLICY %1$I ON %2$I FOR %3$s TO %4$I%5$s%6$s', w.policyname, w.tablename, w.cmd, w.role,
+            ' USING (' || w.qual || ')', ' WITH CHECK (' || w.with_check || ')')
+    FROM wanted_policy w LEFT JOIN pg_policies p ON p.schemaname = current_schema() AND (p.tablename, p.policyname) = (w.tablename, w.policyname)
+    WHERE p.policyname IS NULL OR (p.cmd, p.permissive, p.roles) IS DISTINCT FROM (w.cmd, 'PERMISSIVE', ARRAY[w.role::name])
+       OR p.qual IS DISTINCT FROM w.qual OR p.with_check IS DISTINCT FROM w.with_check
+    UNION ALL
+    SELECT 52, 'isolation', format('%s has a policy that the migrations didn''t make: %s', p.tablename, p.policyname),
+        format('DROP POLICY %I ON %I', p.policyname, p.tablename)
+    FROM pg_policies p WHERE p.schemaname = current_schema() AND to_regclass(quote_ident(p.tablename)) IN (SELECT oid FROM secured)
+      AND NOT EXISTS (SELECT FROM wanted_policy w WHERE (p.tablename, p.policyname) = (w.tablename, w.policyname))
+    UNION ALL
+    -- Limits.
+    SELECT 60, 'service', format('%I has no %s in this database', o.name, setting), format('ALTER ROLE %I IN DATABASE %I SET %s = %L', o.name, current_database(), setting, value)
+    FROM owner o, (VALUES ('statement_timeout', '15s'), ('lock_timeout', '5s'), ('idle_in_transaction_session_timeout', '30s')) AS w (setting, value)
+    WHERE NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c WHERE s.setrole = o.oid
+        AND s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND c LIKE setting || '=%')
+)
+SELECT concern, what, mend FROM found ORDER BY step, what
