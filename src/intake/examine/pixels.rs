@@ -6,7 +6,7 @@ use std::io;
 use hayro::hayro_interpret::InterpreterSettings;
 use hayro::hayro_syntax::page::Page;
 use hayro::vello_cpu::color::palette::css::WHITE;
-use hayro::{RenderCache, RenderSettings, render};
+use hayro::{PixmapSettings, RenderCache, RenderSettings, render};
 use rqrr::PreparedImage;
 use url::Url;
 
@@ -108,8 +108,9 @@ fn draw(page: &Page<'_>, scale: f32) -> Gray {
     let side = width.max(height).max(1.0);
     let scale = scale * (MAX_PIXELS / area).sqrt().min(1.0);
     let scale = scale.min(60_000.0 / side);
-    let settings = RenderSettings { x_scale: scale, y_scale: scale, bg_color: WHITE, ..RenderSettings::default() };
-    let pixmap = render(page, &RenderCache::new(), &InterpreterSettings::default(), &settings);
+    let size = PixmapSettings { x_scale: scale, y_scale: scale, bg_color: WHITE };
+    let settings = (InterpreterSettings::default(), RenderSettings::default());
+    let pixmap = render(page, &RenderCache::new(), &settings.0, &settings.1, &size);
     let gray = |[r, g, b]: [u8; 3]| ((u32::from(r) * 77 + u32::from(g) * 151 + u32::from(b) * 28) >> 8) as u8;
     Gray {
         width: pixmap.width().into(),

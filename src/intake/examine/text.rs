@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use hayro::hayro_interpret::font::Glyph;
+use hayro::hayro_interpret::font::{Glyph, GlyphRun};
 use hayro::hayro_interpret::hayro_cmap::BfString;
 use hayro::hayro_interpret::{
-    BlendMode, ClipPath, Context, Device, GlyphDrawMode, Image, InterpreterCache, InterpreterSettings, Paint,
-    PathDrawMode, SoftMask, interpret_page,
+    BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps, InterpreterCache,
+    InterpreterSettings, Paint, SoftMask, interpret_page,
 };
 use hayro::hayro_syntax::page::Page;
 use hayro::vello_cpu::kurbo::{Affine, BezPath, Point, Rect};
@@ -129,20 +129,16 @@ fn is_unseen([red, green, blue, alpha]: [u8; 4]) -> bool {
 }
 
 impl<'a> Device<'a> for Reader {
-    fn draw_glyph(
-        &mut self,
-        glyph: &Glyph<'a>,
-        transform: Affine,
-        glyph_transform: Affine,
-        paint: &Paint<'a>,
-        mode: &GlyphDrawMode,
-    ) {
-        let is_unseen = matches!(mode, GlyphDrawMode::Invisible)
-            || matches!(paint, Paint::Color(color) if is_unseen(color.to_rgba().to_rgba8()));
-        self.read(glyph, transform * glyph_transform, is_unseen);
+    fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, mode: &DrawMode) {
+        let is_unseen = matches!(mode, DrawMode::Invisible)
+            || matches!(&props.paint, Paint::Color(color) if is_unseen(color.to_rgba().to_rgba8()));
+        for glyph in run.glyphs() {
+            self.read(glyph, props.transform * glyph.transform(), is_unseen);
+        }
     }
 
-    fn draw_image(&mut self, image: Image<'a, '_>, transform: Affine) {
+    fn draw_image(&mut self, image: Image<'a, '_>, props: ImageDrawProps<'a>) {
+        let transform = props.transform;
         let (width, height) = (image.width(), image.height());
         self.text.has_picture |= width.max(height) >= SCAN;
         // A code with one pixel for each module is a very small picture.
@@ -158,13 +154,11 @@ impl<'a> Device<'a> for Reader {
         }
     }
 
-    fn set_soft_mask(&mut self, _: Option<SoftMask<'a>>) {}
-    fn set_blend_mode(&mut self, _: BlendMode) {}
-    fn draw_path(&mut self, _: &BezPath, _: Affine, _: &Paint<'a>, _: &PathDrawMode) {
+    fn draw_path(&mut self, _: &BezPath, _: DrawProps<'a>, _: &DrawMode) {
         self.text.has_drawing = true;
     }
     fn push_clip_path(&mut self, _: &ClipPath) {}
     fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {}
-    fn pop_clip_path(&mut self) {}
+    fn pop_clip(&mut self) {}
     fn pop_transparency_group(&mut self) {}
 }
