@@ -21,6 +21,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use self::claim::{Claim, Claimed};
+use self::examine::Findings;
 use crate::accounts::Viewer;
 use crate::accounts::access::{AccessError, assert_access};
 use crate::audit::{self, Action, Event, Origin, Outcome as EventOutcome};
@@ -221,7 +222,14 @@ impl Intake<'_> {
             let action = if is_filed { Action::DocumentFiled } else { Action::DocumentUploaded };
             let receipt = claim.receipt(&taken, diverted);
             let inbox = (receipt.outcome == Outcome::NeedsReview).then_some(&receipt.reason);
-            let detail = json!({"file": claim.name.as_str(), "found": claim.evidence.to_json(), "inbox": inbox});
+            let mut detail = json!({"file": claim.name.as_str(), "found": claim.evidence.to_json(), "inbox": inbox});
+            let Findings { concerns, preamble, .. } = claim.findings;
+            if !concerns.is_empty() {
+                detail["concerns"] = json!(concerns);
+            }
+            if let Some(preamble) = preamble {
+                detail["preamble"] = json!(preamble);
+            }
             audit::record(connection, &subject.event(action, self.viewer.actor(), self.origin).detail(detail)).await?;
             Ok(Some(journal::write(connection, self, receipt).await?))
         });

@@ -173,6 +173,7 @@ diesel::table! {
         discarded_at -> Nullable<Timestamptz>,
         discarded_by -> Text,
         pending_tried_at -> Nullable<Timestamptz>,
+        quarantine -> Text,
     }
 }
 

@@ -88,6 +88,9 @@ impl Claim<'_> {
     }
 
     async fn target(&self, connection: &mut AsyncPgConnection) -> QueryResult<Target> {
+        if let Some(reason) = self.findings.quarantine() {
+            return Ok(Target::Inbox { reason, is_clear: false });
+        }
         let inbox = |reason: String| Ok(Target::Inbox { reason, is_clear: true });
         let number = match self.evidence.verdict() {
             Verdict::Clear(number) => number,
@@ -248,9 +251,13 @@ impl Claim<'_> {
 
     /// Keeps the document that is already in the inbox, and adds what this upload found.
     async fn still_waiting(&self, connection: &mut AsyncPgConnection, id: i64, reason: String) -> QueryResult<Claimed> {
-        if !self.evidence.is_empty() {
+        if !self.evidence.is_empty() || self.findings.quarantine().is_some() {
             diesel::update(documents::table.find(id))
-                .set((documents::found.eq(self.evidence.to_json()), documents::waits_for.eq(&reason)))
+                .set((
+                    documents::found.eq(self.evidence.to_json()),
+                    documents::waits_for.eq(&reason),
+                    documents::quarantine.eq(self.findings.quarantine().unwrap_or_default()),
+                ))
                 .execute(connection)
                 .await?;
         }
@@ -320,8 +327,9 @@ impl Claim<'_> {
             uploaded_by: Some(self.intake.viewer.user_id),
             stored_by: self.intake.viewer.name.clone(),
             arrived_as: self.name.as_str().into(),
-            pages: Some(self.findings.pages),
+            pages: self.findings.known_pages(),
             found: Some(self.evidence.to_json()),
+            quarantine: self.findings.quarantine().unwrap_or_default(),
             ..new
         }
     }

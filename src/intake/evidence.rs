@@ -127,7 +127,14 @@ mod tests {
 
     fn evidence(code: &[&str], text: &[&str], name: &str, list: &[&str], ocr: &[&str]) -> Evidence {
         let set = |numbers: &[&str]| numbers.iter().map(|number| (*number).to_owned()).collect();
-        let findings = Findings { pages: 1, codes: set(code), text: set(text), ocr: set(ocr), is_complete: true };
+        let findings = Findings {
+            pages: 1,
+            codes: set(code),
+            text: set(text),
+            ocr: set(ocr),
+            is_complete: true,
+            ..Findings::default()
+        };
         let numbers: Vec<_> = list.iter().map(|number| number.parse().expect("a number")).collect();
         let row = UploadListRow { numbers, kind: None, customer: String::new() };
         Evidence::new(&findings, &FileName::cleaned(name), (!list.is_empty()).then_some(&row), "PRT")

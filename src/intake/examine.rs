@@ -13,13 +13,18 @@ mod text;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
+use hayro::hayro_syntax::page::Page;
 use serde::{Deserialize, Serialize};
 
-use self::pixels::PageContent;
+use self::pixels::{Codes, PageContent};
 use self::text::PageText;
 
-pub use examiner::{ExamineError, Examiner};
+pub use self::examiner::{ExamineError, Examiner};
+pub use self::file::Preamble;
+pub use self::safety::Concern;
 
 /// Processor time for examining a file, and for drawing a preview.
 pub const CPU_SECONDS: u64 = 40;
@@ -30,7 +35,7 @@ pub const MAX_PAGES: usize = 40;
 /// Scanned pages that are tried at many resolutions.
 const MAX_SCANNED_PAGES: usize = 12;
 
-/// Why a customer can't or shouldn't open the file.
+/// Why no viewer opens the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
@@ -40,9 +45,8 @@ pub enum Fault {
     Truncated,
     Unreadable,
     NoPage,
+    /// Only with a password. A file whose password only protects permissions is examined like any other.
     Encrypted,
-    /// JavaScript, or an action that starts something.
-    Script,
 }
 
 impl Fault {
@@ -55,7 +59,6 @@ impl Fault {
             Self::Unreadable => "The file is damaged and can't be opened. Scan it again, or print it to a new PDF.",
             Self::NoPage => "The PDF has no pages.",
             Self::Encrypted => "The PDF is protected with a password. Print it to a new PDF without one.",
-            Self::Script => "The PDF contains a script or starts a program. Print it to a new PDF, and upload that.",
         }
     }
 }
@@ -65,6 +68,10 @@ impl Fault {
 #[serde(default)]
 pub struct Findings {
     pub pages: usize,
+    /// Why only the office may open the original.
+    pub concerns: BTreeSet<Concern>,
+    /// What came before the header.
+    pub preamble: Option<Preamble>,
     /// In QR codes that hold an address of a BOL in the portal.
     pub codes: BTreeSet<String>,
     /// In visible text.
@@ -79,6 +86,16 @@ pub struct Findings {
 const MAX_NUMBERS: usize = 20;
 
 impl Findings {
+    /// Returns the number of pages, if the portal's reader can open the file.
+    pub fn known_pages(&self) -> Option<usize> {
+        Some(self.pages).filter(|pages| *pages > 0)
+    }
+
+    /// Returns why only the office may open the file as it is.
+    pub fn quarantine(&self) -> Option<String> {
+        safety::reason(&self.concerns)
+    }
+
     fn shortened(mut self) -> Self {
         for numbers in [&mut self.codes, &mut self.text, &mut self.ocr] {
             while numbers.len() > MAX_NUMBERS {
@@ -100,42 +117,37 @@ enum Report {
 
 /// Runs `primetrade examine`: reads the file from standard input and writes the findings to standard output.
 pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> {
-    let bytes = whole(input)?;
+    let bytes = Arc::new(whole(input)?);
     let mut say = |line: &Report| {
         serde_json::to_writer(&mut output, line)?;
         output.write_all(b"\n")?;
         output.flush()
     };
-    let pdf = match file::open(bytes) {
+    let mut inspection = match file::inspect(&bytes) {
+        Ok(inspection) => inspection,
+        Err(fault) => return say(&Report::Fault(fault)),
+    };
+    let mut found = Findings { preamble: inspection.preamble.clone(), ..Findings::default() };
+    if inspection.may_open() {
+        // Counts if this process dies when it opens the file.
+        found.concerns = inspection.concerns.iter().copied().chain([Concern::Unopened]).collect();
+        say(&Report::Found(found.clone()))?;
+    }
+    let pdf = match file::open(&bytes, &mut inspection) {
         Ok(pdf) => pdf,
         Err(fault) => return say(&Report::Fault(fault)),
     };
+    found.concerns = inspection.concerns;
+    let Some(pdf) = pdf else { return say(&Report::Found(found)) };
     let pages = pdf.pages();
-    let mut found = Findings { pages: pages.len(), ..Findings::default() };
-    say(&Report::Found(found.clone().shortened()))?;
-    let (mut looks, mut scans, mut is_complete) = (Vec::new(), 0, pages.len() <= MAX_PAGES);
-    for page in pages.iter().take(MAX_PAGES) {
-        let text = text::of(page);
-        is_complete &= !text.is_cut;
-        looks.push(match text {
-            PageText { has_picture: true, .. } if scans < MAX_SCANNED_PAGES => {
-                scans += 1;
-                PageContent::Scanned
-            }
-            // Tries fewer resolutions, which may miss a code.
-            PageText { has_picture: true, .. } => {
-                is_complete = false;
-                PageContent::Drawn
-            }
-            PageText { has_picture: false, has_drawing: false, .. } => PageContent::Text,
-            _ => PageContent::Drawn,
-        });
-        found.text.extend(text::numbers(&text.seen, prefix));
-        found.ocr.extend(text::numbers(&text.hidden, prefix));
-    }
+    found.pages = pages.len();
+    say(&Report::Found(found.clone()))?;
+    let looks = read_text(pages, prefix, &mut found);
+    let mut is_complete = std::mem::take(&mut found.is_complete);
     say(&Report::Found(found.clone().shortened()))?;
     for (page, look) in pages.iter().zip(looks) {
-        let codes = pixels::codes(page, look, prefix);
+        // A page that the renderer can't draw may show a code.
+        let codes = catch_unwind(AssertUnwindSafe(|| pixels::codes(page, look, prefix))).unwrap_or(Codes::UNKNOWN);
         is_complete &= codes.is_sure;
         found.codes.extend(codes.numbers);
         say(&Report::Found(found.clone().shortened()))?;
@@ -144,9 +156,39 @@ pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> 
     say(&Report::Found(found.shortened()))
 }
 
+/// Reads the text of the pages, and returns what each consists of.
+fn read_text(pages: &[Page<'_>], prefix: &str, found: &mut Findings) -> Vec<PageContent> {
+    let (mut looks, mut scans) = (Vec::new(), 0);
+    found.is_complete = pages.len() <= MAX_PAGES;
+    for page in pages.iter().take(MAX_PAGES) {
+        let text = catch_unwind(AssertUnwindSafe(|| text::of(page)));
+        let text = text.unwrap_or(PageText { is_cut: true, has_picture: true, ..PageText::default() });
+        found.is_complete &= !text.is_cut;
+        looks.push(match text {
+            PageText { has_picture: true, .. } if scans < MAX_SCANNED_PAGES => {
+                scans += 1;
+                PageContent::Scanned
+            }
+            // Tries fewer resolutions, which may miss a code.
+            PageText { has_picture: true, .. } => {
+                found.is_complete = false;
+                PageContent::Drawn
+            }
+            PageText { has_picture: false, has_drawing: false, .. } => PageContent::Text,
+            _ => PageContent::Drawn,
+        });
+        found.text.extend(text::numbers(&text.seen, prefix));
+        found.ocr.extend(text::numbers(&text.hidden, prefix));
+    }
+    looks
+}
+
 /// Runs `primetrade examine --preview`: writes the first page as PNG to standard output.
 pub fn preview(input: File, mut output: impl Write) -> io::Result<()> {
-    let pdf = file::open(whole(input)?).map_err(|fault| io::Error::other(fault.reason()))?;
+    let bytes = Arc::new(whole(input)?);
+    let opened = file::inspect(&bytes).and_then(|mut inspection| file::open(&bytes, &mut inspection));
+    let pdf = opened.map_err(|fault| io::Error::other(fault.reason()))?;
+    let pdf = pdf.ok_or_else(|| io::Error::other(Fault::Unreadable.reason()))?;
     let page = pdf.pages().first().ok_or_else(|| io::Error::other(Fault::NoPage.reason()))?;
     output.write_all(&pixels::preview(page)?)
 }

@@ -41,6 +41,7 @@ pub struct InboxEntry {
     pub created_at: DateTime<Utc>,
     pub found: serde_json::Value,
     pub waits_for: String,
+    pub quarantine: String,
     pub discarded_at: Option<DateTime<Utc>>,
     pub discarded_by: String,
 }
@@ -94,6 +95,9 @@ pub enum FileError {
     NoBol(BolNumber),
     #[error("The same file is already filed with {0}. Discard this one.")]
     Double(BolNumber),
+    /// Customers never get the file as it arrived.
+    #[error("{0}")]
+    Quarantined(String),
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error(transparent)]
@@ -121,12 +125,16 @@ struct WaitingFile {
     sha256: Vec<u8>,
     found: serde_json::Value,
     arrived_as: String,
+    quarantine: String,
 }
 
 impl Inbox<'_> {
     /// Files a document with a BOL, as the next version of its kind there.
     pub async fn file(&self, id: i64, number: &BolNumber, kind: Kind) -> Result<(), FileError> {
         let found = self.find(id).await?;
+        if !found.quarantine.is_empty() {
+            return Err(FileError::Quarantined(found.quarantine));
+        }
         let key: ObjectKey = found.object_key.parse().map_err(|_| FileError::Gone)?;
         // Fetches before locking anything, because it may take long.
         let file = self.spool.fetch(self.storage, &key).await?;
@@ -169,6 +177,7 @@ impl Inbox<'_> {
                 documents::sha256,
                 documents::found,
                 documents::arrived_as,
+                documents::quarantine,
             ))
             .first(&mut connection)
             .await

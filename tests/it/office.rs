@@ -7,6 +7,7 @@ mod inbox;
 mod intake;
 mod lists;
 mod new_bol;
+mod pdf_cases;
 mod printed_bol;
 mod scans;
 mod see_as;

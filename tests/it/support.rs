@@ -13,6 +13,7 @@ mod forms;
 mod load;
 mod ministack;
 mod program;
+pub mod raw_pdf;
 mod rows;
 mod s3;
 pub mod scan;

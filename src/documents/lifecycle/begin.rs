@@ -40,6 +40,8 @@ pub struct NewDocument {
     pub found: Option<serde_json::Value>,
     /// Why it waits in the inbox.
     pub waits_for: String,
+    /// Why only the office may open it; empty for a file that only shows pages.
+    pub quarantine: String,
 }
 
 impl NewDocument {
@@ -64,6 +66,7 @@ impl NewDocument {
             pages: None,
             found: None,
             waits_for: String::new(),
+            quarantine: String::new(),
         }
     }
 
@@ -83,6 +86,7 @@ impl NewDocument {
             pages: self.pages.and_then(|pages| pages.try_into().ok()),
             found: self.found.as_ref(),
             waits_for: &self.waits_for,
+            quarantine: &self.quarantine,
             stored_at: None,
             pending_at: None,
             pending_by: None,
@@ -108,6 +112,7 @@ struct DocumentRow<'a> {
     pages: Option<i32>,
     found: Option<&'a serde_json::Value>,
     waits_for: &'a str,
+    quarantine: &'a str,
     stored_at: Option<DateTime<Utc>>,
     pending_at: Option<DateTime<Utc>>,
     pending_by: Option<i64>,
@@ -211,7 +216,7 @@ pub async fn register(
     insert(connection, DocumentRow { stored_at, ..new.row("stored") }).await
 }
 
-/// Does the same for many objects. Postgres takes at most 65,535 parameters, 18 for each.
+/// Does the same for many objects. Postgres takes at most 65,535 parameters, 19 for each.
 pub async fn register_all(
     connection: &mut AsyncPgConnection,
     new: &[(NewDocument, DateTime<Utc>)],

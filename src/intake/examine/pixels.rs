@@ -72,6 +72,11 @@ pub struct Codes {
     pub is_sure: bool,
 }
 
+impl Codes {
+    /// Of a page that can't be drawn.
+    pub const UNKNOWN: Self = Self { numbers: BTreeSet::new(), is_sure: false };
+}
+
 /// The result at one resolution.
 struct Pass {
     numbers: BTreeSet<String>,

@@ -136,8 +136,13 @@ impl Adopter<'_> {
             file_name: name.as_str().into(),
             arrived_as: name.as_str().into(),
             stored_by: "Found in the storage".into(),
-            waits_for: format!("Found in the storage, without a document, as {key}."),
-            pages: Some(findings.pages),
+            waits_for: [format!("Found in the storage, without a document, as {key}.")]
+                .into_iter()
+                .chain(findings.quarantine())
+                .collect::<Vec<_>>()
+                .join(" "),
+            quarantine: findings.quarantine().unwrap_or_default(),
+            pages: findings.known_pages(),
             found: Some(self.screening.numbers_in(&findings, &name)),
             ..NewDocument::in_inbox(object, Kind::Other, digest)
         };
@@ -178,7 +183,11 @@ impl Adopter<'_> {
             let id = lifecycle::register(connection, &new, Some(self.clock.now())).await?;
             let (subject, origin) = (DocumentSubject::find(connection, id).await?, Origin::command_line());
             let event = subject.event(Action::DocumentAdopted, Actor::COMMAND_LINE, &origin);
-            audit::record(connection, &event.detail(json!({"found_as": new.key.as_str()}))).await?;
+            let mut detail = json!({"found_as": new.key.as_str()});
+            if !new.quarantine.is_empty() {
+                detail["quarantine"] = json!(new.quarantine);
+            }
+            audit::record(connection, &event.detail(detail)).await?;
             Ok(Adopted::Document(id))
         });
         adopted.await

@@ -192,7 +192,7 @@ fn beside_number(message: impl Into<String>) -> FieldErrors {
 /// The status and the message beside the field.
 fn beside_field(error: FileError) -> Result<(StatusCode, FieldErrors), Error> {
     match error {
-        FileError::NoBol(_) | FileError::Double(_) => {
+        FileError::NoBol(_) | FileError::Double(_) | FileError::Quarantined(_) => {
             Ok((StatusCode::UNPROCESSABLE_ENTITY, beside_number(error.to_string())))
         }
         FileError::Filed(_) => Ok((StatusCode::CONFLICT, beside_number(error.to_string()))),

@@ -56,6 +56,8 @@ struct InboxEntry {
     when_iso: String,
     by: Option<String>,
     reason: String,
+    /// It can't be filed as it is.
+    is_quarantined: bool,
     found: Vec<FoundNumbers>,
     preview_src: String,
     open_href: String,
@@ -171,6 +173,7 @@ pub(super) async fn show(
     let Typed { row, mut bulk, ticked, mut problem } = typed;
     if let Some((id, filing, errors)) = row {
         match rows.iter_mut().find(|row| row.id == id) {
+            Some(row) if row.is_quarantined => problem = errors.message("number").map(str::to_owned),
             Some(row) => (row.number, row.kinds, row.errors) = (filing.number, kinds(&filing.kind), errors),
             // It was moved in the meantime.
             None => problem = errors.message("number").map(str::to_owned),
@@ -227,6 +230,7 @@ impl InboxEntry {
             when_iso: when.iso,
             by: by.and_then(non_empty),
             reason,
+            is_quarantined: !row.quarantine.is_empty(),
             number: suggestion(&found, &site.bol_prefix),
             found,
             preview_src: format!("/office/documents/{}/preview", row.id),
