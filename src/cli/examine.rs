@@ -13,7 +13,7 @@ pub fn run(prefix: &str, preview: bool) -> Result<(), Failure> {
     // If memory runs out, the kernel kills this process, not the server. Systems without this file don't need it.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let input = io::stdin().as_fd().try_clone_to_owned().map_err(Failure::problem)?.into();
-    let output = io::stdout().lock();
+    let output = io::stdout();
     let done = if preview { examine::preview(input, output) } else { examine::run(prefix, input, output) };
     done.map_err(Failure::problem)
 }

@@ -28,6 +28,7 @@ pub struct Evidence {
     pub ocr: Numbers,
     pages: usize,
     is_complete: bool,
+    slow_page: Option<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ impl Evidence {
             ocr: findings.ocr.clone(),
             pages: findings.pages,
             is_complete: findings.is_complete,
+            slow_page: findings.slow_page,
         }
     }
 
@@ -87,7 +89,9 @@ impl Evidence {
     }
 
     fn too_long(&self) -> String {
-        if self.pages > MAX_PAGES {
+        if let Some(page) = self.slow_page {
+            format!("Page {page} takes too long to examine. It and the pages after it may name other BOLs.")
+        } else if self.pages > MAX_PAGES {
             format!("Only {MAX_PAGES} of its {} pages were examined. The others may name other BOLs.", self.pages)
         } else {
             "Parts of the file could not be read. They may name other BOLs.".into()
@@ -188,5 +192,7 @@ mod tests {
         let mut long = evidence(&["PRT-2025-0002"], &[], "scan.pdf", &[], &[]);
         (long.is_complete, long.pages) = (false, 60);
         assert!(matches!(long.verdict(), Verdict::Unclear(why) if why.contains("60 pages")));
+        (long.slow_page, long.pages) = (Some(3), 4);
+        assert!(matches!(long.verdict(), Verdict::Unclear(why) if why.contains("Page 3 takes too long")));
     }
 }

@@ -9,18 +9,21 @@ mod file;
 mod pixels;
 mod safety;
 mod text;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hayro::hayro_syntax::page::Page;
 use serde::{Deserialize, Serialize};
 
 use self::pixels::{Codes, PageContent};
 use self::text::PageText;
+use self::watch::Reporter;
 
 pub use self::examiner::{ExamineError, Examiner};
 pub use self::file::Preamble;
@@ -29,6 +32,8 @@ pub use self::safety::Concern;
 /// Processor time for examining a file, and for drawing a preview.
 pub const CPU_SECONDS: u64 = 40;
 pub const CPU_SECONDS_PREVIEW: u64 = 5;
+/// Processor time for the text of a page, and for its codes. A program that isn't optimized takes longer.
+pub const MAX_PAGE_TIME: Duration = Duration::from_millis(if cfg!(debug_assertions) { 12_000 } else { 2_000 });
 /// Pages that are examined. A clerk decides about a longer document.
 pub const MAX_PAGES: usize = 40;
 
@@ -80,6 +85,8 @@ pub struct Findings {
     pub ocr: BTreeSet<String>,
     /// Every page was examined completely.
     pub is_complete: bool,
+    /// The page that took too long, after which the examination ended.
+    pub slow_page: Option<usize>,
 }
 
 /// The maximum of numbers kept for each source.
@@ -116,51 +123,53 @@ enum Report {
 }
 
 /// Runs `primetrade examine`: reads the file from standard input and writes the findings to standard output.
-pub fn run(prefix: &str, input: File, mut output: impl Write) -> io::Result<()> {
-    let bytes = Arc::new(whole(input)?);
-    let mut say = |line: &Report| {
-        serde_json::to_writer(&mut output, line)?;
-        output.write_all(b"\n")?;
-        output.flush()
-    };
-    let mut inspection = match file::inspect(&bytes) {
+pub fn run(prefix: &str, input: File, output: impl Write + Send + 'static) -> io::Result<()> {
+    let (bytes, prefix) = (Arc::new(whole(input)?), prefix.to_owned());
+    watch::run(Reporter::new(output), move |reporter| examine(&prefix, &bytes, reporter))
+}
+
+fn examine(prefix: &str, bytes: &Arc<Vec<u8>>, reporter: &Reporter) -> io::Result<()> {
+    let mut inspection = match file::inspect(bytes) {
         Ok(inspection) => inspection,
-        Err(fault) => return say(&Report::Fault(fault)),
+        Err(fault) => return reporter.fault(fault),
     };
     let mut found = Findings { preamble: inspection.preamble.clone(), ..Findings::default() };
     if inspection.may_open() {
         // Counts if this process dies when it opens the file.
         found.concerns = inspection.concerns.iter().copied().chain([Concern::Unopened]).collect();
-        say(&Report::Found(found.clone()))?;
+        reporter.found(&found)?;
     }
-    let pdf = match file::open(&bytes, &mut inspection) {
+    let pdf = match file::open(bytes, &mut inspection) {
         Ok(pdf) => pdf,
-        Err(fault) => return say(&Report::Fault(fault)),
+        Err(fault) => return reporter.fault(fault),
     };
     found.concerns = inspection.concerns;
-    let Some(pdf) = pdf else { return say(&Report::Found(found)) };
+    let Some(pdf) = pdf else { return reporter.found(&found) };
     let pages = pdf.pages();
     found.pages = pages.len();
-    say(&Report::Found(found.clone()))?;
-    let looks = read_text(pages, prefix, &mut found);
+    reporter.found(&found)?;
+    let looks = read_text(pages, prefix, &mut found, reporter);
     let mut is_complete = std::mem::take(&mut found.is_complete);
-    say(&Report::Found(found.clone().shortened()))?;
-    for (page, look) in pages.iter().zip(looks) {
+    reporter.found(&found)?;
+    for (number, (page, look)) in (1..).zip(pages.iter().zip(looks)) {
+        reporter.begin_page(number);
         // A page that the renderer can't draw may show a code.
         let codes = catch_unwind(AssertUnwindSafe(|| pixels::codes(page, look, prefix))).unwrap_or(Codes::UNKNOWN);
         is_complete &= codes.is_sure;
         found.codes.extend(codes.numbers);
-        say(&Report::Found(found.clone().shortened()))?;
+        reporter.found(&found)?;
     }
+    reporter.end_pages();
     found.is_complete = is_complete;
-    say(&Report::Found(found.shortened()))
+    reporter.found(&found)
 }
 
 /// Reads the text of the pages, and returns what each consists of.
-fn read_text(pages: &[Page<'_>], prefix: &str, found: &mut Findings) -> Vec<PageContent> {
+fn read_text(pages: &[Page<'_>], prefix: &str, found: &mut Findings, reporter: &Reporter) -> Vec<PageContent> {
     let (mut looks, mut scans) = (Vec::new(), 0);
     found.is_complete = pages.len() <= MAX_PAGES;
-    for page in pages.iter().take(MAX_PAGES) {
+    for (number, page) in (1..).zip(pages.iter().take(MAX_PAGES)) {
+        reporter.begin_page(number);
         let text = catch_unwind(AssertUnwindSafe(|| text::of(page)));
         let text = text.unwrap_or(PageText { is_cut: true, has_picture: true, ..PageText::default() });
         found.is_complete &= !text.is_cut;

@@ -17,6 +17,10 @@ use crate::bols::BolNumber;
 /// codes.
 const OF_DRAWN: [f32; 2] = [200.0, 300.0];
 const OF_SCANNED: [f32; 9] = [200.0, 300.0, 150.0, 120.0, 250.0, 170.0, 400.0, 350.0, 72.0];
+/// Scans are drawn at this resolution too, from which the further ones are reduced.
+const FINEST: f32 = 400.0;
+/// The number of resolutions of a scan that are drawn themselves.
+const DRAWN_ITSELF: usize = 2;
 
 /// What a page consists of, as far as it matters for codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,30 @@ struct Gray {
     pixels: Vec<u8>,
 }
 
+impl Gray {
+    /// Returns the picture at a lower resolution: each pixel is the mean of those that it covers.
+    fn reduced(&self, factor: f32) -> Self {
+        let reduce = |side: usize| ((side as f32 / factor) as usize).max(1);
+        let (width, height) = (reduce(self.width), reduce(self.height));
+        let starts = |from: usize, to: usize| (0..=to).map(move |at| at * from / to).collect::<Vec<_>>();
+        let (columns, rows) = (starts(self.width, width), starts(self.height, height));
+        let mut pixels = Vec::with_capacity(width * height);
+        let mut sums = vec![0_u32; self.width];
+        for row in rows.windows(2) {
+            let lines = row[0]..row[1].max(row[0] + 1);
+            sums.fill(0);
+            for line in self.pixels[lines.start * self.width..lines.end * self.width].chunks_exact(self.width) {
+                sums.iter_mut().zip(line).for_each(|(sum, pixel)| *sum += u32::from(*pixel));
+            }
+            pixels.extend(columns.windows(2).map(|column| {
+                let covered = &sums[column[0]..column[1].max(column[0] + 1)];
+                (covered.iter().sum::<u32>() / (covered.len() * lines.len()) as u32) as u8
+            }));
+        }
+        Self { width, height, pixels }
+    }
+}
+
 /// Returns the BOL numbers in the page's codes.
 pub fn codes(page: &Page<'_>, content: PageContent, prefix: &str) -> Codes {
     let mut all = Codes { numbers: BTreeSet::new(), is_sure: true };
@@ -47,9 +75,15 @@ pub fn codes(page: &Page<'_>, content: PageContent, prefix: &str) -> Codes {
         PageContent::Drawn => (&OF_DRAWN[..], 1),
         PageContent::Scanned => (&OF_SCANNED[..], 2),
     };
-    let mut doubts = 0;
+    let (mut doubts, mut finest) = (0, None);
     for (tried, resolution) in (1..).zip(resolutions) {
-        let Pass { numbers, unread } = read(&draw(page, resolution / 72.0), prefix);
+        let Pass { numbers, unread } = if tried <= DRAWN_ITSELF {
+            read(&draw(page, resolution / 72.0), prefix)
+        } else {
+            // Decoding the pictures of a page may take longer than everything else.
+            let finest = finest.get_or_insert_with(|| draw(page, FINEST / 72.0));
+            read(&finest.reduced(FINEST / resolution), prefix)
+        };
         all.numbers.extend(numbers);
         doubts = if unread == 0 { 0 } else { doubts + unread };
         let is_done = match content {
@@ -142,7 +176,16 @@ pub fn preview(page: &Page<'_>) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{Gray, number};
+
+    #[test]
+    fn a_reduced_pixel_is_the_mean_of_those_it_covers() {
+        let gray = Gray { width: 4, height: 2, pixels: vec![0, 100, 200, 200, 100, 200, 0, 0] };
+        let half = gray.reduced(2.0);
+        assert_eq!((half.width, half.height, half.pixels), (2, 1, vec![100, 100]));
+        let same = gray.reduced(1.0);
+        assert_eq!((same.width, same.pixels), (4, gray.pixels));
+    }
 
     #[test]
     fn only_addresses_of_bols_count() {
