@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use hayro::hayro_syntax::object::{ObjectIdentifier, Stream};
+use hayro::hayro_syntax::object::{self, MaybeRef, Object, ObjectIdentifier, Stream};
 use hayro::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,9 @@ use super::safety::{self, Concern, Objects, is_space, places_of};
 const MAX_BYTES_BEFORE: usize = 1024;
 /// Characters of the bytes before the header that the access log names.
 const MAX_BEGINNING_CHARS: usize = 60;
+
+/// Deepest nesting of the objects of an encrypted file.
+const MAX_DEPTH: usize = 60;
 
 /// The beginnings of other kinds of files, which a mail gateway or printer doesn't put before a PDF.
 const OTHER_FILES: [&[u8]; 12] = [
@@ -100,6 +103,11 @@ pub fn open(bytes: &Arc<Vec<u8>>, inspection: &mut Inspection) -> Result<Option<
         };
         inspection.concerns.remove(&Concern::Unread);
         inspection.examine(bytes, &|number| catch_unwind(AssertUnwindSafe(|| decrypt(number))).ok()?);
+        let strange = || pdf.objects().into_iter().any(|object| has_strange_address(&object, 0));
+        // What the reader can't tell isn't known to be harmless.
+        if catch_unwind(AssertUnwindSafe(strange)).unwrap_or(true) {
+            inspection.concerns.insert(Concern::Address);
+        }
     }
     match opened {
         Some((pdf, true)) => Ok(Some(pdf)),
@@ -119,6 +127,24 @@ impl Inspection {
         self.is_encrypted = objects.is_encrypted;
         self.concerns.extend(safety::concerns(&objects));
     }
+}
+
+/// Whether a link in an object of an encrypted file leads to something other than a web page or an email address.
+fn has_strange_address(object: &Object<'_>, depth: usize) -> bool {
+    let inner = |value: MaybeRef<Object<'_>>| match value {
+        MaybeRef::NotRef(object) => has_strange_address(&object, depth + 1),
+        MaybeRef::Ref(_) => false,
+    };
+    let dict = match object {
+        _ if depth > MAX_DEPTH => return true,
+        Object::Array(items) => return items.raw_iter().any(inner),
+        Object::Dict(dict) => dict,
+        Object::Stream(stream) => stream.dict(),
+        _ => return false,
+    };
+    let addresses = ["URI", "Base"].into_iter().filter_map(|key| dict.get::<object::String<'_>>(key));
+    let is_strange = addresses.into_iter().any(|address| !safety::is_harmless_address(address.as_bytes()));
+    is_strange || dict.entries().any(|(_, value)| inner(value))
 }
 
 fn header(bytes: &[u8]) -> Option<usize> {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::lexer::is_space;
 pub use self::objects::{Decrypt, Objects, places_of};
+pub use self::rules::is_harmless_address;
 
 /// Something in a PDF because of which only the office may open the original.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,9 +69,7 @@ pub fn reason(concerns: &BTreeSet<Concern>) -> Option<String> {
     let mut texts: Vec<_> = concerns.iter().map(|concern| concern.text()).collect();
     let last = texts.pop()?;
     let found = if texts.is_empty() { last.to_owned() } else { format!("{} and {last}", texts.join(", ")) };
-    Some(format!(
-        "The PDF {found}. Check its first page, then print it to a new PDF and upload that, or ask the sender for a plain PDF."
-    ))
+    Some(format!("The PDF {found}. Check its first page, then print it to a new PDF and upload that, or ask the sender for a plain PDF."))
 }
 
 /// Returns what isn't harmless in these objects.

@@ -164,6 +164,7 @@ impl<'o> Rules<'o, '_> {
         if key.may_be(b"EmbeddedFiles") && self.objects.resolved(value).iter().any(has_names) {
             self.concerns.insert(Concern::Attachment);
         }
+        // The strings of an encrypted file are known only to the reader of its pages.
         if (key.may_be(b"URI") || key.may_be(b"Base")) && !self.objects.is_encrypted {
             let texts = self.objects.resolved(value);
             if texts.iter().filter_map(Value::text).any(|text| !is_harmless_address(&text)) {
@@ -278,7 +279,7 @@ fn has_names(tree: &Value<'_>) -> bool {
 }
 
 /// Whether an address is of the web, of email or of a telephone, or relative.
-fn is_harmless_address(address: &[u8]) -> bool {
+pub fn is_harmless_address(address: &[u8]) -> bool {
     let address: Vec<u8> = address.iter().copied().filter(|byte| *byte != 0 && *byte < 0xfe).collect();
     let address = String::from_utf8_lossy(&address);
     let address = address.trim();
