@@ -84,6 +84,9 @@ enum Command {
         /// Draw the first page instead (PNG)
         #[arg(long)]
         preview: bool,
+        /// Write a copy that only shows the pages instead (PDF)
+        #[arg(long, conflicts_with = "preview")]
+        clean: bool,
     },
 }
 
@@ -165,8 +168,13 @@ pub async fn run() -> ExitCode {
 }
 
 async fn dispatch(command: Command) -> Result<(), Failure> {
-    if let Command::Examine { prefix, preview } = command {
-        return examine::run(&prefix, preview);
+    if let Command::Examine { prefix, preview, clean } = command {
+        let task = match (preview, clean) {
+            (true, _) => examine::Task::Preview,
+            (_, true) => examine::Task::Clean,
+            _ => examine::Task::Examine,
+        };
+        return examine::run(&prefix, task);
     }
     let config = Config::from_environment(command.needs())?;
     telemetry::start(config.log_format == LogFormat::Json, &config.log_filter);

@@ -102,6 +102,7 @@ pub async fn load(db: &Database, now: DateTime<Utc>, today: NaiveDate) -> DbResu
     let inbox = documents::table
         .filter(documents::bol_id.is_null())
         .filter(documents::discarded_at.is_null())
+        .filter(documents::cleaned_at.is_null())
         .filter(documents::state.eq("stored"))
         .count()
         .get_result(&mut connection)

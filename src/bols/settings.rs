@@ -7,6 +7,7 @@ use super::field_reader::FieldReader;
 use super::lists::SaveError;
 use crate::accounts::ActingUser;
 use crate::audit::{self, Action, Event, Outcome};
+use crate::db::DbResult;
 use crate::db::schema::settings;
 use crate::field_errors::FieldErrors;
 
@@ -77,6 +78,27 @@ impl Company {
         };
         reader.finish(read)
     }
+}
+
+/// Whether the office may file quarantined documents as they are.
+pub async fn releases_originals(connection: &mut AsyncPgConnection) -> QueryResult<bool> {
+    settings::table.select(settings::releases_originals).first(connection).await
+}
+
+pub async fn save_releases_originals(user: &ActingUser<'_>, after: bool) -> DbResult<()> {
+    let saved = user.db.transaction(async |connection: &mut AsyncPgConnection| {
+        let query = settings::table.select(settings::releases_originals).for_update();
+        let before: bool = query.first(connection).await?;
+        if before == after {
+            return Ok(());
+        }
+        diesel::update(settings::table).set(settings::releases_originals.eq(after)).execute(connection).await?;
+        let state = |is_allowed: bool| serde_json::json!({"releases_originals": is_allowed});
+        let detail = serde_json::json!({"before": state(before), "after": state(after)});
+        let event = Event::new(Action::SettingsChanged, Outcome::Success, user.actor(), user.origin).detail(detail);
+        Ok(audit::record(connection, &event).await?)
+    });
+    saved.await
 }
 
 pub async fn company(connection: &mut AsyncPgConnection) -> QueryResult<Company> {

@@ -7,13 +7,25 @@ use std::os::fd::AsFd;
 use super::Failure;
 use crate::intake::examine;
 
-pub fn run(prefix: &str, preview: bool) -> Result<(), Failure> {
-    let seconds = if preview { examine::CPU_SECONDS_PREVIEW } else { examine::CPU_SECONDS };
+/// What the process is to do with the file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    Examine,
+    Preview,
+    Clean,
+}
+
+pub fn run(prefix: &str, task: Task) -> Result<(), Failure> {
+    let seconds = if task == Task::Preview { examine::CPU_SECONDS_PREVIEW } else { examine::CPU_SECONDS };
     examine::confine(seconds).map_err(Failure::problem)?;
     // If memory runs out, the kernel kills this process, not the server. Systems without this file don't need it.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let input = io::stdin().as_fd().try_clone_to_owned().map_err(Failure::problem)?.into();
     let output = io::stdout();
-    let done = if preview { examine::preview(input, output) } else { examine::run(prefix, input, output) };
+    let done = match task {
+        Task::Examine => examine::run(prefix, input, output),
+        Task::Preview => examine::preview(input, output),
+        Task::Clean => examine::clean(input, output),
+    };
     done.map_err(Failure::problem)
 }

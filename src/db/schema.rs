@@ -174,6 +174,9 @@ diesel::table! {
         discarded_by -> Text,
         pending_tried_at -> Nullable<Timestamptz>,
         quarantine -> Text,
+        original_id -> Nullable<Int8>,
+        cleaned_at -> Nullable<Timestamptz>,
+        released_by -> Text,
     }
 }
 
@@ -286,6 +289,7 @@ diesel::table! {
         company_email -> Text,
         unsigned_days -> Int4,
         collect_days -> Int4,
+        releases_originals -> Bool,
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Document {
     pub stored_by: String,
     /// The name of the uploaded file; empty for a PDF that the portal printed.
     pub arrived_as: String,
+    /// The quarantined document of which this is a cleaned copy.
+    pub original_id: Option<i64>,
 }
 
 /// Returns the stored documents of a BOL within the scope, by kind, each kind's current version first.

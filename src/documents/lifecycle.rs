@@ -24,7 +24,9 @@ mod put;
 mod store;
 pub mod version;
 
-pub use begin::{Attempt, FileDigest, NewDocument, Pending, begin, begin_filing, register, register_all, resume};
+pub use begin::{
+    Attempt, FileDigest, NewDocument, Pending, begin, begin_filing, register, register_all, release, resume,
+};
 pub use finish::{Finished, abort, finish, lock_bol, unfile};
 pub use in_transaction::{NextVersion, Stored, store_in_transaction};
 pub(crate) use store::store_error_into;

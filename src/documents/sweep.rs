@@ -11,6 +11,7 @@ use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::DocumentSubject;
 use super::lifecycle::{Finished, Pending, abort, finish, lock_bol};
 use crate::audit::{self, Action, Actor, Origin};
 use crate::clock::Clock;
@@ -121,6 +122,7 @@ struct InterruptedUpload {
     size_bytes: i64,
     sha256: Vec<u8>,
     arrived_key: Option<String>,
+    original_id: Option<i64>,
     since: DateTime<Utc>,
 }
 
@@ -135,6 +137,7 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
             documents::size_bytes,
             documents::sha256,
             documents::arrived_key,
+            documents::original_id,
             documents::pending_at.assume_not_null(),
         ))
         .first(&mut *db.get().await?)
@@ -164,10 +167,15 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
         let Some((user_id, email, role)) = by else { return Ok(false) };
         let actor = Actor::user(user_id, &email, &role);
         let origin = Origin::default();
-        let detail = serde_json::json!({"settled": "after an interruption"});
+        let mut detail = serde_json::json!({"settled": "after an interruption"});
+        if let Some(original) = old.original_id {
+            let subject = DocumentSubject::find(connection, original).await?;
+            detail["cleaned_copy_of"] =
+                serde_json::json!({"document": original, "sha256": hex::encode(&subject.sha256)});
+        }
         match finish(connection, &pending, &key, (actor, &origin), clock.now()).await? {
             Finished::Stored(subject) | Finished::Diverted { subject, .. } => {
-                let was_waiting = old.arrived_key.is_some() && subject.bol_id.is_some();
+                let was_waiting = (old.arrived_key.is_some() || old.original_id.is_some()) && subject.bol_id.is_some();
                 let action = if was_waiting { Action::DocumentFiled } else { Action::DocumentUploaded };
                 audit::record(connection, &subject.event(action, actor, &origin).detail(detail)).await?;
                 Ok(true)

@@ -59,6 +59,8 @@ struct SameFile {
     is_discarded: bool,
     object_key: String,
     arrived_key: Option<String>,
+    /// A cleaned copy of it was filed.
+    is_cleaned: bool,
 }
 
 impl SameFile {
@@ -134,6 +136,7 @@ impl Claim<'_> {
                 documents::discarded_at.is_not_null(),
                 documents::object_key,
                 documents::arrived_key,
+                documents::cleaned_at.is_not_null(),
             ))
             .load(connection)
             .await
@@ -215,6 +218,7 @@ impl Claim<'_> {
             return self.settled(connection, receipt).await;
         }
         match same_files.iter().find(|file| file.bol_id.is_none()) {
+            Some(original) if original.is_cleaned => self.already_cleaned(connection, original.id).await,
             Some(waiting) if waiting.is_discarded => self.out_of_the_bin(connection, waiting.id, &reason).await,
             Some(waiting) if waiting.is_stored => self.still_waiting(connection, waiting.id, reason).await,
             Some(waiting) => self.resume(connection, waiting, None, Some(reason)).await,
@@ -279,6 +283,19 @@ impl Claim<'_> {
         audit::record(connection, &event.detail(json!({"reason": "uploaded again"}))).await?;
         let reason = format!("The file was in the bin and is back in the inbox. {reason}");
         self.settled(connection, Receipt { outcome: Outcome::NeedsReview, reason, ..self.duplicate(id, None) }).await
+    }
+
+    /// A cleaned copy of the same file was filed.
+    async fn already_cleaned(&self, connection: &mut AsyncPgConnection, original: i64) -> QueryResult<Claimed> {
+        let (id, number) = documents::table
+            .left_join(bols::table)
+            .filter(documents::original_id.eq(original))
+            .select((documents::id, bols::number.nullable()))
+            .first::<(i64, Option<String>)>(connection)
+            .await?;
+        let whose = number.clone().unwrap_or_else(|| "the inbox".into());
+        let reason = format!("A cleaned copy of the same file is already filed with {whose}. Nothing was changed.");
+        self.settled(connection, Receipt { reason, ..self.duplicate(id, number) }).await
     }
 
     async fn settled(&self, connection: &mut AsyncPgConnection, receipt: Receipt) -> QueryResult<Claimed> {

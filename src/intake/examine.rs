@@ -4,6 +4,7 @@
 //! and time, no environment, and only the file and a pipe. [`Examiner`] starts it; [`run`] is the process, `primetrade
 //! examine`.
 
+mod clean;
 mod examiner;
 mod file;
 mod pixels;
@@ -25,6 +26,7 @@ use self::pixels::{Codes, PageContent};
 use self::text::PageText;
 use self::watch::Reporter;
 
+pub use self::clean::MAX_CLEANED_BYTES;
 pub use self::examiner::{ExamineError, Examiner};
 pub use self::file::Preamble;
 pub use self::safety::Concern;
@@ -200,6 +202,16 @@ pub fn preview(input: File, mut output: impl Write) -> io::Result<()> {
     let pdf = pdf.ok_or_else(|| io::Error::other(Fault::Unreadable.reason()))?;
     let page = pdf.pages().first().ok_or_else(|| io::Error::other(Fault::NoPage.reason()))?;
     output.write_all(&pixels::preview(page)?)
+}
+
+/// Runs `primetrade examine --clean`: writes a copy that only shows the pages to standard output.
+pub fn clean(input: File, mut output: impl Write) -> io::Result<()> {
+    let bytes = Arc::new(whole(input)?);
+    let opened = file::inspect(&bytes).and_then(|mut inspection| file::open(&bytes, &mut inspection));
+    let pdf = opened.map_err(|fault| io::Error::other(fault.reason()))?;
+    let pdf = pdf.ok_or_else(|| io::Error::other(Fault::Unreadable.reason()))?;
+    output.write_all(&clean::copy(&pdf).map_err(io::Error::other)?)?;
+    output.flush()
 }
 
 /// Reads the whole file into one allocation of the right size.

@@ -1,6 +1,8 @@
 //! The office's inbox: documents without a certain BOL. A clerk files them, or discards them into the bin and can
 //! restore them from there.
 
+mod cleaned;
+
 use chrono::{DateTime, Utc};
 use diesel::dsl::count;
 use diesel::prelude::*;
@@ -12,7 +14,7 @@ use super::examine::{ExamineError, Examiner};
 use super::place::locked_place;
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Origin};
-use crate::bols::BolNumber;
+use crate::bols::{BolNumber, settings};
 use crate::clock::Clock;
 use crate::db::schema::{documents, users};
 use crate::db::{Database, DbError, DbResult};
@@ -21,6 +23,8 @@ use crate::documents::{DocumentSubject, Kind};
 use crate::storage::spool::Spool;
 use crate::storage::{Content, ObjectKey, Storage, StorageError};
 
+/// Longest reason for filing a quarantined document as it is.
+const MAX_REASON_CHARS: usize = 500;
 /// Entries on a page.
 pub const PAGE: usize = 25;
 
@@ -62,6 +66,7 @@ pub async fn page(db: &Database, shelf: Shelf, after: Option<i64>) -> DbResult<P
         .filter(documents::bol_id.is_null())
         .filter(documents::state.eq("stored"))
         .filter(documents::discarded_at.is_not_null().eq(shelf == Shelf::Bin))
+        .filter(documents::cleaned_at.is_null())
         .order(documents::id)
         .limit(PAGE as i64 + 1)
         .select((InboxEntry::as_select(), users::name.nullable()))
@@ -78,6 +83,7 @@ pub async fn page(db: &Database, shelf: Shelf, after: Option<i64>) -> DbResult<P
     let (waiting, discarded) = documents::table
         .filter(documents::bol_id.is_null())
         .filter(documents::state.eq("stored"))
+        .filter(documents::cleaned_at.is_null())
         .select((of(false), of(true)))
         .first(&mut connection)
         .await?;
@@ -98,6 +104,17 @@ pub enum FileError {
     /// Customers never get the file as it arrived.
     #[error("{0}")]
     Quarantined(String),
+    #[error("Enter why the customer should get the file as it arrived.")]
+    NoReason,
+    #[error(
+        "Filing such a file as it is isn't allowed. File a cleaned copy, or ask an administrator to allow it under Settings."
+    )]
+    NotAllowed,
+    /// No copy can be made, or the copy still does more than show pages.
+    #[error("The portal can't make a cleaned copy of this file. Print it to a new PDF, and upload that.")]
+    Unclean,
+    #[error("Another user is filing this document. Look again in a minute.")]
+    UnderWay,
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error(transparent)]
@@ -126,6 +143,7 @@ struct WaitingFile {
     found: serde_json::Value,
     arrived_as: String,
     quarantine: String,
+    pages: Option<i32>,
 }
 
 impl Inbox<'_> {
@@ -135,11 +153,41 @@ impl Inbox<'_> {
         if !found.quarantine.is_empty() {
             return Err(FileError::Quarantined(found.quarantine));
         }
+        self.file_found(id, found, number, kind, None).await
+    }
+
+    /// Files a quarantined document as it is, if an administrator allows that. `why` goes on record.
+    pub async fn release(&self, id: i64, number: &BolNumber, kind: Kind, why: &str) -> Result<(), FileError> {
+        let found = self.find(id).await?;
+        let why: String = why.trim().chars().take(MAX_REASON_CHARS).collect();
+        if why.is_empty() {
+            return Err(FileError::NoReason);
+        }
+        self.file_found(id, found, number, kind, Some(&why)).await
+    }
+
+    /// `released`: why a quarantined document is filed as it is.
+    async fn file_found(
+        &self,
+        id: i64,
+        found: WaitingFile,
+        number: &BolNumber,
+        kind: Kind,
+        released: Option<&str>,
+    ) -> Result<(), FileError> {
         let key: ObjectKey = found.object_key.parse().map_err(|_| FileError::Gone)?;
         // Fetches before locking anything, because it may take long.
         let file = self.spool.fetch(self.storage, &key).await?;
         let content = Content::File { file, size: found.size_bytes.unsigned_abs() };
-        let begun = self.db.transaction(async |connection| self.begin(connection, id, &found, number, kind).await);
+        let begun = self.db.transaction(async |connection| {
+            if released.is_some() {
+                if !settings::releases_originals(connection).await? {
+                    return Err(FileError::NotAllowed);
+                }
+                lifecycle::release(connection, id, self.viewer).await?;
+            }
+            self.begin(connection, id, &found, number, kind).await
+        });
         let pending = match begun.await {
             Ok(pending) => pending,
             // Another clerk was first. Finds the BOL with which it was filed.
@@ -148,7 +196,10 @@ impl Inbox<'_> {
         };
         let (db, storage, clock, actor) = (self.db, self.storage, self.clock, self.viewer.actor());
         let store = DocumentStore { db, storage, clock, actor, origin: self.origin };
-        let detail = json!({"file": found.arrived_as, "found": found.found});
+        let mut detail = json!({"file": found.arrived_as, "found": found.found});
+        if let Some(why) = released {
+            detail["released"] = json!({"quarantine": found.quarantine, "why": why});
+        }
         let filed = store.store(&pending, &content, async |connection, finished| match finished {
             Finished::Stored(subject) | Finished::Diverted { subject, .. } => {
                 let event = subject.event(Action::DocumentFiled, actor, self.origin);
@@ -171,6 +222,7 @@ impl Inbox<'_> {
             .filter(documents::bol_id.is_null())
             .filter(documents::state.eq("stored"))
             .filter(documents::discarded_at.is_null().or(for_looking.into_sql::<Bool>()))
+            .filter(documents::cleaned_at.is_null().or(for_looking.into_sql::<Bool>()))
             .select((
                 documents::object_key,
                 documents::size_bytes,
@@ -178,6 +230,7 @@ impl Inbox<'_> {
                 documents::found,
                 documents::arrived_as,
                 documents::quarantine,
+                documents::pages,
             ))
             .first(&mut connection)
             .await
@@ -256,6 +309,7 @@ impl Inbox<'_> {
                     .filter(documents::bol_id.is_null())
                     .filter(documents::state.eq("stored"))
                     .filter(documents::discarded_at.is_null().eq(shelf == Shelf::Bin))
+                    .filter(documents::cleaned_at.is_null())
                     .order(documents::id)
                     .select(documents::id)
                     .for_update()

@@ -94,6 +94,7 @@ flashes! {
     /// `/office/inbox`
     inbox {
         FILED: "filed" => "Filed. The BOL's customer sees the document from now on.",
+        CLEANED: "cleaned" => "Filed as a cleaned copy. The customer sees the copy; the original is for the office alone.",
         DISCARDED: "discarded" => "Moved to the bin. You can restore it from there.",
         RESTORED: "restored" => "Back in the inbox.",
     }
@@ -135,6 +136,7 @@ flashes! {
     }
     /// `/office/settings`
     settings {
+        RELEASES_SAVED: "originals" => "Saved. The inbox follows it from now on.",
         THRESHOLDS_SAVED: "days" => "Saved. The first page uses these days from now on.",
         SAVED: "saved" =>
             "The settings are saved. The next BOL prints them. Issued BOLs stay as they are.",

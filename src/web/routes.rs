@@ -131,7 +131,8 @@ fn maintenance_routes(app: &mut ServiceConfig) {
     .service(resource("/office/users").route(page!(office::users::page)).route(post().to(office::users::invite)))
     .service(resource("/office/users/{id}").route(page!(office::users::user)))
     .service(resource("/office/users/{id}/{change}").route(post().to(office::users::change)))
-    .service(resource("/office/settings/days").route(post().to(office::settings::save_days)));
+    .service(resource("/office/settings/days").route(post().to(office::settings::save_days)))
+    .service(resource("/office/settings/originals").route(post().to(office::settings::save_releases)));
 }
 
 /// The access log: auditors and administrators.

@@ -1,6 +1,7 @@
 //! The office's pages: new BOLs, uploads, the inbox, the lists, customers and users.
 
 mod assign;
+mod cleaned_copies;
 mod customers;
 mod hostile_uploads;
 mod inbox;

@@ -42,6 +42,8 @@ pub struct NewDocument {
     pub waits_for: String,
     /// Why only the office may open it; empty for a file that only shows pages.
     pub quarantine: String,
+    /// The quarantined document of which it is a cleaned copy.
+    pub original_id: Option<i64>,
 }
 
 impl NewDocument {
@@ -67,6 +69,7 @@ impl NewDocument {
             found: None,
             waits_for: String::new(),
             quarantine: String::new(),
+            original_id: None,
         }
     }
 
@@ -87,6 +90,7 @@ impl NewDocument {
             found: self.found.as_ref(),
             waits_for: &self.waits_for,
             quarantine: &self.quarantine,
+            original_id: self.original_id,
             stored_at: None,
             pending_at: None,
             pending_by: None,
@@ -113,6 +117,7 @@ struct DocumentRow<'a> {
     found: Option<&'a serde_json::Value>,
     waits_for: &'a str,
     quarantine: &'a str,
+    original_id: Option<i64>,
     stored_at: Option<DateTime<Utc>>,
     pending_at: Option<DateTime<Utc>>,
     pending_by: Option<i64>,
@@ -175,6 +180,7 @@ pub async fn begin_filing(
     let changed = diesel::update(documents::table.find(id))
         .filter(documents::bol_id.is_null())
         .filter(documents::discarded_at.is_null())
+        .filter(documents::cleaned_at.is_null())
         .set((
             documents::arrived_key.eq(object_in_inbox),
             documents::bol_id.eq(bol_id),
@@ -192,6 +198,12 @@ pub async fn begin_filing(
         .execute(connection)
         .await?;
     Ok((changed > 0).then_some(Pending { id, bol_id: Some(bol_id), key, sha256, since: attempt.since }))
+}
+
+/// Lets a quarantined document of the inbox be filed as it is, until it returns to the inbox.
+pub async fn release(connection: &mut AsyncPgConnection, id: i64, by: &Viewer) -> QueryResult<()> {
+    let quarantined = documents::table.find(id).filter(documents::quarantine.ne(""));
+    diesel::update(quarantined).set(documents::released_by.eq(&by.name)).execute(connection).await.map(drop)
 }
 
 /// Takes over a pending document whose earlier attempt was interrupted or is slower.
@@ -216,7 +228,7 @@ pub async fn register(
     insert(connection, DocumentRow { stored_at, ..new.row("stored") }).await
 }
 
-/// Does the same for many objects. Postgres takes at most 65,535 parameters, 19 for each.
+/// Does the same for many objects. Postgres takes at most 65,535 parameters, 20 for each.
 pub async fn register_all(
     connection: &mut AsyncPgConnection,
     new: &[(NewDocument, DateTime<Utc>)],

@@ -74,7 +74,17 @@ pub async fn finish(
         ))
         .execute(connection)
         .await?;
+    settle_original(connection, pending.id, now).await?;
     DocumentSubject::find(connection, pending.id).await.map(Finished::Stored)
+}
+
+/// Takes the original of a cleaned copy out of the inbox.
+async fn settle_original(connection: &mut AsyncPgConnection, copy: i64, now: DateTime<Utc>) -> QueryResult<()> {
+    let original: Option<i64> = documents::table.find(copy).select(documents::original_id).first(connection).await?;
+    if let Some(original) = original {
+        diesel::update(documents::table.find(original)).set(documents::cleaned_at.eq(now)).execute(connection).await?;
+    }
+    Ok(())
 }
 
 async fn after_another_attempt(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Finished> {
@@ -95,6 +105,7 @@ async fn move_to_inbox(
     diesel::update(documents::table.find(id))
         .set((
             documents::bol_id.eq(None::<i64>),
+            documents::released_by.eq(""),
             documents::version.eq(1),
             documents::object_key.eq(key),
             documents::file_name.eq(documents::arrived_as),
@@ -159,6 +170,7 @@ pub async fn unfile(
     let changed = diesel::update(documents::table.find(id).filter(documents::state.eq("stored")))
         .set((
             documents::bol_id.eq(None::<i64>),
+            documents::released_by.eq(""),
             documents::version.eq(1),
             documents::file_name.eq(documents::arrived_as),
             documents::waits_for.eq(reason(number)),

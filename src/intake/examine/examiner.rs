@@ -12,12 +12,14 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Fault, Findings, Report};
+use super::{Fault, Findings, MAX_CLEANED_BYTES, Report};
 
 /// Address space of the process, in bytes.
 pub(super) const MAX_MEMORY_BYTES: u64 = 2 << 30;
 /// Wall-clock time, longer than the processor time, because the machine may be busy.
 const PROCESS_TIMEOUT: Duration = Duration::from_secs(90);
+/// Time between the end of the output and the end of the process.
+const GRACE: Duration = Duration::from_millis(200);
 /// The output of the process: findings of forty pages, or a picture.
 const MAX_OUTPUT_BYTES: u64 = 8 << 20;
 /// Total size of the files that are examined at a time, which bounds memory.
@@ -65,7 +67,7 @@ impl Examiner {
         let kilobytes = u32::try_from(file.metadata()?.len() / 1024).unwrap_or(u32::MAX);
         let turn = self.turns.acquire_many(kilobytes.clamp(self.min_turns, self.max_turns)).await;
         let _turn = turn.map_err(io::Error::other)?;
-        let said = self.run(file, &["examine", "--prefix", &self.prefix]).await?;
+        let (said, _) = self.run(file, &["examine", "--prefix", &self.prefix], MAX_OUTPUT_BYTES).await?;
         let mut lines = said.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
         match lines.next_back() {
             Some(Report::Found(findings)) => Ok(findings),
@@ -77,11 +79,24 @@ impl Examiner {
     /// Returns the first page as PNG, or `None` if it can't be drawn.
     pub async fn preview(&self, file: &File) -> Result<Option<Vec<u8>>, ExamineError> {
         let _turn = self.previews.acquire().await.map_err(io::Error::other)?;
-        let picture = self.run(file, &["examine", "--preview"]).await?;
+        let (picture, _) = self.run(file, &["examine", "--preview"], MAX_OUTPUT_BYTES).await?;
         Ok(Some(picture).filter(|picture| picture.starts_with(b"\x89PNG")))
     }
 
-    async fn run(&self, file: &File, arguments: &[&str]) -> Result<Vec<u8>, ExamineError> {
+    /// Returns a copy of the PDF that only shows its pages, or `None` if none can be made.
+    pub async fn clean(&self, file: &File) -> Result<Option<Vec<u8>>, ExamineError> {
+        let _turn = self.turns.acquire_many(self.max_turns).await.map_err(io::Error::other)?;
+        let (copy, is_complete) = self.run(file, &["examine", "--clean"], MAX_CLEANED_BYTES as u64).await?;
+        Ok(Some(copy).filter(|copy| is_complete && copy.starts_with(b"%PDF-")))
+    }
+
+    /// Returns the output of the process, and whether it ended by itself and well.
+    async fn run(
+        &self,
+        file: &File,
+        arguments: &[&str],
+        max_output_bytes: u64,
+    ) -> Result<(Vec<u8>, bool), ExamineError> {
         let mut file = file.try_clone()?;
         file.rewind()?;
         let mut child = Command::new(&self.program)
@@ -96,11 +111,17 @@ impl Examiner {
         let mut said = Vec::new();
         if let Some(stdout) = child.stdout.take() {
             // After the timeout the child is killed below.
-            let _ = timeout(PROCESS_TIMEOUT, stdout.take(MAX_OUTPUT_BYTES).read_to_end(&mut said)).await;
+            let _ = timeout(PROCESS_TIMEOUT, stdout.take(max_output_bytes).read_to_end(&mut said)).await;
         }
-        child.start_kill().or_else(|error| if child.id().is_none() { Ok(()) } else { Err(error) })?;
-        child.wait().await?;
-        Ok(said)
+        // A process that closed its output ends at once. Another one has exceeded its time or its output.
+        let status = match timeout(GRACE, child.wait()).await {
+            Ok(status) => status?,
+            Err(_) => {
+                child.start_kill().or_else(|error| if child.id().is_none() { Ok(()) } else { Err(error) })?;
+                child.wait().await?
+            }
+        };
+        Ok((said, status.success()))
     }
 }
 

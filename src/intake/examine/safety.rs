@@ -69,7 +69,7 @@ pub fn reason(concerns: &BTreeSet<Concern>) -> Option<String> {
     let mut texts: Vec<_> = concerns.iter().map(|concern| concern.text()).collect();
     let last = texts.pop()?;
     let found = if texts.is_empty() { last.to_owned() } else { format!("{} and {last}", texts.join(", ")) };
-    Some(format!("The PDF {found}. Check its first page, then print it to a new PDF and upload that, or ask the sender for a plain PDF."))
+    Some(format!("The PDF {found}. Check its first page, then file a cleaned copy, or ask the sender for a plain PDF."))
 }
 
 /// Returns what isn't harmless in these objects.

@@ -29,11 +29,13 @@ pub async fn page(context: Context<OfficeStaff>, view: Query<View>) -> Result<Ht
     show(&context, &view, StatusCode::OK, Typed::default()).await
 }
 
-/// `POST /office/documents/{id}/file`: `number`, `kind`.
+/// `POST /office/documents/{id}/file`: `number`, `kind`. `form` of a quarantined document: `cleaned`, or `original` with
+/// `why`.
 pub async fn file(context: Context<OfficeStaff>, id: Path<i64>, form: Form<Filing>) -> Result<HttpResponse, Error> {
+    let done = if form.form == "cleaned" { flash::inbox::CLEANED } else { flash::inbox::FILED };
     let (status, errors) = match (number(&context.site, &form.number), kind(&form.kind)) {
-        (Ok(number), Ok(kind)) => match inbox_of(&context).file(*id, &number, kind).await {
-            Ok(()) => return Ok(redirect("", flash::inbox::FILED, &form.after)),
+        (Ok(number), Ok(kind)) => match file_as(&context, *id, &number, kind, &form).await {
+            Ok(()) => return Ok(redirect("", done, &form.after)),
             Err(FileError::Gone) => return Err(Error::NotFound),
             Err(FileError::Filed(there)) if there == number.as_str() => {
                 return Ok(redirect("", flash::inbox::FILED, &form.after));
@@ -45,6 +47,21 @@ pub async fn file(context: Context<OfficeStaff>, id: Path<i64>, form: Form<Filin
     let view = View { after: form.after.clone(), ..View::default() };
     let typed = Typed { row: Some((*id, form.into_inner(), errors)), ..Typed::default() };
     show(&context, &view, status, typed).await
+}
+
+async fn file_as(
+    context: &Context<OfficeStaff>,
+    id: i64,
+    number: &BolNumber,
+    kind: Kind,
+    form: &Filing,
+) -> Result<(), FileError> {
+    let inbox = inbox_of(context);
+    match form.form.as_str() {
+        "cleaned" => inbox.file_cleaned(id, number, kind, &context.site.examiner).await,
+        "original" => inbox.release(id, number, kind, &form.why).await,
+        _ => inbox.file(id, number, kind).await,
+    }
 }
 
 /// `POST /office/documents/{id}/unfile`: moves a document from its BOL back to the inbox.
@@ -68,7 +85,7 @@ impl Selection {
         let text = |name| fields.one(name).to_owned();
         Ok(Self {
             documents: documents.collect::<Result<_, _>>().map_err(|_| Error::BadRequest)?,
-            filing: Filing { number: text("number"), kind: text("kind"), after: text("after") },
+            filing: Filing { number: text("number"), kind: text("kind"), after: text("after"), ..Filing::default() },
         })
     }
 
@@ -192,10 +209,13 @@ fn beside_number(message: impl Into<String>) -> FieldErrors {
 /// The status and the message beside the field.
 fn beside_field(error: FileError) -> Result<(StatusCode, FieldErrors), Error> {
     match error {
-        FileError::NoBol(_) | FileError::Double(_) | FileError::Quarantined(_) => {
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, beside_number(error.to_string())))
-        }
-        FileError::Filed(_) => Ok((StatusCode::CONFLICT, beside_number(error.to_string()))),
+        FileError::NoReason => Ok((StatusCode::UNPROCESSABLE_ENTITY, FieldErrors::one("why", error.to_string()))),
+        FileError::NoBol(_)
+        | FileError::Double(_)
+        | FileError::Quarantined(_)
+        | FileError::Unclean
+        | FileError::NotAllowed => Ok((StatusCode::UNPROCESSABLE_ENTITY, beside_number(error.to_string()))),
+        FileError::Filed(_) | FileError::UnderWay => Ok((StatusCode::CONFLICT, beside_number(error.to_string()))),
         FileError::Storage(cause @ StorageError::Missing(_)) => {
             tracing::error!(%cause, "a document in the inbox has no object");
             let message = "The file is missing from the storage. Tell the portal's administrator.";

@@ -8,7 +8,7 @@ use askama::Template;
 use crate::bols::settings::{self, Company, ReminderThresholdsForm};
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
-use crate::web::auth::OfficeStaff;
+use crate::web::auth::{Admins, OfficeStaff};
 use crate::web::context::Context;
 use crate::web::flash::{Done, see_other, settings as flash};
 use crate::web::form_field::FormField;
@@ -24,6 +24,9 @@ struct SettingsPage {
     company: Company,
     days: ReminderThresholdsForm,
     errors: FieldErrors,
+    /// The office may file quarantined documents as they are.
+    releases_originals: bool,
+    can_administer: bool,
 }
 
 pub async fn page(context: Context<OfficeStaff>, done: Query<Done>) -> Result<HttpResponse, Error> {
@@ -57,6 +60,18 @@ pub async fn save_days(
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Releases {
+    releases_originals: bool,
+}
+
+/// `POST /office/settings/originals`: `releases_originals`, `true` or missing.
+pub async fn save_releases(context: Context<Admins>, form: Form<Releases>) -> Result<HttpResponse, Error> {
+    settings::save_releases_originals(&context.acting(), form.releases_originals).await?;
+    Ok(see_other(HERE, Some(flash::RELEASES_SAVED)))
+}
+
 impl SettingsPage {
     /// Loads the saved settings, except those that were just typed.
     async fn load(
@@ -75,6 +90,8 @@ impl SettingsPage {
                 collect_days: reminder_thresholds.collect_days.to_string(),
             }),
             errors: FieldErrors::default(),
+            releases_originals: settings::releases_originals(&mut connection).await?,
+            can_administer: context.viewer.can_administer(),
         })
     }
 }

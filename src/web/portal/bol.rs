@@ -72,6 +72,8 @@ struct Doc {
     by: Option<String>,
     /// Moves a document that was filed with the wrong BOL back to the inbox; for the office.
     unfile_href: Option<String>,
+    /// The original of a cleaned copy; for the office.
+    original_href: Option<String>,
     download_href: String,
     preview_href: String,
     older: Vec<Doc>,
@@ -219,6 +221,7 @@ impl Doc {
             stored_iso,
             by: non_empty(document.stored_by.clone()),
             unfile_href: (!document.arrived_as.is_empty()).then(|| format!("/office/documents/{}/unfile", document.id)),
+            original_href: document.original_id.map(|original| format!("/documents/{original}/download")),
             download_href: format!("/documents/{}/download", document.id),
             preview_href: format!("/documents/{}/download?inline=1", document.id),
             older: Vec::new(),

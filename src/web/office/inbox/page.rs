@@ -7,7 +7,7 @@ use askama::Template;
 use super::HERE;
 use crate::accounts::customers::{self, Customer};
 use crate::bols::weight::{Pounds, grouped};
-use crate::bols::{BolNumber, assign};
+use crate::bols::{BolNumber, assign, settings};
 use crate::db::Database;
 use crate::field_errors::FieldErrors;
 use crate::intake::inbox::{self, Page, Shelf};
@@ -39,6 +39,8 @@ struct InboxPage {
     /// Where this page begins.
     after: String,
     bulk: Bulk,
+    /// The office may file quarantined documents as they are.
+    releases_originals: bool,
 }
 
 struct Tab {
@@ -63,6 +65,8 @@ struct InboxEntry {
     open_href: String,
     number: String,
     kinds: Vec<Choice>,
+    /// Why it should be filed as it is.
+    why: String,
     errors: FieldErrors,
     focus: bool,
     checked: bool,
@@ -114,6 +118,10 @@ pub(super) struct Typed {
 pub struct Filing {
     pub(super) number: String,
     pub(super) kind: String,
+    /// Of a quarantined document: `cleaned` or `original`.
+    pub(super) form: String,
+    /// Why it should be filed as it is.
+    pub(super) why: String,
     /// The page of the inbox it was on.
     pub(super) after: String,
 }
@@ -130,6 +138,7 @@ struct Shown {
     loose: Vec<assign::Chosen>,
     unassigned: i64,
     customers: Vec<Customer>,
+    releases_originals: bool,
 }
 
 impl Shown {
@@ -143,8 +152,10 @@ impl Shown {
         let after = view.after.parse().ok();
         let found = inbox::page(db, shelf, after).await?;
         let (loose, unassigned) = assign::unassigned(db, if name == "bols" { MAX_UNASSIGNED } else { 0 }).await?;
-        let customers = customers::all(&mut *db.get().await?).await?;
-        Ok(Self { name, after, found, loose, unassigned, customers })
+        let mut connection = db.get().await?;
+        let customers = customers::all(&mut connection).await?;
+        let releases_originals = settings::releases_originals(&mut connection).await?;
+        Ok(Self { name, after, found, loose, unassigned, customers, releases_originals })
     }
 
     fn tabs(&self) -> Vec<Tab> {
@@ -173,8 +184,9 @@ pub(super) async fn show(
     let Typed { row, mut bulk, ticked, mut problem } = typed;
     if let Some((id, filing, errors)) = row {
         match rows.iter_mut().find(|row| row.id == id) {
-            Some(row) if row.is_quarantined => problem = errors.message("number").map(str::to_owned),
-            Some(row) => (row.number, row.kinds, row.errors) = (filing.number, kinds(&filing.kind), errors),
+            Some(row) => {
+                (row.number, row.kinds, row.why, row.errors) = (filing.number, kinds(&filing.kind), filing.why, errors);
+            }
             // It was moved in the meantime.
             None => problem = errors.message("number").map(str::to_owned),
         }
@@ -205,6 +217,7 @@ pub(super) async fn show(
         first_href: shown.after.map(|_| here.clone()),
         next_href: shown.found.next.filter(|_| name != "bols").map(|next| format!("{here}{sign}after={next}")),
         bulk,
+        releases_originals: shown.releases_originals,
     };
     Ok(html_with_status(&page, status))
 }
@@ -237,6 +250,7 @@ impl InboxEntry {
             open_href: format!("/documents/{}/download?inline=1", row.id),
             kinds: kinds(&row.kind),
             file_name: row.arrived_as,
+            why: String::new(),
             errors: FieldErrors::default(),
             focus: false,
             checked: false,
