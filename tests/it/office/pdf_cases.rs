@@ -91,6 +91,7 @@ async fn a_script_behind_any_filter_waits_for_review() {
         ("/Filter /FlateDecode", b"nonsense".to_vec(), unread),
         ("/Filter /JPXDecode", flate(&script), unread),
         ("/Filter [/FlateDecode /Unheard]", flate(&script), unread),
+        ("/Filter [/FlateDecode /DCTDecode]", flate(&script), SCRIPTS),
         ("/Filter 10 0 R", flate(&script), unread),
     ];
     for (entries, data, words) in files {

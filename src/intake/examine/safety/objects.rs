@@ -229,8 +229,12 @@ impl<'a> Objects<'a> {
             if name.is(b"Crypt") {
                 continue;
             }
-            let filter = FILTERS.iter().find(|filter| name.is(filter))?;
-            let decoded = decode(filter, &bytes, predictor, max_bytes)?;
+            let filter = FILTERS.iter().find(|filter| name.is(filter));
+            let Some(decoded) = filter.and_then(|filter| decode(filter, &bytes, predictor, max_bytes)) else {
+                // Some viewers use what was decoded before an unknown filter.
+                self.is_unread.set(true);
+                return Some(bytes);
+            };
             if !decoded.is_sound {
                 self.is_unread.set(true);
             }
