@@ -6,12 +6,16 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::storage::{Content, ObjectKey, Storage, StorageError};
 
 /// Pauses between attempts. The SDK doesn't retry a body that it reads from a file.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
+/// The time for all attempts, for which a person waits, apart from the transfer itself.
+const PUT_TIMEOUT: Duration = Duration::from_secs(25);
+/// The slowest transfer to the storage: 4 Mbit/s.
+const MIN_BYTES_PER_SECOND: u64 = 500_000;
 /// The number of keys to try, the proper one first.
 const MAX_KEYS: u32 = 9;
 
@@ -22,8 +26,22 @@ pub(super) struct Placed {
     pub strays: Vec<String>,
 }
 
-/// Puts the object, with retries, and returns its key.
+/// Puts the object, with retries, and returns its key. Fails within half a minute if the storage doesn't answer, or later
+/// for a file that takes longer to transfer.
 pub(super) async fn put_with_retries(
+    storage: &Storage,
+    proper: &ObjectKey,
+    content: &Content,
+    sha256: [u8; 32],
+) -> Result<ObjectKey, StorageError> {
+    let limit = PUT_TIMEOUT + Duration::from_secs(content.size() / MIN_BYTES_PER_SECOND);
+    match timeout(limit, retry(storage, proper, content, sha256)).await {
+        Ok(placed) => placed,
+        Err(_) => Err(StorageError::unavailable(format!("the storage took longer than {} s", limit.as_secs()))),
+    }
+}
+
+async fn retry(
     storage: &Storage,
     proper: &ObjectKey,
     content: &Content,

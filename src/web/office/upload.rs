@@ -1,5 +1,6 @@
 //! `/office/upload`: one file or a thousand, each with its own outcome.
 
+mod broken;
 mod stack;
 
 use actix_multipart::Multipart;

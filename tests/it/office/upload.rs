@@ -1,10 +1,13 @@
 //! Uploads: every file gets an outcome, and is stored once.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
+use tokio::time::Instant;
 
 use crate::support::scan::paper;
-use crate::support::{Action, Actor, Answer, App, Outcome, World};
+use crate::support::{Action, Actor, Answer, App, Fault, Outcome, Proxy, S3Server, World, with_variables};
 
 fn sample(name: &str) -> Vec<u8> {
     std::fs::read(format!("{}/tests/samples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -210,4 +213,32 @@ async fn an_interrupted_form_keeps_the_files_it_sent() {
         .upload_all(&[("kind", "other")], &[("list.csv", vec![b'x'; 5_000_000]), ("PRT-2025-0005.pdf", paper("third"))])
         .await;
     assert_eq!(answer.outcomes(), ["rejected", "stored PRT-2025-0005"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_hangs_costs_half_a_minute_once_and_loses_nothing() {
+    let s3 = S3Server::start().await;
+    let proxy = Proxy::before(s3.address).await;
+    let through = with_variables(s3.environment(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
+    let app = App::on(through).await;
+    let office = app.office().await;
+    let files: Vec<(String, Vec<u8>)> =
+        (1..=4).map(|n| (format!("paper {n}.pdf"), paper(&format!("Paper {n} without a number")))).collect();
+    let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+    proxy.always(Some(Fault::Late(Duration::from_secs(600))));
+    let begun = Instant::now();
+    let answer = office.upload_all(&[("kind", "")], &files).await;
+    let took = begun.elapsed();
+    println!("answered after {took:?}");
+    assert!(took < Duration::from_secs(35), "{took:?}");
+    assert_eq!((answer.status, answer.outcomes()), (503, vec!["rejected".to_owned(); 4]));
+    for (index, (name, _)) in files.iter().enumerate() {
+        assert_eq!(answer.json()[index]["fileName"], *name);
+        let reason = answer.reason(index);
+        assert!(reason.contains("not") && reason.contains("Upload it again"), "{reason}");
+    }
+    assert!(app.uploads().await.iter().all(|document| !document.is_stored()));
+    proxy.always(None);
+    let again = office.upload_all(&[("kind", "")], &files).await;
+    assert_eq!((again.status, again.outcomes()), (200, vec!["needs_review".to_owned(); 4]), "{}", again.text());
 }

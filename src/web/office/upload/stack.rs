@@ -4,11 +4,11 @@
 //! follow them. A file that comes before the kind waits on the disk until the kind is known. A list that comes after
 //! files is applied to those of them for which no BOL number was found.
 
-use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::error::PayloadError;
+use actix_multipart::{Field, Multipart};
 use futures_util::StreamExt;
 use uuid::Uuid;
 
+use super::broken::{Broken, PUT_OFF};
 use crate::accounts::access::AccessError;
 use crate::documents::Kind;
 use crate::intake::examine::Findings;
@@ -17,10 +17,8 @@ use crate::intake::{
     Arrival, Examined, FileName, Intake, IntakeError, Outcome, Receipt, Screening, UploadList, UploadOptions,
 };
 use crate::storage::spool::ReceiveError;
-use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
-use crate::web::error::is_too_slow;
 
 /// Files and fields of one form.
 const MAX_PARTS: usize = 5_000;
@@ -33,8 +31,8 @@ const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of an unknown part, or of a file beyond its limit, that are read and dropped to reach the files after it.
 const MAX_SKIPPED_BYTES: u64 = 1_000_000_000;
 
-const PUT_OFF: &str = "The file could not be stored: the storage, the database or the virus scanner can't be reached. \
-                       Upload it again in a minute. The portal recognizes files that it has.";
+const STORAGE_AWAY: &str = "The file was not stored: the storage did not answer for a file before it. Upload it again in a \
+                            minute. The portal recognizes files that it has.";
 
 pub struct Stack<'a> {
     context: &'a Context<OfficeStaff>,
@@ -55,6 +53,8 @@ pub struct Stack<'a> {
     lists: usize,
     /// The user's access was taken away during the upload.
     is_over: bool,
+    /// The storage failed for a file, so that the files after it needn't wait for it too.
+    is_storage_away: bool,
 }
 
 pub enum Ending {
@@ -63,64 +63,6 @@ pub enum Ending {
     AllTooLarge,
     /// No file could be stored, because the storage, the database or the scanner was away.
     AllPutOff,
-}
-
-/// Why the form could not be read to its end.
-pub enum Broken {
-    /// The body isn't a form with files.
-    NoForm,
-    /// The body broke off, or part of it can't be read.
-    Form,
-    TooSlow,
-    TooMany,
-    /// The user's access was taken away.
-    AccessEnded,
-    Field(&'static str),
-    Unavailable(String),
-}
-
-impl Broken {
-    /// The message above the outcomes of the files that arrived before.
-    pub fn message(&self) -> &'static str {
-        match self {
-            Self::NoForm | Self::Form => {
-                "The upload was interrupted here, or the next file's name is malformed. The rest did not arrive. \
-                 Upload it again. The portal recognizes files that it has."
-            }
-            Self::TooSlow => "The connection was too slow from here on. Upload the same files again.",
-            Self::TooMany => "This is too much for one upload. Send the rest separately.",
-            Self::AccessEnded => {
-                "Your access was changed here, and the rest was not stored. Log in again, or ask an administrator."
-            }
-            Self::Field(message) => message,
-            Self::Unavailable(_) => PUT_OFF,
-        }
-    }
-
-    pub fn to_error(&self) -> Error {
-        match self {
-            Self::NoForm => Error::BadRequest,
-            Self::Form => Error::Broken,
-            Self::TooSlow => Error::TooSlow,
-            Self::TooMany => Error::TooLarge,
-            Self::AccessEnded => Error::AccessEnded,
-            Self::Field(message) => Error::Invalid((*message).into()),
-            Self::Unavailable(cause) => Error::Unavailable(cause.clone()),
-        }
-    }
-}
-
-impl From<MultipartError> for Broken {
-    fn from(error: MultipartError) -> Self {
-        match error {
-            MultipartError::Payload(error) if is_too_slow(&error) => Self::TooSlow,
-            MultipartError::Payload(PayloadError::Overflow) => Self::TooMany,
-            error => {
-                tracing::info!(%error, "an upload was interrupted");
-                Self::Form
-            }
-        }
-    }
 }
 
 impl<'a> Stack<'a> {
@@ -139,6 +81,7 @@ impl<'a> Stack<'a> {
             is_noted: true,
             lists: 0,
             is_over: false,
+            is_storage_away: false,
         }
     }
 
@@ -206,7 +149,7 @@ impl<'a> Stack<'a> {
                         self.batch = batch;
                     }
                 }
-                _ => skip(&mut field).await?,
+                _ => drop(skip(&mut field).await?),
             }
             self.check_access()?;
         }
@@ -228,6 +171,11 @@ impl<'a> Stack<'a> {
         let name = FileName::cleaned(&sent);
         if name.is_csv() {
             return self.list(field).await;
+        }
+        if self.is_storage_away {
+            let size = skip(&mut field).await?;
+            self.put_off(&name, size, STORAGE_AWAY).await;
+            return Ok(());
         }
         let received = self.context.site.spool.receive(&mut field, self.context.site.max_upload_bytes).await;
         let spooled = match received {
@@ -292,6 +240,10 @@ impl<'a> Stack<'a> {
             if self.is_over {
                 return;
             }
+            if self.is_storage_away {
+                self.put_off(&arrival.name, arrival.spooled.size, STORAGE_AWAY).await;
+                continue;
+            }
             self.settle(arrival, examined).await;
         }
     }
@@ -308,13 +260,19 @@ impl<'a> Stack<'a> {
             }
             Err(cause) => {
                 tracing::warn!(%cause, file = name.as_str(), "can't take a file");
-                self.put_off += 1;
-                let receipt = Receipt::rejected(name, size, PUT_OFF);
-                let noted = journal::note(&self.intake(), receipt.clone()).await;
-                self.is_noted &= noted.is_ok();
-                receipt
+                self.is_storage_away |= matches!(cause, IntakeError::Storage(_));
+                return self.put_off(name, size, PUT_OFF).await;
             }
         };
+        self.receipts.push(receipt);
+    }
+
+    /// Tells to upload the file again.
+    async fn put_off(&mut self, name: &FileName, size: u64, reason: &str) {
+        self.put_off += 1;
+        let receipt = Receipt::rejected(name, size, reason);
+        let noted = journal::note(&self.intake(), receipt.clone()).await;
+        self.is_noted &= noted.is_ok();
         self.receipts.push(receipt);
     }
 
@@ -366,6 +324,7 @@ impl<'a> Stack<'a> {
         let (helped, left) =
             unmatched.into_iter().partition::<Vec<_>, _>(|(_, arrival, _)| list.row(&arrival.name).is_some());
         self.unmatched = left;
+        let helped = if self.is_storage_away { Vec::new() } else { helped };
         match &mut self.list {
             Some(before) => before.extend(list),
             none => *none = Some(list),
@@ -402,7 +361,8 @@ async fn bytes(mut field: Field, most: usize) -> Result<Vec<u8>, Broken> {
     Ok(all)
 }
 
-async fn skip(field: &mut Field) -> Result<(), Broken> {
+/// Returns the bytes that were skipped.
+async fn skip(field: &mut Field) -> Result<u64, Broken> {
     let mut skipped = 0;
     while let Some(piece) = field.next().await {
         skipped += piece?.len() as u64;
@@ -410,5 +370,5 @@ async fn skip(field: &mut Field) -> Result<(), Broken> {
             return Err(Broken::TooMany);
         }
     }
-    Ok(())
+    Ok(skipped)
 }
