@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::passwords::{self, Unacceptable, Verdict};
 use super::throttle::{Attempt, Decision};
-use super::{Viewer, sessions, users};
+use super::{Token, Viewer, sessions, users};
 use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::users as table;
@@ -39,15 +39,15 @@ pub enum ChangeError {
 
 crate::db::query_error_into!(ChangeError);
 
-/// Changes the password and ends all other sessions. Requires the current password. Attempts are rate-limited like
-/// logins.
+/// Changes the password, ends all other sessions and returns the new token of this one. Requires the current password.
+/// Attempts are rate-limited like logins.
 pub async fn change_password(
     db: &Database,
     clock: &Clock,
     viewer: &Viewer,
     origin: &Origin,
     change: NewPassword<'_>,
-) -> Result<(), ChangeError> {
+) -> Result<Token, ChangeError> {
     let mut attempt = Attempt::of_user(viewer.user_id);
     let mut connection = db.get().await?;
     if let Decision::Refuse(wait) = attempt.begin(&mut connection, clock.now()).await? {
@@ -79,10 +79,12 @@ pub async fn change_password(
         return Err(ChangeError::Db(DbError::Unreachable("the password can't be hashed right now".into())));
     };
     let now = clock.now();
-    let changed = db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<bool> {
+    let changed = db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<Option<Token>> {
         if !users::lock_unchanged(connection, &user).await? {
-            return Ok(false);
+            return Ok(None);
         }
+        // The session was ended during the request.
+        let Some(token) = sessions::renew(connection, viewer.session_id).await? else { return Ok(None) };
         diesel::update(table::table.find(viewer.user_id))
             .set((table::password_hash.eq(hash), table::password_changed_at.eq(now)))
             .execute(connection)
@@ -92,10 +94,10 @@ pub async fn change_password(
         audit::record(connection, &event).await?;
         let template = EmailTemplate::PasswordChanged { name: viewer.name.clone() };
         outbox::post(connection, now, To::new(&viewer.email, Some(viewer.user_id)), &template).await?;
-        Ok(true)
+        Ok(Some(token))
     });
     // The password was changed during the request, for example through a link.
-    if changed.await? { Ok(()) } else { Err(ChangeError::Current) }
+    changed.await?.ok_or(ChangeError::Current)
 }
 
 /// How often a user gets emails about new documents.

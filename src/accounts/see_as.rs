@@ -3,28 +3,34 @@
 
 use diesel_async::AsyncPgConnection;
 
-use super::{Viewer, sessions};
+use super::{Token, Viewer, sessions};
 use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::db::{Database, DbResult};
 
-/// Begins with the next request of this session.
-pub async fn begin(db: &Database, viewer: &Viewer, origin: &Origin, customer_id: i64, code: &str) -> DbResult<()> {
+/// Begins with the next request of this session, whose new token it returns. `None`: the session has ended.
+pub async fn begin(
+    db: &Database,
+    viewer: &Viewer,
+    origin: &Origin,
+    (customer_id, code): (i64, &str),
+) -> DbResult<Option<Token>> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         sessions::see_as(connection, viewer.session_id, Some(customer_id)).await?;
         let event = Event::new(Action::SeeAsStarted, Outcome::Success, viewer.actor(), origin);
-        Ok(audit::record(connection, &event.with_customer(customer_id, code)).await?)
+        audit::record(connection, &event.with_customer(customer_id, code)).await?;
+        Ok(sessions::renew(connection, viewer.session_id).await?)
     })
     .await
 }
 
-/// Returns the code of the company that was viewed as, or `None`.
-pub async fn end<'a>(db: &Database, viewer: &'a Viewer, origin: &Origin) -> DbResult<Option<&'a str>> {
+/// Returns the code of the company that was viewed as, with the session's new token, or `None`.
+pub async fn end<'a>(db: &Database, viewer: &'a Viewer, origin: &Origin) -> DbResult<Option<(&'a str, Option<Token>)>> {
     let Some(company) = viewer.seeing_from.and(viewer.companies.first()) else { return Ok(None) };
-    db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> {
+    let token = db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<Option<Token>> {
         sessions::see_as(connection, viewer.session_id, None).await?;
         let event = Event::new(Action::SeeAsEnded, Outcome::Success, viewer.actor(), origin);
-        Ok(audit::record(connection, &event.with_customer(company.id, &company.code)).await?)
-    })
-    .await?;
-    Ok(Some(&company.code))
+        audit::record(connection, &event.with_customer(company.id, &company.code)).await?;
+        Ok(sessions::renew(connection, viewer.session_id).await?)
+    });
+    Ok(Some((&company.code, token.await?)))
 }

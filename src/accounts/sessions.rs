@@ -126,6 +126,16 @@ pub async fn open(
     Ok(token)
 }
 
+/// Gives a session a new token, so that a stolen copy of the old one opens nothing. `None`: the session has ended.
+///
+/// For every change of what a session may do (OWASP ASVS 5.0, 7.2.4).
+pub async fn renew(connection: &mut AsyncPgConnection, session_id: i64) -> QueryResult<Option<Token>> {
+    let token = Token::generate()?;
+    let session = sessions::table.filter(sessions::id.eq(session_id));
+    let renewed = diesel::update(session).set(sessions::token_hash.eq(token.hash())).execute(connection).await?;
+    Ok((renewed > 0).then_some(token))
+}
+
 /// A company of a login, or the one that the session views the portal as.
 type MembershipRow = (i64, String, String, bool, bool);
 type SessionRow = (Session, Option<i64>, (i64, String, String, String), Option<MembershipRow>);

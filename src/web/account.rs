@@ -64,7 +64,11 @@ pub async fn page(context: Context<AnyUser>, done: Query<Done>) -> Result<HttpRe
     Ok(html(&AccountPage { layout: context.layout("").flash(&done, flash::ALL), ..page }))
 }
 
-pub async fn change_password(context: Context<AnyUser>, form: Form<PasswordForm>) -> Result<HttpResponse, Error> {
+pub async fn change_password(
+    context: Context<AnyUser>,
+    session: LoginSession,
+    form: Form<PasswordForm>,
+) -> Result<HttpResponse, Error> {
     let Form(PasswordForm { current_password, new_password, repeat_password }) = form;
     let change = NewPassword { current: &current_password, new: &new_password, repeated: &repeat_password };
     let error = match account::change_password(
@@ -76,7 +80,10 @@ pub async fn change_password(context: Context<AnyUser>, form: Form<PasswordForm>
     )
     .await
     {
-        Ok(()) => return Ok(see_other("/account", Some(flash::PASSWORD_CHANGED))),
+        Ok(token) => {
+            session.start(&token)?;
+            return Ok(see_other("/account", Some(flash::PASSWORD_CHANGED)));
+        }
         Err(error) => error,
     };
     let field = match error {

@@ -44,7 +44,7 @@ impl LoginSession {
         }
     }
 
-    /// Sends the token of a session that the login has opened as a new cookie. An earlier cookie stops working, so that
+    /// Sends the token of a session that was opened, or got a new token, as a new cookie. An earlier cookie stops working, so that
     /// a token known before the login opens nothing (session fixation).
     pub fn start(&self, token: &Token) -> Result<(), Error> {
         self.0.renew();

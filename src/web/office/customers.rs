@@ -18,6 +18,7 @@ use crate::web::context::{Context, PublicContext};
 use crate::web::flash::{Done, Flash, customer as flash, see_other};
 use crate::web::form_field::FormField;
 use crate::web::forms::{Fields, refusal};
+use crate::web::login_session::LoginSession;
 use crate::web::page::{self, Layout, html, html_with_status, timestamp};
 use crate::web::person::PersonRow;
 
@@ -170,23 +171,34 @@ pub async fn ask_active(context: Context<OfficeStaff>, code: Path<String>) -> Re
 }
 
 /// `POST /office/customers/{code}/see-as`
-pub async fn begin_to_see_as(context: Context<OfficeStaff>, code: Path<String>) -> Result<HttpResponse, Error> {
+pub async fn begin_to_see_as(
+    context: Context<OfficeStaff>,
+    session: LoginSession,
+    code: Path<String>,
+) -> Result<HttpResponse, Error> {
     let customer = customers::one(&mut *context.db.get().await?, checked(&code)?).await?.ok_or(Error::NotFound)?;
     // The logins of an inactive customer see nothing either.
     if !customer.active {
         return Err(Error::NotFound);
     }
-    see_as::begin(&context.db, &context.viewer, &context.origin, customer.id, &customer.code).await?;
+    let seen = (customer.id, customer.code.as_str());
+    let token = see_as::begin(&context.db, &context.viewer, &context.origin, seen).await?;
+    session.start(&token.ok_or(Error::LoginRequired)?)?;
     Ok(see_other("/bols", None))
 }
 
 /// `POST /see-as/end`: the only change allowed while viewing as a customer.
-pub async fn stop_seeing_as(request: HttpRequest, context: PublicContext) -> Result<HttpResponse, Error> {
+pub async fn stop_seeing_as(
+    request: HttpRequest,
+    context: PublicContext,
+    session: LoginSession,
+) -> Result<HttpResponse, Error> {
     let viewer = auth::current(&request)?.ok_or(Error::LoginRequired)?;
-    Ok(match see_as::end(&context.db, &viewer, &context.origin).await? {
-        Some(code) => to_customer(code, flash::VIEWED_AS),
-        None => see_other("/", None),
-    })
+    let Some((code, token)) = see_as::end(&context.db, &viewer, &context.origin).await? else {
+        return Ok(see_other("/", None));
+    };
+    session.start(&token.ok_or(Error::LoginRequired)?)?;
+    Ok(to_customer(code, flash::VIEWED_AS))
 }
 
 fn to_customer(code: &str, flash: Flash) -> HttpResponse {

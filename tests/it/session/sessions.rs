@@ -1,8 +1,9 @@
 //! Sessions end at once, and on every server.
 
 use chrono::TimeDelta;
+use reqwest::Method;
 
-use crate::support::{App, PASSWORD, World};
+use crate::support::{Answer, App, PASSWORD, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_counts_on_every_server_and_ends_on_all() {
@@ -77,5 +78,44 @@ async fn an_altered_or_made_up_cookie_is_no_session() {
     for cookie in ["sessionid=x", "sessionid=", "sessionid=%00", &format!("sessionid={}", "a".repeat(64))] {
         let request = app.stranger().request(reqwest::Method::GET, "/bols").header("cookie", cookie);
         assert_eq!(crate::support::Answer::of(request).await.status, 303, "{cookie}");
+    }
+}
+
+/// Logs in and returns the cookies of the browser, as a thief copies them.
+async fn cookies_of(app: &App, email: &str) -> String {
+    let login = app.stranger().post("/login", &[("email", email), ("password", PASSWORD)]).await;
+    cookies(&login)
+}
+
+fn cookies(answer: &Answer) -> String {
+    let cookies = answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+    cookies.map(|cookie| cookie.split(';').next().unwrap()).collect::<Vec<_>>().join("; ")
+}
+
+async fn send(app: &App, cookies: &str, method: Method, path: &str, form: &[(&str, &str)]) -> Answer {
+    Answer::of(app.stranger().request(method, path).header("cookie", cookies).form(form)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_copy_of_the_token_dies_when_the_session_changes() {
+    let app = App::start().await;
+    const NEW: &str = "six red barges under the bridge";
+    let password = [("current_password", PASSWORD), ("new_password", NEW), ("repeat_password", NEW)];
+    for (email, path, form) in
+        [(World::OFFICE, "/office/customers/ACME/see-as", &[][..]), (World::ACME, "/account/password", &password[..])]
+    {
+        let stolen = cookies_of(&app, email).await;
+        assert_eq!(send(&app, &stolen, Method::GET, "/account", &[]).await.status, 200);
+        let changed = send(&app, &stolen, Method::POST, path, form).await;
+        assert_eq!(changed.status, 303, "{}", changed.text());
+        let renewed = cookies(&changed);
+        assert!(renewed.contains("sessionid="), "{renewed}");
+        assert_eq!(send(&app, &renewed, Method::GET, "/account", &[]).await.status, 200);
+        assert_eq!(send(&app, &stolen, Method::GET, "/account", &[]).await.status, 303, "{path}");
+        if email == World::OFFICE {
+            let ended = send(&app, &renewed, Method::POST, "/see-as/end", &[]).await;
+            assert_eq!(send(&app, &renewed, Method::GET, "/account", &[]).await.status, 303, "the end changes it too");
+            assert_eq!(send(&app, &cookies(&ended), Method::GET, "/account", &[]).await.status, 200);
+        }
     }
 }
