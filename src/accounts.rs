@@ -14,6 +14,7 @@ pub mod login;
 pub mod passwords;
 pub mod people;
 pub mod reset;
+pub mod response_slots;
 pub mod see_as;
 pub mod sessions;
 pub mod throttle;

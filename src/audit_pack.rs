@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use self::archive::{PackFile, PackPart, Parts};
+use crate::accounts::response_slots::ResponseSlot;
 use crate::audit::export::{ExportBroken, ExportError, ExportRun, ExportSlots};
 use crate::audit::seal::{Multiproof, ProofNode, RangeProof, RangeProofError};
 use crate::audit::search::{self, Filter};
@@ -66,7 +67,8 @@ crate::db::query_error_into!(PackError);
 
 impl Pack {
     /// Records the export, then returns its bytes as the response reads them. An error ends the stream.
-    pub async fn begin(self, slots: &ExportSlots) -> Result<ByteReceiver, PackError> {
+    /// `response` is freed when it ends.
+    pub async fn begin(self, slots: &ExportSlots, response: ResponseSlot) -> Result<ByteReceiver, PackError> {
         let slot = slots.acquire()?;
         let mut snapshot = self.fetcher.db.snapshot().await?;
         let held = snapshot.connection();
@@ -87,7 +89,10 @@ impl Pack {
         let packing = tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer));
         let to_pack = Parts { to: parts.clone(), access: self.fetcher.access.clone() };
         let contents = Contents { pack: self, snapshot, range, extent, to: to_pack };
-        tokio::spawn(run.run(to, parts, contents.feed(), packing));
+        tokio::spawn(async move {
+            run.run(to, parts, contents.feed(), packing).await;
+            drop(response);
+        });
         Ok(bytes)
     }
 }

@@ -9,6 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use diesel::result::Error as QueryError;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 
+use super::response_slots::ResponseSlot;
 use super::{Viewer, sessions};
 use crate::audit::export::{AccessCheck, ExportBroken};
 use crate::clock::Clock;
@@ -72,11 +73,11 @@ impl Access {
         Ok(check?)
     }
 
-    /// Returns [`Access::check`] for an export of the log.
-    pub fn export_check(&self) -> AccessCheck {
+    /// Returns [`Access::check`] for an export of the log, which holds the slot.
+    pub fn export_check(&self, slot: ResponseSlot) -> AccessCheck {
         let access = self.clone();
         Arc::new(move || {
-            let access = access.clone();
+            let (access, _) = (access.clone(), &slot);
             Box::pin(async move { Ok(access.check().await?) })
         })
     }

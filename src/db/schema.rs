@@ -268,6 +268,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    response_slots (holder, slot) {
+        holder -> Text,
+        slot -> Int4,
+        taken_by -> Text,
+        renewed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sessions (token_hash) {
         id -> Int8,
         token_hash -> Bytea,

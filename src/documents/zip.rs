@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use super::access_record::{self, DocumentRef};
 use super::fetcher::{DocumentFetcher, FetchError, Fetched};
 use crate::accounts::access::AccessError;
+use crate::accounts::response_slots::ResponseSlot;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::bols::search::{self, BolSummary, Search};
 use crate::db::DbResult;
@@ -27,8 +28,9 @@ use crate::stream_writer::{ByteReceiver, StreamEnd, StreamLimits, StreamWriter, 
 pub const MAX_BOLS: usize = 5000;
 /// BOLs that one request names.
 pub const MAX_NUMBERS: usize = 500;
-/// One permit for each ZIP that a process can create at a time.
-static TURNS: Semaphore = Semaphore::const_new(16);
+/// One permit for each ZIP that a process can create at a time. Each takes a thread, some 2 MB, and three PDFs in the
+/// spool. [`ResponseSlot`] limits how many of them are one company's.
+static TURNS: Semaphore = Semaphore::const_new(48);
 
 pub struct BolZip(pub DocumentFetcher);
 
@@ -96,14 +98,15 @@ impl BolZip {
         Ok(Some(rows))
     }
 
-    /// Returns the bytes of the ZIP as the response reads them. An error ends the stream.
-    pub fn stream(self, selection: Selection) -> Result<ByteReceiver, Busy> {
+    /// Returns the bytes of the ZIP as the response reads them. An error ends the stream. `slot` is held until then.
+    pub fn stream(self, selection: Selection, slot: ResponseSlot) -> Result<ByteReceiver, Busy> {
         let turn = TURNS.try_acquire().map_err(|_| Busy)?;
         let (parts, to_be_packed) = mpsc::channel(2);
         let (packed, bytes) = stream(StreamLimits::RESPONSE);
         let writer = StreamWriter::new(packed.clone());
         tokio::task::spawn_blocking(move || archive::pack(to_be_packed, writer));
         tokio::spawn(async move {
+            let _slot = slot;
             let reason = match self.feed(selection, &parts, turn).await {
                 Ok(()) => match packed.end() {
                     None | Some(StreamEnd::ReaderGone) => return,

@@ -16,6 +16,7 @@ use super::page::Layout;
 use super::request::Origin;
 use super::{Error, Site};
 use crate::accounts::access::Access;
+use crate::accounts::response_slots::{ResponseKind, ResponseSlot, SlotError};
 use crate::accounts::{ActingUser, Viewer};
 use crate::audit;
 use crate::db::Database;
@@ -62,6 +63,14 @@ impl<A: Audience> Context<A> {
     /// The user's access, for a response that takes long.
     pub fn access(&self) -> Access {
         Access::new(&self.db, &self.site.clock, &self.viewer)
+    }
+
+    /// One of the user's places for long responses.
+    pub async fn response_slot(&self, kind: ResponseKind) -> Result<ResponseSlot, Error> {
+        ResponseSlot::take(&self.db, &self.site.clock, &self.viewer, kind).await.map_err(|error| match error {
+            SlotError::Taken(why) => Error::TooMany(why.into()),
+            SlotError::Db(error) => error.into(),
+        })
     }
 
     /// Fetches documents for a ZIP, beyond the life of the request.

@@ -37,6 +37,9 @@ pub enum Error {
     LinkExpired,
     #[error("the invitation was used or replaced, or has expired")]
     InvitationGone,
+    /// The user has too many of these running, or asks too often.
+    #[error("too many: {0}")]
+    TooMany(String),
     #[error("body too large")]
     TooLarge,
     #[error("compressed body")]
@@ -124,6 +127,7 @@ impl ResponseError for Error {
             Self::InvitationGone => StatusCode::GONE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,

@@ -27,6 +27,7 @@ struct Explanation {
 fn explain(status: StatusCode, error: Option<&Error>) -> Explanation {
     let (title, message) = match error {
         Some(Error::Invalid(message)) => ("Please correct the request", message.as_str()),
+        Some(Error::TooMany(message)) => ("Too many at once", message.as_str()),
         Some(Error::Conflict(message)) => ("This conflicts with existing data", message.as_str()),
         Some(error) => explain_error(error).unwrap_or_else(|| explain_status(status)),
         None => explain_status(status),
@@ -172,7 +173,7 @@ fn build(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> Ht
     // A 404 shows no reference: another customer's BOL must get the same bytes as one that doesn't exist.
     let shown_id = non_empty(request_id).filter(|_| status != StatusCode::NOT_FOUND);
     let mut response = HttpResponse::build(status);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         let is_archived = matches!(error, Some(Error::FileArchived(_)));
         response.insert_header((RETRY_AFTER, if is_archived { "14400" } else { "30" }));
     }

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Query;
 
 use super::download_filter;
+use crate::accounts::response_slots::ResponseKind;
 use crate::audit::export::{Export, ExportError, Format};
 use crate::audit::filter::FilterText;
 use crate::web::Error;
@@ -24,9 +25,10 @@ pub async fn download(
 ) -> Result<HttpResponse, Error> {
     let format = options.format.parse::<Format>();
     let format = format.map_err(|()| Error::Invalid("Set format to csv, jsonl or xlsx.".into()))?;
+    let slot = context.response_slot(ResponseKind::Export).await?;
     let Context { viewer, site, db, origin, .. } = &context;
     let (filter, filter_json) = download_filter(text.into_inner(), site)?;
-    let (by, origin, access) = (viewer.actor().into(), origin.clone(), Some(context.access().export_check()));
+    let (by, origin, access) = (viewer.actor().into(), origin.clone(), Some(context.access().export_check(slot)));
     let export = Export { filter, format, filter_json, by, origin, access };
     let (bytes, _) = export.begin(db.get_ref().clone(), &site.exports).await.map_err(|error| match error {
         ExportError::Busy => Error::Unavailable(error.to_string()),

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Query;
 
 use super::{download_filter, unprovable};
+use crate::accounts::response_slots::ResponseKind;
 use crate::audit::export::ExportError;
 use crate::audit::filter::FilterText;
 use crate::audit_pack::{Pack, PackError};
@@ -30,10 +31,11 @@ pub async fn download(
         "1" => return Err(Error::Forbidden),
         _ => return Err(Error::Invalid("Set pdfs to 1 or 0.".into())),
     };
+    let slot = context.response_slot(ResponseKind::Export).await?;
     let site = &context.site;
     let (filter, filter_json) = download_filter(text.into_inner(), site)?;
     let pack = Pack { fetcher: context.document_fetcher(), keys: site.seals.clone(), filter, filter_json, with_pdfs };
-    let bytes = pack.begin(&site.exports).await.map_err(pack_error)?;
+    let bytes = pack.begin(&site.exports, slot).await.map_err(pack_error)?;
     Ok(attachment(&format!("access-log-pack-{}.zip", site.today()), "application/zip", true, bytes))
 }
 

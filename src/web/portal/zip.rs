@@ -5,6 +5,7 @@ use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse};
 use url::form_urlencoded;
 
+use crate::accounts::response_slots::ResponseKind;
 use crate::bols::search;
 use crate::documents::zip::{BolZip, MAX_BOLS, MAX_NUMBERS, Selection};
 use crate::web::Error;
@@ -22,6 +23,7 @@ pub async fn download(
         .filter(|(name, _)| name == "number")
         .map(|(_, number)| number.trim().to_uppercase())
         .collect();
+    let slot = context.response_slot(ResponseKind::Zip).await?;
     let zip = BolZip(context.document_fetcher());
     let selection = if numbers.is_empty() {
         let filter = BolFilter { after: String::new(), ..filter.into_inner() };
@@ -43,6 +45,6 @@ pub async fn download(
     } else {
         Selection::These(zip.find(&numbers).await?.ok_or(Error::NotFound)?)
     };
-    let bytes = zip.stream(selection).map_err(|busy| Error::Unavailable(busy.to_string()))?;
+    let bytes = zip.stream(selection, slot).map_err(|busy| Error::Unavailable(busy.to_string()))?;
     Ok(attachment(&format!("bols-{}.zip", context.site.today()), "application/zip", true, bytes))
 }

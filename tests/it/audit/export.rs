@@ -269,21 +269,42 @@ async fn a_broken_export_looks_broken_and_is_recorded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_connection_holds_no_resources() {
-    let app = App::start().await;
+    let mut app = App::start().await;
     many_events(&app).await;
     let answer = begun(&app, "jsonl").await;
     wait_for_readers(&app, 1).await;
     drop(answer);
     wait_for_the_end(&app, Outcome::Failed, "broken off", false).await;
     wait_for_readers(&app, 0).await;
-    // Four exports run at once, and the fifth gets a 503.
+    // A login runs two exports at once, on whichever instance, and a process four.
+    app.new_user("second@terminal.example").role("auditor").create().await;
+    let second = app.second().await;
     let mut open = Vec::new();
-    for _ in 0..4 {
-        open.push(begun(&app, "jsonl").await);
+    for email in [World::AUDITOR, World::ADMIN] {
+        let actor = app.user(email).await;
+        for _ in 0..2 {
+            open.push(actor.request(Method::GET, "/audit/export?format=jsonl").send().await.unwrap());
+        }
+        for url in [&app.url, &second] {
+            let refused = actor.at(url).get("/audit/export?format=csv").await;
+            assert_eq!((refused.status, refused.one("h1")), (429, "Too many at once".into()));
+            assert_eq!(actor.at(url).get("/audit/pack").await.status, 429);
+        }
     }
-    let busy: Answer = app.auditor().await.get("/audit/export?format=csv").await;
+    assert!(open.iter().all(|answer| answer.status() == 200));
+    let busy: Answer = app.user("second@terminal.example").await.get("/audit/export?format=csv").await;
     assert_eq!(busy.status, 503);
     assert!(!busy.header("retry-after").is_empty());
+    // A slot is free once its response has ended.
+    drop(open);
+    let auditor = app.auditor().await;
+    for _ in 0..100 {
+        if auditor.get("/audit/export?format=csv").await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the slots stay taken: {:?}", app.rows("SELECT holder FROM response_slots").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

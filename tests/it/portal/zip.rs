@@ -6,7 +6,7 @@ use std::process::Stdio;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{Action, App, Outcome, World};
+use crate::support::{Action, Actor, App, Outcome, World};
 
 fn text(files: &BTreeMap<String, Vec<u8>>, name: &str) -> String {
     String::from_utf8(files[name].clone()).unwrap()
@@ -107,4 +107,39 @@ async fn an_interrupted_zip_is_not_a_valid_zip() {
     assert_eq!(answer.status(), 200, "it had begun");
     assert!(answer.bytes().await.is_err(), "and the connection breaks");
     assert_eq!(acme.get(&format!("/bols/{}", World::ACME_BOL)).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_unread_zips_of_one_customer_keep_no_other_from_theirs() {
+    let mut app = App::start().await;
+    app.create_large_documents(40).await;
+    let second = app.second().await;
+    let begin = async |actor: &Actor, url: &str| {
+        let answer = actor.at(url).request(reqwest::Method::GET, "/bols/download.zip").send().await.unwrap();
+        (answer.status().as_u16(), answer)
+    };
+    let mut unread = Vec::new();
+    for (email, running) in [(World::ACME, 3), (World::COLLEAGUE, 3)] {
+        let actor = app.user(email).await;
+        for n in 0..8 {
+            let (status, answer) = begin(&actor, if n % 2 == 0 { &app.url } else { &second }).await;
+            assert_eq!(status, if n < running { 200 } else { 429 }, "{email}, ZIP {n}");
+            unread.push(answer);
+        }
+    }
+    // The company has six running now.
+    app.new_user("third@acme.example").role("customer").create().await;
+    let (acme, third) = (app.world.acme, app.user_id("third@acme.example").await);
+    app.sql(&format!("INSERT INTO memberships (user_id, customer_id) VALUES ({third}, {acme})")).await;
+    let refused = app.user("third@acme.example").await.get("/bols/download.zip").await;
+    assert_eq!((refused.status, refused.one("h1")), (429, "Too many at once".into()));
+    assert_eq!(refused.header("retry-after"), "30");
+    for url in [&app.url, &second] {
+        assert!(app.rival().await.at(url).get("/bols/download.zip").await.unzipped().contains_key("PRT-2025-0003.pdf"));
+        assert_eq!(app.office().await.at(url).get("/bols/download.zip?number=PRT-2025-0001").await.status, 200);
+    }
+    // Slots of an instance that has crashed are free again after some time.
+    drop(unread);
+    app.clock.advance(chrono::TimeDelta::seconds(91));
+    assert_eq!(begin(&app.acme().await, &second).await.0, 200);
 }
