@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::passwords::{self, Unacceptable, Verdict};
+use super::passwords::{self, Busy, Place, Unacceptable, Verdict};
 use super::throttle::{Attempt, Decision};
 use super::{Token, Viewer, sessions, users};
 use crate::audit::{self, Action, Event, Origin, Outcome};
@@ -27,6 +27,8 @@ pub enum ChangeError {
     Current,
     #[error("Too many attempts. Wait a few minutes and try again.")]
     Slowed(Duration),
+    #[error(transparent)]
+    Busy(#[from] Busy),
     #[error("{0}")]
     New(#[from] Unacceptable),
     #[error("That is the password you have now. Choose another.")]
@@ -48,6 +50,7 @@ pub async fn change_password(
     origin: &Origin,
     change: NewPassword<'_>,
 ) -> Result<Token, ChangeError> {
+    let place = Place::take(&viewer.email, true)?;
     let mut attempt = Attempt::of_user(viewer.user_id);
     let mut connection = db.get().await?;
     if let Decision::Refuse(wait) = attempt.begin(&mut connection, clock.now()).await? {
@@ -61,7 +64,7 @@ pub async fn change_password(
     // Hashing may wait for its turn, and must not hold a connection.
     drop(connection);
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
-    let verdict = passwords::verify(change.current, stored).await;
+    let verdict = passwords::verify(&place, change.current, stored).await;
     let Some(user) = user.filter(|_| verdict != Verdict::Wrong) else {
         let event = Event::new(Action::PasswordChanged, Outcome::Denied, viewer.actor(), origin);
         audit::record(&*db.get().await?, &event).await?;

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::passwords::{self, Unacceptable};
+use super::passwords::{self, Busy, Place, Unacceptable};
 use super::token::Token;
 use super::{User, sessions};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
@@ -61,6 +61,8 @@ pub enum AcceptError {
     /// The link was used, replaced, expired or made up, or its user is disabled.
     #[error("This link no longer works.")]
     Gone,
+    #[error(transparent)]
+    Busy(#[from] Busy),
     #[error("{0}")]
     New(#[from] Unacceptable),
     #[error("The two passwords don't match. Type the new password again.")]
@@ -148,6 +150,7 @@ pub async fn accept(
     let TypedPassword { new, repeated } = typed;
     let user = find(&mut *db.get().await?, clock.now(), token).await.map_err(DbError::from)?;
     let (user, purpose) = user.ok_or(AcceptError::Gone)?;
+    let _place = Place::take(&user.email, true)?;
     passwords::check(new, &[&user.email, &user.name]).await?;
     if new != repeated {
         return Err(AcceptError::Repeat);

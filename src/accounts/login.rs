@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
 use tokio::time::Instant;
 
-use super::passwords::{self, Verdict};
+use super::passwords::{self, Busy, Place, Verdict};
 use super::throttle::{Attempt, Decision};
 use super::{DeviceKey, Token, User, Viewer, sessions, throttle, users};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
@@ -40,6 +40,8 @@ pub enum LoginError {
     Wrong,
     #[error("too many attempts; wait {0:?}")]
     Slowed(Duration),
+    #[error(transparent)]
+    Busy(#[from] Busy),
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -81,7 +83,15 @@ pub async fn log_in(
     drop(connection);
     tokio::time::sleep(delay).await;
     let usable = user.as_ref().filter(|user| user.active).and_then(|user| user.password_hash.as_deref());
-    let verdict = passwords::verify(credentials.password, usable).await;
+    let place = match Place::take(&typed, device.is_some()) {
+        Ok(place) => place,
+        Err(busy) => {
+            attempt.withdraw(&mut *db.get().await?).await?;
+            return Err(busy.into());
+        }
+    };
+    let verdict = passwords::verify(&place, credentials.password, usable).await;
+    drop(place);
 
     let verified = |user| Verified { user, verdict: &verdict, attempt: &attempt, replaces: credentials.replaces };
     if let (Some(user), Some(hash), false) = (&user, usable, verdict == Verdict::Wrong)

@@ -1,6 +1,8 @@
 //! Passwords: what is accepted (NIST SP 800-63B-4, section 3.1.1), and argon2id hashing off the async threads.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -47,9 +49,80 @@ const COMMON_PHRASES: [&str; 24] = [
     "ilovemyfamily",
 ];
 
+/// The characters that are estimated. The estimate of leaked words and l33t spellings takes time that grows much faster
+/// than the password, and 15 unlikely characters are enough.
+const MAX_ESTIMATED_CHARS: usize = 40;
+
 /// One permit for each core. A hash takes 19 MiB, and more hashes at once would only slow each other down.
-static HASHING_PERMITS: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))));
+static HASHING_PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(hashing_threads()));
+
+fn hashing_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
+}
+
+/// Places in the queue for each hashing thread: half a second of waiting on a slow core.
+const PLACES_PER_THREAD: usize = 8;
+/// Places that attempts on one account take, so that guesses at one password leave room for others.
+const PLACES_PER_ACCOUNT: usize = 3;
+/// When a refused client should try again.
+pub const BUSY_RETRY: Duration = Duration::from_secs(5);
+
+/// Who hashes or waits to.
+#[derive(Default)]
+struct Queue {
+    strangers: usize,
+    known: usize,
+    accounts: HashMap<String, usize>,
+}
+
+static QUEUE: LazyLock<Mutex<Queue>> = LazyLock::new(Mutex::default);
+
+/// As many passwords are being verified as the process can take.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("Many passwords are being checked right now. Try again in a few seconds.")]
+pub struct Busy;
+
+/// A place in the queue for hashing. Dropping it frees it.
+pub struct Place {
+    account: String,
+    is_known: bool,
+}
+
+impl Place {
+    /// Takes a place before any hashing. Users whom the portal knows already, by their session or their browser, queue
+    /// apart from strangers.
+    pub fn take(account: &str, is_known: bool) -> Result<Self, Busy> {
+        let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = PLACES_PER_THREAD * hashing_threads();
+        let taken = if is_known { queue.known } else { queue.strangers };
+        let by_account = queue.accounts.get(account).copied().unwrap_or_default();
+        if taken >= most || by_account >= PLACES_PER_ACCOUNT {
+            return Err(Busy);
+        }
+        queue.accounts.insert(account.to_owned(), by_account + 1);
+        *queue.lane(is_known) += 1;
+        Ok(Self { account: account.to_owned(), is_known })
+    }
+}
+
+impl Queue {
+    fn lane(&mut self, is_known: bool) -> &mut usize {
+        if is_known { &mut self.known } else { &mut self.strangers }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
+        *queue.lane(self.is_known) -= 1;
+        if let Some(count) = queue.accounts.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                queue.accounts.remove(&self.account);
+            }
+        }
+    }
+}
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Unacceptable {
@@ -71,22 +144,22 @@ pub async fn check(password: &str, about: &[&str]) -> Result<(), Unacceptable> {
     if length > MAX_LENGTH_CHARS {
         return Err(Unacceptable::TooLong);
     }
-    let password = password.to_owned();
+    let password: String = password.chars().take(MAX_ESTIMATED_CHARS).collect();
     let about: Vec<String> = about
         .iter()
         .chain(&["primetrade", "pig iron", "bill of lading"])
         .chain(&COMMON_PHRASES)
         .flat_map(|text| std::iter::once((*text).to_owned()).chain(text.split(['@', '.', ' ']).map(Into::into)))
         .collect();
-    let weak = tokio::task::spawn_blocking(move || {
+    let weak = on_a_hashing_thread(move || {
         let about: Vec<&str> = about.iter().map(String::as_str).collect();
         // Covers 30,000 leaked passwords, names and words, with repeats, keyboard rows and l33t spellings undone.
         zxcvbn::zxcvbn(&password, &about).guesses() < MIN_GUESSES
     });
     match weak.await {
-        Ok(false) => Ok(()),
+        Some(false) => Ok(()),
         // A panic in the check must not accept a password.
-        Ok(true) | Err(_) => Err(Unacceptable::Common),
+        Some(true) | None => Err(Unacceptable::Common),
     }
 }
 
@@ -110,10 +183,10 @@ pub enum Verdict {
     Wrong,
 }
 
-/// Verifies a password against the stored hash, or against a dummy that takes as long.
+/// Verifies a password against the stored hash, or against a dummy that takes as long. Needs a place in the queue.
 ///
 /// Hashes with other parameters take a different time. The login hides that, see [`super::login`].
-pub async fn verify(password: &str, stored: Option<&str>) -> Verdict {
+pub async fn verify(_place: &Place, password: &str, stored: Option<&str>) -> Verdict {
     static DUMMY: LazyLock<Option<String>> =
         LazyLock::new(|| hasher().hash_password(b"nobody's password").ok().map(|hash| hash.to_string()));
     let password = password.as_bytes().to_vec();
@@ -196,21 +269,49 @@ mod tests {
         assert_eq!(check("pig-iron-by-the-river-17", &about).await, Ok(()));
     }
 
+    /// In release builds; zxcvbn is optimized in all of them.
+    #[tokio::test]
+    async fn a_long_password_costs_little_to_estimate() {
+        let l33t = "4b3!0$7@1(8&9|6+".repeat(8);
+        assert_eq!(l33t.chars().count(), MAX_LENGTH_CHARS);
+        let begun = tokio::time::Instant::now();
+        let _ = check(&l33t, &["jane.doe@acme-steel.example", "Jane Doe"]).await;
+        let took = begun.elapsed();
+        println!("128 l33t characters took {took:?}");
+        assert!(took < Duration::from_millis(250), "{took:?}");
+    }
+
+    #[test]
+    fn the_queue_has_room_for_everyone_but_not_for_a_flood() {
+        let most = PLACES_PER_THREAD * hashing_threads();
+        let mut one: Vec<Place> = (0..PLACES_PER_ACCOUNT).filter_map(|_| Place::take("flooded", false).ok()).collect();
+        assert_eq!(one.len(), PLACES_PER_ACCOUNT);
+        assert!(Place::take("flooded", false).is_err() && Place::take("flooded", true).is_err());
+        let others: Vec<Place> = (0..most).filter_map(|n| Place::take(&format!("account {n}"), false).ok()).collect();
+        assert!(others.len() <= most - PLACES_PER_ACCOUNT && !others.is_empty());
+        assert!(Place::take("another", false).is_err(), "the strangers' queue is full");
+        assert!(Place::take("another", true).is_ok(), "and the others' is not");
+        drop(others);
+        one.pop();
+        assert!(Place::take("flooded", false).is_ok());
+    }
+
     #[tokio::test]
     async fn hashes_verify_and_old_ones_are_renewed() {
+        let place = Place::take("somebody", true).expect("room");
         let hash = hash("a fine long password").await.expect("hashes");
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert_eq!(verify("a fine long password", Some(&hash)).await, Verdict::Right);
-        assert_eq!(verify("another long password", Some(&hash)).await, Verdict::Wrong);
-        assert_eq!(verify("nobody's password", None).await, Verdict::Wrong);
-        assert_eq!(verify("x", Some("not a hash")).await, Verdict::Wrong);
+        assert_eq!(verify(&place, "a fine long password", Some(&hash)).await, Verdict::Right);
+        assert_eq!(verify(&place, "another long password", Some(&hash)).await, Verdict::Wrong);
+        assert_eq!(verify(&place, "nobody's password", None).await, Verdict::Wrong);
+        assert_eq!(verify(&place, "x", Some("not a hash")).await, Verdict::Wrong);
 
         let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).expect("valid"));
         let old = weak.hash_password(b"a fine long password").expect("hashes").to_string();
-        let Verdict::RightButOld(renewed) = verify("a fine long password", Some(&old)).await else {
+        let Verdict::RightButOld(renewed) = verify(&place, "a fine long password", Some(&old)).await else {
             panic!("not renewed")
         };
-        assert_eq!(verify("a fine long password", Some(&renewed)).await, Verdict::Right);
-        assert_eq!(verify("another", Some(&old)).await, Verdict::Wrong);
+        assert_eq!(verify(&place, "a fine long password", Some(&renewed)).await, Verdict::Right);
+        assert_eq!(verify(&place, "another", Some(&old)).await, Verdict::Wrong);
     }
 }

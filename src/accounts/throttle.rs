@@ -169,20 +169,35 @@ impl Attempt {
     /// After a success, resets the counts of this user alone. In counts that others share, undoes this attempt's
     /// increment and restores the previous failure time.
     pub async fn succeeded(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
-        use login_throttles::{failures, key, last_failed_at, scope, table};
+        use login_throttles::{key, scope, table};
         // In the order of the primary key, as they were counted.
         for counted in &self.counted {
-            let row = table.filter(scope.eq(counted.scope)).filter(key.eq(&counted.key));
             if counted.cleared {
+                let row = table.filter(scope.eq(counted.scope)).filter(key.eq(&counted.key));
                 diesel::delete(row).execute(connection).await?;
-                continue;
+            } else {
+                self.undo(connection, counted).await?;
             }
-            diesel::update(row.filter(failures.gt(0))).set(failures.eq(failures - 1)).execute(connection).await?;
-            if let (Some(begun), Some(before)) = (self.begun, counted.last_failed_at) {
-                // Unless another attempt has failed since.
-                let ours = row.filter(last_failed_at.eq(begun));
-                diesel::update(ours).set(last_failed_at.eq(before)).execute(connection).await?;
-            }
+        }
+        Ok(())
+    }
+
+    /// Undoes this attempt's increment: its password was not verified.
+    pub async fn withdraw(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
+        for counted in &self.counted {
+            self.undo(connection, counted).await?;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, connection: &mut AsyncPgConnection, counted: &Counted) -> QueryResult<()> {
+        use login_throttles::{failures, key, last_failed_at, scope, table};
+        let row = table.filter(scope.eq(counted.scope)).filter(key.eq(&counted.key));
+        diesel::update(row.filter(failures.gt(0))).set(failures.eq(failures - 1)).execute(connection).await?;
+        if let (Some(begun), Some(before)) = (self.begun, counted.last_failed_at) {
+            // Unless another attempt has failed since.
+            let ours = row.filter(last_failed_at.eq(begun));
+            diesel::update(ours).set(last_failed_at.eq(before)).execute(connection).await?;
         }
         Ok(())
     }

@@ -90,6 +90,7 @@ pub async fn change_password(
         ChangeError::Current | ChangeError::Slowed(_) => "current_password",
         ChangeError::New(_) | ChangeError::Same => "new_password",
         ChangeError::Repeat => "repeat_password",
+        ChangeError::Busy(busy) => return Err(Error::TooMany(busy.to_string())),
         ChangeError::Db(error) => return Err(error.into()),
     };
     let mut page = AccountPage::new(&context).await?;

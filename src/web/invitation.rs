@@ -64,6 +64,7 @@ pub async fn accept(context: PublicContext, form: Form<PasswordForm>) -> Result<
         AcceptError::Gone => return Err(Error::InvitationGone),
         AcceptError::New(_) => "new_password",
         AcceptError::Repeat => "repeat_password",
+        AcceptError::Busy(busy) => return Err(Error::TooMany(busy.to_string())),
         AcceptError::Db(error) => return Err(error.into()),
     };
     let mut page = InvitationPage::find(&context, token).await?;

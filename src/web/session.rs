@@ -15,6 +15,7 @@ use super::login_session::LoginSession;
 use super::page::{Layout, html, html_with_status, start_page};
 use super::{Error, Site, auth};
 use crate::accounts::login::{self, Credentials, LoggedIn, LoginError};
+use crate::accounts::passwords::BUSY_RETRY;
 use crate::accounts::{DeviceKey, account};
 
 #[derive(Template)]
@@ -102,6 +103,7 @@ fn refused(context: &PublicContext, email: String, next: String, error: &LoginEr
         LoginError::Slowed(wait) => {
             (StatusCode::TOO_MANY_REQUESTS, format!("Too many attempts. Try again in {}.", in_words(*wait)))
         }
+        LoginError::Busy(busy) => (StatusCode::TOO_MANY_REQUESTS, busy.to_string()),
         _ => (
             StatusCode::UNPROCESSABLE_ENTITY,
             "The email address and the password don't match. Check both and try again.".into(),
@@ -109,8 +111,13 @@ fn refused(context: &PublicContext, email: String, next: String, error: &LoginEr
     };
     let page = LoginPage { layout: context.layout(), email, next, error: Some(message) };
     let mut response = html_with_status(&page, status);
-    if let LoginError::Slowed(wait) = error {
-        response.headers_mut().insert(RETRY_AFTER, whole_seconds(*wait).into());
+    let wait = match error {
+        LoginError::Slowed(wait) => Some(*wait),
+        LoginError::Busy(_) => Some(BUSY_RETRY),
+        _ => None,
+    };
+    if let Some(wait) = wait {
+        response.headers_mut().insert(RETRY_AFTER, whole_seconds(wait).into());
     }
     response
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 
-use crate::support::{Action, Actor, App, PASSWORD, World};
+use crate::support::{Action, Actor, Answer, App, PASSWORD, World};
 
 async fn try_password(actor: &Actor, email: &str, password: &str) -> (u16, String, Duration) {
     let started = Instant::now();
@@ -207,4 +207,35 @@ async fn under_https_cookies_are_for_this_host_alone() {
         assert!(cookie.contains("Secure") && cookie.contains("Path=/") && !cookie.contains("Domain"), "{cookie}");
     }
     assert_eq!(answer.header("strict-transport-security"), "max-age=31536000; includeSubDomains");
+}
+
+/// Guesses from as many networks as attempts, so that no limit of an address applies.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_guesses_at_once_keep_no_other_login_waiting() {
+    for is_spread in [false, true] {
+        let app = App::start_with(&[("TRUSTED_PROXIES", "127.0.0.1"), ("DATABASE_POOL_SIZE", "16")]).await;
+        let (known, stranger) = (app.rival().await, app.stranger());
+        let guess = async |n: usize| {
+            let email = if is_spread { format!("buyer{n}@acme.example") } else { World::ACME.into() };
+            let form = [("email", email.as_str()), ("password", "not the right password")];
+            let request = stranger.request(reqwest::Method::POST, "/login").form(&form);
+            Answer::of(request.header("x-forwarded-for", format!("203.{n}.113.7"))).await
+        };
+        let guesses = futures_util::future::join_all((0..200).map(guess));
+        let other = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let begun = Instant::now();
+            // In a flood of many accounts only a browser that the portal knows is sure of its place.
+            let actor = if is_spread { known.clone() } else { app.stranger() };
+            let answer = actor.post("/login", &[("email", World::RIVAL), ("password", PASSWORD)]).await;
+            (answer.status, begun.elapsed())
+        };
+        let (guesses, (status, took)) = tokio::join!(guesses, other);
+        let count = |status: u16| guesses.iter().filter(|answer| answer.status == status).count();
+        println!("spread: {is_spread}: {} refused, {} verified, other login {took:?}", count(429), count(422));
+        assert_eq!((status, count(429) + count(422)), (303, 200));
+        assert!(count(429) > 100 && took < Duration::from_secs(4), "{} {took:?}", count(429));
+        let shed = guesses.iter().find(|answer| answer.text().contains("Many passwords are being checked"));
+        assert!(shed.is_none_or(|answer| answer.header("retry-after") == "5"));
+    }
 }
