@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Date, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Date, Integer, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use crate::audit::Action;
 use crate::bols::settings::{self, ReminderThresholds};
 use crate::db::schema::{bols, customers, documents};
 use crate::db::{Database, DbResult};
@@ -23,6 +24,8 @@ const CUSTOMERS: usize = 50;
 pub const COUNTED: i64 = 1000;
 /// How long an undelivered email is listed.
 const MAIL: TimeDelta = TimeDelta::days(7);
+/// How long a login is listed after it was limited.
+const LIMITED: TimeDelta = TimeDelta::days(7);
 
 /// Loads by BOL date, without voided ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +76,18 @@ pub struct Dashboard {
     pub uncollected_count: usize,
     pub uncollected_customers: usize,
     pub undelivered: Vec<Failed>,
+    /// Logins that were refused because they asked for many BOLs that aren't theirs.
+    pub limited: Vec<LimitedLogin>,
+}
+
+#[derive(Clone, Debug, QueryableByName)]
+pub struct LimitedLogin {
+    #[diesel(sql_type = Text)]
+    pub email: String,
+    #[diesel(sql_type = BigInt)]
+    pub times: i64,
+    #[diesel(sql_type = Timestamptz)]
+    pub last: DateTime<Utc>,
 }
 
 #[derive(QueryableByName)]
@@ -120,7 +135,20 @@ pub async fn load(db: &Database, now: DateTime<Utc>, today: NaiveDate) -> DbResu
         uncollected_count,
         uncollected_customers,
         undelivered: outbox::failed(&mut connection, now - MAIL, LISTED as i64).await?,
+        limited: limited(&mut connection, now - LIMITED).await?,
     })
+}
+
+async fn limited(connection: &mut AsyncPgConnection, since: DateTime<Utc>) -> QueryResult<Vec<LimitedLogin>> {
+    diesel::sql_query(
+        "SELECT coalesce(user_email, '') AS email, count(*) AS times, max(occurred_at) AS last FROM audit_events \
+         WHERE action = $1 AND occurred_at >= $2 GROUP BY 1 ORDER BY last DESC LIMIT $3",
+    )
+    .bind::<Text, _>(Action::LookupsLimited.as_str())
+    .bind::<Timestamptz, _>(since)
+    .bind::<BigInt, _>(LISTED as i64)
+    .load(connection)
+    .await
 }
 
 async fn loaded(connection: &mut AsyncPgConnection, today: NaiveDate) -> QueryResult<(Loaded, Vec<Week>)> {

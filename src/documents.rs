@@ -10,6 +10,7 @@ mod document;
 pub mod fetcher;
 pub mod lifecycle;
 mod link;
+pub mod lookup_limit;
 mod subject;
 pub mod sweep;
 pub mod zip;

@@ -89,7 +89,7 @@ impl Access {
         work: impl AsyncFnOnce(&AsyncPgConnection) -> diesel::QueryResult<T>,
     ) -> Result<T, AccessError> {
         let check = statement(&self.viewer, self.clock.now());
-        Ok(scope::record_if(&self.db, &self.viewer.scope(), &check, work).await?)
+        Ok(scope::record_if(&self.db, &self.viewer.scope(), Some(&check), work).await?)
     }
 }
 

@@ -104,6 +104,8 @@ actions! {
     /// Recorded before the first event is removed.
     AuditPurged "AUDIT_PURGED" "Old events purged",
     AccessDenied "ACCESS_DENIED" "Access denied",
+    /// A login asked for many BOLs or documents that aren't its own, and is refused for a while.
+    LookupsLimited "LOOKUPS_LIMITED" "Lookups limited",
 }
 
 impl std::str::FromStr for Action {

@@ -146,6 +146,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    denied_lookups (user_id) {
+        user_id -> Int8,
+        since -> Timestamptz,
+        count -> Int4,
+        blocked_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     documents (id) {
         id -> Int8,
         bol_id -> Nullable<Int8>,

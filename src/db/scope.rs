@@ -85,14 +85,14 @@ pub async fn record<T>(
     Ok(result)
 }
 
-/// Does the same as [`record`], unless `condition`, a statement, fails. It travels with the statements of the scope.
+/// Does the same as [`record`], unless the statement `condition` fails. It travels with the statements of the scope.
 pub async fn record_if<T>(
     db: &Database,
     scope: &Scope,
-    condition: &str,
+    condition: Option<&str>,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<T> {
-    let (result, lease) = begin_with(db, &format!("{}; {condition}", scope.begin()), work).await?;
+    let (result, lease) = begin_if(db, scope, condition, work).await?;
     lease.finish("COMMIT").await?;
     Ok(result)
 }
@@ -137,16 +137,17 @@ impl<T> Open<T> {
     }
 }
 
-/// Runs `work` in the scope and leaves the transaction open.
+/// Runs `work` in the scope, unless the statement `condition` fails, and leaves the transaction open.
 ///
 /// At most half of the pool's connections are held this way at once, so that slow storage can't take all of them.
 pub async fn open<T>(
     db: &Database,
     scope: &Scope,
+    condition: Option<&str>,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<Open<T>> {
     let turn = db.download_turn().await?;
-    let (value, lease) = begin(db, scope, work).await?;
+    let (value, lease) = begin_if(db, scope, condition, work).await?;
     Ok(Open { value, lease, turn })
 }
 
@@ -155,16 +156,22 @@ async fn begin<T>(
     scope: &Scope,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<(T, Lease)> {
-    begin_with(db, &scope.begin(), work).await
+    begin_if(db, scope, None, work).await
 }
 
-async fn begin_with<T>(
+async fn begin_if<T>(
     db: &Database,
-    statements: &str,
+    scope: &Scope,
+    condition: Option<&str>,
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<(T, Lease)> {
+    let mut statements = scope.begin();
+    if let Some(condition) = condition {
+        statements.push_str("; ");
+        statements.push_str(condition);
+    }
     let mut lease = Lease::new(db.get().await?);
-    match run(lease.connection()?, statements, work).await {
+    match run(lease.connection()?, &statements, work).await {
         Ok(result) => Ok((result, lease)),
         Err(error) => {
             roll_back(lease);

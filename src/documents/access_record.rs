@@ -13,7 +13,9 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::lifecycle::version;
+use super::lookup_limit;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::db::scope::Scope;
 
 /// How a request names a document: the current PDF of a BOL, by number or id, or one version of any document.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +62,11 @@ pub async fn record_link(
     }
 }
 
-/// Records a request for something that doesn't exist or isn't within the scope. The event doesn't reveal which.
+/// Records a request for something that doesn't exist or isn't within the scope, and counts it. The event doesn't reveal
+/// which.
 pub async fn deny(
     connection: &AsyncPgConnection,
+    scope: &Scope,
     actor: Actor<'_>,
     origin: &Origin,
     document: DocumentRef<'_>,
@@ -73,7 +77,8 @@ pub async fn deny(
         DocumentRef::BolId(id) => event = event.detail(serde_json::json!({"bol_id": id})),
         DocumentRef::Document(id) => event.document_id = Some(id),
     }
-    audit::record(connection, &event).await
+    audit::record(connection, &event).await?;
+    lookup_limit::count(connection, scope, actor, origin).await
 }
 
 fn push_scope<'b>(out: &mut AstPass<'_, 'b, Pg>, companies: &'b Option<&[i64]>) -> QueryResult<()> {

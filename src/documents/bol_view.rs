@@ -8,6 +8,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join5;
 
+use super::lookup_limit;
 use super::access_record::{self, DocumentRef};
 use super::document::{self, Document};
 use crate::audit::{Action, Actor, Event, Origin, Outcome};
@@ -88,7 +89,8 @@ pub async fn view(
     origin: &Origin,
     number: &BolNumber,
 ) -> DbResult<Option<Viewed>> {
-    scope::record(db, scope, async |connection: &AsyncPgConnection| {
+    let condition = lookup_limit::condition(scope);
+    scope::record_if(db, scope, condition.as_deref(), async |connection: &AsyncPgConnection| {
         let event = Event::new(Action::BolViewed, Outcome::Success, actor, origin);
         let viewed = try_join5(
             by_number(connection, scope, number),
@@ -102,7 +104,7 @@ pub async fn view(
                 Ok(Some(Viewed { bol, documents, accesses, related, owner }))
             }
             _ => {
-                access_record::deny(connection, actor, origin, DocumentRef::BolNumber(number.as_str())).await?;
+                access_record::deny(connection, scope, actor, origin, DocumentRef::BolNumber(number.as_str())).await?;
                 Ok(None)
             }
         }

@@ -17,6 +17,7 @@ use diesel_async::AsyncPgConnection;
 use url::Url;
 
 use super::access_record::{self, DocumentRef, RecordedDocument};
+use super::lookup_limit;
 use crate::audit::{Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::scope::{self, Scope};
@@ -82,7 +83,8 @@ impl LinkIssuer<'_> {
         purpose: Purpose,
     ) -> Result<Issued, LinkError> {
         let event = Event::new(purpose.action(), Outcome::Success, actor, origin);
-        let open = scope::open(self.db, scope, async |connection: &AsyncPgConnection| {
+        let condition = lookup_limit::condition(scope);
+        let open = scope::open(self.db, scope, condition.as_deref(), async |connection: &AsyncPgConnection| {
             access_record::record_link(&event, document, scope.companies(), connection).await
         })
         .await?;
@@ -180,7 +182,7 @@ impl LinkIssuer<'_> {
 
     async fn deny(&self, scope: &Scope, actor: Actor<'_>, origin: &Origin, document: DocumentRef<'_>) -> DbResult<()> {
         scope::record(self.db, scope, async |connection: &AsyncPgConnection| {
-            access_record::deny(connection, actor, origin, document).await
+            access_record::deny(connection, scope, actor, origin, document).await
         })
         .await
     }

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::access_record::{self, DocumentRef};
 use super::fetcher::{DocumentFetcher, FetchError, Fetched};
+use super::lookup_limit;
 use crate::accounts::access::AccessError;
 use crate::accounts::response_slots::ResponseSlot;
 use crate::audit::{self, Action, Event, Outcome};
@@ -74,6 +75,8 @@ impl BolZip {
     /// Returns the BOLs with these numbers. Returns `None`, and records the refusal, if one is not within the scope.
     pub async fn find(&self, numbers: &[String]) -> DbResult<Option<Vec<BolSummary>>> {
         let scope = self.0.viewer().scope();
+        let condition = lookup_limit::condition(&scope);
+        scope::record_if(&self.0.db, &scope, condition.as_deref(), async |_: &AsyncPgConnection| Ok(())).await?;
         let mut rows = Vec::with_capacity(numbers.len());
         for number in numbers {
             let by_number = Search { text: number.clone(), ..Search::default() };
@@ -84,6 +87,7 @@ impl BolZip {
                     scope::record(&self.0.db, &scope, async |connection: &AsyncPgConnection| {
                         access_record::deny(
                             connection,
+                            &scope,
                             self.0.viewer().actor(),
                             &self.0.origin,
                             DocumentRef::BolNumber(number),

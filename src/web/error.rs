@@ -7,9 +7,13 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
 use crate::db::DbError;
-use crate::documents::LinkError;
+use crate::documents::{LinkError, lookup_limit};
 use crate::issuing::IssueError;
 use crate::storage::StorageError;
+
+const LOOKUPS_LIMITED: &str = "You asked for many bills of lading that don’t exist or aren’t yours, so the portal shows you none \
+                               for five minutes. Use the list, which has all of yours. If you need help, call the terminal \
+                               office.";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -64,6 +68,9 @@ pub enum Error {
 
 impl From<DbError> for Error {
     fn from(error: DbError) -> Self {
+        if lookup_limit::is_reached(&error) {
+            return Self::TooMany(LOOKUPS_LIMITED.into());
+        }
         if error.is_unreachable() { Self::Unavailable(error.to_string()) } else { Self::Internal(error.to_string()) }
     }
 }
@@ -84,6 +91,7 @@ impl From<LinkError> for Error {
             LinkError::BeingRestored(_) => Self::FileArchived(error.to_string()),
             LinkError::Storage(error) => error.into(),
             // Fail closed: without a record in the access log there is no link.
+            LinkError::Db(error) if lookup_limit::is_reached(&error) => error.into(),
             LinkError::Db(error) => Self::Unavailable(error.to_string()),
         }
     }

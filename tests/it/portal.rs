@@ -4,5 +4,6 @@ mod bol;
 mod bols;
 mod download;
 mod isolation;
+mod lookups;
 mod notices;
 mod zip;

@@ -42,6 +42,7 @@ struct TodayPage {
     uncollected_more: usize,
     look_back: i64,
     undelivered: Vec<MailRow>,
+    limited: Vec<LimitedRow>,
 }
 
 struct Figures {
@@ -74,6 +75,15 @@ struct WaitingRow {
     more: usize,
     remind: bool,
     reminded: Option<String>,
+}
+
+/// A login that asked for many BOLs that aren't its own.
+struct LimitedRow {
+    email: String,
+    times: String,
+    when: String,
+    /// For those who read the log.
+    timeline: Option<String>,
 }
 
 struct MailRow {
@@ -138,6 +148,16 @@ impl TodayPage {
             why: mail.last_error,
             when: mail.failed_at.map(|at| timestamp(at, zone).text).unwrap_or_default(),
         });
+        let limited: Vec<LimitedRow> = dashboard_data
+            .limited
+            .into_iter()
+            .map(|login| LimitedRow {
+                timeline: layout.timeline("user", &login.email),
+                times: grouped(login.times),
+                when: timestamp(login.last, zone).text,
+                email: login.email,
+            })
+            .collect();
         let (days, last) = (dashboard_data.reminder_thresholds.unsigned_days, dashboard_data.weeks.last());
         Self {
             layout,
@@ -164,6 +184,7 @@ impl TodayPage {
             uncollected: dashboard_data.uncollected.into_iter().map(|waiting| WaitingRow::new(waiting, site)).collect(),
             look_back: LOOK_BACK.num_days(),
             undelivered: undelivered.collect(),
+            limited,
         }
     }
 }
