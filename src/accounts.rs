@@ -13,6 +13,7 @@ pub mod invitation;
 pub mod login;
 pub mod passwords;
 pub mod people;
+pub mod person_name;
 pub mod reset;
 pub mod response_slots;
 pub mod see_as;

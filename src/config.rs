@@ -59,6 +59,8 @@ pub struct Config {
     pub bol_prefix: String,
     pub time_zone: Tz,
     pub trusted_proxies: Vec<IpNet>,
+    /// Domains of the terminal's own email addresses, in lower case and ASCII.
+    pub staff_domains: Vec<String>,
     pub log_format: LogFormat,
     pub log_filter: String,
 }
@@ -186,6 +188,7 @@ impl Config {
                 .parsed("DISPLAY_TIMEZONE", "a name of the IANA time zone database such as America/New_York")
                 .unwrap_or(chrono_tz::America::New_York),
             trusted_proxies: read.networks("TRUSTED_PROXIES"),
+            staff_domains: read.domains("STAFF_DOMAINS"),
             log_format: read.log_format(),
             log_filter: read.log_filter(),
             host,
@@ -316,6 +319,7 @@ mod tests {
                 ("DOWNLOAD_URL_TTL_SECONDS", "0"),
                 ("DISPLAY_TIMEZONE", "Ohio"),
                 ("TRUSTED_PROXIES", "10.0.0.0/8, nonsense"),
+                ("STAFF_DOMAINS", "terminal.example, a b"),
                 ("AWS_STORAGE_BUCKET_NAME", "Prime_Trade"),
                 ("AWS_SECRET_ACCESS_KEY", secret),
                 ("BOL_PREFIX", "prt"),
@@ -339,6 +343,7 @@ mod tests {
             "DOWNLOAD_URL_TTL_SECONDS",
             "DISPLAY_TIMEZONE",
             "TRUSTED_PROXIES",
+            "STAFF_DOMAINS",
             "AWS_STORAGE_BUCKET_NAME",
             "AWS_ACCESS_KEY_ID",
             "BOL_PREFIX",

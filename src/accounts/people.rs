@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{ActingUser, Role, User, Viewer, sessions, users};
+use super::{ActingUser, Role, User, Viewer, person_name, sessions, users};
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::DbError;
 use crate::db::schema::{memberships, tokens, users as table};
@@ -122,10 +122,10 @@ impl ActingUser<'_> {
     }
 
     pub async fn rename(&self, id: i64, name: &str) -> Result<(), PeopleError> {
-        let name = one_line(name);
-        if let Some(why) = wrong_name(&name) {
-            return wrong("name", why);
-        }
+        let name = match person_name::read(name) {
+            Ok(name) => name,
+            Err(why) => return wrong("name", why),
+        };
         self.with_user(id, async |connection, user| {
             if matches!(self.authority(), Authority::Companies(_)) {
                 return Err(PeopleError::NotFound);
@@ -168,8 +168,6 @@ impl ActingUser<'_> {
     }
 }
 
-/// In characters.
-const MAX_NAME_CHARS: usize = 100;
 pub const LAST_ADMIN: &str = "This is the last administrator who can log in. Make someone else an administrator first.";
 
 /// Locks the administrators who can log in, so that two can't disable each other.
@@ -201,25 +199,4 @@ pub async fn set_active(connection: &mut AsyncPgConnection, user: &User, active:
     }
     users::set_active(connection, user.id, active).await?;
     Ok(true)
-}
-
-fn one_line(typed: &str) -> String {
-    let clean: String = typed.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    clean.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Refuses names that could carry an address, a link or invisible characters into a greeting.
-fn wrong_name(name: &str) -> Option<String> {
-    let hidden = |c: char| matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    match name.chars().count() {
-        0 => Some("Enter the person's name.".into()),
-        _ if name.contains(['/', '@', ':', '<', '>'])
-            || name.to_lowercase().contains("www.")
-            || name.contains(hidden) =>
-        {
-            Some("Enter only the name, without addresses or symbols.".into())
-        }
-        1..=MAX_NAME_CHARS => None,
-        _ => Some(format!("Use at most {MAX_NAME_CHARS} characters.")),
-    }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Failure, database_url};
 use crate::accounts::customers::{self, Customer};
 use crate::accounts::users::{self, NewMembership, NewUser};
-use crate::accounts::{Role, User, invitation, passwords, people};
+use crate::accounts::{Role, User, invitation, passwords, people, person_name};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -52,8 +52,9 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
     match command {
         Command::Create { email, name, role, customer, password_stdin } => {
             let password = if password_stdin { Some(read_password()?) } else { None };
-            let (email, name, password) = (email.trim(), name.trim(), password.as_deref());
-            NewLogin { email, name, role, codes: &customer, password }.create(&db).await
+            let name = person_name::read(&name).map_err(|why| Failure::Usage(format!("--name: {why}")))?;
+            let (email, password) = (email.trim(), password.as_deref());
+            NewLogin { email, name: &name, role, codes: &customer, password }.create(&db).await
         }
         Command::List { json } => list(&db, json).await,
         Command::Disable { email } => set_active(&db, &email, false).await,

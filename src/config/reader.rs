@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use url::Host;
 
 pub(super) struct Reader<'a> {
     values: &'a HashMap<String, String>,
@@ -89,5 +90,17 @@ impl Reader<'_> {
             }
         }
         networks
+    }
+
+    /// Domains in lower case and ASCII.
+    pub(super) fn domains(&mut self, name: &str) -> Vec<String> {
+        let mut domains = Vec::new();
+        for found in self.text(name).unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            match Host::parse(found) {
+                Ok(Host::Domain(domain)) if domain.contains('.') => domains.push(domain),
+                _ => self.problem(name, found, "domains such as terminal.example, separated by commas"),
+            }
+        }
+        domains
     }
 }

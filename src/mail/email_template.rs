@@ -16,7 +16,7 @@ const MAX_ITEMS: usize = 50;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "letter", rename_all = "kebab-case")]
 pub enum EmailTemplate {
-    /// Invites a user to set the first password.
+    /// Invites a user to set the first password. `name` is empty if a customer has chosen it.
     Invitation { name: String, by: String, company: String, seed: String, days: i64 },
     /// Lets a user replace a forgotten password.
     Reset { name: String, seed: String, minutes: i64 },
@@ -56,7 +56,7 @@ pub(super) struct Rendered {
 #[derive(Default)]
 struct Words {
     subject: String,
-    name: String,
+    greeting: String,
     paragraphs: Vec<String>,
     groups: Vec<Group>,
     /// A label and a URL.
@@ -170,7 +170,11 @@ impl EmailTemplate {
             Self::Documents { digest, news, has_login, .. } => documents(news, *digest, *has_login, origin),
             Self::Reminder { news, has_login, .. } => reminder(news, *has_login, origin),
         };
-        Words { name: self.name().to_owned(), ..words }
+        let greeting = match self.name() {
+            "" => "Hello,".to_owned(),
+            name => format!("Hello {name},"),
+        };
+        Words { greeting, ..words }
     }
 }
 

@@ -54,7 +54,8 @@ pub async fn invite(context: Context<CompanyAdmins>, fields: Fields) -> Result<H
     let companies = [code.to_owned()];
     let (email, name, is_admin) = (fields.one("email"), fields.one("name"), fields.one("is_admin") == "true");
     let person = NewPerson { email, name, role: "", companies: &companies, is_admin };
-    let error = match context.acting().invite(&person, &context.site.links).await {
+    let site = &context.site;
+    let error = match context.acting().invite(&person, &site.links, &site.staff_domains).await {
         Ok(()) => return Ok(see_other(HERE, Some(flash::INVITED))),
         Err(error) => refusal(error)?,
     };

@@ -162,6 +162,7 @@ fn site(settings: Settings, public_url: PublicUrl, (storage, spool): (Storage, S
         bol_prefix: config.bol_prefix,
         time_zone: config.time_zone,
         trusted_proxies: config.trusted_proxies,
+        staff_domains: config.staff_domains,
         assets: Assets::load(),
     }
 }

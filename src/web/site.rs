@@ -31,6 +31,8 @@ pub struct Site {
     pub bol_prefix: String,
     pub time_zone: Tz,
     pub trusted_proxies: Vec<IpNet>,
+    /// Domains of the terminal's own addresses.
+    pub staff_domains: Vec<String>,
     pub assets: Assets,
     /// Largest accepted file, in bytes.
     pub max_upload_bytes: u64,

@@ -7,6 +7,7 @@ mod hostile_uploads;
 mod inbox;
 mod intake;
 mod lists;
+mod names;
 mod new_bol;
 mod pdf_cases;
 mod printed_bol;

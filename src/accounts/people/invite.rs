@@ -7,12 +7,13 @@ use diesel::result::DatabaseErrorKind::UniqueViolation;
 use diesel::result::Error::DatabaseError;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
+use url::Host;
 
-use super::{Authority, Change, PeopleError, one_line, refused, wrong, wrong_name};
+use super::{Authority, Change, PeopleError, refused, wrong};
 use crate::accounts::customers::Customer;
 use crate::accounts::invitation::{self, LIFE, Purpose};
 use crate::accounts::users::{self, NewMembership, NewUser};
-use crate::accounts::{ActingUser, Role, User};
+use crate::accounts::{ActingUser, Role, User, person_name};
 use crate::audit::{self, Action};
 use crate::db::DbError;
 use crate::db::schema::{customers, memberships, tokens};
@@ -58,9 +59,17 @@ impl ActingUser<'_> {
     }
 
     /// Creates a login and emails an invitation. A user who has a login gets a membership instead, if the inviting
-    /// user is the company's administrator.
-    pub async fn invite(&self, person: &NewPerson<'_>, links: &LinkKey) -> Result<(), PeopleError> {
+    /// user is the company's administrator. Only the terminal's own people invite addresses of `staff_domains`.
+    pub async fn invite(
+        &self,
+        person: &NewPerson<'_>,
+        links: &LinkKey,
+        staff_domains: &[String],
+    ) -> Result<(), PeopleError> {
         let read = Read::new(person, &self.authority())?;
+        if matches!(self.authority(), Authority::Companies(_)) && is_staff_address(read.email, staff_domains) {
+            return wrong("email", NOT_ALLOWED);
+        }
         let invited = self
             .db
             .transaction(async |connection: &mut AsyncPgConnection| self.invited(connection, &read, links).await);
@@ -147,8 +156,10 @@ impl ActingUser<'_> {
     ) -> QueryResult<()> {
         let now = self.clock.now();
         let seed = invitation::mailed(connection, now, id, Purpose::Invitation, links).await?;
+        // A stranger isn't greeted by a name that someone else has chosen.
+        let is_chosen_outside = matches!(self.authority(), Authority::Companies(_));
         let template = EmailTemplate::Invitation {
-            name: name.into(),
+            name: if is_chosen_outside { String::new() } else { name.into() },
             by: self.by(),
             company: company.into(),
             seed,
@@ -220,6 +231,16 @@ impl ActingUser<'_> {
     }
 }
 
+/// Whether an address is in one of these domains or below it. Domains with other letters are compared in their ASCII form.
+fn is_staff_address(email: &str, staff_domains: &[String]) -> bool {
+    let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
+    let Ok(Host::Domain(domain)) = Host::parse(domain) else { return false };
+    let domain = domain.trim_end_matches('.');
+    staff_domains
+        .iter()
+        .any(|staff| domain.strip_suffix(staff.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+}
+
 /// The form after validation.
 struct Read<'a> {
     email: &'a str,
@@ -238,10 +259,10 @@ impl<'a> Read<'a> {
         } else if !mail::is_address(email) {
             errors.add("email", "This isn't an email address such as jane@example.com.");
         }
-        let name = one_line(person.name);
-        if let Some(why) = wrong_name(&name) {
+        let name = person_name::read(person.name).unwrap_or_else(|why| {
             errors.add("name", why);
-        }
+            String::new()
+        });
         let role = match authority {
             Authority::Companies(_) => Some(Role::Customer),
             _ => person.role.parse().ok().filter(|role| authority.roles().contains(role)),
@@ -270,6 +291,18 @@ impl<'a> Read<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_the_terminal_are_recognized_in_every_spelling() {
+        let staff = ["terminal.example".to_owned(), "xn--bcher-kva.example".into()];
+        for email in ["a@terminal.example", "a@TERMINAL.Example", "a@mail.terminal.example", "a@Bücher.example"] {
+            assert!(is_staff_address(email, &staff), "{email}");
+            assert!(!is_staff_address(email, &[]), "{email}");
+        }
+        for email in ["a@example", "a@otherterminal.example", "a@terminal.example.evil.example", "terminal.example"] {
+            assert!(!is_staff_address(email, &staff), "{email}");
+        }
+    }
 
     #[test]
     fn what_is_typed_is_read_with_a_message_for_each_mistake() {
