@@ -8,9 +8,9 @@ use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join5;
 
-use super::lookup_limit;
 use super::access_record::{self, DocumentRef};
 use super::document::{self, Document};
+use super::lookup_limit;
 use crate::audit::{Action, Actor, Event, Origin, Outcome};
 use crate::bols::{Bol, BolNumber};
 use crate::db::schema::{audit_events, bols, customers};

@@ -5,10 +5,10 @@
 //! counts, so that all instances count together. The log has one event for each time.
 
 use chrono::TimeDelta;
+use diesel::QueryResult;
 use diesel::dsl::sql;
 use diesel::result::Error as QueryError;
 use diesel::sql_types::{BigInt, Bool, Integer};
-use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 

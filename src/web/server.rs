@@ -263,6 +263,7 @@ fn app(
             scope("")
                 .wrap(session_cookie(&site, db, &cookie_key))
                 .wrap(from_fn(cross_site::refuse))
+                .wrap(from_fn(cross_site::ask))
                 .wrap(from_fn(https::require))
                 .wrap(from_fn(limits::limit_body))
                 .wrap(Compress::default())

@@ -179,3 +179,48 @@ async fn a_missing_file_is_reported_and_recorded_and_gets_no_link() {
     let history = acme.get(&format!("/bols/{}", World::ACME_BOL)).await.all("table[aria-labelledby=history] tbody tr");
     assert!(history[0].contains("File missing; no link issued"), "{history:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_site_puts_no_download_on_record_without_a_click() {
+    let app = App::start().await;
+    let (acme, admin) = (app.acme().await, app.user(World::ADMIN).await);
+    let document = app.world.acme_documents[0];
+    let number = World::ACME_BOL;
+    let mark = app.events().await.mark();
+    let paths = [
+        (&acme, format!("/bols/{number}/download")),
+        (&acme, format!("/bols/{number}/%64ownload")),
+        (&acme, format!("/documents/{document}/download?inline=1")),
+        (&acme, format!("/bols/download.zip?number={number}&number=PRT-2025-0002")),
+        (&acme, "/api/bol/1/download/".into()),
+        (&admin, "/audit/export?format=csv&customer=ACME".into()),
+        (&admin, "/audit/pack?customer=ACME".into()),
+    ];
+    let from = |site: &'static str, actor: &Actor, path: &str| {
+        Answer::of(actor.request(reqwest::Method::GET, path).header("sec-fetch-site", site))
+    };
+    for (actor, path) in &paths {
+        for site in ["cross-site", "same-site", "anything"] {
+            let asked = from(site, actor, path).await;
+            assert_eq!((asked.status, asked.all("form button")), (200, vec!["Download".into()]), "{site} {path}");
+            assert!(asked.one("h1").starts_with("Download ") && asked.header("location").is_empty());
+            // The button asks for the same again.
+            let fields = asked.attributes("form input[type=hidden]", "name").len();
+            assert_eq!(fields, path.split_once('?').map_or(0, |(_, query)| query.split('&').count()), "{path}");
+            assert_eq!(asked.attributes("form", "action"), [path.split('?').next().unwrap()]);
+            assert_eq!(asked.attributes("form", "method"), ["get"]);
+        }
+    }
+    let asked = from("cross-site", &app.stranger(), &paths[0].1).await;
+    assert_eq!(asked.one("h1"), format!("Download {number}?"));
+    assert!(app.events().await.since(mark).is_empty());
+    for (actor, path) in &paths[..5] {
+        for site in ["same-origin", "none"] {
+            assert!([200, 303].contains(&from(site, actor, path).await.status), "{site} {path}");
+        }
+        assert!([200, 303].contains(&actor.get(path).await.status), "a script: {path}");
+    }
+    assert!(!app.events().await.since(mark).is_empty());
+    // Emails lead to pages, which open from everywhere.
+    assert_eq!(from("cross-site", &acme, &format!("/bols/{number}")).await.one("h1"), number);
+}

@@ -30,7 +30,10 @@ async fn a_login_that_tries_many_numbers_is_slowed_and_noticed() {
     let events = app.events().await;
     assert_eq!(events.only(Action::AccessDenied).len(), LIMIT);
     let limited = events.single(Action::LookupsLimited);
-    assert_eq!((limited.email(), limited.outcome.as_str(), limited.detail("denied")), (World::RIVAL, "denied", "60".into()));
+    assert_eq!(
+        (limited.email(), limited.outcome.as_str(), limited.detail("denied")),
+        (World::RIVAL, "denied", "60".into())
+    );
     // The list still works, and so do the lookups of others.
     let refused = rival.get(&format!("/bols/{}", World::RIVAL_BOL)).await;
     assert_eq!((refused.status, refused.one("h1")), (429, "Too many at once".into()));
