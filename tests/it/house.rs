@@ -1,7 +1,6 @@
 //! Rules that hold for the whole house: the source, the docs, the schema, every answer over HTTP, and pages in a browser.
 
 mod browser;
-mod connections;
 mod direction;
 mod docs;
 mod http;

@@ -1,6 +1,7 @@
 //! What operators run: the commands, the database, the storage and the mail.
 
 mod commands;
+mod connections;
 mod database;
 mod demo;
 mod guard;
