@@ -51,7 +51,7 @@ const COMMON_PHRASES: [&str; 24] = [
 
 /// The characters that are estimated. The estimate of leaked words and l33t spellings takes time that grows much faster
 /// than the password, and 15 unlikely characters are enough.
-const MAX_ESTIMATED_CHARS: usize = 40;
+const MAX_ESTIMATED_CHARS: usize = 32;
 
 /// One permit for each core. A hash takes 19 MiB, and more hashes at once would only slow each other down.
 static HASHING_PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(hashing_threads()));
