@@ -122,8 +122,10 @@ pub struct UploadOptions<'a> {
 /// A failure that the file did not cause. A later upload of the same file can succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
-    #[error("the file can't be examined or scanned: {0}")]
+    #[error("the file can't be examined: {0}")]
     Unavailable(String),
+    #[error("clamd: {0}")]
+    Scanner(String),
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// The uploading user's access was taken away, or can't be looked up.

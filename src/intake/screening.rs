@@ -38,7 +38,7 @@ impl Screening<'_> {
                             .into(),
                     ));
                 }
-                Err(error) => return Err(IntakeError::Unavailable(format!("clamd: {error}"))),
+                Err(error) => return Err(IntakeError::Scanner(error.to_string())),
             }
         }
         match self.examiner.examine(&spooled.file).await {

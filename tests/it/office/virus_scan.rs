@@ -88,5 +88,11 @@ async fn infected_files_are_rejected() {
     drop(clamd);
     let answer = office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &paper("any iron")).await;
     assert_eq!((answer.status, answer.outcomes()), (503, vec!["rejected".to_owned()]));
+    // The files after the first one don't wait for it.
+    let files = [("one.pdf", paper("one")), ("two.pdf", paper("two")), ("three.pdf", paper("three"))];
+    let answer = office.upload_all(&[("kind", "other")], &files).await;
+    assert_eq!((answer.status, answer.outcomes()), (503, vec!["rejected".to_owned(); 3]));
+    let waited = (0..3).map(|index| !answer.reason(index).contains("for a file before it"));
+    assert_eq!(waited.collect::<Vec<_>>(), [true, false, false], "{}", answer.text());
     assert_eq!(app.uploads().await.len(), 2);
 }

@@ -31,8 +31,8 @@ const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of an unknown part, or of a file beyond its limit, that are read and dropped to reach the files after it.
 const MAX_SKIPPED_BYTES: u64 = 1_000_000_000;
 
-const STORAGE_AWAY: &str = "The file was not stored: the storage did not answer for a file before it. Upload it again in a \
-                            minute. The portal recognizes files that it has.";
+const STILL_AWAY: &str = "The file was not stored: the storage or the virus scanner did not answer for a file before it. \
+                          Upload it again in a minute. The portal recognizes files that it has.";
 
 pub struct Stack<'a> {
     context: &'a Context<OfficeStaff>,
@@ -53,8 +53,8 @@ pub struct Stack<'a> {
     lists: usize,
     /// The user's access was taken away during the upload.
     is_over: bool,
-    /// The storage failed for a file, so that the files after it needn't wait for it too.
-    is_storage_away: bool,
+    /// The storage or the scanner failed for a file, so that the files after it needn't wait for it too.
+    is_away: bool,
 }
 
 pub enum Ending {
@@ -81,7 +81,7 @@ impl<'a> Stack<'a> {
             is_noted: true,
             lists: 0,
             is_over: false,
-            is_storage_away: false,
+            is_away: false,
         }
     }
 
@@ -172,9 +172,9 @@ impl<'a> Stack<'a> {
         if name.is_csv() {
             return self.list(field).await;
         }
-        if self.is_storage_away {
+        if self.is_away {
             let size = skip(&mut field).await?;
-            self.put_off(&name, size, STORAGE_AWAY).await;
+            self.put_off(&name, size, STILL_AWAY).await;
             return Ok(());
         }
         let received = self.context.site.spool.receive(&mut field, self.context.site.max_upload_bytes).await;
@@ -240,8 +240,8 @@ impl<'a> Stack<'a> {
             if self.is_over {
                 return;
             }
-            if self.is_storage_away {
-                self.put_off(&arrival.name, arrival.spooled.size, STORAGE_AWAY).await;
+            if self.is_away {
+                self.put_off(&arrival.name, arrival.spooled.size, STILL_AWAY).await;
                 continue;
             }
             self.settle(arrival, examined).await;
@@ -260,7 +260,7 @@ impl<'a> Stack<'a> {
             }
             Err(cause) => {
                 tracing::warn!(%cause, file = name.as_str(), "can't take a file");
-                self.is_storage_away |= matches!(cause, IntakeError::Storage(_));
+                self.is_away |= matches!(cause, IntakeError::Storage(_) | IntakeError::Scanner(_));
                 return self.put_off(name, size, PUT_OFF).await;
             }
         };
@@ -324,7 +324,7 @@ impl<'a> Stack<'a> {
         let (helped, left) =
             unmatched.into_iter().partition::<Vec<_>, _>(|(_, arrival, _)| list.row(&arrival.name).is_some());
         self.unmatched = left;
-        let helped = if self.is_storage_away { Vec::new() } else { helped };
+        let helped = if self.is_away { Vec::new() } else { helped };
         match &mut self.list {
             Some(before) => before.extend(list),
             none => *none = Some(list),
