@@ -192,14 +192,49 @@ fn ends(bytes: &[u8]) -> impl Iterator<Item = usize> {
     ends.into_iter()
 }
 
-/// Whether only white space follows the end, or another revision of the file.
+/// Whether only white space follows the end, or another revision of the file up to its own end.
 fn is_followed_well(behind: &[u8]) -> bool {
-    let Some(at) = behind.iter().position(|byte| !is_space(*byte)) else { return true };
-    let behind = &behind[at..];
-    let is_revision = behind[0].is_ascii_digit() || behind[0] == b'%';
-    let is_section = [&b"xref"[..], b"startxref", b"trailer"].iter().any(|word| behind.starts_with(word));
-    let has_object = || places_of(behind, b"endobj").next().is_some() || places_of(behind, b"%%EOF").next().is_some();
-    (is_revision && has_object()) || is_section
+    let (mut rest, mut has_comment) = (behind, false);
+    loop {
+        let start = rest.iter().position(|byte| !is_space(*byte)).unwrap_or(rest.len());
+        rest = &rest[start..];
+        let starts = |word: &[u8]| rest.starts_with(word);
+        // Embedded fonts and drawings in PostScript end with the same mark.
+        if rest.is_empty() || starts(b"%%EOF") || starts(b"endstream") {
+            return !rest.is_empty() || !has_comment;
+        }
+        let end = match rest[0] {
+            // Some programs put a comment before their revision.
+            b'%' => {
+                has_comment = true;
+                Some(rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len()))
+            }
+            b'x' if starts(b"xref") => places_of(rest, b"trailer").next(),
+            b't' if starts(b"trailer") => places_of(rest, b"startxref").next(),
+            b's' if starts(b"startxref") => {
+                let number = rest[9..].iter().position(|byte| !is_space(*byte)).map_or(rest.len(), |spaces| 9 + spaces);
+                Some(
+                    rest.iter()
+                        .skip(number)
+                        .position(|byte| !byte.is_ascii_digit())
+                        .map_or(rest.len(), |end| number + end),
+                )
+            }
+            b'0'..=b'9' if is_object(rest) => places_of(rest, b"endobj").next().map(|end| end + 6),
+            _ => None,
+        };
+        match end {
+            Some(end) => rest = &rest[end..],
+            None => return false,
+        }
+    }
+}
+
+/// Whether this begins with the number and generation of an object, and `obj`.
+fn is_object(bytes: &[u8]) -> bool {
+    let mut words = bytes.split(|byte| is_space(*byte)).filter(|word| !word.is_empty());
+    let mut is_number = || words.next().is_some_and(|word| word.iter().all(u8::is_ascii_digit));
+    is_number() && is_number() && words.next().is_some_and(|word| word.starts_with(b"obj"))
 }
 
 #[cfg(test)]
@@ -231,10 +266,20 @@ mod tests {
             "%%EOF\r\n",
             &format!("%%EOF{}", "\0".repeat(5_000)),
             "%%EOF\n9 0 obj null endobj\nstartxref\n0\n%%EOF",
+            "%%EOF\n%BeginExifToolUpdate\nstartxref\n7\n9 0 obj null endobj\nstartxref\n0\n%%EOF",
+            "%%EOF\n9 0 obj<<>>stream\n%!PS\n%%EOF\nendstream endobj\nstartxref\n0\n%%EOF",
         ] {
             assert_eq!(concerns("", behind), [], "{behind:?}");
         }
-        for behind in ["%%EOF<html>", "%%EOF\nx", "%%EOF\n<html>%%EOF", "\nMZ", "%%EOF\n1"] {
+        for behind in [
+            "%%EOF<html>",
+            "%%EOF\nx",
+            "%%EOF\n<html>%%EOF",
+            "\nMZ",
+            "%%EOF\n1",
+            "%%EOF\n%\n<html>\n%%EOF",
+            "%%EOF\n% x\n",
+        ] {
             assert_eq!(concerns("", behind), [Concern::Behind], "{behind:?}");
         }
         assert_eq!(concerns("", "%%EOF\n9 0 obj null endobj\n%%EOF"), [Concern::Cut]);

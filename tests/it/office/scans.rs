@@ -52,6 +52,17 @@ async fn a_scan_is_read_by_its_code() {
     assert!(acme.all("#documents ~ table .older li").len() == right as usize - 1 && acme.text().contains("Somebody"));
 }
 
+/// The colors of a page of 300 dpi take a moment, and not the time of the page.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_of_four_inks_is_read_in_time() {
+    let app = App::ready_to_issue().await;
+    let office = app.office().await;
+    let (number, pdf) = issued(&app, &office).await;
+    let scan = Picture::of(&pdf, 300).turned(1.0).cmyk_pdf();
+    let answer = office.upload(&[("kind", "signed-bol")], "four inks.pdf", &scan).await;
+    assert_eq!(answer.outcomes(), [format!("stored {number}")], "{}", answer.text());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn contradicting_codes_or_sources_wait_for_review() {
     let app = App::ready_to_issue().await;

@@ -77,6 +77,33 @@ impl Picture {
     pub fn pdf(&self) -> Vec<u8> {
         sheet(&[self])
     }
+
+    /// The page as copiers with four inks write it.
+    pub fn cmyk_pdf(&self) -> Vec<u8> {
+        let (catalog, tree, page, content, image) = (Ref::new(1), Ref::new(2), Ref::new(3), Ref::new(4), Ref::new(5));
+        let points = |pixels: usize| pixels as f32 * 72.0 / self.dpi as f32;
+        let (width, height) = (points(self.width), points(self.height));
+        let mut pdf = Pdf::new();
+        pdf.catalog(catalog).pages(tree);
+        pdf.pages(tree).kids([page]).count(1);
+        let mut sheet = pdf.page(page);
+        sheet.media_box(Rect::new(0.0, 0.0, width, height)).parent(tree).contents(content);
+        sheet.resources().x_objects().pair(Name(b"P"), image);
+        sheet.finish();
+        let mut drawing = Content::new();
+        drawing.transform([width, 0.0, 0.0, height, 0.0, 0.0]).x_object(Name(b"P"));
+        pdf.stream(content, &drawing.finish());
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+        let inks: Vec<u8> = self.pixels.iter().flat_map(|gray| [0, 0, 0, 255 - gray]).collect();
+        packed.write_all(&inks).unwrap();
+        let packed = packed.finish().unwrap();
+        let mut object = pdf.image_xobject(image, &packed);
+        object.filter(Filter::FlateDecode);
+        object.width(self.width as i32).height(self.height as i32).bits_per_component(8);
+        object.color_space().device_cmyk();
+        object.finish();
+        pdf.finish()
+    }
 }
 
 /// A page with pictures, one below the other.
