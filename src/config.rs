@@ -10,6 +10,7 @@ mod reader;
 mod s3;
 mod seal;
 mod secret;
+mod trusted_proxies;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,8 +18,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use ipnet::IpNet;
-use url::Url;
+use url::{Host, Url};
 
 use self::reader::Reader;
 
@@ -28,6 +28,7 @@ pub use mail::MailConfig;
 pub use s3::{S3Config, S3Credentials};
 pub use seal::{SealKey, SealKeys, Verifier};
 pub use secret::{Secret, SecretKey};
+pub use trusted_proxies::TrustedProxies;
 
 /// The whole configuration. `None` where docs/configuration.md says "none".
 #[derive(Clone, Debug)]
@@ -58,7 +59,7 @@ pub struct Config {
     pub mail: MailConfig,
     pub bol_prefix: String,
     pub time_zone: Tz,
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: TrustedProxies,
     /// Domains of the terminal's own email addresses, in lower case and ASCII.
     pub staff_domains: Vec<String>,
     pub log_format: LogFormat,
@@ -84,6 +85,16 @@ pub struct PublicUrl(Url);
 impl PublicUrl {
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
+    }
+
+    /// Returns whether only this machine reaches the address.
+    pub fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            None => false,
+        }
     }
 
     /// Returns `https://portal.example.com`, as a browser writes it in an `Origin` header.
@@ -187,7 +198,7 @@ impl Config {
             time_zone: read
                 .parsed("DISPLAY_TIMEZONE", "a name of the IANA time zone database such as America/New_York")
                 .unwrap_or(chrono_tz::America::New_York),
-            trusted_proxies: read.networks("TRUSTED_PROXIES"),
+            trusted_proxies: read.trusted_proxies(),
             staff_domains: read.domains("STAFF_DOMAINS"),
             log_format: read.log_format(),
             log_filter: read.log_filter(),
@@ -251,6 +262,11 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn trusted_proxies(&mut self) -> TrustedProxies {
+        let hops = self.text("TRUSTED_PROXY_HOPS").map(|_| self.number("TRUSTED_PROXY_HOPS", 1, 1, 20) as usize);
+        TrustedProxies { networks: self.networks("TRUSTED_PROXIES"), max_hops: hops }
     }
 
     fn bol_prefix(&mut self) -> String {
@@ -319,6 +335,7 @@ mod tests {
                 ("DOWNLOAD_URL_TTL_SECONDS", "0"),
                 ("DISPLAY_TIMEZONE", "Ohio"),
                 ("TRUSTED_PROXIES", "10.0.0.0/8, nonsense"),
+                ("TRUSTED_PROXY_HOPS", "0"),
                 ("STAFF_DOMAINS", "terminal.example, a b"),
                 ("AWS_STORAGE_BUCKET_NAME", "Prime_Trade"),
                 ("AWS_SECRET_ACCESS_KEY", secret),
@@ -343,6 +360,7 @@ mod tests {
             "DOWNLOAD_URL_TTL_SECONDS",
             "DISPLAY_TIMEZONE",
             "TRUSTED_PROXIES",
+            "TRUSTED_PROXY_HOPS",
             "STAFF_DOMAINS",
             "AWS_STORAGE_BUCKET_NAME",
             "AWS_ACCESS_KEY_ID",

@@ -1,6 +1,6 @@
 //! Redirects plain http to https, if `PUBLIC_URL` is https.
 //!
-//! TLS ends at a proxy, and only a trusted one may report the client's scheme (`X-Forwarded-Proto`). The redirect leads
+//! TLS ends at a proxy, and only a trusted one may report the client's scheme. The redirect leads
 //! to `PUBLIC_URL`, never to the request's Host header.
 
 use actix_web::HttpResponse;
@@ -10,7 +10,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
-use super::{Site, request};
+use super::{Site, client_address};
 
 pub async fn require(
     request: ServiceRequest,
@@ -25,11 +25,9 @@ pub async fn require(
 
 /// The https address of the request, if it came by plain http.
 fn https_address(request: &ServiceRequest, site: &Site) -> Option<String> {
-    let proto = request.headers().get("x-forwarded-proto")?;
     let peer = request.peer_addr()?.ip();
-    let plain = site.public_url.is_https()
-        && proto.as_bytes().eq_ignore_ascii_case(b"http")
-        && request::is_trusted(peer, &site.trusted_proxies);
+    let is_plain =
+        site.public_url.is_https() && client_address::is_plain_http(peer, request.headers(), &site.trusted_proxies);
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    plain.then(|| format!("{}{path}", site.public_url.origin()))
+    is_plain.then(|| format!("{}{path}", site.public_url.origin()))
 }

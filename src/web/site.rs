@@ -5,14 +5,13 @@ use std::time::Duration;
 use actix_web::http::header::HeaderValue;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use ipnet::IpNet;
 
 use super::assets::Assets;
 use super::files::FetchRecorder;
 use crate::accounts::DeviceKey;
 use crate::audit::export::ExportSlots;
 use crate::clock::Clock;
-use crate::config::{ClamdAddress, PublicUrl, SealKeys};
+use crate::config::{ClamdAddress, PublicUrl, SealKeys, TrustedProxies};
 use crate::intake::examine::Examiner;
 use crate::mail::LinkKey;
 use crate::storage::Storage;
@@ -30,7 +29,7 @@ pub struct Site {
     pub link_life: Duration,
     pub bol_prefix: String,
     pub time_zone: Tz,
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: TrustedProxies,
     /// Domains of the terminal's own addresses.
     pub staff_domains: Vec<String>,
     pub assets: Assets,

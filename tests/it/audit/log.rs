@@ -89,6 +89,24 @@ async fn the_clients_address_is_the_peers_unless_a_trusted_proxy_says_otherwise(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn addresses_with_ports_and_the_standard_header_name_the_client() {
+    let app = App::start_with(&[("TRUSTED_PROXIES", "127.0.0.1"), ("TRUSTED_PROXY_HOPS", "1")]).await;
+    let acme = app.acme().await;
+    for (name, value, expected) in [
+        ("x-forwarded-for", "203.0.113.7:51008", "203.0.113.7"),
+        ("x-forwarded-for", "6.6.6.6, [2001:db8::7]:443,", "2001:db8::7"),
+        ("x-forwarded-for", "6.6.6.6, 127.0.0.1", "127.0.0.1"),
+        ("forwarded", "for=6.6.6.6, for=\"[2001:db8::8]:4711\";proto=https", "2001:db8::8"),
+    ] {
+        let mark = app.events().await.mark();
+        let request = acme.request(reqwest::Method::GET, &format!("/bols/{}", World::ACME_BOL));
+        Answer::of(request.header(name, value)).await;
+        let viewed = app.events().await.since(mark).single(Action::BolViewed);
+        assert_eq!(viewed.host(), expected, "{name}: {value}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_recorded_with_the_request() {
     let app = App::start().await;
     let (rival, auditor) = (app.rival().await, app.auditor().await);
