@@ -23,6 +23,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::config::{Config, ConfigErrors, LogFormat, Needs};
 use crate::db::DbError;
+use crate::storage::StorageError;
 use crate::telemetry;
 
 /// The PrimeTrade BOL portal. It reads its configuration from the environment and a .env file; see
@@ -114,6 +115,15 @@ pub enum Failure {
 impl Failure {
     fn problem(error: impl fmt::Display) -> Self {
         Self::Problem(error.to_string())
+    }
+
+    /// Says what to do about the storage, for a command that did nothing yet.
+    fn storage(error: StorageError) -> Self {
+        let advice = match &error {
+            StorageError::Unavailable(failure) => failure.cause.advice(),
+            _ => "to find the cause, run: primetrade storage check",
+        };
+        Self::Problem(format!("{error}\nNothing was done: {advice}"))
     }
 }
 

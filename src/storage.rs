@@ -138,10 +138,10 @@ impl Storage {
         }
     }
 
-    /// Returns the foreign origins of links, for the content security policy.
-    pub fn link_origins(&self) -> Vec<String> {
+    /// Returns the foreign places of links, for the content security policy.
+    pub fn link_places(&self) -> Vec<String> {
         match self {
-            Self::S3(store) => store.link_origins(),
+            Self::S3(store) => vec![store.link_place()],
             Self::Local(_) => Vec::new(),
         }
     }

@@ -36,9 +36,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let source =
         Source::open(folder).map_err(|error| Failure::Usage(format!("--source: {}: {error}", folder.display())))?;
     let bucket = Storage::with_long_timeouts(&StorageConfig::S3(bucket)).await;
-    bucket.ready().await.map_err(|error| {
-        Failure::Problem(format!("{error}\nNothing was uploaded. To find the cause, run: primetrade storage check"))
-    })?;
+    bucket.ready().await.map_err(Failure::storage)?;
     let migration = Migration {
         db: &db,
         bucket: &bucket,

@@ -69,6 +69,11 @@ async fn check_guard(url: &DatabaseUrl) -> Result<(), Failure> {
 pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey) -> Result<Running, Failure> {
     let stop = stop_signal()?;
     let unreachable_links = config.public_url.is_none() && matches!(config.host.as_str(), "0.0.0.0" | "::" | "[::]");
+    if let Some(address) = plain_public_address(&config) {
+        tracing::warn!(
+            "PUBLIC_URL: {address} is not https: passwords and cookies cross the network unencrypted. Put a TLS proxy in front"
+        );
+    }
     let settings = Settings { config, database_url, secret, clock: Clock::system(), program: this_program()? };
     allow_many_files();
     let running = Running::start(settings, stop).await.map_err(|error| Failure::Usage(error.to_string()))?;
@@ -80,6 +85,12 @@ pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey)
         );
     }
     Ok(running)
+}
+
+/// Returns `PUBLIC_URL` if browsers reach it over plain http from other machines than this one.
+fn plain_public_address(config: &Config) -> Option<String> {
+    let url = config.public_url.as_ref()?;
+    (!url.is_https() && !url.is_loopback()).then(|| url.origin())
 }
 
 /// Raises the soft limit of open files: every upload in progress is one.

@@ -6,6 +6,7 @@ mod credentials;
 pub mod desired;
 mod error;
 mod foreign;
+mod genuine;
 pub mod policy;
 
 use std::fs::File;
@@ -21,7 +22,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, Length};
-use aws_sdk_s3::types::{ChecksumMode, EncodingType, GlacierJobParameters, RestoreRequest, StorageClass, Tier};
+use aws_sdk_s3::types::{EncodingType, GlacierJobParameters, RestoreRequest, StorageClass, Tier};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
@@ -33,6 +34,7 @@ use url::Url;
 
 use self::credentials::Renewed;
 use self::error::{no_credentials, reading, unavailable};
+use self::genuine::{not_s3, require_etag, require_listing};
 use super::content::rewound;
 use super::{
     Cause, Content, ListedObject, ObjectInfo, ObjectKey, Presentation, Readable, StorageError, StorageFailure,
@@ -120,18 +122,19 @@ impl S3Store {
         }
     }
 
-    /// Returns the origins of links: the bucket in the host name, or in the path if its name has dots.
-    pub(super) fn link_origins(&self) -> Vec<String> {
+    /// Returns the URL that every link to an object begins with, with a slash at the end. The bucket is in the host name,
+    /// or in the path of a server of one's own. It is in the path of AWS too if its name has dots: a wildcard
+    /// certificate covers one name below the server's, not two.
+    pub(super) fn link_place(&self) -> String {
         match &self.endpoint {
-            Some(endpoint) => vec![endpoint.origin().ascii_serialization()],
-            None => {
-                let regional = format!("s3.{}.amazonaws.com", self.region);
-                vec![format!("https://{}.{regional}", self.bucket), format!("https://{regional}")]
-            }
+            Some(endpoint) => format!("{}/{}/", endpoint.origin().ascii_serialization(), self.bucket),
+            None if self.bucket.contains('.') => format!("https://s3.{}.amazonaws.com/{}/", self.region, self.bucket),
+            None => format!("https://{}.s3.{}.amazonaws.com/", self.bucket, self.region),
         }
     }
 
     pub(super) async fn put(&self, key: &ObjectKey, content: Content, sha256: [u8; 32]) -> Result<(), StorageError> {
+        let size = content.size();
         let put = self
             .client
             .put_object()
@@ -146,7 +149,10 @@ impl S3Store {
             .send()
             .await;
         match put {
-            Ok(_) => Ok(()),
+            Ok(stored) => {
+                require_etag(stored.e_tag(), "PUT")?;
+                self.require_stored(key, size, sha256, stored.checksum_sha256()).await
+            }
             Err(error) if error.code() == Some("PreconditionFailed") => Err(StorageError::Exists(key.clone())),
             Err(error) => Err(unavailable(error)),
         }
@@ -156,6 +162,7 @@ impl S3Store {
         let get = self.client.get_object().bucket(&self.bucket).key(key.as_str());
         let slow = aws_sdk_s3::config::Config::builder().timeout_config(slow());
         let found = get.customize().config_override(slow).send().await.map_err(|error| reading(key, error))?;
+        require_etag(found.e_tag(), "GET")?;
         let (mut body, mut into) = (found.body.into_async_read(), tokio::fs::File::from_std(into));
         let copied = async { tokio::io::copy(&mut body, &mut into).await.and(into.flush().await) };
         match timeout(UPLOAD_TIMEOUT, copied).await {
@@ -166,15 +173,6 @@ impl S3Store {
                 })
             }),
             Err(_) => Err(StorageError::unavailable(format!("the transfer of {key} timed out"))),
-        }
-    }
-
-    pub(super) async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, StorageError> {
-        let head = self.client.head_object().bucket(&self.bucket).key(key.as_str());
-        match head.checksum_mode(ChecksumMode::Enabled).send().await {
-            Ok(head) => Ok(Some(found(&head))),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
-            Err(error) => Err(unavailable(error)),
         }
     }
 
@@ -206,6 +204,9 @@ impl S3Store {
                 Ok(page) => page,
                 Err(error) => return drop(to.send(Err(unavailable(error))).await),
             };
+            if let Err(failure) = require_listing(&page) {
+                return drop(to.send(Err(StorageError::Unavailable(failure))).await);
+            }
             for object in page.contents() {
                 let key = object.key().unwrap_or_default();
                 let key = if page.encoding_type().is_some() { decoded(key) } else { key.to_owned() };
@@ -244,15 +245,12 @@ impl S3Store {
         let get = self.client.get_object().bucket(&self.bucket).key(key.as_str());
         let slow = aws_sdk_s3::config::Config::builder().timeout_config(slow());
         let found = get.customize().config_override(slow).send().await.map_err(|error| reading(key, error))?;
+        require_etag(found.e_tag(), "GET")?;
         let (mut body, mut hash) = (found.body, Sha256::new());
         while let Some(part) = body.try_next().await.map_err(StorageError::unavailable)? {
             hash.update(&part);
         }
         Ok(hash.finalize().into())
-    }
-
-    pub(super) async fn ready(&self) -> Result<(), StorageError> {
-        self.client.head_bucket().bucket(&self.bucket).send().await.map(drop).map_err(unavailable)
     }
 
     pub(super) async fn link(
@@ -306,7 +304,7 @@ fn slow() -> TimeoutConfig {
     TimeoutConfig::builder().operation_attempt_timeout(UPLOAD_TIMEOUT).operation_timeout(UPLOAD_TIMEOUT).build()
 }
 
-fn found(head: &HeadObjectOutput) -> ObjectInfo {
+fn found(head: &HeadObjectOutput) -> Result<ObjectInfo, StorageError> {
     let sha256 = head.checksum_sha256().and_then(|text| STANDARD.decode(text).ok()).and_then(|sum| sum.try_into().ok());
     // `ongoing-request="true"`, or `ongoing-request="false", expiry-date="…"` after the restore.
     let readable = match (head.storage_class(), head.restore()) {
@@ -316,8 +314,9 @@ fn found(head: &HeadObjectOutput) -> ObjectInfo {
         }
         _ => Readable::Now,
     };
-    let size = head.content_length().unwrap_or_default().unsigned_abs();
-    ObjectInfo { size, sha256, readable }
+    let size = head.content_length().and_then(|size| u64::try_from(size).ok());
+    let size = size.ok_or_else(|| StorageError::Unavailable(not_s3("the answer to a HEAD has no size")))?;
+    Ok(ObjectInfo { size, sha256, readable })
 }
 
 async fn body(content: &Content) -> Result<ByteStream, StorageError> {

@@ -16,17 +16,23 @@ use crate::storage::Storage;
 /// The content security policy of pages: everything from our own origin, nothing inline, no framing.
 ///
 /// Browsers apply `form-action` to every redirect after a form. A login can lead to a download, so the policy allows the
-/// origins of links to documents.
+/// places of links to documents. A bucket in the path counts with its path, because others share the host.
 pub fn policy(public_url: &PublicUrl, storage: &Storage) -> HeaderValue {
     const BASE: &str = "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; script-src 'self'; \
                         connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
     let mut policy = format!("{BASE} {}", public_url.origin());
-    for origin in storage.link_origins() {
+    for place in storage.link_places() {
         policy.push(' ');
-        policy.push_str(&origin);
+        policy.push_str(&place);
     }
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(BASE))
 }
+
+/// The portal uses none of a browser's powerful features.
+const NO_FEATURES: HeaderValue = HeaderValue::from_static(
+    "accelerometer=(), autoplay=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), \
+     magnetometer=(), microphone=(), midi=(), payment=(), serial=(), usb=(), xr-spatial-tracking=()",
+);
 
 /// Adds each header that the handler hasn't set.
 pub async fn add(
@@ -48,6 +54,8 @@ pub async fn add(
     default(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     default(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     default(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    default(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
+    default(HeaderName::from_static("permissions-policy"), NO_FEATURES);
     // For pages, redirects and errors. Static assets and files set their own.
     default(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if site.is_some_and(|site| site.public_url.is_https()) {

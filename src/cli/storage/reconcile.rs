@@ -53,7 +53,7 @@ impl Arguments {
 pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let db = Database::new(database_url(config)?, 4);
     let storage = Storage::with_long_timeouts(&config.storage).await;
-    storage.ready().await.map_err(Failure::problem)?;
+    storage.ready().await.map_err(Failure::storage)?;
     let clock = Clock::system();
     if !arguments.json {
         println!("{}", storage.place());

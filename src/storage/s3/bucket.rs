@@ -16,7 +16,8 @@ use serde_json::Value;
 
 use super::archive::{OLD_BOLS, OLD_VERSIONS, is_same};
 use super::desired::DesiredSettings;
-use super::error::{failure, no_credentials, unbuildable};
+use super::error::{failure, unbuildable};
+use super::genuine::require_listing;
 use super::{S3Store, policy};
 use crate::storage::{Cause, StorageError, StorageFailure};
 
@@ -105,7 +106,7 @@ impl S3Store {
     /// Checks that the bucket exists and may be listed. Uses GET, because responses to HEAD give no reason.
     pub async fn can_list(&self) -> Result<(), StorageFailure> {
         let list = self.client.list_objects_v2().bucket(&self.bucket).max_keys(1);
-        list.send().await.map(drop).map_err(|error| failure(&error))
+        require_listing(&list.send().await.map_err(|error| failure(&error))?)
     }
 
     /// Returns the region of the bucket, or `None` if the store doesn't say.
@@ -122,13 +123,7 @@ impl S3Store {
 
     /// Returns the unsigned URL of an object. A private bucket denies access to it.
     pub fn unsigned(&self, key: &str) -> Result<url::Url, StorageError> {
-        let origins = self.link_origins();
-        // A wildcard certificate covers one name below the server's, not two.
-        let in_path = self.endpoint.is_some() || self.bucket.contains('.');
-        let origin = if in_path { origins.last() } else { origins.first() }.ok_or_else(no_credentials)?;
-        let bucket = if in_path { format!("/{}", self.bucket) } else { String::new() };
-        let path = format!("{origin}{bucket}/{key}");
-        url::Url::parse(&path).map_err(StorageError::unavailable)
+        url::Url::parse(&format!("{}{key}", self.link_place())).map_err(StorageError::unavailable)
     }
 
     pub async fn state(&self, setting: Setting, wanted: &DesiredSettings) -> Result<State, StorageFailure> {

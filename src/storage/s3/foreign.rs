@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use super::S3Store;
 use super::error::unavailable;
+use super::genuine::require_etag;
 use crate::storage::{LIST_BUFFER, ListedObject, StorageError};
 
 impl S3Store {
@@ -19,6 +20,8 @@ impl S3Store {
     /// Streams the bytes of an object.
     pub async fn read_any(&self, key: &str) -> Result<impl AsyncRead + Unpin + use<>, StorageError> {
         let get = self.client.get_object().bucket(&self.bucket).key(key);
-        Ok(get.send().await.map_err(unavailable)?.body.into_async_read())
+        let found = get.send().await.map_err(unavailable)?;
+        require_etag(found.e_tag(), "GET")?;
+        Ok(found.body.into_async_read())
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::{ACCESS_KEY, App, BUCKET, Outcome, SECRET_KEY, World};
+use crate::support::scan::paper;
+use crate::support::{
+    ACCESS_KEY, App, BUCKET, Fault, Load, Outcome, Proxy, S3Server, SECRET_KEY, World, run, with_variables,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_link_of_the_redirect_is_presigned_and_works() {
@@ -105,4 +108,57 @@ async fn objects_are_written_once_and_with_their_checksum() {
     assert_eq!(std::fs::read(app.s3.as_ref().unwrap().path_of(key.as_str())).unwrap(), bytes);
     let damaged: ObjectKey = "bols/2026/PRT-2026-0002.pdf".parse().unwrap();
     assert!(storage.put(&damaged, b"arrived otherwise".to_vec(), Sha256::digest(b"sent").into()).await.is_err());
+}
+
+/// A captive portal or a gateway answers every request with a status and a page of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_not_s3s_stores_nothing_and_finds_nothing_missing() {
+    let s3 = S3Server::start().await;
+    let proxy = Proxy::before(s3.address).await;
+    let through = with_variables(s3.environment(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
+    let app = App::on(through).await;
+    app.save_terminal_address().await;
+    let (office, acme, stranger) = (app.office().await, app.acme().await, app.stranger());
+    let path = format!("/bols/{}/download", World::ACME_BOL);
+    for (name, fault) in [
+        ("page", Fault::Foreign(200)),
+        ("created", Fault::Foreign(201)),
+        ("tagged page", Fault::ForeignWithTag),
+        ("nothing", Fault::Empty(200)),
+        ("no content", Fault::Empty(204)),
+        ("not found", Fault::Foreign(404)),
+        ("empty not found", Fault::Empty(404)),
+    ] {
+        proxy.always(Some(fault));
+        let (file, bols) = (paper(name), app.count("bols").await);
+        let refused = office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &file).await;
+        assert_eq!(refused.status, 503, "{name}: {}", refused.text());
+        let issued = Load::today(&app).await.post(&office, "/office/bols").await;
+        assert_eq!((issued.status, app.count("bols").await), (503, bols), "{name}: {}", issued.text());
+        let link = acme.get(&path).await;
+        assert_eq!((link.status, link.header("location")), (503, ""), "{name}");
+        // With a tag, the page could be another object than the recorded one.
+        let is_unsure = matches!(fault, Fault::ForeignWithTag);
+        assert!(is_unsure || link.one("h1") == "Not available right now", "{name}: {}", link.text());
+        assert_eq!(stranger.get("/readyz").await.status, 503, "{name}");
+        let (code, stdout, stderr) = app.reconcile(&[]).await;
+        assert!(code != 0 && !stdout.contains("missing"), "{name}: {stdout}{stderr}");
+        proxy.always(None);
+        let stored = office.upload(&[("kind", "other")], "PRT-2025-0005.pdf", &file).await;
+        assert_eq!(stored.outcomes(), ["stored PRT-2025-0005"], "{name}: {}", stored.text());
+        assert_eq!(acme.get(&path).await.status, 303, "{name}");
+    }
+    let (code, stdout, _) = app.reconcile(&["--read"]).await;
+    assert_eq!(code, 0, "{stdout}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_name_a_bucket_that_is_not_there() {
+    let app = App::on_s3(&[]).await;
+    let environment = with_variables(app.environment().to_vec(), &[("AWS_STORAGE_BUCKET_NAME", "another-bucket")]);
+    for command in [&["storage", "reconcile"][..], &["migrate-pdfs-to-s3"]] {
+        let (code, stdout, stderr) = run(&environment, command).await;
+        assert!(code != 0 && stderr.contains("the bucket doesn't exist"), "{command:?}: {stdout}{stderr}");
+        assert!(stderr.contains("AWS_STORAGE_BUCKET_NAME"), "{stderr}");
+    }
 }

@@ -23,6 +23,12 @@ pub enum Fault {
     None,
     /// An answer of S3: status, code and message.
     Says(u16, &'static str, &'static str),
+    /// A page of something in between, such as a captive portal or a gateway.
+    Foreign(u16),
+    /// The same, with an entity tag.
+    ForeignWithTag,
+    /// An answer without a body.
+    Empty(u16),
     Late(Duration),
     /// The connection is closed before the request arrives.
     Lost,
@@ -107,6 +113,23 @@ impl Drop for Proxy {
     }
 }
 
+/// An answer of the proxy itself: an error of S3, or what a server answers that isn't S3.
+fn own(fault: Fault) -> Response<Body> {
+    let page = whole("<!DOCTYPE html><title>Welcome</title><p>Accept the terms to use this network.".into());
+    let answer = Response::builder();
+    match fault {
+        Fault::Says(status, code, message) => {
+            let xml = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
+            answer.status(status).header("content-type", "application/xml").body(whole(xml.into()))
+        }
+        Fault::Foreign(status) => answer.status(status).header("content-type", "text/html").body(page),
+        Fault::ForeignWithTag => answer.header("etag", "\"5f3-61\"").header("content-type", "text/html").body(page),
+        Fault::Empty(status) => answer.status(status).body(whole(Bytes::new())),
+        other => panic!("{other:?} is passed on"),
+    }
+    .unwrap()
+}
+
 async fn pass(
     client: Client<HttpConnector, Full<Bytes>>,
     behind: SocketAddr,
@@ -118,12 +141,10 @@ async fn pass(
     match fault {
         Fault::Lost => return broken(),
         Fault::Late(time) => tokio::time::sleep(time).await,
-        Fault::Says(status, code, message) => {
+        Fault::Says(..) | Fault::Foreign(_) | Fault::ForeignWithTag | Fault::Empty(_) => {
             // The proxy reads the body first. Otherwise the client sees a broken pipe.
             let _ = request.into_body().collect().await;
-            let xml = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>");
-            let answer = Response::builder().status(status).header("content-type", "application/xml");
-            return Ok(answer.body(whole(xml.into())).unwrap());
+            return Ok(own(fault));
         }
         _ => {}
     }
