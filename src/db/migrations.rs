@@ -1,8 +1,10 @@
 //! The embedded migrations, applied by `migrate` and `demo`, and only checked by `serve`.
 
+use diesel::dsl::{select, sql};
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::Pg;
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
+use diesel::sql_types::Bool;
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connect;
@@ -37,10 +39,15 @@ pub async fn revert_all(url: &DatabaseUrl) -> Result<usize, Failure> {
     Ok(harness.revert_all_migrations(MIGRATIONS)?.len())
 }
 
-/// Returns the versions of migrations that this program has and the database lacks.
-pub async fn pending(connection: AsyncPgConnection) -> Result<Vec<String>, Failure> {
-    let mut harness = AsyncMigrationHarness::new(connection);
-    let applied = harness.applied_migrations()?;
+/// Returns the versions of migrations that this program has and the database lacks. Changes nothing: the database may
+/// be somebody else's.
+pub async fn pending(mut connection: AsyncPgConnection) -> Result<Vec<String>, Failure> {
+    // diesel would create its table in order to read it.
+    let has_table = select(sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL"));
+    let applied = match has_table.get_result(&mut connection).await? {
+        true => AsyncMigrationHarness::new(connection).applied_migrations()?,
+        false => Vec::new(),
+    };
     let known = MigrationSource::<Pg>::migrations(&MIGRATIONS)?;
     let missing = known.iter().map(|migration| migration.name().version().as_owned());
     Ok(missing.filter(|version| !applied.contains(version)).map(|version| version.to_string()).collect())

@@ -308,6 +308,7 @@ diesel::table! {
         unsigned_days -> Int4,
         collect_days -> Int4,
         releases_originals -> Bool,
+        security_contact -> Text,
     }
 }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     Actor, App, BolRow, CustomerRow, DocumentRow, PASSWORD, Program, World, fresh_database, migrated_database,
-    primetrade, secret_key,
+    primetrade, rows, secret_key,
 };
 
 fn environment(pairs: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
@@ -71,6 +71,8 @@ async fn serve_refuses_a_schema_that_migrate_has_not_updated() {
     let refused = primetrade(&environment, &["serve"], "").await;
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("run: primetrade migrate"), "{}", text(&refused.stderr));
+    let left = rows(&url, "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace").await;
+    assert!(left.is_empty(), "the database may be another program's: {left:?}");
     let first = primetrade(&environment, &["migrate"], "").await;
     assert!(first.status.success() && text(&first.stdout).lines().count() >= 5, "{}", text(&first.stdout));
     let second = primetrade(&environment, &["migrate"], "").await;
