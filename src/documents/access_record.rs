@@ -17,6 +17,9 @@ use super::lookup_limit;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::scope::Scope;
 
+/// The maximum length of a text that is recorded because it isn't a BOL number, in characters.
+const MAX_ASKED_CHARS: usize = 100;
+
 /// How a request names a document: the current PDF of a BOL, by number or id, or one version of any document.
 #[derive(Clone, Copy, Debug)]
 pub enum DocumentRef<'a> {
@@ -79,6 +82,18 @@ pub async fn deny(
     }
     audit::record(connection, &event).await?;
     lookup_limit::count(connection, scope, actor, origin).await
+}
+
+/// Records a request for a BOL by a text that can't be a BOL number. The text is cut to [`MAX_ASKED_CHARS`].
+pub async fn deny_text(
+    connection: &AsyncPgConnection,
+    actor: Actor<'_>,
+    origin: &Origin,
+    asked: &str,
+) -> QueryResult<()> {
+    let asked: String = asked.chars().filter(|c| !c.is_control()).take(MAX_ASKED_CHARS).collect();
+    let event = Event::new(Action::AccessDenied, Outcome::Denied, actor, origin);
+    audit::record(connection, &event.detail(serde_json::json!({"asked": asked}))).await
 }
 
 fn push_scope<'b>(out: &mut AstPass<'_, 'b, Pg>, companies: &'b Option<&[i64]>) -> QueryResult<()> {

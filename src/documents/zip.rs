@@ -19,6 +19,7 @@ use super::lookup_limit;
 use crate::accounts::access::AccessError;
 use crate::accounts::response_slots::ResponseSlot;
 use crate::audit::{self, Action, Event, Outcome};
+use crate::bols::BolNumber;
 use crate::bols::search::{self, BolSummary, Search};
 use crate::db::DbResult;
 use crate::db::scope;
@@ -72,13 +73,21 @@ enum ZipPart {
 pub struct Busy;
 
 impl BolZip {
-    /// Returns the BOLs with these numbers. Returns `None`, and records the refusal, if one is not within the scope.
+    /// Returns the BOLs with these numbers. Returns `None`, and records the refusal, if one is not within the scope or
+    /// isn't a number.
     pub async fn find(&self, numbers: &[String]) -> DbResult<Option<Vec<BolSummary>>> {
         let scope = self.0.viewer().scope();
         let condition = lookup_limit::condition(&scope);
         scope::record_if(&self.0.db, &scope, condition.as_deref(), async |_: &AsyncPgConnection| Ok(())).await?;
         let mut rows = Vec::with_capacity(numbers.len());
         for number in numbers {
+            if number.parse::<BolNumber>().is_err() {
+                scope::record(&self.0.db, &scope, async |connection: &AsyncPgConnection| {
+                    access_record::deny_text(connection, self.0.viewer().actor(), &self.0.origin, number).await
+                })
+                .await?;
+                return Ok(None);
+            }
             let by_number = Search { text: number.clone(), ..Search::default() };
             let found = search::search(&self.0.db, &scope, &by_number).await?.rows;
             match found.into_iter().map(|(row, _)| row).find(|row| row.number == *number) {

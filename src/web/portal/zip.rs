@@ -40,7 +40,7 @@ pub async fn download(
             }
             _ => Selection::Matching(Box::new(search)),
         }
-    } else if numbers.len() > MAX_NUMBERS || numbers.iter().any(|number| number.contains(['\0', '%'])) {
+    } else if numbers.len() > MAX_NUMBERS {
         return Err(Error::Invalid(format!("Name up to {MAX_NUMBERS} bills of lading.")));
     } else {
         Selection::These(zip.find(&numbers).await?.ok_or(Error::NotFound)?)

@@ -79,6 +79,12 @@ async fn a_zip_has_only_bols_of_the_caller_and_a_broken_one_looks_broken() {
     denied.sort_unstable();
     denied.dedup();
     assert_eq!(denied, ["PRT-1999-0001", World::ACME_BOL]);
+    for asked in ["x".repeat(4000), "PRT-2025-0001%00".into(), "50%25".into(), "<b>".into()] {
+        let mark = app.events().await.mark();
+        assert_eq!(acme.get(&format!("/bols/download.zip?number={asked}")).await.status, 404, "{asked}");
+        let refused = app.events().await.since(mark).single(Action::AccessDenied);
+        assert_eq!((refused.bol(), refused.detail("asked").chars().count() <= 100), ("-", true), "{refused:?}");
+    }
     assert_eq!(app.auditor().await.get("/bols/download.zip").await.status, 403);
     assert_eq!(app.stranger().get("/bols/download.zip").await.status, 303);
     assert_eq!(acme.get("/bols/download.zip?q=nothing-is-like-this").await.status, 422);
