@@ -2,6 +2,7 @@
 //!
 //! The access log records each fetch with its link, like the access log of S3, and one refusal of a link a minute.
 
+mod range;
 mod recorder;
 mod sent;
 
@@ -9,6 +10,7 @@ use actix_files::NamedFile;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
+use actix_web::middleware::from_fn;
 use actix_web::web::{Path, Query, ServiceConfig, get, resource};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use sha2::{Digest, Sha256};
@@ -22,7 +24,8 @@ use crate::storage::local::{BadLink, LinkQuery};
 use crate::storage::{LocalStore, ObjectKey, Presentation, Storage};
 
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/files/{key:.*}").route(get().to(serve)));
+    let files = resource("/files/{key:.*}").wrap(from_fn(range::ignore_odd));
+    app.service(files.route(get().to(serve)));
 }
 
 /// `sandbox` gives the file an opaque origin without scripts, so that a browser runs nothing in it.

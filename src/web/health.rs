@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, ServiceConfig, get, resource};
+use actix_web::guard::{Any, Get, Head};
+use actix_web::web::{Data, ServiceConfig, resource, route};
 use diesel_async::SimpleAsyncConnection;
 use futures_util::future::join;
 use tokio::time::timeout;
@@ -14,7 +15,9 @@ use crate::db::Database;
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/healthz").route(get().to(alive))).service(resource("/readyz").route(get().to(ready)));
+    // Monitors ask by HEAD too.
+    let either = || route().guard(Any(Get()).or(Head()));
+    app.service(resource("/healthz").route(either().to(alive))).service(resource("/readyz").route(either().to(ready)));
 }
 
 /// Answers as long as the process runs. It checks no dependency, so an unreachable database restarts no server.
