@@ -18,7 +18,7 @@ use crate::db::schema::{memberships, tokens, users as table};
 use crate::field_errors::FieldErrors;
 use crate::mail::outbox;
 
-pub use invite::NewPerson;
+pub use invite::{NewPerson, Resent};
 
 #[derive(Debug, thiserror::Error)]
 pub enum PeopleError {

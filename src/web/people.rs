@@ -14,7 +14,7 @@ use super::forms::Fields;
 use super::page::{Layout, html, html_with_status};
 use super::person::{PersonRow, refusal};
 use crate::accounts::directory::{self, Person};
-use crate::accounts::people::NewPerson;
+use crate::accounts::people::{NewPerson, Resent};
 use crate::field_errors::FieldErrors;
 
 const HERE: &str = "/people";
@@ -79,7 +79,11 @@ pub async fn change(
     let acting = context.acting();
     let company = || fields.one("customer_id").parse::<i64>().map_err(|_| Error::BadRequest);
     let (changed, flash) = match change.as_str() {
-        "invite" => (acting.resend(id, &context.site.links).await, flash::RESENT),
+        "invite" => {
+            let resent = acting.resend(id, &context.site.links).await;
+            let flash = if matches!(resent, Ok(Resent::TooSoon)) { flash::SENT_BEFORE } else { flash::RESENT };
+            (resent.map(drop), flash)
+        }
         "leave" => (acting.leave(id, company()?).await.map(drop), flash::REMOVED),
         "admin" => (acting.set_admin(id, company()?, fields.one("is_admin") == "true").await, flash::SAVED),
         _ => return Err(Error::NotFound),

@@ -197,8 +197,8 @@ impl ActingUser<'_> {
         Ok(self.record_membership(connection, user, company, json!({"change": "joined", "admin": is_admin})).await?)
     }
 
-    /// Sends the invitation again. The previous link stops working.
-    pub async fn resend(&self, id: i64, links: &LinkKey) -> Result<(), PeopleError> {
+    /// Sends the invitation again, unless a link was sent within the last minute. The previous link stops working.
+    pub async fn resend(&self, id: i64, links: &LinkKey) -> Result<Resent, PeopleError> {
         self.with_user(id, async |connection, user| {
             if user.password_hash.is_some() {
                 return refused("This person has already set a password. To replace it, use “Forgot your password?” on the login page.");
@@ -214,7 +214,7 @@ impl ActingUser<'_> {
                 .filter(tokens::purpose.eq(Purpose::Invitation.as_str()))
                 .filter(tokens::created_at.gt(self.clock.now() - RESEND_AFTER));
             if diesel::select(exists(recent)).get_result(connection).await? {
-                return Ok(());
+                return Ok(Resent::TooSoon);
             }
             let names: Vec<String> = memberships::table
                 .inner_join(customers::table)
@@ -225,7 +225,8 @@ impl ActingUser<'_> {
                 .await?;
             self.send_invitation(connection, id, (&user.email, &user.name), &names.join(", "), links).await?;
             let event = self.event(Action::UserInvited).detail(json!({"email": user.email, "mailed": true, "again": true}));
-            Ok(audit::record(connection, &event).await?)
+            audit::record(connection, &event).await?;
+            Ok(Resent::Sent)
         })
         .await
     }
@@ -239,6 +240,14 @@ fn is_staff_address(email: &str, staff_domains: &[String]) -> bool {
     staff_domains
         .iter()
         .any(|staff| domain.strip_suffix(staff.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+}
+
+/// What became of a request to send an invitation again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resent {
+    Sent,
+    /// Nothing was sent: the last link is younger than a minute, and works.
+    TooSoon,
 }
 
 /// The form after validation.

@@ -11,7 +11,7 @@ use diesel_async::AsyncPgConnection;
 
 use crate::accounts::customers;
 use crate::accounts::directory::{self, Membership, Person};
-use crate::accounts::people::{Authority, NewPerson, PeopleError};
+use crate::accounts::people::{Authority, NewPerson, PeopleError, Resent};
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
@@ -130,7 +130,11 @@ pub async fn change(
     let is_admin = fields.one("is_admin") == "true";
     let company = || fields.one("customer_id").parse::<i64>().map_err(|_| Error::BadRequest);
     let (changed, flash) = match change.as_str() {
-        "invite" => (acting.resend(id, &context.site.links).await, flash::RESENT),
+        "invite" => {
+            let resent = acting.resend(id, &context.site.links).await;
+            let flash = if matches!(resent, Ok(Resent::TooSoon)) { flash::SENT_BEFORE } else { flash::RESENT };
+            (resent.map(drop), flash)
+        }
         "disable" => (acting.set_active(id, false).await, flash::DISABLED),
         "enable" => (acting.set_active(id, true).await, flash::ENABLED),
         "name" => (acting.rename(id, fields.one("name")).await, flash::SAVED),

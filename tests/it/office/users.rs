@@ -71,7 +71,9 @@ async fn an_invitation_sent_again_replaces_the_former_one() {
     let first = smtp.next().await;
     let id = app.user_id("jo@acme.example").await;
     // A second click sends no second mail.
-    assert_eq!(office.post(&format!("/office/users/{id}/invite"), &[]).await.status, 303);
+    let twice = office.post(&format!("/office/users/{id}/invite"), &[]).await;
+    assert_eq!(twice.header("location"), format!("/office/users/{id}?done=sent"));
+    assert!(office.get(twice.header("location")).await.one("[role=status]").contains("nothing was sent now"));
     smtp.quiet(3).await;
     app.clock.advance(chrono::TimeDelta::minutes(2));
     let answer = office.post(&format!("/office/users/{id}/invite"), &[]).await;
