@@ -1,4 +1,4 @@
-//! The terminal itself, as the next BOL prints it: name, address, telephone and email.
+//! What the office sets: the terminal as the next BOL prints it, reminder thresholds, and the security contact.
 
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -10,6 +10,7 @@ use crate::audit::{self, Action, Event, Outcome};
 use crate::db::DbResult;
 use crate::db::schema::settings;
 use crate::field_errors::FieldErrors;
+use crate::mail;
 
 /// Empty until the office has filled it in. Also what the form of the settings sends.
 #[derive(
@@ -41,6 +42,29 @@ pub struct ReminderThresholds {
 pub struct ReminderThresholdsForm {
     pub unsigned_days: String,
     pub collect_days: String,
+}
+
+/// Where to report a weakness of the portal. Also what its form sends.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, Queryable, Selectable, AsChangeset, serde::Serialize, serde::Deserialize,
+)]
+#[diesel(table_name = settings, check_for_backend(diesel::pg::Pg))]
+#[serde(default)]
+pub struct SecurityContact {
+    /// An email address or an https URL; empty for the company's email address.
+    pub security_contact: String,
+}
+
+impl SecurityContact {
+    fn read(typed: &Self) -> Result<Self, FieldErrors> {
+        let text = typed.security_contact.trim();
+        let is_url = url::Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.has_host());
+        if text.is_empty() || is_url && text.len() <= 254 && text.is_ascii() || mail::is_address(text) {
+            return Ok(Self { security_contact: text.into() });
+        }
+        let message = "Enter an email address, or the address of a page that begins with https://.";
+        Err(FieldErrors::one("security_contact", message))
+    }
 }
 
 impl ReminderThresholds {
@@ -101,23 +125,46 @@ pub async fn save_releases_originals(user: &ActingUser<'_>, after: bool) -> DbRe
     saved.await
 }
 
+/// Saves a part of the settings, and records what it was before. Does nothing if nothing changes.
+macro_rules! save_part {
+    ($user:ident, $after:ident, $part:ty) => {{
+        let saved = $user.db.transaction(async |connection: &mut AsyncPgConnection| {
+            let before: $part = settings::table.select(<$part>::as_select()).for_update().first(connection).await?;
+            if before == $after {
+                return Ok(());
+            }
+            diesel::update(settings::table).set(&$after).execute(connection).await?;
+            let detail = serde_json::json!({"before": before, "after": $after});
+            let event = Event::new(Action::SettingsChanged, Outcome::Success, $user.actor(), $user.origin);
+            Ok(audit::record(connection, &event.detail(detail)).await?)
+        });
+        saved.await
+    }};
+}
+
 pub async fn company(connection: &mut AsyncPgConnection) -> QueryResult<Company> {
     settings::table.select(Company::as_select()).first(connection).await
 }
 
 pub async fn save(user: &ActingUser<'_>, typed: &Company) -> Result<(), SaveError> {
     let after = Company::read(typed)?;
-    let saved = user.db.transaction(async |connection: &mut AsyncPgConnection| {
-        let before: Company = settings::table.select(Company::as_select()).for_update().first(connection).await?;
-        if before == after {
-            return Ok(());
-        }
-        diesel::update(settings::table).set(&after).execute(connection).await?;
-        let detail = serde_json::json!({"before": before, "after": after});
-        let event = Event::new(Action::SettingsChanged, Outcome::Success, user.actor(), user.origin).detail(detail);
-        Ok(audit::record(connection, &event).await?)
-    });
-    saved.await
+    save_part!(user, after, Company)
+}
+
+/// Returns where to report a weakness: what the settings say, or the company's email address.
+pub async fn security_contact(connection: &mut AsyncPgConnection) -> QueryResult<Option<String>> {
+    let both = settings::table.select((settings::security_contact, settings::company_email));
+    let (contact, email): (String, String) = both.first(connection).await?;
+    Ok([contact, email].into_iter().find(|contact| !contact.is_empty()))
+}
+
+pub async fn typed_security_contact(connection: &mut AsyncPgConnection) -> QueryResult<SecurityContact> {
+    settings::table.select(SecurityContact::as_select()).first(connection).await
+}
+
+pub async fn save_security_contact(user: &ActingUser<'_>, typed: &SecurityContact) -> Result<(), SaveError> {
+    let after = SecurityContact::read(typed)?;
+    save_part!(user, after, SecurityContact)
 }
 
 pub async fn reminder_thresholds(connection: &mut AsyncPgConnection) -> QueryResult<ReminderThresholds> {
@@ -126,16 +173,5 @@ pub async fn reminder_thresholds(connection: &mut AsyncPgConnection) -> QueryRes
 
 pub async fn save_reminder_thresholds(user: &ActingUser<'_>, typed: &ReminderThresholdsForm) -> Result<(), SaveError> {
     let after = ReminderThresholds::read(typed)?;
-    let saved = user.db.transaction(async |connection: &mut AsyncPgConnection| {
-        let before: ReminderThresholds =
-            settings::table.select(ReminderThresholds::as_select()).for_update().first(connection).await?;
-        if before == after {
-            return Ok(());
-        }
-        diesel::update(settings::table).set(&after).execute(connection).await?;
-        let detail = serde_json::json!({"before": before, "after": after});
-        let event = Event::new(Action::SettingsChanged, Outcome::Success, user.actor(), user.origin).detail(detail);
-        Ok(audit::record(connection, &event).await?)
-    });
-    saved.await
+    save_part!(user, after, ReminderThresholds)
 }

@@ -8,7 +8,7 @@
 use actix_web::HttpResponse;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY};
+use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use askama::Template;
@@ -79,15 +79,39 @@ pub async fn refuse(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let ours = request.app_data::<Data<Site>>().map(|site| site.public_url.origin()).unwrap_or_default();
-    if request.method().is_safe() || same_site(request.headers(), &ours) {
-        return Ok(next.call(request).await?.map_into_left_body());
-    }
-    Ok(request.error_response(Error::CrossSite).map_body(|_, body| EitherBody::right(body)))
+    let sender = if request.method().is_safe() { Sender::Portal } else { sender(request.headers(), &ours) };
+    let error = match sender {
+        Sender::Portal => return Ok(next.call(request).await?.map_into_left_body()),
+        Sender::OtherAddress => Error::OtherAddress(ours),
+        Sender::OtherSite => Error::CrossSite,
+    };
+    Ok(request.error_response(error).map_body(|_, body| EitherBody::right(body)))
 }
 
-fn same_site(headers: &HeaderMap, ours: &str) -> bool {
-    if let Some(site) = headers.get(&SEC_FETCH_SITE) {
-        return is_own(site);
+/// Whose page sent a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    Portal,
+    /// A page of this server, opened under another address than `PUBLIC_URL`. Its cookie would not be kept there, or
+    /// the address is a stranger's, who passes everything on.
+    OtherAddress,
+    OtherSite,
+}
+
+fn sender(headers: &HeaderMap, ours: &str) -> Sender {
+    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
+    let is_ours = origin.is_none_or(|origin| origin == ours.as_bytes());
+    match headers.get(&SEC_FETCH_SITE).map(HeaderValue::as_bytes) {
+        Some(b"none") => Sender::Portal,
+        // Without https in `PUBLIC_URL`, cookies work under every name of this machine.
+        Some(b"same-origin") if is_ours || !ours.starts_with("https:") => Sender::Portal,
+        Some(b"same-origin") => Sender::OtherAddress,
+        Some(_) => Sender::OtherSite,
+        None if is_ours => Sender::Portal,
+        None => {
+            let host = headers.get(HOST).map(HeaderValue::as_bytes);
+            let sender = origin.and_then(|origin| origin.splitn(2, |byte| *byte == b'/').nth(1)?.strip_prefix(b"/"));
+            if sender.is_some() && sender == host { Sender::OtherAddress } else { Sender::OtherSite }
+        }
     }
-    headers.get(ORIGIN).is_none_or(|origin| origin.as_bytes() == ours.as_bytes())
 }

@@ -29,6 +29,9 @@ pub enum Error {
     AccessEnded,
     #[error("sent by another site")]
     CrossSite,
+    /// The form was opened under another address than the portal's, which this holds.
+    #[error("sent from another address than {0}")]
+    OtherAddress(String),
     #[error("not found, or outside of the user's scope")]
     NotFound,
     #[error("invalid: {0}")]
@@ -129,6 +132,7 @@ impl ResponseError for Error {
             | Self::ReadOnlyView
             | Self::AccessEnded
             | Self::CrossSite
+            | Self::OtherAddress(_)
             | Self::BadLink
             | Self::LinkExpired => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,

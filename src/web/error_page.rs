@@ -25,6 +25,10 @@ struct Explanation {
 }
 
 fn explain(status: StatusCode, error: Option<&Error>) -> Explanation {
+    if let Some(Error::OtherAddress(address)) = error {
+        let message = format!("Nothing was changed. Open {address} in your browser, and log in there.");
+        return Explanation { title: "This is not the portal’s address", message };
+    }
     let (title, message) = match error {
         Some(Error::Invalid(message)) => ("Please correct the request", message.as_str()),
         Some(Error::TooMany(message)) => ("Too many at once", message.as_str()),

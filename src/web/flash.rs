@@ -65,6 +65,8 @@ flashes! {
     people {
         INVITED: "invited" => "Invited. An email says what to do next.",
         RESENT: "resent" => "A new link was sent by email. The earlier link no longer works.",
+        SENT_BEFORE: "sent" =>
+            "A link was sent less than a minute ago, so nothing was sent now. That link works; look in the spam folder too.",
         REMOVED: "left" => "Removed. This person no longer sees your bills of lading.",
         SAVED: "saved" => "Saved.",
     }
@@ -112,6 +114,8 @@ flashes! {
     users {
         INVITED: "invited" => "Invited. A link to set a password was sent by email.",
         RESENT: "resent" => "A new link was sent by email. The earlier link no longer works.",
+        SENT_BEFORE: "sent" =>
+            "A link was sent less than a minute ago, so nothing was sent now. That link works; look in the spam folder too.",
         DISABLED: "disabled" => "The login is disabled, and its sessions are ended.",
         ENABLED: "enabled" => "The login is enabled.",
         SAVED: "saved" => "Saved.",
@@ -137,6 +141,7 @@ flashes! {
     /// `/office/settings`
     settings {
         RELEASES_SAVED: "originals" => "Saved. The inbox follows it from now on.",
+        SECURITY_CONTACT_SAVED: "security" => "The security contact is saved.",
         THRESHOLDS_SAVED: "days" => "Saved. The first page uses these days from now on.",
         SAVED: "saved" =>
             "The settings are saved. The next BOL prints them. Issued BOLs stay as they are.",

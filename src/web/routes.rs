@@ -8,7 +8,7 @@ use actix_web::web::{ServiceConfig, get, post, resource, route};
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::error::Error;
-use super::{account, api, audit, auth, invitation, office, password_reset, people, portal, session};
+use super::{account, api, audit, auth, invitation, office, password_reset, people, portal, security_txt, session};
 use crate::bols::lists::carriers::{Carrier, Truck};
 use crate::bols::lists::products::{Lot, Product};
 
@@ -38,6 +38,7 @@ fn session_routes(app: &mut ServiceConfig) {
         .service(
             resource(["/invitation", "/password"]).route(page!(invitation::page)).route(post().to(invitation::accept)),
         )
+        .service(resource("/.well-known/security.txt").route(page!(security_txt::file)))
         .service(resource("/password-reset").route(page!(password_reset::page)).route(post().to(password_reset::ask)));
 }
 
@@ -132,6 +133,7 @@ fn maintenance_routes(app: &mut ServiceConfig) {
     .service(resource("/office/users/{id}").route(page!(office::users::user)))
     .service(resource("/office/users/{id}/{change}").route(post().to(office::users::change)))
     .service(resource("/office/settings/days").route(post().to(office::settings::save_days)))
+    .service(resource("/office/settings/security").route(post().to(office::settings::save_security_contact)))
     .service(resource("/office/settings/originals").route(post().to(office::settings::save_releases)));
 }
 

@@ -1,11 +1,12 @@
-//! `/office/settings`: the terminal's own company, which BOLs print, and the reminder thresholds.
+//! `/office/settings`: the terminal's own company, which BOLs print, the reminder thresholds, and the security
+//! contact.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Form, Query};
 use askama::Template;
 
-use crate::bols::settings::{self, Company, ReminderThresholdsForm};
+use crate::bols::settings::{self, Company, ReminderThresholdsForm, SecurityContact};
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::{Admins, OfficeStaff};
@@ -23,6 +24,7 @@ struct SettingsPage {
     layout: Layout,
     company: Company,
     days: ReminderThresholdsForm,
+    security: SecurityContact,
     errors: FieldErrors,
     /// The office may file quarantined documents as they are.
     releases_originals: bool,
@@ -72,6 +74,20 @@ pub async fn save_releases(context: Context<Admins>, form: Form<Releases>) -> Re
     Ok(see_other(HERE, Some(flash::RELEASES_SAVED)))
 }
 
+/// `POST /office/settings/security`: `security_contact`.
+pub async fn save_security_contact(
+    context: Context<OfficeStaff>,
+    form: Form<SecurityContact>,
+) -> Result<HttpResponse, Error> {
+    let user = context.acting();
+    let Err(error) = settings::save_security_contact(&user, &form).await else {
+        return Ok(see_other(HERE, Some(flash::SECURITY_CONTACT_SAVED)));
+    };
+    let (errors, security) = (refusal(error)?, form.into_inner());
+    let page = SettingsPage { errors, security, ..SettingsPage::load(&context, None, None).await? };
+    Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
+}
+
 impl SettingsPage {
     /// Loads the saved settings, except those that were just typed.
     async fn load(
@@ -89,6 +105,7 @@ impl SettingsPage {
                 unsigned_days: reminder_thresholds.unsigned_days.to_string(),
                 collect_days: reminder_thresholds.collect_days.to_string(),
             }),
+            security: settings::typed_security_contact(&mut connection).await?,
             errors: FieldErrors::default(),
             releases_originals: settings::releases_originals(&mut connection).await?,
             can_administer: context.viewer.can_administer(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Answer, App, PASSWORD, World, execute, migrated_database, raw};
+use crate::support::{Action, Answer, App, PASSWORD, World, execute, migrated_database, raw};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_carries_the_security_headers() {
@@ -28,6 +28,9 @@ async fn every_answer_carries_the_security_headers() {
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
         assert!(!policy.contains("unsafe"), "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
+        assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin", "{path}");
+        assert!(answer.header("permissions-policy").contains("camera=()"), "{path}");
         assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
         assert_eq!(answer.header("x-request-id").len(), 32, "{path}");
@@ -113,6 +116,33 @@ async fn requests_of_other_sites_change_nothing() {
         assert_eq!(acme.get("/bols").await.status, 200);
     }
     assert_eq!(post(&[("origin", &app.url)]).await.status, 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_of_another_address_says_which_one_is_the_portals() {
+    let app = App::start_with(&[("PUBLIC_URL", "https://portal.example.com")]).await;
+    let log_in = async |headers: &[(&'static str, &str)]| {
+        let mut request = app.stranger().request(reqwest::Method::POST, "/login");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Answer::of(request.form(&[("email", World::ACME), ("password", PASSWORD)])).await
+    };
+    // A browser on plain http, where it sends no Sec-Fetch-Site; one on this machine; one behind another name.
+    for headers in [
+        &[("origin", app.url.as_str())][..],
+        &[("origin", app.url.as_str()), ("sec-fetch-site", "same-origin")],
+        &[("origin", "https://bol.example.net"), ("sec-fetch-site", "same-origin")],
+    ] {
+        let answer = log_in(headers).await;
+        assert_eq!((answer.status, answer.one("h1")), (403, "This is not the portal’s address".into()), "{headers:?}");
+        assert!(answer.one(".lede").contains("https://portal.example.com"), "{headers:?}");
+    }
+    let elsewhere = log_in(&[("origin", "https://evil.example"), ("host", "portal.example.com")]).await;
+    assert_eq!(elsewhere.one("h1"), "The request came from another site");
+    let public = [("origin", "https://portal.example.com"), ("sec-fetch-site", "same-origin")];
+    assert_eq!(log_in(&public).await.status, 303);
+    assert!(app.events().await.only(Action::LoginSucceeded).len() == 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,4 +244,40 @@ async fn back_shows_nothing_after_logging_out_and_pages_are_not_cached() {
     acme.post("/logout", &[]).await;
     assert_eq!(acme.get("/").await.header("location"), "/login");
     assert_eq!(acme.post("/logout", &[]).await.status, 303, "twice does no harm");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn monitors_may_ask_by_head() {
+    let app = App::start().await;
+    for path in ["/healthz", "/readyz"] {
+        let answer = Answer::of(app.stranger().request(reqwest::Method::HEAD, path)).await;
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_who_find_a_weakness_learn_whom_to_tell() {
+    let app = App::start().await;
+    let (office, stranger) = (app.office().await, app.stranger());
+    let (file, settings) = ("/.well-known/security.txt", "/office/settings/security");
+    assert_eq!(stranger.get(file).await.status, 404, "nothing is set yet");
+    app.save_terminal_address().await;
+    let text = stranger.get(file).await.text();
+    assert!(text.starts_with("Contact: mailto:shipping@terminal.example\nExpires: "), "{text}");
+    let expires = text.lines().find_map(|line| line.strip_prefix("Expires: ")).unwrap();
+    let days = (chrono::DateTime::parse_from_rfc3339(expires).unwrap().to_utc() - app.clock.now()).num_days();
+    assert!((30..365).contains(&days), "{text}");
+    for (typed, contact) in [
+        (" security@terminal.example ", "Contact: mailto:security@terminal.example\n"),
+        ("https://terminal.example/security", "Contact: https://terminal.example/security\n"),
+    ] {
+        let form = [("security_contact", typed)];
+        office.expect_saved(settings, &form, "/office/settings?done=security").await;
+        assert!(stranger.get(file).await.text().starts_with(contact), "{typed}");
+    }
+    for typed in ["call us", "http://terminal.example", "https://", "a@b.example\nContact: mailto:e@evil.example"] {
+        let message = "Enter an email address, or the address of a page that begins with https://.";
+        office.expect_refused(settings, &[("security_contact", typed)], "security_contact", message).await;
+    }
+    assert_eq!(app.events().await.only(Action::SettingsChanged).len(), 2);
 }
