@@ -91,7 +91,9 @@ impl Cause {
                 "delete the object after its retention ends; the portal expects a bucket without a default retention"
             }
             Self::Archived => "restore it first: request its download once in the portal, and wait a few hours",
-            Self::NotOffered => "nothing to do, unless the server is AWS",
+            Self::NotOffered => {
+                "see \"Other S3 servers\" in docs/deploy.md; on AWS itself, check AWS_ENDPOINT_URL_S3 (leave it unset)"
+            }
             Self::NotS3 => {
                 "check for a proxy, captive portal or gateway in between, and check AWS_ENDPOINT_URL_S3 (leave it unset for AWS)"
             }

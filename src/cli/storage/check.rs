@@ -1,6 +1,7 @@
 //! `primetrade storage check`: tries everything that downloads and uploads need, and prints a line for each.
 
 mod findings;
+mod links;
 
 use std::io::{Read, Seek};
 use std::time::Duration;
@@ -24,10 +25,6 @@ use crate::storage::{
 /// The tolerated clock difference, in seconds. Beyond it links may fail. S3 rejects every request above 15 minutes.
 const TOLERATED_SKEW: i64 = 60;
 const MAX_CLOCK_SKEW: i64 = 15 * 60;
-/// The lifetime of the link that must expire during the check.
-const SHORT_LINK_LIFE: Duration = Duration::from_secs(2);
-/// The timeout of a request without the SDK.
-const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub async fn run(config: &Config, json: bool) -> Result<(), Failure> {
     // Fails only if a provider was installed before.
@@ -125,7 +122,7 @@ async fn reachable(store: &S3Store, s3: &S3Config, findings: &mut Findings) -> b
 /// Compares the clocks: this machine dates links, and the store checks them against its own clock.
 async fn clock(store: &S3Store, findings: &mut Findings) {
     let date = match store.unsigned("") {
-        Ok(url) => get(&url).await.ok().and_then(|answer| answer.date),
+        Ok(url) => links::get(&url).await.ok().and_then(|answer| answer.date),
         Err(_) => None,
     };
     let Some(date) = date.and_then(|date| DateTime::parse_from_rfc2822(&date).ok()) else {
@@ -152,23 +149,33 @@ async fn objects(storage: &Storage, s3: Option<&S3Store>, findings: &mut Finding
         return;
     }
     findings.ok("put", format!("{key}, with its SHA-256"));
-    match storage.put(&key, b"other".to_vec(), Sha256::digest(b"other").into()).await {
-        Err(StorageError::Exists(_)) => findings.ok("put again", "rejected, as it should be: nothing is overwritten"),
-        Err(error) => findings.error("put again", &error),
-        Ok(()) => findings.say(
-            "put again",
-            Verdict::Fail,
-            "the object was overwritten",
-            "the server ignores If-None-Match, so documents aren't safe there; use another server or a newer version",
-        ),
-    }
+    let other = b"other".to_vec();
+    let bytes = match storage.put(&key, other.clone(), Sha256::digest(&other).into()).await {
+        Err(StorageError::Exists(_)) => {
+            findings.ok("put again", "rejected, as it should be: nothing is overwritten");
+            bytes
+        }
+        Err(error) => {
+            findings.error("put again", &error);
+            bytes
+        }
+        Ok(()) => {
+            findings.say(
+                "put again",
+                Verdict::Fail,
+                "the object was overwritten",
+                "the server ignores If-None-Match, so documents aren't safe there; use another server or a newer version",
+            );
+            other
+        }
+    };
     match read(storage, &key).await {
         Ok(found) if found == bytes => findings.ok("get", "the same bytes"),
         Ok(found) => findings.say("get", Verdict::Fail, format!("{} bytes that differ", found.len()), ""),
         Err(error) => findings.error("get", &error),
     }
     if let Some(store) = s3 {
-        links(storage, store, &key, &bytes, findings).await;
+        links::check(storage, store, &key, &bytes, findings).await;
     }
     match storage.remove_check(&key).await {
         Ok(()) => match storage.head(&key).await {
@@ -188,87 +195,6 @@ async fn read(storage: &Storage, key: &ObjectKey) -> Result<Vec<u8>, StorageErro
     Ok(bytes)
 }
 
-/// Checks that a link works without credentials, expires, and is the only access.
-async fn links(storage: &Storage, store: &S3Store, key: &ObjectKey, bytes: &[u8], findings: &mut Findings) {
-    let presentation = Presentation { file_name: "check.pdf".into(), ..Presentation::default() };
-    let link =
-        async |life: u64| storage.link(key, &presentation, Clock::system().now(), Duration::from_secs(life)).await;
-    match link(60).await {
-        Ok((url, _)) => match get(&url).await {
-            Ok(answer) if answer.status == 200 && answer.body == bytes => {
-                findings.ok("link", "a presigned link returns the same bytes without credentials");
-            }
-            Ok(answer) => {
-                let failure = answer.failure();
-                let advice = match failure.cause {
-                    Cause::AccessDenied => "the IAM policy lacks s3:GetObject, or the bucket policy denies it",
-                    cause => cause.advice(),
-                };
-                findings.say("link", Verdict::Fail, &failure, advice);
-            }
-            Err(error) => {
-                let failure = StorageFailure { cause: Cause::Unreachable, detail: error };
-                findings.failure("link", &failure);
-            }
-        },
-        Err(error) => findings.error("link", &error),
-    }
-    expired(link(SHORT_LINK_LIFE.as_secs()).await, findings).await;
-    let unsigned = store.unsigned(key.as_str());
-    match unsigned.map_err(|error| error.to_string()) {
-        Ok(url) => match get(&url).await.map(|answer| answer.status) {
-            // An emulator on this machine grants access to everyone.
-            Ok(200) if is_local(&url) => findings.say(
-                "without a link",
-                Verdict::Warn,
-                "anyone on this machine can read the object",
-                "use this server for testing only",
-            ),
-            Ok(200) => findings.say(
-                "without a link",
-                Verdict::Fail,
-                "anyone can read the object",
-                "block public access now; run: primetrade storage setup",
-            ),
-            Ok(_) => findings.ok("without a link", "rejected, as it should be"),
-            Err(error) => findings.say("without a link", Verdict::Warn, error, ""),
-        },
-        Err(error) => findings.say("without a link", Verdict::Warn, error, ""),
-    }
-}
-
-/// Checks that a link works before its expiry, and fails after it.
-async fn expired(link: Result<(Url, Duration), StorageError>, findings: &mut Findings) {
-    const CHECK: &str = "expired link";
-    let Ok((url, _)) = link else { return };
-    match get(&url).await.map(|answer| answer.status) {
-        Ok(200) => {}
-        _ => return findings.say(CHECK, Verdict::Warn, "not checked: a fresh link doesn't work either", ""),
-    }
-    sleep(SHORT_LINK_LIFE + Duration::from_millis(1500)).await;
-    match get(&url).await {
-        Ok(answer) if answer.status == 200 => {
-            findings.say(
-                CHECK,
-                Verdict::Fail,
-                "the link still works",
-                "the server ignores the expiry of links; use another server",
-            );
-        }
-        Ok(answer) => findings.ok(CHECK, format!("rejected, as it should be ({})", answer.failure())),
-        Err(error) => findings.say(CHECK, Verdict::Warn, error, ""),
-    }
-}
-
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
 async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
     const ADVICE: &str = "run: primetrade storage setup";
     let wanted = DesiredSettings { link_life: config.link_life, archive: None, https_only: true };
@@ -281,7 +207,7 @@ async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
             // The remaining settings are recommended, not required.
             Ok(state) if setting == Setting::PublicAccess => findings.say(label, Verdict::Fail, state.found, ADVICE),
             Ok(state) => findings.say(label, Verdict::Warn, state.found, ADVICE),
-            Err(failure) => unanswered(findings, label, &failure),
+            Err(failure) => unanswered(findings, setting, &failure),
         }
     }
     let label = Setting::Policy.label();
@@ -301,15 +227,16 @@ async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
             Ok(state) => {
                 findings.say(label, Verdict::Warn, format!("{}, instead of: {}", state.found, state.wanted), ADVICE)
             }
-            Err(failure) => unanswered(findings, label, &failure),
+            Err(failure) => unanswered(findings, Setting::Policy, &failure),
         },
-        Err(failure) => unanswered(findings, label, &failure),
+        Err(failure) => unanswered(findings, Setting::Policy, &failure),
     }
 }
 
 /// Warns that a setting can't be read. A missing permission to read it is no fault of the bucket.
-fn unanswered(findings: &mut Findings, label: &'static str, failure: &StorageFailure) {
-    findings.say(label, Verdict::Warn, format!("can't be read: {failure}"), failure.cause.advice());
+fn unanswered(findings: &mut Findings, setting: Setting, failure: &StorageFailure) {
+    let advice = if failure.cause == Cause::NotOffered { setting.without() } else { failure.cause.advice() };
+    findings.say(setting.label(), Verdict::Warn, format!("can't be read: {failure}"), advice);
 }
 
 async fn folder(config: &Config, findings: &mut Findings) {
@@ -333,35 +260,4 @@ async fn folder(config: &Config, findings: &mut Findings) {
     }
     findings.ok("folder", format!("{} is writable", root.display()));
     objects(&Storage::Local(store), None, findings).await;
-}
-
-/// The response to a request without credentials.
-struct Answer {
-    status: u16,
-    date: Option<String>,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    /// Returns the code and the message of an S3 error in XML.
-    fn failure(&self) -> StorageFailure {
-        let text = String::from_utf8_lossy(&self.body);
-        let part = |name: &str| {
-            let (_, rest) = text.split_once(&format!("<{name}>"))?;
-            rest.split_once(&format!("</{name}>")).map(|(inside, _)| inside.to_owned())
-        };
-        let (code, message) = (part("Code"), part("Message").unwrap_or_default());
-        let cause = Cause::of(code.as_deref(), &message, Some(self.status));
-        StorageFailure { cause, detail: format!("{} {} {message}", self.status, code.unwrap_or_default()) }
-    }
-}
-
-async fn get(url: &Url) -> Result<Answer, String> {
-    let client = reqwest::Client::builder().timeout(HTTP_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
-    // The error's text contains the URL, which is a link.
-    let text = |error: reqwest::Error| error.without_url().to_string();
-    let answer = client.map_err(text)?.get(url.clone()).send().await.map_err(text)?;
-    let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).map(Into::into);
-    let status = answer.status().as_u16();
-    Ok(Answer { status, date, body: answer.bytes().await.map_err(text)?.to_vec() })
 }

@@ -44,6 +44,30 @@ impl Setting {
         Self::Lifecycle,
     ];
 
+    /// Returns what an operator does about a server that doesn't have this setting.
+    pub fn without(self) -> &'static str {
+        match self {
+            Self::Exists => "use a server that lists its objects",
+            Self::PublicAccess => {
+                "this server can't block public access as a whole: make sure that \"without a link\" above is ok, and \
+                 don't make the bucket public in its console"
+            }
+            Self::Ownership => {
+                "this server has no ownership of objects: keep the bucket's and the objects' ACLs private"
+            }
+            Self::Versioning => {
+                "this server keeps no old versions: copy the bucket to a second place every day, because nothing else \
+                 brings back an object that was deleted by hand"
+            }
+            Self::Encryption => "this server doesn't tell whether it encrypts: encrypt its disks",
+            Self::Policy => {
+                "this server has no bucket policies: links still expire by themselves; keep DOWNLOAD_URL_TTL_SECONDS \
+                 short, and offer the server by https only"
+            }
+            Self::Lifecycle => "this server has no lifecycle rules: leave out --archive-after; nothing else needs them",
+        }
+    }
+
     pub fn label(self) -> &'static str {
         match self {
             Self::Exists => "bucket",

@@ -129,6 +129,28 @@ async fn every_refusal_of_amazon_is_named_with_what_to_do() {
     assert!(code == 1 && line(&stdout, "bucket").starts_with("FAIL"), "{stdout}");
 }
 
+/// Other S3 servers know fewer parameters and settings than Amazon's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_treats_links_differently_is_found() {
+    let s3 = S3Server::start().await;
+    let proxy = Proxy::before(s3.address).await;
+    let through = with_variables(s3.environment(), &[("AWS_ENDPOINT_URL_S3", &format!("http://{}", proxy.address))]);
+    let (code, stdout, _) = run(&through, &["storage", "check"]).await;
+    assert!(code == 0 && line(&stdout, "link's name").starts_with("ok"), "{stdout}");
+    proxy.always(Some(Fault::NamesIgnored));
+    let (code, stdout, _) = run(&through, &["storage", "check"]).await;
+    let found = line(&stdout, "link's name");
+    assert!(code == 0 && found.starts_with("warn") && found.contains("response-content-disposition"), "{stdout}");
+    proxy.always(Some(Fault::Strict));
+    let (code, stdout, _) = run(&through, &["storage", "check"]).await;
+    let found = line(&stdout, "link");
+    assert!(code == 1 && found.starts_with("FAIL") && found.contains("Unknown parameter: x-request"), "{stdout}");
+    // What a server doesn't offer has advice of its own.
+    assert!(!stdout.contains("nothing to do"), "{stdout}");
+    let versioning = line(&stdout, "versioning");
+    assert!(versioning.starts_with("ok") || versioning.contains("->"), "{stdout}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_is_set_up_once_and_stays() {
     let Some(server) = Ministack::start().await else { return };

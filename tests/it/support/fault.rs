@@ -29,6 +29,10 @@ pub enum Fault {
     ForeignWithTag,
     /// An answer without a body.
     Empty(u16),
+    /// A server that ignores the names that links give to downloads.
+    NamesIgnored,
+    /// A server that refuses parameters that it doesn't know.
+    Strict,
     Late(Duration),
     /// The connection is closed before the request arrives.
     Lost,
@@ -140,6 +144,9 @@ async fn pass(
     let broken = || Err(std::io::Error::other("as planned"));
     match fault {
         Fault::Lost => return broken(),
+        Fault::Strict if request.uri().query().is_some_and(|query| query.contains("x-request")) => {
+            return Ok(own(Fault::Says(400, "InvalidArgument", "Unknown parameter: x-request")));
+        }
         Fault::Late(time) => tokio::time::sleep(time).await,
         Fault::Says(..) | Fault::Foreign(_) | Fault::ForeignWithTag | Fault::Empty(_) => {
             // The proxy reads the body first. Otherwise the client sees a broken pipe.
@@ -175,6 +182,10 @@ async fn pass(
     }
     match fault {
         Fault::AnswerLost => broken(),
+        Fault::NamesIgnored => {
+            head.headers.remove("content-disposition");
+            Ok(Response::from_parts(head, whole(body)))
+        }
         Fault::Clock(seconds) => {
             let date = primetrade::clock::Clock::system().now() + chrono::TimeDelta::seconds(seconds);
             head.headers.insert("date", date.format("%a, %d %b %Y %H:%M:%S GMT").to_string().parse().unwrap());
