@@ -4,12 +4,9 @@ mod findings;
 mod links;
 
 use std::io::{Read, Seek};
-use std::time::Duration;
 
 use chrono::DateTime;
 use sha2::{Digest, Sha256};
-use tokio::time::sleep;
-use url::Url;
 use uuid::Uuid;
 
 use self::findings::{Findings, Verdict};
@@ -18,9 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Config, S3Config, SecretKey, StorageConfig};
 use crate::storage::s3::bucket::Setting;
 use crate::storage::s3::desired::DesiredSettings;
-use crate::storage::{
-    CHECKS, Cause, LocalStore, ObjectKey, Presentation, S3Store, Storage, StorageError, StorageFailure,
-};
+use crate::storage::{CHECKS, Cause, LocalStore, ObjectKey, S3Store, Storage, StorageError, StorageFailure};
 
 /// The tolerated clock difference, in seconds. Beyond it links may fail. S3 rejects every request above 15 minutes.
 const TOLERATED_SKEW: i64 = 60;
