@@ -5,7 +5,7 @@ mod companies;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -17,7 +17,7 @@ use self::columns::{Columns, ImportedBol};
 use self::companies::{CustomerError, Customers};
 use super::bol::NewBol;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
-use crate::csv_file;
+use crate::csv_file::{self, CsvFile};
 use crate::db::schema::{bol_counters, bols};
 use crate::db::{Database, DbError, DbResult};
 
@@ -106,13 +106,11 @@ pub async fn import<R: Read>(
                 batch: Vec::new(),
                 report: &mut report,
             };
-            let (columns, mut reader) = open(&whole, latest).map_err(|error| deserialization(&error))?;
-            for record in reader.records() {
-                // The first reading has reported it.
+            let (columns, mut rows) = open(&whole, latest).map_err(|error| deserialization(&error))?;
+            for (line, record) in rows.records() {
+                // The first reading has reported what is wrong.
                 let Ok(record) = record else { continue };
-                if !record.iter().all(str::is_empty)
-                    && let Ok(bol) = columns.read(&record, prefix)
-                {
+                if let Ok(bol) = columns.read(line, &record, prefix) {
                     import.add(connection, bol).await?;
                 }
             }
@@ -132,16 +130,12 @@ fn deserialization(error: &ImportError) -> diesel::result::Error {
     diesel::result::Error::DeserializationError(error.to_string().into())
 }
 
-/// Returns a reader at the first line after the header.
-fn open(file: &File, latest: NaiveDate) -> Result<(Columns, csv::Reader<impl Read>), ImportError> {
-    let unreadable = |error: io::Error| ImportError::File(error.to_string());
-    let mut file = file.try_clone().map_err(unreadable)?;
-    file.rewind().map_err(unreadable)?;
-    let mut reader = csv_file::reader(io::BufReader::new(file)).map_err(unreadable)?;
-    let header =
-        reader.headers().map_err(|error| ImportError::File(format!("the first line: {}", describe(&error))))?.clone();
-    let columns = Columns::new(&header, latest).map_err(ImportError::File)?;
-    Ok((columns, reader))
+/// Returns the columns, and the rows below the header.
+fn open(file: &File, latest: NaiveDate) -> Result<(Columns, CsvFile<impl Read>), ImportError> {
+    let file = file.try_clone().map_err(|error| ImportError::File(error.to_string()))?;
+    let rows = csv_file::open(file).map_err(|error| ImportError::File(format!("the first line: {error}")))?;
+    let columns = Columns::new(&rows.header, rows.header_line, latest).map_err(ImportError::File)?;
+    Ok((columns, rows))
 }
 
 /// Checks every line, and that no number occurs twice. Returns the highest running number of each year.
@@ -150,14 +144,13 @@ fn read(
     (prefix, latest): (&str, NaiveDate),
     report: &mut Report,
 ) -> Result<BTreeMap<i32, i32>, ImportError> {
-    let (columns, mut reader) = open(file, latest)?;
+    let (columns, mut rows) = open(file, latest)?;
     report.ignored_columns = columns.ignored.clone();
     let (mut seen, mut years) = (HashSet::new(), BTreeMap::new());
-    for record in reader.records() {
+    for (line, record) in rows.records() {
         let line = match record {
-            Ok(record) if record.iter().all(str::is_empty) => continue,
-            Ok(record) => columns.read(&record, prefix),
-            Err(error) => Err(vec![(error.position().map_or(0, csv::Position::line), describe(&error))]),
+            Ok(record) => columns.read(line, &record, prefix),
+            Err(error) => Err(vec![(line, error.to_string())]),
         };
         report.lines += 1;
         match line {
@@ -187,17 +180,6 @@ async fn hold_counters(connection: &mut AsyncPgConnection, years: &BTreeMap<i32,
     .execute(connection)
     .await
     .map(drop)
-}
-
-/// Describes an error of the CSV reader in terms of lines and columns.
-fn describe(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "not UTF-8 text; save the file as CSV UTF-8".into(),
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} columns, but the first line has {expected_len}; check for a comma without quotes")
-        }
-        _ => error.to_string(),
-    }
 }
 
 struct Importer<'a> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::bols::BolNumber;
 use crate::documents::Kind;
 
@@ -24,7 +26,8 @@ impl FileName {
     pub fn cleaned(sent: &str) -> Self {
         // Browsers escape a quote and a line break like this (WHATWG, multipart/form-data encoding).
         let sent = sent.replace("%22", "\"").replace("%0D", " ").replace("%0A", " ");
-        let seen: String = sent.chars().filter(|c| !is_unseen(*c)).collect();
+        // macOS writes an umlaut as two characters (NFD).
+        let seen: String = sent.nfc().filter(|c| !is_unseen(*c)).collect();
         let plain = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ").trim_matches('.').to_owned();
         let mut parts: Vec<String> = seen.split(['/', '\\']).map(plain).collect();
         let whole = parts.pop().filter(|name| !name.is_empty()).unwrap_or_else(|| "unnamed.pdf".into());

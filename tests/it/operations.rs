@@ -5,6 +5,7 @@ mod connections;
 mod database;
 mod demo;
 mod guard;
+mod import_lists;
 mod mail;
 mod migrate_pdfs;
 mod reconcile;

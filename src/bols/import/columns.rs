@@ -1,12 +1,13 @@
 //! The columns of the file, and reading one of its lines.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, NaiveDate, TimeDelta};
 use csv::StringRecord;
 
 use super::companies::CustomerRef;
 use crate::bols::BolNumber;
 use crate::bols::draft::{Draft, MAX_POUNDS, whole_number};
 use crate::bols::fields::{FIELDS, Printed};
+use crate::csv_file;
 
 /// A BOL as a line of the file gives it, checked.
 #[derive(Clone, Debug)]
@@ -70,13 +71,15 @@ fn field_of(heading: &str) -> Option<&'static str> {
 }
 
 impl Columns {
-    pub fn new(header: &StringRecord, latest: NaiveDate) -> Result<Self, String> {
+    /// `line` is the line of the header in the file.
+    pub fn new(header: &StringRecord, line: u64, latest: NaiveDate) -> Result<Self, String> {
         let fields: Vec<Option<&'static str>> = header.iter().map(field_of).collect();
         for needed in ["number", "bol_date", "product"] {
             if !fields.contains(&Some(needed)) {
                 let needed = needed.trim_start_matches("bol_");
+                let place = if line == 1 { "The first line".to_owned() } else { format!("Line {line}, the header,") };
                 return Err(format!(
-                    "The first line has no column {needed}. It needs number, date and product, and for whole BOLs customer, and tons or net_lb."
+                    "{place} has no column {needed}. It needs number, date and product, and for whole BOLs customer, and tons or net_lb."
                 ));
             }
         }
@@ -94,15 +97,21 @@ impl Columns {
     }
 
     /// Reads a line of the file. Returns a message for each mistake, with the number of the line.
-    pub fn read(&self, record: &StringRecord, prefix: &str) -> Result<ImportedBol, Vec<(u64, String)>> {
+    pub fn read(&self, line: u64, record: &StringRecord, prefix: &str) -> Result<ImportedBol, Vec<(u64, String)>> {
+        if csv_file::has_extra_cells(record, self.fields.len()) {
+            let (found, expected) = (record.len(), self.fields.len());
+            let message = format!("{found} columns, but the header has {expected}; check for a comma without quotes");
+            return Err(vec![(line, message)]);
+        }
+        let record = &repaired(record, &self.fields);
         let mut draft = Draft::default();
         for (field, text) in self.fields.iter().zip(record.iter()) {
             if let Some(field) = field {
                 draft.set(field, text);
             }
         }
-        let line = record.position().map_or(0, csv::Position::line);
         let mut reader = LineReader { columns: self, record, draft, messages: Vec::new() };
+        reader.lost_digits();
         let number = reader.number(prefix);
         reader.date(number.as_ref().map(BolNumber::year));
         reader.tons();
@@ -153,7 +162,25 @@ impl<'a> LineReader<'a> {
                     self.messages.push(format!("date: {day} doesn't match the year {year} of the number"));
                 }
             }
-            None => self.messages.push(format!("date: {text:?} is not a date; use 2025-11-30 or 11/30/2025")),
+            None => self.messages.push(match serial_date(text) {
+                Some(day) => format!(
+                    "date: {text} is the number with which Excel stores {day}; format the column as a date such as \
+                     {day}, and save the file again"
+                ),
+                None => format!("date: {text:?} is not a date; use 2025-11-30 or 11/30/2025"),
+            }),
+        }
+    }
+
+    /// Reports numbers that a spreadsheet has rounded to a few digits.
+    fn lost_digits(&mut self) {
+        for (field, text) in self.columns.fields.iter().zip(self.record.iter()) {
+            if let Some(field) = field.filter(|_| is_scientific(text)) {
+                self.messages.push(format!(
+                    "{field}: {text} was a longer number, and the spreadsheet has dropped its digits; format the column \
+                     as text where the number is still whole, and export the file again"
+                ));
+            }
         }
     }
 
@@ -247,6 +274,35 @@ fn date(text: &str) -> Option<NaiveDate> {
     (2000..=2100).contains(&day.year()).then_some(day)
 }
 
+/// Fields in whole pounds or pieces.
+const WHOLE_NUMBERS: [&str; 5] = ["net_lb", "gross_lb", "tare_lb", "official_weight_lb", "pieces"];
+
+/// Returns the record with whole numbers as programs write them that know only fractions: `46060.0` is 46060. More than
+/// two zeros may be thousands, as Germans write them, and stay as they are.
+fn repaired(record: &StringRecord, fields: &[Option<&'static str>]) -> StringRecord {
+    let cells = record.iter().zip(fields).map(|(text, field)| match field {
+        Some(field) if WHOLE_NUMBERS.contains(field) => {
+            text.strip_suffix(".0").or_else(|| text.strip_suffix(".00")).unwrap_or(text)
+        }
+        _ => text,
+    });
+    cells.collect()
+}
+
+/// Returns the day that a spreadsheet stores as this number: days since 30 December 1899.
+fn serial_date(text: &str) -> Option<NaiveDate> {
+    let days: i64 = text.split('.').next()?.parse().ok().filter(|days| (36_526..=73_415).contains(days))?;
+    NaiveDate::from_ymd_opt(1899, 12, 30)?.checked_add_signed(TimeDelta::days(days))
+}
+
+/// Returns whether this is a number as `4.50012E+12`.
+fn is_scientific(text: &str) -> bool {
+    let Some((digits, power)) = text.split_once(['E', 'e']) else { return false };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    power.strip_prefix('+').is_some_and(is_number)
+        && digits.split_once(['.', ',']).is_some_and(|(whole, rest)| is_number(whole) && is_number(rest))
+}
+
 /// Converts short tons to pounds: `23.03` is 46,060. A weight that is not whole pounds is refused.
 fn pounds(tons: &str) -> Option<i32> {
     let (tons, part) = tons.split_once('.').unwrap_or((tons, ""));
@@ -304,17 +360,18 @@ mod tests {
     #[test]
     fn columns_have_many_names_and_two_of_one_are_refused() {
         let header = |text: &str| StringRecord::from(text.split(',').collect::<Vec<_>>());
-        let columns = Columns::new(&header("BOL Number,Date,Customer,Product,Net Tons,Truck #,mood"), NaiveDate::MAX)
-            .expect("columns");
+        let columns =
+            Columns::new(&header("BOL Number,Date,Customer,Product,Net Tons,Truck #,mood"), 1, NaiveDate::MAX)
+                .expect("columns");
         assert_eq!(columns.fields[4..], [Some("tons"), Some("truck_number"), None]);
         assert_eq!(columns.ignored, ["mood"]);
         assert!(
-            Columns::new(&header("number,date,product,PO,customer_po"), NaiveDate::MAX)
+            Columns::new(&header("number,date,product,PO,customer_po"), 1, NaiveDate::MAX)
                 .is_err_and(|error| error.contains("customer_po"))
         );
         assert!(
-            Columns::new(&header("date,product"), NaiveDate::MAX)
-                .is_err_and(|error| error.contains("no column number"))
+            Columns::new(&header("date,product"), 2, NaiveDate::MAX)
+                .is_err_and(|error| error.contains("Line 2, the header, has no column number"))
         );
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use diesel::result::{Error as QueryError, QueryResult};
 use diesel_async::AsyncPgConnection;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::accounts::customers::{self, NewCustomer};
 use crate::bols::lists::customers::{Details, is_customer_code};
@@ -41,10 +42,16 @@ fn refused<T>(why: String) -> Result<T, CustomerError> {
     Err(CustomerError::Refused(why))
 }
 
+/// Returns the spelling by which names are compared: in lower case, with single spaces of one kind.
+fn one_spelling(name: &str) -> String {
+    let name: String = name.nfkc().filter(|c| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{feff}')).collect();
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
 pub(super) struct Customers {
     all: Vec<ImportCustomer>,
     by_code: HashMap<String, usize>,
-    /// By the name in lower case. `None` means that several customers have it.
+    /// By the name as [`one_spelling`] gives it. `None` means that several customers have it.
     by_name: HashMap<String, Option<usize>>,
     new: usize,
 }
@@ -61,7 +68,7 @@ impl Customers {
 
     fn add(&mut self, company: ImportCustomer) {
         let index = self.all.len();
-        let (code, name) = (company.code.clone(), company.name.to_lowercase());
+        let (code, name) = (company.code.clone(), one_spelling(&company.name));
         self.by_name.entry(name).and_modify(|known| *known = None).or_insert(Some(index));
         self.by_code.insert(code, index);
         self.all.push(company);
@@ -76,7 +83,7 @@ impl Customers {
     ) -> Result<Option<ImportCustomer>, CustomerError> {
         let CustomerRef { customer, code, .. } = reference;
         let coded = |code: &str| self.by_code.get(&code.to_uppercase()).copied();
-        let called = self.by_name.get(&customer.to_lowercase()).copied();
+        let called = self.by_name.get(&one_spelling(customer)).copied();
         let found = match (code.as_str(), customer.as_str()) {
             ("", "") => return Ok(None),
             // One column for code and name: both may match, as long as they are the same customer.

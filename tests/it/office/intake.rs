@@ -11,8 +11,8 @@ use rustix::process::Signal;
 use crate::support::scan::paper;
 use crate::support::{Action, Actor, Answer, App, DocumentRow, PASSWORD, Program, World, versions};
 
-async fn with_list(office: &Actor, list: &str, files: &[(&str, Vec<u8>)], first: bool) -> Answer {
-    let list = Part::bytes(list.as_bytes().to_vec()).file_name("list.csv");
+async fn with_list(office: &Actor, list: impl AsRef<[u8]>, files: &[(&str, Vec<u8>)], first: bool) -> Answer {
+    let list = Part::bytes(list.as_ref().to_vec()).file_name("list.csv");
     let mut form = Form::new().text("kind", "");
     if first {
         form = form.part("mapping", list);
@@ -82,6 +82,27 @@ async fn a_mapping_list_names_the_bol_of_each_file() {
         }),
         "{assigned:?}"
     );
+}
+
+/// Short rows, an encoding of old, and the two ways to write an umlaut.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_list_is_read_as_people_write_it() {
+    let app = App::start().await;
+    let office = app.office().await;
+    for (list, name) in [
+        (b"file,number,kind,customer\r\na.pdf,PRT-2025-0005,invoice,ACME\r\nb.pdf,PRT-2025-0005\r\n".to_vec(), "b.pdf"),
+        (
+            b"file,number,kind,customer\r\nLieferschein M\xfcller.pdf,PRT-2025-0005,,\r\n".to_vec(),
+            "Lieferschein Müller.pdf",
+        ),
+        ("file,number,kind,customer\r\nMu\u{308}ller.pdf,PRT-2025-0005,,\r\n".into(), "Müller.pdf"),
+        ("file,number\r\nMüller 2.pdf,PRT-2025-0005\r\n".into(), "Mu\u{308}ller 2.pdf"),
+        ("sep=;\r\nfile;number\r\nc.pdf;PRT-2025-0005\r\n".into(), "c.pdf"),
+        ("Scans of May\r\n\r\nfile;number\r\nd.pdf;PRT-2025-0005\r\n".into(), "d.pdf"),
+    ] {
+        let answer = with_list(&office, list, &[(name, paper(name))], true).await;
+        assert_eq!(answer.outcomes(), ["stored PRT-2025-0005"], "{name}: {}", answer.text());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

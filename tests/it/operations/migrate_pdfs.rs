@@ -18,7 +18,8 @@ const OLD: &str = "number,date,customer,product,truck,trailer,PO,tons,official w
     PRT-2024-0002,01/04/2024,Miami Valley Castings,Basic pig iron,T-12,88,PO 2,23.5,\n\
     PRT-2024-0017,2024-01-05,ACME,\"Scrap \"\"HMS 1\"\"\",T-13,88,PO 3,22,\n";
 
-async fn import(app: &App, csv: &str, arguments: &[&str]) -> (i32, String, String) {
+/// Imports a file from standard input. Returns the exit code, and what the command printed.
+pub async fn import(app: &App, csv: impl AsRef<[u8]>, arguments: &[&str]) -> (i32, String, String) {
     let output = primetrade(app.environment(), &[&["import-bols", "-"], arguments].concat(), csv).await;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
@@ -117,7 +118,7 @@ async fn every_wrong_line_is_named_and_nothing_is_kept() {
         (10, "carrier_scac"),
         (12, "in the file twice"),
         (13, "exists already"),
-        (14, "columns"),
+        (14, "net_lb"),
         // `23,03` is neither 2,303 tons nor 23.
         (15, "whole pounds"),
         (16, "is too high"),

@@ -55,7 +55,7 @@ fn command(folder: &Path, environment: &[(&str, String)], arguments: &[&str]) ->
 }
 
 /// Runs a command until it ends.
-pub async fn primetrade(environment: &[(&str, String)], arguments: &[&str], input: &str) -> Output {
+pub async fn primetrade(environment: &[(&str, String)], arguments: &[&str], input: impl AsRef<[u8]>) -> Output {
     let folder = tempfile::TempDir::new().unwrap();
     let mut child = command(folder.path(), environment, arguments)
         .stdin(Stdio::piped())
@@ -65,7 +65,7 @@ pub async fn primetrade(environment: &[(&str, String)], arguments: &[&str], inpu
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     // A command that doesn't read its input may have ended already.
-    let _ = stdin.write_all(input.as_bytes()).await;
+    let _ = stdin.write_all(input.as_ref()).await;
     drop(stdin);
     timeout(LONG, child.wait_with_output()).await.unwrap().unwrap()
 }
