@@ -8,6 +8,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization;
 
 /// The password is the only factor, so at least 15 characters (Unicode code points).
 pub const MIN_LENGTH_CHARS: usize = 15;
@@ -137,6 +138,7 @@ pub enum Unacceptable {
 /// Accepts any Unicode without composition rules. Rejects common and breached passwords, combinations of them, and the
 /// user's own name and address, given in `about`.
 pub async fn check(password: &str, about: &[&str]) -> Result<(), Unacceptable> {
+    let password = normalized(password);
     let length = password.chars().count();
     if length < MIN_LENGTH_CHARS {
         return Err(Unacceptable::TooShort);
@@ -168,9 +170,15 @@ fn hasher() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::DEFAULT)
 }
 
+/// Returns the form in which passwords are compared: NFKC (SP 800-63B-4, section 3.1.1.2). Keyboards differ in how they
+/// write the same characters. Longer input than any password is not hashed, so it stays as it is.
+fn normalized(password: &str) -> String {
+    if password.len() > MAX_LENGTH_BYTES { password.into() } else { password.nfkc().collect() }
+}
+
 /// Hashes with today's parameters and a new salt. Returns a PHC string.
 pub async fn hash(password: &str) -> Option<String> {
-    let password = password.as_bytes().to_vec();
+    let password = normalized(password).into_bytes();
     on_a_hashing_thread(move || hasher().hash_password(&password).ok().map(|hash| hash.to_string())).await.flatten()
 }
 
@@ -189,7 +197,7 @@ pub enum Verdict {
 pub async fn verify(_place: &Place, password: &str, stored: Option<&str>) -> Verdict {
     static DUMMY: LazyLock<Option<String>> =
         LazyLock::new(|| hasher().hash_password(b"nobody's password").ok().map(|hash| hash.to_string()));
-    let password = password.as_bytes().to_vec();
+    let password = normalized(password).into_bytes();
     let stored = stored.map(ToOwned::to_owned);
     let verdict = on_a_hashing_thread(move || {
         let known = stored.is_some();
@@ -238,6 +246,20 @@ mod tests {
     #[test]
     fn the_rule_names_the_limits() {
         assert!(RULE.starts_with(&format!("{MIN_LENGTH_CHARS} to {MAX_LENGTH_CHARS} characters.")));
+    }
+
+    #[tokio::test]
+    async fn the_same_characters_are_the_same_password() {
+        for (typed, again) in [
+            ("Mu\u{308}hlsteine am Fluss", "Mühlsteine am Fluss"),
+            ("ﬁve ﬂat bottom barges", "five flat bottom barges"),
+            ("eins\u{a0}zwei\u{a0}dreizehn", "eins zwei dreizehn"),
+        ] {
+            let stored = hash(typed).await.expect("a hash");
+            assert_eq!(verify(again, Some(&stored)).await, Verdict::Right, "{typed}");
+        }
+        let stored = hash("Mühlsteine am Fluss").await.expect("a hash");
+        assert_eq!(verify("Muhlsteine am Fluss", Some(&stored)).await, Verdict::Wrong);
     }
 
     #[tokio::test]
