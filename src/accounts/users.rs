@@ -8,6 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::db::lower;
 use crate::db::schema::{memberships, users};
+use crate::mail;
 
 /// The role of a login. An admin can do everything that the office and auditors can, and manage users of every role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -87,7 +88,7 @@ pub struct NewMembership {
 /// Returns the normalized spelling of an email address. User lookup, the counting of failed logins and device
 /// cookies compare this spelling.
 pub fn one_spelling(email: &str) -> String {
-    let kept: String = email.trim().chars().filter(|c| !c.is_control()).take(254).collect();
+    let kept: String = mail::canonical(email).chars().filter(|c| !c.is_control()).take(254).collect();
     kept.to_lowercase()
 }
 

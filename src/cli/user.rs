@@ -15,6 +15,7 @@ use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Database, DbError, DbResult};
+use crate::mail;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -52,9 +53,14 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
     match command {
         Command::Create { email, name, role, customer, password_stdin } => {
             let password = if password_stdin { Some(read_password()?) } else { None };
+            let Some(address) = mail::read_address(&email) else {
+                return Err(Failure::Usage(format!(
+                    "--email: found {email:?}, allowed is an email address such as jane@example.com"
+                )));
+            };
             let name = person_name::read(&name).map_err(|why| Failure::Usage(format!("--name: {why}")))?;
-            let (email, password) = (email.trim(), password.as_deref());
-            NewLogin { email, name: &name, role, codes: &customer, password }.create(&db).await
+            let password = password.as_deref();
+            NewLogin { email: &address, name: &name, role, codes: &customer, password }.create(&db).await
         }
         Command::List { json } => list(&db, json).await,
         Command::Disable { email } => set_active(&db, &email, false).await,

@@ -41,7 +41,7 @@ pub async fn ask(context: PublicContext, form: Form<ResetForm>) -> Result<HttpRe
     let email = form.into_inner().email;
     let PublicContext { site, db, origin } = &context;
     let mut page = ResetPage::new(&context, false);
-    if !mail::is_address(email.trim()) {
+    if mail::read_address(&email).is_none() {
         page.errors =
             FieldErrors::one("email", "Type the email address that you log in with, such as jane@example.com.");
         page.email = email;

@@ -67,7 +67,7 @@ impl ActingUser<'_> {
         staff_domains: &[String],
     ) -> Result<(), PeopleError> {
         let read = Read::new(person, &self.authority())?;
-        if matches!(self.authority(), Authority::Companies(_)) && is_staff_address(read.email, staff_domains) {
+        if matches!(self.authority(), Authority::Companies(_)) && is_staff_address(&read.email, staff_domains) {
             return wrong("email", NOT_ALLOWED);
         }
         let invited = self
@@ -104,10 +104,10 @@ impl ActingUser<'_> {
                 );
             }
         }
-        if let Some(why) = self.too_much(connection, read.email).await? {
+        if let Some(why) = self.too_much(connection, &read.email).await? {
             return wrong("email", why);
         }
-        if let Some(user) = users::by_email(connection, read.email).await? {
+        if let Some(user) = users::by_email(connection, &read.email).await? {
             return match (&authority, companies.as_slice()) {
                 (Authority::Companies(_), [company]) => {
                     self.joined(connection, &user, (company, read.is_admin), links).await
@@ -115,7 +115,7 @@ impl ActingUser<'_> {
                 _ => wrong("email", EXISTS),
             };
         }
-        let new = NewUser { email: read.email, name: &read.name, role: read.role.as_str(), password_hash: None };
+        let new = NewUser { email: &read.email, name: &read.name, role: read.role.as_str(), password_hash: None };
         let id = new.insert(connection).await?;
         let new_memberships: Vec<_> = companies
             .iter()
@@ -123,7 +123,7 @@ impl ActingUser<'_> {
             .collect();
         users::add_memberships(connection, &new_memberships).await?;
         let names: Vec<&str> = companies.iter().map(|company| company.name.as_str()).collect();
-        self.send_invitation(connection, id, (read.email, &read.name), &names.join(", "), links).await?;
+        self.send_invitation(connection, id, (&read.email, &read.name), &names.join(", "), links).await?;
         let detail = json!({"email": read.email, "name": read.name, "role": read.role, "customers": read.codes,
                             "admin": read.is_admin, "mailed": true});
         let mut event = self.event(Action::UserInvited).detail(detail);
@@ -252,7 +252,7 @@ pub enum Resent {
 
 /// The form after validation.
 struct Read<'a> {
-    email: &'a str,
+    email: String,
     name: String,
     role: Role,
     codes: &'a [String],
@@ -262,10 +262,10 @@ struct Read<'a> {
 impl<'a> Read<'a> {
     fn new(person: &NewPerson<'a>, authority: &Authority) -> Result<Self, PeopleError> {
         let mut errors = FieldErrors::default();
-        let email = person.email.trim();
-        if email.is_empty() {
+        let email = mail::read_address(person.email);
+        if person.email.trim().is_empty() {
             errors.add("email", "Enter the email address.");
-        } else if !mail::is_address(email) {
+        } else if email.is_none() {
             errors.add("email", "This isn't an email address such as jane@example.com.");
         }
         let name = person_name::read(person.name).unwrap_or_else(|why| {
@@ -284,8 +284,8 @@ impl<'a> Read<'a> {
             (Some(Role::Customer), _) | (_, []) | (None, _) => {}
             (Some(_), _) => errors.add("customer", "Only customer logins belong to companies."),
         }
-        match role {
-            Some(role) if errors.is_empty() => Ok(Self {
+        match (role, email) {
+            (Some(role), Some(email)) if errors.is_empty() => Ok(Self {
                 email,
                 name,
                 role,
@@ -325,7 +325,7 @@ mod tests {
         };
         let read = Read::new(&person, &Authority::Customers).expect("all is right");
         assert_eq!(
-            (read.email, read.name.as_str(), read.role, read.is_admin),
+            (read.email.as_str(), read.name.as_str(), read.role, read.is_admin),
             ("jane@acme.example", "Jane Doe", Role::Customer, true)
         );
         let wrong = |person: NewPerson<'_>, authority: &Authority| match Read::new(&person, authority) {

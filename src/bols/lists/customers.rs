@@ -225,11 +225,10 @@ pub async fn addresses(connection: &mut AsyncPgConnection, customer_id: i64) -> 
 }
 
 pub async fn add_address(user: &ActingUser<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
-    let email = typed.trim();
     let wrong = |why: &str| Err(FieldErrors::one("address_email", why).into());
-    if !mail::is_address(email) {
+    let Some(email) = mail::read_address(typed) else {
         return wrong("This isn't an email address such as dock@example.com.");
-    }
+    };
     let mut full = false;
     change_with(user, code, async |connection, customer| {
         let there = notice_addresses::table.filter(notice_addresses::customer_id.eq(customer.id)).count();
@@ -238,7 +237,7 @@ pub async fn add_address(user: &ActingUser<'_>, code: &str, typed: &str) -> Resu
             return Ok(None);
         }
         let new = diesel::insert_into(notice_addresses::table)
-            .values((notice_addresses::customer_id.eq(customer.id), notice_addresses::email.eq(email)))
+            .values((notice_addresses::customer_id.eq(customer.id), notice_addresses::email.eq(&email)))
             .on_conflict_do_nothing();
         Ok((new.execute(connection).await? == 1).then(|| json!({"mailed_besides": email, "added": true})))
     })

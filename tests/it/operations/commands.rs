@@ -140,7 +140,7 @@ async fn customers_and_users_are_created_listed_disabled_and_enabled() {
     assert!(
         users
             .lines()
-            .any(|line| line.starts_with("Smith@Forge.example") && line.contains("active") && line.ends_with("FORGE")),
+            .any(|line| line.starts_with("Smith@forge.example") && line.contains("active") && line.ends_with("FORGE")),
         "{users}"
     );
     let users: serde_json::Value = serde_json::from_str(&run(&["user", "list", "--json"], "").await.1).unwrap();
