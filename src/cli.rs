@@ -121,9 +121,11 @@ impl Failure {
     fn storage(error: StorageError) -> Self {
         let advice = match &error {
             StorageError::Unavailable(failure) => failure.cause.advice(),
-            _ => "to find the cause, run: primetrade storage check",
+            _ => "look at the storage",
         };
-        Self::Problem(format!("{error}\nNothing was done: {advice}"))
+        Self::Problem(format!(
+            "{error}\nNothing was done. What to do: {advice}. For more, run: primetrade storage check"
+        ))
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
+use hyper::http::response::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::Client;
@@ -142,11 +143,13 @@ async fn pass(
     archive: Arc<AtomicUsize>,
 ) -> Answer {
     let broken = || Err(std::io::Error::other("as planned"));
+    let has_request = request.uri().query().is_some_and(|query| query.contains("x-request"));
+    let fault = match fault {
+        Fault::Strict if has_request => Fault::Says(400, "InvalidArgument", "Unknown parameter: x-request"),
+        fault => fault,
+    };
     match fault {
         Fault::Lost => return broken(),
-        Fault::Strict if request.uri().query().is_some_and(|query| query.contains("x-request")) => {
-            return Ok(own(Fault::Says(400, "InvalidArgument", "Unknown parameter: x-request")));
-        }
         Fault::Late(time) => tokio::time::sleep(time).await,
         Fault::Says(..) | Fault::Foreign(_) | Fault::ForeignWithTag | Fault::Empty(_) => {
             // The proxy reads the body first. Otherwise the client sees a broken pipe.
@@ -169,19 +172,23 @@ async fn pass(
     let Ok(answer) = client.request(Request::from_parts(head, Full::from(body.to_bytes()))).await else {
         return broken();
     };
-    let (mut head, body) = answer.into_parts();
+    let (head, body) = answer.into_parts();
     let Ok(body) = body.collect().await else { return broken() };
-    let body = body.to_bytes();
-    let restore = match archive.load(Ordering::SeqCst) {
+    altered(head, body.to_bytes(), fault, is_head.then_some(archive.as_ref()))
+}
+
+/// The answer of S3 as the fault changes it. `archive`: see [`Proxy::restore`], for an answer about an object.
+fn altered(mut head: Parts, body: Bytes, fault: Fault, archive: Option<&AtomicUsize>) -> Answer {
+    let restore = match archive.map(|archive| archive.load(Ordering::SeqCst)).unwrap_or_default() {
         1 => Some("ongoing-request=\"true\""),
         2 => Some("ongoing-request=\"false\", expiry-date=\"Fri, 21 Dec 2040 00:00:00 GMT\""),
         _ => None,
     };
-    if let Some(restore) = restore.filter(|_| is_head) {
+    if let Some(restore) = restore {
         head.headers.insert("x-amz-restore", restore.parse().unwrap());
     }
     match fault {
-        Fault::AnswerLost => broken(),
+        Fault::AnswerLost => Err(std::io::Error::other("as planned")),
         Fault::NamesIgnored => {
             head.headers.remove("content-disposition");
             Ok(Response::from_parts(head, whole(body)))
