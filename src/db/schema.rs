@@ -286,6 +286,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    scope_key (id) {
+        id -> Bool,
+        key -> Bytea,
+    }
+}
+
+diesel::table! {
     sessions (token_hash) {
         id -> Int8,
         token_hash -> Bytea,
@@ -430,6 +437,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     notice_addresses,
     notices,
     products,
+    scope_key,
     sessions,
     settings,
     ship_tos,

@@ -2,7 +2,8 @@
 //!
 //! Every query is restricted twice. Its own condition says `customer_id = …` with the ids of [`Scope::companies`],
 //! which the index order needs anyway. And it runs as the role `portal_customer`, whose row-level policies compare with
-//! the ids set for this one transaction. With no ids set, no row is visible. That role can only insert audit events.
+//! the ids that `portal_enter` set and signed for this one transaction. Without a valid signature no row is visible, and
+//! the role can't make one. That role can only insert audit events.
 //!
 //! Office and audit requests use the same [`read`] and [`record`] with [`Scope::All`]. They run as the owner, whom row
 //! security doesn't slow down.
@@ -45,14 +46,9 @@ impl Scope {
     fn begin(&self) -> String {
         match self {
             Self::Companies { user_id, ids, acting_as } => {
-                let acting_as = match *acting_as {
-                    "customer" => String::new(),
-                    role => format!("; SET LOCAL portal.user_role = '{role}'"),
-                };
                 let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
                 format!(
-                    "BEGIN; SET LOCAL ROLE portal_customer; SET LOCAL portal.user_id = '{user_id}'; \
-                     SET LOCAL portal.customer_ids = '{}'{acting_as}",
+                    "BEGIN; SELECT portal_enter({user_id}, '{acting_as}', '{{{}}}'); SET LOCAL ROLE portal_customer",
                     ids.join(",")
                 )
             }

@@ -56,16 +56,22 @@ wanted_policy (tablename, policyname, cmd, role, qual, with_check) AS (
     VALUES
     ('audit_events', 'own_company_events', 'SELECT', 'portal_customer', '((user_role = ''customer''::text) AND COALESCE((customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[])), false))', NULL),
     ('audit_events', 'own_new_events', 'SELECT', 'portal_customer', '((xact_id = pg_current_xact_id_if_assigned()) AND (user_id = ( SELECT portal_user_id() AS portal_user_id)))', NULL),
-    ('audit_events', 'record_own_access', 'INSERT', 'portal_customer', NULL, '((user_role = COALESCE(NULLIF(current_setting(''portal.user_role''::text, true), ''''::text), ''customer''::text)) AND (user_id = ( SELECT portal_user_id() AS portal_user_id)) AND (action = ANY (ARRAY[''BOL_VIEWED''::text, ''BOL_DOWNLOADED''::text, ''BOL_PREVIEWED''::text, ''BOLS_ZIPPED''::text, ''DOCUMENT_RESTORE_REQUESTED''::text, ''ACCESS_DENIED''::text, ''LOOKUPS_LIMITED''::text])) AND ((customer_id IS NULL) OR (customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[]))))'),
+    ('audit_events', 'record_own_access', 'INSERT', 'portal_customer', NULL, '((user_role = ( SELECT portal_user_role() AS portal_user_role)) AND (user_id = ( SELECT portal_user_id() AS portal_user_id)) AND (action = ANY (ARRAY[''BOL_VIEWED''::text, ''BOL_DOWNLOADED''::text, ''BOL_PREVIEWED''::text, ''BOLS_ZIPPED''::text, ''DOCUMENT_RESTORE_REQUESTED''::text, ''ACCESS_DENIED''::text, ''LOOKUPS_LIMITED''::text])) AND ((customer_id IS NULL) OR (customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[]))))'),
     ('bol_opens', 'own_opens', 'SELECT', 'portal_customer', '(user_id = ( SELECT portal_user_id() AS portal_user_id))', NULL),
     ('bols', 'own_bols', 'SELECT', 'portal_customer', 'COALESCE((customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[])), false)', NULL),
     ('customers', 'own_company', 'SELECT', 'portal_customer', '(id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[]))', NULL),
     ('documents', 'own_documents', 'SELECT', 'portal_customer', '((state = ''stored''::text) AND COALESCE((customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[])), false))', NULL)
 ),
-wanted_function (name, source) AS (
+wanted_function (name, head, source) AS (
     VALUES
-    ('audit_events_are_append_only', 'BEGIN RAISE EXCEPTION ''audit_events is append-only: % refused'', TG_OP USING ERRCODE = ''insufficient_privilege''; END'),
-    ('audit_seals_are_append_only', 'BEGIN RAISE EXCEPTION ''% is append-only: % refused'', TG_TABLE_NAME, TG_OP USING ERRCODE = ''insufficient_privilege''; END')
+    ('audit_events_are_append_only', '() RETURNS trigger LANGUAGE plpgsql', 'BEGIN RAISE EXCEPTION ''audit_events is append-only: % refused'', TG_OP USING ERRCODE = ''insufficient_privilege''; END'),
+    ('audit_seals_are_append_only', '() RETURNS trigger LANGUAGE plpgsql', 'BEGIN RAISE EXCEPTION ''% is append-only: % refused'', TG_TABLE_NAME, TG_OP USING ERRCODE = ''insufficient_privilege''; END'),
+    ('portal_scope_mac', '(scope text) RETURNS text LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER', 'DECLARE secret bytea := (SELECT k.key FROM public.scope_key k); BEGIN RETURN encode(sha256(secret || sha256(secret || convert_to( pg_backend_pid() || '';'' || extract(epoch FROM transaction_timestamp()) || '';'' || scope, ''UTF8''))), ''hex''); END'),
+    ('portal_enter', '(user_id bigint, user_role text, customers bigint[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER', 'DECLARE scope text := user_id || '';'' || user_role || '';'' || array_to_string(customers, '',''); BEGIN PERFORM set_config(''portal.scope'', public.portal_scope_mac(scope) || scope, true); END'),
+    ('portal_scope', '() RETURNS text LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER', 'DECLARE signed text := current_setting(''portal.scope'', true); BEGIN IF left(signed, 64) = public.portal_scope_mac(substr(signed, 65)) THEN RETURN substr(signed, 65); END IF; RETURN NULL; END'),
+    ('portal_customer_ids', '() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL RESTRICTED', 'SELECT string_to_array(nullif(split_part(public.portal_scope(), '';'', 3), ''''), '','')::bigint[]'),
+    ('portal_user_id', '() RETURNS bigint LANGUAGE sql STABLE PARALLEL RESTRICTED', 'SELECT nullif(split_part(public.portal_scope(), '';'', 1), '''')::bigint'),
+    ('portal_user_role', '() RETURNS text LANGUAGE sql STABLE PARALLEL RESTRICTED', 'SELECT split_part(public.portal_scope(), '';'', 2)')
 ),
 found (step, concern, what, mend) AS (
     -- Roles.
@@ -133,10 +139,17 @@ found (step, concern, what, mend) AS (
     WHERE n.nspname = current_schema() AND a.grantee = 0 AND a.privilege_type = 'CREATE'
     UNION ALL
     -- Functions, triggers and rules.
-    SELECT 40, 'ledger', format('the function %s is not the one of the migrations', w.name),
-        format('CREATE OR REPLACE FUNCTION %I() RETURNS trigger LANGUAGE plpgsql AS $guard$%s$guard$', w.name, w.source)
+    SELECT 40, CASE WHEN w.name LIKE 'audit%' THEN 'ledger' ELSE 'isolation' END, format('the function %s is not the one of the migrations', w.name),
+        format('CREATE OR REPLACE FUNCTION %I%s AS $guard$%s$guard$', w.name, w.head, w.source)
     FROM wanted_function w LEFT JOIN pg_proc p ON p.proname = w.name AND p.pronamespace = current_schema()::regnamespace
-    WHERE p.oid IS NULL OR btrim(regexp_replace(p.prosrc, '\s+', ' ', 'g'), ' ;') <> w.source OR p.prosecdef OR p.proconfig IS NOT NULL
+    WHERE p.oid IS NULL OR btrim(regexp_replace(p.prosrc, '\s+', ' ', 'g'), ' ;') <> w.source OR p.proconfig IS NOT NULL
+       OR p.prosecdef <> (w.head LIKE '% SECURITY DEFINER')
+    UNION ALL
+    SELECT 45, 'isolation', format('%s may call %s', coalesce(quote_ident(r.rolname), 'PUBLIC'), p.proname),
+        format('REVOKE EXECUTE ON FUNCTION %s FROM %s', p.oid::regprocedure, coalesce(quote_ident(r.rolname), 'PUBLIC'))
+    FROM pg_proc p CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+    WHERE p.proname IN ('portal_scope_mac', 'portal_enter') AND p.pronamespace = current_schema()::regnamespace
+      AND (a.grantee = 0 OR a.grantee = to_regrole('portal_customer'))
     UNION ALL
     SELECT 41, CASE WHEN l.oid IS NULL THEN 'isolation' ELSE 'ledger' END,
         format('the trigger %s on %s is %s', w.name, w.relname, CASE WHEN t.oid IS NULL THEN 'missing' ELSE 'not the one of the migrations' END),

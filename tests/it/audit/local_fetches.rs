@@ -123,7 +123,7 @@ async fn only_its_own_company_sees_a_fetch() {
             let (id, at) = (event.id, event.occurred_at.to_rfc3339());
             let facts = app
                 .rows(&format!(
-                    "WITH scope AS MATERIALIZED (SELECT set_config('role', 'portal_customer', false), set_config('portal.customer_ids', '{ids}', false)) \
+                    "WITH scope AS MATERIALIZED (SELECT portal_enter(1, 'customer', '{{{ids}}}'), set_config('role', 'portal_customer', true)) \
                      SELECT coalesce(link_fetch({id}, '{at}')::text, 'nothing') FROM scope"
                 ))
                 .await;

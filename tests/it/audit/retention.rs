@@ -226,7 +226,7 @@ async fn a_record_alone_removes_nothing() {
     assert_eq!(code, 0, "{told}");
     // The events of 2019, under a retention of five years.
     assert_eq!(events_before(&app, "2025-01-01").await.len(), 503);
-    let within = "BEGIN; SET LOCAL ROLE portal_customer; SET LOCAL portal.user_id = '1'; SET LOCAL portal.customer_ids = '1'; \
+    let within = "BEGIN; SELECT portal_enter(1, 'customer', '{1}'); SET LOCAL ROLE portal_customer; \
         INSERT INTO audit_events (action, outcome, user_id, user_role, customer_id) VALUES ('ACTION', 'success', 1, 'customer', 1)";
     let mut customer = db::connect(&app.database).await.unwrap();
     customer.batch_execute(&within.replace("'ACTION'", "'BOL_VIEWED'")).await.unwrap();

@@ -18,7 +18,7 @@ async fn differences(url: &DatabaseUrl) -> Vec<(Concern, String)> {
 }
 
 /// Statements of an owner, what they put at risk, and what is named.
-const CHANGES: [(&str, Concern, &str); 21] = [
+const CHANGES: [(&str, Concern, &str); 23] = [
     ("GRANT DELETE ON audit_events TO CURRENT_USER", Concern::Ledger, "primetrade may DELETE audit_events"),
     ("GRANT ALL ON audit_leaves TO CURRENT_USER", Concern::Ledger, "primetrade may TRUNCATE audit_leaves"),
     (
@@ -88,6 +88,12 @@ const CHANGES: [(&str, Concern, &str); 21] = [
         "ALTER TABLE documents DISABLE TRIGGER documents_customer",
         Concern::Isolation,
         "the trigger documents_customer on documents is off",
+    ),
+    ("GRANT EXECUTE ON FUNCTION portal_enter TO PUBLIC", Concern::Isolation, "PUBLIC may call portal_enter"),
+    (
+        "CREATE OR REPLACE FUNCTION portal_customer_ids() RETURNS bigint[] LANGUAGE sql STABLE AS 'SELECT ARRAY[1, 2]'",
+        Concern::Isolation,
+        "the function portal_customer_ids is not the one of the migrations",
     ),
     ("REVOKE SELECT ON documents FROM portal_customer", Concern::Service, "portal_customer may not SELECT documents"),
 ];

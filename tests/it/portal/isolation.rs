@@ -3,9 +3,9 @@
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use primetrade::db::Database;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use primetrade::db::scope::{self, Scope};
+use primetrade::db::{self, Database};
 
 use crate::support::{Action, Actor, Answer, App, Outcome, World};
 
@@ -50,6 +50,50 @@ async fn an_unfiltered_select_returns_only_the_customers_rows() {
     // Pending documents are invisible.
     app.sql("UPDATE documents SET state = 'pending', stored_at = NULL WHERE kind = 'scale-ticket'").await;
     assert_eq!(owners(&db, &companies(&[acme]), "documents").await.len(), 4);
+}
+
+/// A customer's transaction can't enter another scope, whatever SQL it runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_customers_role_cannot_widen_its_scope() {
+    let app = App::start().await;
+    let (acme, rival) = (app.world.acme, app.world.rival);
+    let mut connection = db::connect(&app.database).await.unwrap();
+    let enter = format!("BEGIN; SELECT portal_enter(1, 'customer', '{{{rival}}}'); SET LOCAL ROLE portal_customer");
+    let words = async |connection: &mut AsyncPgConnection, sql: &str| {
+        let found = sql_query(sql).load::<Word>(connection).await.unwrap();
+        found.into_iter().map(|row| row.word).collect::<Vec<_>>()
+    };
+    const NUMBERS: &str = "SELECT number AS word FROM bols";
+    connection.batch_execute(&enter).await.unwrap();
+    assert_eq!(words(&mut connection, NUMBERS).await, [World::RIVAL_BOL]);
+    let earlier = words(&mut connection, "SELECT current_setting('portal.scope') AS word").await.remove(0);
+    let (code, scope) = earlier.split_at(64);
+    assert_eq!(scope, format!("1;customer;{rival}"));
+    for setting in [
+        format!("portal.customer_ids = '{acme}'"),
+        format!("portal.scope = '{code}1;customer;{rival},{acme}'"),
+        format!("portal.scope = '{code}1;customer;{acme}'"),
+        format!("portal.scope = '1;customer;{acme}'"),
+        "portal.scope = ''".to_owned(),
+    ] {
+        connection.batch_execute(&format!("SET LOCAL {setting}")).await.unwrap();
+        let seen = words(&mut connection, NUMBERS).await;
+        assert!(seen.is_empty() || seen == [World::RIVAL_BOL], "{setting}: {seen:?}");
+    }
+    // A scope that was valid earlier, on the same connection.
+    connection.batch_execute("ROLLBACK").await.unwrap();
+    connection.batch_execute(&format!("{enter}; SET LOCAL portal.scope = '{earlier}'")).await.unwrap();
+    assert!(words(&mut connection, NUMBERS).await.is_empty(), "replayed");
+    for refused in [
+        format!("SELECT portal_enter(1, 'customer', '{{{acme}}}')"),
+        "SELECT portal_scope_mac('1;customer;1')".to_owned(),
+        "SELECT key FROM scope_key".to_owned(),
+    ] {
+        connection.batch_execute("SAVEPOINT one").await.unwrap();
+        let error = connection.batch_execute(&refused).await.unwrap_err().to_string();
+        assert!(error.contains("permission denied"), "{refused}: {error}");
+        connection.batch_execute("ROLLBACK TO one").await.unwrap();
+    }
 }
 
 /// The other tables and statements of the customer's role.
