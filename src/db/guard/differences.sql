@@ -75,7 +75,7 @@ wanted_function (name, head, source) AS (
 ),
 found (step, concern, what, mend) AS (
     -- Roles.
-    SELECT 10, 'isolation', 'the role portal_customer is missing', 'CREATE ROLE portal_customer NOLOGIN NOINHERIT'
+    SELECT 10, 'isolation', 'the role portal_customer is missing', 'CREATE ROLE portal_customer NOLOGIN NOINHERIT; GRANT portal_customer TO CURRENT_USER'
     WHERE to_regrole('portal_customer') IS NULL
     UNION ALL
     SELECT 11, 'isolation', format('the role portal_customer has %s', attribute), format('ALTER ROLE portal_customer NO%s', attribute)
