@@ -183,7 +183,11 @@ impl<R: Read> Read for LineFeeds<R> {
 mod tests {
     use super::*;
 
-    fn rows(bytes: &[u8]) -> (u64, Vec<String>, Vec<(u64, Vec<String>)>) {
+    /// A row with its line.
+    type Row = (u64, Vec<String>);
+
+    /// The line of the header, the header, and the rows below it.
+    fn rows(bytes: &[u8]) -> (u64, Vec<String>, Vec<Row>) {
         let mut file = open(io::Cursor::new(bytes.to_vec())).expect("a CSV file");
         let cells = |record: &StringRecord| record.iter().map(str::to_owned).collect::<Vec<_>>();
         let header = cells(&file.header);

@@ -269,11 +269,11 @@ async fn uploads_fail_cleanly_while_the_storage_is_unavailable() {
     let form = Form::new()
         .text("batch", "away")
         .text("kind", "other")
-        .part("files", Part::bytes(paper("b")).file_name("PRT-2025-0005.pdf"))
-        .part("files", Part::bytes(paper("c")).file_name("waits.pdf"));
+        .part("files", Part::bytes(paper("c")).file_name("waits.pdf"))
+        .part("files", Part::bytes(paper("b")).file_name("PRT-2025-0005.pdf"));
     let answer = Answer::of(office.request(Method::POST, "/office/upload").multipart(form)).await;
     let shown = office.get(answer.header("location")).await;
-    assert_eq!(shown.all("#files-done .mark"), ["Rejected", "In the inbox"]);
+    assert_eq!(shown.all("#files-done .mark"), ["In the inbox", "Rejected"]);
     assert!(shown.text().contains("Upload it again"));
     // A document whose filing fails waits in the inbox unchanged.
     let id = app.upload_named("waits.pdf").await.id;
