@@ -40,7 +40,7 @@ pub async fn revert_all(url: &DatabaseUrl) -> Result<usize, Failure> {
 }
 
 /// Returns the versions of migrations that this program has and the database lacks. Changes nothing: the database may
-/// be somebody else's.
+/// belong to another program.
 pub async fn pending(mut connection: AsyncPgConnection) -> Result<Vec<String>, Failure> {
     // diesel would create its table in order to read it.
     let has_table = select(sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL"));

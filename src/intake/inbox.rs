@@ -156,7 +156,7 @@ impl Inbox<'_> {
         self.file_found(id, found, number, kind, None).await
     }
 
-    /// Files a quarantined document as it is, if an administrator allows that. `why` goes on record.
+    /// Files a quarantined document as it is, if an administrator allows that. Records `why`.
     pub async fn release(&self, id: i64, number: &BolNumber, kind: Kind, why: &str) -> Result<(), FileError> {
         let found = self.find(id).await?;
         let why: String = why.trim().chars().take(MAX_REASON_CHARS).collect();
@@ -194,20 +194,31 @@ impl Inbox<'_> {
             Err(FileError::Gone) => return Err(self.find(id).await.err().unwrap_or(FileError::Gone)),
             Err(error) => return Err(error),
         };
-        let (db, storage, clock, actor) = (self.db, self.storage, self.clock, self.viewer.actor());
-        let store = DocumentStore { db, storage, clock, actor, origin: self.origin };
         let mut detail = json!({"file": found.arrived_as, "found": found.found});
         if let Some(why) = released {
             detail["released"] = json!({"quarantine": found.quarantine, "why": why});
         }
-        let filed = store.store(&pending, &content, async |connection, finished| match finished {
+        let filed = self.store_filed(&pending, &content, detail).await?;
+        if filed { Ok(()) } else { Err(self.find(id).await.err().unwrap_or(FileError::Gone)) }
+    }
+
+    /// Puts a document that was filed, and records that. Returns `false` if another request did so first.
+    async fn store_filed(
+        &self,
+        pending: &Pending,
+        content: &Content,
+        detail: serde_json::Value,
+    ) -> Result<bool, FileError> {
+        let (db, storage, clock, actor) = (self.db, self.storage, self.clock, self.viewer.actor());
+        let store = DocumentStore { db, storage, clock, actor, origin: self.origin };
+        let filed = store.store(pending, content, async |connection, finished| match finished {
             Finished::Stored(subject) | Finished::Diverted { subject, .. } => {
                 let event = subject.event(Action::DocumentFiled, actor, self.origin);
                 audit::record(connection, &event.detail(detail)).await.map(|()| true)
             }
             Finished::AlreadyStored { .. } | Finished::Superseded => Ok(false),
         });
-        if filed.await? { Ok(()) } else { Err(self.find(id).await.err().unwrap_or(FileError::Gone)) }
+        Ok(filed.await?)
     }
 
     async fn find(&self, id: i64) -> Result<WaitingFile, FileError> {

@@ -90,7 +90,7 @@ impl Examiner {
         Ok(Some(copy).filter(|copy| is_complete && copy.starts_with(b"%PDF-")))
     }
 
-    /// Returns the output of the process, and whether it ended by itself and well.
+    /// Returns the output of the process, and whether it exited with success.
     async fn run(
         &self,
         file: &File,

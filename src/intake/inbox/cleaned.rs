@@ -8,11 +8,10 @@ use futures_util::stream;
 use serde_json::json;
 
 use super::{FileError, Inbox, WaitingFile};
-use crate::audit::{self, Action};
 use crate::bols::BolNumber;
 use crate::db::schema::documents;
 use crate::documents::Kind;
-use crate::documents::lifecycle::{self, Attempt, DocumentStore, FileDigest, Finished, NewDocument, Pending, version};
+use crate::documents::lifecycle::{self, Attempt, FileDigest, NewDocument, Pending, version};
 use crate::intake::examine::{ExamineError, Examiner, MAX_CLEANED_BYTES};
 use crate::intake::place::locked_place;
 use crate::storage::spool::{ReceiveError, Spooled};
@@ -42,19 +41,9 @@ impl Inbox<'_> {
             Err(FileError::Gone) => return Err(self.find(id).await.err().unwrap_or(FileError::Gone)),
             Err(error) => return Err(error),
         };
-        let (db, storage, clock, actor) = (self.db, self.storage, self.clock, self.viewer.actor());
-        let store = DocumentStore { db, storage, clock, actor, origin: self.origin };
         let original = json!({"document": id, "sha256": hex::encode(&found.sha256), "quarantine": found.quarantine});
         let detail = json!({"file": found.arrived_as, "found": found.found, "cleaned_copy_of": original});
-        let content = cleaned.content();
-        let filed = store.store(&pending, &content, async |connection, finished| match finished {
-            Finished::Stored(subject) | Finished::Diverted { subject, .. } => {
-                let event = subject.event(Action::DocumentFiled, actor, self.origin);
-                audit::record(connection, &event.detail(detail)).await.map(|()| true)
-            }
-            Finished::AlreadyStored { .. } | Finished::Superseded => Ok(false),
-        });
-        if filed.await? { Ok(()) } else { Err(FileError::UnderWay) }
+        if self.store_filed(&pending, &cleaned.content(), detail).await? { Ok(()) } else { Err(FileError::UnderWay) }
     }
 
     /// Makes the copy in a confined process, and examines it like an upload.

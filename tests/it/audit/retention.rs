@@ -4,7 +4,6 @@ use chrono::NaiveDate;
 use diesel_async::SimpleAsyncConnection;
 use primetrade::audit::prove::{ProveError, prove};
 use primetrade::audit::retention::PurgeStatement;
-use primetrade::audit::verify::{ExpectedRetention, Progress, Report, Verification};
 use primetrade::db;
 use serde_json::json;
 
@@ -46,22 +45,6 @@ async fn purge(app: &App, years: &str, arguments: &[&str]) -> (i32, String, Stri
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-async fn verify(app: &App) -> Report {
-    let (db, keys, storage) = (app.db(), app.seals(), app.storage().await);
-    let storage = Some(&storage);
-    Verification {
-        db: &db,
-        keys: &keys,
-        storage,
-        kept: Vec::new(),
-        retention: ExpectedRetention::default(),
-        progress: Progress::default(),
-    }
-    .run()
-    .await
-    .unwrap()
-}
-
 /// The events before a day.
 async fn events_before(app: &App, day: &str) -> Events {
     let day: NaiveDate = day.parse().unwrap();
@@ -87,7 +70,7 @@ async fn expect_what_was_purged(app: &App) {
 async fn old_events_are_purged_and_the_rest_still_verifies() {
     let app = with_years().await;
     let given = prove(&app.db(), &app.seals(), 10).await.unwrap();
-    let before = verify(&app).await;
+    let before = app.verify().await;
     assert!(before.is_fine() && before.purged == 0, "{before:?}");
 
     // Without a retention and a confirmation nothing is removed.
@@ -111,7 +94,7 @@ async fn old_events_are_purged_and_the_rest_still_verifies() {
 
     // The others still verify, and the report says what was purged.
     app.published().await;
-    let after = verify(&app).await;
+    let after = app.verify().await;
     assert!(after.is_fine() && after.purged == 602 && after.sealed > 602, "{after:?}");
     let told = primetrade(app.environment(), &["audit", "verify"], "").await;
     let text = String::from_utf8(told.stdout).unwrap();
@@ -150,13 +133,13 @@ async fn a_purge_disturbs_no_reader_and_continues_after_an_interruption() {
         "{told}"
     );
     // The purge is recorded, so the events that remain are no difference.
-    let halfway = verify(&app).await;
+    let halfway = app.verify().await;
     assert!(halfway.is_fine() && halfway.purged == 602, "{halfway:?}");
     assert_eq!(events_before(&app, "2024-02-01").await.len(), 301);
     reader.batch_execute("COMMIT").await.unwrap();
     let (code, told, _) = purge(&app, "1", &["--yes"]).await;
     assert_eq!((code, told.lines().last()), (0, Some("301 events removed, 1 partitions dropped")), "{told}");
-    assert!(verify(&app).await.is_fine());
+    assert!(app.verify().await.is_fine());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,7 +152,7 @@ async fn a_forged_purge_hides_nothing() {
     let position = app.position_of(login).await;
     app.tamper("DELETE FROM audit_events WHERE action = 'LOGIN_SUCCEEDED'").await;
     let missing = format!(" is missing: it was sealed at position {position}");
-    assert!(verify(&app).await.differences[0].ends_with(&missing));
+    assert!(app.verify().await.differences[0].ends_with(&missing));
     // A forged record of a purge of everything, dated today or in the future.
     for (at, before) in [
         ("now()", "2026-01-01T00:00:00Z"),
@@ -183,7 +166,7 @@ async fn a_forged_purge_hides_nothing() {
             ))
             .await;
         app.sealed().await;
-        let told = verify(&app).await.differences;
+        let told = app.verify().await.differences;
         assert!(told[0].contains(" records a purge that the key of the log did not sign"), "{told:?}");
         assert!(told.iter().any(|one| one.ends_with(&missing)), "{told:?}");
         app.tamper("DELETE FROM audit_events WHERE action = 'AUDIT_PURGED'").await;
@@ -203,12 +186,12 @@ async fn a_forged_purge_hides_nothing() {
         if is_sealed {
             app.sealed().await;
         }
-        let told = verify(&app).await.differences.join("; ");
+        let told = app.verify().await.differences.join("; ");
         assert!(told.contains("event 50 is missing") && told.contains("the log did not sign"), "{told}");
         app.tamper("DELETE FROM audit_events WHERE action = 'AUDIT_PURGED'").await;
     }
     // Without its record, every purged event is missing.
-    let told = verify(&app).await.differences;
+    let told = app.verify().await.differences;
     assert!(told.iter().any(|one| one.ends_with(&missing)), "{told:?}");
 }
 
@@ -264,11 +247,11 @@ async fn old_purges_stay_recorded() {
     .await;
     app.sealed().await;
     batch(&app, "2022-04", 50).await;
-    let before = verify(&app).await;
+    let before = app.verify().await;
     assert!(before.is_fine() && before.purged == 100, "{before:?}");
     assert_eq!(purge(&app, "2", &["--yes"]).await.0, 0);
     assert!(events_before(&app, "2023-01-01").await.is_empty());
-    let after = verify(&app).await;
+    let after = app.verify().await;
     assert!(after.is_fine() && after.purged == 151, "{after:?}");
     // The statement is repeated as it was signed.
     assert_eq!(app.events().await.single(Action::AuditPurged).detail["restated"], json!([note]));

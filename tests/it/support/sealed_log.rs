@@ -58,19 +58,7 @@ impl SealedLog {
     }
 
     pub async fn verify(&self) -> Report {
-        let (db, keys, storage) = (self.app.db(), self.app.seals(), self.app.storage().await);
-        let storage = Some(&storage);
-        Verification {
-            db: &db,
-            keys: &keys,
-            storage,
-            kept: Vec::new(),
-            retention: ExpectedRetention::default(),
-            progress: Progress::default(),
-        }
-        .run()
-        .await
-        .unwrap()
+        self.app.verify().await
     }
 
     /// Changes the log, returns the differences that verifying finds, and undoes the change.
@@ -96,5 +84,15 @@ impl SealedLog {
 
     pub async fn number(&self, select: &str) -> i64 {
         self.app.rows(select).await[0].parse().unwrap()
+    }
+}
+
+impl App {
+    /// Verifies the log with this server's keys and its storage, without a retention.
+    pub async fn verify(&self) -> Report {
+        let (db, keys, storage) = (self.db(), self.seals(), self.storage().await);
+        let storage = Some(&storage);
+        let (retention, progress) = (ExpectedRetention::default(), Progress::default());
+        Verification { db: &db, keys: &keys, storage, kept: Vec::new(), retention, progress }.run().await.unwrap()
     }
 }
