@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod guard;
 pub mod migrations;
+pub mod pooler;
 pub mod schema;
 pub mod scope;
 pub mod snapshot;

@@ -9,6 +9,7 @@ use super::{Failure, database_url, this_program};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, SecretKey};
 use crate::db::guard::{self, Concern};
+use crate::db::pooler::{REMEDY, loses_prepared_statements};
 use crate::db::{self, migrations};
 use crate::web::{Running, Settings};
 
@@ -17,6 +18,9 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let Some(secret) = config.secret_key.clone() else { return Err(Failure::Usage("SECRET_KEY: not set".into())) };
     check_schema(&url).await?;
     check_guard(&url).await?;
+    if loses_prepared_statements(&url).await.map_err(Failure::problem)? {
+        return Err(Failure::Problem(format!("DATABASE_URL: {REMEDY}")));
+    }
     serve(config, url, secret).await?.finished().await.map_err(Failure::problem)
 }
 

@@ -8,6 +8,7 @@ mod guard;
 mod import_lists;
 mod mail;
 mod migrate_pdfs;
+mod pooler;
 mod reconcile;
 mod s3;
 mod storage;
