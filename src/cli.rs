@@ -2,9 +2,11 @@
 //! wrong usage or configuration.
 
 mod audit;
+mod check;
 mod customer;
 mod demo;
 mod examine;
+mod findings;
 mod import_bols;
 mod migrate;
 mod migrate_pdfs;
@@ -39,6 +41,12 @@ struct Arguments {
 enum Command {
     /// Serve the portal. Migrations are checked, not applied
     Serve,
+    /// Check the database: its roles, migrations, rights, retention and keys
+    Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Try the portal: start a private Postgres, load sample data, and serve
     Demo {
         /// The folder for the database, the files and the key
@@ -192,6 +200,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
     telemetry::start(config.log_format == LogFormat::Json, &config.log_filter);
     match command {
         Command::Serve => serve::run(config).await,
+        Command::Check { json } => check::run(&config, json).await,
         Command::Demo { data_dir, port } => demo::run(config, &data_dir, port).await,
         Command::Migrate => migrate::run(&config).await,
         Command::Seed { customers, bols, json } => {
@@ -244,6 +253,11 @@ fn agreed(question: &str) -> Result<bool, Failure> {
 /// Returns the database, which [`Needs`] guarantees.
 fn database_url(config: &Config) -> Result<&crate::config::DatabaseUrl, Failure> {
     config.database_url.as_ref().ok_or_else(|| Failure::Usage("DATABASE_URL: not set".into()))
+}
+
+/// Returns the database as its owner: `MIGRATE_DATABASE_URL`, or `DATABASE_URL` if the owner serves too.
+fn owner_url(config: &Config) -> Result<&crate::config::DatabaseUrl, Failure> {
+    config.migrate_database_url.as_ref().map_or_else(|| database_url(config), Ok)
 }
 
 /// Returns the path of the running program, even if a newer file has replaced it since.

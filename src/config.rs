@@ -34,6 +34,8 @@ pub use trusted_proxies::TrustedProxies;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub database_url: Option<DatabaseUrl>,
+    /// The database as the owner of its tables, if `serve` connects as another role.
+    pub migrate_database_url: Option<DatabaseUrl>,
     pub database_pool_size: usize,
     pub host: String,
     pub port: u16,
@@ -175,7 +177,8 @@ impl Config {
         let use_s3 = read.flag("USE_S3", false);
         let s3 = read.s3(use_s3);
         let config = Self {
-            database_url: read.database_url(needs),
+            database_url: read.database_url("DATABASE_URL", needs),
+            migrate_database_url: read.database_url("MIGRATE_DATABASE_URL", Needs::Nothing),
             database_pool_size: read.number("DATABASE_POOL_SIZE", 16, 2, 500) as usize,
             port: read.number("PORT", 8080, 0, 65535) as u16,
             public_url: read.parsed("PUBLIC_URL", "http:// or https:// with a host, without path or query"),
@@ -229,18 +232,18 @@ pub fn search_path() -> Vec<PathBuf> {
 }
 
 impl Reader<'_> {
-    fn database_url(&mut self, needs: Needs) -> Option<DatabaseUrl> {
+    fn database_url(&mut self, name: &str, needs: Needs) -> Option<DatabaseUrl> {
         const ALLOWED: &str = "postgres://USER:PASSWORD@HOST:PORT/DATABASE, with ?sslmode=require for TLS";
-        let Some(found) = self.text("DATABASE_URL") else {
+        let Some(found) = self.text(name) else {
             if needs != Needs::Nothing {
-                self.missing("DATABASE_URL", ALLOWED);
+                self.missing(name, ALLOWED);
             }
             return None;
         };
         match found.parse() {
             Ok(url) => Some(url),
             Err(what) => {
-                self.problems.push(format!("DATABASE_URL: found {what}, allowed is {ALLOWED}"));
+                self.problems.push(format!("{name}: found {what}, allowed is {ALLOWED}"));
                 None
             }
         }

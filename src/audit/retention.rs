@@ -33,7 +33,7 @@ use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::clock::Clock;
 use crate::config::{SealKey, SealKeys};
 use crate::db::schema::audit_checkpoints;
-use crate::db::{Database, DbError, try_alone};
+use crate::db::{Database, DbError, DbResult, guard, try_alone};
 
 /// The advisory lock of the process that purges.
 const PURGE_LOCK: i64 = 0x7072_696d_6507;
@@ -105,6 +105,20 @@ pub async fn run(db: Database, keys: SealKeys, years: Option<u16>, clock: Clock)
     let Some(years) = years else { return };
     sleep(START_DELAY).await;
     loop {
+        match may_purge(&db).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::info!(
+                    "this database role can't purge events: run primetrade audit purge as the owner, every night"
+                );
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "can't purge old events");
+                sleep(INTERVAL).await;
+                continue;
+            }
+        }
         let retention = Retention { db: &db, keys: &keys, years, now: clock.now() };
         match retention.purge(Actor::PORTAL, &Origin::default()).await {
             Ok(Some((plan, removed))) if removed.events > 0 || !removed.waiting.is_empty() => {
@@ -116,6 +130,11 @@ pub async fn run(db: Database, keys: SealKeys, years: Option<u16>, clock: Clock)
         }
         sleep(INTERVAL).await;
     }
+}
+
+/// Only the owner of the log can remove events.
+async fn may_purge(db: &Database) -> DbResult<bool> {
+    Ok(guard::is_owner(&mut *db.get().await?).await?)
 }
 
 impl Retention<'_> {

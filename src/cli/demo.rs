@@ -9,7 +9,7 @@ use rand::TryRngCore as _;
 use super::{Failure, seed, serve};
 use crate::config::{Config, SecretKey, StorageConfig};
 use crate::db::cluster::{Cluster, ClusterError, Options};
-use crate::db::{Database, guard, migrations};
+use crate::db::{Database, guard};
 use crate::samples;
 
 const CUSTOMERS: usize = 6;
@@ -51,8 +51,8 @@ async fn with_database(mut config: Config, data_dir: &Path, cluster: Option<&Clu
         config.database_url = Some(cluster.database("primetrade").await?);
     }
     let Some(url) = config.database_url.clone() else { return Err(Failure::Usage("DATABASE_URL: not set".into())) };
-    migrations::apply(&url).await.map_err(Failure::problem)?;
-    guard::mend(&url).await.map_err(Failure::problem)?;
+    let owner = config.migrate_database_url.as_ref().unwrap_or(&url);
+    guard::set_up(owner, &url).await.map_err(Failure::problem)?;
     let secret = match &config.secret_key {
         Some(secret) => secret.clone(),
         None => kept_secret(data_dir).map_err(|error| Failure::Problem(format!("{}: {error}", data_dir.display())))?,

@@ -1,20 +1,22 @@
 //! `primetrade migrate`
 
-use super::{Failure, database_url};
+use super::{Failure, database_url, owner_url};
 use crate::config::Config;
-use crate::db::{guard, migrations};
+use crate::db::guard::{self, Concern, SetUp};
 
 pub async fn run(config: &Config) -> Result<(), Failure> {
-    let url = database_url(config)?;
-    let applied = migrations::apply(url).await.map_err(Failure::problem)?;
+    let done = guard::set_up(owner_url(config)?, database_url(config)?).await.map_err(Failure::problem)?;
+    let SetUp { applied, mended, admitted } = done;
     for name in &applied {
         println!("applied {name}");
     }
-    let mended = guard::mend(url).await.map_err(Failure::problem)?;
-    for what in &mended {
-        println!("mended: {what}");
+    for difference in mended.iter().filter(|mended| mended.concern != Concern::Service) {
+        println!("mended: {}", difference.what);
     }
-    if applied.is_empty() && mended.is_empty() {
+    if let Some(name) = &admitted {
+        println!("{name} may serve");
+    }
+    if applied.is_empty() && mended.is_empty() && admitted.is_none() {
         println!("nothing to apply: the database is up to date");
     }
     Ok(())

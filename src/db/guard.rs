@@ -3,12 +3,18 @@
 //! A dump that is restored under another owner leaves that owner with the right to change the access log. Nothing else
 //! would notice, because the rows are the same.
 
+mod login;
+mod roles;
+
 use diesel::QueryableByName;
+use diesel::dsl::sql;
 use diesel::result::QueryResult;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{Bool, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-use super::migrations::{Failure, alone};
+pub use login::admit;
+
+use super::migrations::{self, Failure, alone};
 use crate::config::DatabaseUrl;
 
 const DIFFERENCES: &str = include_str!("guard/differences.sql");
@@ -45,6 +51,29 @@ struct Row {
     mend: Option<String>,
 }
 
+/// What a set-up changed.
+#[derive(Debug, Default)]
+pub struct SetUp {
+    /// The versions of the migrations that were applied.
+    pub applied: Vec<String>,
+    pub mended: Vec<SchemaDifference>,
+    /// The role that may serve now.
+    pub admitted: Option<String>,
+}
+
+/// Brings a database up to date: roles, migrations, rights, and the role of `server`, which may be the owner's.
+pub async fn set_up(owner: &DatabaseUrl, server: &DatabaseUrl) -> Result<SetUp, Failure> {
+    roles::prepare(owner).await?;
+    let applied = migrations::apply(owner).await?;
+    let mended = mend(owner).await?;
+    let admitted = admit(owner, server).await?;
+    if admitted.is_some() {
+        // The new member has no limits yet.
+        mend(owner).await?;
+    }
+    Ok(SetUp { applied, mended, admitted })
+}
+
 /// Finds the differences. Reads only the catalog, which every role may read. Requires the current migrations.
 pub async fn differences(connection: &mut AsyncPgConnection) -> QueryResult<Vec<SchemaDifference>> {
     let rows: Vec<Row> = diesel::sql_query(DIFFERENCES).load(connection).await?;
@@ -59,28 +88,43 @@ pub async fn differences(connection: &mut AsyncPgConnection) -> QueryResult<Vec<
     Ok(rows.into_iter().map(difference).collect())
 }
 
+/// Whether this connection's role owns the access log, or may act as its owner.
+pub async fn is_owner(connection: &mut AsyncPgConnection) -> QueryResult<bool> {
+    let owns = "pg_has_role((SELECT relowner FROM pg_class WHERE oid = 'audit_events'::regclass), 'USAGE')";
+    diesel::select(sql::<Bool>(owns)).get_result(connection).await
+}
+
 /// Mends the differences as the owner of the tables, and returns what differed. All or nothing.
-pub async fn mend(url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
+pub async fn mend(url: &DatabaseUrl) -> Result<Vec<SchemaDifference>, Failure> {
     let mut connection = alone(url).await?;
     connection.batch_execute("BEGIN").await?;
     let mut mended = Vec::new();
     for _ in 0..MAX_PASSES {
         let found = differences(&mut connection).await?;
         if found.is_empty() {
-            break;
+            connection.batch_execute("COMMIT").await?;
+            return Ok(mended);
         }
-        for SchemaDifference { what, mend, .. } in found {
+        for difference in found {
+            let SchemaDifference { what, mend, .. } = &difference;
             let Some(statement) = mend else {
                 return Err(format!("{what}: decide what it is for, and remove it").into());
             };
-            if let Err(error) = connection.batch_execute(&statement).await {
+            if let Err(error) = connection.batch_execute(&tolerant(statement)).await {
                 return Err(
                     format!("{what}, and this role can't mend it ({error}). As a superuser, run: {statement}").into()
                 );
             }
-            mended.push(what);
+            mended.push(difference);
         }
     }
-    connection.batch_execute("COMMIT").await?;
-    Ok(mended)
+    let what = mended.last().map(|difference| difference.what.as_str()).unwrap_or_default();
+    Err(format!("{what}, and mending it has no effect").into())
+}
+
+/// Roles belong to the cluster, so another process may do the same for another database at the same time.
+fn tolerant(statement: &str) -> String {
+    format!(
+        "DO $tolerant$ BEGIN {statement}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $tolerant$"
+    )
 }

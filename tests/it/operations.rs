@@ -10,5 +10,6 @@ mod mail;
 mod migrate_pdfs;
 mod pooler;
 mod reconcile;
+mod roles;
 mod s3;
 mod storage;

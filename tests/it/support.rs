@@ -25,7 +25,7 @@ mod world;
 pub use actor::{Actor, Answer, raw};
 pub use app::App;
 pub use browser::Browser;
-pub use cluster::{Rows, database_of, execute, fresh_database, migrated_database, rows};
+pub use cluster::{Rows, as_server, database_of, execute, fresh_database, migrated_database, rows};
 pub use events::{EventRow, Events};
 pub use fault::{Fault, Proxy};
 pub use fetches::Fetch;

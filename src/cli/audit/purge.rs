@@ -7,7 +7,7 @@ use crate::audit::retention::{Plan, Removed, Retention};
 use crate::audit::seal::seal_all;
 use crate::audit::{Actor, Origin};
 use crate::bols::weight::grouped;
-use crate::cli::{Failure, agreed, database_url, serve};
+use crate::cli::{Failure, agreed, owner_url, serve};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
@@ -32,7 +32,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         )
     })?;
     let keys = config.seal_keys(config.secret_key.as_ref());
-    let url = database_url(config)?;
+    let url = owner_url(config)?;
     serve::check_schema(url).await?;
     let db = Database::new(url, 2);
     let retention = Retention { db: &db, keys: &keys, years, now: Clock::system().now() };

@@ -1,6 +1,5 @@
 //! `primetrade storage check`: tries everything that downloads and uploads need, and prints a line for each.
 
-mod findings;
 mod links;
 
 use std::io::{Read, Seek};
@@ -9,8 +8,8 @@ use chrono::DateTime;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use self::findings::{Findings, Verdict};
 use crate::cli::Failure;
+use crate::cli::findings::{Findings, Verdict};
 use crate::clock::Clock;
 use crate::config::{Config, S3Config, SecretKey, StorageConfig};
 use crate::storage::s3::bucket::Setting;

@@ -38,6 +38,20 @@ owner_may AS (
     FROM unnest('{audit_events,audit_leaves,audit_checkpoints}'::name[]) AS t (name), unnest('{SELECT,INSERT}'::text[]) AS p (privilege)
     UNION ALL VALUES ('audit_checkpoints', 'publish_at'::name, 'UPDATE'), ('audit_checkpoints', 'is_published', 'UPDATE')
 ),
+server_may AS (
+    SELECT relname, NULL::name AS column, privilege FROM relation, unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS p (privilege)
+    WHERE relkind IN ('r', 'p') AND oid NOT IN (SELECT oid FROM ledger) AND relname NOT IN ('scope_key', '__diesel_schema_migrations')
+    UNION ALL SELECT relname, NULL, 'USAGE' FROM relation WHERE relkind = 'S'
+    UNION ALL SELECT name, NULL, 'SELECT' FROM unnest('{audit_events,audit_leaves,audit_checkpoints,__diesel_schema_migrations}'::name[]) AS t (name)
+    UNION ALL SELECT name, NULL, 'INSERT' FROM unnest('{audit_leaves,audit_checkpoints}'::name[]) AS t (name)
+    UNION ALL SELECT relname, c.column, privilege FROM customer_may c WHERE relname = 'audit_events' AND privilege = 'INSERT'
+    UNION ALL SELECT relname, o.column, privilege FROM owner_may o WHERE privilege = 'UPDATE'
+),
+may AS (
+    SELECT to_regrole('portal_customer')::oid AS grantee, m.* FROM customer_may m
+    UNION ALL SELECT to_regrole('portal_server')::oid, m.* FROM server_may m
+    UNION ALL SELECT o.oid, m.* FROM owner o, owner_may m
+),
 wanted_trigger (relname, name, definition) AS (
     VALUES
     ('audit_events', 'audit_events_no_change', 'CREATE TRIGGER audit_events_no_change BEFORE DELETE OR UPDATE ON audit_events FOR EACH ROW EXECUTE FUNCTION audit_events_are_append_only()'),
@@ -57,6 +71,12 @@ wanted_policy (tablename, policyname, cmd, role, qual, with_check) AS (
     ('audit_events', 'own_company_events', 'SELECT', 'portal_customer', '((user_role = ''customer''::text) AND COALESCE((customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[])), false))', NULL),
     ('audit_events', 'own_new_events', 'SELECT', 'portal_customer', '((xact_id = pg_current_xact_id_if_assigned()) AND (user_id = ( SELECT portal_user_id() AS portal_user_id)))', NULL),
     ('audit_events', 'record_own_access', 'INSERT', 'portal_customer', NULL, '((user_role = ( SELECT portal_user_role() AS portal_user_role)) AND (user_id = ( SELECT portal_user_id() AS portal_user_id)) AND (action = ANY (ARRAY[''BOL_VIEWED''::text, ''BOL_DOWNLOADED''::text, ''BOL_PREVIEWED''::text, ''BOLS_ZIPPED''::text, ''DOCUMENT_RESTORE_REQUESTED''::text, ''ACCESS_DENIED''::text, ''LOOKUPS_LIMITED''::text])) AND ((customer_id IS NULL) OR (customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[]))))'),
+    ('audit_events', 'server_reads', 'SELECT', 'portal_server', 'true', NULL),
+    ('audit_events', 'server_records', 'INSERT', 'portal_server', NULL, 'true'),
+    ('bol_opens', 'server_all', 'ALL', 'portal_server', 'true', 'true'),
+    ('bols', 'server_all', 'ALL', 'portal_server', 'true', 'true'),
+    ('customers', 'server_all', 'ALL', 'portal_server', 'true', 'true'),
+    ('documents', 'server_all', 'ALL', 'portal_server', 'true', 'true'),
     ('bol_opens', 'own_opens', 'SELECT', 'portal_customer', '(user_id = ( SELECT portal_user_id() AS portal_user_id))', NULL),
     ('bols', 'own_bols', 'SELECT', 'portal_customer', 'COALESCE((customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[])), false)', NULL),
     ('customers', 'own_company', 'SELECT', 'portal_customer', '(id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[]))', NULL),
@@ -75,60 +95,54 @@ wanted_function (name, head, source) AS (
 ),
 found (step, concern, what, mend) AS (
     -- Roles.
-    SELECT 10, 'isolation', 'the role portal_customer is missing', 'CREATE ROLE portal_customer NOLOGIN NOINHERIT; GRANT portal_customer TO CURRENT_USER'
-    WHERE to_regrole('portal_customer') IS NULL
+    SELECT 10, 'isolation', format('the role %s is missing', name), format('CREATE ROLE %I NOLOGIN NOINHERIT', name)
+    FROM unnest('{portal_customer,portal_server}'::name[]) AS t (name) WHERE to_regrole(quote_ident(name)) IS NULL
     UNION ALL
-    SELECT 11, 'isolation', format('the role portal_customer has %s', attribute), format('ALTER ROLE portal_customer NO%s', attribute)
+    SELECT 11, 'isolation', format('the role %s has %s', rolname, attribute), format('ALTER ROLE %I NO%s', rolname, attribute)
     FROM pg_roles, unnest(ARRAY['LOGIN', 'SUPERUSER', 'CREATEROLE', 'CREATEDB', 'BYPASSRLS', 'REPLICATION', 'INHERIT'],
         ARRAY[rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, rolreplication, rolinherit]) AS t (attribute, is_set)
-    WHERE rolname = 'portal_customer' AND is_set
+    WHERE rolname IN ('portal_customer', 'portal_server') AND is_set
     UNION ALL
-    SELECT 12, 'isolation', format('the role portal_customer is a member of %I', r.rolname), format('REVOKE %I FROM portal_customer', r.rolname)
-    FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE m.member = to_regrole('portal_customer')
+    SELECT 12, 'isolation', format('the role %s is a member of %I', c.rolname, r.rolname), format('REVOKE %I FROM %I', r.rolname, c.rolname)
+    FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles c ON c.oid = m.member
+    WHERE c.rolname = 'portal_customer' OR c.rolname = 'portal_server' AND r.rolname <> 'portal_customer'
     UNION ALL
-    SELECT 13, 'isolation', format('the role portal_customer owns %I', relname), NULL FROM relation WHERE relowner = to_regrole('portal_customer')
+    SELECT 13, 'isolation', format('the role %s owns %I', pg_get_userbyid(relowner), relname), NULL
+    FROM relation WHERE relowner IN (to_regrole('portal_customer'), to_regrole('portal_server'))
     UNION ALL
+    -- Since Postgres 16 whoever creates a role is a member, but can't become it.
     SELECT 14, 'service', format('%I can''t become portal_customer', name), format('GRANT portal_customer TO %I', name)
-    FROM owner WHERE NOT EXISTS (SELECT FROM pg_roles c WHERE c.rolname = 'portal_customer' AND pg_has_role(owner.oid, c.oid, 'MEMBER'))
+    FROM (SELECT name FROM owner UNION SELECT 'portal_server') AS t
+    WHERE NOT EXISTS (SELECT FROM pg_roles r, pg_roles c WHERE r.rolname = name AND c.rolname = 'portal_customer'
+        AND (r.rolsuper OR pg_has_role(r.oid, c.oid, CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)))
     UNION ALL
     -- Rights that change the ledger.
     SELECT 20, 'ledger', format('%s may %s %s', n.role, n.right_, n.relname), format('REVOKE %s ON %s FROM %s', n.right_, n.object, n.role)
     FROM named n JOIN ledger l USING (oid)
-    WHERE n.column IS NULL AND CASE
-        WHEN n.grantee <> n.relowner THEN n.privilege <> 'SELECT'
-        ELSE NOT l.is_partition AND n.privilege IN ('UPDATE', 'DELETE', 'TRUNCATE')
-    END
+    WHERE n.privilege <> 'SELECT'
+      AND (n.grantee <> n.relowner OR n.column IS NOT NULL OR NOT l.is_partition AND n.privilege IN ('UPDATE', 'DELETE', 'TRUNCATE'))
+      AND NOT EXISTS (SELECT FROM may m WHERE (m.grantee, m.relname, m.privilege) = (n.grantee, n.relname, n.privilege) AND m.column IS NOT DISTINCT FROM n.column)
     UNION ALL
-    SELECT 21, 'ledger', format('%s may %s %s', n.role, n.right_, n.relname), format('REVOKE %s ON %s FROM %s', n.right_, n.object, n.role)
-    FROM named n JOIN ledger l USING (oid)
-    WHERE n.column IS NOT NULL AND n.privilege <> 'SELECT'
-      AND NOT EXISTS (SELECT FROM owner_may m WHERE (m.relname, m.column, m.privilege) = (n.relname, n.column, n.privilege) AND n.grantee = n.relowner)
-      AND NOT EXISTS (SELECT FROM customer_may m WHERE (m.relname, m.column, m.privilege) = (n.relname, n.column, n.privilege) AND n.grantee = to_regrole('portal_customer'))
-    UNION ALL
-    -- Rights of customers, and of everybody.
+    -- Rights of customers, of the server, and of everybody.
     SELECT 22, 'isolation', format('%s may %s %s', n.role, n.right_, n.relname), format('REVOKE %s ON %s FROM %s', n.right_, n.object, n.role)
     FROM named n
-    WHERE (n.grantee = to_regrole('portal_customer') OR n.grantee = 0)
+    WHERE n.grantee IN (0, to_regrole('portal_customer'), to_regrole('portal_server'))
       AND NOT EXISTS (SELECT FROM ledger l WHERE l.oid = n.oid AND n.privilege <> 'SELECT')
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = n.oid AND d.deptype = 'e')
-      AND NOT EXISTS (SELECT FROM customer_may m WHERE n.grantee <> 0 AND (m.relname, m.privilege) = (n.relname, n.privilege) AND m.column IS NOT DISTINCT FROM n.column)
+      AND NOT EXISTS (SELECT FROM may m WHERE (m.grantee, m.relname, m.privilege) = (n.grantee, n.relname, n.privilege) AND m.column IS NOT DISTINCT FROM n.column)
     UNION ALL
-    SELECT 30, 'service', format('portal_customer may not %s%s %s', m.privilege, ' (' || quote_ident(m.column) || ')', m.relname),
-        format('GRANT %s%s ON %s%I TO portal_customer', m.privilege, coalesce(' (' || quote_ident(m.column) || ')', ''), CASE r.relkind WHEN 'S' THEN 'SEQUENCE ' END, m.relname)
-    FROM customer_may m JOIN relation r USING (relname)
-    WHERE NOT EXISTS (SELECT FROM granted g WHERE g.grantee = to_regrole('portal_customer') AND g.oid = r.oid
-                      AND g.privilege = m.privilege AND g.column IS NOT DISTINCT FROM m.column)
+    SELECT 30, 'service', format('%I may not %s%s %s', g.rolname, m.privilege, ' (' || quote_ident(m.column) || ')', m.relname),
+        format('GRANT %s%s ON %s%I TO %I', m.privilege, ' (' || quote_ident(m.column) || ')', CASE r.relkind WHEN 'S' THEN 'SEQUENCE ' END, m.relname, g.rolname)
+    FROM may m JOIN relation r USING (relname) JOIN pg_roles g ON g.oid = m.grantee
+    WHERE NOT EXISTS (SELECT FROM granted a WHERE a.grantee = m.grantee AND a.oid = r.oid AND a.privilege = m.privilege AND a.column IS NOT DISTINCT FROM m.column)
     UNION ALL
-    SELECT 31, 'service', format('%I may not %s%s %s', o.name, m.privilege, ' (' || quote_ident(m.column) || ')', m.relname),
-        format('GRANT %s%s ON %I TO %I', m.privilege, coalesce(' (' || quote_ident(m.column) || ')', ''), m.relname, o.name)
-    FROM owner o, owner_may m JOIN relation r USING (relname)
-    WHERE NOT EXISTS (SELECT FROM granted g WHERE g.grantee = o.oid AND g.oid = r.oid AND g.privilege = m.privilege AND g.column IS NOT DISTINCT FROM m.column)
+    SELECT 32, 'service', format('%s may not use the schema', c.rolname), format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), c.rolname)
+    FROM pg_roles c WHERE c.rolname IN ('portal_customer', 'portal_server') AND NOT has_schema_privilege(c.oid, current_schema(), 'USAGE')
     UNION ALL
-    SELECT 32, 'service', 'portal_customer may not use the schema', format('GRANT USAGE ON SCHEMA %I TO portal_customer', current_schema())
-    FROM pg_roles c WHERE c.rolname = 'portal_customer' AND NOT has_schema_privilege(c.oid, current_schema(), 'USAGE')
-    UNION ALL
-    SELECT 33, 'service', 'portal_customer may not call link_fetch', 'GRANT EXECUTE ON FUNCTION link_fetch TO portal_customer'
-    FROM pg_roles c WHERE c.rolname = 'portal_customer' AND NOT has_function_privilege(c.oid, 'link_fetch(bigint, timestamptz)', 'EXECUTE')
+    SELECT 33, 'service', format('%s may not call %s', c.rolname, p.proname), format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::regprocedure, c.rolname)
+    FROM (VALUES ('portal_customer', 'link_fetch'), ('portal_server', 'link_fetch'), ('portal_server', 'portal_enter'), ('portal_server', 'audit_prepare_months')) AS w (role, name)
+        JOIN pg_roles c ON c.rolname = w.role JOIN pg_proc p ON p.proname = w.name AND p.pronamespace = current_schema()::regnamespace
+    WHERE NOT EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = c.oid)
     UNION ALL
     SELECT 34, 'isolation', format('PUBLIC has %s on the database', a.privilege_type), format('REVOKE %s ON DATABASE %I FROM PUBLIC', a.privilege_type, d.datname)
     FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
@@ -148,7 +162,7 @@ found (step, concern, what, mend) AS (
     SELECT 45, 'isolation', format('%s may call %s', coalesce(quote_ident(r.rolname), 'PUBLIC'), p.proname),
         format('REVOKE EXECUTE ON FUNCTION %s FROM %s', p.oid::regprocedure, coalesce(quote_ident(r.rolname), 'PUBLIC'))
     FROM pg_proc p CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-    WHERE p.proname IN ('portal_scope_mac', 'portal_enter') AND p.pronamespace = current_schema()::regnamespace
+    WHERE p.proname IN ('portal_scope_mac', 'portal_enter', 'audit_prepare_months') AND p.pronamespace = current_schema()::regnamespace
       AND (a.grantee = 0 OR a.grantee = to_regrole('portal_customer'))
     UNION ALL
     SELECT 41, CASE WHEN l.oid IS NULL THEN 'isolation' ELSE 'ledger' END,
@@ -191,7 +205,9 @@ found (step, concern, what, mend) AS (
     UNION ALL
     -- Limits.
     SELECT 60, 'service', format('%I has no %s in this database', o.name, setting), format('ALTER ROLE %I IN DATABASE %I SET %s = %L', o.name, current_database(), setting, value)
-    FROM owner o, (VALUES ('statement_timeout', '15s'), ('lock_timeout', '5s'), ('idle_in_transaction_session_timeout', '30s')) AS w (setting, value)
+    FROM (SELECT oid, name FROM owner UNION SELECT r.oid, r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+          WHERE m.roleid = to_regrole('portal_server') AND r.rolcanlogin) AS o,
+        (VALUES ('statement_timeout', '15s'), ('lock_timeout', '5s'), ('idle_in_transaction_session_timeout', '30s')) AS w (setting, value)
     WHERE NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c WHERE s.setrole = o.oid
         AND s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND c LIKE setting || '=%')
 )

@@ -195,9 +195,12 @@ async fn a_flood_of_an_expired_link_is_one_event_and_costs_others_nothing() {
 async fn a_fetch_is_recorded_once_the_log_takes_events_again() {
     let app = App::start().await;
     let url = app.acme().await.link_to(World::ACME_BOL).await.header("location").to_owned();
-    app.sql("REVOKE INSERT ON audit_events FROM primetrade; REVOKE ALL ON audit_events FROM portal_customer").await;
+    app.sql(
+        "REVOKE INSERT ON audit_events FROM primetrade, portal_server; REVOKE ALL ON audit_events FROM portal_customer",
+    )
+    .await;
     assert_eq!(app.stranger().get(&url).await.status, 200);
     assert_eq!(app.fetches().await.len(), 0);
-    app.sql("GRANT INSERT ON audit_events TO primetrade").await;
+    app.sql("GRANT INSERT ON audit_events TO primetrade, portal_server").await;
     assert_eq!(app.fetches_once_recorded(1).await.len(), 1);
 }

@@ -103,6 +103,8 @@ async fn a_pooler_that_loses_prepared_statements_is_named_with_the_remedy() {
     let pooler = Pooler::start(&database, &format!("pool_mode = transaction\n{none}")).await;
     let (code, _, told) = run(&pooler.environment(), &["serve"]).await;
     assert!(code == 1 && told.contains("use PgBouncer 1.21 or newer with max_prepared_statements above 0"), "{told}");
+    let (code, told, _) = run(&pooler.environment(), &["check"]).await;
+    assert!(code == 1 && told.contains("FAIL  database        prepared statements get lost"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -152,7 +152,7 @@ async fn without_the_right_to_record_there_is_no_link() {
     let app = App::start().await;
     let (acme, office) = (app.acme().await, app.office().await);
     app.sql("REVOKE INSERT ON audit_events FROM portal_customer; REVOKE ALL (action, outcome, user_id, user_email, user_role, customer_id, customer_code, bol_id, bol_number, document_id, document_kind, file_name, object_key, sha256, ip, user_agent, request_id, detail) ON audit_events FROM portal_customer").await;
-    app.sql("REVOKE INSERT ON audit_events FROM primetrade").await;
+    app.sql("REVOKE INSERT ON audit_events FROM primetrade, portal_server").await;
     let download = format!("/bols/{}/download", World::ACME_BOL);
     let document = format!("/documents/{}/download", app.world.acme_documents[2]);
     for actor in [&acme, &office] {

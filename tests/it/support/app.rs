@@ -9,7 +9,9 @@ use primetrade::storage::Storage;
 use primetrade::web::{Running, Settings};
 use tempfile::TempDir;
 
-use super::{Actor, Events, PASSWORD, Rows, S3Server, Smtp, World, execute, migrated_database, rows, secret_key};
+use super::{
+    Actor, Events, PASSWORD, Rows, S3Server, Smtp, World, as_server, execute, migrated_database, rows, secret_key,
+};
 
 pub struct App {
     pub url: String,
@@ -58,7 +60,8 @@ impl App {
         let database = migrated_database().await;
         let media = TempDir::with_prefix("primetrade-media-").unwrap();
         let mut environment: Vec<(&'static str, String)> = vec![
-            ("DATABASE_URL", database.as_str().into()),
+            ("DATABASE_URL", as_server(&database).await.as_str().into()),
+            ("MIGRATE_DATABASE_URL", database.as_str().into()),
             ("DATABASE_POOL_SIZE", "4".into()),
             ("SECRET_KEY", secret_key()),
             ("PORT", "0".into()),

@@ -7,13 +7,15 @@ use diesel::{QueryableByName, sql_query};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use primetrade::config::DatabaseUrl;
 use primetrade::db::cluster::{Cluster, Options};
-use primetrade::db::{self, migrations};
+use primetrade::db::{self, guard};
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 /// The cluster's watchdog stops it and removes the folder when the process ends.
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
+/// Roles belong to the cluster, so one test at a time admits them.
+static ADMISSION: Mutex<()> = Mutex::const_new(());
 
 async fn cluster() -> &'static Cluster {
     CLUSTER
@@ -45,7 +47,21 @@ pub async fn database_of(owner: &str) -> DatabaseUrl {
 
 pub async fn migrated_database() -> DatabaseUrl {
     let url = fresh_database().await;
-    migrations::apply(&url).await.unwrap();
+    guard::set_up(&url, &url).await.unwrap();
+    url
+}
+
+/// Lets the owner, as which tests connect, see and end the connections of the server.
+const WATCH: &str = "DO $$ BEGIN IF NOT pg_has_role(current_user, 'primetrade_server', 'MEMBER') THEN \
+    GRANT primetrade_server TO primetrade; END IF; END $$";
+
+/// The URL of a database as the role that serves, which owns nothing.
+pub async fn as_server(owner: &DatabaseUrl) -> DatabaseUrl {
+    let name = owner.options().get_dbname().unwrap();
+    let url = cluster().await.url_as("primetrade_server", name).unwrap();
+    let _turn = ADMISSION.lock().await;
+    guard::set_up(owner, &url).await.unwrap();
+    execute(owner, WATCH).await;
     url
 }
 

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use url::Url;
 use uuid::Uuid;
 
-use super::findings::{Findings, Verdict};
+use crate::cli::findings::{Findings, Verdict};
 use crate::clock::Clock;
 use crate::storage::{Cause, ObjectKey, Presentation, S3Store, Storage, StorageError, StorageFailure};
 

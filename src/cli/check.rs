@@ -1,0 +1,135 @@
+//! `primetrade check`: the database's roles, migrations and rights, and what the access log depends on.
+
+use diesel::dsl::{select, sql};
+use diesel::sql_types::{Bool, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::findings::{Findings, Verdict};
+use super::{Failure, database_url};
+use crate::config::{Config, DatabaseUrl, PublicUrl, StorageConfig};
+use crate::db::guard::{self, Concern};
+use crate::db::pooler::{REMEDY, loses_prepared_statements};
+use crate::db::{connect, migrations};
+
+pub async fn run(config: &Config, json: bool) -> Result<(), Failure> {
+    let mut findings = Findings::new(json);
+    let url = database_url(config)?;
+    match connect(url).await {
+        Ok(connection) => {
+            pooler(url, &mut findings).await?;
+            database(connection, config, &mut findings).await?;
+        }
+        Err(error) => findings.say("database", Verdict::Fail, error, "check DATABASE_URL"),
+    }
+    configuration(config, &mut findings);
+    keys(config, &mut findings);
+    match config.audit_retention {
+        Some(years) => findings.ok("retention", format!("events are kept for {years} years")),
+        None => findings.ok("retention", "events are kept forever"),
+    }
+    findings.finish()
+}
+
+/// Reports the connection, and a pooler that can't serve the portal.
+async fn pooler(url: &DatabaseUrl, findings: &mut Findings) -> Result<(), Failure> {
+    if loses_prepared_statements(url).await.map_err(Failure::problem)? {
+        findings.say("database", Verdict::Fail, "prepared statements get lost between two queries", REMEDY);
+    } else if url.is_local() || url.verifies_certificate() {
+        findings.ok("database", "answers");
+    } else {
+        let detail = "answers, but the portal doesn't verify its certificate";
+        findings.say("database", Verdict::Warn, detail, "use sslmode=verify-full, see docs/configuration.md#database");
+    }
+    Ok(())
+}
+
+async fn database(connection: AsyncPgConnection, config: &Config, findings: &mut Findings) -> Result<(), Failure> {
+    let pending = migrations::pending(connection).await.map_err(Failure::problem)?;
+    if !pending.is_empty() {
+        let detail = format!("{} are missing: {}", pending.len(), pending.join(", "));
+        findings.say("migrations", Verdict::Fail, detail, "run: primetrade migrate");
+        return Ok(());
+    }
+    findings.ok("migrations", "all applied");
+    let mut connection = connect(database_url(config)?).await.map_err(Failure::problem)?;
+    roles(&mut connection, config, findings).await?;
+    let found = guard::differences(&mut connection).await?;
+    for difference in &found {
+        let verdict = if difference.concern == Concern::Service { Verdict::Warn } else { Verdict::Fail };
+        findings.say("rights", verdict, &difference.what, "find out why, then run: primetrade migrate");
+    }
+    if found.is_empty() {
+        findings.ok("rights", "grants, triggers, rules and policies are those of the migrations");
+    }
+    Ok(())
+}
+
+/// The role that serves should own nothing.
+async fn roles(connection: &mut AsyncPgConnection, config: &Config, findings: &mut Findings) -> Result<(), Failure> {
+    let role =
+        select(sql::<(Text, Bool)>("current_user::text, (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"));
+    let (name, is_superuser): (String, bool) = role.get_result(connection).await?;
+    let advice = "connect as a role that owns nothing: set MIGRATE_DATABASE_URL, see docs/deploy.md#database";
+    if is_superuser {
+        findings.say(
+            "role",
+            Verdict::Fail,
+            format!("{name} is a superuser, whom no rule of the database binds"),
+            advice,
+        );
+    } else if guard::is_owner(connection).await? {
+        let detail = format!("{name} owns the tables, so it could drop the trigger that protects the access log");
+        findings.say("role", Verdict::Warn, detail, advice);
+    } else {
+        findings.ok("role", format!("{name} serves and owns nothing"));
+        if config.audit_retention.is_some() {
+            findings.ok("purge", "only the owner removes events: run primetrade audit purge every night");
+        }
+    }
+    Ok(())
+}
+
+/// Names the settings that work, but not for a portal in production.
+fn configuration(config: &Config, findings: &mut Findings) {
+    match &config.public_url {
+        None => findings.say("address", Verdict::Warn, "links begin with this machine's address", "set PUBLIC_URL"),
+        Some(url) if !url.is_https() && !url.is_loopback() => {
+            let detail = format!("{} sends passwords and cookies unencrypted", url.origin());
+            findings.say("address", Verdict::Warn, detail, "put a TLS proxy in front, and set PUBLIC_URL to https://…");
+        }
+        Some(url) => findings.ok("address", url.origin()),
+    }
+    if config.trusted_proxies.networks.is_empty() && config.public_url.as_ref().is_some_and(PublicUrl::is_https) {
+        let detail =
+            "no proxy is trusted, so the access log shows the address of the TLS proxy instead of the client's";
+        findings.say("proxies", Verdict::Warn, detail, "set TRUSTED_PROXIES to the addresses of the TLS proxy");
+    }
+    match &config.mail.smtp {
+        Some(_) => findings.ok("mail", "SMTP_URL is set"),
+        None => {
+            let detail = format!("emails are written to {}", config.mail.folder.display());
+            findings.say("mail", Verdict::Warn, detail, "set SMTP_URL");
+        }
+    }
+    match &config.storage {
+        StorageConfig::S3(s3) => findings.ok("storage", format!("bucket {}; see primetrade storage check", s3.bucket)),
+        StorageConfig::Local { root } => {
+            findings.ok("storage", format!("folder {}; see primetrade storage check", root.display()));
+        }
+    }
+    match &config.clamd {
+        Some(_) => findings.ok("virus scan", "CLAMD_ADDRESS is set"),
+        None => findings.ok("virus scan", "off: CLAMD_ADDRESS is not set"),
+    }
+}
+
+fn keys(config: &Config, findings: &mut Findings) {
+    let keys = config.seal_keys(config.secret_key.as_ref());
+    match (&keys.signs, &config.seal_key) {
+        (Some(key), Some(_)) => findings.ok("keys", format!("SEAL_KEY signs the access log: {}", key.verifier())),
+        (Some(key), None) => {
+            findings.ok("keys", format!("a key derived from SECRET_KEY signs the access log: {}", key.verifier()))
+        }
+        (None, _) => findings.say("keys", Verdict::Fail, "no key signs the access log", "set SECRET_KEY or SEAL_KEY"),
+    }
+}
