@@ -6,6 +6,7 @@
 mod clamd_address;
 mod database_url;
 mod mail;
+mod public_url;
 mod reader;
 mod s3;
 mod seal;
@@ -18,13 +19,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use url::{Host, Url};
 
 use self::reader::Reader;
 
 pub use clamd_address::ClamdAddress;
 pub use database_url::DatabaseUrl;
 pub use mail::MailConfig;
+pub use public_url::PublicUrl;
 pub use s3::{S3Config, S3Credentials};
 pub use seal::{SealKey, SealKeys, Verifier};
 pub use secret::{Secret, SecretKey};
@@ -40,6 +41,8 @@ pub struct Config {
     pub host: String,
     pub port: u16,
     pub public_url: Option<PublicUrl>,
+    /// Addresses that the portal had before. `None`: not set.
+    pub previous_public_urls: Option<Vec<PublicUrl>>,
     pub secret_key: Option<SecretKey>,
     pub seal_key: Option<SealKey>,
     /// Years for which events are kept. `None`: forever.
@@ -78,42 +81,6 @@ pub enum StorageConfig {
 pub enum LogFormat {
     Text,
     Json,
-}
-
-/// The public address of the portal: scheme, host and port, without a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublicUrl(Url);
-
-impl PublicUrl {
-    pub fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
-    }
-
-    /// Returns whether only this machine reaches the address.
-    pub fn is_loopback(&self) -> bool {
-        match self.0.host() {
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            None => false,
-        }
-    }
-
-    /// Returns `https://portal.example.com`, as a browser writes it in an `Origin` header.
-    pub fn origin(&self) -> String {
-        self.0.origin().ascii_serialization()
-    }
-}
-
-impl std::str::FromStr for PublicUrl {
-    type Err = ();
-
-    fn from_str(value: &str) -> Result<Self, Self::Err> {
-        let url = Url::parse(value).map_err(|_| ())?;
-        let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
-        let plain = matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty();
-        if bare && plain && url.password().is_none() { Ok(Self(url)) } else { Err(()) }
-    }
 }
 
 /// What a command needs.
@@ -182,6 +149,7 @@ impl Config {
             database_pool_size: read.number("DATABASE_POOL_SIZE", 16, 2, 500) as usize,
             port: read.number("PORT", 8080, 0, 65535) as u16,
             public_url: read.parsed("PUBLIC_URL", "http:// or https:// with a host, without path or query"),
+            previous_public_urls: read.public_urls("PREVIOUS_PUBLIC_URLS"),
             secret_key: read.secret_key(needs),
             seal_key: read.seal_key(),
             seal_verifiers: read.seal_verifiers(),
@@ -344,6 +312,7 @@ mod tests {
                 ("AWS_SECRET_ACCESS_KEY", secret),
                 ("BOL_PREFIX", "prt"),
                 ("PUBLIC_URL", "portal.example.com"),
+                ("PREVIOUS_PUBLIC_URLS", "https://a.example, b.example"),
                 ("LOG_FORMAT", "xml"),
                 ("RUST_LOG", "primetrade=loud"),
             ],
@@ -369,6 +338,7 @@ mod tests {
             "AWS_ACCESS_KEY_ID",
             "BOL_PREFIX",
             "PUBLIC_URL",
+            "PREVIOUS_PUBLIC_URLS",
             "LOG_FORMAT",
             "RUST_LOG",
         ] {

@@ -178,7 +178,8 @@ impl Intake<'_> {
             Err(reason) => return self.reject(name, spooled.size, Some(spooled.sha256), &reason).await,
         };
         let row = options.list.and_then(|list| list.row(name));
-        let evidence = Evidence::new(&findings, name, row.as_ref(), self.screening.prefix);
+        let Screening { prefix, codes, .. } = self.screening;
+        let evidence = Evidence::new(&findings, name, row.as_ref(), prefix, codes);
         let kind = row
             .as_ref()
             .and_then(|row| row.kind)

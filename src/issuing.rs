@@ -25,8 +25,7 @@ pub use self::request_key::Issued;
 pub use self::warnings::Warning;
 use crate::accounts::{ActingUser, customers};
 use crate::audit::{self, Action, Event, Outcome};
-use crate::bols::{Bol, BolNumber};
-use crate::config::PublicUrl;
+use crate::bols::{Bol, BolNumber, PrintedCodes};
 use crate::db::DbError;
 use crate::db::schema::bols;
 use crate::documents::Kind;
@@ -42,8 +41,8 @@ pub struct Issuer<'a> {
     pub zone: Tz,
     /// The prefix of BOL numbers.
     pub prefix: &'a str,
-    /// The portal's address, for the QR code.
-    pub public_url: &'a PublicUrl,
+    /// Makes the address and the QR code.
+    pub codes: &'a PrintedCodes,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +89,7 @@ impl Issuer<'_> {
         let ActingUser { viewer, clock, origin, .. } = self.user;
         let number: BolNumber =
             bol.number.parse().map_err(|_| DbError::Unreachable(format!("{} is not a BOL number", bol.number)))?;
-        let url = format!("{}/bols/{number}", self.public_url.origin());
-        let bytes = print(&Sheet::new(bol, url, self.zone)).await?;
+        let bytes = print(&Sheet::new(bol, self.codes.address(&number), self.zone)).await?;
         let (kind, at) = (Kind::Bol, clock.now());
         let new = NextVersion { bol_id: bol.id, number: &number, kind, bytes, by: viewer, at };
         let Stored { document_id, file_name, object_key, sha256, strays } =

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use primetrade::bols::{Bol, Printed};
+use primetrade::bols::{Bol, Printed, PrintedCodes};
 use primetrade::issuing::print::Sheet;
 
 const BOLS: u32 = 200;
@@ -70,6 +70,7 @@ fn print(n: u32) -> Vec<u8> {
         ..Printed::default()
     };
     let bol = Bol { number: format!("PRT-2025-{:04}", n + 1), printed, ..Bol::default() };
-    let url = format!("https://portal.example.com/bols/{}", bol.number);
-    Sheet::new(&bol, url, chrono_tz::America::New_York).render().unwrap()
+    let codes = PrintedCodes::new(vec!["https://portal.example.com".into()], None);
+    let address = codes.address(&bol.number.parse().unwrap());
+    Sheet::new(&bol, address, chrono_tz::America::New_York).render().unwrap()
 }

@@ -16,7 +16,7 @@ use crate::accounts::customers::NewCustomer;
 use crate::accounts::passwords;
 use crate::accounts::users::{self, NewMembership, NewUser};
 use crate::bols::settings::Company;
-use crate::bols::{Bol, BolNumber, NewBol, Printed, fields};
+use crate::bols::{Bol, BolNumber, NewBol, Printed, PrintedCodes, fields};
 use crate::config::Config;
 use crate::db::schema::{bols, customers, settings, users as users_table};
 use crate::db::{Database, DbResult};
@@ -43,11 +43,8 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
     }
     let sample = samples::generate(customers, bol_count);
     let storage = Storage::with_long_timeouts(&config.storage).await;
-    let origin = match &config.public_url {
-        Some(url) => url.origin(),
-        None => format!("http://{}:{}", config.host, config.port),
-    };
-    let printer = SamplePrinter { prefix: &config.bol_prefix, origin: &origin, zone: config.time_zone };
+    let codes = PrintedCodes::new(vec![config.public_origin()], config.secret_key.as_ref());
+    let printer = SamplePrinter { prefix: &config.bol_prefix, codes: &codes, zone: config.time_zone };
     let stored = store_documents(&printer, &sample.bols, &storage).await?;
     let hashes = hash_passwords(&sample.users).await?;
     let rows = Rows { prefix: &config.bol_prefix, sample: &sample, stored: &stored, hashes: &hashes };
@@ -99,7 +96,7 @@ type StoredSamples = HashMap<(usize, usize), StoredSample>;
 /// Renders the PDFs of the samples.
 struct SamplePrinter<'a> {
     prefix: &'a str,
-    origin: &'a str,
+    codes: &'a PrintedCodes,
     zone: Tz,
 }
 
@@ -124,7 +121,8 @@ impl SamplePrinter<'_> {
             void_reason: new.void_reason,
             reissue_of: None,
         };
-        let sheet = Sheet::new(&bol, format!("{}/bols/{number}", self.origin), self.zone);
+        let number: BolNumber = number.parse().map_err(Failure::problem)?;
+        let sheet = Sheet::new(&bol, self.codes.address(&number), self.zone);
         print::print(&sheet).await.map_err(Failure::problem)
     }
 }

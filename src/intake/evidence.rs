@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::name::FileName;
 use super::upload_list::UploadListRow;
+use crate::bols::PrintedCodes;
 use crate::documents::Kind;
-use crate::intake::examine::{Findings, MAX_PAGES};
+use crate::intake::examine::{Findings, Holds, MAX_PAGES};
 
 type Numbers = BTreeSet<String>;
 
@@ -20,11 +21,16 @@ const MAX_NAMED: usize = 3;
 /// The numbers by source, best source first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
+    /// From codes with the portal's MAC, whatever their address.
     pub code: Numbers,
+    /// From codes without one that hold an address of the portal or plain text: as good as text.
+    pub unsigned_code: Numbers,
     pub text: Numbers,
     pub name: Numbers,
     pub list: Numbers,
-    /// From text recognition, which sometimes reads a 3 as an 8.
+    /// From codes that hold an address of another site. They contradict, and never file a document.
+    pub foreign_code: Numbers,
+    /// From text recognition, which sometimes reads a 3 as an 8, and from text that no person sees. It never files either.
     pub ocr: Numbers,
     pages: usize,
     is_complete: bool,
@@ -40,51 +46,98 @@ pub enum Verdict {
 }
 
 impl Evidence {
-    pub fn new(findings: &Findings, name: &FileName, row: Option<&UploadListRow>, prefix: &str) -> Self {
-        let strings = |numbers: BTreeSet<crate::bols::BolNumber>| numbers.iter().map(ToString::to_string).collect();
+    pub fn new(
+        findings: &Findings,
+        name: &FileName,
+        row: Option<&UploadListRow>,
+        prefix: &str,
+        codes: &PrintedCodes,
+    ) -> Self {
+        let of_name = name.numbers(prefix);
+        let of_list = row.map(|row| &row.numbers[..]).unwrap_or_default();
         Self {
-            code: findings.codes.clone(),
             text: findings.text.clone(),
-            name: strings(name.numbers(prefix)),
-            list: row.map(|row| row.numbers.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+            name: of_name.iter().map(ToString::to_string).collect(),
+            list: of_list.iter().map(ToString::to_string).collect(),
             ocr: findings.ocr.clone(),
             pages: findings.pages,
             is_complete: findings.is_complete,
             slow_page: findings.slow_page,
+            ..Self::of_codes(findings, codes)
         }
     }
 
-    fn sources(&self) -> [(&'static str, &Numbers); 5] {
+    /// Sorts the numbers of the codes by what these are worth.
+    fn of_codes(findings: &Findings, codes: &PrintedCodes) -> Self {
+        let mut evidence = Self::default();
+        for code in &findings.qr_codes {
+            let is_proven = match &code.holds {
+                Holds::Address { mac: Some(mac), .. } => codes.proves(&code.number, mac),
+                _ => false,
+            };
+            let is_ours = match &code.holds {
+                Holds::Address { origin, .. } => codes.has_origin(origin),
+                Holds::Text => true,
+                Holds::OtherAddress => false,
+            };
+            let source = match (is_proven, is_ours) {
+                (true, _) => &mut evidence.code,
+                (false, true) => &mut evidence.unsigned_code,
+                (false, false) => &mut evidence.foreign_code,
+            };
+            source.insert(code.number.clone());
+        }
+        // Of more codes than are reported, only the numbers are known.
+        let is_sorted = |number: &String| findings.qr_codes.iter().any(|code| code.number == *number);
+        evidence.foreign_code.extend(findings.codes.iter().filter(|number| !is_sorted(number)).cloned());
+        evidence
+    }
+
+    /// The sources from which a number alone files a document.
+    fn reliable_sources(&self) -> [(&'static str, &Numbers); 5] {
         [
             ("QR code", &self.code),
+            ("unsigned QR code", &self.unsigned_code),
             ("text", &self.text),
             ("file name", &self.name),
             ("list", &self.list),
-            ("text recognition", &self.ocr),
         ]
     }
 
+    fn sources(&self) -> impl Iterator<Item = (&'static str, &Numbers)> {
+        let others = [("QR code of another site", &self.foreign_code), ("text recognition", &self.ocr)];
+        self.reliable_sources().into_iter().chain(others)
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.sources().iter().all(|(_, numbers)| numbers.is_empty())
+        self.sources().all(|(_, numbers)| numbers.is_empty())
     }
 
     pub fn verdict(&self) -> Verdict {
-        let reliable: Numbers = self.sources()[..4].iter().flat_map(|(_, numbers)| (*numbers).clone()).collect();
-        let mut all = reliable.clone();
-        // A number that text recognition misread doesn't contradict the QR code.
-        if self.code.is_empty() {
-            all.extend(self.ocr.iter().cloned());
-        }
+        let is_reliable = self.reliable_sources().iter().any(|(_, numbers)| !numbers.is_empty());
+        let all: Numbers = self.sources().flat_map(|(_, numbers)| numbers.iter().cloned()).collect();
         let mut numbers = all.into_iter();
         match (numbers.next(), numbers.next()) {
             (None, _) if !self.is_complete => Verdict::Unclear(self.too_long()),
             (None, _) => Verdict::Unclear("No BOL number was found in the file, its name or a list.".into()),
             (Some(_), Some(_)) => Verdict::Unclear(format!("The file names different BOLs: {}.", self.describe())),
-            (Some(number), None) if reliable.is_empty() => {
-                Verdict::Unclear(format!("Only text recognition found a number, {number}. It can misread digits."))
-            }
+            (Some(number), None) if !is_reliable => Verdict::Unclear(self.only_unreliable(&number)),
             (Some(_), None) if !self.is_complete => Verdict::Unclear(self.too_long()),
             (Some(number), None) => Verdict::Clear(number),
+        }
+    }
+
+    fn only_unreliable(&self, number: &str) -> String {
+        if self.foreign_code.is_empty() {
+            format!(
+                "Only text recognition, or text that can't be seen, gives a number, {number}. It can be wrong. Open the \
+                 file and check."
+            )
+        } else {
+            format!(
+                "Only a QR code of another site gives a number, {number}. Open the file and check whether it belongs to \
+                 this BOL."
+            )
         }
     }
 
@@ -100,25 +153,25 @@ impl Evidence {
 
     /// Describes the evidence: "the QR code says PRT-2025-0004, the file name says PRT-2025-0005"
     fn describe(&self) -> String {
-        let statements =
-            self.sources().into_iter().filter(|(_, numbers)| !numbers.is_empty()).map(|(source, numbers)| {
-                let named: Vec<&str> = numbers.iter().take(MAX_NAMED).map(String::as_str).collect();
-                let more = if numbers.len() > MAX_NAMED { " and more" } else { "" };
-                format!("the {source} says {}{more}", named.join(" and "))
-            });
+        let statements = self.sources().filter(|(_, numbers)| !numbers.is_empty()).map(|(source, numbers)| {
+            let named: Vec<&str> = numbers.iter().take(MAX_NAMED).map(String::as_str).collect();
+            let more = if numbers.len() > MAX_NAMED { " and more" } else { "" };
+            format!("the {source} says {}{more}", named.join(" and "))
+        });
         statements.collect::<Vec<_>>().join(", ")
     }
 
     /// Returns the numbers by source, as the row and the inbox keep them.
     pub fn to_json(&self) -> serde_json::Value {
-        let found = self.sources().into_iter().filter(|(_, numbers)| !numbers.is_empty());
+        let found = self.sources().filter(|(_, numbers)| !numbers.is_empty());
         found.map(|(source, numbers)| (source.to_owned(), json!(numbers))).collect::<serde_json::Map<_, _>>().into()
     }
 
     /// Returns the kind of the document if the upload doesn't state it. The name decides; a scan of our own BOL is a
     /// signed copy.
     pub fn kind(&self, name: &FileName, prefix: &str) -> Kind {
-        let of_code = (!self.code.is_empty() && self.text.is_empty()).then_some(Kind::SignedBol);
+        let has_code = !self.code.is_empty() || !self.unsigned_code.is_empty();
+        let of_code = (has_code && self.text.is_empty()).then_some(Kind::SignedBol);
         // A scan is not the BOL itself, even if its name is only the number.
         let of_name = name.kind(prefix).filter(|kind| of_code.is_none() || *kind != Kind::Bol);
         of_name.or(of_code).unwrap_or(Kind::Other)
@@ -126,73 +179,4 @@ impl Evidence {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn evidence(code: &[&str], text: &[&str], name: &str, list: &[&str], ocr: &[&str]) -> Evidence {
-        let set = |numbers: &[&str]| numbers.iter().map(|number| (*number).to_owned()).collect();
-        let findings = Findings {
-            pages: 1,
-            codes: set(code),
-            text: set(text),
-            ocr: set(ocr),
-            is_complete: true,
-            ..Findings::default()
-        };
-        let numbers: Vec<_> = list.iter().map(|number| number.parse().expect("a number")).collect();
-        let row = UploadListRow { numbers, kind: None, customer: String::new() };
-        Evidence::new(&findings, &FileName::cleaned(name), (!list.is_empty()).then_some(&row), "PRT")
-    }
-
-    #[test]
-    fn agreement_is_an_answer_and_nothing_else_is() {
-        let (two, three) = ("PRT-2025-0002", "PRT-2025-0003");
-        let clear = |evidence: Evidence| matches!(evidence.verdict(), Verdict::Clear(number) if number == two);
-        assert!(clear(evidence(&[two], &[], "scan.pdf", &[], &[])));
-        assert!(clear(evidence(&[], &[two], "scan.pdf", &[], &[])));
-        assert!(clear(evidence(&[], &[], "PRT-2025-0002.pdf", &[], &[])));
-        assert!(clear(evidence(&[], &[], "scan.pdf", &[two], &[])));
-        assert!(clear(evidence(&[two], &[two], "PRT-2025-0002_signed.pdf", &[two], &[two])));
-        assert!(clear(evidence(&[two], &[], "scan.pdf", &[], &[three])), "text recognition doesn't outweigh the code");
-        for unclear in [
-            evidence(&[], &[], "scan.pdf", &[], &[]),
-            evidence(&[], &[], "bol 2025-2.pdf", &[], &[]),
-            evidence(&[two, three], &[], "scan.pdf", &[], &[]),
-            evidence(&[two], &[three], "scan.pdf", &[], &[]),
-            evidence(&[two], &[], "PRT-2025-0003.pdf", &[], &[]),
-            evidence(&[two], &[two], "PRT-2025-0002.pdf", &[three], &[]),
-            evidence(&[], &[], "scan.pdf", &[two, three], &[]),
-            evidence(&[], &[], "scan.pdf", &[], &[two]),
-            evidence(&[], &[], "PRT-2025-0002.pdf", &[], &[three]),
-        ] {
-            assert!(matches!(unclear.verdict(), Verdict::Unclear(_)), "{unclear:?}");
-        }
-        let Verdict::Unclear(why) = evidence(&[two], &[], "PRT-2025-0003.pdf", &[], &[]).verdict() else {
-            unreachable!()
-        };
-        assert_eq!(
-            why,
-            "The file names different BOLs: the QR code says PRT-2025-0002, the file name says PRT-2025-0003."
-        );
-    }
-
-    #[test]
-    fn our_own_paper_as_a_scan_has_been_signed() {
-        let kind = |evidence: &Evidence, name: &str| evidence.kind(&FileName::cleaned(name), "PRT");
-        let scan = evidence(&["PRT-2025-0002"], &[], "x", &[], &[]);
-        assert_eq!(kind(&scan, "scan.pdf"), Kind::SignedBol);
-        assert_eq!(kind(&scan, "PRT-2025-0002.pdf"), Kind::SignedBol);
-        assert_eq!(kind(&scan, "PRT-2025-0002_ticket.pdf"), Kind::ScaleTicket);
-        let printed = evidence(&["PRT-2025-0002"], &["PRT-2025-0002"], "x", &[], &[]);
-        assert_eq!((kind(&printed, "PRT-2025-0002.pdf"), kind(&printed, "x.pdf")), (Kind::Bol, Kind::Other));
-    }
-
-    #[test]
-    fn what_was_not_looked_at_may_say_otherwise() {
-        let mut long = evidence(&["PRT-2025-0002"], &[], "scan.pdf", &[], &[]);
-        (long.is_complete, long.pages) = (false, 60);
-        assert!(matches!(long.verdict(), Verdict::Unclear(why) if why.contains("60 pages")));
-        (long.slow_page, long.pages) = (Some(3), 4);
-        assert!(matches!(long.verdict(), Verdict::Unclear(why) if why.contains("Page 3 takes too long")));
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 //! examine`.
 
 mod clean;
+mod code;
 mod examiner;
 mod file;
 mod pixels;
@@ -27,6 +28,7 @@ use self::text::PageText;
 use self::watch::Reporter;
 
 pub use self::clean::MAX_CLEANED_BYTES;
+pub use self::code::{Holds, QrCode};
 pub use self::examiner::{ExamineError, Examiner};
 pub use self::file::Preamble;
 pub use self::safety::Concern;
@@ -79,8 +81,10 @@ pub struct Findings {
     pub concerns: BTreeSet<Concern>,
     /// What came before the header.
     pub preamble: Option<Preamble>,
-    /// In QR codes that hold an address of a BOL in the portal.
+    /// In QR codes.
     pub codes: BTreeSet<String>,
+    /// What these codes hold.
+    pub qr_codes: BTreeSet<QrCode>,
     /// In visible text.
     pub text: BTreeSet<String>,
     /// In invisible text, which text recognition adds behind a scan.
@@ -110,6 +114,9 @@ impl Findings {
             while numbers.len() > MAX_NUMBERS {
                 numbers.pop_last();
             }
+        }
+        while self.qr_codes.len() > MAX_NUMBERS {
+            self.qr_codes.pop_last();
         }
         self
     }
@@ -158,7 +165,8 @@ fn examine(prefix: &str, bytes: &Arc<Vec<u8>>, reporter: &Reporter) -> io::Resul
         // A page that the renderer can't draw may show a code.
         let codes = catch_unwind(AssertUnwindSafe(|| pixels::codes(page, look, prefix))).unwrap_or(Codes::UNKNOWN);
         is_complete &= codes.is_sure;
-        found.codes.extend(codes.numbers);
+        found.codes.extend(codes.found.iter().map(|code| code.number.clone()));
+        found.qr_codes.extend(codes.found);
         reporter.found(&found)?;
     }
     reporter.end_pages();

@@ -4,6 +4,7 @@ use super::clamd::{self, Scan};
 use super::evidence::Evidence;
 use super::examine::{ExamineError, Examiner, Fault, Findings};
 use super::{FileName, IntakeError};
+use crate::bols::PrintedCodes;
 use crate::config::ClamdAddress;
 use crate::storage::spool::Spooled;
 
@@ -18,6 +19,8 @@ pub struct Screening<'a> {
     pub clamd: Option<&'a ClamdAddress>,
     /// The prefix of our BOL numbers.
     pub prefix: &'a str,
+    /// The QR codes that count.
+    pub codes: &'a PrintedCodes,
 }
 
 impl Screening<'_> {
@@ -50,6 +53,6 @@ impl Screening<'_> {
 
     /// Returns the BOL numbers found in a file and in its name, by source, as the inbox shows them.
     pub(crate) fn numbers_in(&self, findings: &Findings, name: &FileName) -> serde_json::Value {
-        Evidence::new(findings, name, None, self.prefix).to_json()
+        Evidence::new(findings, name, None, self.prefix, self.codes).to_json()
     }
 }

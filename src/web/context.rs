@@ -56,7 +56,7 @@ impl<A: Audience> Context<A> {
             storage: &self.site.storage,
             zone: self.site.time_zone,
             prefix: &self.site.bol_prefix,
-            public_url: &self.site.public_url,
+            codes: &self.site.codes,
         }
     }
 

@@ -34,6 +34,7 @@ use super::{
 };
 use crate::accounts::{DeviceKey, sessions};
 use crate::audit::export::ExportSlots;
+use crate::bols::PrintedCodes;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, PublicUrl, SecretKey};
 use crate::db::Database;
@@ -151,6 +152,7 @@ fn site(settings: Settings, public_url: PublicUrl, (storage, spool): (Storage, S
         fetches,
         seals: config.seal_keys(Some(&secret)),
         retention: config.audit_retention,
+        codes: PrintedCodes::new(config.code_origins(&public_url.origin()), Some(&secret)),
         examiner: Examiner::new(program, config.bol_prefix.clone()),
         clamd: config.clamd,
         public_url,

@@ -10,6 +10,7 @@ use super::assets::Assets;
 use super::files::FetchRecorder;
 use crate::accounts::DeviceKey;
 use crate::audit::export::ExportSlots;
+use crate::bols::PrintedCodes;
 use crate::clock::Clock;
 use crate::config::{ClamdAddress, PublicUrl, SealKeys, TrustedProxies};
 use crate::intake::examine::Examiner;
@@ -42,6 +43,8 @@ pub struct Site {
     pub seals: SealKeys,
     /// Years for which events of the access log are kept; `None`: forever.
     pub retention: Option<u16>,
+    /// The QR codes that the portal prints and recognizes.
+    pub codes: PrintedCodes,
     pub examiner: Examiner,
     pub clamd: Option<ClamdAddress>,
 }

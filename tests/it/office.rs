@@ -2,6 +2,7 @@
 
 mod assign;
 mod cleaned_copies;
+mod codes;
 mod customers;
 mod hostile_uploads;
 mod inbox;

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, stderr};
 use clap::Args;
 use serde_json::json;
 
+use crate::bols::PrintedCodes;
 use crate::cli::{Failure, database_url, printable, this_program};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -92,8 +93,9 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let mut adopted = 0;
     if arguments.adopt {
         let examiner = Examiner::new(this_program()?, config.bol_prefix.clone());
-        let screening =
-            Screening { examiner: &examiner, clamd: config.clamd.as_ref(), prefix: config.bol_prefix.as_str() };
+        let codes = PrintedCodes::new(config.code_origins(&config.public_origin()), config.secret_key.as_ref());
+        let (clamd, prefix) = (config.clamd.as_ref(), config.bol_prefix.as_str());
+        let screening = Screening { examiner: &examiner, clamd, prefix, codes: &codes };
         let (db, storage, clock, spool) = (&db, &storage, &clock, &spool);
         let adopter = Adopter { db, storage, clock, spool, screening, max_bytes: config.max_upload_bytes };
         for (key, size) in &orphans {

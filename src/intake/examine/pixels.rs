@@ -8,9 +8,8 @@ use hayro::hayro_syntax::page::Page;
 use hayro::vello_cpu::color::palette::css::WHITE;
 use hayro::{PixmapSettings, RenderCache, RenderSettings, render};
 use rqrr::PreparedImage;
-use url::Url;
 
-use crate::bols::BolNumber;
+use super::code::{self, QrCode};
 
 /// Resolutions in dots per inch at which codes are searched. A drawn page is sharp at any resolution. A code of a scan
 /// may be readable only near the scan's own resolution. The first two are always tried on a scan, which may have two
@@ -67,9 +66,9 @@ impl Gray {
     }
 }
 
-/// Returns the BOL numbers in the page's codes.
+/// Returns what the page's codes say about BOLs.
 pub fn codes(page: &Page<'_>, content: PageContent, prefix: &str) -> Codes {
-    let mut all = Codes { numbers: BTreeSet::new(), is_sure: true };
+    let mut all = Codes { found: BTreeSet::new(), is_sure: true };
     let (resolutions, always) = match content {
         PageContent::Text => return all,
         PageContent::Drawn => (&OF_DRAWN[..], 1),
@@ -77,17 +76,17 @@ pub fn codes(page: &Page<'_>, content: PageContent, prefix: &str) -> Codes {
     };
     let (mut doubts, mut finest) = (0, None);
     for (tried, resolution) in (1..).zip(resolutions) {
-        let Pass { numbers, unread } = if tried <= DRAWN_ITSELF {
+        let Pass { found, unread } = if tried <= DRAWN_ITSELF {
             read(&draw(page, resolution / 72.0), prefix)
         } else {
             // Decoding the pictures of a page may take longer than everything else.
             let finest = finest.get_or_insert_with(|| draw(page, FINEST / 72.0));
             read(&finest.reduced(FINEST / resolution), prefix)
         };
-        all.numbers.extend(numbers);
+        all.found.extend(found);
         doubts = if unread == 0 { 0 } else { doubts + unread };
         let is_done = match content {
-            PageContent::Scanned => !all.numbers.is_empty() && unread == 0,
+            PageContent::Scanned => !all.found.is_empty() && unread == 0,
             _ => unread == 0,
         };
         if is_done && tried >= always {
@@ -95,25 +94,24 @@ pub fn codes(page: &Page<'_>, content: PageContent, prefix: &str) -> Codes {
         }
     }
     // One code was read and another was not: it may name another BOL.
-    all.is_sure = all.numbers.is_empty() || doubts == 0;
+    all.is_sure = all.found.is_empty() || doubts == 0;
     all
 }
 
 pub struct Codes {
-    /// From addresses `…/bols/NUMBER` and from text.
-    pub numbers: BTreeSet<String>,
+    pub found: BTreeSet<QrCode>,
     /// No code was left unread.
     pub is_sure: bool,
 }
 
 impl Codes {
     /// Of a page that can't be drawn.
-    pub const UNKNOWN: Self = Self { numbers: BTreeSet::new(), is_sure: false };
+    pub const UNKNOWN: Self = Self { found: BTreeSet::new(), is_sure: false };
 }
 
 /// The result at one resolution.
 struct Pass {
-    numbers: BTreeSet<String>,
+    found: BTreeSet<QrCode>,
     /// Codes that were detected but not decoded.
     unread: usize,
 }
@@ -121,24 +119,14 @@ struct Pass {
 fn read(page: &Gray, prefix: &str) -> Pass {
     let pixel = |x, y| page.pixels[y * page.width + x];
     let mut image = PreparedImage::prepare_from_greyscale(page.width, page.height, pixel);
-    let mut pass = Pass { numbers: BTreeSet::new(), unread: 0 };
+    let mut pass = Pass { found: BTreeSet::new(), unread: 0 };
     for grid in image.detect_grids() {
         match grid.decode() {
-            Ok((_, text)) => {
-                pass.numbers.extend(number(&text));
-                pass.numbers.extend(BolNumber::find_all(&text, prefix).iter().map(ToString::to_string));
-            }
+            Ok((_, text)) => pass.found.extend(code::numbers(&text, prefix)),
             Err(_) => pass.unread += 1,
         }
     }
     pass
-}
-
-/// Returns the number in the address of a BOL. The host name is ignored, because the portal's may have changed.
-fn number(text: &str) -> Option<String> {
-    let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    let (folder, number) = url.path().rsplit_once('/')?;
-    (folder == "/bols" || folder.ends_with("/bols")).then(|| number.to_owned()).filter(|number| number.len() <= 40)
 }
 
 fn draw(page: &Page<'_>, scale: f32) -> Gray {
@@ -176,7 +164,7 @@ pub fn preview(page: &Page<'_>) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Gray, number};
+    use super::Gray;
 
     #[test]
     fn a_reduced_pixel_is_the_mean_of_those_it_covers() {
@@ -185,15 +173,5 @@ mod tests {
         assert_eq!((half.width, half.height, half.pixels), (2, 1, vec![100, 100]));
         let same = gray.reduced(1.0);
         assert_eq!((same.width, same.pixels), (4, gray.pixels));
-    }
-
-    #[test]
-    fn only_addresses_of_bols_count() {
-        assert_eq!(number("https://portal.example/bols/PRT-2025-0004").as_deref(), Some("PRT-2025-0004"));
-        assert_eq!(number("http://127.0.0.1:8080/bols/PRT-2025-0004?x#y").as_deref(), Some("PRT-2025-0004"));
-        for other in ["PRT-2025-0004", "https://portal.example/PRT-2025-0004", "tel:/bols/1", "https://x/bols/a/b", ""]
-        {
-            assert_eq!(number(other), None, "{other}");
-        }
     }
 }

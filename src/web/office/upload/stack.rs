@@ -91,7 +91,12 @@ impl<'a> Stack<'a> {
             db,
             storage: &site.storage,
             clock: &site.clock,
-            screening: Screening { examiner: &site.examiner, clamd: site.clamd.as_ref(), prefix: &site.bol_prefix },
+            screening: Screening {
+                examiner: &site.examiner,
+                clamd: site.clamd.as_ref(),
+                prefix: &site.bol_prefix,
+                codes: &site.codes,
+            },
             viewer,
             origin,
             batch: &self.batch,
