@@ -53,6 +53,7 @@ async fn database(connection: AsyncPgConnection, config: &Config, findings: &mut
     findings.ok("migrations", "all applied");
     let mut connection = connect(database_url(config)?).await.map_err(Failure::problem)?;
     roles(&mut connection, config, findings).await?;
+    neighbors(&mut connection, findings).await?;
     let found = guard::differences(&mut connection).await?;
     for difference in &found {
         let verdict = if difference.concern == Concern::Service { Verdict::Warn } else { Verdict::Fail };
@@ -85,6 +86,23 @@ async fn roles(connection: &mut AsyncPgConnection, config: &Config, findings: &m
         if config.audit_retention.is_some() {
             findings.ok("purge", "only the owner removes events: run primetrade audit purge every night");
         }
+    }
+    Ok(())
+}
+
+/// Names the roles that serve other portals of the cluster, and could connect to this database.
+async fn neighbors(connection: &mut AsyncPgConnection, findings: &mut Findings) -> Result<(), Failure> {
+    let others = "coalesce(string_agg(r.rolname, ', ' ORDER BY r.rolname), '') \
+        FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member WHERE m.roleid = 'portal_server'::regrole \
+        AND r.rolcanlogin AND NOT r.rolsuper AND r.rolname <> current_user \
+        AND has_database_privilege(r.oid, current_database(), 'CONNECT') \
+        AND NOT pg_has_role(r.oid, (SELECT relowner FROM pg_class WHERE oid = 'audit_events'::regclass), 'MEMBER')";
+    let others: String = select(sql::<Text>(others)).get_result(connection).await?;
+    if !others.is_empty() {
+        let detail = format!("other roles could serve this database: {others}");
+        let advice = "if they serve other portals, run as the owner: REVOKE CONNECT ON DATABASE … FROM PUBLIC, and \
+                      GRANT CONNECT ON DATABASE … to the roles of this portal";
+        findings.say("neighbors", Verdict::Warn, detail, advice);
     }
     Ok(())
 }

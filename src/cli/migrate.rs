@@ -10,7 +10,9 @@ pub async fn run(config: &Config) -> Result<(), Failure> {
     for name in &applied {
         println!("applied {name}");
     }
-    for difference in mended.iter().filter(|mended| mended.concern != Concern::Service) {
+    // The owner's and the server's own rights and limits follow from the migrations.
+    let mended: Vec<_> = mended.iter().filter(|mended| mended.concern != Concern::Service).collect();
+    for difference in &mended {
         println!("mended: {}", difference.what);
     }
     if let Some(name) = &admitted {

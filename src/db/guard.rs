@@ -12,8 +12,6 @@ use diesel::result::QueryResult;
 use diesel::sql_types::{Bool, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-pub use login::admit;
-
 use super::migrations::{self, Failure, alone};
 use crate::config::DatabaseUrl;
 
@@ -65,12 +63,8 @@ pub struct SetUp {
 pub async fn set_up(owner: &DatabaseUrl, server: &DatabaseUrl) -> Result<SetUp, Failure> {
     roles::prepare(owner).await?;
     let applied = migrations::apply(owner).await?;
-    let mended = mend(owner).await?;
-    let admitted = admit(owner, server).await?;
-    if admitted.is_some() {
-        // The new member has no limits yet.
-        mend(owner).await?;
-    }
+    let admitted = login::admit(owner, server).await?;
+    let mended = mend_for(owner, server.options().get_user()).await?;
     Ok(SetUp { applied, mended, admitted })
 }
 
@@ -96,8 +90,16 @@ pub async fn is_owner(connection: &mut AsyncPgConnection) -> QueryResult<bool> {
 
 /// Mends the differences as the owner of the tables, and returns what differed. All or nothing.
 pub async fn mend(url: &DatabaseUrl) -> Result<Vec<SchemaDifference>, Failure> {
+    mend_for(url, None).await
+}
+
+/// `server` is the role that serves this database. Members of `portal_server` may serve other databases of the cluster.
+async fn mend_for(url: &DatabaseUrl, server: Option<&str>) -> Result<Vec<SchemaDifference>, Failure> {
     let mut connection = alone(url).await?;
     connection.batch_execute("BEGIN").await?;
+    let setting =
+        sql::<Text>("set_config('portal.server_role', ").bind::<Text, _>(server.unwrap_or_default()).sql(", true)");
+    diesel::select(setting).execute(&mut connection).await?;
     let mut mended = Vec::new();
     for _ in 0..MAX_PASSES {
         let found = differences(&mut connection).await?;
@@ -105,21 +107,27 @@ pub async fn mend(url: &DatabaseUrl) -> Result<Vec<SchemaDifference>, Failure> {
             connection.batch_execute("COMMIT").await?;
             return Ok(mended);
         }
-        for difference in found {
-            let SchemaDifference { what, mend, .. } = &difference;
+        for (at, SchemaDifference { what, mend, .. }) in found.iter().enumerate() {
             let Some(statement) = mend else {
                 return Err(format!("{what}: decide what it is for, and remove it").into());
             };
             if let Err(error) = connection.batch_execute(&tolerant(statement)).await {
-                return Err(
-                    format!("{what}, and this role can't mend it ({error}). As a superuser, run: {statement}").into()
-                );
+                let all = alike(&found[at..]);
+                return Err(format!("{what}, and this role can't mend it ({error}). As a superuser, run: {all}").into());
             }
-            mended.push(difference);
         }
+        mended.extend(found);
     }
     let what = mended.last().map(|difference| difference.what.as_str()).unwrap_or_default();
     Err(format!("{what}, and mending it has no effect").into())
+}
+
+/// Joins the statements that need the same right as the first: those that begin with the same two words.
+fn alike(found: &[SchemaDifference]) -> String {
+    let statements = || found.iter().filter_map(|difference| difference.mend.as_deref());
+    let words = |statement: &str| statement.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let first = statements().next().map(words);
+    statements().filter(|statement| first == Some(words(statement))).collect::<Vec<_>>().join("; ")
 }
 
 /// Roles belong to the cluster, so another process may do the same for another database at the same time.

@@ -206,7 +206,7 @@ found (step, concern, what, mend) AS (
     -- Limits.
     SELECT 60, 'service', format('%I has no %s in this database', o.name, setting), format('ALTER ROLE %I IN DATABASE %I SET %s = %L', o.name, current_database(), setting, value)
     FROM (SELECT oid, name FROM owner UNION SELECT r.oid, r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
-          WHERE m.roleid = to_regrole('portal_server') AND r.rolcanlogin) AS o,
+          WHERE m.roleid = to_regrole('portal_server') AND r.rolname IN (session_user, current_setting('portal.server_role', true))) AS o,
         (VALUES ('statement_timeout', '15s'), ('lock_timeout', '5s'), ('idle_in_transaction_session_timeout', '30s')) AS w (setting, value)
     WHERE NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c WHERE s.setrole = o.oid
         AND s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) AND c LIKE setting || '=%')

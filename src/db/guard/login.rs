@@ -17,7 +17,7 @@ const SALT_BYTES: usize = 16;
 
 /// Creates the role of `server` if it is missing, with the password of the URL, and makes it a member of
 /// `portal_server`. Returns the name if anything changed. Does nothing if both URLs name the same role.
-pub async fn admit(owner: &DatabaseUrl, server: &DatabaseUrl) -> Result<Option<String>, Failure> {
+pub(super) async fn admit(owner: &DatabaseUrl, server: &DatabaseUrl) -> Result<Option<String>, Failure> {
     let Some(name) = server.options().get_user() else { return Err("DATABASE_URL: names no user".into()) };
     if owner.options().get_user() == Some(name) {
         return Ok(None);
@@ -31,15 +31,14 @@ pub async fn admit(owner: &DatabaseUrl, server: &DatabaseUrl) -> Result<Option<S
     }
     let password = server.options().get_password().map(verifier).transpose()?;
     // Postgres quotes the values. Another process may create the same role in another database of the cluster.
-    let statement = sql::<Text>(
-        "SELECT format('DO $admit$ BEGIN CREATE ROLE %1$I LOGIN%3$s; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $admit$; \
-         GRANT portal_server TO %1$I; GRANT CONNECT ON DATABASE %2$I TO %1$I', ",
-    )
-    .bind::<Text, _>(name)
-    .sql(", current_database(), ' PASSWORD ' || quote_literal(")
-    .bind::<Nullable<Text>, _>(password)
-    .sql("))");
-    let statement: String = statement.get_result(&mut connection).await?;
+    let statement = sql::<Text>("(SELECT CASE WHEN to_regrole(quote_ident(t.name)) IS NULL THEN format('DO $admit$ BEGIN CREATE ROLE %I LOGIN%s; \
+         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $admit$; ', t.name, ' PASSWORD ' || quote_literal(t.password)) ELSE '' END \
+         || format('GRANT portal_server TO %1$I; GRANT CONNECT ON DATABASE %2$I TO %1$I', t.name, current_database()) FROM (SELECT ")
+        .bind::<Text, _>(name)
+        .sql(" AS name, ")
+        .bind::<Nullable<Text>, _>(password)
+        .sql(" AS password) t)");
+    let statement: String = diesel::select(statement).get_result(&mut connection).await?;
     connection.batch_execute(&statement).await.map_err(|error| {
         format!(
             "the role {name} of DATABASE_URL can't be set up ({error}). As a superuser, create it with LOGIN and a password, \

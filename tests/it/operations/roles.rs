@@ -5,7 +5,9 @@ use primetrade::db::{self, guard};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::support::{App, Environment, Program, fresh_database, run, secret_key, with_variables};
+use crate::support::{
+    App, Environment, Program, database_of, execute, fresh_database, migrated_database, run, secret_key, with_variables,
+};
 
 /// What the serving role may not do, and how Postgres refuses it.
 const REFUSED: [(&str, &str); 14] = [
@@ -76,7 +78,7 @@ async fn migrate_makes_the_role_that_serves() {
     let (code, told, _) = run(&one, &["check"]).await;
     assert!(code == 0 && told.contains("warn  role            primetrade owns the tables"), "{told}");
     // What differs from the migrations is named.
-    crate::support::execute(&owner, "GRANT DELETE ON audit_events TO CURRENT_USER").await;
+    execute(&owner, "GRANT DELETE ON audit_events TO CURRENT_USER").await;
     let (code, told, _) = run(&one, &["check"]).await;
     assert!(code == 1 && told.contains("FAIL  rights          primetrade may DELETE audit_events"), "{told}");
 }
@@ -89,4 +91,28 @@ async fn check_names_missing_migrations_and_writes_nothing() {
     assert_eq!((code, &lines[1]["check"], &lines[1]["result"]), (1, &"migrations".into(), &"fail".into()));
     let tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     assert!(crate::support::rows(&owner, tables).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_without_rights_over_roles_learns_what_a_superuser_has_to_run() {
+    let owner = database_of("modest_owner").await;
+    let superuser = owner.as_str().replace("modest_owner@", "postgres@").parse().unwrap();
+    // Another owner of the cluster has created the portal's roles.
+    migrated_database().await;
+    execute(&superuser, "ALTER ROLE modest_owner NOCREATEROLE; CREATE ROLE modest_server LOGIN").await;
+    let server = owner.as_str().replace("modest_owner@", "modest_server@");
+    let two = environment(owner.as_str(), &server);
+    for (told, remedy) in [
+        ("roles of the portal", "GRANT portal_customer TO modest_owner"),
+        ("modest_server of DATABASE_URL can't be set up", "GRANT portal_server TO modest_server"),
+        ("no idle_in_transaction_session_timeout", "ALTER ROLE modest_server IN DATABASE"),
+    ] {
+        let (code, _, error) = run(&two, &["migrate"]).await;
+        assert!(code == 1 && error.contains(told) && error.contains(remedy), "{error}");
+        let statements = error.split_once("run: ").unwrap().1.split("; then run").next().unwrap();
+        execute(&superuser, statements).await;
+    }
+    let (code, told, error) = run(&two, &["migrate"]).await;
+    assert!(code == 0 && told.ends_with("up to date\n"), "{told}{error}");
+    assert_eq!(run(&two, &["check"]).await.0, 0);
 }
