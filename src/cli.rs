@@ -96,6 +96,9 @@ enum Command {
         /// Write a copy that only shows the pages instead (PDF)
         #[arg(long, conflicts_with = "preview")]
         clean: bool,
+        /// Print what this process can still reach once it is confined (JSON). Reads no file
+        #[arg(long, conflicts_with_all = ["preview", "clean"])]
+        probe: bool,
     },
 }
 
@@ -164,7 +167,7 @@ fn exit_quietly_on_closed_pipe() {
     }));
 }
 
-pub async fn run() -> ExitCode {
+pub fn run() -> ExitCode {
     exit_quietly_on_closed_pipe();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -174,7 +177,7 @@ pub async fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    match dispatch(arguments.command).await {
+    match start(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => {
             eprintln!("{message}");
@@ -187,15 +190,21 @@ pub async fn run() -> ExitCode {
     }
 }
 
-async fn dispatch(command: Command) -> Result<(), Failure> {
-    if let Command::Examine { prefix, preview, clean } = command {
-        let task = match (preview, clean) {
-            (true, _) => examine::Task::Preview,
-            (_, true) => examine::Task::Clean,
+/// Runs the command on threads, unless it confines itself first.
+fn start(command: Command) -> Result<(), Failure> {
+    if let Command::Examine { prefix, preview, clean, probe } = command {
+        let task = match (preview, clean, probe) {
+            (true, _, _) => examine::Task::Preview,
+            (_, true, _) => examine::Task::Clean,
+            (_, _, true) => examine::Task::Probe,
             _ => examine::Task::Examine,
         };
         return examine::run(&prefix, task);
     }
+    tokio::runtime::Runtime::new().map_err(Failure::problem)?.block_on(dispatch(command))
+}
+
+async fn dispatch(command: Command) -> Result<(), Failure> {
     let config = Config::from_environment(command.needs())?;
     telemetry::start(config.log_format == LogFormat::Json, &config.log_filter);
     match command {
@@ -214,7 +223,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(&config, command).await,
         Command::ImportBols(arguments) => import_bols::run(&config, arguments).await,
         Command::MigratePdfs(arguments) => migrate_pdfs::run(&config, arguments).await,
-        Command::Examine { .. } => unreachable!("handled above, without configuration"),
+        Command::Examine { .. } => unreachable!("handled in start, without threads"),
     }
 }
 

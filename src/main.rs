@@ -9,7 +9,6 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    primetrade::cli::run().await
+fn main() -> ExitCode {
+    primetrade::cli::run()
 }

@@ -13,19 +13,21 @@ pub enum Task {
     Examine,
     Preview,
     Clean,
+    /// Ignores the file, and tries what a confined process may not do.
+    Probe,
 }
 
+/// Must run before the program starts a thread.
 pub fn run(prefix: &str, task: Task) -> Result<(), Failure> {
-    let seconds = if task == Task::Preview { examine::CPU_SECONDS_PREVIEW } else { examine::CPU_SECONDS };
-    examine::confine(seconds).map_err(Failure::problem)?;
-    // If memory runs out, the kernel kills this process, not the server. Systems without this file don't need it.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let input = io::stdin().as_fd().try_clone_to_owned().map_err(Failure::problem)?.into();
+    let seconds = if task == Task::Preview { examine::CPU_SECONDS_PREVIEW } else { examine::CPU_SECONDS };
+    let confinement = examine::confine(seconds).map_err(Failure::problem)?;
     let output = io::stdout();
     let done = match task {
         Task::Examine => examine::run(prefix, input, output),
         Task::Preview => examine::preview(input, output),
         Task::Clean => examine::clean(input, output),
+        Task::Probe => serde_json::to_writer(output, &confinement.probe()).map_err(io::Error::from),
     };
     done.map_err(Failure::problem)
 }

@@ -11,6 +11,7 @@ use crate::config::{Config, DatabaseUrl, SecretKey};
 use crate::db::guard::{self, Concern};
 use crate::db::pooler::{REMEDY, loses_prepared_statements};
 use crate::db::{self, migrations};
+use crate::intake::examine::{self, Confinement, Examiner};
 use crate::web::{Running, Settings};
 
 pub async fn run(config: Config) -> Result<(), Failure> {
@@ -72,6 +73,9 @@ async fn check_guard(url: &DatabaseUrl) -> Result<(), Failure> {
 /// Starts the server and prints its address. Stops on SIGTERM or Ctrl-C, after finishing open requests.
 pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey) -> Result<Running, Failure> {
     let stop = stop_signal()?;
+    if let Err(error) = examine::forbid_inspection() {
+        tracing::warn!(%error, "can't keep other processes from reading this one's keys");
+    }
     let unreachable_links = config.public_url.is_none() && matches!(config.host.as_str(), "0.0.0.0" | "::" | "[::]");
     if let Some(address) = plain_public_address(&config) {
         tracing::warn!(
@@ -80,6 +84,7 @@ pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey)
     }
     let settings = Settings { config, database_url, secret, clock: Clock::system(), program: this_program()? };
     allow_many_files();
+    tokio::spawn(warn_of_gaps(Examiner::new(settings.program.clone(), settings.config.bol_prefix.clone())));
     let running = Running::start(settings, stop).await.map_err(|error| Failure::Usage(error.to_string()))?;
     println!("listening on http://{}", running.address);
     if unreachable_links {
@@ -89,6 +94,18 @@ pub async fn serve(config: Config, database_url: DatabaseUrl, secret: SecretKey)
         );
     }
     Ok(running)
+}
+
+/// Logs what the processes that examine files can reach, because this system doesn't keep them from it.
+async fn warn_of_gaps(examiner: Examiner) {
+    match examiner.probe().await.map(Confinement::gaps) {
+        Ok(None) => {}
+        Ok(Some(gaps)) => tracing::warn!(
+            gaps,
+            "the processes that examine uploads are confined less than they could be: see docs/operations.md"
+        ),
+        Err(error) => tracing::error!(%error, "can't start the process that examines uploads"),
+    }
 }
 
 /// Returns `PUBLIC_URL` if browsers reach it over plain http from other machines than this one.

@@ -1,11 +1,12 @@
 //! Examination of an uploaded PDF: whether a customer can open it safely, and which BOL numbers it shows.
 //!
 //! A separate process parses the file, so that a malicious file can't harm the portal. The process has limits on memory
-//! and time, no environment, and only the file and a pipe. [`Examiner`] starts it; [`run`] is the process, `primetrade
-//! examine`.
+//! and time, no environment, and only the file and a pipe. It can't open files or sockets, nor reach other processes.
+//! [`Examiner`] starts it; [`run`] is the process, `primetrade examine`.
 
 mod clean;
 mod code;
+mod confinement;
 mod examiner;
 mod file;
 mod pixels;
@@ -15,7 +16,7 @@ mod watch;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use self::watch::Reporter;
 
 pub use self::clean::MAX_CLEANED_BYTES;
 pub use self::code::{Holds, QrCode};
+pub use self::confinement::{Confinement, confine, forbid_inspection};
 pub use self::examiner::{ExamineError, Examiner};
 pub use self::file::Preamble;
 pub use self::safety::Concern;
@@ -224,19 +226,12 @@ pub fn clean(input: File, mut output: impl Write) -> io::Result<()> {
 
 /// Reads the whole file into one allocation of the right size.
 fn whole(mut input: File) -> io::Result<Vec<u8>> {
-    let size = input.metadata()?.len().try_into().map_err(io::Error::other)?;
-    let mut bytes = Vec::with_capacity(size);
+    // The confined process can't ask for metadata. A pipe has no size.
+    let size = input.seek(SeekFrom::End(0)).unwrap_or(0);
+    if size > 0 {
+        input.rewind()?;
+    }
+    let mut bytes = Vec::with_capacity(size.try_into().map_err(io::Error::other)?);
     input.read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// Sets the limits of this process, before it reads a byte.
-pub fn confine(cpu_seconds: u64) -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let most = |resource, limit| setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) });
-    most(Resource::As, examiner::MAX_MEMORY_BYTES)?;
-    most(Resource::Cpu, cpu_seconds)?;
-    most(Resource::Core, 0)?;
-    most(Resource::Fsize, 8 << 20)?;
-    Ok(())
 }

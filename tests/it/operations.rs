@@ -1,6 +1,7 @@
 //! What operators run: the commands, the database, the storage and the mail.
 
 mod commands;
+mod confinement;
 mod connections;
 mod database;
 mod demo;

@@ -12,10 +12,8 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Fault, Findings, MAX_CLEANED_BYTES, Report};
+use super::{Confinement, Fault, Findings, MAX_CLEANED_BYTES, Report};
 
-/// Address space of the process, in bytes.
-pub(super) const MAX_MEMORY_BYTES: u64 = 2 << 30;
 /// Wall-clock time, longer than the processor time, because the machine may be busy.
 const PROCESS_TIMEOUT: Duration = Duration::from_secs(90);
 /// Time between the end of the output and the end of the process.
@@ -88,6 +86,14 @@ impl Examiner {
         let _turn = self.turns.acquire_many(self.max_turns).await.map_err(io::Error::other)?;
         let (copy, is_complete) = self.run(file, &["examine", "--clean"], MAX_CLEANED_BYTES as u64).await?;
         Ok(Some(copy).filter(|copy| is_complete && copy.starts_with(b"%PDF-")))
+    }
+
+    /// Starts a process that tries what it may not do, and returns what worked.
+    pub async fn probe(&self) -> io::Result<Confinement> {
+        let nothing = File::open("/dev/null")?;
+        let (said, _) =
+            self.run(&nothing, &["examine", "--probe"], MAX_OUTPUT_BYTES).await.map_err(io::Error::other)?;
+        serde_json::from_slice(&said).map_err(io::Error::other)
     }
 
     /// Returns the output of the process, and whether it exited with success.
