@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench screenshots
+.PHONY: help run test check fmt audit release bench screenshots
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,14 @@ check: ## Check formatting, lints and the direction of imports, as CI does befor
 
 fmt: ## Format the Rust code
 	cargo fmt
+
+audit: ## Check licenses, sources and known faults of the crates (installs cargo deny on the first run)
+	@scripts/need cargo-deny
+	@scripts/audit
+
+release: ## Build target/release/primetrade with the list of its crates inside, and its SBOM (CycloneDX) beside it
+	@scripts/need cargo-auditable cargo-cyclonedx
+	@scripts/release
 
 bench: ## Measure printing, pages and downloads per second, compared with pgbench (about two minutes after the build)
 	@scripts/need postgres wrk

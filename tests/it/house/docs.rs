@@ -59,6 +59,16 @@ fn the_log_page_lists_every_action() {
 }
 
 #[test]
+fn every_ignored_advisory_is_explained() {
+    let ids = |text: &str| -> Names {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+        words.filter(|word| word.starts_with("RUSTSEC-")).map(Into::into).collect()
+    };
+    let (page, settings) = (ids(&read_file("docs/development.md")), ids(&read_file("deny.toml")));
+    assert_same(("docs/development.md", &page), ("deny.toml", &settings));
+}
+
+#[test]
 fn the_readme_is_short_and_maps_every_page() {
     let readme = read_file("README.md");
     let lines = readme.lines().count();
