@@ -1,6 +1,6 @@
 //! Stores the bytes of documents in an S3 bucket, or in a local folder with the same keys.
 //!
-//! Documents are never overwritten or deleted. Callers check permissions before they use the storage.
+//! Documents and checkpoints are never overwritten or deleted. Callers check permissions before they use the storage.
 
 mod content;
 mod failure;
@@ -23,6 +23,7 @@ pub use content::{Content, digest};
 pub use failure::{Cause, StorageFailure};
 pub use key::{InvalidKey, ObjectKey};
 pub use local::LocalStore;
+pub use s3::object_lock::CheckpointLock;
 pub use s3::{LINK_REQUEST, S3Store};
 
 /// Prefix of the test objects that checks write. The portal deletes no other objects.
@@ -164,6 +165,36 @@ impl Storage {
         match self {
             Self::S3(store) => store.put(key, content.into(), sha256).await,
             Self::Local(store) => store.put(key, content.into(), sha256).await,
+        }
+    }
+
+    /// Stores an object like [`Storage::put`]. Nothing can delete it before a time, not even the owner of the bucket.
+    pub async fn put_locked(
+        &self,
+        key: &ObjectKey,
+        content: impl Into<Content>,
+        sha256: [u8; 32],
+        until: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        match self {
+            Self::S3(store) => store.put_until(key, content.into(), sha256, Some(until)).await,
+            Self::Local(_) => Err(StorageError::unavailable("a folder can't lock its files")),
+        }
+    }
+
+    /// Returns for how long checkpoints are locked, as `storage setup --lock-checkpoints` has set it.
+    pub async fn checkpoint_lock(&self) -> Result<Option<CheckpointLock>, StorageError> {
+        match self {
+            Self::S3(store) => store.checkpoint_lock().await,
+            Self::Local(_) => Ok(None),
+        }
+    }
+
+    /// Reads a small object into memory. Fails if it has more than `max_bytes`.
+    pub async fn read(&self, key: &ObjectKey, max_bytes: u64) -> Result<Vec<u8>, StorageError> {
+        match self {
+            Self::S3(store) => store.read(key, max_bytes).await,
+            Self::Local(store) => store.read(key, max_bytes).await,
         }
     }
 

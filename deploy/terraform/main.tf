@@ -157,6 +157,7 @@ resource "aws_iam_user_policy" "portal" {
         Effect = "Allow"
         Action = [
           "s3:ListBucket",
+          "s3:GetBucketObjectLockConfiguration",
           "s3:GetBucketOwnershipControls",
           "s3:GetBucketPolicy",
           "s3:GetBucketPublicAccessBlock",
@@ -171,6 +172,13 @@ resource "aws_iam_user_policy" "portal" {
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:PutObject", "s3:RestoreObject"]
         Resource = [for folder in ["bols", "inbox", "audit", "storage-check"] : "${local.arn}/${folder}/*"]
+      },
+      # Checkpoints can be locked (`storage setup --lock-checkpoints`). A lock can only be made longer.
+      {
+        Sid      = "PrimeTradeCheckpoints"
+        Effect   = "Allow"
+        Action   = "s3:PutObjectRetention"
+        Resource = "${local.arn}/audit/checkpoints/*"
       },
       # Only the test objects of `storage check`. The portal can delete no document.
       {

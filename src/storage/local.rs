@@ -7,7 +7,7 @@
 mod list;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,6 +149,23 @@ impl LocalStore {
         blocking(move || match io::copy(&mut file, &mut into) {
             Ok(_) => Ok(()),
             Err(error) => Err(StorageError::unavailable(error)),
+        })
+        .await
+    }
+
+    /// Reads an object. Fails if it has more than `max_bytes`.
+    pub(super) async fn read(&self, key: &ObjectKey, max_bytes: u64) -> Result<Vec<u8>, StorageError> {
+        let file = self.open(key).await?.ok_or_else(|| StorageError::Missing(key.clone()))?;
+        let key = key.clone();
+        blocking(move || {
+            let mut bytes = Vec::new();
+            io::Read::take(file, max_bytes.saturating_add(1))
+                .read_to_end(&mut bytes)
+                .map_err(StorageError::unavailable)?;
+            match bytes.len() as u64 > max_bytes {
+                true => Err(StorageError::unavailable(format!("{key} has more than {max_bytes} bytes"))),
+                false => Ok(bytes),
+            }
         })
         .await
     }

@@ -7,7 +7,9 @@ pub mod desired;
 mod error;
 mod foreign;
 mod genuine;
+pub mod object_lock;
 pub mod policy;
+mod small;
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};
@@ -22,10 +24,10 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, Length};
-use aws_sdk_s3::types::{EncodingType, GlacierJobParameters, RestoreRequest, StorageClass, Tier};
+use aws_sdk_s3::types::{EncodingType, GlacierJobParameters, ObjectLockMode, RestoreRequest, StorageClass, Tier};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::Sender;
@@ -134,6 +136,17 @@ impl S3Store {
     }
 
     pub(super) async fn put(&self, key: &ObjectKey, content: Content, sha256: [u8; 32]) -> Result<(), StorageError> {
+        self.put_until(key, content, sha256, None).await
+    }
+
+    /// Stores an object, with an Object Lock in compliance mode until a time if there is one.
+    pub(super) async fn put_until(
+        &self,
+        key: &ObjectKey,
+        content: Content,
+        sha256: [u8; 32],
+        until: Option<DateTime<Utc>>,
+    ) -> Result<(), StorageError> {
         let size = content.size();
         let put = self
             .client
@@ -143,6 +156,8 @@ impl S3Store {
             .content_type("application/pdf")
             .checksum_sha256(STANDARD.encode(sha256))
             .if_none_match("*")
+            .set_object_lock_mode(until.map(|_| ObjectLockMode::Compliance))
+            .set_object_lock_retain_until_date(until.map(|until| SystemTime::from(until).into()))
             .body(body(&content).await?)
             .customize()
             .config_override(aws_sdk_s3::config::Config::builder().timeout_config(slow()))

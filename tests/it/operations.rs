@@ -1,5 +1,6 @@
 //! What operators run: the commands, the database, the storage and the mail.
 
+mod checkpoint_lock;
 mod commands;
 mod confinement;
 mod connections;

@@ -5,14 +5,16 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 
+use super::Horizon;
 use crate::db::schema::audit_checkpoints;
 use crate::db::{Database, DbError, try_alone};
-use crate::storage::{ObjectKey, Storage, StorageError};
+use crate::storage::{CheckpointLock, ObjectKey, Storage, StorageError};
 
 /// The advisory lock of the process that publishes.
 const PUBLISHING: i64 = 0x7072_696d_6505;
@@ -33,6 +35,11 @@ pub enum PublishError {
     Storage(#[from] StorageError),
     #[error("{0} in the storage differs from the checkpoint in the database: run primetrade audit verify")]
     Conflict(ObjectKey),
+    #[error(
+        "{key} can't be stored with its lock of {years} years: {error}. Allow s3:PutObjectRetention as primetrade storage \
+         policy says, then run primetrade storage check"
+    )]
+    Locked { key: ObjectKey, years: u16, error: StorageError },
 }
 
 crate::db::query_error_into!(PublishError);
@@ -125,7 +132,8 @@ async fn publish_next(
         .await
         .optional()?;
     let Some((size, note)) = waiting else { return Ok(None) };
-    match timeout(PUT_TIMEOUT, put(storage, size.cast_unsigned(), note)).await {
+    let now = Horizon::read(connection).await?.at;
+    match timeout(PUT_TIMEOUT, put(storage, size.cast_unsigned(), note, now)).await {
         Ok(Ok(())) => {}
         Ok(Err(conflict @ PublishError::Conflict(_))) => return Ok(Some((size, Err(conflict)))),
         // The storage is unavailable, so the other checkpoints would fail too.
@@ -140,12 +148,18 @@ async fn publish_next(
 }
 
 /// Puts a checkpoint into the storage. An object with the same bytes is from an interrupted run.
-async fn put(storage: &Storage, size: u64, note: String) -> Result<(), PublishError> {
+async fn put(storage: &Storage, size: u64, note: String, now: DateTime<Utc>) -> Result<(), PublishError> {
     let (key, bytes) = (checkpoint_key(size), note.into_bytes());
     let (length, sha256) = (bytes.len() as u64, Sha256::digest(&bytes).into());
-    match storage.put(&key, bytes, sha256).await {
-        Err(StorageError::Exists(_)) if storage.has_same(&key, length, sha256).await? => Ok(()),
-        Err(StorageError::Exists(key)) => Err(PublishError::Conflict(key)),
-        put => Ok(put?),
+    let lock = storage.checkpoint_lock().await?;
+    let put = match lock {
+        Some(lock) => storage.put_locked(&key, bytes, sha256, lock.until(now)).await,
+        None => storage.put(&key, bytes, sha256).await,
+    };
+    match (put, lock) {
+        (Err(StorageError::Exists(_)), _) if storage.has_same(&key, length, sha256).await? => Ok(()),
+        (Err(StorageError::Exists(key)), _) => Err(PublishError::Conflict(key)),
+        (Err(error), Some(CheckpointLock { years })) => Err(PublishError::Locked { key, years, error }),
+        (put, _) => Ok(put?),
     }
 }

@@ -1,6 +1,7 @@
 //! `primetrade storage check`: tries everything that downloads and uploads need, and prints a line for each.
 
 mod links;
+mod lock;
 
 use std::io::{Read, Seek};
 
@@ -191,7 +192,7 @@ async fn read(storage: &Storage, key: &ObjectKey) -> Result<Vec<u8>, StorageErro
 
 async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
     const ADVICE: &str = "run: primetrade storage setup";
-    let wanted = DesiredSettings { link_life: config.link_life, archive: None, https_only: true };
+    let wanted = DesiredSettings { link_life: config.link_life, archive: None, https_only: true, lock_years: None };
     for setting in
         [Setting::Versioning, Setting::Encryption, Setting::PublicAccess, Setting::Ownership, Setting::Lifecycle]
     {
@@ -225,6 +226,7 @@ async fn settings(config: &Config, store: &S3Store, findings: &mut Findings) {
         },
         Err(failure) => unanswered(findings, Setting::Policy, &failure),
     }
+    lock::check(store, findings).await;
 }
 
 /// Warns that a setting can't be read. A missing permission to read it is no fault of the bucket.

@@ -28,6 +28,10 @@ pub struct Arguments {
     /// TLS-terminating proxy
     #[arg(long)]
     plain_http: bool,
+    /// Turn on Object Lock, and have each new checkpoint of the access log locked for this many years. Nothing and no one
+    /// can delete or unlock such a checkpoint earlier. Documents are not locked
+    #[arg(long, value_name = "YEARS", value_parser = clap::value_parser!(u16).range(1..=100))]
+    lock_checkpoints: Option<u16>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -56,7 +60,12 @@ impl From<ArchiveClassArgument> for ArchiveClass {
 pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     let store = S3Store::with_long_timeouts(bucket(config)?).await;
     let archive = arguments.archive_after.map(|months| Archive { months, class: arguments.archive_class.into() });
-    let wanted = DesiredSettings { link_life: config.link_life, archive, https_only: !arguments.plain_http };
+    let wanted = DesiredSettings {
+        link_life: config.link_life,
+        archive,
+        https_only: !arguments.plain_http,
+        lock_years: arguments.lock_checkpoints,
+    };
     println!("Bucket {} in {}", store.bucket(), store.region());
     let todo = todo(&store, &wanted).await?;
     if todo.is_empty() {
@@ -66,6 +75,12 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     if archive.is_some_and(|archive| archive.class.needs_restore()) {
         println!(
             "note    archived objects can't be downloaded immediately: the portal must restore them first, which takes hours"
+        );
+    }
+    if todo.contains(&Setting::ObjectLock) {
+        println!(
+            "note    a locked checkpoint can't be deleted or unlocked before its time, not even by the account's owner; Object Lock \
+             can't be turned off again"
         );
     }
     if arguments.dry_run {
@@ -79,7 +94,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     for setting in todo {
         match store.apply(setting, &wanted).await {
             Ok(()) => {}
-            Err(failure) if failure.cause == Cause::NotOffered => {
+            Err(failure) if is_skipped(setting, &failure) => {
                 println!("skip    {:<14} {failure}", setting.label());
                 continue;
             }
@@ -114,11 +129,12 @@ async fn read_back(store: &S3Store, setting: Setting, wanted: &DesiredSettings) 
 async fn todo(store: &S3Store, wanted: &DesiredSettings) -> Result<Vec<Setting>, Failure> {
     let mut todo = Vec::new();
     let mut is_new = false;
-    for setting in Setting::ALL {
+    let is_asked = |setting: &Setting| *setting != Setting::ObjectLock || wanted.lock_years.is_some();
+    for setting in Setting::ALL.into_iter().filter(is_asked) {
         let state = if is_new { Ok(store.state_of_new(setting, wanted)) } else { store.state(setting, wanted).await };
         let State { is_right, found, wanted } = match state {
             Ok(state) => state,
-            Err(failure) if failure.cause == Cause::NotOffered => {
+            Err(failure) if is_skipped(setting, &failure) => {
                 println!("skip    {:<14} {failure}", setting.label());
                 continue;
             }
@@ -135,6 +151,15 @@ async fn todo(store: &S3Store, wanted: &DesiredSettings) -> Result<Vec<Setting>,
     Ok(todo)
 }
 
+/// Whether setup continues without a setting that the server lacks. A lock was asked for, so it doesn't without one.
+fn is_skipped(setting: Setting, failure: &StorageFailure) -> bool {
+    failure.cause == Cause::NotOffered && setting != Setting::ObjectLock
+}
+
 fn explained(setting: Setting, failure: &StorageFailure) -> Failure {
-    Failure::Problem(format!("FAIL    {:<14} {failure}\n        -> {}", setting.label(), failure.cause.advice()))
+    let advice = match failure.cause {
+        Cause::NotOffered | Cause::Other if setting == Setting::ObjectLock => setting.without(),
+        cause => cause.advice(),
+    };
+    Failure::Problem(format!("FAIL    {:<14} {failure}\n        -> {advice}", setting.label()))
 }

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::archive::{OLD_BOLS, OLD_VERSIONS, is_same};
-use super::desired::DesiredSettings;
+use super::desired::{DesiredSettings, lock_text};
 use super::error::{failure, unbuildable};
 use super::genuine::require_listing;
 use super::{S3Store, policy};
@@ -31,10 +31,12 @@ pub enum Setting {
     Encryption,
     Policy,
     Lifecycle,
+    /// Only with [`DesiredSettings::lock_years`].
+    ObjectLock,
 }
 
 impl Setting {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Exists,
         Self::PublicAccess,
         Self::Ownership,
@@ -42,6 +44,7 @@ impl Setting {
         Self::Encryption,
         Self::Policy,
         Self::Lifecycle,
+        Self::ObjectLock,
     ];
 
     /// Returns what an operator does about a server that doesn't have this setting.
@@ -65,6 +68,10 @@ impl Setting {
                  short, and offer the server by https only"
             }
             Self::Lifecycle => "this server has no lifecycle rules: leave out --archive-after; nothing else needs them",
+            Self::ObjectLock => {
+                "this bucket or server can't lock objects: send the checkpoints to a witness instead (primetrade audit \
+                 witness). Where Object Lock is possible for new buckets only, see \"Lock the checkpoints\" in docs/deploy.md"
+            }
         }
     }
 
@@ -77,6 +84,7 @@ impl Setting {
             Self::Encryption => "encryption",
             Self::Policy => "bucket policy",
             Self::Lifecycle => "lifecycle",
+            Self::ObjectLock => "object lock",
         }
     }
 }
@@ -91,7 +99,7 @@ pub struct State {
 }
 
 impl State {
-    fn new(is_right: bool, found: impl fmt::Display, wanted: impl fmt::Display) -> Self {
+    pub(super) fn new(is_right: bool, found: impl fmt::Display, wanted: impl fmt::Display) -> Self {
         Self { is_right, found: found.to_string(), wanted: wanted.to_string() }
     }
 }
@@ -170,6 +178,7 @@ impl S3Store {
             Setting::Encryption => self.encryption().await,
             Setting::Policy => self.policy(wanted).await,
             Setting::Lifecycle => self.lifecycle(wanted).await,
+            Setting::ObjectLock => self.object_lock(wanted).await,
         }
     }
 
@@ -185,6 +194,10 @@ impl S3Store {
             Setting::Lifecycle => match &wanted.archive {
                 Some(archive) => archive.text(),
                 None => return State::new(true, "no rules", ""),
+            },
+            Setting::ObjectLock => match wanted.lock_years {
+                Some(years) => lock_text(years),
+                None => return State::new(true, "off", ""),
             },
         };
         State::new(false, "not there", text)
@@ -271,13 +284,17 @@ impl S3Store {
 
     pub async fn apply(&self, setting: Setting, wanted: &DesiredSettings) -> Result<(), StorageFailure> {
         match setting {
-            Setting::Exists => self.create().await,
+            Setting::Exists => self.create(wanted).await,
             Setting::PublicAccess => self.block_public_access().await,
             Setting::Ownership => self.disable_acls().await,
             Setting::Versioning => self.enable_versioning().await,
             Setting::Encryption => self.encrypt_by_default().await,
             Setting::Policy => self.put_policy(wanted).await,
             Setting::Lifecycle => self.put_lifecycle(wanted).await,
+            Setting::ObjectLock => match wanted.lock_years {
+                Some(years) => self.lock_checkpoints(years).await,
+                None => Ok(()),
+            },
         }
     }
 
@@ -331,9 +348,11 @@ impl S3Store {
         done(put.lifecycle_configuration(rules).send().await)
     }
 
-    async fn create(&self) -> Result<(), StorageFailure> {
+    /// Some servers offer Object Lock only to a bucket that is created with it.
+    async fn create(&self, wanted: &DesiredSettings) -> Result<(), StorageFailure> {
         let create =
             self.client.create_bucket().bucket(&self.bucket).object_ownership(ObjectOwnership::BucketOwnerEnforced);
+        let create = create.set_object_lock_enabled_for_bucket(wanted.lock_years.map(|_| true));
         // S3 expects no location constraint for us-east-1.
         let create = if self.region == "us-east-1" {
             create
@@ -351,7 +370,10 @@ fn policy_text(wanted: &DesiredSettings) -> String {
 }
 
 /// Returns `None` when the store responds that there is no such configuration.
-fn unless<T, E>(answer: Result<T, SdkError<E, HttpResponse>>, none: &str) -> Result<Option<T>, StorageFailure>
+pub(super) fn unless<T, E>(
+    answer: Result<T, SdkError<E, HttpResponse>>,
+    none: &str,
+) -> Result<Option<T>, StorageFailure>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -362,7 +384,7 @@ where
     }
 }
 
-fn done<T, E>(answer: Result<T, SdkError<E, HttpResponse>>) -> Result<(), StorageFailure>
+pub(super) fn done<T, E>(answer: Result<T, SdkError<E, HttpResponse>>) -> Result<(), StorageFailure>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {

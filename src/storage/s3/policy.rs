@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::desired::DesiredSettings;
+use super::desired::{DesiredSettings, LOCK_SETTING};
 
 /// The prefix of our statements in a bucket policy. All others belong to someone else and stay.
 const OURS: &str = "PrimeTrade";
@@ -94,6 +94,7 @@ pub fn for_iam(bucket: &str) -> Value {
                 "Effect": "Allow",
                 "Action": [
                     "s3:ListBucket",
+                    "s3:GetBucketObjectLockConfiguration",
                     "s3:GetBucketOwnershipControls",
                     "s3:GetBucketPolicy",
                     "s3:GetBucketPublicAccessBlock",
@@ -108,6 +109,12 @@ pub fn for_iam(bucket: &str) -> Value {
                 "Effect": "Allow",
                 "Action": ["s3:GetObject", "s3:PutObject", "s3:RestoreObject"],
                 "Resource": objects,
+            },
+            {
+                "Sid": "PrimeTradeCheckpoints",
+                "Effect": "Allow",
+                "Action": "s3:PutObjectRetention",
+                "Resource": within("audit/checkpoints"),
             },
             {
                 "Sid": "PrimeTradeStorageCheck",
@@ -129,12 +136,14 @@ pub fn for_setup(bucket: &str) -> Value {
             "Action": [
                 "s3:CreateBucket",
                 "s3:ListBucket",
+                "s3:GetBucketObjectLockConfiguration",
                 "s3:GetBucketOwnershipControls",
                 "s3:GetBucketPolicy",
                 "s3:GetBucketPublicAccessBlock",
                 "s3:GetBucketVersioning",
                 "s3:GetEncryptionConfiguration",
                 "s3:GetLifecycleConfiguration",
+                "s3:PutBucketObjectLockConfiguration",
                 "s3:PutBucketOwnershipControls",
                 "s3:PutBucketPolicy",
                 "s3:PutBucketPublicAccessBlock",
@@ -143,6 +152,11 @@ pub fn for_setup(bucket: &str) -> Value {
                 "s3:PutLifecycleConfiguration",
             ],
             "Resource": arn(bucket),
+        }, {
+            "Sid": "PrimeTradeSetupLock",
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject"],
+            "Resource": format!("{}/{LOCK_SETTING}", arn(bucket)),
         }],
     })
 }
@@ -152,7 +166,12 @@ mod tests {
     use super::*;
 
     fn wanted(seconds: u64) -> DesiredSettings {
-        DesiredSettings { link_life: std::time::Duration::from_secs(seconds), archive: None, https_only: true }
+        DesiredSettings {
+            link_life: std::time::Duration::from_secs(seconds),
+            archive: None,
+            https_only: true,
+            lock_years: None,
+        }
     }
 
     #[test]

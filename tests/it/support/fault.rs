@@ -34,6 +34,8 @@ pub enum Fault {
     NamesIgnored,
     /// A server that refuses parameters that it doesn't know.
     Strict,
+    /// Credentials without the permission for requests with this parameter.
+    Denied(&'static str),
     Late(Duration),
     /// The connection is closed before the request arrives.
     Lost,
@@ -135,6 +137,11 @@ fn own(fault: Fault) -> Response<Body> {
     .unwrap()
 }
 
+fn has_parameter(request: &Request<Incoming>, name: &str) -> bool {
+    let mut names = request.uri().query().unwrap_or_default().split('&').filter_map(|part| part.split('=').next());
+    names.any(|found| found == name)
+}
+
 async fn pass(
     client: Client<HttpConnector, Full<Bytes>>,
     behind: SocketAddr,
@@ -146,6 +153,9 @@ async fn pass(
     let has_request = request.uri().query().is_some_and(|query| query.contains("x-request"));
     let fault = match fault {
         Fault::Strict if has_request => Fault::Says(400, "InvalidArgument", "Unknown parameter: x-request"),
+        Fault::Denied(parameter) if has_parameter(&request, parameter) => {
+            Fault::Says(403, "AccessDenied", "Access Denied")
+        }
         fault => fault,
     };
     match fault {
