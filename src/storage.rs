@@ -24,6 +24,7 @@ pub use failure::{Cause, StorageFailure};
 pub use key::{InvalidKey, ObjectKey};
 pub use local::LocalStore;
 pub use s3::object_lock::CheckpointLock;
+pub use s3::versions::ListedVersion;
 pub use s3::{LINK_REQUEST, S3Store};
 
 /// Prefix of the test objects that checks write. The portal deletes no other objects.
@@ -234,6 +235,24 @@ impl Storage {
             Self::Local(store) => drop(tokio::task::spawn_blocking(move || store.list(folder, &sender))),
         }
         receiver
+    }
+
+    /// Lists all versions and delete markers of the objects of a folder, ordered by the bytes of their keys. The listing
+    /// ends with the first error. Returns `None` for a local folder, which keeps no versions.
+    pub fn versions(&self, folder: &'static str) -> Option<mpsc::Receiver<Result<ListedVersion, StorageError>>> {
+        let Self::S3(store) = self else { return None };
+        let (sender, receiver) = mpsc::channel(LIST_BUFFER);
+        let store = store.clone();
+        tokio::spawn(async move { store.list_versions(folder, &sender).await });
+        Some(receiver)
+    }
+
+    /// Returns the SHA-256 that the store keeps of one version, or `None` if it keeps none.
+    pub async fn version_sha256(&self, version: &ListedVersion) -> Result<Option<[u8; 32]>, StorageError> {
+        match self {
+            Self::S3(store) => store.version_sha256(version).await,
+            Self::Local(_) => Ok(None),
+        }
     }
 
     /// Reads an object and returns its SHA-256.

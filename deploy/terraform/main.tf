@@ -151,12 +151,14 @@ resource "aws_iam_user_policy" "portal" {
     Version = "2012-10-17"
     Statement = [
       # With ListBucket, S3 reports a missing object as missing instead of refusing access. The other actions let
-      # `storage check` report how the bucket is set up; none of them changes anything.
+      # `storage check` report how the bucket is set up, and `audit verify` find overwritten and deleted objects; none of
+      # them changes anything.
       {
         Sid    = "PrimeTradeBucket"
         Effect = "Allow"
         Action = [
           "s3:ListBucket",
+          "s3:ListBucketVersions",
           "s3:GetBucketObjectLockConfiguration",
           "s3:GetBucketOwnershipControls",
           "s3:GetBucketPolicy",
@@ -170,7 +172,7 @@ resource "aws_iam_user_policy" "portal" {
       {
         Sid      = "PrimeTradeDocuments"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:PutObject", "s3:RestoreObject"]
+        Action   = ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:RestoreObject"]
         Resource = [for folder in ["bols", "inbox", "audit", "storage-check"] : "${local.arn}/${folder}/*"]
       },
       # Checkpoints can be locked (`storage setup --lock-checkpoints`). A lock can only be made longer.

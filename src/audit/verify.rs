@@ -15,6 +15,7 @@ mod purges;
 mod runs;
 mod seals;
 mod sums;
+mod versions;
 
 use std::sync::Arc;
 
@@ -29,7 +30,9 @@ pub use difference::{Difference, Differences};
 pub use progress::Progress;
 pub use runs::{Run, RunResult, is_running, last_runs};
 
+use self::seals::Seals;
 use self::sums::Buckets;
+use self::versions::Versions;
 use super::retention::Purged;
 use super::seal::{Checkpoint, Horizon, SealState, sign_statement};
 use super::{Action, Actor, Event, Origin, Outcome, record};
@@ -93,6 +96,12 @@ pub struct Report {
     pub checkpoints: u64,
     /// Checkpoints in the storage. `None` if only the database was verified.
     pub objects: Option<u64>,
+    /// Versions and delete markers of objects that were looked at. `None` if the storage keeps none or doesn't list them.
+    #[serde(default)]
+    pub versions: Option<u64>,
+    /// Why versions could not be listed.
+    #[serde(default)]
+    pub versions_unread: Option<String>,
     /// The root of the newest checkpoint, in hexadecimal.
     pub root: String,
     pub sealed_at: Option<DateTime<Utc>>,
@@ -136,20 +145,18 @@ impl Verification<'_> {
         let mut differences = Differences::default();
         let one = snapshot.connection();
         let expected = Arc::new(Expected::read(one, self.keys).await?);
-        let notices = purges::compare(&expected.purged, self.retention, &mut differences);
+        let mut notices = purges::compare(&expected.purged, self.retention, &mut differences);
         let buckets = Buckets::covering(id_range(one).await?);
-        for found in guard::differences(one).await?.into_iter().filter(|found| found.concern != Concern::Service) {
-            differences.add(Difference::Schema(found.what));
-        }
+        compare_schema(one, &mut differences).await?;
         self.set_expected_progress(one).await?;
 
         let (handle, progress) = (snapshot.handle(), self.progress.clone());
         let events = on_own_thread(events::read_all(handle.clone(), buckets.clone(), progress.clone()));
         let with = (buckets, expected.clone(), self.keys.clone());
         let seals = on_own_thread(seals::read_all(handle.clone(), with, progress));
-        let (events, seals) = tokio::try_join!(events, seals)?;
+        let (events, mut seals) = tokio::try_join!(events, seals)?;
         let (mut two, one) = (handle.connection().await?, snapshot.connection());
-        differences.extend(seals.differences);
+        differences.extend(std::mem::take(&mut seals.differences));
         let mut waiting = 0;
         let differing = if events.is_unreadable { None } else { Some(events.sums.differing(&seals.sums)) };
         for ids in differing.iter().flatten() {
@@ -158,15 +165,8 @@ impl Verification<'_> {
         if differing.is_none() {
             events::name_unreadable(one, &mut differences).await?;
         }
-        let mut seen = None;
-        if let (Some(storage), Some(listed)) = (self.storage, objects) {
-            seen = Some(listed.len() as u64);
-            let published = objects::PublishedCheckpoints { sizes: &seals.published, leaves: seals.leaves };
-            objects::compare(one, storage, listed, published, &mut differences).await?;
-        }
-        for (name, note) in &self.kept {
-            objects::compare_kept(one, (name, note), self.keys, &mut differences).await?;
-        }
+        let (objects, versions) = self.compare_outside(one, objects, &seals, &mut differences).await?;
+        notices.extend(versions.notices);
         Ok(Report {
             events: events.count,
             sealed: seals.leaves,
@@ -176,7 +176,9 @@ impl Verification<'_> {
             waiting,
             backdated: seals.backdated,
             checkpoints: seals.checkpoints,
-            objects: seen,
+            objects,
+            versions: versions.count,
+            versions_unread: versions.unread,
             root: seals.last.as_ref().map(|last| hex::encode(last.root)).unwrap_or_default(),
             sealed_at: seals.last.map(|last| last.stated.sealed_at),
             is_restored: expected.is_restored,
@@ -186,6 +188,28 @@ impl Verification<'_> {
         })
     }
 
+    /// Compares the checkpoints in the storage, the versions of its objects, and the checkpoints that an auditor has kept.
+    /// Returns the number of checkpoints in the storage.
+    async fn compare_outside(
+        &self,
+        connection: &mut AsyncPgConnection,
+        listed: Option<Vec<u64>>,
+        seals: &Seals,
+        differences: &mut Differences,
+    ) -> Result<(Option<u64>, Versions), VerifyError> {
+        let (mut count, mut versions) = (None, Versions::default());
+        if let (Some(storage), Some(listed)) = (self.storage, listed) {
+            count = Some(listed.len() as u64);
+            let published = objects::PublishedCheckpoints { sizes: &seals.published, leaves: seals.leaves };
+            objects::compare(connection, storage, listed, published, differences).await?;
+            versions = versions::compare(connection, storage, differences).await?;
+        }
+        for (name, note) in &self.kept {
+            objects::compare_kept(connection, (name, note), self.keys, differences).await?;
+        }
+        Ok((count, versions))
+    }
+
     /// Estimates the work: as many events as leaves.
     async fn set_expected_progress(&self, connection: &mut AsyncPgConnection) -> Result<(), VerifyError> {
         let leaves: Option<i64> = audit_leaves::table.select(max(audit_leaves::position)).first(connection).await?;
@@ -193,6 +217,14 @@ impl Verification<'_> {
         self.progress.expect(leaves * 2);
         Ok(())
     }
+}
+
+/// Compares grants, triggers, rules and policies with what the migrations made.
+async fn compare_schema(connection: &mut AsyncPgConnection, differences: &mut Differences) -> QueryResult<()> {
+    for found in guard::differences(connection).await?.into_iter().filter(|found| found.concern != Concern::Service) {
+        differences.add(Difference::Schema(found.what));
+    }
+    Ok(())
 }
 
 /// Runs work on a thread with a runtime and connections of its own: reading and hashing for half a minute would block

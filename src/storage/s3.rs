@@ -10,6 +10,7 @@ mod genuine;
 pub mod object_lock;
 pub mod policy;
 mod small;
+pub mod versions;
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};

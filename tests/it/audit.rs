@@ -13,3 +13,4 @@ mod seals;
 mod swallowed;
 mod tampering;
 mod verify;
+mod versions;

@@ -74,6 +74,12 @@ pub enum Difference {
         "the checkpoint in {name}, of {size} leaves, has a different root than the database: the log was rewritten"
     )]
     KeptDiffers { name: String, size: u64 },
+    #[error(
+        "{key} was overwritten: the bucket has {versions} versions of it with different content, the newest from {at}"
+    )]
+    ObjectOverwritten { key: String, versions: u64, at: DateTime<Utc> },
+    #[error("{key} was deleted: the bucket has a delete marker from {at}")]
+    ObjectDeleted { key: String, at: DateTime<Utc> },
 }
 
 /// The first differences, and the count of all.

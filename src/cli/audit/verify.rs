@@ -29,7 +29,8 @@ pub struct Arguments {
     /// Skip the checkpoints in the storage
     #[arg(long)]
     database_only: bool,
-    /// Treat sealed events as a difference if their date is earlier than they can have been written
+    /// Treat sealed events as a difference if their date is earlier than they can have been written, and versions in the
+    /// bucket that can't be listed
     #[arg(long)]
     strict: bool,
     /// Treat purges under a shorter retention than this many years as a difference
@@ -76,13 +77,21 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         }
     }
     let report = result.map_err(Failure::problem)?;
-    let is_fine = report.is_fine() && !(arguments.strict && report.backdated > 0);
+    let is_doubtful = report.backdated > 0 || report.versions_unread.is_some();
+    let is_fine = report.is_fine() && !(arguments.strict && is_doubtful);
     if arguments.json {
         println!("{}", json!({"ok": is_fine, "report": report}));
     } else {
         print(&report, &keys, started.elapsed());
+        if is_fine {
+            println!("everything matches what was sealed");
+        }
     }
-    if is_fine { Ok(()) } else { Err(Failure::Problem("the log differs from what was sealed".into())) }
+    match (is_fine, report.is_fine()) {
+        (true, _) => Ok(()),
+        (false, true) => Err(Failure::Problem("with --strict, what is noted above counts as a difference".into())),
+        (false, false) => Err(Failure::Problem("the log differs from what was sealed".into())),
+    }
 }
 
 fn keys(config: &Config, arguments: &Arguments) -> Result<SealKeys, Failure> {
@@ -152,13 +161,13 @@ fn print(report: &Report, keys: &SealKeys, took: Duration) {
         Some(objects) => println!("{} checkpoints in the storage", count(objects)),
         None => println!("the checkpoints in the storage were not verified"),
     }
+    if let Some(versions) = report.versions {
+        println!("{} versions of documents and checkpoints in the bucket", count(versions));
+    }
     if let Some(sealed_at) = report.sealed_at {
         println!("newest root: {} ({})", report.root, sealed_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
     }
     for key in &keys.trusted {
         println!("trusted key: {key}");
-    }
-    if report.is_fine() {
-        println!("everything matches what was sealed");
     }
 }

@@ -94,6 +94,7 @@ pub fn for_iam(bucket: &str) -> Value {
                 "Effect": "Allow",
                 "Action": [
                     "s3:ListBucket",
+                    "s3:ListBucketVersions",
                     "s3:GetBucketObjectLockConfiguration",
                     "s3:GetBucketOwnershipControls",
                     "s3:GetBucketPolicy",
@@ -107,7 +108,7 @@ pub fn for_iam(bucket: &str) -> Value {
             {
                 "Sid": "PrimeTradeDocuments",
                 "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:PutObject", "s3:RestoreObject"],
+                "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:RestoreObject"],
                 "Resource": objects,
             },
             {
