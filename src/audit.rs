@@ -3,6 +3,7 @@
 //! * [`record`] writes an [`Event`], whose columns `columns` lists; [`fetched`] records what became of links.
 //! * [`search`] reads the log, [`filter`] parses what someone searches for, and [`export`] writes files.
 //! * [`seal`] puts events into a signed Merkle tree, [`verify`] checks it, and [`prove`] proves single events.
+//! * [`witness`] sends checkpoints to a second place.
 //! * [`retention`] removes events that are older than the retention period.
 //!
 //! This module checks no permissions and calls no other domain module.
@@ -18,6 +19,7 @@ pub mod retention;
 pub mod seal;
 pub mod search;
 pub mod verify;
+pub mod witness;
 
 pub use columns::{COLUMNS, Cell, EventRow};
 pub use event::{Action, Actor, Event, Origin, Outcome, not_stored, record};

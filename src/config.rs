@@ -12,6 +12,7 @@ mod s3;
 mod seal;
 mod secret;
 mod trusted_proxies;
+mod witness;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,6 +31,7 @@ pub use s3::{S3Config, S3Credentials};
 pub use seal::{SealKey, SealKeys, Verifier};
 pub use secret::{Secret, SecretKey};
 pub use trusted_proxies::TrustedProxies;
+pub use witness::WitnessConfig;
 
 /// The whole configuration. `None` where docs/configuration.md says "none".
 #[derive(Clone, Debug)]
@@ -49,6 +51,8 @@ pub struct Config {
     pub audit_retention: Option<u16>,
     /// Verifiers of earlier keys, or of another portal's log.
     pub seal_verifiers: Vec<Verifier>,
+    /// The second place for checkpoints.
+    pub witness: WitnessConfig,
     pub storage: StorageConfig,
     /// The bucket, whether or not `USE_S3` puts documents into it.
     pub s3: Option<S3Config>,
@@ -142,7 +146,7 @@ impl Config {
         }
         let media_root: PathBuf = read.text("MEDIA_ROOT").unwrap_or_else(|| "media".into()).into();
         let use_s3 = read.flag("USE_S3", false);
-        let s3 = read.s3(use_s3);
+        let (s3, access) = read.s3(use_s3);
         let config = Self {
             database_url: read.database_url("DATABASE_URL", needs),
             migrate_database_url: read.database_url("MIGRATE_DATABASE_URL", Needs::Nothing),
@@ -153,6 +157,7 @@ impl Config {
             secret_key: read.secret_key(needs),
             seal_key: read.seal_key(),
             seal_verifiers: read.seal_verifiers(),
+            witness: WitnessConfig { place: read.text("AUDIT_WITNESS"), access },
             audit_retention: read.years("AUDIT_RETENTION_YEARS"),
             s3: s3.clone(),
             storage: match s3 {

@@ -228,11 +228,12 @@ impl Storage {
 
     /// Lists the objects of a folder such as `audit/`, or all of them for an empty name, ordered by the bytes of
     /// their keys. The listing ends with the first error.
-    pub fn list(&self, folder: &'static str) -> mpsc::Receiver<Result<ListedObject, StorageError>> {
+    pub fn list(&self, folder: impl Into<String>) -> mpsc::Receiver<Result<ListedObject, StorageError>> {
         let (sender, receiver) = mpsc::channel(LIST_BUFFER);
+        let folder = folder.into();
         match self.clone() {
-            Self::S3(store) => drop(tokio::spawn(async move { store.list(folder, &sender).await })),
-            Self::Local(store) => drop(tokio::task::spawn_blocking(move || store.list(folder, &sender))),
+            Self::S3(store) => drop(tokio::spawn(async move { store.list(&folder, &sender).await })),
+            Self::Local(store) => drop(tokio::task::spawn_blocking(move || store.list(&folder, &sender))),
         }
         receiver
     }

@@ -32,7 +32,7 @@ pub use leaf::Leaf;
 pub use multiproof::{Multiproof, ProofNode};
 pub use note::{NoteError, open_statement, sign_statement};
 pub use overview::{MAX_COUNTED, Overview};
-pub use publish::{CHECKPOINT_PREFIX, checkpoint_key, publish, publish_once};
+pub use publish::{CHECKPOINT_PREFIX, checkpoint_key, publish, publish_once, size_of_name};
 pub use range_proof::{RangeProof, RangeProofError};
 pub use state::{Horizon, SealState};
 pub use tree::Hash;

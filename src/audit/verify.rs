@@ -16,6 +16,7 @@ mod runs;
 mod seals;
 mod sums;
 mod versions;
+mod witness;
 
 use std::sync::Arc;
 
@@ -29,12 +30,14 @@ use serde_json::json;
 pub use difference::{Difference, Differences};
 pub use progress::Progress;
 pub use runs::{Run, RunResult, is_running, last_runs};
+pub use witness::WitnessReport;
 
 use self::seals::Seals;
 use self::sums::Buckets;
 use self::versions::Versions;
 use super::retention::Purged;
 use super::seal::{Checkpoint, Horizon, SealState, sign_statement};
+use super::witness::{Contents, Witness, WitnessError};
 use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::config::SealKeys;
 use crate::db::guard::{self, Concern};
@@ -49,6 +52,8 @@ pub struct Verification<'a> {
     pub storage: Option<&'a Storage>,
     /// Checkpoints that an auditor has kept: name and signed note each.
     pub kept: Vec<(String, String)>,
+    /// A second place with checkpoints. `None` compares none.
+    pub witness: Option<&'a Witness>,
     pub retention: ExpectedRetention,
     pub progress: Progress,
 }
@@ -68,6 +73,8 @@ pub enum VerifyError {
     Db(#[from] DbError),
     #[error("checkpoints in the storage can't be read: {0}")]
     Storage(#[from] StorageError),
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
     #[error("the verification could not finish: {0}")]
     Broken(String),
 }
@@ -102,6 +109,8 @@ pub struct Report {
     /// Why versions could not be listed.
     #[serde(default)]
     pub versions_unread: Option<String>,
+    #[serde(default)]
+    pub witness: Option<WitnessReport>,
     /// The root of the newest checkpoint, in hexadecimal.
     pub root: String,
     pub sealed_at: Option<DateTime<Utc>>,
@@ -131,6 +140,9 @@ struct Expected {
     /// The first transaction that had not begun when the snapshot was taken.
     next_transaction: u64,
     purged: Purged,
+    /// When the snapshot was taken.
+    at: DateTime<Utc>,
+    witnessed: Option<Contents>,
 }
 
 impl Verification<'_> {
@@ -141,10 +153,14 @@ impl Verification<'_> {
             Some(storage) => Some(objects::list(storage).await?),
             None => None,
         };
+        let witnessed = match self.witness {
+            Some(witness) => Some(witness.read(self.keys).await?),
+            None => None,
+        };
         let mut snapshot = self.db.snapshot().await?;
         let mut differences = Differences::default();
         let one = snapshot.connection();
-        let expected = Arc::new(Expected::read(one, self.keys).await?);
+        let expected = Arc::new(Expected { witnessed, ..Expected::read(one, self.keys).await? });
         let mut notices = purges::compare(&expected.purged, self.retention, &mut differences);
         let buckets = Buckets::covering(id_range(one).await?);
         compare_schema(one, &mut differences).await?;
@@ -167,6 +183,8 @@ impl Verification<'_> {
         }
         let (objects, versions) = self.compare_outside(one, objects, &seals, &mut differences).await?;
         notices.extend(versions.notices);
+        let report = |contents| witness::report(contents, &seals.published, expected.at, &mut notices);
+        let witness = expected.witnessed.as_ref().map(report);
         Ok(Report {
             events: events.count,
             sealed: seals.leaves,
@@ -179,6 +197,7 @@ impl Verification<'_> {
             objects,
             versions: versions.count,
             versions_unread: versions.unread,
+            witness,
             root: seals.last.as_ref().map(|last| hex::encode(last.root)).unwrap_or_default(),
             sealed_at: seals.last.map(|last| last.stated.sealed_at),
             is_restored: expected.is_restored,
@@ -276,7 +295,8 @@ impl Expected {
         let horizon = Horizon::read(connection).await?;
         let is_restored = horizon.is_of_another_cluster(&sealed);
         let purged = Purged::read(connection, keys).await?;
-        Ok(Self { sealed, is_restored, next_transaction: horizon.next.cast_unsigned(), purged })
+        let (next_transaction, at) = (horizon.next.cast_unsigned(), horizon.at);
+        Ok(Self { sealed, is_restored, next_transaction, purged, at, witnessed: None })
     }
 }
 

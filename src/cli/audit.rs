@@ -6,11 +6,12 @@ mod keys;
 mod prove;
 mod purge;
 mod verify;
+mod witness;
 
 use clap::Subcommand;
 
 use super::Failure;
-use crate::config::Config;
+use crate::config::{Config, SealKeys, Verifier};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -22,6 +23,9 @@ pub enum Command {
     /// Verify every sealed event, seal and checkpoint in the database and the storage. Print the first difference, if
     /// any, and exit with 1
     Verify(verify::Arguments),
+    /// Send checkpoints to a second place, out of reach of those who run the portal. Send nothing if the log
+    /// isn't a continuation of what the place has
+    Witness(witness::Arguments),
     /// Write a proof that an event was sealed. Anyone can check it without the log (tools/check_proof.py)
     Prove(prove::Arguments),
     /// Remove events that are older than AUDIT_RETENTION_YEARS, in whole sealed batches. Their leaves stay, so that all
@@ -39,11 +43,22 @@ impl Command {
     }
 }
 
+/// Returns the trusted keys, with those of an option.
+fn trusted_keys(config: &Config, further: &[Verifier], advice: &str) -> Result<SealKeys, Failure> {
+    let mut keys = config.seal_keys(config.secret_key.as_ref());
+    keys.trusted.extend(further.iter().cloned());
+    if keys.trusted.is_empty() {
+        return Err(Failure::Usage(format!("SEAL_KEY: not set, nor SECRET_KEY, nor SEAL_VERIFIERS; {advice}")));
+    }
+    Ok(keys)
+}
+
 pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
     match command {
         Command::Export(arguments) => export::run(config, arguments).await,
         Command::ImportAccessLog(arguments) => import_access_log::run(config, arguments).await,
         Command::Verify(arguments) => verify::run(config, arguments).await,
+        Command::Witness(arguments) => witness::run(config, arguments).await,
         Command::Prove(arguments) => prove::run(config, arguments).await,
         Command::Purge(arguments) => purge::run(config, arguments).await,
         Command::Keygen(arguments) => keys::generate(&arguments),

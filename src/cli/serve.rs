@@ -25,8 +25,8 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     serve(config, url, secret).await?.finished().await.map_err(Failure::problem)
 }
 
-/// Rejects an old schema at startup, instead of failing in the middle of a request.
-pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
+/// Rejects an old schema, instead of failing in the middle of the work. Only reads.
+pub async fn check_migrations(url: &DatabaseUrl) -> Result<(), Failure> {
     let connection = db::connect(url).await.map_err(|error| Failure::Problem(format!("DATABASE_URL: {error}")))?;
     let pending = migrations::pending(connection).await.map_err(Failure::problem)?;
     if !pending.is_empty() {
@@ -36,6 +36,12 @@ pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
             pending.join(", ")
         )));
     }
+    Ok(())
+}
+
+/// Rejects an old schema at startup, and prepares the database for the months ahead.
+pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
+    check_migrations(url).await?;
     // Creates the partitions of the access log for the year ahead. Without them, events land in the default
     // partition, so a failure is only logged.
     let mut connection = db::connect(url).await.map_err(Failure::problem)?;

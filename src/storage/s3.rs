@@ -15,6 +15,7 @@ pub mod versions;
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
@@ -104,6 +105,11 @@ impl S3Store {
             let credentials = Credentials::new(&found.access_key_id, secret, token, end, "environment");
             loader = loader.credentials_provider(credentials);
         }
+        if let Some(profile) = &config.profile {
+            // Not the default chain, which would prefer the portal's own keys in the process environment.
+            let profile = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+            loader = loader.credentials_provider(profile);
+        }
         let shared = loader.load().await;
         let credentials = shared.credentials_provider().map(Renewed::new);
         let mut builder = aws_sdk_s3::config::Builder::from(&shared);
@@ -112,6 +118,9 @@ impl S3Store {
             builder = builder
                 .credentials_provider(SharedCredentialsProvider::new(renewed.clone()))
                 .identity_cache(IdentityCache::no_cache());
+        }
+        if config.is_apart {
+            builder.set_endpoint_url(None);
         }
         if let Some(endpoint) = &config.endpoint {
             builder = builder.endpoint_url(endpoint.as_str().trim_end_matches('/')).force_path_style(true);

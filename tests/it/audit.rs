@@ -14,3 +14,6 @@ mod swallowed;
 mod tampering;
 mod verify;
 mod versions;
+mod witness;
+mod witness_places;
+mod witness_reader;

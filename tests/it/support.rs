@@ -20,6 +20,7 @@ pub mod scan;
 mod sealed_log;
 mod smtp;
 mod tamper;
+mod witness_service;
 mod world;
 
 pub use actor::{Actor, Answer, raw};
@@ -36,6 +37,7 @@ pub use rows::{BolRow, CustomerRow, DocumentRow, LotRow, MailRow, versions};
 pub use s3::{ACCESS_KEY, BUCKET, Door, S3Server, SECRET_KEY};
 pub use sealed_log::SealedLog;
 pub use smtp::{Mail, Smtp};
+pub use witness_service::WitnessService;
 pub use world::{PASSWORD, World};
 
 pub use ::primetrade::audit::{Action, Outcome};

@@ -27,6 +27,12 @@ const PUT_TIMEOUT: Duration = Duration::from_secs(15);
 /// The prefix of the keys of checkpoints.
 pub const CHECKPOINT_PREFIX: &str = "audit/checkpoints/";
 
+/// Reads the size in the name of a checkpoint's object or file, such as `000000001234.txt`.
+pub fn size_of_name(name: &str) -> Option<u64> {
+    let size = name.strip_suffix(".txt")?.parse().ok()?;
+    (checkpoint_key(size).file_name() == name).then_some(size)
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     #[error(transparent)]

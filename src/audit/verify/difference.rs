@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::audit::retention::PurgeFault;
 use crate::audit::seal::NoteError;
+use crate::audit::witness::Fault;
 use crate::storage::ObjectKey;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +75,18 @@ pub enum Difference {
         "the checkpoint in {name}, of {size} leaves, has a different root than the database: the log was rewritten"
     )]
     KeptDiffers { name: String, size: u64 },
+    #[error("{0}")]
+    Witness(Fault),
+    #[error(
+        "the log was rewritten: the checkpoint of {size} events in the witness {place} has a different root than the log \
+         ({more} later ones too); both agree on the first {agrees} events"
+    )]
+    WitnessDiffers { place: String, size: u64, more: u64, agrees: u64 },
+    #[error(
+        "the log was cut: the witness {place} has a checkpoint of {size} events, the log has {leaves}: it was truncated, or \
+         restored from an old backup"
+    )]
+    WitnessCutOff { place: String, size: u64, leaves: u64 },
     #[error(
         "{key} was overwritten: the bucket has {versions} versions of it with different content, the newest from {at}"
     )]
@@ -102,6 +115,11 @@ impl Differences {
     pub fn extend(&mut self, more: Self) {
         self.count += more.count - more.first.len() as u64;
         more.first.into_iter().for_each(|difference| self.add(difference));
+    }
+
+    /// Counts differences that are not listed.
+    pub fn add_unlisted(&mut self, more: u64) {
+        self.count += more;
     }
 
     pub fn count(&self) -> u64 {

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use super::{Difference, Differences, VerifyError};
-use crate::audit::seal::{CHECKPOINT_PREFIX, Checkpoint, checkpoint_key};
+use crate::audit::seal::{CHECKPOINT_PREFIX, Checkpoint, checkpoint_key, size_of_name};
 use crate::config::SealKeys;
 use crate::db::schema::audit_checkpoints;
 use crate::storage::{Storage, StorageError};
@@ -22,8 +22,7 @@ pub async fn list(storage: &Storage) -> Result<Vec<u64>, StorageError> {
     let (mut listing, mut sizes) = (storage.list(CHECKPOINT_PREFIX), Vec::new());
     while let Some(listed) = listing.recv().await {
         let listed = listed?;
-        let size = listed.key.strip_prefix(CHECKPOINT_PREFIX).and_then(|name| name.strip_suffix(".txt")?.parse().ok());
-        sizes.extend(size.filter(|size| checkpoint_key(*size).as_str() == listed.key));
+        sizes.extend(listed.key.strip_prefix(CHECKPOINT_PREFIX).and_then(size_of_name));
     }
     sizes.sort_unstable();
     Ok(sizes)

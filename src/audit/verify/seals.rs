@@ -8,6 +8,7 @@ use diesel_async::RunQueryDsl;
 use futures_util::TryStreamExt;
 
 use super::sums::{Buckets, Sums};
+use super::witness::Comparison;
 use super::{Difference, Differences, Expected, Progress, VerifyError};
 use crate::audit::binary_copy;
 use crate::audit::seal::{Checkpoint, CompactRange, Hash, Leaf};
@@ -61,6 +62,7 @@ pub async fn read_all(
             walk.checkpoint(checkpoint);
             next = checkpoints.try_next().await?;
         }
+        walk.compare_witnessed(leaf.position.cast_unsigned());
         walk.leaf(leaf);
         progress.add(1);
     }
@@ -84,6 +86,7 @@ struct Walk {
     next: i64,
     /// The size of the last checkpoint that was read.
     last_size: u64,
+    witnessed: Comparison,
     seals: Seals,
 }
 
@@ -99,12 +102,32 @@ impl Walk {
             published: Vec::new(),
             differences: Differences::default(),
         };
-        Self { expected, keys, tree: CompactRange::default(), next: 0, last_size: 0, seals }
+        Self {
+            expected,
+            keys,
+            tree: CompactRange::default(),
+            next: 0,
+            last_size: 0,
+            witnessed: Comparison::default(),
+            seals,
+        }
+    }
+
+    /// Compares the checkpoints in the witness that have as many leaves as the tree.
+    fn compare_witnessed(&mut self, size: u64) {
+        if let Some(contents) = &self.expected.witnessed {
+            self.witnessed.reach(contents, size, || self.tree.root());
+        }
     }
 
     fn finish(&mut self) {
         if self.last_size < self.next.cast_unsigned() {
             self.differ(Difference::LeavesWithoutCheckpoint { from: self.last_size });
+        }
+        let leaves = self.next.cast_unsigned();
+        self.compare_witnessed(leaves);
+        if let Some(contents) = &self.expected.witnessed {
+            self.witnessed.finish(contents, leaves, &mut self.seals.differences);
         }
         self.seals.published.sort_unstable();
         self.seals.published.dedup();

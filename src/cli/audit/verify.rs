@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
+use super::{trusted_keys, witness};
 use crate::audit::seal::{publish_once, seal_all};
 use crate::audit::verify::{ExpectedRetention, Progress, Report, Verification, record_result};
+use crate::audit::witness::Place;
 use crate::audit::{Actor, Origin};
 use crate::bols::weight::grouped;
 use crate::cli::{Failure, bar, database_url, printable, serve};
@@ -29,6 +31,10 @@ pub struct Arguments {
     /// Skip the checkpoints in the storage
     #[arg(long)]
     database_only: bool,
+    /// Compare the checkpoints of a second place: a folder or file, s3://BUCKET/PREFIX, or an https address. Each must be a
+    /// beginning of the log
+    #[arg(long, value_name = "PLACE", value_parser = |place: &str| place.parse::<Place>())]
+    witness: Option<Place>,
     /// Treat sealed events as a difference if their date is earlier than they can have been written, and versions in the
     /// bucket that can't be listed
     #[arg(long)]
@@ -42,8 +48,16 @@ pub struct Arguments {
 }
 
 pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
-    let keys = keys(config, &arguments)?;
+    let keys = trusted_keys(
+        config,
+        &arguments.keys,
+        "without them add --key, with what `primetrade audit key` prints on the server",
+    )?;
     let kept = kept(&arguments.checkpoints)?;
+    let witness = match &arguments.witness {
+        Some(place) => Some(witness::open(config, place).await?),
+        None => None,
+    };
     let url = database_url(config)?;
     serve::check_schema(url).await?;
     let db = Database::new(url, 2);
@@ -54,6 +68,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         keys: &keys,
         storage: (!arguments.database_only).then_some(&storage),
         kept,
+        witness: witness.as_ref(),
         retention: ExpectedRetention { configured: config.audit_retention, required: arguments.retention_years },
         progress: progress.clone(),
     };
@@ -92,19 +107,6 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         (false, true) => Err(Failure::Problem("with --strict, what is noted above counts as a difference".into())),
         (false, false) => Err(Failure::Problem("the log differs from what was sealed".into())),
     }
-}
-
-fn keys(config: &Config, arguments: &Arguments) -> Result<SealKeys, Failure> {
-    let mut keys = config.seal_keys(config.secret_key.as_ref());
-    keys.trusted.extend(arguments.keys.iter().cloned());
-    if keys.trusted.is_empty() {
-        return Err(Failure::Usage(
-            "SEAL_KEY: not set, nor SECRET_KEY, nor SEAL_VERIFIERS; without them add --key, with what `primetrade audit key` \
-             prints on the server"
-                .into(),
-        ));
-    }
-    Ok(keys)
 }
 
 fn kept(files: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
@@ -163,6 +165,13 @@ fn print(report: &Report, keys: &SealKeys, took: Duration) {
     }
     if let Some(versions) = report.versions {
         println!("{} versions of documents and checkpoints in the bucket", count(versions));
+    }
+    if let Some(witness) = &report.witness {
+        let (checkpoints, events) = (count(witness.checkpoints), count(witness.events));
+        println!(
+            "{checkpoints} checkpoints in the witness {}, the newest of {events} events",
+            printable(&witness.place)
+        );
     }
     if let Some(sealed_at) = report.sealed_at {
         println!("newest root: {} ({})", report.root, sealed_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));

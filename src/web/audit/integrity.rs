@@ -92,6 +92,7 @@ async fn verify_in_background(site: &Site, db: &Database, actor: Actor<'_>, orig
         keys: &site.seals,
         storage: Some(&site.storage),
         kept: Vec::new(),
+        witness: None,
         retention: ExpectedRetention { configured: site.retention, required: None },
         progress: Progress::default(),
     };

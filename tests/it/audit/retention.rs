@@ -20,7 +20,7 @@ async fn batch(app: &App, month: &str, count: usize) {
 }
 
 /// Two months with partitions and one without, a batch of two months, one of old and new events, and new events.
-async fn with_years() -> App {
+pub(super) async fn with_years() -> App {
     let app = App::start().await;
     app.sql("SELECT audit_prepare_months('2024-01-01', 3)").await;
     batch(&app, "2024-01", 300).await;
@@ -37,7 +37,7 @@ async fn with_years() -> App {
     app
 }
 
-async fn purge(app: &App, years: &str, arguments: &[&str]) -> (i32, String, String) {
+pub(super) async fn purge(app: &App, years: &str, arguments: &[&str]) -> (i32, String, String) {
     let mut environment = app.environment().to_vec();
     environment.push(("AUDIT_RETENTION_YEARS", years.into()));
     let output = primetrade(&environment, &[&["audit", "purge"], arguments].concat(), "").await;

@@ -93,6 +93,7 @@ impl App {
         let (db, keys, storage) = (self.db(), self.seals(), self.storage().await);
         let storage = Some(&storage);
         let (retention, progress) = (ExpectedRetention::default(), Progress::default());
-        Verification { db: &db, keys: &keys, storage, kept: Vec::new(), retention, progress }.run().await.unwrap()
+        let (kept, witness) = (Vec::new(), None);
+        Verification { db: &db, keys: &keys, storage, kept, witness, retention, progress }.run().await.unwrap()
     }
 }
