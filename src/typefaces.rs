@@ -6,11 +6,12 @@ use typst::foundations::Bytes;
 use typst::text::Font;
 
 /// Latin, Greek and Cyrillic, then a fallback that is mostly Chinese, Japanese and Korean.
-const FONTS: [&[u8]; 4] = [
+const FONTS: [&[u8]; 4] = [OF_TEXT[0], OF_TEXT[1], OF_TEXT[2], include_bytes!("../fonts/DroidSansFallback.ttf")];
+/// The typeface of printed BOLs: regular, semibold and bold.
+pub const OF_TEXT: [&[u8]; 3] = [
     include_bytes!("../fonts/SourceSans3-Regular.ttf"),
     include_bytes!("../fonts/SourceSans3-Semibold.ttf"),
     include_bytes!("../fonts/SourceSans3-Bold.ttf"),
-    include_bytes!("../fonts/DroidSansFallback.ttf"),
 ];
 
 static TYPEFACES: LazyLock<Vec<Font>> =

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// A BOL number as printed. At least four digits for the running number, without a leading zero beyond those.
@@ -25,12 +26,17 @@ impl BolNumber {
     ///
     /// Part of a longer word (`PRT-2025-0002-1`, `XPRT-2025-0002`) doesn't count: that is the name of something else.
     pub fn find_all(text: &str, prefix: &str) -> BTreeSet<Self> {
+        Self::find_places(text, prefix).into_iter().map(|(number, _)| number).collect()
+    }
+
+    /// Returns the same numbers, each as often as it stands there, with its place in the characters of the text.
+    pub fn find_places(text: &str, prefix: &str) -> Vec<(Self, Range<usize>)> {
         let plain = |c: char| match c {
             '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => '-',
             c => c.to_ascii_uppercase(),
         };
-        let text: String = text.chars().map(plain).collect();
-        let words = text.split(|c: char| !(c.is_alphanumeric() || c == '-')).map(|word| word.trim_matches('-'));
+        let text: Vec<char> = text.chars().map(plain).collect();
+        let is_of_word = |c: &char| c.is_alphanumeric() || *c == '-';
         let number = |word: &str| {
             // File names may have an addition: PRT-2025-0002-signed.
             let end = word.match_indices('-').nth(2).map_or(word.len(), |(end, _)| end);
@@ -38,7 +44,16 @@ impl BolNumber {
             let added = rest.chars().all(|c| c == '-' || c.is_alphabetic());
             number.parse().ok().filter(|number: &Self| added && number.prefix() == prefix)
         };
-        words.filter_map(number).collect()
+        let (mut places, mut end) = (Vec::new(), 0);
+        for word in text.chunk_by(|one, next| is_of_word(one) == is_of_word(next)) {
+            let start = end + word.iter().take_while(|c| **c == '-').count();
+            end += word.len();
+            if let Some(number) = number(word.iter().collect::<String>().trim_matches('-')) {
+                let place = start..start + number.text.len();
+                places.push((number, place));
+            }
+        }
+        places
     }
 
     /// Parses a number as the office abbreviates it: in full, as `25-4` or `2025-4`, or as `4` for this year's.
@@ -141,6 +156,20 @@ mod tests {
             assert!(found(text).is_empty(), "{text:?}");
         }
         assert_eq!(found("PRT-2025-0002.PRT-2025-0003"), ["PRT-2025-0002", "PRT-2025-0003"]);
+    }
+
+    #[test]
+    fn places_are_counted_in_characters() {
+        let text = "Nº –PRT\u{2011}2025-0002-signed, prt-2025-12345.";
+        let places = BolNumber::find_places(text, "PRT");
+        let shown = places.iter().map(|(number, place)| {
+            let shown: String = text.chars().skip(place.start).take(place.len()).collect();
+            (number.as_str(), shown)
+        });
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [("PRT-2025-0002", "PRT\u{2011}2025-0002".to_owned()), ("PRT-2025-12345", "prt-2025-12345".to_owned())]
+        );
     }
 
     #[test]

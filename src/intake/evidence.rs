@@ -32,6 +32,8 @@ pub struct Evidence {
     pub foreign_code: Numbers,
     /// From text recognition, which sometimes reads a 3 as an 8, and from text that no person sees. It never files either.
     pub ocr: Numbers,
+    /// From text where the page shows other digits.
+    pub disputed: Numbers,
     pages: usize,
     is_complete: bool,
     slow_page: Option<usize>,
@@ -60,6 +62,7 @@ impl Evidence {
             name: of_name.iter().map(ToString::to_string).collect(),
             list: of_list.iter().map(ToString::to_string).collect(),
             ocr: findings.ocr.clone(),
+            disputed: findings.disputed.clone(),
             pages: findings.pages,
             is_complete: findings.is_complete,
             slow_page: findings.slow_page,
@@ -105,7 +108,11 @@ impl Evidence {
     }
 
     fn sources(&self) -> impl Iterator<Item = (&'static str, &Numbers)> {
-        let others = [("QR code of another site", &self.foreign_code), ("text recognition", &self.ocr)];
+        let others = [
+            ("QR code of another site", &self.foreign_code),
+            ("text recognition", &self.ocr),
+            ("text that shows other digits", &self.disputed),
+        ];
         self.reliable_sources().into_iter().chain(others)
     }
 
@@ -114,6 +121,12 @@ impl Evidence {
     }
 
     pub fn verdict(&self) -> Verdict {
+        if let Some(number) = self.disputed.first() {
+            return Verdict::Unclear(format!(
+                "The page shows other digits than its text says ({number}). Open the file and file it under the number \
+                 that you see."
+            ));
+        }
         let is_reliable = self.reliable_sources().iter().any(|(_, numbers)| !numbers.is_empty());
         let all: Numbers = self.sources().flat_map(|(_, numbers)| numbers.iter().cloned()).collect();
         let mut numbers = all.into_iter();

@@ -7,10 +7,14 @@
 mod clean;
 mod code;
 mod confinement;
+mod drawing;
 mod examiner;
 mod file;
+mod line;
 mod pixels;
 mod safety;
+mod shapes;
+mod shown;
 mod text;
 mod watch;
 
@@ -89,8 +93,10 @@ pub struct Findings {
     pub qr_codes: BTreeSet<QrCode>,
     /// In visible text.
     pub text: BTreeSet<String>,
-    /// In invisible text, which text recognition adds behind a scan.
+    /// In invisible text, which text recognition adds behind a scan, and in text that the page doesn't show.
     pub ocr: BTreeSet<String>,
+    /// In text where the page shows other digits.
+    pub disputed: BTreeSet<String>,
     /// Every page was examined completely.
     pub is_complete: bool,
     /// The page that took too long, after which the examination ended.
@@ -112,7 +118,7 @@ impl Findings {
     }
 
     fn shortened(mut self) -> Self {
-        for numbers in [&mut self.codes, &mut self.text, &mut self.ocr] {
+        for numbers in [&mut self.codes, &mut self.text, &mut self.ocr, &mut self.disputed] {
             while numbers.len() > MAX_NUMBERS {
                 numbers.pop_last();
             }
@@ -130,7 +136,7 @@ impl Findings {
 #[serde(rename_all = "snake_case")]
 enum Report {
     Fault(Fault),
-    Found(Findings),
+    Found(Box<Findings>),
 }
 
 /// Runs `primetrade examine`: reads the file from standard input and writes the findings to standard output.
@@ -178,13 +184,16 @@ fn examine(prefix: &str, bytes: &Arc<Vec<u8>>, reporter: &Reporter) -> io::Resul
 
 /// Reads the text of the pages, and returns what each consists of.
 fn read_text(pages: &[Page<'_>], prefix: &str, found: &mut Findings, reporter: &Reporter) -> Vec<PageContent> {
-    let (mut looks, mut scans) = (Vec::new(), 0);
+    let (mut looks, mut scans, mut shapes) = (Vec::new(), 0, None);
     found.is_complete = pages.len() <= MAX_PAGES;
     for (number, page) in (1..).zip(pages.iter().take(MAX_PAGES)) {
         reporter.begin_page(number);
         let text = catch_unwind(AssertUnwindSafe(|| text::of(page)));
-        let text = text.unwrap_or(PageText { is_cut: true, has_picture: true, ..PageText::default() });
-        found.is_complete &= !text.is_cut;
+        let text = text.unwrap_or_else(|_| PageText::unread());
+        // A number that is nowhere drawn can't be compared.
+        let numbers = catch_unwind(AssertUnwindSafe(|| shown::compare(page, &text, prefix, &mut shapes)));
+        let numbers = numbers.unwrap_or_else(|_| shown::Numbers::unseen(&text, prefix));
+        found.is_complete &= !text.is_cut && !numbers.is_cut;
         looks.push(match text {
             PageText { has_picture: true, .. } if scans < MAX_SCANNED_PAGES => {
                 scans += 1;
@@ -198,7 +207,9 @@ fn read_text(pages: &[Page<'_>], prefix: &str, found: &mut Findings, reporter: &
             PageText { has_picture: false, has_drawing: false, .. } => PageContent::Text,
             _ => PageContent::Drawn,
         });
-        found.text.extend(text::numbers(&text.seen, prefix));
+        found.text.extend(numbers.shown);
+        found.disputed.extend(numbers.disputed);
+        found.ocr.extend(numbers.unseen);
         found.ocr.extend(text::numbers(&text.hidden, prefix));
     }
     looks

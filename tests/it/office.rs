@@ -14,6 +14,7 @@ mod pdf_cases;
 mod printed_bol;
 mod scans;
 mod see_as;
+mod seen_numbers;
 mod settings;
 mod stamp;
 mod sweeper;

@@ -88,6 +88,19 @@ fn every_source_contradicts_every_other_one_and_itself() {
 }
 
 #[test]
+fn digits_that_the_page_does_not_show_always_wait_for_review() {
+    for source in SOURCES {
+        let mut evidence = of(&[(source, TWO)]);
+        for number in [TWO, THREE] {
+            evidence.disputed = [number.to_owned()].into();
+            let words = format!("The page shows other digits than its text says ({number}). Open the file");
+            assert!(why(&evidence).starts_with(&words), "{source}: {}", why(&evidence));
+        }
+        assert_eq!(evidence.to_json()["text that shows other digits"], json!([THREE]));
+    }
+}
+
+#[test]
 fn no_evidence_and_weak_evidence_say_what_to_do() {
     assert!(why(&of(&[])).starts_with("No BOL number"));
     assert!(why(&evidence(&Findings::default(), "bol 2025-2.pdf", &[])).starts_with("No BOL number"));

@@ -68,7 +68,7 @@ impl Examiner {
         let (said, _) = self.run(file, &["examine", "--prefix", &self.prefix], MAX_OUTPUT_BYTES).await?;
         let mut lines = said.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
         match lines.next_back() {
-            Some(Report::Found(findings)) => Ok(findings),
+            Some(Report::Found(findings)) => Ok(*findings),
             Some(Report::Fault(fault)) => Err(ExamineError::Fault(fault)),
             None => Err(ExamineError::Fault(Fault::Unreadable)),
         }

@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use hayro::hayro_interpret::InterpreterSettings;
 use hayro::hayro_syntax::page::Page;
-use hayro::vello_cpu::color::palette::css::WHITE;
-use hayro::{PixmapSettings, RenderCache, RenderSettings, render};
 use rqrr::PreparedImage;
 
 use super::code::{self, QrCode};
+use super::drawing::{Gray, draw};
 
 /// Resolutions in dots per inch at which codes are searched. A drawn page is sharp at any resolution. A code of a scan
 /// may be readable only near the scan's own resolution. The first two are always tried on a scan, which may have two
@@ -30,41 +28,8 @@ pub enum PageContent {
     Scanned,
 }
 
-/// Largest picture of a page, in pixels of 4 bytes.
-const MAX_PIXELS: f32 = 20e6;
 /// Width of the preview in pixels, wide enough to read a number.
 const PREVIEW_WIDTH: f32 = 1000.0;
-
-/// A picture with one byte for each pixel; white is 255.
-struct Gray {
-    width: usize,
-    height: usize,
-    pixels: Vec<u8>,
-}
-
-impl Gray {
-    /// Returns the picture at a lower resolution: each pixel is the mean of those that it covers.
-    fn reduced(&self, factor: f32) -> Self {
-        let reduce = |side: usize| ((side as f32 / factor) as usize).max(1);
-        let (width, height) = (reduce(self.width), reduce(self.height));
-        let starts = |from: usize, to: usize| (0..=to).map(move |at| at * from / to).collect::<Vec<_>>();
-        let (columns, rows) = (starts(self.width, width), starts(self.height, height));
-        let mut pixels = Vec::with_capacity(width * height);
-        let mut sums = vec![0_u32; self.width];
-        for row in rows.windows(2) {
-            let lines = row[0]..row[1].max(row[0] + 1);
-            sums.fill(0);
-            for line in self.pixels[lines.start * self.width..lines.end * self.width].chunks_exact(self.width) {
-                sums.iter_mut().zip(line).for_each(|(sum, pixel)| *sum += u32::from(*pixel));
-            }
-            pixels.extend(columns.windows(2).map(|column| {
-                let covered = &sums[column[0]..column[1].max(column[0] + 1)];
-                (covered.iter().sum::<u32>() / (covered.len() * lines.len()) as u32) as u8
-            }));
-        }
-        Self { width, height, pixels }
-    }
-}
 
 /// Returns what the page's codes say about BOLs.
 pub fn codes(page: &Page<'_>, content: PageContent, prefix: &str) -> Codes {
@@ -129,23 +94,6 @@ fn read(page: &Gray, prefix: &str) -> Pass {
     pass
 }
 
-fn draw(page: &Page<'_>, scale: f32) -> Gray {
-    let (width, height) = page.render_dimensions();
-    let area = (width * height * scale * scale).max(1.0);
-    let side = width.max(height).max(1.0);
-    let scale = scale * (MAX_PIXELS / area).sqrt().min(1.0);
-    let scale = scale.min(60_000.0 / side);
-    let size = PixmapSettings { x_scale: scale, y_scale: scale, bg_color: WHITE };
-    let settings = (InterpreterSettings::default(), RenderSettings::default());
-    let pixmap = render(page, &RenderCache::new(), &settings.0, &settings.1, &size);
-    let gray = |[r, g, b]: [u8; 3]| ((u32::from(r) * 77 + u32::from(g) * 151 + u32::from(b) * 28) >> 8) as u8;
-    Gray {
-        width: pixmap.width().into(),
-        height: pixmap.height().into(),
-        pixels: pixmap.data().iter().map(|pixel| gray([pixel.r, pixel.g, pixel.b])).collect(),
-    }
-}
-
 pub fn preview(page: &Page<'_>) -> io::Result<Vec<u8>> {
     let (width, _) = page.render_dimensions();
     let gray = draw(page, PREVIEW_WIDTH / width.max(1.0));
@@ -160,18 +108,4 @@ pub fn preview(page: &Page<'_>) -> io::Result<Vec<u8>> {
     writer.write_image_data(&gray.pixels).map_err(io::Error::other)?;
     writer.finish().map_err(io::Error::other)?;
     Ok(png)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Gray;
-
-    #[test]
-    fn a_reduced_pixel_is_the_mean_of_those_it_covers() {
-        let gray = Gray { width: 4, height: 2, pixels: vec![0, 100, 200, 200, 100, 200, 0, 0] };
-        let half = gray.reduced(2.0);
-        assert_eq!((half.width, half.height, half.pixels), (2, 1, vec![100, 100]));
-        let same = gray.reduced(1.0);
-        assert_eq!((same.width, same.pixels), (4, gray.pixels));
-    }
 }

@@ -1,15 +1,15 @@
 //! The text of a page, for finding BOL numbers in it. Glyphs that follow each other closely form a word.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use hayro::hayro_interpret::font::{Glyph, GlyphRun};
+use hayro::hayro_interpret::font::{Glyph, GlyphRun, OutlineGlyph, Type3Glyph};
 use hayro::hayro_interpret::hayro_cmap::BfString;
 use hayro::hayro_interpret::{
-    BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps, InterpreterCache,
-    InterpreterSettings, Paint, SoftMask, interpret_page,
+    BlendMode, CacheKey, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps, InterpreterCache,
+    InterpreterSettings, Paint, SoftMask, TransformExt, interpret_page,
 };
 use hayro::hayro_syntax::page::Page;
-use hayro::vello_cpu::kurbo::{Affine, BezPath, Point, Rect};
+use hayro::vello_cpu::kurbo::{Affine, BezPath, Point, Rect, Shape};
 
 use crate::bols::BolNumber;
 
@@ -21,6 +21,7 @@ const LOOSE: f64 = 0.12;
 const GAP: f64 = 0.6;
 /// Marks a place where a word may end.
 const MAYBE: char = '\u{1}';
+const MAYBE_TEXT: &str = "\u{1}";
 /// A picture that covers this part of the page hides the text below.
 const COVERING: f64 = 0.5;
 
@@ -31,7 +32,11 @@ const CODE: u32 = 21;
 
 #[derive(Default)]
 pub struct PageText {
+    /// Text that may be visible. The pixels of the page decide.
     pub seen: String,
+    /// The glyph of each character of `seen`, by its index in `places`. None for what separates words.
+    glyphs: Vec<Option<u32>>,
+    places: Vec<GlyphPlace>,
     /// Invisible text, which text recognition adds behind a scan.
     pub hidden: String,
     /// The page has more text than was read.
@@ -39,6 +44,90 @@ pub struct PageText {
     pub has_picture: bool,
     /// Lines or areas, which may form a code.
     pub has_drawing: bool,
+}
+
+/// Where a glyph stands.
+struct GlyphPlace {
+    /// From glyph space to the page, in points from its upper left corner.
+    transform: Affine,
+    outline: Outline,
+}
+
+enum Outline {
+    Glyph(OutlineGlyph),
+    /// The extent of a glyph that is a drawing.
+    Box(Rect),
+}
+
+/// A number in the text, with the place of each of its characters.
+pub struct Candidate {
+    pub number: String,
+    pub characters: Vec<Character>,
+}
+
+/// A character of a number.
+#[derive(Clone, Copy, Debug)]
+pub struct Character {
+    pub c: char,
+    /// From the extent to the page.
+    pub transform: Affine,
+    /// The extent of the outline, in glyph space.
+    pub extent: Rect,
+}
+
+impl PageText {
+    /// Of a page whose text can't be read.
+    pub fn unread() -> Self {
+        Self { is_cut: true, has_picture: true, ..Self::default() }
+    }
+
+    /// Returns each number of the text that may be visible. If a character has no glyph of its own, the number has no
+    /// characters.
+    pub fn candidates(&self, prefix: &str) -> Vec<Candidate> {
+        let mut found: Vec<(Option<u32>, Candidate)> = Vec::new();
+        for is_joined in [true, false] {
+            let pairs = self.seen.chars().zip(&self.glyphs).filter(|(c, _)| !is_joined || *c != MAYBE);
+            let (text, glyphs): (Vec<char>, Vec<Option<u32>>) = pairs.unzip();
+            let text: String = text.into_iter().map(|c| if c == MAYBE { '\n' } else { c }).collect();
+            for (number, place) in BolNumber::find_places(&text, prefix) {
+                let (first, number) = (glyphs[place.start], number.to_string());
+                if found.iter().any(|(other, candidate)| *other == first && candidate.number == number) {
+                    continue;
+                }
+                let shown = text.chars().skip(place.start).zip(&glyphs[place.clone()]);
+                let characters = self.characters(shown).unwrap_or_default();
+                found.push((first, Candidate { number, characters }));
+            }
+        }
+        found.into_iter().map(|(_, candidate)| candidate).collect()
+    }
+
+    fn characters<'a>(&self, shown: impl Iterator<Item = (char, &'a Option<u32>)>) -> Option<Vec<Character>> {
+        let mut last = None;
+        let characters = shown.map(|(c, glyph)| {
+            // A glyph that stands for several characters can't show each of them.
+            let index = glyph.filter(|index| last.replace(*index) != Some(*index))?;
+            let place = self.places.get(index as usize)?;
+            let extent = match &place.outline {
+                Outline::Glyph(glyph) => glyph.outline().bounding_box(),
+                Outline::Box(extent) => *extent,
+            };
+            Some(Character { c, transform: place.transform, extent })
+        });
+        characters.collect()
+    }
+
+    fn push(&mut self, text: &str, glyph: Option<u32>) {
+        self.seen.push_str(text);
+        self.glyphs.extend(text.chars().map(|_| glyph));
+    }
+
+    /// Something covers all text so far.
+    fn cover(&mut self) {
+        self.hidden.push('\n');
+        self.hidden.push_str(&std::mem::take(&mut self.seen));
+        (self.glyphs, self.places) = (Vec::new(), Vec::new());
+    }
 }
 
 /// Returns the numbers in a text. Loose letters are read joined and split; if the readings differ, a clerk decides.
@@ -53,7 +142,8 @@ pub fn of(page: &Page<'_>) -> PageText {
     let (width, height) = page.render_dimensions();
     let extent = Rect::new(0.0, 0.0, width.into(), height.into());
     let settings = InterpreterSettings::default();
-    let mut context = Context::new(Affine::IDENTITY, extent, &cache, page.xref(), settings);
+    let transform = page.initial_transform(true).to_kurbo();
+    let mut context = Context::new(transform, extent, &cache, page.xref(), settings);
     let mut reader = Reader { extent, ..Reader::default() };
     interpret_page(page, &mut context, &mut reader);
     reader.text
@@ -65,6 +155,8 @@ struct Reader {
     extent: Rect,
     glyphs: usize,
     last: Option<Last>,
+    /// The extents of glyphs that are drawings.
+    drawings: HashMap<u128, Rect>,
 }
 
 struct Last {
@@ -77,7 +169,7 @@ struct Last {
 }
 
 impl Reader {
-    fn read(&mut self, glyph: &Glyph<'_>, place: Affine, hidden: bool) {
+    fn read<'a>(&mut self, glyph: &Glyph<'a>, place: Affine, (hidden, paint): (bool, &Paint<'a>)) {
         self.glyphs += 1;
         if self.glyphs > MAX_GLYPHS {
             self.text.is_cut = true;
@@ -103,6 +195,25 @@ impl Reader {
         if again {
             return;
         }
+        let separator = self.separator(origin, size, hidden);
+        if hidden {
+            self.text.hidden.push_str(separator);
+            self.text.hidden.push_str(&text);
+        } else {
+            let outline = match glyph {
+                Glyph::Outline(glyph) => Outline::Glyph(glyph.clone()),
+                Glyph::Type3(glyph) => Outline::Box(self.extent_of(glyph, paint)),
+            };
+            let index = self.text.places.len() as u32;
+            self.text.push(separator, None);
+            self.text.push(&text, Some(index));
+            self.text.places.push(GlyphPlace { transform: place, outline });
+        }
+        self.last = Some(Last { origin, end, size, hidden, text });
+    }
+
+    /// Returns what separates a glyph from the last one.
+    fn separator(&self, origin: Point, size: f64, hidden: bool) -> &'static str {
         let gap = self.last.as_ref().filter(|last| last.hidden == hidden).map_or(f64::INFINITY, |last| {
             let size = last.size.max(size).max(f64::MIN_POSITIVE);
             match last.end {
@@ -112,28 +223,60 @@ impl Reader {
                 None => f64::INFINITY,
             }
         });
-        let target = if hidden { &mut self.text.hidden } else { &mut self.text.seen };
         match gap {
-            ..LOOSE => {}
-            LOOSE..GAP => target.push(MAYBE),
-            _ => target.push('\n'),
+            ..LOOSE => "",
+            LOOSE..GAP => MAYBE_TEXT,
+            _ => "\n",
         }
-        target.push_str(&text);
-        self.last = Some(Last { origin, end, size, hidden, text });
     }
 }
 
-/// Whether a color is invisible: transparent, or white on paper.
-fn is_unseen([red, green, blue, alpha]: [u8; 4]) -> bool {
-    alpha < 8 || red.min(green).min(blue) > 250
+impl Reader {
+    fn extent_of<'a>(&mut self, glyph: &Type3Glyph<'a>, paint: &Paint<'a>) -> Rect {
+        *self.drawings.entry(glyph.cache_key()).or_insert_with(|| {
+            let mut drawing = Extent(None);
+            glyph.interpret(&mut drawing, Affine::IDENTITY, Affine::IDENTITY, paint);
+            drawing.0.unwrap_or_default()
+        })
+    }
+}
+
+/// The extent of what is drawn.
+struct Extent(Option<Rect>);
+
+impl Extent {
+    fn add(&mut self, extent: Rect) {
+        self.0 = Some(self.0.map_or(extent, |so_far| so_far.union(extent)));
+    }
+}
+
+impl<'a> Device<'a> for Extent {
+    fn draw_path(&mut self, path: &BezPath, props: DrawProps<'a>, _: &DrawMode) {
+        self.add((props.transform * path).bounding_box());
+    }
+    fn draw_image(&mut self, image: Image<'a, '_>, props: ImageDrawProps<'a>) {
+        let size = Rect::new(0.0, 0.0, image.width().into(), image.height().into());
+        self.add(props.transform.transform_rect_bbox(size));
+    }
+    fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, _: &DrawMode) {
+        for glyph in run.glyphs() {
+            if let Glyph::Outline(outline) = &**glyph {
+                self.add((props.transform * glyph.transform() * outline.outline()).bounding_box());
+            }
+        }
+    }
+    fn push_clip_path(&mut self, _: &ClipPath) {}
+    fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {}
+    fn pop_clip(&mut self) {}
+    fn pop_transparency_group(&mut self) {}
 }
 
 impl<'a> Device<'a> for Reader {
     fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, mode: &DrawMode) {
-        let is_unseen = matches!(mode, DrawMode::Invisible)
-            || matches!(&props.paint, Paint::Color(color) if is_unseen(color.to_rgba().to_rgba8()));
+        let is_transparent = matches!(&props.paint, Paint::Color(color) if color.to_rgba().to_rgba8()[3] < 8);
+        let is_hidden = matches!(mode, DrawMode::Invisible) || is_transparent;
         for glyph in run.glyphs() {
-            self.read(glyph, props.transform * glyph.transform(), is_unseen);
+            self.read(glyph, props.transform * glyph.transform(), (is_hidden, &props.paint));
         }
     }
 
@@ -147,9 +290,7 @@ impl<'a> Device<'a> for Reader {
             [(0.0, 0.0), (width.into(), 0.0), (0.0, height.into())].map(|(x, y)| transform * Point::new(x, y));
         let covered = (right - corner).cross(below - corner).abs();
         if covered >= self.extent.area() * COVERING {
-            let below = std::mem::take(&mut self.text.seen);
-            self.text.hidden.push('\n');
-            self.text.hidden.push_str(&below);
+            self.text.cover();
             self.last = None;
         }
     }

@@ -40,7 +40,7 @@ impl Reporter {
 
     pub fn found(&self, found: &Findings) -> io::Result<()> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone_from(found);
-        self.write(&Report::Found(found.clone().shortened()))
+        self.write(&Report::Found(Box::new(found.clone().shortened())))
     }
 
     pub fn begin_page(&self, number: usize) {
@@ -60,7 +60,8 @@ impl Reporter {
             return Ok(false);
         }
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.write(&Report::Found(Findings { slow_page: Some(page), is_complete: false, ..last }.shortened()))?;
+        let slow = Findings { slow_page: Some(page), is_complete: false, ..last };
+        self.write(&Report::Found(Box::new(slow.shortened())))?;
         Ok(true)
     }
 

@@ -48,6 +48,7 @@ async fn each_case_from_the_field_has_its_outcome() {
         ("45-objstm-5000", TAKEN),
         ("47-name-with-hash", TAKEN),
         ("48-script-behind-crypt-filter", SCRIPTS),
+        ("49-text-maps-another-number", "shows other digits than its text says (PRT-2026-0134)"),
     ];
     expect_reviews(&office, &cases.map(|(name, words)| (name, case(name), words))).await;
     let locked = office.upload(&[("kind", "other")], "scan.pdf", &case("36-user-password")).await;

@@ -14,15 +14,28 @@ impl RawPdf {
     /// `catalog` and `page` are further entries of the catalog and the page.
     pub fn new(catalog: &str, page: &str) -> Self {
         let text = "BT /F1 18 Tf 72 700 Td (a page) Tj ET";
+        Self::written(catalog, (page, ""), "/BaseFont /Helvetica", text)
+    }
+
+    /// A page with these contents, and with further entries of the page and its resources.
+    pub fn drawn(page: &str, resources: &str, contents: &str) -> Self {
+        Self::written("", (page, resources), "/BaseFont /Helvetica", contents)
+    }
+
+    /// A page with these contents. `font` has the entries of its font F1, of type 1.
+    pub fn in_font(font: &str, contents: &str) -> Self {
+        Self::written("", ("", ""), font, contents)
+    }
+
+    fn written(catalog: &str, (page, resources): (&str, &str), font: &str, contents: &str) -> Self {
         let mut pdf = Self { objects: Vec::new() };
         pdf.object(1, &format!("<< /Type /Catalog /Pages 2 0 R {catalog} >>"));
         pdf.object(2, "<< /Type /Pages /Kids [3 0 R] /Count 1 >>");
-        let resources = "/Resources << /Font << /F1 4 0 R >> >>";
-        let page =
-            format!("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] {resources} /Contents 5 0 R {page} >>");
-        pdf.object(3, &page);
-        pdf.object(4, "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>");
-        pdf.stream(5, "", text.as_bytes());
+        let resources = format!("/Resources << /Font << /F1 4 0 R >> {resources} >>");
+        let size = if page.contains("/MediaBox") { "" } else { "/MediaBox [0 0 612 792]" };
+        pdf.object(3, &format!("<< /Type /Page /Parent 2 0 R {size} {resources} /Contents 5 0 R {page} >>"));
+        pdf.object(4, &format!("<< /Type /Font /Subtype /Type1 {font} >>"));
+        pdf.stream(5, "", contents.as_bytes());
         pdf
     }
 
