@@ -180,11 +180,7 @@ impl Intake<'_> {
         let row = options.list.and_then(|list| list.row(name));
         let Screening { prefix, codes, .. } = self.screening;
         let evidence = Evidence::new(&findings, name, row.as_ref(), prefix, codes);
-        let kind = row
-            .as_ref()
-            .and_then(|row| row.kind)
-            .or(options.kind)
-            .unwrap_or_else(|| evidence.kind(name, self.screening.prefix));
+        let stated = row.as_ref().and_then(|row| row.kind).or(options.kind);
         let of_row = row.as_ref().map(|row| row.customer.as_str()).filter(|code| !code.is_empty());
         let claim = Claim {
             intake: self,
@@ -192,7 +188,8 @@ impl Intake<'_> {
             spooled,
             findings: &findings,
             evidence: &evidence,
-            kind,
+            kind: stated.unwrap_or_else(|| evidence.kind(name, prefix)),
+            is_kind_stated: stated.is_some(),
             customer: of_row.or(options.customer),
             is_again: options.is_again,
         };

@@ -27,6 +27,8 @@ pub(super) struct Claim<'a> {
     pub findings: &'a Findings,
     pub evidence: &'a Evidence,
     pub kind: Kind,
+    /// The form or the list states the kind.
+    pub is_kind_stated: bool,
     /// Code of the customer who should own the BOL.
     pub customer: Option<&'a str>,
     /// The same upload has put the file into the inbox already.
@@ -98,6 +100,9 @@ impl Claim<'_> {
             Verdict::Clear(number) => number,
             Verdict::Unclear(reason) => return Ok(Target::Inbox { reason, is_clear: false }),
         };
+        if let Some(reason) = self.evidence.needs_kind(&number).filter(|_| !self.is_kind_stated) {
+            return Ok(Target::Inbox { reason, is_clear: false });
+        }
         let found = match number.parse::<BolNumber>() {
             Ok(number) => locked_place(connection, &number).await?.map(|place| (number, place)),
             Err(_) => None,

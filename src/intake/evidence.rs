@@ -11,7 +11,7 @@ use super::name::FileName;
 use super::upload_list::UploadListRow;
 use crate::bols::PrintedCodes;
 use crate::documents::Kind;
-use crate::intake::examine::{Findings, Holds, MAX_PAGES};
+use crate::intake::examine::{Findings, Holds, MAX_PAGES, OtherKind};
 
 type Numbers = BTreeSet<String>;
 
@@ -34,6 +34,7 @@ pub struct Evidence {
     pub ocr: Numbers,
     /// From text where the page shows other digits.
     pub disputed: Numbers,
+    other_kind: Option<OtherKind>,
     pages: usize,
     is_complete: bool,
     slow_page: Option<usize>,
@@ -63,6 +64,7 @@ impl Evidence {
             list: of_list.iter().map(ToString::to_string).collect(),
             ocr: findings.ocr.clone(),
             disputed: findings.disputed.clone(),
+            other_kind: findings.other_kind,
             pages: findings.pages,
             is_complete: findings.is_complete,
             slow_page: findings.slow_page,
@@ -152,6 +154,15 @@ impl Evidence {
                  this BOL."
             )
         }
+    }
+
+    /// Returns why a clerk has to choose the kind: an invoice names BOLs in its text, and isn't a document of them.
+    pub fn needs_kind(&self, number: &str) -> Option<String> {
+        let kind = self.other_kind?.label();
+        let is_text_alone =
+            self.reliable_sources().iter().all(|(source, numbers)| *source == "text" || numbers.is_empty());
+        let reason = || format!("The page calls itself {kind}. Choose a kind to file it under {number}.");
+        is_text_alone.then(reason)
     }
 
     fn too_long(&self) -> String {

@@ -10,6 +10,7 @@ mod confinement;
 mod drawing;
 mod examiner;
 mod file;
+mod heading;
 mod line;
 mod pixels;
 mod safety;
@@ -37,6 +38,7 @@ pub use self::code::{Holds, QrCode};
 pub use self::confinement::{Confinement, confine, forbid_inspection};
 pub use self::examiner::{ExamineError, Examiner};
 pub use self::file::Preamble;
+pub use self::heading::OtherKind;
 pub use self::safety::Concern;
 
 /// Processor time for examining a file, and for drawing a preview.
@@ -97,6 +99,8 @@ pub struct Findings {
     pub ocr: BTreeSet<String>,
     /// In text where the page shows other digits.
     pub disputed: BTreeSet<String>,
+    /// What the document calls itself, if it isn't a document of a load.
+    pub other_kind: Option<OtherKind>,
     /// Every page was examined completely.
     pub is_complete: bool,
     /// The page that took too long, after which the examination ended.
@@ -184,7 +188,7 @@ fn examine(prefix: &str, bytes: &Arc<Vec<u8>>, reporter: &Reporter) -> io::Resul
 
 /// Reads the text of the pages, and returns what each consists of.
 fn read_text(pages: &[Page<'_>], prefix: &str, found: &mut Findings, reporter: &Reporter) -> Vec<PageContent> {
-    let (mut looks, mut scans, mut shapes) = (Vec::new(), 0, None);
+    let (mut looks, mut scans, mut shapes, mut headings) = (Vec::new(), 0, None, Vec::new());
     found.is_complete = pages.len() <= MAX_PAGES;
     for (number, page) in (1..).zip(pages.iter().take(MAX_PAGES)) {
         reporter.begin_page(number);
@@ -207,11 +211,13 @@ fn read_text(pages: &[Page<'_>], prefix: &str, found: &mut Findings, reporter: &
             PageText { has_picture: false, has_drawing: false, .. } => PageContent::Text,
             _ => PageContent::Drawn,
         });
+        headings.extend(heading::of(&text.lines));
         found.text.extend(numbers.shown);
         found.disputed.extend(numbers.disputed);
         found.ocr.extend(numbers.unseen);
         found.ocr.extend(text::numbers(&text.hidden, prefix));
     }
+    found.other_kind = heading::of_document(&headings);
     looks
 }
 

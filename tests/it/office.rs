@@ -7,6 +7,7 @@ mod customers;
 mod hostile_uploads;
 mod inbox;
 mod intake;
+mod kinds_of_documents;
 mod lists;
 mod names;
 mod new_bol;

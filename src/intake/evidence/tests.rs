@@ -147,6 +147,17 @@ fn a_code_that_was_not_reported_in_full_counts_as_foreign() {
 }
 
 #[test]
+fn an_invoice_needs_a_kind_if_only_its_text_names_the_bol() {
+    for source in &SOURCES[..RELIABLE] {
+        let mut evidence = of(&[("text", TWO), (source, TWO)]);
+        assert_eq!(evidence.needs_kind(TWO), None);
+        evidence.other_kind = Some(OtherKind::Invoice);
+        let reason = "The page calls itself an invoice. Choose a kind to file it under PRT-2025-0002.";
+        assert_eq!(evidence.needs_kind(TWO).as_deref(), (*source == "text").then_some(reason), "{source}");
+    }
+}
+
+#[test]
 fn our_own_paper_as_a_scan_has_been_signed() {
     let kind = |evidence: &Evidence, name: &str| evidence.kind(&FileName::cleaned(name), "PRT");
     for code in ["QR code", "unsigned QR code"] {

@@ -11,6 +11,7 @@ use hayro::hayro_interpret::{
 use hayro::hayro_syntax::page::Page;
 use hayro::vello_cpu::kurbo::{Affine, BezPath, Point, Rect, Shape};
 
+use super::heading::TextLine;
 use crate::bols::BolNumber;
 
 /// Glyphs read from a page, more than the smallest print has.
@@ -37,6 +38,8 @@ pub struct PageText {
     /// The glyph of each character of `seen`, by its index in `places`. None for what separates words.
     glyphs: Vec<Option<u32>>,
     places: Vec<GlyphPlace>,
+    /// The lines of `seen`.
+    pub lines: Vec<TextLine>,
     /// Invisible text, which text recognition adds behind a scan.
     pub hidden: String,
     /// The page has more text than was read.
@@ -126,7 +129,7 @@ impl PageText {
     fn cover(&mut self) {
         self.hidden.push('\n');
         self.hidden.push_str(&std::mem::take(&mut self.seen));
-        (self.glyphs, self.places) = (Vec::new(), Vec::new());
+        (self.glyphs, self.places, self.lines) = (Vec::new(), Vec::new(), Vec::new());
     }
 }
 
@@ -205,6 +208,13 @@ impl Reader {
                 Glyph::Type3(glyph) => Outline::Box(self.extent_of(glyph, paint)),
             };
             let index = self.text.places.len() as u32;
+            if separator == "\n" || self.text.lines.is_empty() {
+                self.text.lines.push(TextLine { text: String::new(), size: size as f32, y: origin.y as f32 });
+            }
+            if let Some(line) = self.text.lines.last_mut() {
+                line.text.push_str(&separator.replace(MAYBE, " "));
+                line.text.push_str(&text);
+            }
             self.text.push(separator, None);
             self.text.push(&text, Some(index));
             self.text.places.push(GlyphPlace { transform: place, outline });
