@@ -1,6 +1,8 @@
 //! The list of BOLs: search, filters, orders, and keyset pages that an index serves.
 
+mod condition;
 mod sort;
+mod terms;
 
 use std::collections::HashMap;
 
@@ -13,8 +15,10 @@ use diesel::sql_types::{BigInt, Bool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 
+use self::condition::conditions;
 use self::sort::Beyond;
 pub use self::sort::{COLUMNS, Column, Position, Sort};
+pub use self::terms::{Meaning, Term, parse};
 use super::DocumentKind;
 use crate::accounts::Viewer;
 use crate::db::schema::{bol_opens, bols, customers};
@@ -24,12 +28,10 @@ use crate::db::{Database, DbResult};
 pub const PAGE: usize = 50;
 /// Counting stops here. "10,000+" says enough, and costs the same on a table of any size.
 pub const COUNTED: i64 = 10_000;
-/// Words of a search beyond this many are ignored.
-const MAX_WORDS: usize = 8;
 
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    pub text: String,
+    pub terms: Vec<Term>,
     pub from: Option<NaiveDate>,
     /// Included.
     pub to: Option<NaiveDate>,
@@ -79,7 +81,7 @@ impl Search {
     /// Only these queries are worth a prepared statement on every connection. The best plan of a search depends on its
     /// words.
     fn is_common(&self) -> bool {
-        self.text.trim().is_empty()
+        self.terms.is_empty()
             && self.from.is_none()
             && self.to.is_none()
             && self.kind.is_none()
@@ -193,8 +195,8 @@ where
         Some(several) => query = query.filter(bols::customer_id.eq_any(several)),
         None => {}
     }
-    for word in search.text.split_whitespace().take(MAX_WORDS) {
-        query = query.filter(bols::search_text.like(format!("%{}%", escaped(word))));
+    for condition in conditions(&search.terms) {
+        query = query.filter(condition);
     }
     if let Some(from) = search.from {
         query = query.filter(bols::bol_date.ge(from));
@@ -214,18 +216,6 @@ where
         Some(Status::Unsigned) => query.filter(bols::voided_at.is_null()).filter(not(signed())),
         Some(Status::Unassigned) => query.filter(bols::customer_id.is_null()),
     }
-}
-
-/// Escapes the wildcards of `LIKE`.
-fn escaped(word: &str) -> String {
-    let mut text = String::with_capacity(word.len());
-    for c in word.to_lowercase().chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            text.push('\\');
-        }
-        text.push(c);
-    }
-    text
 }
 
 /// Restricts the query to what comes after the position, if there is one.

@@ -20,7 +20,7 @@ use crate::accounts::access::AccessError;
 use crate::accounts::response_slots::ResponseSlot;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::bols::BolNumber;
-use crate::bols::search::{self, BolSummary, Search};
+use crate::bols::search::{self, BolSummary, Meaning, Search, Term};
 use crate::db::DbResult;
 use crate::db::scope;
 use crate::storage::spool::Spooled;
@@ -81,14 +81,15 @@ impl BolZip {
         scope::record_if(&self.0.db, &scope, condition.as_deref(), async |_: &AsyncPgConnection| Ok(())).await?;
         let mut rows = Vec::with_capacity(numbers.len());
         for number in numbers {
-            if number.parse::<BolNumber>().is_err() {
+            let Ok(wanted) = number.parse::<BolNumber>() else {
                 scope::record(&self.0.db, &scope, async |connection: &AsyncPgConnection| {
                     access_record::deny_text(connection, self.0.viewer().actor(), &self.0.origin, number).await
                 })
                 .await?;
                 return Ok(None);
-            }
-            let by_number = Search { text: number.clone(), ..Search::default() };
+            };
+            let term = Term { typed: number.clone(), meaning: Meaning::Number(wanted) };
+            let by_number = Search { terms: vec![term], ..Search::default() };
             let found = search::search(&self.0.db, &scope, &by_number).await?.rows;
             match found.into_iter().map(|(row, _)| row).find(|row| row.number == *number) {
                 Some(row) => rows.push(row),

@@ -20,7 +20,7 @@ use crate::issuing::IssueError;
 
 /// `GET /api/bols`: the list with the filters of the page. The client sends `next` as `after` for the next page.
 pub async fn bols(context: Context<BolListViewers>, filter: Query<BolFilter>) -> Result<HttpResponse, Error> {
-    let (search, errors) = filter.resolve(&context.db, &context.viewer).await?;
+    let (search, errors) = filter.resolve(&context).await?;
     if !errors.is_empty() {
         return Err(Error::Invalid(errors.summary()));
     }

@@ -10,10 +10,11 @@ use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
 use super::Error;
+use super::auth::Audience;
+use super::context::Context;
 use crate::accounts::{Viewer, customers};
 use crate::bols::lists::SaveError;
-use crate::bols::search::{Position, Search, Sort, Status};
-use crate::db::Database;
+use crate::bols::search::{self, Position, Search, Sort, Status};
 use crate::documents::Kind;
 use crate::field_errors::FieldErrors;
 
@@ -32,11 +33,13 @@ pub struct BolFilter {
     pub after: String,
 }
 
-const MAX_TEXT_CHARS: usize = 200;
+/// Enough for a hundred pasted numbers.
+const MAX_TEXT_CHARS: usize = 2_000;
 const A_DATE: &str = "Not a valid date. Use one such as 2025-11-30.";
 
 impl BolFilter {
-    pub fn parse(&self) -> (Search, FieldErrors) {
+    /// `prefix` is that of the portal's BOL numbers.
+    pub fn parse(&self, prefix: &str) -> (Search, FieldErrors) {
         let mut errors = FieldErrors::default();
         let (from, to) = (day("from", &self.from, &mut errors), day("to", &self.to, &mut errors));
         if matches!((from, to), (Some(from), Some(to)) if from > to) {
@@ -51,14 +54,15 @@ impl BolFilter {
             choice(&self.after, ("", "This page doesn't exist. Start from the first one."), &mut errors, |token| {
                 decode(token).filter(|position| *position.column == *sort.column)
             });
-        // No field of a BOL contains control characters, and Postgres refuses NUL.
-        let text = self.q.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT_CHARS).collect();
-        (Search { text, from, to, kind, status, customer: None, sort, after }, errors)
+        let text: String = self.q.chars().take(MAX_TEXT_CHARS).collect();
+        let terms = search::parse(&text, prefix);
+        (Search { terms, from, to, kind, status, customer: None, sort, after }, errors)
     }
 
     /// Parses the filter and looks up its customer among those that the viewer can see.
-    pub async fn resolve(&self, db: &Database, viewer: &Viewer) -> Result<(Search, FieldErrors), Error> {
-        let (mut search, mut errors) = self.parse();
+    pub async fn resolve<A: Audience>(&self, context: &Context<A>) -> Result<(Search, FieldErrors), Error> {
+        let Context { db, viewer, site, .. } = context;
+        let (mut search, mut errors) = self.parse(&site.bol_prefix);
         if !self.customer.trim().is_empty() {
             let code = self.customer.trim().replace('\0', "");
             search.customer = if viewer.can_see_all_customers() {
@@ -77,6 +81,11 @@ impl BolFilter {
         [&self.q, &self.from, &self.to, &self.kind, &self.status, &self.customer]
             .iter()
             .any(|field| !field.trim().is_empty())
+    }
+
+    /// The address of this list with another text to search for.
+    pub fn searching(&self, q: String) -> String {
+        Self { q, after: String::new(), ..self.clone() }.href()
     }
 
     /// The address of the first page of this list in another order.
@@ -269,7 +278,7 @@ mod tests {
             ("after", "x"),
             ("after", "bnVsbA"),
         ] {
-            assert!(!filter(field, value).parse().1.is_empty(), "{field}={value}");
+            assert!(!filter(field, value).parse("PRT").1.is_empty(), "{field}={value}");
         }
         for (field, value) in [
             ("from", "2025-02-28"),
@@ -279,10 +288,10 @@ mod tests {
             ("q", "\0%_\\"),
             ("after", ""),
         ] {
-            assert!(filter(field, value).parse().1.is_empty(), "{field}={value}");
+            assert!(filter(field, value).parse("PRT").1.is_empty(), "{field}={value}");
         }
         let backwards = BolFilter { from: "2025-02-02".into(), to: "2025-02-01".into(), ..BolFilter::default() };
-        assert!(backwards.parse().1.message("to").is_some());
+        assert!(backwards.parse("PRT").1.message("to").is_some());
     }
 
     #[test]
@@ -300,6 +309,6 @@ mod tests {
         let ancient = URL_SAFE_NO_PAD.encode(serde_json::json!({"d": ["-200000-01-01", 1]}).to_string());
         assert_eq!(decode(&ancient), None, "Postgres has no such day");
         let dated = encode(&position(serde_json::json!({"w": [1, 1]})));
-        assert!(!filter("after", &dated).parse().1.is_empty(), "a position of another order");
+        assert!(!filter("after", &dated).parse("PRT").1.is_empty(), "a position of another order");
     }
 }

@@ -6,4 +6,5 @@ mod download;
 mod isolation;
 mod lookups;
 mod notices;
+mod search;
 mod zip;

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Query;
 use askama::Template;
 
-use crate::bols::search::{self, BolSummary, COLUMNS, COUNTED, Search, SearchPage, Sort};
+use crate::bols::search::{self, BolSummary, COLUMNS, COUNTED, Search, SearchPage, Sort, Term};
 use crate::bols::weight::{Pounds, grouped};
 use crate::documents::Kind;
 use crate::documents::zip;
@@ -31,6 +31,8 @@ struct BolsPage {
     count_label: Option<String>,
     /// All matching PDFs in one ZIP, unless there are none or too many.
     zip_href: Option<String>,
+    /// What the text of the search was understood as.
+    terms: Vec<TermChip>,
     is_filtered: bool,
     headings: Vec<Heading>,
     show_customer: bool,
@@ -39,6 +41,28 @@ struct BolsPage {
     rows: Vec<BolRow>,
     first_href: Option<String>,
     next_href: Option<String>,
+}
+
+/// A term of the search, and the list without it.
+struct TermChip {
+    description: String,
+    href: String,
+}
+
+impl TermChip {
+    /// Returns none if every term means what it says.
+    fn all(terms: &[Term], filter: &BolFilter) -> Vec<Self> {
+        if !terms.iter().any(Term::is_interpreted) {
+            return Vec::new();
+        }
+        let without = |at: usize| {
+            let others = terms.iter().enumerate().filter(|(other, _)| *other != at);
+            others.map(|(_, term)| term.typed.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        let chip =
+            |(at, term): (usize, &Term)| Self { description: term.description(), href: filter.searching(without(at)) };
+        terms.iter().enumerate().map(chip).collect()
+    }
 }
 
 /// The heading of a column by which the list can be sorted.
@@ -79,7 +103,7 @@ pub async fn page(
 ) -> Result<HttpResponse, Error> {
     let Context { viewer, db, .. } = &context;
     let filter = filter.into_inner();
-    let (search, errors) = filter.resolve(db, viewer).await?;
+    let (search, errors) = filter.resolve(&context).await?;
     let found = if errors.is_empty() { Some(search::search(db, &viewer.scope(), &search).await?) } else { None };
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let mut page = BolsPage::new(&context, filter, &search, errors, found);
@@ -132,6 +156,7 @@ impl BolsPage {
             statuses: choices("Any status", statuses(viewer), &filter.status),
             zip_href: (can_open && (1..=zip::MAX_BOLS as i64).contains(&count)).then(|| filter.zip()),
             count_label: errors.is_empty().then(|| count_label(count, filter.is_filtered())),
+            terms: TermChip::all(&search.terms, &filter),
             is_filtered: filter.is_filtered(),
             headings,
             can_assign: viewer.can_assign(),
