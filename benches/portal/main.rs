@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use primetrade::db::cluster::{Cluster, Options};
-use primetrade::db::migrations;
+use primetrade::db::guard;
 
 // The allocator of the program.
 #[global_allocator]
@@ -43,12 +43,14 @@ async fn main() {
     let settings = vec![("shared_buffers", "512MB".into()), ("max_wal_size", "4GB".into())];
     let cluster = Cluster::start(path, &Options { scratch: false, settings }).await.unwrap();
     let url = cluster.database("bench").await.unwrap();
-    migrations::apply(&url).await.unwrap();
+    // Serves as the role that owns nothing, as in production.
+    let server_url = cluster.url_as("portal_bench", "bench").unwrap();
+    guard::set_up(&url, &server_url).await.unwrap();
     eprintln!("loading {} BOLs of {} customers …", data::BOLS, data::CUSTOMERS);
     let media = path.join("media");
     data::load(&url, &media).await;
 
-    let server = Server::start(path, url.as_str(), &media);
+    let server = Server::start(path, server_url.as_str(), &media);
     let cookies = http::log_in(&server.url, CONNECTIONS).await;
     let numbers = data::newest(&url, CONNECTIONS).await;
     let page = statements::capture(&cluster, path, &server.url, "/bols", &cookies).await;
