@@ -1,5 +1,7 @@
 //! All versions of objects: what a versioned bucket keeps when an object is overwritten or deleted.
 
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::primitives::DateTime as AwsDateTime;
 use aws_sdk_s3::types::{ChecksumMode, EncodingType};
@@ -11,7 +13,7 @@ use tokio::sync::mpsc::Sender;
 use super::error::unavailable;
 use super::genuine::not_s3;
 use super::{S3Store, decoded};
-use crate::storage::StorageError;
+use crate::storage::{Cause, StorageError, StorageFailure};
 
 /// One version of an object, or a delete marker. Other programs may have written it, so its key is arbitrary text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +43,10 @@ impl S3Store {
             let list = list.set_key_marker(key_marker.take()).set_version_id_marker(id_marker.take());
             let page = match list.send().await {
                 Ok(page) => page,
-                Err(error) => return drop(to.send(Err(unavailable(error))).await),
+                Err(error) => {
+                    let error = if is_plain_listing(&error) { not_offered() } else { unavailable(error) };
+                    return drop(to.send(Err(error)).await);
+                }
             };
             if page.name().is_none() && page.is_truncated().is_none() {
                 let failure = not_s3("the answer to a listing of versions is not one");
@@ -72,6 +77,18 @@ impl S3Store {
         let head = head.checksum_mode(ChecksumMode::Enabled).send().await.map_err(unavailable)?;
         Ok(head.checksum_sha256().and_then(|text| STANDARD.decode(text).ok()?.try_into().ok()))
     }
+}
+
+/// Whether the server ignored the parameter `versions`, and listed the objects.
+fn is_plain_listing<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    const ROOT: &[u8] = b"<ListBucketResult";
+    let body = error.raw_response().and_then(|response| response.body().bytes());
+    body.is_some_and(|body| body.windows(ROOT.len()).any(|part| part == ROOT))
+}
+
+fn not_offered() -> StorageError {
+    let detail = "it lists objects when it is asked for versions".into();
+    StorageError::Unavailable(StorageFailure { cause: Cause::NotOffered, detail })
 }
 
 /// Returns the versions and delete markers of a page, ordered by key. S3 lists them separately.

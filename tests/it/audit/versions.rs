@@ -122,6 +122,13 @@ async fn storage_without_versions_has_nothing_to_look_at() {
     app.sealed().await;
     let (code, stdout, stderr) = run(&app.environment().to_vec(), &["audit", "verify", "--strict"]).await;
     assert!(code == 0 && stdout.contains("note: the storage doesn't list versions"), "{stdout}{stderr}");
+    // A server that doesn't know the request.
+    let proxy = Proxy::before(app.s3.as_ref().unwrap().address).await;
+    proxy.always(Some(Fault::VersionsIgnored));
+    let endpoint = format!("http://{}", proxy.address);
+    let through = with_variables(app.environment().to_vec(), &[("AWS_ENDPOINT_URL_S3", &endpoint)]);
+    let (code, stdout, stderr) = run(&through, &["audit", "verify", "--strict"]).await;
+    assert!(code == 0 && stdout.contains("note: the storage doesn't list versions"), "{stdout}{stderr}");
     let local = App::start().await;
     let (code, stdout, _) = run(&local.environment().to_vec(), &["audit", "verify", "--strict"]).await;
     assert!(code == 0 && !stdout.contains("versions"), "{stdout}");

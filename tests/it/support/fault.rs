@@ -36,6 +36,8 @@ pub enum Fault {
     Strict,
     /// Credentials without the permission for requests with this parameter.
     Denied(&'static str),
+    /// A server that lists objects although it is asked for their versions.
+    VersionsIgnored,
     Late(Duration),
     /// The connection is closed before the request arrives.
     Lost,
@@ -155,6 +157,14 @@ async fn pass(
         Fault::Strict if has_request => Fault::Says(400, "InvalidArgument", "Unknown parameter: x-request"),
         Fault::Denied(parameter) if has_parameter(&request, parameter) => {
             Fault::Says(403, "AccessDenied", "Access Denied")
+        }
+        Fault::VersionsIgnored if has_parameter(&request, "versions") => {
+            let _ = request.into_body().collect().await;
+            let listing = "<?xml version=\"1.0\"?><ListBucketResult><Name>b</Name><IsTruncated>false</IsTruncated></ListBucketResult>";
+            return Ok(Response::builder()
+                .header("content-type", "application/xml")
+                .body(whole(listing.into()))
+                .unwrap());
         }
         fault => fault,
     };
