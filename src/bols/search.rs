@@ -11,7 +11,7 @@ use diesel::dsl::{exists, not};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, BoxedSelectStatement, FromClause, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::{BigInt, Bool, Nullable};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 
@@ -40,7 +40,10 @@ pub struct Search {
     /// A company within the scope.
     pub customer: Option<i64>,
     pub sort: Sort,
+    /// The page begins after this BOL.
     pub after: Option<Position>,
+    /// The page ends before this BOL. Without effect beside `after`.
+    pub before: Option<Position>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +91,26 @@ impl Search {
             && self.status.is_none()
             && self.customer.is_none()
             && self.sort == Sort::default()
+            && self.before.is_none()
+    }
+
+    /// Whether the list leaves BOLs out.
+    pub fn is_filtered(&self) -> bool {
+        !self.terms.is_empty()
+            || self.from.is_some()
+            || self.to.is_some()
+            || self.kind.is_some()
+            || self.status.is_some()
+            || self.customer.is_some()
+    }
+
+    fn is_backward(&self) -> bool {
+        self.after.is_none() && self.before.is_some()
+    }
+
+    /// The order of the query: that of the list, or its reverse for a page that ends before a BOL.
+    fn order(&self) -> Sort {
+        Sort { ascending: self.sort.ascending != self.is_backward(), ..self.sort }
     }
 }
 
@@ -97,6 +120,11 @@ pub struct SearchPage {
     pub rows: Vec<(BolSummary, bool)>,
     /// The number of matches on all pages, at most [`COUNTED`] + 1.
     pub count: i64,
+    /// The net pounds of all matches that aren't void, if the list is filtered and all matches were counted.
+    pub net_lb: Option<i64>,
+    /// The first BOL, if others come before it.
+    pub previous: Option<Position>,
+    /// The last BOL, if others come after it.
     pub next: Option<Position>,
     /// The names of the page's customers, by id. Only staff get them. A customer's viewer has its own companies.
     pub owners: HashMap<i64, String>,
@@ -123,24 +151,39 @@ async fn owners(mut connection: &AsyncPgConnection, rows: &[(BolSummary, bool)])
 
 /// Returns one page of the BOLs within the scope that match.
 pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<SearchPage> {
-    let (mut rows, count, owners) = scope::read(db, scope, async |connection: &AsyncPgConnection| {
-        let (mut first, mut second) = (connection, connection);
+    let (mut rows, (count, net_lb), owners) = scope::read(db, scope, async |connection: &AsyncPgConnection| {
+        let mut first = connection;
         let rows = page(scope, search).load::<(BolSummary, bool)>(&mut first);
-        let count =
-            CountUpTo { matching: matching(companies(scope, search), search, bols::id), is_common: search.is_common() }
-                .get_result::<i64>(&mut second);
-        let (rows, count) = try_join(rows, count).await?;
+        let (rows, counted) = try_join(rows, count(connection, scope, search)).await?;
         let owners = if *scope == Scope::All { owners(connection, &rows).await? } else { HashMap::new() };
-        Ok((rows, count, owners))
+        Ok((rows, counted, owners))
     })
     .await?;
-    let next = if rows.len() > PAGE {
-        rows.get(PAGE - 1).map(|(row, _)| Position::after(row, search.sort.column))
-    } else {
-        None
-    };
+    let (has_more, is_backward) = (rows.len() > PAGE, search.is_backward());
     rows.truncate(PAGE);
-    Ok(SearchPage { rows, count, next, owners })
+    if is_backward {
+        rows.reverse();
+    }
+    let position = |row: Option<&(BolSummary, bool)>| row.map(|(row, _)| Position::of(row, search.sort.column));
+    let next = if is_backward || has_more { position(rows.as_slice().last()) } else { None };
+    let has_previous = if is_backward { has_more } else { search.after.is_some() };
+    let previous = if has_previous { position(rows.as_slice().first()) } else { None };
+    Ok(SearchPage { rows, count, net_lb: net_lb.filter(|_| count <= COUNTED), previous, next, owners })
+}
+
+/// Counts the matches. Adds up their weights if the list is filtered: for the whole list that would cost more than the
+/// page.
+async fn count(mut connection: &AsyncPgConnection, scope: &Scope, search: &Search) -> QueryResult<(i64, Option<i64>)> {
+    let (companies, is_common) = (companies(scope, search), search.is_common());
+    if search.is_filtered() {
+        let matching = matching(companies, search, (bols::id, bols::net_lb, bols::voided_at));
+        CountUpTo { matching, weights: "sum(net_lb) FILTER (WHERE voided_at IS NULL)", is_common }
+            .get_result(&mut connection)
+            .await
+    } else {
+        let matching = matching(companies, search, bols::id);
+        CountUpTo { matching, weights: "NULL::bigint", is_common }.get_result(&mut connection).await
+    }
 }
 
 type BolQuery<'a, ST> = BoxedSelectStatement<'a, ST, FromClause<bols::table>, Pg>;
@@ -169,7 +212,7 @@ fn page<'a>(scope: &'a Scope, search: &'a Search) -> Merged<'a> {
             if wanted.is_empty() { vec![branch(&NO_COMPANY)] } else { wanted.into_iter().map(branch).collect() }
         }
     };
-    Merged { branches, sort: search.sort, limit: PAGE as i64 + 1, is_common: search.is_common() }
+    Merged { branches, sort: search.order(), limit: PAGE as i64 + 1, is_common: search.is_common() }
 }
 
 /// Returns the companies for the query: those of the scope, or the requested one of them. `None` means no filter.
@@ -220,9 +263,9 @@ where
 
 /// Restricts the query to what comes after the position, if there is one.
 fn beyond<'a>(query: BolQuery<'a, RowType>, search: &'a Search) -> BolQuery<'a, RowType> {
-    match &search.after {
+    match search.after.as_ref().or(search.before.as_ref()) {
         None => query,
-        Some(position) => query.filter(Beyond { position, ascending: search.sort.ascending }),
+        Some(position) => query.filter(Beyond { position, ascending: search.order().ascending }),
     }
 }
 
@@ -272,19 +315,23 @@ impl QueryId for Merged<'_> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-/// Counts the matches, up to [`COUNTED`] + 1.
-struct CountUpTo<'a> {
-    matching: BolQuery<'a, BigInt>,
+/// Counts the matches, up to [`COUNTED`] + 1, and adds up their weights.
+struct CountUpTo<'a, ST> {
+    matching: BolQuery<'a, ST>,
+    /// The sum, as SQL over the columns of `matching`.
+    weights: &'static str,
     is_common: bool,
 }
 
-impl QueryFragment<Pg> for CountUpTo<'_> {
+impl<ST> QueryFragment<Pg> for CountUpTo<'_, ST> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         const LIMIT: i64 = COUNTED + 1;
         if !self.is_common {
             out.unsafe_to_cache_prepared();
         }
-        out.push_sql("SELECT count(*) FROM (");
+        for part in ["SELECT count(*), ", self.weights, " FROM ("] {
+            out.push_sql(part);
+        }
         QueryFragment::<Pg>::walk_ast(&self.matching, out.reborrow())?;
         out.push_sql(" LIMIT ");
         out.push_bind_param::<BigInt, _>(&LIMIT)?;
@@ -293,11 +340,11 @@ impl QueryFragment<Pg> for CountUpTo<'_> {
     }
 }
 
-impl Query for CountUpTo<'_> {
-    type SqlType = BigInt;
+impl<ST> Query for CountUpTo<'_, ST> {
+    type SqlType = (BigInt, Nullable<BigInt>);
 }
 
-impl QueryId for CountUpTo<'_> {
+impl<ST> QueryId for CountUpTo<'_, ST> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }

@@ -31,6 +31,9 @@ pub struct BolFilter {
     pub customer: String,
     pub sort: String,
     pub after: String,
+    pub before: String,
+    /// The place of the page's first BOL in the list, for display.
+    pub row: String,
 }
 
 /// Enough for a hundred pasted numbers.
@@ -50,13 +53,15 @@ impl BolFilter {
         let status = choice(&self.status, ("", "Choose a status from the list."), &mut errors, status_named);
         let sort = choice(&self.sort, ("", "The list can't be sorted by this column."), &mut errors, Sort::parse)
             .unwrap_or_default();
-        let after =
-            choice(&self.after, ("", "This page doesn't exist. Start from the first one."), &mut errors, |token| {
+        let mut position = |token: &str| {
+            choice(token, ("", "This page doesn't exist. Start from the first one."), &mut errors, |token| {
                 decode(token).filter(|position| *position.column == *sort.column)
-            });
+            })
+        };
+        let (after, before) = (position(&self.after), position(&self.before));
         let text: String = self.q.chars().take(MAX_TEXT_CHARS).collect();
         let terms = search::parse(&text, prefix);
-        (Search { terms, from, to, kind, status, customer: None, sort, after }, errors)
+        (Search { terms, from, to, kind, status, customer: None, sort, after, before }, errors)
     }
 
     /// Parses the filter and looks up its customer among those that the viewer can see.
@@ -85,17 +90,38 @@ impl BolFilter {
 
     /// The address of this list with another text to search for.
     pub fn searching(&self, q: String) -> String {
-        Self { q, after: String::new(), ..self.clone() }.href()
+        Self { q, ..self.whole() }.href()
+    }
+
+    /// The address of this list with other dates.
+    pub fn between(&self, from: NaiveDate, to: NaiveDate) -> String {
+        Self { from: from.to_string(), to: to.to_string(), ..self.whole() }.href()
     }
 
     /// The address of the first page of this list in another order.
     pub fn sorted(&self, sort: Sort) -> String {
         let sort = if sort == Sort::default() { String::new() } else { sort.name() };
-        Self { sort, after: String::new(), ..self.clone() }.href()
+        Self { sort, ..self.whole() }.href()
     }
 
-    pub fn at(&self, position: Option<&Position>) -> String {
-        Self { after: position.map(encode).unwrap_or_default(), ..self.clone() }.href()
+    /// The address of the first page.
+    pub fn first(&self) -> String {
+        self.whole().href()
+    }
+
+    /// The address of the page after this BOL, which begins with the `row`th of the list.
+    pub fn after(&self, position: &Position, row: Option<usize>) -> String {
+        Self { after: encode(position), row: row_text(row), ..self.whole() }.href()
+    }
+
+    /// The address of the page before this BOL.
+    pub fn before(&self, position: &Position, row: Option<usize>) -> String {
+        Self { before: encode(position), row: row_text(row), ..self.whole() }.href()
+    }
+
+    /// The list without a position in it.
+    fn whole(&self) -> Self {
+        Self { after: String::new(), before: String::new(), row: String::new(), ..self.clone() }
     }
 
     fn href(&self) -> String {
@@ -112,6 +138,8 @@ impl BolFilter {
             ("customer", &self.customer),
             ("sort", &self.sort),
             ("after", &self.after),
+            ("before", &self.before),
+            ("row", &self.row),
         ];
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -123,8 +151,12 @@ impl BolFilter {
 
     /// The address of all matching PDFs in one ZIP.
     pub fn zip(&self) -> String {
-        Self { after: String::new(), ..self.clone() }.of("/bols/download.zip")
+        self.whole().of("/bols/download.zip")
     }
+}
+
+fn row_text(row: Option<usize>) -> String {
+    row.map(|row| row.to_string()).unwrap_or_default()
 }
 
 /// The fields of a form as they were sent, for forms with repeated fields. NUL is removed: Postgres can't store it.
@@ -277,6 +309,7 @@ mod tests {
             ("sort", "color"),
             ("after", "x"),
             ("after", "bnVsbA"),
+            ("before", "x"),
         ] {
             assert!(!filter(field, value).parse("PRT").1.is_empty(), "{field}={value}");
         }

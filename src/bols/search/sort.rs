@@ -129,7 +129,7 @@ impl Sort {
     }
 }
 
-/// The sort keys of the last BOL on a page. The next page begins after it.
+/// The sort keys of a BOL at the edge of a page, where another page begins or ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     pub column: &'static Column,
@@ -138,7 +138,7 @@ pub struct Position {
 }
 
 impl Position {
-    pub(super) fn after(row: &BolSummary, column: &'static Column) -> Self {
+    pub(super) fn of(row: &BolSummary, column: &'static Column) -> Self {
         Self { column, keys: (column.read)(row), id: row.id }
     }
 

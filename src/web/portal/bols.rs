@@ -4,9 +4,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Query;
 use askama::Template;
+use chrono::{Datelike, Days, Months, NaiveDate};
 
 use crate::bols::search::{self, BolSummary, COLUMNS, COUNTED, Search, SearchPage, Sort, Term};
-use crate::bols::weight::{Pounds, grouped};
+use crate::bols::weight::{Pounds, grouped, short_tons};
 use crate::documents::Kind;
 use crate::documents::zip;
 use crate::field_errors::FieldErrors;
@@ -39,9 +40,76 @@ struct BolsPage {
     /// Offers the office to assign the selected rows to a customer.
     can_assign: bool,
     rows: Vec<BolRow>,
+    /// The net tons of all matches that aren't void.
+    net_tons: Option<String>,
+    presets: Vec<Preset>,
+    pager: Pager,
+}
+
+/// Dates to choose with one click.
+struct Preset {
+    label: &'static str,
+    href: String,
+    is_current: bool,
+}
+
+impl Preset {
+    fn all(today: NaiveDate, search: &Search, filter: &BolFilter) -> Vec<Self> {
+        let monday = today - Days::new(today.weekday().num_days_from_monday().into());
+        let first = today.with_day(1).unwrap_or(today);
+        let last_month = first - Months::new(1);
+        [
+            ("Today", today, today),
+            ("This week", monday, monday + Days::new(6)),
+            ("Last week", monday - Days::new(7), monday - Days::new(1)),
+            ("This month", first, first + Months::new(1) - Days::new(1)),
+            ("Last month", last_month, first - Days::new(1)),
+        ]
+        .map(|(label, from, to)| {
+            let is_current = (search.from, search.to) == (Some(from), Some(to));
+            Self { label, href: filter.between(from, to), is_current }
+        })
+        .into()
+    }
+}
+
+/// Where the page stands in the list, and the way to its neighbors.
+#[derive(Default)]
+struct Pager {
+    /// "51–100 of 129"
+    range: Option<String>,
     first_href: Option<String>,
+    previous_href: Option<String>,
     next_href: Option<String>,
 }
+
+impl Pager {
+    fn new(filter: &BolFilter, found: &SearchPage) -> Self {
+        let is_first = found.previous.is_none();
+        // A page that others have moved away from its place still says about where it is.
+        let start = if is_first { Some(1) } else { filter.row.parse().ok().filter(|row| (1..=MAX_ROW).contains(row)) };
+        let shown = found.rows.len();
+        let range = start.filter(|_| shown > 0).map(|start| {
+            let end = start + shown - 1;
+            let count =
+                if found.count > COUNTED { format!("more than {}", grouped(COUNTED)) } else { grouped(found.count) };
+            format!("{}–{} of {count}", grouped(start as i64), grouped(end as i64))
+        });
+        let previous = found
+            .previous
+            .as_ref()
+            .map(|position| filter.before(position, start.map(|start| start.saturating_sub(search::PAGE).max(1))));
+        Self {
+            range,
+            first_href: (!is_first).then(|| filter.first()),
+            previous_href: previous,
+            next_href: found.next.as_ref().map(|position| filter.after(position, start.map(|start| start + shown))),
+        }
+    }
+}
+
+/// The largest place of a page that is shown.
+const MAX_ROW: usize = 100_000_000;
 
 /// A term of the search, and the list without it.
 struct TermChip {
@@ -148,8 +216,12 @@ impl BolsPage {
         });
         let headings = headings.collect();
         let can_open = viewer.can_open_documents();
-        let (rows, count, next, owners) =
-            found.map_or_else(Default::default, |found| (found.rows, found.count, found.next, found.owners));
+        let site = &context.site;
+        let today = site.clock.now().with_timezone(&site.time_zone).date_naive();
+        let pager = found.as_ref().map(|found| Pager::new(&filter, found)).unwrap_or_default();
+        let net_tons = found.as_ref().and_then(|found| found.net_lb).map(short_tons);
+        let (rows, count, owners) =
+            found.map_or_else(Default::default, |found| (found.rows, found.count, found.owners));
         Self {
             layout: context.layout("/bols"),
             kinds: kinds("Any document", &filter.kind),
@@ -165,8 +237,9 @@ impl BolsPage {
                 .into_iter()
                 .map(|(row, is_new)| BolRow::new(row.owner(&owners, viewer).map(Into::into), row, is_new, can_open))
                 .collect(),
-            first_href: (!filter.after.is_empty()).then(|| filter.at(None)),
-            next_href: next.map(|position| filter.at(Some(&position))),
+            net_tons,
+            presets: Preset::all(today, search, &filter),
+            pager,
             errors,
             filter,
         }
@@ -220,5 +293,35 @@ impl BolRow {
             vehicle: vehicle(&row.truck_number, &row.trailer_number),
             lot: non_empty(row.lot),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dates(today: &str) -> Vec<(&'static str, String)> {
+        let today = today.parse().expect("a date");
+        let presets = Preset::all(today, &Search::default(), &BolFilter::default());
+        presets.into_iter().map(|preset| (preset.label, preset.href)).collect()
+    }
+
+    #[test]
+    fn presets_are_whole_weeks_and_months() {
+        // A Wednesday.
+        let expected = [
+            ("Today", "2026-03-04", "2026-03-04"),
+            ("This week", "2026-03-02", "2026-03-08"),
+            ("Last week", "2026-02-23", "2026-03-01"),
+            ("This month", "2026-03-01", "2026-03-31"),
+            ("Last month", "2026-02-01", "2026-02-28"),
+        ];
+        assert_eq!(
+            dates("2026-03-04"),
+            expected.map(|(label, from, to)| (label, format!("/bols?from={from}&to={to}")))
+        );
+        let january = dates("2026-01-31");
+        assert_eq!(january[4].1, "/bols?from=2025-12-01&to=2025-12-31");
+        assert_eq!(dates("2026-03-08")[1].1, "/bols?from=2026-03-02&to=2026-03-08", "a Sunday");
     }
 }

@@ -26,7 +26,7 @@ pub async fn download(
     let slot = context.response_slot(ResponseKind::Zip).await?;
     let zip = BolZip(context.document_fetcher());
     let selection = if numbers.is_empty() {
-        let filter = BolFilter { after: String::new(), ..filter.into_inner() };
+        let filter = BolFilter { after: String::new(), before: String::new(), ..filter.into_inner() };
         let (search, errors) = filter.resolve(&context).await?;
         if !errors.is_empty() {
             return Err(Error::Invalid(errors.summary()));

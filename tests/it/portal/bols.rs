@@ -23,10 +23,9 @@ async fn walk(actor: &Actor, first: &str) -> Vec<String> {
         let rows = page.all("tbody .number");
         assert!(rows.len() <= 50);
         numbers.extend(rows);
-        let next = page.attributes(".pager a:last-child", "href");
-        match page.all(".pager a").last().map(String::as_str) {
-            Some("Next 50") => path = next.last().unwrap().clone(),
-            _ => break,
+        match page.attributes(".pager a[rel=next]", "href").pop() {
+            Some(next) => path = next,
+            None => break,
         }
     }
     numbers
@@ -66,6 +65,67 @@ async fn a_new_bol_shifts_no_page() {
     let before = rival.get(&next).await.all("tbody .number");
     app.new_bol("PRT-2026-0001").customer("RIVAL").create().await;
     assert_eq!(rival.get(&next).await.all("tbody .number"), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_say_where_they_are_and_lead_back() {
+    let app = App::start().await;
+    many(&app).await;
+    for (actor, sort) in
+        [(app.rival().await, ""), (app.user(World::BROKER).await, "-number"), (app.office().await, "tons")]
+    {
+        let (mut pages, mut path) = (Vec::new(), format!("/bols?sort={sort}"));
+        loop {
+            let page = actor.get(&path).await;
+            pages.push((page.all(".pager .range"), page.all("tbody .number")));
+            match page.attributes(".pager a[rel=next]", "href").pop() {
+                Some(next) => path = next,
+                None => break,
+            }
+        }
+        let total: usize = pages.iter().map(|(_, numbers)| numbers.len()).sum();
+        let ranges: Vec<_> = pages.iter().map(|(range, _)| range[0].clone()).collect();
+        let last = format!("101–{total} of {total}");
+        assert_eq!(ranges, [format!("1–50 of {total}"), format!("51–100 of {total}"), last], "{sort}");
+        for (range, numbers) in pages.iter().rev().skip(1) {
+            path = actor.get(&path).await.attributes(".pager a[rel=prev]", "href").pop().unwrap();
+            let page = actor.get(&path).await;
+            assert_eq!((&page.all(".pager .range"), &page.all("tbody .number")), (range, numbers), "{sort} {path}");
+        }
+        let first = actor.get(&path).await;
+        assert!(first.attributes(".pager a[rel=prev]", "href").is_empty(), "{path}");
+    }
+    // A place that someone typed is not repeated.
+    let office = app.office().await;
+    let next = office.get("/bols").await.attributes(".pager a[rel=next]", "href").remove(0);
+    for row in ["0", "-1", "x", "99999999999999999999"] {
+        let page = office.get(&next.replace("row=51", &format!("row={row}"))).await;
+        assert_eq!((page.status, page.all(".pager .range").len()), (200, 0), "{row}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filtered_list_has_its_total_and_dates_to_choose() {
+    let app = App::start().await;
+    many(&app).await;
+    let rival = app.rival().await;
+    assert!(rival.get("/bols").await.all(".total").is_empty());
+    // 40,000 lb and 20 lb more for each: 20.01 to 20.10 tons.
+    let ten = rival.get("/bols?from=2024-01-01&to=2024-01-02&q=T-").await;
+    let pounds: i64 = (1..=13).map(|n| 40_000 + n * 20).sum();
+    assert_eq!(ten.one(".count"), "13 BOLs match");
+    let tons = format!("{}.{:02} net tons, void BOLs left out", pounds / 2000, pounds % 2000 / 20);
+    assert_eq!(ten.one(".total"), tons);
+    app.sql("UPDATE bols SET voided_at = now(), void_reason = 'x' WHERE number = 'PRT-2024-0001'").await;
+    let left = rival.get("/bols?from=2024-01-01&to=2024-01-02&q=T-").await.one(".total");
+    assert!(left.starts_with(&format!("{}", (pounds - 40_020) / 2000)), "{left}");
+
+    let page = rival.get("/bols?q=T-&sort=tons").await;
+    assert_eq!(page.all(".presets a"), ["Today", "This week", "Last week", "This month", "Last month"]);
+    for link in page.attributes(".presets a", "href") {
+        assert!(link.starts_with("/bols?q=T-&from=2") && link.ends_with("&sort=tons"), "{link}");
+        assert_eq!(rival.get(&link).await.attributes(".presets a[aria-current]", "href"), std::slice::from_ref(&link));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
