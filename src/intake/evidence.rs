@@ -101,8 +101,8 @@ impl Evidence {
     /// The sources from which a number alone files a document.
     fn reliable_sources(&self) -> [(&'static str, &Numbers); 5] {
         [
-            ("QR code", &self.code),
-            ("unsigned QR code", &self.unsigned_code),
+            ("QR code of this portal", &self.code),
+            ("QR code", &self.unsigned_code),
             ("text", &self.text),
             ("file name", &self.name),
             ("list", &self.list),

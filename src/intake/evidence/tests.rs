@@ -7,7 +7,7 @@ const THREE: &str = "PRT-2025-0003";
 
 /// Each source of [`Evidence::sources`] in its order.
 const SOURCES: [&str; 7] =
-    ["QR code", "unsigned QR code", "text", "file name", "list", "QR code of another site", "text recognition"];
+    ["QR code of this portal", "QR code", "text", "file name", "list", "QR code of another site", "text recognition"];
 const RELIABLE: usize = 5;
 
 fn codes() -> PrintedCodes {
@@ -42,8 +42,10 @@ fn of(pairs: &[(&str, &str)]) -> Evidence {
     for (source, number) in pairs {
         let owned = (*number).to_owned();
         match *source {
-            "QR code" => drop(findings.qr_codes.insert(address("https://moved.example", number, mac(number)))),
-            "unsigned QR code" => drop(findings.qr_codes.insert(address("https://portal.example", number, None))),
+            "QR code of this portal" => {
+                findings.qr_codes.insert(address("https://moved.example", number, mac(number)));
+            }
+            "QR code" => drop(findings.qr_codes.insert(address("https://portal.example", number, None))),
             "text" => drop(findings.text.insert(owned)),
             "file name" => name = format!("{number} {name}"),
             "list" => list.push(*number),
@@ -82,8 +84,8 @@ fn every_source_contradicts_every_other_one_and_itself() {
     }
     assert!(is_clear(&of(&SOURCES.map(|source| (source, TWO)))), "all agree");
     assert_eq!(
-        why(&of(&[("QR code", TWO), ("file name", THREE)])),
-        "The file names different BOLs: the QR code says PRT-2025-0002, the file name says PRT-2025-0003."
+        why(&of(&[("QR code of this portal", TWO), ("file name", THREE)])),
+        "The file names different BOLs: the QR code of this portal says PRT-2025-0002, the file name says PRT-2025-0003."
     );
 }
 
@@ -119,10 +121,10 @@ fn a_code_is_worth_what_its_mac_and_its_address_say() {
         json.as_object().and_then(|sources| sources.keys().next().cloned()).expect("one source")
     };
     let (ours, other) = ("https://portal.example", "https://evil.example");
-    assert_eq!(source(address(ours, TWO, mac(TWO))), "QR code");
-    assert_eq!(source(address(other, TWO, mac(TWO))), "QR code");
+    assert_eq!(source(address(ours, TWO, mac(TWO))), "QR code of this portal");
+    assert_eq!(source(address(other, TWO, mac(TWO))), "QR code of this portal");
     for wrong in [None, mac(THREE), Some(String::new()), Some("AAAAAAAAAAAA".into())] {
-        assert_eq!(source(address(ours, TWO, wrong.clone())), "unsigned QR code", "{wrong:?}");
+        assert_eq!(source(address(ours, TWO, wrong.clone())), "QR code", "{wrong:?}");
         assert_eq!(source(address(other, TWO, wrong.clone())), "QR code of another site", "{wrong:?}");
     }
     for near in ["https://portal.example:8443", "http://portal.example", "https://portal.example.evil.example", "null"]
@@ -130,7 +132,7 @@ fn a_code_is_worth_what_its_mac_and_its_address_say() {
         assert_eq!(source(address(near, TWO, None)), "QR code of another site", "{near}");
     }
     let holding = |holds: Holds| source(QrCode { number: TWO.into(), holds });
-    assert_eq!(holding(Holds::Text), "unsigned QR code");
+    assert_eq!(holding(Holds::Text), "QR code");
     assert_eq!(holding(Holds::OtherAddress), "QR code of another site");
 }
 
@@ -160,7 +162,7 @@ fn an_invoice_needs_a_kind_if_only_its_text_names_the_bol() {
 #[test]
 fn our_own_paper_as_a_scan_has_been_signed() {
     let kind = |evidence: &Evidence, name: &str| evidence.kind(&FileName::cleaned(name), "PRT");
-    for code in ["QR code", "unsigned QR code"] {
+    for code in ["QR code of this portal", "QR code"] {
         let scan = of(&[(code, TWO)]);
         assert_eq!(kind(&scan, "scan.pdf"), Kind::SignedBol);
         assert_eq!(kind(&scan, "PRT-2025-0002.pdf"), Kind::SignedBol);
@@ -173,7 +175,7 @@ fn our_own_paper_as_a_scan_has_been_signed() {
 
 #[test]
 fn what_was_not_looked_at_may_say_otherwise() {
-    let mut long = of(&[("QR code", TWO)]);
+    let mut long = of(&[("QR code of this portal", TWO)]);
     (long.is_complete, long.pages) = (false, 60);
     assert!(why(&long).contains("60 pages"));
     (long.slow_page, long.pages) = (Some(3), 4);

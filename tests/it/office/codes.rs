@@ -39,7 +39,7 @@ async fn a_printed_code_files_its_scan_wherever_the_portal_is_now() {
     let sheet = office.download(&format!("/bols/{number}/download")).await;
     let scan = upload(&app, "scan.pdf", &Picture::of(&sheet, 150).turned(1.0).pdf()).await;
     assert_eq!(scan.outcomes(), [format!("stored {number}")], "{}", scan.text());
-    assert_eq!(source_of(&app, &scan).await, "QR code");
+    assert_eq!(source_of(&app, &scan).await, "QR code of this portal");
     let moved = upload(&app, "moved.pdf", &page(&printed(&app, World::ACME_BARE))).await;
     assert_eq!(moved.outcomes(), [format!("stored {}", World::ACME_BARE)], "{}", moved.text());
     // With the MAC of another number it is a code of another site.
@@ -85,7 +85,7 @@ async fn a_code_without_a_mac_counts_at_the_addresses_of_the_portal_and_as_text(
     for text in [format!("{}/bols/{number}", app.url), format!("{SAMPLE}/bols/{number}"), format!("BOL {number}")] {
         let answer = upload(&app, "scan.pdf", &page(&text)).await;
         assert_eq!(answer.outcomes(), [format!("stored {number}")], "{text}: {}", answer.text());
-        assert_eq!(source_of(&app, &answer).await, "unsigned QR code");
+        assert_eq!(source_of(&app, &answer).await, "QR code");
     }
     let app = App::start_with(&[("PREVIOUS_PUBLIC_URLS", "https://old.example, http://older.example:8080/")]).await;
     for (address, expected) in [
@@ -106,7 +106,7 @@ async fn text_that_contradicts_a_code_waits_for_review() {
     for covers in [false, true] {
         let differs = upload(&app, "a.pdf", &text_and_picture(World::RIVAL_BOL, &printed, covers)).await;
         assert_eq!(differs.outcomes(), ["needs_review"], "{covers}");
-        assert!(differs.reason(0).contains("the QR code says PRT-2025-0005"), "{}", differs.reason(0));
+        assert!(differs.reason(0).contains("the QR code of this portal says PRT-2025-0005"), "{}", differs.reason(0));
         let agrees = upload(&app, "b.pdf", &text_and_picture(World::ACME_BARE, &printed, covers)).await;
         assert_eq!(agrees.outcomes(), [format!("stored {}", World::ACME_BARE)], "{covers}");
     }

@@ -77,5 +77,5 @@ async fn our_own_sheet_is_a_bill_of_lading_and_shows_its_number() {
     let events = app.events().await;
     let event = events.iter().find(|event| event.document_id == Some(answer.document_id(0))).unwrap();
     let sources: Vec<&String> = event.detail["found"].as_object().unwrap().keys().collect();
-    assert_eq!(sources, ["QR code", "text"], "{:?}", event.detail["found"]);
+    assert_eq!(sources, ["QR code of this portal", "text"], "{:?}", event.detail["found"]);
 }
