@@ -6,6 +6,7 @@
 
 mod contents;
 mod error;
+mod file;
 mod growth;
 mod place;
 mod send;
@@ -14,7 +15,7 @@ mod web;
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use self::stored::Stored;
 use self::web::{Listing, Web};
@@ -39,7 +40,7 @@ enum Access {
     /// A folder that may not be there yet.
     Folder(PathBuf, Stored),
     Bucket(Stored),
-    /// A file with one checkpoint after the other. It is only read.
+    /// A file with one checkpoint after the other, in ascending order of size.
     File(PathBuf),
     Web(Web),
 }
@@ -53,7 +54,7 @@ impl Witness {
             Stored { place: place.to_string(), storage: Storage::with_long_timeouts(&config).await, prefix }
         };
         let access = match (place, s3) {
-            (Place::Path(path), _) if path.is_file() => Access::File(path.clone()),
+            (Place::Path(path), _) if is_file(path) => Access::File(path.clone()),
             (Place::Bucket { prefix, .. }, Some(s3)) => Access::Bucket(stored(StorageConfig::S3(s3), prefix).await),
             (Place::Path(root), _) => {
                 Access::Folder(root.clone(), stored(StorageConfig::Local { root: root.clone() }, "").await)
@@ -67,7 +68,7 @@ impl Witness {
     /// Reads all checkpoints. An empty witness is an error, because comparing with it would prove nothing.
     pub async fn read(&self, keys: &SealKeys) -> Result<Contents, WitnessError> {
         let contents = match &self.access {
-            Access::Folder(path, _) if !path.exists() => {
+            Access::Folder(path, _) | Access::File(path) if !path.exists() => {
                 return Err(WitnessError::Missing { place: self.place.clone() });
             }
             Access::Folder(_, stored) | Access::Bucket(stored) => stored.read(keys).await?,
@@ -94,4 +95,9 @@ impl Witness {
         added.map_err(|error| WitnessError::Unreadable { place: self.place.clone(), why: error.to_string() })?;
         Ok(contents)
     }
+}
+
+/// Whether a path names a file. One that isn't there yet is a file if its name ends with `.txt`, and a folder otherwise.
+fn is_file(path: &Path) -> bool {
+    path.is_file() || (!path.exists() && path.extension().is_some_and(|extension| extension == "txt"))
 }

@@ -25,11 +25,6 @@ pub enum WitnessError {
     )]
     Unlisted { place: String, status: u16 },
     #[error(
-        "the witness {place} is a file, which can only be read: use a folder, in which each checkpoint becomes a file. \
-         Nothing was sent"
-    )]
-    IsFile { place: String },
-    #[error(
         "{fault}. Nothing was sent to {place}. Keep the witness as it is, and find out who changed it: primetrade audit \
          verify --witness"
     )]

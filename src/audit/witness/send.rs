@@ -9,6 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 
+use super::file::NoteFile;
 use super::growth::{Growth, PAGE, notes};
 use super::stored::{Put, Stored};
 use super::web::{Listing, Web};
@@ -40,23 +41,38 @@ struct Known {
     newest: Option<Checkpoint>,
 }
 
+impl From<Contents> for Known {
+    fn from(contents: Contents) -> Self {
+        let sizes = contents.checkpoints.iter().map(|(size, _)| *size).collect();
+        Self { sizes: Some(sizes), newest: contents.newest }
+    }
+}
+
 impl Witness {
     /// Sends what is missing. Sends nothing if the log isn't a continuation of what the witness has.
     pub async fn send(&self, db: &Database, keys: &SealKeys) -> Result<Sent, WitnessError> {
         // Listed before the snapshot is taken: the database then has every checkpoint that the witness has.
-        let known = self.known(keys).await?;
+        let mut file = self.locked_file()?;
+        let known = self.known(keys, file.as_mut()).await?;
         let mut snapshot = db.snapshot().await?;
-        let to_send = to_send(snapshot.connection(), known.sizes.as_deref()).await?;
+        let mut to_send = to_send(snapshot.connection(), known.sizes.as_deref()).await?;
+        if file.is_some() {
+            // Nothing can be inserted.
+            to_send.retain(|size| known.newest.as_ref().is_none_or(|newest| *size > newest.size));
+        }
         let growth = Growth { place: &self.place, keys, witnessed: known.newest.as_ref(), to_send: &to_send };
         let newest = growth.check(&mut snapshot).await?;
         let mut sent = 0;
         for page in to_send.chunks(PAGE) {
             let page = notes(snapshot.connection(), page).await?;
             let page = page.into_iter().map(|(size, note)| (size.cast_unsigned(), note));
-            sent += match &self.access {
-                Access::Folder(_, stored) | Access::Bucket(stored) => put_all(stored, page).await?,
-                Access::Web(web) => post_all(web, page).await?,
-                Access::File(_) => return Err(WitnessError::IsFile { place: self.place.clone() }),
+            sent += match (&self.access, &mut file) {
+                (Access::Folder(_, stored) | Access::Bucket(stored), _) => put_all(stored, page).await?,
+                (Access::Web(web), _) => post_all(web, page).await?,
+                (Access::File(_), None) => unreachable!("the file is locked above"),
+                (Access::File(_), Some(file)) => {
+                    file.append(page.map(|(_, note)| note)).map_err(|error| self.unreadable(&error))?
+                }
             };
         }
         let newest = newest.into_iter().chain(known.newest).max_by_key(|checkpoint| checkpoint.size);
@@ -69,9 +85,22 @@ impl Witness {
         })
     }
 
-    async fn known(&self, keys: &SealKeys) -> Result<Known, WitnessError> {
+    fn locked_file(&self) -> Result<Option<NoteFile>, WitnessError> {
+        let Access::File(path) = &self.access else { return Ok(None) };
+        NoteFile::lock(path).map(Some).map_err(|error| self.unreadable(&error))
+    }
+
+    fn unreadable(&self, error: &std::io::Error) -> WitnessError {
+        WitnessError::Unreadable { place: self.place.clone(), why: error.to_string() }
+    }
+
+    async fn known(&self, keys: &SealKeys, file: Option<&mut NoteFile>) -> Result<Known, WitnessError> {
+        if let Some(file) = file {
+            let contents = file.read(&self.place, keys).map_err(|error| self.unreadable(&error))?;
+            return Ok(self.sound(contents)?.into());
+        }
         match &self.access {
-            Access::File(_) => Err(WitnessError::IsFile { place: self.place.clone() }),
+            Access::File(_) => unreachable!("the file is locked before"),
             Access::Folder(_, stored) | Access::Bucket(stored) => {
                 stored.prepare()?;
                 let (sizes, _) = stored.sizes().await?;
@@ -83,11 +112,7 @@ impl Witness {
             }
             Access::Web(web) => match web.get().await? {
                 Listing::None(_) => Ok(Known { sizes: None, newest: None }),
-                Listing::Notes(notes) => {
-                    let contents = self.sound(self.contents_of(&notes, keys)?)?;
-                    let sizes = contents.checkpoints.iter().map(|(size, _)| *size).collect();
-                    Ok(Known { sizes: Some(sizes), newest: contents.newest })
-                }
+                Listing::Notes(notes) => Ok(self.sound(self.contents_of(&notes, keys)?)?.into()),
             },
         }
     }

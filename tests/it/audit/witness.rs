@@ -207,9 +207,36 @@ async fn one_file_of_checkpoints_is_a_witness_too() {
         let (found, text) = witnessed.verify_with(&file).await;
         assert!(found == code && text.contains(said), "{said}: {text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_are_appended_to_one_file_once_and_in_order() {
+    let witnessed = Witnessed::new().await;
+    let whole: Vec<u8> = witnessed.snapshot().into_iter().flat_map(|(_, note)| note).collect();
+    let file = witnessed.folder.path().join("new.txt");
     let environment = witnessed.log.app.environment().to_vec();
-    let (code, _, stderr) = run(&environment, &["audit", "witness", file.to_str().unwrap()]).await;
-    assert!(code == 1 && stderr.contains("is a file, which can only be read"), "{stderr}");
+    let arguments = ["audit", "witness", file.to_str().unwrap()];
+    let runs = tokio::join!(run(&environment, &arguments), run(&environment, &arguments));
+    for (code, stdout, stderr) in [runs.0, runs.1] {
+        assert_eq!(code, 0, "{stdout}{stderr}");
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), whole);
+    // More events, and only their checkpoints follow.
+    witnessed.log.app.acme().await.get("/bols").await;
+    witnessed.log.app.sealed().await;
+    assert_eq!(run(&environment, &arguments).await.0, 0);
+    let more = std::fs::read(&file).unwrap();
+    assert!(more.len() > whole.len() && more.starts_with(&whole));
+    let (code, text) = witnessed.verify_with(&file).await;
+    assert!(code == 0 && text.contains("everything matches what was sealed"), "{text}");
+    // A file that was changed gets nothing.
+    std::fs::write(&file, &more[..more.len() - 10]).unwrap();
+    let (code, _, stderr) = run(&environment, &arguments).await;
+    assert!(code == 1 && stderr.contains("Nothing was sent"), "{stderr}");
+    assert_eq!(std::fs::read(&file).unwrap().len(), more.len() - 10);
+    let unwritable = ["audit", "witness", "/proc/witness.txt"];
+    let (code, _, stderr) = run(&environment, &unwritable).await;
+    assert!(code == 1 && stderr.contains("can't be read"), "{stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
