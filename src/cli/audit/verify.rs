@@ -62,11 +62,12 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     serve::check_schema(url).await?;
     let db = Database::new(url, 2);
     let storage = Storage::with_long_timeouts(&config.storage).await;
+    let compared = (!arguments.database_only).then_some(&storage);
     let progress = Progress::default();
     let verification = Verification {
         db: &db,
         keys: &keys,
-        storage: (!arguments.database_only).then_some(&storage),
+        storage: compared,
         kept,
         witness: witness.as_ref(),
         retention: ExpectedRetention { configured: config.audit_retention, required: arguments.retention_years },
@@ -79,18 +80,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     if let Err(error) = record_result(&db, &keys, &result, Actor::COMMAND_LINE, &Origin::command_line()).await {
         tracing::warn!(%error, "the result can't be recorded");
     }
-    // Seals the newest events, with the one of this run, even if no server runs.
-    if keys.signs.is_some() {
-        match seal_all(&db, &keys).await {
-            Ok(_) if arguments.database_only => {}
-            Ok(_) => {
-                if let Err(error) = publish_once(&db, &storage).await {
-                    tracing::warn!(%error, "the newest checkpoint is not in the storage");
-                }
-            }
-            Err(error) => tracing::warn!(%error, "the newest events are not sealed"),
-        }
-    }
+    seal_newest(&db, &keys, compared).await;
     let report = result.map_err(Failure::problem)?;
     let is_doubtful = report.backdated > 0 || report.versions_unread.is_some();
     let is_fine = report.is_fine() && !(arguments.strict && is_doubtful);
@@ -106,6 +96,20 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
         (true, _) => Ok(()),
         (false, true) => Err(Failure::Problem("with --strict, what is noted above counts as a difference".into())),
         (false, false) => Err(Failure::Problem("the log differs from what was sealed".into())),
+    }
+}
+
+/// Seals the newest events, with the one of this run, even if no server runs. Publishes the checkpoint in the storage.
+async fn seal_newest(db: &Database, keys: &SealKeys, storage: Option<&Storage>) {
+    if keys.signs.is_none() {
+        return;
+    }
+    if let Err(error) = seal_all(db, keys).await {
+        tracing::warn!(%error, "the newest events are not sealed");
+    } else if let Some(storage) = storage
+        && let Err(error) = publish_once(db, storage).await
+    {
+        tracing::warn!(%error, "the newest checkpoint is not in the storage");
     }
 }
 
