@@ -32,7 +32,7 @@ impl BolNumber {
     /// Returns the same numbers, each as often as it stands there, with its place in the characters of the text.
     pub fn find_places(text: &str, prefix: &str) -> Vec<(Self, Range<usize>)> {
         let plain = |c: char| match c {
-            '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => '-',
+            c if is_dash(c) => '-',
             c => c.to_ascii_uppercase(),
         };
         let text: Vec<char> = text.chars().map(plain).collect();
@@ -93,6 +93,11 @@ impl BolNumber {
     pub fn seq(&self) -> i32 {
         self.seq
     }
+}
+
+/// Whether a character is one of the dashes that people and programs write instead of a hyphen.
+pub(super) fn is_dash(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}')
 }
 
 impl FromStr for BolNumber {

@@ -3,6 +3,7 @@
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::bols::BolNumber;
+use crate::bols::number::is_dash;
 
 /// Terms beyond this many are ignored, except for numbers.
 const MAX_TERMS: usize = 8;
@@ -122,7 +123,7 @@ impl Word {
 fn words(typed: &str) -> Vec<Word> {
     let plain = |c: char| match c {
         c if c.is_control() => ' ',
-        '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' => '-',
+        c if is_dash(c) => '-',
         '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' => '"',
         c => c,
     };

@@ -110,7 +110,7 @@ found (step, concern, what, mend) AS (
     SELECT 13, 'isolation', format('the role %s owns %I', pg_get_userbyid(relowner), relname), NULL
     FROM relation WHERE relowner IN (to_regrole('portal_customer'), to_regrole('portal_server'))
     UNION ALL
-    -- Since Postgres 16 whoever creates a role is a member, but can't become it.
+    -- Since Postgres 16 the creator of a role is a member, but can't become it.
     SELECT 14, 'service', format('%I can''t become portal_customer', name), format('GRANT portal_customer TO %I', name)
     FROM (SELECT name FROM owner UNION SELECT 'portal_server') AS t
     WHERE NOT EXISTS (SELECT FROM pg_roles r, pg_roles c WHERE r.rolname = name AND c.rolname = 'portal_customer'

@@ -155,6 +155,8 @@ async fn search_finds_parts_of_words_in_every_field() {
     );
     let rival = app.rival().await;
     // Wildcards of LIKE are searched for literally.
+    // One more has it in its chemistry.
+    assert_eq!(rival.get("/bols?q=%25").await.one(".count"), "41 BOLs match");
     assert_eq!(rival.get("/bols?q=00%25").await.one(".count"), "40 BOLs match");
     assert_eq!(rival.get("/bols?q=rger_1").await.one(".count"), "40 BOLs match");
     assert_eq!(rival.get("/bols?q=%C3%84RGER").await.one(".count"), "40 BOLs match");
