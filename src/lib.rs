@@ -20,7 +20,7 @@
 //! * [`config`] alone reads the environment. [`clock`] tells the time, and [`telemetry`] sets up the log.
 //! * `stream_writer` carries bytes from a blocking thread to a response. `csv_file` reads the CSV that spreadsheets
 //!   write. `typefaces` embeds the fonts, [`field_errors`] holds the messages beside the fields of a form, [`units`]
-//!   formats quantities, and [`samples`] generates the sample data.
+//!   formats quantities, `local_time` times, and [`samples`] generates the sample data.
 
 pub mod accounts;
 pub mod audit;
@@ -36,6 +36,7 @@ pub mod documents;
 pub mod field_errors;
 pub mod intake;
 pub mod issuing;
+mod local_time;
 pub mod mail;
 pub mod notices;
 pub mod operations;

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::bols::fields::FIELDS;
 use crate::bols::weight::{Pounds, Variance};
 use crate::bols::{Bol, Printed, PrintedAddress};
+use crate::local_time;
 use crate::typefaces::unprintable;
 
 /// A bug in the program or the template. User input is checked earlier and never causes it.
@@ -103,7 +104,7 @@ impl<'a> Sheet<'a> {
         let day = |at: DateTime<Utc>| at.with_timezone(&zone).format("%b %-d, %Y").to_string();
         let void = bol.voided_at.map(|at| Void {
             reason: &bol.void_reason,
-            date: at.with_timezone(&zone).format("%b %-d, %Y, %-I:%M %p").to_string(),
+            date: local_time::to_minute(at, zone),
             by: &bol.voided_by,
         });
         let official = bol.official_weight_lb.map(|lb| {

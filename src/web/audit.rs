@@ -8,8 +8,6 @@ pub mod log;
 pub mod pack;
 pub mod proof;
 
-use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use diesel_async::AsyncPgConnection;
 use serde_json::Value;
 
@@ -20,11 +18,6 @@ use crate::audit::filter::{FilterText, ParsedFilter};
 use crate::audit::seal::RangeProofError;
 use crate::audit::search::Filter;
 use crate::audit::{self, Action, Event, Outcome};
-
-/// A time with its seconds, because the order of events matters.
-fn when(at: DateTime<Utc>, zone: Tz) -> String {
-    at.with_timezone(&zone).format("%b %-d, %Y, %-I:%M:%S %p").to_string()
-}
 
 fn action_label(action: &str) -> &'static str {
     action.parse().map_or("Unknown action", Action::label)

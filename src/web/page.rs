@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream};
 use super::flash::{Done, Flash};
 use super::{Error, Site, log_links};
 use crate::accounts::Viewer;
+use crate::local_time;
 use crate::stream_writer::ByteReceiver;
 
 /// The layout around every page: `base.html`.
@@ -165,17 +166,14 @@ pub fn non_empty(text: String) -> Option<String> {
 
 /// A time in two forms: for people and for machines.
 pub struct Timestamp {
-    /// `Nov 12, 2025, 3:04 PM`
+    /// `Nov 12, 2025, 3:04 PM EST`
     pub text: String,
     /// RFC 3339 in UTC
     pub iso: String,
 }
 
 pub fn timestamp(at: DateTime<Utc>, zone: Tz) -> Timestamp {
-    Timestamp {
-        text: at.with_timezone(&zone).format("%b %-d, %Y, %-I:%M %p").to_string(),
-        iso: at.to_rfc3339_opts(SecondsFormat::Secs, true),
-    }
+    Timestamp { text: local_time::to_minute(at, zone), iso: at.to_rfc3339_opts(SecondsFormat::Secs, true) }
 }
 
 /// `Nov 12, 2025`
@@ -191,6 +189,6 @@ mod tests {
     fn formats() {
         let at: DateTime<Utc> = "2025-11-12T20:04:59Z".parse().expect("a time");
         let shown = timestamp(at, chrono_tz::America::New_York);
-        assert_eq!((shown.text.as_str(), shown.iso.as_str()), ("Nov 12, 2025, 3:04 PM", "2025-11-12T20:04:59Z"));
+        assert_eq!((shown.text.as_str(), shown.iso.as_str()), ("Nov 12, 2025, 3:04 PM EST", "2025-11-12T20:04:59Z"));
     }
 }

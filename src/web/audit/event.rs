@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::record_view;
 use crate::audit::{Action, COLUMNS, EventRow, prove, search};
 use crate::bols::weight::grouped;
+use crate::local_time;
 use crate::web::Error;
 use crate::web::auth::Auditors;
 use crate::web::context::Context;
@@ -46,7 +47,7 @@ impl EventPage {
         Self {
             layout: context.layout("/audit"),
             what: super::action_label(&row.action),
-            when: super::when(row.occurred_at, context.site.time_zone),
+            when: local_time::to_second(row.occurred_at, context.site.time_zone),
             fields: fields.map(|(name, cell)| (name, Some(cell.to_string()).filter(|text| !text.is_empty()))).collect(),
             position: position.map(grouped),
             proof_href: format!("/audit/events/{}/proof", row.id),

@@ -13,6 +13,7 @@ use crate::audit::{Actor, Origin};
 use crate::bols::weight::grouped;
 use crate::db::Database;
 use crate::field_errors::FieldErrors;
+use crate::local_time;
 use crate::web::auth::Auditors;
 use crate::web::context::Context;
 use crate::web::flash::{Done, integrity as flash, see_other};
@@ -110,11 +111,13 @@ impl IntegrityPage {
     fn new(context: &Context<Auditors>, overview: Overview, runs: Vec<Run>) -> Self {
         let site = &context.site;
         let zone = site.time_zone;
-        let when = |at: Option<DateTime<Utc>>| at.map(|at| super::when(at, zone));
+        let when = |at: Option<DateTime<Utc>>| at.map(|at| local_time::to_second(at, zone));
         let late = overview.unsealed.oldest.filter(|oldest| *oldest < site.clock.now() - MAX_SEAL_DELAY);
         let (trouble, state) = match overview.state {
             Ok(state) => (
-                late.map(|late| format!("Events have been waiting for their seal since {}.", super::when(late, zone))),
+                late.map(|late| {
+                    format!("Events have been waiting for their seal since {}.", local_time::to_second(late, zone))
+                }),
                 state,
             ),
             Err(why) => (Some(format!("{}.", capitalize(&why))), Default::default()),
@@ -154,7 +157,7 @@ impl RunRow {
             RunResult::Finished(report) => grouped(report.events.cast_signed()),
             RunResult::Broken | RunResult::Unsigned => String::new(),
         };
-        let (href, when) = (format!("/audit/events/{}", run.id), super::when(run.at, zone));
+        let (href, when) = (format!("/audit/events/{}", run.id), local_time::to_second(run.at, zone));
         Self { href, when, by: run.by, is_fine, result, events }
     }
 }

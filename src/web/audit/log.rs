@@ -13,6 +13,7 @@ use crate::audit::filter::{FilterText, ParsedFilter};
 use crate::audit::search::{self, Filter, PAGE_EVENTS, Position, TEXT_SEARCH_WINDOW};
 use crate::audit::{Action, EventRow, Outcome};
 use crate::field_errors::FieldErrors;
+use crate::local_time;
 use crate::web::auth::Auditors;
 use crate::web::chart::Chart;
 use crate::web::context::Context;
@@ -169,7 +170,7 @@ impl LogRow {
         };
         Self {
             id: event.id,
-            when: super::when(event.occurred_at, site.time_zone),
+            when: local_time::to_second(event.occurred_at, site.time_zone),
             iso: event.occurred_at.to_rfc3339(),
             what: super::action_label(&event.action),
             action: event.action,

@@ -150,7 +150,7 @@ fn by(what: &str, who: &str) -> String {
     if who.is_empty() { what.into() } else { format!("{what} by {who}") }
 }
 
-/// "46,180 lb (+120 lb, +0.26 %), Nov 12, 2025, 3:04 PM by D. Kowalczyk"
+/// "46,180 lb (+120 lb, +0.26 %), Nov 12, 2025, 3:04 PM EST by D. Kowalczyk"
 fn official_weight(bol: &Bol, zone: Tz) -> String {
     let Some(lb) = bol.official_weight_lb else { return String::new() };
     let variance = Variance::new(lb, bol.net_lb);
