@@ -12,6 +12,7 @@ mod workbook;
 use std::io;
 use std::pin::pin;
 
+use chrono_tz::Tz;
 use diesel_async::AsyncPgConnection;
 use futures_util::TryStreamExt;
 use serde_json::Value;
@@ -68,6 +69,8 @@ impl std::str::FromStr for Format {
 pub struct Export {
     pub filter: Filter,
     pub format: Format,
+    /// The zone of the dates in a workbook.
+    pub zone: Tz,
     /// The filter as it was typed, for the log.
     pub filter_json: Value,
     pub by: OwnedActor,
@@ -87,13 +90,13 @@ impl Export {
     /// Records the export and starts it. Returns its bytes, which end with an error if it fails, and a task that ends
     /// when the result is recorded.
     pub async fn begin(self, db: Database, slots: &ExportSlots) -> Result<(ByteReceiver, JoinHandle<()>), ExportError> {
-        let Self { filter, format, filter_json, by, origin, access } = self;
+        let Self { filter, format, zone, filter_json, by, origin, access } = self;
         let limits = if access.is_some() { StreamLimits::RESPONSE } else { StreamLimits::COMMAND };
         let run = ExportRun::begin(db.clone(), slots.acquire()?, format.as_str(), filter_json, (by, origin)).await?;
         let (to, bytes) = stream(limits);
         let (parts, to_write) = mpsc::channel(4);
         let writer = StreamWriter::new(to.clone());
-        let writing = tokio::task::spawn_blocking(move || write(format, to_write, writer));
+        let writing = tokio::task::spawn_blocking(move || write(format, zone, to_write, writer));
         let feed = {
             let parts = parts.clone();
             async move { feed(&db.apart(), &filter, access.as_ref(), &parts).await }
@@ -137,7 +140,7 @@ async fn send(part: Part, access: Option<&AccessCheck>, to: &mpsc::Sender<Part>)
 }
 
 /// Writes the file. Blocks while there is nothing to write, or while the reader is slow.
-fn write(format: Format, mut parts: mpsc::Receiver<Part>, writer: StreamWriter) -> WrittenFile {
+fn write(format: Format, zone: Tz, mut parts: mpsc::Receiver<Part>, writer: StreamWriter) -> WrittenFile {
     let mut rows = 0;
     let mut batches = std::iter::from_fn(|| match parts.blocking_recv() {
         Some(Part::Events(events)) => Some(Ok(events)),
@@ -147,7 +150,7 @@ fn write(format: Format, mut parts: mpsc::Receiver<Part>, writer: StreamWriter) 
     let written = match format {
         Format::Csv => text::csv(&mut batches, writer, &mut rows),
         Format::JsonLines => text::json_lines(&mut batches, writer, &mut rows),
-        Format::Xlsx => workbook::write(&mut batches, writer, &mut rows),
+        Format::Xlsx => workbook::write(&mut batches, writer, &mut rows, zone),
     };
     WrittenFile { rows, rest: written.map(StreamWriter::into_unsent) }
 }

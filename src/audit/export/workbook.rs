@@ -1,152 +1,191 @@
 //! An Excel workbook (ECMA-376), written while it is sent.
 //!
 //! Libraries for workbooks need the last row before they send the first byte, and compress a temporary file. With ten
-//! million events, the reader would wait for minutes. This module needs little of the format: text, whole numbers, and
-//! sheets that end at Excel's limit. The names of the sheets come last, when their number is known.
+//! million events, the reader would wait for minutes. This module needs little of the format: text, whole numbers,
+//! dates, and sheets that end at Excel's limit. The names of the sheets come last, when their number is known.
+
+mod package;
+mod text;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use chrono::{NaiveDate, NaiveDateTime};
+use chrono_tz::Tz;
 use zip::write::{SimpleFileOptions, StreamWriter as ZipStreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
+use self::package::{DATE_STYLE, HEADER_STYLE, PLAIN_STYLE};
+use self::text::{fit_cell, push_text};
 use super::Batches;
-use crate::audit::{COLUMNS, Cell};
+use crate::audit::{COLUMNS, Cell, EventRow};
 use crate::csv_file::escape_formula;
+use crate::local_time;
 use crate::stream_writer::StreamWriter;
 
 /// Excel's limit for the rows of a sheet, with the header.
 const MAX_SHEET_ROWS: u64 = 1_048_576;
-/// Excel's limit for the characters of a cell, in UTF-16 code units.
-const MAX_CELL_UTF16: usize = 32_767;
-const CUT_NOTICE: &str = " … [cut: Excel's limit of a cell; whole in CSV and JSON Lines]";
-
+/// The last column of events: one more than [`COLUMNS`] has.
+const LAST_COLUMN: char = (b'A' + COLUMNS.len() as u8) as char;
+/// The width of the first column, in characters.
+const TIME_WIDTH: u8 = 24;
+/// Keeps the header visible while scrolling.
+const FROZEN_HEADER: &str = "<sheetViews><sheetView workbookViewId=\"0\"><pane ySplit=\"1\" topLeftCell=\"A2\" activePane=\"bottomLeft\" state=\"frozen\"/></sheetView></sheetViews>";
 const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
-const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
-const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006";
-const TYPES: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml";
 const XML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n";
 
 type Zip = ZipWriter<ZipStreamWriter<StreamWriter>>;
 
-pub(super) fn write(batches: Batches<'_>, writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
-    write_sheets(batches, writer, rows, MAX_SHEET_ROWS)
+/// Writes the workbook. `zone` is that of the dates in the first column; `occurred_at` stays in UTC, as in the other formats.
+pub(super) fn write(batches: Batches<'_>, writer: StreamWriter, rows: &mut u64, zone: Tz) -> io::Result<StreamWriter> {
+    write_sheets(batches, Workbook::new(writer, zone), rows, MAX_SHEET_ROWS)
 }
 
-fn write_sheets(batches: Batches<'_>, writer: StreamWriter, rows: &mut u64, max_rows: u64) -> io::Result<StreamWriter> {
-    let mut workbook = Workbook { zip: ZipWriter::new_stream(writer), names: Vec::new(), text: String::new(), row: 0 };
+fn write_sheets(
+    batches: Batches<'_>,
+    mut workbook: Workbook,
+    rows: &mut u64,
+    max_rows: u64,
+) -> io::Result<StreamWriter> {
     workbook.begin_events()?;
     for batch in batches {
         for event in batch? {
             if workbook.row == max_rows {
-                workbook.end_sheet()?;
+                workbook.end_events()?;
                 workbook.begin_events()?;
             }
-            workbook.write_row(event.cells())?;
+            workbook.write_event(&event)?;
             *rows += 1;
         }
     }
-    workbook.end_sheet()?;
+    workbook.end_events()?;
     // A workbook without this sheet is incomplete.
-    workbook.begin_sheet("Complete".into())?;
-    let count = i64::try_from(*rows).map_err(io::Error::other)?;
-    workbook.write_row([Cell::Text("rows"), Cell::Number(count)])?;
-    workbook.end_sheet()?;
+    workbook.write_complete(*rows)?;
     workbook.end()
 }
 
 struct Workbook {
     zip: Zip,
-    names: Vec<String>,
+    zone: Tz,
+    sheets: Vec<Sheet>,
     text: String,
     /// Rows written to the current sheet.
     row: u64,
 }
 
+/// A sheet that was begun.
+struct Sheet {
+    name: String,
+    /// The last column and row of the table that Excel filters.
+    filtered_to: Option<(char, u64)>,
+}
+
 impl Workbook {
+    fn new(writer: StreamWriter, zone: Tz) -> Self {
+        Self { zip: ZipWriter::new_stream(writer), zone, sheets: Vec::new(), text: String::new(), row: 0 }
+    }
+
     fn begin_events(&mut self) -> io::Result<()> {
-        self.begin_sheet(format!("Events {}", self.names.len() + 1))?;
-        self.write_row(COLUMNS.map(Cell::Text))
-    }
-
-    fn begin_sheet(&mut self, name: String) -> io::Result<()> {
-        self.names.push(name);
-        begin_file(&mut self.zip, &format!("xl/worksheets/sheet{}.xml", self.names.len()))?;
-        self.row = 0;
-        // Keeps the header visible while scrolling.
-        let pane = "<sheetViews><sheetView workbookViewId=\"0\"><pane ySplit=\"1\" topLeftCell=\"A2\" activePane=\"bottomLeft\" state=\"frozen\"/></sheetView></sheetViews>";
-        write!(self.zip, "{XML}<worksheet xmlns=\"{MAIN}\">{pane}<sheetData>")
-    }
-
-    fn write_row<const N: usize>(&mut self, cells: [Cell<'_>; N]) -> io::Result<()> {
-        let text = &mut self.text;
-        text.clear();
-        text.push_str("<row>");
-        for cell in cells {
-            match cell {
-                Cell::Empty => text.push_str("<c/>"),
-                Cell::Number(number) => {
-                    let _ = write!(text, "<c><v>{number}</v></c>");
-                }
-                Cell::Plain(plain) => {
-                    let _ = write!(text, "<c t=\"inlineStr\"><is><t>{plain}</t></is></c>");
-                }
-                Cell::Text(value) | Cell::Json(value) => {
-                    text.push_str("<c t=\"inlineStr\"><is><t xml:space=\"preserve\">");
-                    push_text(text, &fit_cell(&escape_formula(value)));
-                    text.push_str("</t></is></c>");
-                }
-            }
+        let mut head = String::from(FROZEN_HEADER);
+        head.push_str("<cols>");
+        for (at, width) in (1..).zip(std::iter::once(TIME_WIDTH).chain(COLUMNS.map(width))) {
+            let _ = write!(head, "<col min=\"{at}\" max=\"{at}\" width=\"{width}\" customWidth=\"1\"/>");
         }
-        text.push_str("</row>");
-        self.row += 1;
-        self.zip.write_all(text.as_bytes())
+        head.push_str("</cols>");
+        self.begin_sheet(format!("Events {}", self.sheets.len() + 1), &head)?;
+        let time = format!("Time ({})", self.zone.name());
+        self.write_row(|text| {
+            for name in std::iter::once(time.as_str()).chain(COLUMNS) {
+                push_cell(text, Cell::Text(name), HEADER_STYLE);
+            }
+        })
     }
 
-    fn end_sheet(&mut self) -> io::Result<()> {
+    fn begin_sheet(&mut self, name: String, head: &str) -> io::Result<()> {
+        self.sheets.push(Sheet { name, filtered_to: None });
+        begin_file(&mut self.zip, &format!("xl/worksheets/sheet{}.xml", self.sheets.len()))?;
+        self.row = 0;
+        write!(self.zip, "{XML}<worksheet xmlns=\"{MAIN}\">{head}<sheetData>")
+    }
+
+    fn write_event(&mut self, event: &EventRow) -> io::Result<()> {
+        let time = serial(local_time::wall_clock(event.occurred_at, self.zone));
+        self.write_row(|text| {
+            match time {
+                Some(time) => {
+                    let _ = write!(text, "<c s=\"{DATE_STYLE}\"><v>{time}</v></c>");
+                }
+                None => push_cell(text, Cell::Empty, PLAIN_STYLE),
+            }
+            for cell in event.cells() {
+                push_cell(text, cell, PLAIN_STYLE);
+            }
+        })
+    }
+
+    fn write_row(&mut self, push_cells: impl FnOnce(&mut String)) -> io::Result<()> {
+        self.text.clear();
+        self.text.push_str("<row>");
+        push_cells(&mut self.text);
+        self.text.push_str("</row>");
+        self.row += 1;
+        self.zip.write_all(self.text.as_bytes())
+    }
+
+    fn end_events(&mut self) -> io::Result<()> {
+        write!(self.zip, "</sheetData><autoFilter ref=\"A1:{LAST_COLUMN}{}\"/></worksheet>", self.row)?;
+        if let Some(sheet) = self.sheets.last_mut() {
+            sheet.filtered_to = Some((LAST_COLUMN, self.row));
+        }
+        Ok(())
+    }
+
+    fn write_complete(&mut self, rows: u64) -> io::Result<()> {
+        let count = i64::try_from(rows).map_err(io::Error::other)?;
+        self.begin_sheet("Complete".into(), "")?;
+        self.write_row(|text| {
+            push_cell(text, Cell::Text("rows"), HEADER_STYLE);
+            push_cell(text, Cell::Number(count), PLAIN_STYLE);
+        })?;
         self.zip.write_all(b"</sheetData></worksheet>")
     }
 
     fn end(mut self) -> io::Result<StreamWriter> {
-        let (mut sheets, mut relations, mut types) = (String::new(), String::new(), String::new());
-        for (at, name) in (1..).zip(&self.names) {
-            let _ = write!(sheets, "<sheet name=\"{name}\" sheetId=\"{at}\" r:id=\"rId{at}\"/>");
-            let _ = write!(
-                relations,
-                "<Relationship Id=\"rId{at}\" Type=\"{OFFICE}/worksheet\" Target=\"worksheets/sheet{at}.xml\"/>"
-            );
-            let _ = write!(
-                types,
-                "<Override PartName=\"/xl/worksheets/sheet{at}.xml\" ContentType=\"{TYPES}.worksheet+xml\"/>"
-            );
-        }
-        let root = format!("<Relationship Id=\"rId1\" Type=\"{OFFICE}/officeDocument\" Target=\"xl/workbook.xml\"/>");
-        let parts = [
-            (
-                "xl/workbook.xml",
-                format!("<workbook xmlns=\"{MAIN}\" xmlns:r=\"{OFFICE}\"><sheets>{sheets}</sheets></workbook>"),
-            ),
-            (
-                "xl/_rels/workbook.xml.rels",
-                format!("<Relationships xmlns=\"{PACKAGE}/relationships\">{relations}</Relationships>"),
-            ),
-            ("_rels/.rels", format!("<Relationships xmlns=\"{PACKAGE}/relationships\">{root}</Relationships>")),
-            (
-                "[Content_Types].xml",
-                format!(
-                    "<Types xmlns=\"{PACKAGE}/content-types\">\
-                     <Default Extension=\"rels\" ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/>\
-                     <Default Extension=\"xml\" ContentType=\"application/xml\"/>\
-                     <Override PartName=\"/xl/workbook.xml\" ContentType=\"{TYPES}.sheet.main+xml\"/>{types}</Types>"
-                ),
-            ),
-        ];
-        for (name, text) in parts {
+        for (name, text) in package::parts(&self.sheets) {
             begin_file(&mut self.zip, name)?;
             self.zip.write_all(XML.as_bytes())?;
             self.zip.write_all(text.as_bytes())?;
         }
         Ok(self.zip.finish().map_err(io::Error::other)?.into_inner())
+    }
+}
+
+fn push_cell(text: &mut String, cell: Cell<'_>, style: u8) {
+    let _ = match cell {
+        Cell::Empty => write!(text, "<c/>"),
+        Cell::Number(number) => write!(text, "<c><v>{number}</v></c>"),
+        Cell::Plain(plain) => write!(text, "<c t=\"inlineStr\"><is><t>{plain}</t></is></c>"),
+        Cell::Text(value) | Cell::Json(value) => {
+            let _ = match style {
+                PLAIN_STYLE => write!(text, "<c t=\"inlineStr\">"),
+                style => write!(text, "<c s=\"{style}\" t=\"inlineStr\">"),
+            };
+            text.push_str("<is><t xml:space=\"preserve\">");
+            push_text(text, &fit_cell(&escape_formula(value)));
+            write!(text, "</t></is></c>")
+        }
+    };
+}
+
+/// Returns the width of a column, in characters.
+fn width(column: &str) -> u8 {
+    match column {
+        "id" | "outcome" | "user_role" | "document_id" => 12,
+        "customer_code" | "bol_number" | "ip" => 17,
+        "document_kind" => 22,
+        "occurred_at" | "action" | "sha256" => 28,
+        "user_email" | "file_name" => 34,
+        _ => 40,
     }
 }
 
@@ -160,45 +199,18 @@ fn begin_file(zip: &mut Zip, name: &str) -> io::Result<()> {
     zip.start_file(name, options).map_err(io::Error::other)
 }
 
-/// Cuts text that is longer than a cell may be.
-fn fit_cell(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.len() <= MAX_CELL_UTF16 || text.encode_utf16().count() <= MAX_CELL_UTF16 {
-        return text.into();
-    }
-    let (mut room, mut kept) = (MAX_CELL_UTF16 - CUT_NOTICE.encode_utf16().count(), String::new());
-    for c in text.chars() {
-        match room.checked_sub(c.len_utf16()) {
-            Some(left) => room = left,
-            None => break,
-        }
-        kept.push(c);
-    }
-    kept.push_str(CUT_NOTICE);
-    kept.into()
-}
-
-/// Appends text, escaped for XML. ECMA-376 writes control characters, which XML can't hold, as `_x0008_`, and escapes
-/// the underscore of text that looks like that.
-fn push_text(out: &mut String, text: &str) {
-    for (at, c) in text.char_indices() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '\t' | '\n' => out.push(c),
-            // An XML parser would change a bare one to a line feed.
-            '\r' => out.push_str("&#13;"),
-            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => {
-                let _ = write!(out, "_x{:04X}_", u32::from(c));
-            }
-            '_' if looks_escaped(&text.as_bytes()[at..]) => out.push_str("_x005F_"),
-            c => out.push(c),
-        }
-    }
-}
-
-fn looks_escaped(text: &[u8]) -> bool {
-    text.len() >= 7 && text[1] == b'x' && text[6] == b'_' && text[2..6].iter().all(u8::is_ascii_hexdigit)
+/// Returns the number that Excel keeps for a time: days since the end of 1899, to the second. Excel has no times before
+/// 1900 and after 9999.
+fn serial(at: NaiveDateTime) -> Option<String> {
+    const DAY_SECONDS: i64 = 86_400;
+    // Excel counts a February 29, 1900, so its days match from March on.
+    let (epoch, first) = (NaiveDate::from_ymd_opt(1899, 12, 30)?, NaiveDate::from_ymd_opt(1900, 3, 1)?);
+    let last = NaiveDate::from_ymd_opt(9999, 12, 31)?;
+    let seconds = (at - epoch.and_hms_opt(0, 0, 0)?).num_seconds();
+    let (day, second) = (seconds.div_euclid(DAY_SECONDS), seconds.rem_euclid(DAY_SECONDS));
+    // A second has 1.2e-5 days; rounded to 1e-9, it is exact to a ten-thousandth of itself.
+    let billionths = (second * 1_000_000_000 + DAY_SECONDS / 2) / DAY_SECONDS;
+    (first..=last).contains(&at.date()).then(|| format!("{day}.{billionths:09}"))
 }
 
 #[cfg(test)]
@@ -206,7 +218,7 @@ mod tests {
     use std::io::{Cursor, Read};
 
     use super::*;
-    use crate::audit::columns::{EventRow, Json};
+    use crate::audit::columns::Json;
     use crate::stream_writer::{StreamLimits, stream};
 
     fn event(id: i64) -> EventRow {
@@ -226,7 +238,8 @@ mod tests {
         let writer = StreamWriter::new(to);
         let writing = tokio::task::spawn_blocking(move || {
             let (mut lines, mut rows) = (std::iter::once(Ok((1..=7).map(event).collect())), 0);
-            let writer = write_sheets(&mut lines, writer, &mut rows, 4).expect("it writes");
+            let workbook = Workbook::new(writer, chrono_tz::UTC);
+            let writer = write_sheets(&mut lines, workbook, &mut rows, 4).expect("it writes");
             writer.finish().expect("it is read");
             rows
         });
@@ -243,7 +256,9 @@ mod tests {
         };
         for (sheet, ids) in [(1, 1..=3), (2, 4..=6), (3, 7..=7)] {
             let text = read(&format!("xl/worksheets/sheet{sheet}.xml"));
-            assert_eq!(text.matches("<row>").count(), 1 + ids.clone().count(), "with its header");
+            let count = 1 + ids.clone().count();
+            assert_eq!(text.matches("<row>").count(), count, "with its header");
+            assert!(text.contains(&format!("<autoFilter ref=\"A1:R{count}\"/>")));
             assert!(ids.into_iter().all(|id| text.contains(&format!("<c><v>{id}</v></c>"))));
         }
         assert!(read("xl/worksheets/sheet4.xml").contains("<v>7</v>"));
@@ -254,14 +269,11 @@ mod tests {
     }
 
     #[test]
-    fn any_text_fits_into_a_cell() {
-        let mut out = String::new();
-        push_text(&mut out, "a<b>&\r\n\u{8}_x0041_ _x00 é\u{202e}");
-        assert_eq!(out, "a&lt;b&gt;&amp;&#13;\n_x0008__x005F_x0041_ _x00 é\u{202e}");
-        let long = "é😀".repeat(20_000);
-        // A surrogate pair is not cut in two.
-        assert!((MAX_CELL_UTF16 - 1..=MAX_CELL_UTF16).contains(&fit_cell(&long).encode_utf16().count()));
-        assert!(fit_cell(&long).ends_with(CUT_NOTICE));
-        assert_eq!(fit_cell(&"é".repeat(MAX_CELL_UTF16)), "é".repeat(MAX_CELL_UTF16));
+    fn dates_are_those_of_excel() {
+        let serial = |text: &str| serial(text.parse().expect("a time"));
+        assert_eq!(serial("2026-11-30T15:04:59.999999").as_deref(), Some("46356.628460648"));
+        assert_eq!(serial("1900-03-01T00:00:00").as_deref(), Some("61.000000000"));
+        assert_eq!(serial("2026-11-30T23:59:59").as_deref(), Some("46356.999988426"));
+        assert_eq!((serial("1900-02-28T12:00:00"), serial("+10000-01-01T00:00:00")), (None, None));
     }
 }

@@ -64,7 +64,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     // Opens the file first. If that fails, no export is recorded.
     let mut target = Target::open(output.as_deref())?;
     let (filter_json, by, origin) = (text.to_json(), Actor::COMMAND_LINE.into(), Origin::command_line());
-    let export = Export { filter, format, filter_json, by, origin, access: None };
+    let export = Export { filter, format, zone: config.time_zone, filter_json, by, origin, access: None };
     let (mut bytes, task) =
         export.begin(Database::new(url, 2), &ExportSlots::default()).await.map_err(Failure::problem)?;
     let progress = bar(None, "{spinner} {bytes} in {elapsed}");

@@ -29,7 +29,7 @@ pub async fn download(
     let Context { viewer, site, db, origin, .. } = &context;
     let (filter, filter_json) = download_filter(text.into_inner(), site)?;
     let (by, origin, access) = (viewer.actor().into(), origin.clone(), Some(context.access().export_check(slot)));
-    let export = Export { filter, format, filter_json, by, origin, access };
+    let export = Export { filter, format, zone: site.time_zone, filter_json, by, origin, access };
     let (bytes, _) = export.begin(db.get_ref().clone(), &site.exports).await.map_err(|error| match error {
         ExportError::Busy => Error::Unavailable(error.to_string()),
         ExportError::Db(error) => error.into(),

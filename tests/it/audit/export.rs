@@ -30,7 +30,7 @@ elif format == "jsonl":
     for row in rows:
         row["detail"] = json.dumps(row["detail"], ensure_ascii=False)
 else:
-    import openpyxl
+    import datetime, openpyxl, zoneinfo
     from openpyxl.utils.escape import unescape
     book = openpyxl.load_workbook(io.BytesIO(data))
     *sheets, complete = book.worksheets
@@ -38,6 +38,17 @@ else:
     for sheet in sheets:
         header, *more = sheet.iter_rows()
         assert all(cell.data_type != "f" for row in more for cell in row)
+        # Excel filters by the dates in the first column, and the header stays in sight.
+        assert header[0].value == "Time (America/New_York)" and all(cell.font.bold for cell in header), header
+        assert sheet.freeze_panes == "A2" and sheet.auto_filter.ref == f"A1:R{len(more) + 1}", sheet.auto_filter.ref
+        assert all(sheet.column_dimensions[cell.column_letter].width >= 12 for cell in header)
+        assert header[1].value == "id" and header[2].value == "occurred_at", header
+        for row in more:
+            assert row[0].is_date and row[0].number_format == r"yyyy\-mm\-dd\ hh:mm:ss", row[0].number_format
+            utc = datetime.datetime.fromisoformat(row[2].value)
+            local = utc.astimezone(zoneinfo.ZoneInfo("America/New_York")).replace(tzinfo=None, microsecond=0)
+            assert row[0].value == local, (row[0].value, local)
+        header, more = header[1:], [row[1:] for row in more]
         names = [cell.value for cell in header]
         rows += [dict(zip(names, (back(unescape(cell.value) if isinstance(cell.value, str) else cell.value) for cell in row))) for row in more]
     assert complete.title == "Complete" and [cell.value for cell in complete[1]] == ["rows", len(rows)]
