@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -156,6 +157,13 @@ pub async fn set_notify(
         Ok(audit::record(connection, &event.detail(detail)).await?)
     })
     .await
+}
+
+/// Makes BOLs that last changed before `until` no longer new to the viewer.
+pub async fn set_read_until(db: &Database, viewer: &Viewer, until: DateTime<Utc>) -> DbResult<()> {
+    let user = table::table.find(viewer.user_id);
+    diesel::update(user).set(table::read_until.eq(until)).execute(&mut db.get().await?).await?;
+    Ok(())
 }
 
 /// Ends the viewer's current session.

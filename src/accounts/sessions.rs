@@ -30,6 +30,8 @@ pub struct Viewer {
     pub companies: Vec<Company>,
     /// The user's own role, while the office views the portal as a company.
     pub seeing_from: Option<Role>,
+    /// BOLs that last changed before are not new to this user.
+    pub read_until: DateTime<Utc>,
 }
 
 /// A company of a login.
@@ -106,7 +108,7 @@ struct NewSession<'a> {
     user_agent: &'a str,
 }
 
-/// Opens a session. The token is only stored in the cookie.
+/// Opens a session. The token is only stored in the cookie. What a user sees as new begins with the first session.
 pub async fn open(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
@@ -123,6 +125,8 @@ pub async fn open(
         user_agent: &origin.user_agent,
     };
     diesel::insert_into(sessions::table).values(row).execute(connection).await?;
+    let never_logged_in = users::table.filter(users::id.eq(user_id)).filter(users::read_until.is_null());
+    diesel::update(never_logged_in).set(users::read_until.eq(now)).execute(connection).await?;
     Ok(token)
 }
 
@@ -138,7 +142,8 @@ pub async fn renew(connection: &mut AsyncPgConnection, session_id: i64) -> Query
 
 /// A company of a login, or the one that the session views the portal as.
 type MembershipRow = (i64, String, String, bool, bool);
-type SessionRow = (Session, Option<i64>, (i64, String, String, String), Option<MembershipRow>);
+type UserRow = (i64, String, String, String, Option<DateTime<Utc>>);
+type SessionRow = (Session, Option<i64>, UserRow, Option<MembershipRow>);
 
 /// Returns the user of a token, if its session is neither too old nor idle and the user is active. Inactive companies
 /// are left out.
@@ -157,12 +162,14 @@ pub async fn resume(
         .select((
             Session::as_select(),
             sessions::seeing_as,
-            (users::id, users::email, users::name, users::role),
+            (users::id, users::email, users::name, users::role, users::read_until),
             (customers::id, customers::code, customers::name, customers::active, memberships::is_admin).nullable(),
         ))
         .load(connection)
         .await?;
-    let Some((session, seeing_as, (user_id, email, name, role), _)) = rows.as_slice().first() else { return Ok(None) };
+    let Some((session, seeing_as, (user_id, email, name, role, read_until), _)) = rows.as_slice().first() else {
+        return Ok(None);
+    };
     let Ok(role) = role.parse::<Role>() else { return Ok(None) };
     let memberships = rows.iter().filter_map(|row| row.3.clone()).filter(|(.., active, _)| *active);
     let mut viewer = Viewer {
@@ -173,6 +180,7 @@ pub async fn resume(
         role,
         companies: memberships.map(|(id, code, name, _, is_admin)| Company { id, code, name, is_admin }).collect(),
         seeing_from: None,
+        read_until: read_until.unwrap_or(session.created_at),
     };
     if let (Some(seen), Role::Office | Role::Admin) = (seeing_as, role) {
         look_as(connection, &mut viewer, *seen).await?;

@@ -50,6 +50,12 @@ impl DocumentKind {
             Self::Other => "Other document",
         }
     }
+
+    /// Returns the label within a sentence: "signed BOL".
+    pub fn short_label(self) -> String {
+        let label = self.label().split(" (").next().unwrap_or_default();
+        label[..1].to_lowercase() + &label[1..]
+    }
 }
 
 impl fmt::Display for DocumentKind {

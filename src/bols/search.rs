@@ -1,13 +1,14 @@
 //! The list of BOLs: search, filters, orders, and keyset pages that an index serves.
 
 mod condition;
+mod news;
 mod sort;
 mod terms;
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::dsl::{exists, not};
+use diesel::dsl::not;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, BoxedSelectStatement, FromClause, Query, QueryFragment, QueryId};
@@ -16,12 +17,14 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 
 use self::condition::conditions;
+use self::news::IsNew;
+pub use self::news::{News, Reader};
 use self::sort::Beyond;
 pub use self::sort::{COLUMNS, Column, Position, Sort};
 pub use self::terms::{Meaning, Term, parse};
 use super::DocumentKind;
 use crate::accounts::Viewer;
-use crate::db::schema::{bol_opens, bols, customers};
+use crate::db::schema::{bols, customers};
 use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbResult};
 
@@ -39,6 +42,10 @@ pub struct Search {
     pub status: Option<Status>,
     /// A company within the scope.
     pub customer: Option<i64>,
+    /// The customer's user who reads the list. For others, nothing is new.
+    pub reader: Option<Reader>,
+    /// Only what is new to the reader. Finds nothing without one.
+    pub is_new: bool,
     pub sort: Sort,
     /// The page begins after this BOL.
     pub after: Option<Position>,
@@ -90,6 +97,7 @@ impl Search {
             && self.kind.is_none()
             && self.status.is_none()
             && self.customer.is_none()
+            && !self.is_new
             && self.sort == Sort::default()
             && self.before.is_none()
     }
@@ -102,6 +110,7 @@ impl Search {
             || self.kind.is_some()
             || self.status.is_some()
             || self.customer.is_some()
+            || self.is_new
     }
 
     fn is_backward(&self) -> bool {
@@ -116,8 +125,8 @@ impl Search {
 
 /// One page of the list.
 pub struct SearchPage {
-    /// Each with whether it is new: the user has not opened it since it appeared or last changed.
-    pub rows: Vec<(BolSummary, bool)>,
+    /// Each with what is new about it, if anything is.
+    pub rows: Vec<(BolSummary, Option<News>)>,
     /// The number of matches on all pages, at most [`COUNTED`] + 1.
     pub count: i64,
     /// The net pounds of all matches that aren't void, if the list is filtered and all matches were counted.
@@ -151,14 +160,19 @@ async fn owners(mut connection: &AsyncPgConnection, rows: &[(BolSummary, bool)])
 
 /// Returns one page of the BOLs within the scope that match.
 pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<SearchPage> {
-    let (mut rows, (count, net_lb), owners) = scope::read(db, scope, async |connection: &AsyncPgConnection| {
-        let mut first = connection;
-        let rows = page(scope, search).load::<(BolSummary, bool)>(&mut first);
-        let (rows, counted) = try_join(rows, count(connection, scope, search)).await?;
-        let owners = if *scope == Scope::All { owners(connection, &rows).await? } else { HashMap::new() };
-        Ok((rows, counted, owners))
-    })
-    .await?;
+    let (mut rows, (count, net_lb), owners, mut news) =
+        scope::read(db, scope, async |connection: &AsyncPgConnection| {
+            let mut first = connection;
+            let rows = page(scope, search).load::<(BolSummary, bool)>(&mut first);
+            let (rows, counted) = try_join(rows, count(connection, scope, search)).await?;
+            let owners = if *scope == Scope::All { owners(connection, &rows).await? } else { HashMap::new() };
+            let news = match search.reader {
+                Some(reader) => reader.news(connection, scope, &rows).await?,
+                None => HashMap::new(),
+            };
+            Ok((rows, counted, owners, news))
+        })
+        .await?;
     let (has_more, is_backward) = (rows.len() > PAGE, search.is_backward());
     rows.truncate(PAGE);
     if is_backward {
@@ -168,6 +182,7 @@ pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<S
     let next = if is_backward || has_more { position(rows.as_slice().last()) } else { None };
     let has_previous = if is_backward { has_more } else { search.after.is_some() };
     let previous = if has_previous { position(rows.as_slice().first()) } else { None };
+    let rows = rows.into_iter().map(|(row, _)| (news.remove(&row.id), row)).map(|(news, row)| (row, news)).collect();
     Ok(SearchPage { rows, count, net_lb: net_lb.filter(|_| count <= COUNTED), previous, next, owners })
 }
 
@@ -196,16 +211,10 @@ fn page<'a>(scope: &'a Scope, search: &'a Search) -> Merged<'a> {
             let select = (BolSummary::as_select(), false.into_sql::<Bool>());
             vec![beyond(matching(companies(scope, search), search, select), search)]
         }
-        Scope::Companies { user_id, ids, .. } => {
+        Scope::Companies { ids, .. } => {
             let branch = |id: &'a i64| {
-                let opened = bol_opens::table
-                    .filter(bol_opens::user_id.eq(user_id))
-                    .filter(bol_opens::bol_id.eq(bols::id))
-                    .filter(bol_opens::opened_at.ge(bols::changed_at));
-                beyond(
-                    matching(Some(std::slice::from_ref(id)), search, (BolSummary::as_select(), not(exists(opened)))),
-                    search,
-                )
+                let select = (BolSummary::as_select(), IsNew(search.reader));
+                beyond(matching(Some(std::slice::from_ref(id)), search, select), search)
             };
             // Without a company, one query that finds nothing.
             let wanted: Vec<_> = ids.iter().filter(|id| search.customer.is_none_or(|wanted| wanted == **id)).collect();
@@ -249,6 +258,9 @@ where
     }
     if let Some(kind) = search.kind {
         query = query.filter(bols::document_kinds.contains(vec![kind.as_str()]));
+    }
+    if search.is_new {
+        query = query.filter(IsNew(search.reader));
     }
     let signed = || bols::document_kinds.contains(vec![DocumentKind::SignedBol.as_str()]);
     match search.status {

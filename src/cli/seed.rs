@@ -194,6 +194,8 @@ const TRUCKS: &str = "INSERT INTO trucks (carrier_id, truck_number, trailer_numb
     SELECT DISTINCT ON (c.id, lower(truck_number)) c.id, truck_number, trailer_number
     FROM bols JOIN carriers c ON lower(c.name) = lower(carrier) WHERE truck_number <> ''
     ORDER BY c.id, lower(truck_number), bols.id DESC";
+/// As if every user had logged in and read all until a week before the newest change.
+const READ_UNTIL: &str = "UPDATE users SET read_until = (SELECT max(changed_at) - interval '7 days' FROM bols)";
 
 /// The rows to insert, in one transaction.
 struct Rows<'a> {
@@ -246,6 +248,7 @@ impl Rows<'_> {
         diesel::update(settings::table).set(company).execute(connection).await?;
         diesel::sql_query(LISTS).execute(connection).await?;
         diesel::sql_query(TRUCKS).execute(connection).await?;
+        diesel::sql_query(READ_UNTIL).execute(connection).await?;
         Ok(())
     }
 

@@ -404,6 +404,7 @@ diesel::table! {
         password_changed_at -> Nullable<Timestamptz>,
         notify -> Text,
         told_until -> Timestamptz,
+        read_until -> Nullable<Timestamptz>,
     }
 }
 

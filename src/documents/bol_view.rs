@@ -6,14 +6,16 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures_util::future::try_join5;
+use futures_util::future::{try_join, try_join5};
 
 use super::access_record::{self, DocumentRef};
 use super::document::{self, Document};
 use super::lookup_limit;
-use crate::audit::{Action, Actor, Event, Origin, Outcome};
+use crate::accounts::Viewer;
+use crate::audit::{Action, Event, Origin, Outcome};
+use crate::bols::search::Reader;
 use crate::bols::{Bol, BolNumber};
-use crate::db::schema::{audit_events, bols, customers};
+use crate::db::schema::{audit_events, bol_opens, bols, customers};
 use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbResult};
 
@@ -67,6 +69,9 @@ pub struct Viewed {
     pub related: RelatedBols,
     /// Name of the current owner.
     pub owner: Option<String>,
+    /// Since when documents are new to the user: its last look at this BOL, or the time until which it has read all.
+    /// `None` for the terminal's own staff, and if the whole BOL is new.
+    pub new_since: Option<DateTime<Utc>>,
 }
 
 /// The BOLs within the scope that a reissue connects with this one.
@@ -82,26 +87,30 @@ pub struct RelatedBols {
 ///
 /// Returns `None`, and records the refusal, if no such BOL is within the scope. Neither the response nor its timing
 /// reveals whether another customer has a BOL with that number.
-pub async fn view(
-    db: &Database,
-    scope: &Scope,
-    actor: Actor<'_>,
-    origin: &Origin,
-    number: &BolNumber,
-) -> DbResult<Option<Viewed>> {
+pub async fn view(db: &Database, viewer: &Viewer, origin: &Origin, number: &BolNumber) -> DbResult<Option<Viewed>> {
+    let (scope, actor, reader) = (&viewer.scope(), viewer.actor(), Reader::of(viewer));
     let condition = lookup_limit::condition(scope);
     scope::record_if(db, scope, condition.as_deref(), async |connection: &AsyncPgConnection| {
         let event = Event::new(Action::BolViewed, Outcome::Success, actor, origin);
+        // The view comes last: it changes when the BOL was opened.
+        let opened_then_viewed = try_join(
+            opened_at(connection, reader, number),
+            access_record::record_view(&event, number.as_str(), scope.companies(), connection),
+        );
         let viewed = try_join5(
             by_number(connection, scope, number),
             document::of_bol(connection, scope, number),
             accesses(connection, scope, number),
             related_bols(connection, scope, number),
-            access_record::record_view(&event, number.as_str(), scope.companies(), connection),
+            opened_then_viewed,
         );
         match viewed.await? {
-            (Some((bol, owner)), documents, accesses, related, true) => {
-                Ok(Some(Viewed { bol, documents, accesses, related, owner }))
+            (Some((bol, owner)), documents, accesses, related, (opened_at, true)) => {
+                let since = reader.map(|reader| opened_at.map_or(reader.read_until, |at| at.max(reader.read_until)));
+                // If every document is new, marks would say nothing.
+                let is_old = |since: &DateTime<Utc>| documents.iter().any(|document| document.stored_at < Some(*since));
+                let new_since = since.filter(is_old);
+                Ok(Some(Viewed { bol, documents, accesses, related, owner, new_since }))
             }
             _ => {
                 access_record::deny(connection, scope, actor, origin, DocumentRef::BolNumber(number.as_str())).await?;
@@ -110,6 +119,23 @@ pub async fn view(
         }
     })
     .await
+}
+
+/// Returns when the reader opened the BOL last.
+async fn opened_at(
+    mut connection: &AsyncPgConnection,
+    reader: Option<Reader>,
+    number: &BolNumber,
+) -> QueryResult<Option<DateTime<Utc>>> {
+    let Some(reader) = reader else { return Ok(None) };
+    bol_opens::table
+        .inner_join(bols::table.on(bols::id.eq(bol_opens::bol_id)))
+        .filter(bol_opens::user_id.eq(reader.user_id))
+        .filter(bols::number.eq(number.as_str()))
+        .select(bol_opens::opened_at)
+        .first(&mut connection)
+        .await
+        .optional()
 }
 
 async fn by_number(

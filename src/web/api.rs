@@ -25,8 +25,11 @@ pub async fn bols(context: Context<BolListViewers>, filter: Query<BolFilter>) ->
         return Err(Error::Invalid(errors.summary()));
     }
     let found = search::search(&context.db, &context.viewer.scope(), &search).await?;
-    let bols: Vec<_> =
-        found.rows.iter().map(|(row, is_new)| bol(row, row.owner(&found.owners, &context.viewer), *is_new)).collect();
+    let bols: Vec<_> = found
+        .rows
+        .iter()
+        .map(|(row, news)| bol(row, row.owner(&found.owners, &context.viewer), news.is_some()))
+        .collect();
     Ok(HttpResponse::Ok().json(json!({"bols": bols, "next": found.next.as_ref().map(encode)})))
 }
 

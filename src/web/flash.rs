@@ -73,6 +73,8 @@ flashes! {
     /// `/bols`
     bols {
         ASSIGNED: "assigned" => "Assigned. Only this customer sees these BOLs from now on.",
+        READ: "read" => "All BOLs are marked as read.",
+        NEW_AGAIN: "new" => "The BOLs are marked as new again.",
     }
     /// `/bols/{number}`
     bol {

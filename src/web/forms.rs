@@ -1,7 +1,7 @@
 //! Parses forms and the filters in query strings, with a message for each invalid field.
 
 use actix_web::dev::Payload;
-use actix_web::web::Form;
+use actix_web::web::{Form, Query};
 use actix_web::{FromRequest, HttpRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +14,7 @@ use super::auth::Audience;
 use super::context::Context;
 use crate::accounts::{Viewer, customers};
 use crate::bols::lists::SaveError;
-use crate::bols::search::{self, Position, Search, Sort, Status};
+use crate::bols::search::{self, Position, Reader, Search, Sort, Status};
 use crate::documents::Kind;
 use crate::field_errors::FieldErrors;
 
@@ -29,6 +29,8 @@ pub struct BolFilter {
     pub status: String,
     /// Code of a customer.
     pub customer: String,
+    /// `1`: only what is new to the customer's user.
+    pub new: String,
     pub sort: String,
     pub after: String,
     pub before: String,
@@ -38,9 +40,15 @@ pub struct BolFilter {
 
 /// Enough for a hundred pasted numbers.
 const MAX_TEXT_CHARS: usize = 2_000;
+const NEW_OR_ALL: &str = "Choose all BOLs, or only new ones.";
 const A_DATE: &str = "Not a valid date. Use one such as 2025-11-30.";
 
 impl BolFilter {
+    /// Returns the filter of a query string, as a form sends it along. An unreadable one filters nothing.
+    pub fn from_query(query: &str) -> Self {
+        Query::<Self>::from_query(query).map(Query::into_inner).unwrap_or_default()
+    }
+
     /// `prefix` is that of the portal's BOL numbers.
     pub fn parse(&self, prefix: &str) -> (Search, FieldErrors) {
         let mut errors = FieldErrors::default();
@@ -59,15 +67,22 @@ impl BolFilter {
             })
         };
         let (after, before) = (position(&self.after), position(&self.before));
+        let is_new = choice(&self.new, ("", NEW_OR_ALL), &mut errors, |text| (text == "1").then_some(()));
         let text: String = self.q.chars().take(MAX_TEXT_CHARS).collect();
         let terms = search::parse(&text, prefix);
-        (Search { terms, from, to, kind, status, customer: None, sort, after, before }, errors)
+        let is_new = is_new.is_some();
+        let (customer, reader) = (None, None);
+        (Search { terms, from, to, kind, status, customer, reader, is_new, sort, after, before }, errors)
     }
 
-    /// Parses the filter and looks up its customer among those that the viewer can see.
+    /// Parses the filter for this viewer, and looks up its customer among those that the viewer can see.
     pub async fn resolve<A: Audience>(&self, context: &Context<A>) -> Result<(Search, FieldErrors), Error> {
         let Context { db, viewer, site, .. } = context;
         let (mut search, mut errors) = self.parse(&site.bol_prefix);
+        search.reader = Reader::of(viewer);
+        if search.is_new && search.reader.is_none() {
+            errors.add("", "Only a customer's list tells what is new.");
+        }
         if !self.customer.trim().is_empty() {
             let code = self.customer.trim().replace('\0', "");
             search.customer = if viewer.can_see_all_customers() {
@@ -83,9 +98,14 @@ impl BolFilter {
     }
 
     pub fn is_filtered(&self) -> bool {
-        [&self.q, &self.from, &self.to, &self.kind, &self.status, &self.customer]
+        [&self.q, &self.from, &self.to, &self.kind, &self.status, &self.customer, &self.new]
             .iter()
             .any(|field| !field.trim().is_empty())
+    }
+
+    /// The address of this list with only what is new, or with the rest too.
+    pub fn only_new(&self, is_new: bool) -> String {
+        Self { new: if is_new { "1".into() } else { String::new() }, ..self.whole() }.href()
     }
 
     /// The address of this list with another text to search for.
@@ -129,6 +149,12 @@ impl BolFilter {
     }
 
     fn of(&self, path: &str) -> String {
+        let query = self.query();
+        if query.is_empty() { path.into() } else { format!("{path}?{query}") }
+    }
+
+    /// Returns the filter and the place in the list as a query string.
+    pub fn query(&self) -> String {
         let fields = [
             ("q", &self.q),
             ("from", &self.from),
@@ -136,6 +162,7 @@ impl BolFilter {
             ("kind", &self.kind),
             ("status", &self.status),
             ("customer", &self.customer),
+            ("new", &self.new),
             ("sort", &self.sort),
             ("after", &self.after),
             ("before", &self.before),
@@ -145,8 +172,7 @@ impl BolFilter {
         for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
             query.append_pair(name, value);
         }
-        let query = query.finish();
-        if query.is_empty() { path.into() } else { format!("{path}?{query}") }
+        query.finish()
     }
 
     /// The address of all matching PDFs in one ZIP.
@@ -306,6 +332,7 @@ mod tests {
             ("to", "0000-01-01"),
             ("kind", "photo"),
             ("status", "lost"),
+            ("new", "yes"),
             ("sort", "color"),
             ("after", "x"),
             ("after", "bnVsbA"),

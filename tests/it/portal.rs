@@ -5,6 +5,7 @@ mod bols;
 mod download;
 mod isolation;
 mod lookups;
+mod news;
 mod notices;
 mod search;
 mod zip;

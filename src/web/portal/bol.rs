@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Path, Query};
 use askama::Template;
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::bols::fields::{self, PAGE};
@@ -77,6 +78,8 @@ struct Doc {
     download_href: String,
     preview_href: String,
     older: Vec<Doc>,
+    /// Whether it arrived since the user last opened the BOL.
+    is_new: bool,
 }
 
 struct HistoryRow {
@@ -94,7 +97,7 @@ pub async fn page(
 ) -> Result<HttpResponse, Error> {
     let Context { viewer, site, db, origin, .. } = &context;
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
-    let viewed = documents::view(db, &viewer.scope(), viewer.actor(), origin, &number).await?;
+    let viewed = documents::view(db, viewer, origin, &number).await?;
     let viewed = viewed.ok_or(Error::NotFound)?;
     let layout = context.layout("/bols").flash(&done, flash::ALL);
     let is_office = viewer.can_issue();
@@ -110,7 +113,7 @@ pub async fn page(
 
 impl BolPage {
     fn new(layout: Layout, zone: Tz, viewed: Viewed) -> Self {
-        let Viewed { bol, documents, accesses, related, .. } = viewed;
+        let Viewed { bol, documents, accesses, related, new_since, .. } = viewed;
         let has_pdf = documents.iter().any(|document| document.kind == Kind::Bol.as_str());
         let voided = bol.voided_at.map(|at| Voided {
             when: by(&timestamp(at, zone).text, &bol.voided_by),
@@ -127,7 +130,7 @@ impl BolPage {
             owner: None,
             headline: headline(&bol),
             sections: sections(&bol, zone),
-            documents: grouped_by_kind(documents, zone),
+            documents: grouped_by_kind(documents, zone, new_since),
             has_pdf,
             fetched_later: false,
             history: accesses.into_iter().map(|access| HistoryRow::new(access, zone)).collect(),
@@ -193,15 +196,16 @@ fn shown(fact: &fields::Fact, bol: &Bol, zone: Tz) -> (&'static str, String) {
 }
 
 /// Groups the versions of each kind under the newest one, with the kinds in the order of [`Kind::ALL`].
-fn grouped_by_kind(documents: Vec<Document>, zone: Tz) -> Vec<Doc> {
+fn grouped_by_kind(documents: Vec<Document>, zone: Tz, new_since: Option<DateTime<Utc>>) -> Vec<Doc> {
     let mut shown = Vec::new();
     for kind in Kind::ALL {
         let mut versions = documents
             .iter()
             .filter(|document| document.kind == kind.as_str())
-            .map(|document| Doc::new(document, kind, zone));
-        if let Some(mut newest) = versions.next() {
-            newest.older = versions.collect();
+            .map(|document| (document.stored_at, Doc::new(document, kind, zone)));
+        if let Some((stored_at, mut newest)) = versions.next() {
+            newest.is_new = new_since.is_some() && stored_at > new_since;
+            newest.older = versions.map(|(_, older)| older).collect();
             shown.push(newest);
         }
     }
@@ -225,6 +229,7 @@ impl Doc {
             download_href: format!("/documents/{}/download", document.id),
             preview_href: format!("/documents/{}/download?inline=1", document.id),
             older: Vec::new(),
+            is_new: false,
         }
     }
 }

@@ -1,24 +1,28 @@
-//! `GET /bols`: the list of BOLs.
+//! `GET /bols`: the list of BOLs. `POST /bols/read`: marks all as read.
+
+mod controls;
+mod row;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Query;
 use askama::Template;
-use chrono::{Datelike, Days, Months, NaiveDate};
+use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::bols::search::{self, BolSummary, COLUMNS, COUNTED, Search, SearchPage, Sort, Term};
-use crate::bols::weight::{Pounds, grouped, short_tons};
-use crate::documents::Kind;
+use self::controls::{Heading, Pager, Preset, TermChip};
+use self::row::BolRow;
+use crate::accounts::account;
+use crate::bols::search::{self, COUNTED, Search, SearchPage};
+use crate::bols::weight::{grouped, short_tons};
 use crate::documents::zip;
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
-use crate::web::auth::BolListViewers;
+use crate::web::auth::{BolListViewers, Customers};
 use crate::web::context::Context;
-use crate::web::flash::{Done, bols as flash};
+use crate::web::flash::{Done, bols as flash, see_other};
 use crate::web::form_field::FormField;
-use crate::web::forms::{BolFilter, Choice, choices, kinds, statuses};
-use crate::web::log_links::timeline;
-use crate::web::page::{self, Layout, html_with_status, non_empty};
+use crate::web::forms::{BolFilter, Choice, Fields, choices, kinds, statuses};
+use crate::web::page::{Layout, html_with_status};
 
 #[derive(Template)]
 #[template(path = "portal/bols.html")]
@@ -44,130 +48,38 @@ struct BolsPage {
     net_tons: Option<String>,
     presets: Vec<Preset>,
     pager: Pager,
+    /// What is new, for customers.
+    news: Option<NewsControls>,
 }
 
-/// Dates to choose with one click.
-struct Preset {
-    label: &'static str,
-    href: String,
-    is_current: bool,
+/// Tells what is new from the rest, and marks all as read.
+struct NewsControls {
+    is_only_new: bool,
+    all_href: String,
+    new_href: String,
+    /// The list to return to, as a query string.
+    list: String,
+    /// When this page was made: what changes later stays new.
+    until: String,
+    /// Offers to mark all as read.
+    has_new: bool,
+    /// The mark before the last change, to return to.
+    undo: Option<String>,
 }
 
-impl Preset {
-    fn all(today: NaiveDate, search: &Search, filter: &BolFilter) -> Vec<Self> {
-        let monday = today - Days::new(today.weekday().num_days_from_monday().into());
-        let first = today.with_day(1).unwrap_or(today);
-        let last_month = first - Months::new(1);
-        [
-            ("Today", today, today),
-            ("This week", monday, monday + Days::new(6)),
-            ("Last week", monday - Days::new(7), monday - Days::new(1)),
-            ("This month", first, first + Months::new(1) - Days::new(1)),
-            ("Last month", last_month, first - Days::new(1)),
-        ]
-        .map(|(label, from, to)| {
-            let is_current = (search.from, search.to) == (Some(from), Some(to));
-            Self { label, href: filter.between(from, to), is_current }
-        })
-        .into()
-    }
-}
-
-/// Where the page stands in the list, and the way to its neighbors.
+/// The mark that `POST /bols/read` has replaced.
+#[derive(serde::Deserialize)]
+#[serde(default)]
 #[derive(Default)]
-struct Pager {
-    /// "51–100 of 129"
-    range: Option<String>,
-    first_href: Option<String>,
-    previous_href: Option<String>,
-    next_href: Option<String>,
-}
-
-impl Pager {
-    fn new(filter: &BolFilter, found: &SearchPage) -> Self {
-        let is_first = found.previous.is_none();
-        // A page that others have moved away from its place still says about where it is.
-        let start = if is_first { Some(1) } else { filter.row.parse().ok().filter(|row| (1..=MAX_ROW).contains(row)) };
-        let shown = found.rows.len();
-        let range = start.filter(|_| shown > 0).map(|start| {
-            let end = start + shown - 1;
-            let count =
-                if found.count > COUNTED { format!("more than {}", grouped(COUNTED)) } else { grouped(found.count) };
-            format!("{}–{} of {count}", grouped(start as i64), grouped(end as i64))
-        });
-        let previous = found
-            .previous
-            .as_ref()
-            .map(|position| filter.before(position, start.map(|start| start.saturating_sub(search::PAGE).max(1))));
-        Self {
-            range,
-            first_href: (!is_first).then(|| filter.first()),
-            previous_href: previous,
-            next_href: found.next.as_ref().map(|position| filter.after(position, start.map(|start| start + shown))),
-        }
-    }
-}
-
-/// The largest place of a page that is shown.
-const MAX_ROW: usize = 100_000_000;
-
-/// A term of the search, and the list without it.
-struct TermChip {
-    description: String,
-    href: String,
-}
-
-impl TermChip {
-    /// Returns none if every term means what it says.
-    fn all(terms: &[Term], filter: &BolFilter) -> Vec<Self> {
-        if !terms.iter().any(Term::is_interpreted) {
-            return Vec::new();
-        }
-        let without = |at: usize| {
-            let others = terms.iter().enumerate().filter(|(other, _)| *other != at);
-            others.map(|(_, term)| term.typed.as_str()).collect::<Vec<_>>().join(" ")
-        };
-        let chip =
-            |(at, term): (usize, &Term)| Self { description: term.description(), href: filter.searching(without(at)) };
-        terms.iter().enumerate().map(chip).collect()
-    }
-}
-
-/// The heading of a column by which the list can be sorted.
-struct Heading {
-    name: &'static str,
-    label: &'static str,
-    href: String,
-    aria: &'static str,
-}
-
-struct BolRow {
-    href: String,
-    download_href: String,
-    number: String,
-    date: String,
-    date_iso: String,
-    product: String,
-    customer: String,
-    po: Option<String>,
-    release: Option<String>,
-    carrier: String,
-    /// The truck and the trailer.
-    vehicle: Option<String>,
-    ship_to: String,
-    lot: Option<String>,
-    net_tons: String,
-    net_lb: String,
-    is_new: bool,
-    is_void: bool,
-    is_signed: bool,
-    has_pdf: bool,
+pub struct Marked {
+    since: String,
 }
 
 pub async fn page(
     context: Context<BolListViewers>,
     filter: Query<BolFilter>,
     done: Query<Done>,
+    marked: Query<Marked>,
 ) -> Result<HttpResponse, Error> {
     let Context { viewer, db, .. } = &context;
     let filter = filter.into_inner();
@@ -176,7 +88,30 @@ pub async fn page(
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let mut page = BolsPage::new(&context, filter, &search, errors, found);
     page.layout = page.layout.flash(&done, flash::ALL);
+    if let Some(news) = &mut page.news {
+        let since = (done.find(flash::ALL) == Some(flash::READ)).then(|| marked.since.parse().ok()).flatten();
+        news.undo = since.map(time);
+    }
     Ok(html_with_status(&page, status))
+}
+
+/// `POST /bols/read`: BOLs that changed until `until` are no longer new to the user. Returns to `list`, which offers to
+/// undo it: the same request with the earlier time.
+pub async fn mark_read(context: Context<Customers>, fields: Fields) -> Result<HttpResponse, Error> {
+    let until: DateTime<Utc> = fields.one("until").parse().map_err(|_| Error::BadRequest)?;
+    let Context { viewer, db, site, .. } = &context;
+    account::set_read_until(db, viewer, until.min(site.clock.now())).await?;
+    let list = BolFilter::from_query(fields.one("list")).first();
+    if until < viewer.read_until {
+        return Ok(see_other(&list, Some(flash::NEW_AGAIN)));
+    }
+    let since = format!("{}since={}", if list.contains('?') { '&' } else { '?' }, time(viewer.read_until));
+    Ok(see_other(&(list + &since), Some(flash::READ)))
+}
+
+/// In the form in which an address and a form carry it.
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 impl BolsPage {
@@ -203,18 +138,6 @@ impl BolsPage {
         found: Option<SearchPage>,
     ) -> Self {
         let viewer = &context.viewer;
-        let headings = COLUMNS.iter().map(|column| {
-            let is_current = search.sort.column == column;
-            // A click on the current column reverses it. Another column starts with its most useful order.
-            let ascending = if is_current { !search.sort.ascending } else { column.ascends_first };
-            let aria = match (is_current, search.sort.ascending) {
-                (false, _) => "none",
-                (true, true) => "ascending",
-                (true, false) => "descending",
-            };
-            Heading { name: column.name, label: column.label, href: filter.sorted(Sort { column, ascending }), aria }
-        });
-        let headings = headings.collect();
         let can_open = viewer.can_open_documents();
         let site = &context.site;
         let today = site.clock.now().with_timezone(&site.time_zone).date_naive();
@@ -222,6 +145,7 @@ impl BolsPage {
         let net_tons = found.as_ref().and_then(|found| found.net_lb).map(short_tons);
         let (rows, count, owners) =
             found.map_or_else(Default::default, |found| (found.rows, found.count, found.owners));
+        let has_new = search.is_new || rows.iter().any(|(_, news)| news.is_some());
         Self {
             layout: context.layout("/bols"),
             kinds: kinds("Any document", &filter.kind),
@@ -230,14 +154,23 @@ impl BolsPage {
             count_label: errors.is_empty().then(|| count_label(count, filter.is_filtered())),
             terms: TermChip::all(&search.terms, &filter),
             is_filtered: filter.is_filtered(),
-            headings,
+            headings: Heading::all(search, &filter),
             can_assign: viewer.can_assign(),
             show_customer: viewer.can_see_all_customers() || viewer.companies.len() > 1,
             rows: rows
                 .into_iter()
-                .map(|(row, is_new)| BolRow::new(row.owner(&owners, viewer).map(Into::into), row, is_new, can_open))
+                .map(|(row, news)| BolRow::new(row.owner(&owners, viewer).map(Into::into), row, news, can_open))
                 .collect(),
             net_tons,
+            news: search.reader.map(|_| NewsControls {
+                is_only_new: search.is_new,
+                all_href: filter.only_new(false),
+                new_href: filter.only_new(true),
+                list: filter.query(),
+                until: time(site.clock.now()),
+                has_new: has_new && viewer.seeing_from.is_none(),
+                undo: None,
+            }),
             presets: Preset::all(today, search, &filter),
             pager,
             errors,
@@ -253,75 +186,5 @@ fn count_label(count: i64, is_filtered: bool) -> String {
         (1, false) => "1 BOL".into(),
         (_, true) => format!("{number} BOLs match"),
         (_, false) => format!("{number} BOLs"),
-    }
-}
-
-/// "Truck 12, trailer 7"
-fn vehicle(truck: &str, trailer: &str) -> Option<String> {
-    match (truck, trailer) {
-        ("", "") => None,
-        (truck, "") => Some(format!("Truck {truck}")),
-        ("", trailer) => Some(format!("trailer {trailer}")),
-        (truck, trailer) => Some(format!("Truck {truck}, trailer {trailer}")),
-    }
-}
-
-impl BolRow {
-    fn new(owner: Option<String>, row: BolSummary, is_new: bool, can_open: bool) -> Self {
-        let has = |kind: Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
-        let weight = Pounds(row.net_lb);
-        Self {
-            // Auditors get the timeline of the BOL instead of its documents.
-            href: if can_open { format!("/bols/{}", row.number) } else { timeline("number", &row.number) },
-            download_href: format!("/bols/{}/download", row.number),
-            date: page::date(row.bol_date),
-            date_iso: row.bol_date.to_string(),
-            net_tons: weight.short_tons(),
-            net_lb: weight.to_string(),
-            is_new,
-            is_void: row.voided_at.is_some(),
-            is_signed: has(Kind::SignedBol),
-            has_pdf: can_open && has(Kind::Bol),
-            // The consignee's name only; the page of the BOL has the address.
-            ship_to: row.ship_to.lines().next().unwrap_or_default().into(),
-            number: row.number,
-            product: row.product,
-            customer: owner.unwrap_or_else(|| "Not assigned".into()),
-            po: non_empty(row.customer_po),
-            release: non_empty(row.release_number),
-            carrier: row.carrier,
-            vehicle: vehicle(&row.truck_number, &row.trailer_number),
-            lot: non_empty(row.lot),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dates(today: &str) -> Vec<(&'static str, String)> {
-        let today = today.parse().expect("a date");
-        let presets = Preset::all(today, &Search::default(), &BolFilter::default());
-        presets.into_iter().map(|preset| (preset.label, preset.href)).collect()
-    }
-
-    #[test]
-    fn presets_are_whole_weeks_and_months() {
-        // A Wednesday.
-        let expected = [
-            ("Today", "2026-03-04", "2026-03-04"),
-            ("This week", "2026-03-02", "2026-03-08"),
-            ("Last week", "2026-02-23", "2026-03-01"),
-            ("This month", "2026-03-01", "2026-03-31"),
-            ("Last month", "2026-02-01", "2026-02-28"),
-        ];
-        assert_eq!(
-            dates("2026-03-04"),
-            expected.map(|(label, from, to)| (label, format!("/bols?from={from}&to={to}")))
-        );
-        let january = dates("2026-01-31");
-        assert_eq!(january[4].1, "/bols?from=2025-12-01&to=2025-12-31");
-        assert_eq!(dates("2026-03-08")[1].1, "/bols?from=2026-03-02&to=2026-03-08", "a Sunday");
     }
 }

@@ -230,21 +230,6 @@ async fn mistakes_get_a_message_and_keep_what_was_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bol_is_new_until_the_user_opens_it_and_after_each_change() {
-    let app = App::start().await;
-    let (acme, colleague) = (app.acme().await, app.user(World::COLLEAGUE).await);
-    let new = async |actor: &Actor| actor.get("/bols").await.all("tr:has(.mark.new) .number");
-    assert_eq!(new(&acme).await, ["PRT-2025-0005", "PRT-2025-0002", "PRT-2025-0001"]);
-    acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
-    acme.get(&format!("/bols/{}/download", World::ACME_VOID)).await;
-    assert_eq!(new(&acme).await, ["PRT-2025-0005"]);
-    assert_eq!(new(&colleague).await.len(), 3, "each for himself");
-    app.sql("UPDATE bols SET official_weight_lb = 46880 WHERE number = 'PRT-2025-0001'").await;
-    assert_eq!(new(&acme).await, ["PRT-2025-0005", "PRT-2025-0001"], "changed since");
-    assert!(new(&app.office().await).await.is_empty(), "the mark is for customers");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn rows_show_weights_and_marks() {
     let app = App::start().await;
     let list = app.acme().await.get("/bols").await;

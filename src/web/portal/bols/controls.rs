@@ -1,0 +1,149 @@
+//! What surrounds the list: dates to choose, the terms of the search, headings that sort, and the pager.
+
+use chrono::{Datelike, Days, Months, NaiveDate};
+
+use crate::bols::search::{self, COLUMNS, COUNTED, Column, Search, SearchPage, Sort, Term};
+use crate::bols::weight::grouped;
+use crate::web::forms::BolFilter;
+
+/// Dates to choose with one click.
+pub struct Preset {
+    pub label: &'static str,
+    pub href: String,
+    pub is_current: bool,
+}
+
+impl Preset {
+    pub fn all(today: NaiveDate, search: &Search, filter: &BolFilter) -> Vec<Self> {
+        let monday = today - Days::new(today.weekday().num_days_from_monday().into());
+        let first = today.with_day(1).unwrap_or(today);
+        let last_month = first - Months::new(1);
+        [
+            ("Today", today, today),
+            ("This week", monday, monday + Days::new(6)),
+            ("Last week", monday - Days::new(7), monday - Days::new(1)),
+            ("This month", first, first + Months::new(1) - Days::new(1)),
+            ("Last month", last_month, first - Days::new(1)),
+        ]
+        .map(|(label, from, to)| {
+            let is_current = (search.from, search.to) == (Some(from), Some(to));
+            Self { label, href: filter.between(from, to), is_current }
+        })
+        .into()
+    }
+}
+
+/// Where the page stands in the list, and the way to its neighbors.
+#[derive(Default)]
+pub struct Pager {
+    /// "51–100 of 129"
+    pub range: Option<String>,
+    pub first_href: Option<String>,
+    pub previous_href: Option<String>,
+    pub next_href: Option<String>,
+}
+
+impl Pager {
+    pub fn new(filter: &BolFilter, found: &SearchPage) -> Self {
+        let is_first = found.previous.is_none();
+        // A page that others have moved away from its place still says about where it is.
+        let start = if is_first { Some(1) } else { filter.row.parse().ok().filter(|row| (1..=MAX_ROW).contains(row)) };
+        let shown = found.rows.len();
+        let range = start.filter(|_| shown > 0).map(|start| {
+            let end = start + shown - 1;
+            let count =
+                if found.count > COUNTED { format!("more than {}", grouped(COUNTED)) } else { grouped(found.count) };
+            format!("{}–{} of {count}", grouped(start as i64), grouped(end as i64))
+        });
+        let previous = found
+            .previous
+            .as_ref()
+            .map(|position| filter.before(position, start.map(|start| start.saturating_sub(search::PAGE).max(1))));
+        Self {
+            range,
+            first_href: (!is_first).then(|| filter.first()),
+            previous_href: previous,
+            next_href: found.next.as_ref().map(|position| filter.after(position, start.map(|start| start + shown))),
+        }
+    }
+}
+
+/// The largest place of a page that is shown.
+const MAX_ROW: usize = 100_000_000;
+
+/// A term of the search, and the list without it.
+pub struct TermChip {
+    pub description: String,
+    pub href: String,
+}
+
+impl TermChip {
+    /// Returns none if every term means what it says.
+    pub fn all(terms: &[Term], filter: &BolFilter) -> Vec<Self> {
+        if !terms.iter().any(Term::is_interpreted) {
+            return Vec::new();
+        }
+        let without = |at: usize| {
+            let others = terms.iter().enumerate().filter(|(other, _)| *other != at);
+            others.map(|(_, term)| term.typed.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        let chip =
+            |(at, term): (usize, &Term)| Self { description: term.description(), href: filter.searching(without(at)) };
+        terms.iter().enumerate().map(chip).collect()
+    }
+}
+
+/// The heading of a column by which the list can be sorted.
+pub struct Heading {
+    pub name: &'static str,
+    pub label: &'static str,
+    pub href: String,
+    pub aria: &'static str,
+}
+
+impl Heading {
+    pub fn all(search: &Search, filter: &BolFilter) -> Vec<Self> {
+        let heading = |column: &'static Column| {
+            let is_current = search.sort.column == column;
+            // A click on the current column reverses it. Another column starts with its most useful order.
+            let ascending = if is_current { !search.sort.ascending } else { column.ascends_first };
+            let aria = match (is_current, search.sort.ascending) {
+                (false, _) => "none",
+                (true, true) => "ascending",
+                (true, false) => "descending",
+            };
+            Self { name: column.name, label: column.label, href: filter.sorted(Sort { column, ascending }), aria }
+        };
+        COLUMNS.iter().map(heading).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dates(today: &str) -> Vec<(&'static str, String)> {
+        let today = today.parse().expect("a date");
+        let presets = Preset::all(today, &Search::default(), &BolFilter::default());
+        presets.into_iter().map(|preset| (preset.label, preset.href)).collect()
+    }
+
+    #[test]
+    fn presets_are_whole_weeks_and_months() {
+        // A Wednesday.
+        let expected = [
+            ("Today", "2026-03-04", "2026-03-04"),
+            ("This week", "2026-03-02", "2026-03-08"),
+            ("Last week", "2026-02-23", "2026-03-01"),
+            ("This month", "2026-03-01", "2026-03-31"),
+            ("Last month", "2026-02-01", "2026-02-28"),
+        ];
+        assert_eq!(
+            dates("2026-03-04"),
+            expected.map(|(label, from, to)| (label, format!("/bols?from={from}&to={to}")))
+        );
+        let january = dates("2026-01-31");
+        assert_eq!(january[4].1, "/bols?from=2025-12-01&to=2025-12-31");
+        assert_eq!(dates("2026-03-08")[1].1, "/bols?from=2026-03-02&to=2026-03-08", "a Sunday");
+    }
+}
