@@ -1,7 +1,8 @@
 //! The access log: who did what, when, and from where. Append-only.
 //!
 //! * [`record`] writes an [`Event`], whose columns `columns` lists; [`fetched`] records what became of links.
-//! * [`search`] reads the log, [`filter`] parses what someone searches for, and [`export`] writes files.
+//! * [`search`] reads the log. [`filter`] parses what someone searches for, and [`names`] finds what a part of a name
+//!   means. [`export`] writes files.
 //! * [`seal`] puts events into a signed Merkle tree, [`verify`] checks it, and [`prove`] proves single events.
 //! * [`witness`] sends checkpoints to a second place.
 //! * [`retention`] removes events that are older than the retention period.
@@ -14,6 +15,7 @@ mod event;
 pub mod export;
 pub mod fetched;
 pub mod filter;
+pub mod names;
 pub mod prove;
 pub mod retention;
 pub mod seal;

@@ -72,17 +72,17 @@ actions! {
     BolVoided "BOL_VOIDED" "BOL voided",
     BolWeighed "BOL_WEIGHED" "Official weight entered",
     BolViewed "BOL_VIEWED" "BOL viewed",
-    BolDownloaded "BOL_DOWNLOADED" "Document link issued",
+    BolDownloaded "BOL_DOWNLOADED" "Download link issued",
     /// One event for each document, recorded before its bytes are sent.
-    BolsZipped "BOLS_ZIPPED" "Document sent in a ZIP",
+    BolsZipped "BOLS_ZIPPED" "Downloaded in a ZIP",
     /// A link was followed, whether or not the portal issued it.
-    LinkFetched "LINK_FETCHED" "Document fetched by link",
+    LinkFetched "LINK_FETCHED" "Downloaded",
     DocumentRestoreRequested "DOCUMENT_RESTORE_REQUESTED" "Restore from archive requested",
     DocumentMended "DOCUMENT_MENDED" "Missing file restored",
     DocumentAdopted "DOCUMENT_ADOPTED" "Document adopted from storage",
     PdfsMigrated "PDFS_MIGRATED" "PDF moved to the bucket",
     BolsImported "BOLS_IMPORTED" "BOLs imported",
-    BolPreviewed "BOL_PREVIEWED" "Preview link issued",
+    BolPreviewed "BOL_PREVIEWED" "Shown in the browser",
     /// Stored with a BOL, or in the inbox, for a reason in the detail.
     DocumentUploaded "DOCUMENT_UPLOADED" "Document stored",
     DocumentRejected "DOCUMENT_REJECTED" "Document rejected",
@@ -106,6 +106,11 @@ actions! {
     AccessDenied "ACCESS_DENIED" "Access denied",
     /// A login asked for many BOLs or documents that aren't its own, and is refused for a while.
     LookupsLimited "LOOKUPS_LIMITED" "Lookups limited",
+}
+
+impl Action {
+    /// The actions by which a document reaches a user.
+    pub const DOWNLOADS: [Self; 4] = [Self::BolDownloaded, Self::LinkFetched, Self::BolsZipped, Self::BolPreviewed];
 }
 
 impl std::str::FromStr for Action {

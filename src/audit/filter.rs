@@ -11,6 +11,9 @@ use crate::field_errors::FieldErrors;
 /// Values are cut to this length.
 const MAX_VALUE_CHARS: usize = 200;
 
+/// The view that has only [`Action::DOWNLOADS`].
+pub const DOWNLOADS_VIEW: &str = "downloads";
+
 /// A filter as it was typed; empty fields don't narrow the log.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default)]
@@ -25,17 +28,20 @@ pub struct FilterText {
     pub action: String,
     /// The name of an [`Outcome`].
     pub outcome: String,
-    /// The code of a customer.
+    /// The code of a customer, or a part of its code or name.
     pub customer: String,
-    /// An email address.
+    /// An email address, or a part of an address or name.
     pub user: String,
-    /// The number of a BOL.
+    /// The number of a BOL, or a part of it.
     pub number: String,
+    /// `downloads` for [`Action::DOWNLOADS`] only.
+    pub view: String,
     /// A [`Position`]: where the page begins.
     pub after: String,
 }
 
-/// What [`FilterText::parse`] returns. With errors, the filter is incomplete.
+/// What [`FilterText::parse`] returns. With errors, the filter is incomplete. Its users, customers and BOLs are those
+/// that were typed; [`names::resolve`](super::names::resolve) finds those of which a part was typed.
 pub struct ParsedFilter {
     pub filter: Filter,
     pub after: Option<Position>,
@@ -44,7 +50,7 @@ pub struct ParsedFilter {
 
 impl FilterText {
     /// The fields that narrow the log, with their names in the query string.
-    pub fn fields(&self) -> [(&'static str, &str); 8] {
+    pub fn fields(&self) -> [(&'static str, &str); 9] {
         [
             ("q", &self.q),
             ("from", &self.from),
@@ -54,6 +60,7 @@ impl FilterText {
             ("customer", &self.customer),
             ("user", &self.user),
             ("number", &self.number),
+            ("view", &self.view),
         ]
     }
 
@@ -81,11 +88,15 @@ impl FilterText {
         }
         let action = self.action.parse::<Action>().ok();
         if action.is_none() && !self.action.is_empty() {
-            errors.add("", "Choose one of the listed actions.");
+            errors.add("action", "The log has no such action. Choose one from the list.");
         }
         let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == self.outcome);
         if outcome.is_none() && !self.outcome.is_empty() {
-            errors.add("", "Choose success, denied or failed.");
+            errors.add("outcome", "The log has no such outcome. Choose success, denied or failed.");
+        }
+        let downloads_only = self.view == DOWNLOADS_VIEW;
+        if !downloads_only && !self.view.is_empty() {
+            errors.add("", "There is no such view of the log. Leave view empty, or set it to downloads.");
         }
         let after = self.after.parse().ok();
         if after.is_none() && !self.after.is_empty() {
@@ -97,10 +108,11 @@ impl FilterText {
             from: from.map(|day| midnight(day, zone)).or(is_text_only.then_some(now - TEXT_SEARCH_WINDOW)),
             until: to.map(|day| midnight(day + Days::new(1), zone)),
             action,
+            downloads_only,
             outcome,
-            customer: clean(&self.customer).map(|code| code.to_uppercase()),
-            user: clean(&self.user).map(|user| user.to_lowercase()),
-            number: clean(&self.number).map(|number| number.to_uppercase()),
+            customers: Vec::from_iter(clean(&self.customer).map(|code| code.to_uppercase())),
+            users: Vec::from_iter(clean(&self.user).map(|user| user.to_lowercase())),
+            numbers: Vec::from_iter(clean(&self.number).map(|number| number.to_uppercase())),
             text,
         };
         ParsedFilter { filter, after, errors }
@@ -158,6 +170,7 @@ mod tests {
         for text in [
             FilterText { action: "X".into(), ..FilterText::default() },
             FilterText { outcome: "maybe".into(), ..FilterText::default() },
+            FilterText { view: "uploads".into(), ..FilterText::default() },
             FilterText { after: "x".into(), ..FilterText::default() },
         ] {
             assert!(!parse(text).errors.is_empty());

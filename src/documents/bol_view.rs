@@ -190,9 +190,7 @@ async fn accesses(mut connection: &AsyncPgConnection, scope: &Scope, number: &Bo
     let id = bols::table.filter(bols::number.eq(number.as_str())).select(bols::id.nullable()).single_value();
     let mut query = audit_events::table
         .filter(audit_events::bol_id.eq(id))
-        .filter(audit_events::action.eq_any(
-            [Action::BolDownloaded, Action::BolPreviewed, Action::BolsZipped, Action::LinkFetched].map(Action::as_str),
-        ))
+        .filter(audit_events::action.eq_any(Action::DOWNLOADS.map(Action::as_str)))
         .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
         .limit(LOOKED_AT)
         .select(Access::as_select())

@@ -31,6 +31,8 @@ pub struct FormField {
     keyboard: Option<&'static str>,
     is_first: bool,
     max_chars: Option<usize>,
+    /// The id of the `datalist` that suggests values.
+    list: Option<&'static str>,
 }
 
 /// The template escapes what it shows.
@@ -65,6 +67,7 @@ impl FormField {
             keyboard: None,
             is_first: false,
             max_chars: None,
+            list: None,
         }
     }
 
@@ -173,6 +176,11 @@ impl FormField {
 
     pub fn max_chars(self, max_chars: usize) -> Self {
         Self { max_chars: Some(max_chars), ..self }
+    }
+
+    /// Sets the `datalist` of the page that suggests values. Others can be typed too.
+    pub fn suggestions(self, list: &'static str) -> Self {
+        Self { list: Some(list), ..self }
     }
 
     /// Turns the spell checker off: the value is no word.

@@ -2,8 +2,7 @@
 
 use url::form_urlencoded;
 
-use crate::audit::export::Format;
-use crate::audit::filter::FilterText;
+use crate::audit::filter::{DOWNLOADS_VIEW, FilterText};
 use crate::audit::search::Position;
 
 /// The log, narrowed to one `user`, one `customer`, or the `number` of one BOL.
@@ -22,16 +21,9 @@ pub fn next_page(filter: &FilterText, position: Position) -> String {
     href("/audit", filter, Some(("after", &position.to_string())))
 }
 
-/// What can be downloaded of the filtered log: a label and an address each.
-pub fn downloads(filter: &FilterText) -> Vec<(&'static str, String)> {
-    let label = |format| match format {
-        Format::Csv => "CSV",
-        Format::JsonLines => "JSON Lines",
-        Format::Xlsx => "Excel",
-    };
-    let export = |format: Format| href("/audit/export", filter, Some(("format", format.as_str())));
-    let exports = Format::ALL.into_iter().map(|format| (label(format), export(format)));
-    exports.chain([("Pack with proofs", href("/audit/pack", filter, None))]).collect()
+/// The downloads of one user, one customer, or the `number` of one BOL.
+pub fn downloads(name: &str, value: &str) -> String {
+    format!("{}&view={DOWNLOADS_VIEW}", timeline(name, value))
 }
 
 fn href(path: &str, filter: &FilterText, more: Option<(&str, &str)>) -> String {
@@ -39,5 +31,6 @@ fn href(path: &str, filter: &FilterText, more: Option<(&str, &str)>) -> String {
     for (name, value) in filter.fields().into_iter().chain(more).filter(|(_, value)| !value.is_empty()) {
         query.append_pair(name, value);
     }
-    format!("{path}?{}", query.finish())
+    let query = query.finish();
+    if query.is_empty() { path.into() } else { format!("{path}?{query}") }
 }

@@ -102,6 +102,11 @@ impl Layout {
         self.nav.iter().any(|item| item.href == "/audit").then(|| log_links::timeline(subject, value))
     }
 
+    /// The same for downloads alone.
+    pub fn downloads(&self, subject: &str, value: &str) -> Option<String> {
+        self.timeline(subject, value).map(|_| log_links::downloads(subject, value))
+    }
+
     pub fn notice(mut self, notice: &'static str) -> Self {
         self.notice = Some(notice).filter(|notice| !notice.is_empty());
         self

@@ -2,11 +2,14 @@
 
 mod access_log_import;
 mod checkpoints;
+mod downloads;
 mod export;
 mod forged_purges;
 mod local_fetches;
 mod log;
+mod log_filters;
 mod pack;
+mod pack_forgeries;
 mod proof;
 mod retention;
 mod seals;

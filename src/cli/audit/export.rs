@@ -8,11 +8,11 @@ use clap::Args;
 
 use crate::audit::export::{Export, ExportSlots, Format};
 use crate::audit::filter::{FilterText, ParsedFilter};
-use crate::audit::{Actor, Origin};
+use crate::audit::{Actor, Origin, names};
 use crate::cli::{Failure, bar, database_url, serve};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::Database;
+use crate::db::{Database, DbError};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -31,15 +31,18 @@ pub struct Arguments {
     /// success, denied or failed
     #[arg(long, default_value = "", hide_default_value = true)]
     outcome: String,
-    /// The code of a customer
+    /// The code of a customer, or a part of its code or name
     #[arg(long, value_name = "CODE", default_value = "", hide_default_value = true)]
     customer: String,
-    /// An email address
+    /// An email address, or a part of an address or name
     #[arg(long, value_name = "EMAIL", default_value = "", hide_default_value = true)]
     user: String,
-    /// The number of a BOL
+    /// The number of a BOL, or a part of it
     #[arg(long, default_value = "", hide_default_value = true)]
     number: String,
+    /// downloads: only links issued, documents downloaded, sent in a ZIP or shown
+    #[arg(long, default_value = "", hide_default_value = true)]
+    view: String,
     /// Part of a file name, an IP address, a user agent or the detail. Without dates, only the last 31 days are
     /// searched
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
@@ -50,9 +53,9 @@ pub struct Arguments {
 }
 
 pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { format, from, to, action, outcome, customer, user, number, words: q, output } = arguments;
-    let text = FilterText { q, from, to, action, outcome, customer, user, number, after: String::new() };
-    let ParsedFilter { filter, errors, .. } = text.parse(config.time_zone, Clock::system().now());
+    let Arguments { format, from, to, action, outcome, customer, user, number, view, words: q, output } = arguments;
+    let text = FilterText { q, from, to, action, outcome, customer, user, number, view, after: String::new() };
+    let ParsedFilter { mut filter, errors, .. } = text.parse(config.time_zone, Clock::system().now());
     if !errors.is_empty() {
         return Err(Failure::Usage(errors.summary()));
     }
@@ -61,12 +64,14 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     }
     let url = database_url(config)?;
     serve::check_schema(url).await?;
+    let db = Database::new(url, 2);
+    let resolved = names::resolve(&mut *db.get().await?, &mut filter).await.map_err(DbError::from)?;
+    resolved.map_err(|errors| Failure::Usage(errors.summary()))?;
     // Opens the file first. If that fails, no export is recorded.
     let mut target = Target::open(output.as_deref())?;
     let (filter_json, by, origin) = (text.to_json(), Actor::COMMAND_LINE.into(), Origin::command_line());
     let export = Export { filter, format, zone: config.time_zone, filter_json, by, origin, access: None };
-    let (mut bytes, task) =
-        export.begin(Database::new(url, 2), &ExportSlots::default()).await.map_err(Failure::problem)?;
+    let (mut bytes, task) = export.begin(db, &ExportSlots::default()).await.map_err(Failure::problem)?;
     let progress = bar(None, "{spinner} {bytes} in {elapsed}");
     let mut written = Ok(());
     while let (Ok(()), Some(piece)) = (&written, bytes.recv().await) {

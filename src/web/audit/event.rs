@@ -12,7 +12,7 @@ use crate::local_time;
 use crate::web::Error;
 use crate::web::auth::Auditors;
 use crate::web::context::Context;
-use crate::web::log_links::timeline;
+use crate::web::log_links::{downloads, timeline};
 use crate::web::page::{Layout, html};
 
 #[derive(Template)]
@@ -46,7 +46,7 @@ impl EventPage {
         let fields = COLUMNS.into_iter().zip(row.cells()).filter(|(name, _)| *name != "detail");
         Self {
             layout: context.layout("/audit"),
-            what: super::action_label(&row.action),
+            what: super::action_words(&row.action, super::outcome(&row.outcome)),
             when: local_time::to_second(row.occurred_at, context.site.time_zone),
             fields: fields.map(|(name, cell)| (name, Some(cell.to_string()).filter(|text| !text.is_empty()))).collect(),
             position: position.map(grouped),
@@ -63,6 +63,9 @@ fn related(row: &EventRow, detail: Option<&Value>) -> Vec<(String, String)> {
     let link = detail.and_then(|detail| detail["link"].as_i64());
     if let Some(link) = link.filter(|_| row.action == Action::LinkFetched.as_str()) {
         related.push(("The link that was followed".into(), format!("/audit/events/{link}")));
+    }
+    if let Some(number) = row.bol_number.as_ref().filter(|number| !number.is_empty()) {
+        related.push((format!("Downloads of BOL {number}"), downloads("number", number)));
     }
     for (label, name, value) in [
         ("All events of BOL", "number", &row.bol_number),

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Query;
 
-use super::download_filter;
+use super::{Search, log_page, read_filter};
 use crate::accounts::response_slots::ResponseKind;
 use crate::audit::export::{Export, ExportError, Format};
 use crate::audit::filter::FilterText;
@@ -25,9 +25,18 @@ pub async fn download(
 ) -> Result<HttpResponse, Error> {
     let format = options.format.parse::<Format>();
     let format = format.map_err(|()| Error::Invalid("Set format to csv, jsonl or xlsx.".into()))?;
-    let slot = context.response_slot(ResponseKind::Export).await?;
     let Context { viewer, site, db, origin, .. } = &context;
-    let (filter, filter_json) = download_filter(text.into_inner(), site)?;
+    // An export has all pages.
+    let text = FilterText { after: String::new(), ..text.into_inner() };
+    let read = {
+        let mut connection = db.get().await?;
+        match read_filter(&mut connection, site, &text).await? {
+            Ok(search) => search,
+            Err(errors) => return log_page::refuse(&context, &mut connection, text, errors).await,
+        }
+    };
+    let (Search { filter, .. }, filter_json) = (read, text.to_json());
+    let slot = context.response_slot(ResponseKind::Export).await?;
     let (by, origin, access) = (viewer.actor().into(), origin.clone(), Some(context.access().export_check(slot)));
     let export = Export { filter, format, zone: site.time_zone, filter_json, by, origin, access };
     let (bytes, _) = export.begin(db.get_ref().clone(), &site.exports).await.map_err(|error| match error {

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Query;
 
-use super::{download_filter, unprovable};
+use super::{Search, log_page, read_filter, unprovable};
 use crate::accounts::response_slots::ResponseKind;
 use crate::audit::export::ExportError;
 use crate::audit::filter::FilterText;
@@ -31,9 +31,18 @@ pub async fn download(
         "1" => return Err(Error::Forbidden),
         _ => return Err(Error::Invalid("Set pdfs to 1 or 0.".into())),
     };
-    let slot = context.response_slot(ResponseKind::Export).await?;
     let site = &context.site;
-    let (filter, filter_json) = download_filter(text.into_inner(), site)?;
+    // A pack has all pages.
+    let text = FilterText { after: String::new(), ..text.into_inner() };
+    let read = {
+        let mut connection = context.db.get().await?;
+        match read_filter(&mut connection, site, &text).await? {
+            Ok(search) => search,
+            Err(errors) => return log_page::refuse(&context, &mut connection, text, errors).await,
+        }
+    };
+    let (Search { filter, .. }, filter_json) = (read, text.to_json());
+    let slot = context.response_slot(ResponseKind::Export).await?;
     let pack = Pack { fetcher: context.document_fetcher(), keys: site.seals.clone(), filter, filter_json, with_pdfs };
     let bytes = pack.begin(&site.exports, slot).await.map_err(pack_error)?;
     Ok(attachment(&format!("access-log-pack-{}.zip", site.today()), "application/zip", true, bytes))

@@ -234,16 +234,16 @@ impl Doc {
     }
 }
 
-/// "Fetched: 184 KB", "Fetched: 60 KB of 184 KB"
+/// "Downloaded: 184 KB", "Downloaded: 60 KB of 184 KB"
 fn fetched(access: &Access) -> String {
-    let Some(fetched) = access.fetched() else { return "Fetched".into() };
+    let Some(fetched) = access.fetched() else { return "Downloaded".into() };
     let bytes = file_size(fetched.bytes);
     match (fetched.status, fetched.size) {
-        (200 | 206, Some(size)) if fetched.bytes < size => format!("Fetched: {bytes} of {}", file_size(size)),
-        (200 | 206, _) => format!("Fetched: {bytes}"),
+        (200 | 206, Some(size)) if fetched.bytes < size => format!("Downloaded: {bytes} of {}", file_size(size)),
+        (200 | 206, _) => format!("Downloaded: {bytes}"),
         (304, _) => "Requested again: not modified".into(),
-        (403, _) => "Not fetched: the link was refused".into(),
-        (status, _) => format!("Not fetched: status {status}"),
+        (403, _) => "Not downloaded: the link was refused".into(),
+        (status, _) => format!("Not downloaded: status {status}"),
     }
 }
 
@@ -252,10 +252,10 @@ impl HistoryRow {
         let when = timestamp(access.at(), zone);
         let what = match (access.action.as_str(), access.outcome.as_str()) {
             ("LINK_FETCHED", _) => fetched(&access),
-            (_, "failed") => "File missing; no link issued".into(),
-            ("BOL_PREVIEWED", _) => "Link issued for preview".into(),
-            ("BOLS_ZIPPED", _) => "Sent in a ZIP".into(),
-            _ => "Link issued for download".into(),
+            (_, "failed") => "No download link issued: the file is missing".into(),
+            ("BOL_PREVIEWED", _) => "Shown in the browser".into(),
+            ("BOLS_ZIPPED", _) => "Downloaded in a ZIP".into(),
+            _ => "Download link issued".into(),
         };
         Self {
             when: when.text,

@@ -164,10 +164,10 @@ async fn expect_link_and_fetch_on_the_pages(app: &App, size: usize) {
     let page = app.office().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
     let history = page.all("table[aria-labelledby=history] tbody tr");
     assert!(
-        history[0].contains(&format!("Fetched: {size} bytes")) && history[0].contains("buyer@acme.example"),
+        history[0].contains(&format!("Downloaded: {size} bytes")) && history[0].contains("buyer@acme.example"),
         "{history:?}"
     );
-    assert!(history[1].contains("Link issued for download"), "{history:?}");
+    assert!(history[1].contains("Download link issued"), "{history:?}");
     let auditor = app.auditor().await;
     let log = auditor.get("/audit?action=LINK_FETCHED").await;
     let event = auditor.get(&log.attributes(".log tbody .lead a", "href")[0]).await;
@@ -231,8 +231,8 @@ async fn links_without_a_request_are_matched_by_key_and_time_or_not_at_all() {
     // Customers see the fetches of their own users.
     let seen = app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
     let history = seen.all("table[aria-labelledby=history] tbody tr");
-    assert_eq!(history.iter().filter(|line| line.contains("Fetched")).count(), 3, "{history:?}");
-    assert!(history[0].contains("Fetched"), "the one of six days ahead: {history:?}");
+    assert_eq!(history.iter().filter(|line| line.contains("Downloaded")).count(), 3, "{history:?}");
+    assert!(history[0].contains("Downloaded"), "the one of six days ahead: {history:?}");
     let office = app.office().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
     assert!(office.text().contains("Unknown") && !seen.text().contains("Unknown"));
 }

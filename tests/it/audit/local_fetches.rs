@@ -50,8 +50,8 @@ async fn local_files_record_their_own_fetches() {
     let page = acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
     let shown = page.all("table[aria-labelledby=history] tbody td:nth-child(3)");
     assert!(
-        shown.contains(&format!("Fetched: 8 bytes of {size} bytes"))
-            && shown.contains(&"Not fetched: the link was refused".into()),
+        shown.contains(&format!("Downloaded: 8 bytes of {size} bytes"))
+            && shown.contains(&"Not downloaded: the link was refused".into()),
         "{shown:?}"
     );
     let kept = format!("{:?}", app.events().await);
@@ -134,7 +134,7 @@ async fn only_its_own_company_sees_a_fetch() {
     for (actor, seen) in [(app.acme().await, 1), (app.office().await, 2)] {
         let page = actor.get(&format!("/bols/{}", World::ACME_BOL)).await;
         let history = page.all("table[aria-labelledby=history] tbody tr");
-        assert_eq!(history.iter().filter(|line| line.contains("Fetched")).count(), seen, "{history:?}");
+        assert_eq!(history.iter().filter(|line| line.contains("Downloaded")).count(), seen, "{history:?}");
     }
 }
 

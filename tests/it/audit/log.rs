@@ -158,6 +158,9 @@ async fn an_auditor_finds_who_got_what() {
     let empty = auditor.get("/audit?number=PRT-1999-0001").await;
     assert!(empty.one(".empty h2").contains("No event matches"));
     let page = auditor.get("/audit?number=PRT-2025-0001").await;
+    let zones =
+        page.all(".log tbody .lead").into_iter().filter(|when| when.ends_with(" EST") || when.ends_with(" EDT"));
+    assert_eq!(zones.count(), 2, "every time names its zone");
     assert_eq!(page.all("svg.chart rect").len(), 14);
     assert_eq!(page.all("#days-table td").last().unwrap(), "2");
     // One event with all its fields and no secret.
@@ -171,7 +174,10 @@ async fn an_auditor_finds_who_got_what() {
     );
     assert_eq!((field("object_key"), field("sha256").len()), ("bols/2025/PRT-2025-0001.v2.pdf".into(), 64));
     assert!(!event.text().contains("signature=") && !event.text().contains("sessionid"));
-    assert!(event.attributes(".lines a", "href").contains(&"/audit?number=PRT-2025-0001".into()));
+    let related = event.attributes(".lines a", "href");
+    for href in ["/audit?number=PRT-2025-0001", "/audit?number=PRT-2025-0001&view=downloads"] {
+        assert!(related.contains(&href.into()), "{related:?}");
+    }
     // Reading the log is recorded with its filter.
     let viewed = app.events().await.only(Action::AuditViewed);
     let numbers = viewed.list(|event| event.detail["filter"]["number"].as_str());

@@ -14,7 +14,7 @@ async fn a_customer_logs_in_and_downloads_a_file() {
     browser.type_into("#email", World::ACME).await;
     browser.type_into("#password", PASSWORD).await;
     browser.click(".login button").await;
-    browser.text_with("Who fetched what").await;
+    browser.text_with("Download history").await;
     assert!(browser.current_url().await.unwrap().path().ends_with(World::ACME_BOL), "back to what was asked for");
 
     browser.open(&format!("{}/bols", app.url)).await;
@@ -24,7 +24,7 @@ async fn a_customer_logs_in_and_downloads_a_file() {
     let file = browser.downloaded("PRT-2025-0001.pdf").await;
     assert!(file.starts_with(b"%PDF"));
     browser.click(".ledger .number").await;
-    browser.text_with("Link issued for download").await;
+    browser.text_with("Download link issued").await;
 
     browser.click(".logout button").await;
     browser.text_with("Forgot your password?").await;

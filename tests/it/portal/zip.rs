@@ -48,7 +48,7 @@ async fn a_customer_downloads_its_bols_as_one_zip() {
         assert_eq!((first.bol(), first.outcome.as_str(), first.customer()), (World::ACME_BOL, "success", "ACME"));
         assert_eq!(first.sha256.as_deref(), Some(&Sha256::digest(&files["PRT-2025-0001.pdf"])[..]));
         // It counts as a download, and the page of the BOL shows it.
-        assert!(acme.get("/bols/PRT-2025-0001").await.text().contains("Sent in a ZIP"));
+        assert!(acme.get("/bols/PRT-2025-0001").await.text().contains("Downloaded in a ZIP"));
         assert_ne!(app.count("bol_opens WHERE fetched_for IS NOT NULL").await, 0);
         // Another program reads the ZIP too.
         let mut check = tokio::process::Command::new("python3")
