@@ -5,12 +5,14 @@
 //! So a seeded database and its PDFs are identical everywhere, bit for bit. All companies, people and numbers are
 //! fictitious.
 
+mod history;
 mod loads;
 mod paper;
 mod people;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+pub use history::{SampleEvent, first_day, history};
 pub use loads::{FIRST_DAY, LAST_DAY, TERMINAL};
 pub use paper::paper;
 

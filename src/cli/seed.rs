@@ -1,5 +1,7 @@
 //! `primetrade seed`: puts the sample data into an empty database and the configured storage.
 
+mod history;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -48,7 +50,11 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
     let stored = store_documents(&printer, &sample.bols, &storage).await?;
     let hashes = hash_passwords(&sample.users).await?;
     let rows = Rows { prefix: &config.bol_prefix, sample: &sample, stored: &stored, hashes: &hashes };
-    db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<()> { Ok(rows.insert(connection).await?) })
+    let events = db
+        .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<_> {
+            rows.insert(connection).await?;
+            Ok(history::insert(connection, &sample, &config.bol_prefix).await?)
+        })
         .await?;
     eprintln!(
         "seeded {} customers, {} users, {} BOLs, {} documents",
@@ -57,6 +63,10 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
         sample.bols.len(),
         stored.len()
     );
+    match events {
+        Some(events) => eprintln!("seeded {events} events of the access log"),
+        None => eprintln!("the access log has events or belongs to another role, so it got no sample history"),
+    }
     let count = stored.len();
     Ok((sample, count))
 }

@@ -185,6 +185,39 @@ async fn seed_is_the_same_every_time_and_goes_into_an_empty_database_only() {
     assert_eq!(seen[0], seen[1]);
 }
 
+/// Dated back, and yet nothing that a verification has to excuse.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seeded_log_has_a_year_of_events_and_passes_every_verification() {
+    let url = migrated_database().await;
+    let media = TempDir::new().unwrap();
+    let (key, root) = (secret_key(), media.path().to_str().unwrap());
+    let environment_of =
+        |url: &str| environment(&[("DATABASE_URL", url), ("MEDIA_ROOT", root), ("SECRET_KEY", key.as_ref())]);
+    let environment = environment_of(url.as_str());
+    let seeded = primetrade(&environment, &["seed", "--customers", "3", "--bols", "60"], "").await;
+    assert!(text(&seeded.stderr).contains("events of the access log"), "{}", text(&seeded.stderr));
+    // The first run seals all events at its end, the second verifies the seals.
+    for waiting in ["0 sealed, ", " sealed, 0 waiting"] {
+        let verified = primetrade(&environment, &["audit", "verify", "--strict"], "").await;
+        let said = format!("{}{}", text(&verified.stdout), text(&verified.stderr));
+        assert!(verified.status.success() && said.contains(waiting) && !said.contains("earlier"), "{said}");
+    }
+    let exported = primetrade(&environment, &["audit", "export", "--format", "jsonl"], "").await;
+    let lines: Vec<serde_json::Value> =
+        text(&exported.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let samples: Vec<_> = lines.iter().filter(|event| event["detail"]["sample"] == true).collect();
+    let month = |event: &&serde_json::Value| event["occurred_at"].as_str().unwrap()[..7].to_owned();
+    let months: std::collections::BTreeSet<_> = samples.iter().map(month).collect();
+    assert!(samples.len() > 200 && months.len() >= 12, "{} events in {months:?}", samples.len());
+    let downloads = samples.iter().filter(|event| event["action"] == "BOL_DOWNLOADED");
+    assert!(downloads.clone().count() > 10 && downloads.clone().all(|event| event["sha256"].is_string()));
+    // A log that has events gets none that are older.
+    let url = migrated_database().await;
+    crate::support::execute(&url, "INSERT INTO audit_events (action, outcome) VALUES ('X', 'success')").await;
+    let seeded = primetrade(&environment_of(url.as_str()), &["seed", "--customers", "3", "--bols", "60"], "").await;
+    assert!(text(&seeded.stderr).contains("it got no sample history"), "{}", text(&seeded.stderr));
+}
+
 /// Two processes on one database: log in on one, log out on the other, and a clean stop by SIGTERM.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_share_sessions_and_stop_cleanly() {
