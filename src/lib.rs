@@ -20,7 +20,7 @@
 //! * [`config`] alone reads the environment. [`clock`] tells the time, and [`telemetry`] sets up the log.
 //! * `stream_writer` carries bytes from a blocking thread to a response. `csv_file` reads the CSV that spreadsheets
 //!   write. `typefaces` embeds the fonts, [`field_errors`] holds the messages beside the fields of a form, [`units`]
-//!   formats quantities, `local_time` times, and [`samples`] generates the sample data.
+//!   formats quantities, `local_time` times, `workbook` writes Excel's files, and [`samples`] generates the sample data.
 
 pub mod accounts;
 pub mod audit;
@@ -47,3 +47,4 @@ pub mod telemetry;
 mod typefaces;
 pub mod units;
 pub mod web;
+mod workbook;

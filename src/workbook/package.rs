@@ -11,18 +11,23 @@ const TYPES: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml
 /// Indexes of the styles of cells in [`STYLES`].
 pub(super) const PLAIN_STYLE: u8 = 0;
 pub(super) const HEADER_STYLE: u8 = 1;
-pub(super) const DATE_STYLE: u8 = 2;
+pub(super) const TIME_STYLE: u8 = 2;
+pub(super) const DAY_STYLE: u8 = 3;
+pub(super) const HUNDREDTHS_STYLE: u8 = 4;
 
-/// Plain cells, a bold header, and dates. Excel shows the format of the dates alike in every country.
-const STYLES: &str = "<numFmts count=\"1\"><numFmt numFmtId=\"164\" formatCode=\"yyyy\\-mm\\-dd\\ hh:mm:ss\"/></numFmts>\
+/// Plain cells, a bold header, times, dates and hundredths. Excel shows the format of the dates alike in every country.
+const STYLES: &str = "<numFmts count=\"2\"><numFmt numFmtId=\"164\" formatCode=\"yyyy\\-mm\\-dd\\ hh:mm:ss\"/>\
+    <numFmt numFmtId=\"165\" formatCode=\"yyyy\\-mm\\-dd\"/></numFmts>\
     <fonts count=\"2\"><font><sz val=\"11\"/><name val=\"Calibri\"/></font>\
     <font><b/><sz val=\"11\"/><name val=\"Calibri\"/></font></fonts>\
     <fills count=\"2\"><fill><patternFill patternType=\"none\"/></fill><fill><patternFill patternType=\"gray125\"/></fill></fills>\
     <borders count=\"1\"><border/></borders>\
     <cellStyleXfs count=\"1\"><xf numFmtId=\"0\" fontId=\"0\" fillId=\"0\" borderId=\"0\"/></cellStyleXfs>\
-    <cellXfs count=\"3\"><xf numFmtId=\"0\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\"/>\
+    <cellXfs count=\"5\"><xf numFmtId=\"0\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\"/>\
     <xf numFmtId=\"0\" fontId=\"1\" fillId=\"0\" borderId=\"0\" xfId=\"0\" applyFont=\"1\"/>\
-    <xf numFmtId=\"164\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\" applyNumberFormat=\"1\"/></cellXfs>\
+    <xf numFmtId=\"164\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\" applyNumberFormat=\"1\"/>\
+    <xf numFmtId=\"165\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\" applyNumberFormat=\"1\"/>\
+    <xf numFmtId=\"4\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\" applyNumberFormat=\"1\"/></cellXfs>\
     <cellStyles count=\"1\"><cellStyle name=\"Normal\" xfId=\"0\" builtinId=\"0\"/></cellStyles>";
 
 /// Returns name and content of each part, without the XML declaration.
@@ -70,7 +75,7 @@ fn push_sheet(at: usize, sheet: &Sheet, [sheets, relations, types, filters]: [&m
     );
     let _ =
         write!(types, "<Override PartName=\"/xl/worksheets/sheet{at}.xml\" ContentType=\"{TYPES}.worksheet+xml\"/>");
-    if let Some((column, row)) = sheet.filtered_to {
+    if let Some((column, row)) = &sheet.filtered_to {
         let _ = write!(
             filters,
             "<definedName name=\"_xlnm._FilterDatabase\" localSheetId=\"{}\" hidden=\"1\">'{name}'!$A$1:${column}${row}</definedName>",
