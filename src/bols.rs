@@ -11,6 +11,7 @@ pub mod draft;
 mod field_reader;
 pub mod fields;
 pub mod import;
+pub mod list_export;
 pub mod lists;
 mod number;
 mod printed_code;

@@ -11,6 +11,7 @@ pub mod fetcher;
 pub mod lifecycle;
 mod link;
 pub mod lookup_limit;
+pub mod selection;
 mod subject;
 pub mod sweep;
 pub mod zip;

@@ -38,6 +38,7 @@ pub mod portal;
 pub mod request;
 pub mod routes;
 pub mod security_txt;
+pub mod selection;
 pub mod server;
 pub mod session;
 pub mod session_store;

@@ -32,6 +32,12 @@ impl NewCustomer<'_> {
     }
 }
 
+/// Returns code and name of the first active customers, by name.
+pub async fn first_active(connection: &mut AsyncPgConnection, limit: usize) -> QueryResult<Vec<(String, String)>> {
+    let active = customers::table.filter(customers::active).order((customers::name, customers::id));
+    active.select((customers::code, customers::name)).limit(limit as i64).load(connection).await
+}
+
 pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Vec<Customer>> {
     customers::table.select(Customer::as_select()).order(customers::code).load(connection).await
 }

@@ -21,6 +21,7 @@ use crate::db::{Database, DbError, DbResult};
 
 const MAX_ZIPS_PER_LOGIN: i32 = 3;
 const MAX_ZIPS_PER_COMPANY: i32 = 6;
+const MAX_LISTS_PER_LOGIN: i32 = 2;
 /// Exports of the log and packs. Fewer than a process can run, so that another auditor gets one too.
 const MAX_EXPORTS_PER_LOGIN: i32 = 2;
 /// A slot that isn't renewed for this long is free.
@@ -30,6 +31,9 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseKind {
     Zip,
+    /// An export of the list of BOLs.
+    List,
+    /// An export of the log, or a pack.
     Export,
 }
 
@@ -55,6 +59,7 @@ impl ResponseKind {
                 (format!("zip company {}", company.id), MAX_ZIPS_PER_COMPANY),
             ],
             (Self::Zip, ..) => vec![(format!("zip user {user}"), MAX_ZIPS_PER_LOGIN)],
+            (Self::List, ..) => vec![(format!("list user {user}"), MAX_LISTS_PER_LOGIN)],
             (Self::Export, ..) => vec![(format!("export user {user}"), MAX_EXPORTS_PER_LOGIN)],
         }
     }
@@ -64,6 +69,9 @@ impl ResponseKind {
             Self::Zip => {
                 "You or your company have several ZIPs running already. Finish or cancel one of those downloads, then \
                  try again."
+            }
+            Self::List => {
+                "You have two exports of the list running already. Finish or cancel one of those downloads, then try again."
             }
             Self::Export => {
                 "You have two exports of the log running already. Finish or cancel one of those downloads, then try \

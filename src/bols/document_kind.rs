@@ -39,6 +39,14 @@ impl DocumentKind {
         }
     }
 
+    /// Returns the name of a downloaded file: `PRT-2026-0135.pdf`, `PRT-2026-0135-signed-bol.pdf`.
+    pub fn file_name(self, number: &str) -> String {
+        match self {
+            Self::Bol => format!("{number}.pdf"),
+            _ => format!("{number}-{self}.pdf"),
+        }
+    }
+
     pub fn label(self) -> &'static str {
         match self {
             Self::Bol => "Bill of lading",
@@ -51,9 +59,14 @@ impl DocumentKind {
         }
     }
 
+    /// Returns the label without its explanation: "Signed BOL".
+    pub fn plain_label(self) -> &'static str {
+        self.label().split(" (").next().unwrap_or_default()
+    }
+
     /// Returns the label within a sentence: "signed BOL".
     pub fn short_label(self) -> String {
-        let label = self.label().split(" (").next().unwrap_or_default();
+        let label = self.plain_label();
         label[..1].to_lowercase() + &label[1..]
     }
 }

@@ -163,7 +163,7 @@ pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<S
     let (mut rows, (count, net_lb), owners, mut news) =
         scope::read(db, scope, async |connection: &AsyncPgConnection| {
             let mut first = connection;
-            let rows = page(scope, search).load::<(BolSummary, bool)>(&mut first);
+            let rows = ordered(scope, search, PAGE + 1).load::<(BolSummary, bool)>(&mut first);
             let (rows, counted) = try_join(rows, count(connection, scope, search)).await?;
             let owners = if *scope == Scope::All { owners(connection, &rows).await? } else { HashMap::new() };
             let news = match search.reader {
@@ -186,6 +186,36 @@ pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<S
     Ok(SearchPage { rows, count, net_lb: net_lb.filter(|_| count <= COUNTED), previous, next, owners })
 }
 
+/// Some of the matches, in the order of the list.
+pub struct Batch {
+    pub rows: Vec<BolSummary>,
+    /// The last BOL, if others may come after it.
+    pub next: Option<Position>,
+    /// As in [`SearchPage::owners`].
+    pub owners: HashMap<i64, String>,
+}
+
+/// Returns up to `limit` of the BOLs within the scope that match, without counting the others.
+pub async fn batch(db: &Database, scope: &Scope, search: &Search, limit: usize) -> DbResult<Batch> {
+    let (rows, owners) = scope::read(db, scope, async |connection: &AsyncPgConnection| {
+        let mut first = connection;
+        let rows: Vec<(BolSummary, bool)> = ordered(scope, search, limit).load(&mut first).await?;
+        let owners = if *scope == Scope::All { owners(connection, &rows).await? } else { HashMap::new() };
+        Ok((rows, owners))
+    })
+    .await?;
+    let last = rows.as_slice().last().filter(|_| rows.len() == limit);
+    let next = last.map(|(row, _)| Position::of(row, search.sort.column));
+    Ok(Batch { next, owners, rows: rows.into_iter().map(|(row, _)| row).collect() })
+}
+
+/// BOLs to download or export.
+pub enum Selection {
+    Matching(Box<Search>),
+    /// BOLs within the viewer's scope, each with the name of its customer.
+    These(Vec<(BolSummary, String)>),
+}
+
 /// Counts the matches. Adds up their weights if the list is filtered: for the whole list that would cost more than the
 /// page.
 async fn count(mut connection: &AsyncPgConnection, scope: &Scope, search: &Search) -> QueryResult<(i64, Option<i64>)> {
@@ -205,7 +235,7 @@ type BolQuery<'a, ST> = BoxedSelectStatement<'a, ST, FromClause<bols::table>, Pg
 type RowType = (diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<BolSummary, Pg>>, Bool);
 
 /// One ordered query per company, merged: a single `customer_id = ANY(…)` would lose the order of the index.
-fn page<'a>(scope: &'a Scope, search: &'a Search) -> Merged<'a> {
+fn ordered<'a>(scope: &'a Scope, search: &'a Search, limit: usize) -> Merged<'a> {
     let branches = match scope {
         Scope::All => {
             let select = (BolSummary::as_select(), false.into_sql::<Bool>());
@@ -221,7 +251,7 @@ fn page<'a>(scope: &'a Scope, search: &'a Search) -> Merged<'a> {
             if wanted.is_empty() { vec![branch(&NO_COMPANY)] } else { wanted.into_iter().map(branch).collect() }
         }
     };
-    Merged { branches, sort: search.order(), limit: PAGE as i64 + 1, is_common: search.is_common() }
+    Merged { branches, sort: search.order(), limit: limit as i64, is_common: search.is_common() }
 }
 
 /// Returns the companies for the query: those of the scope, or the requested one of them. `None` means no filter.

@@ -14,6 +14,11 @@ impl fmt::Display for Pounds {
 }
 
 impl Pounds {
+    /// Returns the weight in hundredths of short tons, rounded like [`Pounds::short_tons`].
+    pub fn hundredths(self) -> i64 {
+        hundredths(self.0.into())
+    }
+
     /// Formats the weight in short tons, as in `23.45`. A hundredth is 20 lb; half of one is rounded away from zero.
     pub fn short_tons(self) -> String {
         short_tons(self.0.into())
@@ -22,9 +27,14 @@ impl Pounds {
 
 /// Formats a sum of pounds in short tons.
 pub fn short_tons(pounds: i64) -> String {
-    let hundredths = (pounds.abs() + 10) / 20;
-    let sign = if pounds < 0 && hundredths > 0 { "-" } else { "" };
+    let hundredths = hundredths(pounds);
+    let sign = if hundredths < 0 { "-" } else { "" };
+    let hundredths = hundredths.abs();
     format!("{sign}{}.{:02}", grouped(hundredths / 100), hundredths % 100)
+}
+
+fn hundredths(pounds: i64) -> i64 {
+    pounds.signum() * ((pounds.abs() + 10) / 20)
 }
 
 /// The difference between the certified weight and the net weight that was shipped.

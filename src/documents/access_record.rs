@@ -13,17 +13,19 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::lifecycle::version;
-use super::lookup_limit;
+use super::{Kind, lookup_limit};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::scope::Scope;
 
 /// The maximum length of a text that is recorded because it isn't a BOL number, in characters.
 const MAX_ASKED_CHARS: usize = 100;
 
-/// How a request names a document: the current PDF of a BOL, by number or id, or one version of any document.
+/// How a request names a document: the current PDF of a BOL, by number or id, the current version of another kind, or
+/// one version of any document.
 #[derive(Clone, Copy, Debug)]
 pub enum DocumentRef<'a> {
     BolNumber(&'a str),
+    Current { number: &'a str, kind: Kind },
     BolId(i64),
     Document(i64),
 }
@@ -76,7 +78,7 @@ pub async fn deny(
 ) -> QueryResult<()> {
     let mut event = Event::new(Action::AccessDenied, Outcome::Denied, actor, origin);
     match document {
-        DocumentRef::BolNumber(number) => event.bol_number = Some(number),
+        DocumentRef::BolNumber(number) | DocumentRef::Current { number, .. } => event.bol_number = Some(number),
         DocumentRef::BolId(id) => event = event.detail(serde_json::json!({"bol_id": id})),
         DocumentRef::Document(id) => event.document_id = Some(id),
     }
@@ -150,6 +152,12 @@ impl QueryFragment<Pg> for InsertLink<'_> {
         match &self.document {
             DocumentRef::BolNumber(number) => {
                 out.push_sql("s.kind = 'bol' AND b.number = ");
+                out.push_bind_param::<Text, _>(*number)?;
+            }
+            DocumentRef::Current { number, kind } => {
+                out.push_sql("s.kind = ");
+                out.push_bind_param::<Text, _>(kind.as_str())?;
+                out.push_sql(" AND b.number = ");
                 out.push_bind_param::<Text, _>(*number)?;
             }
             DocumentRef::BolId(id) => {

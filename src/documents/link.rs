@@ -193,6 +193,7 @@ impl LinkIssuer<'_> {
 fn name_for(document: DocumentRef<'_>, found: &RecordedDocument) -> String {
     match (document, &found.bol_number) {
         (DocumentRef::BolNumber(_) | DocumentRef::BolId(_), Some(number)) => format!("{number}.pdf"),
+        (DocumentRef::Current { kind, .. }, Some(number)) => kind.file_name(number),
         _ if found.file_name.to_ascii_lowercase().ends_with(".pdf") => found.file_name.clone(),
         _ => format!("{}.pdf", found.file_name),
     }

@@ -13,14 +13,13 @@ use chrono::NaiveDate;
 use diesel_async::AsyncPgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-use super::access_record::{self, DocumentRef};
+use super::Kind;
+use super::access_record::DocumentRef;
 use super::fetcher::{DocumentFetcher, FetchError, Fetched};
-use super::lookup_limit;
 use crate::accounts::access::AccessError;
 use crate::accounts::response_slots::ResponseSlot;
 use crate::audit::{self, Action, Event, Outcome};
-use crate::bols::BolNumber;
-use crate::bols::search::{self, BolSummary, Meaning, Search, Term};
+use crate::bols::search::{self, BolSummary, Selection};
 use crate::db::DbResult;
 use crate::db::scope;
 use crate::storage::spool::Spooled;
@@ -28,24 +27,57 @@ use crate::stream_writer::{ByteReceiver, StreamEnd, StreamLimits, StreamWriter, 
 
 /// BOLs in one ZIP.
 pub const MAX_BOLS: usize = 5000;
-/// BOLs that one request names.
-pub const MAX_NUMBERS: usize = 500;
+/// BOLs that one query reads.
+const BATCH: usize = 200;
 /// One permit for each ZIP that a process can create at a time. Each takes a thread, some 2 MB, and three PDFs in the
 /// spool. [`ResponseSlot`] limits how many of them are one company's.
 static TURNS: Semaphore = Semaphore::const_new(48);
 
-pub struct BolZip(pub DocumentFetcher);
+pub struct BolZip {
+    pub fetcher: DocumentFetcher,
+    pub documents: DocumentChoice,
+    /// Whether the index lists BOLs without such a document, with the reason.
+    pub lists_missing: bool,
+}
 
-/// The BOLs of a ZIP.
-pub enum Selection {
-    Matching(Box<Search>),
-    /// BOLs within the viewer's scope.
-    These(Vec<BolSummary>),
+/// The documents of each BOL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentChoice {
+    /// The current version of this kind.
+    Kind(Kind),
+    /// The current version of every kind.
+    All,
+}
+
+impl DocumentChoice {
+    /// Parses `all` or the name of a kind.
+    pub fn parse(name: &str) -> Option<Self> {
+        if name == "all" { Some(Self::All) } else { name.parse().ok().map(Self::Kind) }
+    }
+
+    /// Returns those that the BOL has.
+    fn of(self, row: &BolSummary) -> Vec<Kind> {
+        let has = |kind: &Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
+        match self {
+            Self::Kind(kind) => Some(kind).filter(has).into_iter().collect(),
+            Self::All => Kind::ALL.into_iter().filter(has).collect(),
+        }
+    }
+
+    /// Returns why the index has no file for a BOL.
+    fn missing(self) -> String {
+        match self {
+            Self::Kind(kind) => format!("no {} is filed", kind.short_label()),
+            Self::All => "no document is filed".into(),
+        }
+    }
 }
 
 /// A line of the index.
+#[derive(Clone)]
 struct ZipEntry {
     number: String,
+    kind: Kind,
     date: NaiveDate,
     customer: String,
     product: String,
@@ -73,45 +105,6 @@ enum ZipPart {
 pub struct Busy;
 
 impl BolZip {
-    /// Returns the BOLs with these numbers. Returns `None`, and records the refusal, if one is not within the scope or
-    /// isn't a number.
-    pub async fn find(&self, numbers: &[String]) -> DbResult<Option<Vec<BolSummary>>> {
-        let scope = self.0.viewer().scope();
-        let condition = lookup_limit::condition(&scope);
-        scope::record_if(&self.0.db, &scope, condition.as_deref(), async |_: &AsyncPgConnection| Ok(())).await?;
-        let mut rows = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            let Ok(wanted) = number.parse::<BolNumber>() else {
-                scope::record(&self.0.db, &scope, async |connection: &AsyncPgConnection| {
-                    access_record::deny_text(connection, self.0.viewer().actor(), &self.0.origin, number).await
-                })
-                .await?;
-                return Ok(None);
-            };
-            let term = Term { typed: number.clone(), meaning: Meaning::Number(wanted) };
-            let by_number = Search { terms: vec![term], ..Search::default() };
-            let found = search::search(&self.0.db, &scope, &by_number).await?.rows;
-            match found.into_iter().map(|(row, _)| row).find(|row| row.number == *number) {
-                Some(row) => rows.push(row),
-                None => {
-                    scope::record(&self.0.db, &scope, async |connection: &AsyncPgConnection| {
-                        access_record::deny(
-                            connection,
-                            &scope,
-                            self.0.viewer().actor(),
-                            &self.0.origin,
-                            DocumentRef::BolNumber(number),
-                        )
-                        .await
-                    })
-                    .await?;
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(Some(rows))
-    }
-
     /// Returns the bytes of the ZIP as the response reads them. An error ends the stream. `slot` is held until then.
     pub fn stream(self, selection: Selection, slot: ResponseSlot) -> Result<ByteReceiver, Busy> {
         let turn = TURNS.try_acquire().map_err(|_| Busy)?;
@@ -138,9 +131,10 @@ impl BolZip {
     }
 
     async fn record_truncation(&self, reason: &str) -> DbResult<()> {
-        let event = Event::new(Action::BolsZipped, Outcome::Failed, self.0.viewer().actor(), &self.0.origin);
+        let event =
+            Event::new(Action::BolsZipped, Outcome::Failed, self.fetcher.viewer().actor(), &self.fetcher.origin);
         let event = event.detail(serde_json::json!({"reason": reason}));
-        scope::record(&self.0.db, &self.0.viewer().scope(), async |connection: &AsyncPgConnection| {
+        scope::record(&self.fetcher.db, &self.fetcher.viewer().scope(), async |connection: &AsyncPgConnection| {
             audit::record(connection, &event).await
         })
         .await
@@ -154,8 +148,8 @@ impl BolZip {
     ) -> Result<(), FetchError> {
         match selection {
             Selection::These(rows) => {
-                for row in rows {
-                    if !self.send(row, "", to).await? {
+                for (row, owner) in rows {
+                    if !self.send(row, &owner, to).await? {
                         return Ok(());
                     }
                 }
@@ -163,11 +157,11 @@ impl BolZip {
             Selection::Matching(mut search) => {
                 let mut count = 0;
                 loop {
-                    let found = search::search(&self.0.db, &self.0.viewer().scope(), &search).await;
+                    let found = search::batch(&self.fetcher.db, &self.fetcher.viewer().scope(), &search, BATCH).await;
                     let found = found.map_err(AccessError::Db)?;
-                    for (row, _) in found.rows {
+                    for row in found.rows {
                         count += 1;
-                        let owner = row.owner(&found.owners, self.0.viewer()).unwrap_or_default().to_owned();
+                        let owner = row.owner(&found.owners, self.fetcher.viewer()).unwrap_or_default().to_owned();
                         if count > MAX_BOLS || !self.send(row, &owner, to).await? {
                             return Ok(());
                         }
@@ -180,37 +174,45 @@ impl BolZip {
             }
         }
         // The index is the last part.
-        self.0.access.check().await?;
+        self.fetcher.access.check().await?;
         // Fails if the reader is gone, which needs no handling.
         let _ = to.send(ZipPart::End).await;
         Ok(())
     }
 
-    /// Sends one BOL. Returns `false` if the reader is gone.
+    /// Sends the documents of one BOL. Returns `false` if the reader is gone.
     async fn send(&self, row: BolSummary, owner: &str, to: &mpsc::Sender<ZipPart>) -> Result<bool, FetchError> {
-        if !row.document_kinds.iter().any(|kind| kind == "bol") {
-            return Ok(!to.is_closed());
-        }
-        // Waits for room before recording the access, because the reader may still be reading earlier files.
-        let Ok(place) = to.reserve().await else { return Ok(false) };
         let entry = ZipEntry {
-            number: row.number,
+            kind: Kind::Bol,
             date: row.bol_date,
             customer: owner.to_owned(),
-            product: row.product,
+            product: row.product.clone(),
             net_lb: row.net_lb,
             is_void: row.voided_at.is_some(),
             problem: String::new(),
+            number: row.number.clone(),
         };
-        if let Some(part) = self.fetch(entry).await? {
-            place.send(part);
+        let kinds = self.documents.of(&row);
+        if kinds.is_empty() {
+            if !self.lists_missing {
+                return Ok(!to.is_closed());
+            }
+            let missing = ZipPart::Missing(ZipEntry { problem: self.documents.missing(), ..entry });
+            return Ok(to.send(missing).await.is_ok());
+        }
+        for kind in kinds {
+            // Waits for room before recording the access, because the reader may still be reading earlier files.
+            let Ok(place) = to.reserve().await else { return Ok(false) };
+            if let Some(part) = self.fetch(ZipEntry { kind, ..entry.clone() }).await? {
+                place.send(part);
+            }
         }
         Ok(true)
     }
 
     /// Records and fetches one PDF. Returns `None` if it is no longer within the viewer's scope.
     async fn fetch(&self, entry: ZipEntry) -> Result<Option<ZipPart>, FetchError> {
-        Ok(match self.0.fetch(DocumentRef::BolNumber(&entry.number)).await? {
+        Ok(match self.fetcher.fetch(DocumentRef::Current { number: &entry.number, kind: entry.kind }).await? {
             None => None,
             Some(Fetched::File(Spooled { file, size, sha256 })) => {
                 Some(ZipPart::Document { entry, file, size, sha256 })

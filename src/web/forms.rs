@@ -140,11 +140,12 @@ impl BolFilter {
     }
 
     /// The list without a position in it.
-    fn whole(&self) -> Self {
+    pub fn whole(&self) -> Self {
         Self { after: String::new(), before: String::new(), row: String::new(), ..self.clone() }
     }
 
-    fn href(&self) -> String {
+    /// The address of the list.
+    pub fn href(&self) -> String {
         self.of("/bols")
     }
 
@@ -178,6 +179,12 @@ impl BolFilter {
     /// The address of all matching PDFs in one ZIP.
     pub fn zip(&self) -> String {
         self.whole().of("/bols/download.zip")
+    }
+
+    /// The address of all matches as a workbook.
+    pub fn export(&self) -> String {
+        let path = self.whole().of("/bols/export");
+        format!("{path}{}format=xlsx", if path.contains('?') { '&' } else { '?' })
     }
 }
 

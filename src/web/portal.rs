@@ -3,4 +3,5 @@
 pub mod bol;
 pub mod bols;
 pub mod download;
+pub mod list_export;
 pub mod zip;

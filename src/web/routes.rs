@@ -58,6 +58,7 @@ fn account_routes(app: &mut ServiceConfig) {
 fn portal_routes(app: &mut ServiceConfig) {
     app.service(resource("/bols").route(page!(portal::bols::page)))
         .service(resource("/bols/read").route(post().to(portal::bols::mark_read)))
+        .service(resource("/bols/export").route(get().to(portal::list_export::download)))
         .service(resource("/bols/download.zip").route(get().to(portal::zip::download)))
         .service(resource("/bols/{number}").route(get().to(portal::bol::page)))
         .service(resource("/bols/{number}/download").route(get().to(portal::download::bol)))

@@ -8,4 +8,6 @@ mod lookups;
 mod news;
 mod notices;
 mod search;
+mod ticks;
+mod ticks_browser;
 mod zip;

@@ -188,6 +188,17 @@ pub async fn ship_tos_of(connection: &mut AsyncPgConnection, customer_id: i64) -
         .await
 }
 
+/// Returns the active ship-to addresses of the customer with this code.
+pub async fn active_ship_tos(connection: &mut AsyncPgConnection, code: &str) -> QueryResult<Vec<String>> {
+    ship_tos::table
+        .inner_join(customers::table)
+        .filter(customers::code.eq(code))
+        .filter(ship_tos::active)
+        .select(ship_tos::address)
+        .load(connection)
+        .await
+}
+
 /// Adds a ship-to address. A retired one is offered again.
 pub async fn add_ship_to(user: &ActingUser<'_>, code: &str, typed: &str) -> Result<(), SaveError> {
     let mut reader = FieldReader::default();

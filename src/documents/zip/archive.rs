@@ -33,7 +33,7 @@ fn write(parts: &mut Receiver<ZipPart>, writer: StreamWriter) -> io::Result<Stre
     loop {
         match parts.blocking_recv() {
             Some(ZipPart::Document { entry, file, size, sha256 }) => {
-                let name = format!("{}.pdf", entry.number);
+                let name = entry.kind.file_name(&entry.number);
                 zip.start_file(&name, options(&entry)).map_err(io::Error::other)?;
                 let mut file = file.try_clone()?;
                 file.rewind()?;

@@ -1,13 +1,16 @@
 //! `/office/bols/assign`: choose a customer for BOLs, see the consequences, confirm.
 
-use actix_web::HttpResponse;
+use std::collections::HashSet;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{Form, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use crate::accounts::customers::{self, Customer};
-use crate::bols::BolNumber;
-use crate::bols::assign::{self, AssignError};
+use crate::bols::assign::{self, AssignError, MAX_SELECTED};
+use crate::bols::search::{self, Selection};
+use crate::bols::{BolNumber, lists};
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
@@ -16,6 +19,7 @@ use crate::web::flash::{self, see_other};
 use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, choices};
 use crate::web::page::{self, Layout, html_with_status};
+use crate::web::selection::{Selected, SelectionForm};
 
 #[derive(Template)]
 #[template(path = "office/assign.html")]
@@ -37,6 +41,8 @@ struct Confirmation {
     owners: String,
     /// Customers that lose a BOL.
     losing: Vec<String>,
+    /// How many BOLs have a ship-to address that is none of the customer's.
+    foreign: usize,
 }
 
 /// A BOL that is to be assigned.
@@ -45,6 +51,9 @@ struct BolRow {
     href: String,
     date: String,
     product: String,
+    ship_to: String,
+    /// Whether the ship-to address is none of the chosen customer's.
+    is_foreign: bool,
     owner: String,
 }
 
@@ -75,14 +84,39 @@ impl Assignment {
     }
 }
 
-/// `GET /office/bols/assign`: the choice of a customer, then the confirmation.
-pub async fn page(context: Context<OfficeStaff>, query: Query<Pairs>) -> Result<HttpResponse, Error> {
-    let assignment = Assignment::parse(&query)?;
+/// `GET /office/bols/assign`: the choice of a customer, then the confirmation. The BOLs are those named by `number`, or
+/// the selection of a list.
+pub async fn page(
+    request: HttpRequest,
+    context: Context<OfficeStaff>,
+    query: Query<Pairs>,
+) -> Result<HttpResponse, Error> {
+    let mut assignment = Assignment::parse(&query)?;
+    let form = SelectionForm::parse(request.query_string());
+    if form.is_from_list() {
+        let selection = match form.resolve(&context, MAX_SELECTED).await? {
+            Selected::Bols(selection) => selection,
+            Selected::Refused(response) => return Ok(response),
+        };
+        assignment.numbers = numbers(&context, selection).await?;
+    }
     let error = match &*assignment.customer {
         "" => None,
         code => assign::receiver(&context.db, code).await.err(),
     };
     show(&context, &assignment, error).await
+}
+
+async fn numbers(context: &Context<OfficeStaff>, selection: Selection) -> Result<Vec<BolNumber>, Error> {
+    let rows = match selection {
+        Selection::These(rows) => rows.into_iter().map(|(row, _)| row).collect(),
+        Selection::Matching(search) => {
+            search::batch(&context.db, &context.viewer.scope(), &search, MAX_SELECTED).await?.rows
+        }
+    };
+    let mut numbers: Vec<BolNumber> = rows.iter().filter_map(|row| row.number.parse().ok()).collect();
+    numbers.sort();
+    Ok(numbers)
 }
 
 /// `POST /office/bols/assign`: `number` repeated, `customer`, and `owners` as the confirmation showed them.
@@ -118,7 +152,12 @@ async fn show(
     };
     let mut customers = customers::all(&mut *context.db.get().await?).await?;
     customers.retain(|customer| customer.active);
-    let page = AssignPage::new(context.layout("/bols"), assignment, bols, &customers, error);
+    let mut page = AssignPage::new(context.layout("/bols"), assignment, bols, &customers, error);
+    if let Some(confirmation) = &page.confirmation {
+        let known =
+            lists::customers::active_ship_tos(&mut *context.db.get().await?, &confirmation.customer_code).await?;
+        page.mark_foreign(&known);
+    }
     Ok(html_with_status(&page, status))
 }
 
@@ -136,6 +175,7 @@ impl AssignPage {
             customer_name: customer.name.clone(),
             owners: assign::owners(&bols),
             losing: former_owners(&bols, customer),
+            foreign: 0,
         });
         let what = match &bols[..] {
             [bol] => bol.number.clone(),
@@ -152,6 +192,21 @@ impl AssignPage {
             },
             confirmation,
             bols: bols.into_iter().map(BolRow::from).collect(),
+        }
+    }
+}
+
+impl AssignPage {
+    /// Marks the BOLs whose ship-to address is none of these. Without any, there is nothing to compare.
+    fn mark_foreign(&mut self, known: &[String]) {
+        let normal = |address: &str| address.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        let known: HashSet<String> = known.iter().map(|address| normal(address)).collect();
+        for bol in &mut self.bols {
+            let address = normal(&bol.ship_to);
+            bol.is_foreign = !known.is_empty() && !address.is_empty() && !known.contains(&address);
+        }
+        if let Some(confirmation) = &mut self.confirmation {
+            confirmation.foreign = self.bols.iter().filter(|bol| bol.is_foreign).count();
         }
     }
 }
@@ -174,6 +229,8 @@ impl From<assign::Chosen> for BolRow {
             href: format!("/bols/{}", bol.number),
             date: page::date(bol.bol_date),
             product: bol.product,
+            ship_to: bol.ship_to,
+            is_foreign: false,
             owner: bol.owner_name.unwrap_or_else(|| "no customer yet".into()),
             number: bol.number,
         }

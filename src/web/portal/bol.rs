@@ -40,6 +40,8 @@ struct BolPage {
     documents: Vec<Doc>,
     /// Whether the BOL itself can be downloaded.
     has_pdf: bool,
+    /// Whether a signed copy can be downloaded, which is offered first.
+    is_signed: bool,
     history: Vec<HistoryRow>,
     /// Fetches are known only after the bucket's access log was imported.
     fetched_later: bool,
@@ -114,7 +116,8 @@ pub async fn page(
 impl BolPage {
     fn new(layout: Layout, zone: Tz, viewed: Viewed) -> Self {
         let Viewed { bol, documents, accesses, related, new_since, .. } = viewed;
-        let has_pdf = documents.iter().any(|document| document.kind == Kind::Bol.as_str());
+        let has = |kind: Kind| documents.iter().any(|document| document.kind == kind.as_str());
+        let (has_pdf, is_signed) = (has(Kind::Bol), has(Kind::SignedBol));
         let voided = bol.voided_at.map(|at| Voided {
             when: by(&timestamp(at, zone).text, &bol.voided_by),
             reason: non_empty(bol.void_reason.clone()),
@@ -132,6 +135,7 @@ impl BolPage {
             sections: sections(&bol, zone),
             documents: grouped_by_kind(documents, zone, new_since),
             has_pdf,
+            is_signed,
             fetched_later: false,
             history: accesses.into_iter().map(|access| HistoryRow::new(access, zone)).collect(),
             number: bol.number,

@@ -10,11 +10,12 @@ use askama::Template;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use self::controls::{Heading, Pager, Preset, TermChip};
-use self::row::BolRow;
-use crate::accounts::account;
+use self::row::{BolRow, ShownDocuments};
+use crate::accounts::{account, customers};
 use crate::bols::search::{self, COUNTED, Search, SearchPage};
 use crate::bols::weight::{grouped, short_tons};
-use crate::documents::zip;
+use crate::db::Database;
+use crate::documents::{Kind, zip};
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::{BolListViewers, Customers};
@@ -36,13 +37,15 @@ struct BolsPage {
     count_label: Option<String>,
     /// All matching PDFs in one ZIP, unless there are none or too many.
     zip_href: Option<String>,
+    /// All matches as a workbook.
+    export_href: Option<String>,
     /// What the text of the search was understood as.
     terms: Vec<TermChip>,
     is_filtered: bool,
     headings: Vec<Heading>,
     show_customer: bool,
-    /// Offers the office to assign the selected rows to a customer.
-    can_assign: bool,
+    /// What can be done with the rows that are ticked.
+    ticks: TickBar,
     rows: Vec<BolRow>,
     /// The net tons of all matches that aren't void.
     net_tons: Option<String>,
@@ -50,6 +53,22 @@ struct BolsPage {
     pager: Pager,
     /// What is new, for customers.
     news: Option<NewsControls>,
+}
+
+/// What can be done with the rows that are ticked.
+struct TickBar {
+    /// The list and the place in it, as a query string.
+    list: String,
+    /// Offers to select all matches: "all 129".
+    all_label: Option<String>,
+    /// The documents of a ZIP; none for users who open no documents.
+    documents: Vec<Choice>,
+    /// The customers to whom the office can assign BOLs. Too many to list are chosen on the next page.
+    customers: Vec<Choice>,
+    can_assign: bool,
+    /// Under which the browser keeps the ticks of this user.
+    store: String,
+    script: String,
 }
 
 /// Tells what is new from the rest, and marks all as read.
@@ -75,6 +94,9 @@ pub struct Marked {
     since: String,
 }
 
+/// More customers than this are no list to choose from.
+const MAX_LISTED_CUSTOMERS: usize = 200;
+
 pub async fn page(
     context: Context<BolListViewers>,
     filter: Query<BolFilter>,
@@ -87,12 +109,22 @@ pub async fn page(
     let found = if errors.is_empty() { Some(search::search(db, &viewer.scope(), &search).await?) } else { None };
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let mut page = BolsPage::new(&context, filter, &search, errors, found);
+    if page.ticks.can_assign && !page.rows.is_empty() {
+        page.ticks.customers = receivers(db).await?;
+    }
     page.layout = page.layout.flash(&done, flash::ALL);
     if let Some(news) = &mut page.news {
         let since = (done.find(flash::ALL) == Some(flash::READ)).then(|| marked.since.parse().ok()).flatten();
         news.undo = since.map(time);
     }
     Ok(html_with_status(&page, status))
+}
+
+/// The customers to whom BOLs can be assigned, unless there are too many for a list.
+async fn receivers(db: &Database) -> Result<Vec<Choice>, Error> {
+    let customers = customers::first_active(&mut *db.get().await?, MAX_LISTED_CUSTOMERS + 1).await?;
+    let is_short = customers.len() <= MAX_LISTED_CUSTOMERS;
+    Ok(if is_short { choices("Customer …", customers, "") } else { Vec::new() })
 }
 
 /// `POST /bols/read`: BOLs that changed until `until` are no longer new to the user. Returns to `list`, which offers to
@@ -139,6 +171,7 @@ impl BolsPage {
     ) -> Self {
         let viewer = &context.viewer;
         let can_open = viewer.can_open_documents();
+        let shown = ShownDocuments { can_open, kind: search.kind };
         let site = &context.site;
         let today = site.clock.now().with_timezone(&site.time_zone).date_naive();
         let pager = found.as_ref().map(|found| Pager::new(&filter, found)).unwrap_or_default();
@@ -151,15 +184,16 @@ impl BolsPage {
             kinds: kinds("Any document", &filter.kind),
             statuses: choices("Any status", statuses(viewer), &filter.status),
             zip_href: (can_open && (1..=zip::MAX_BOLS as i64).contains(&count)).then(|| filter.zip()),
+            export_href: (count > 0).then(|| filter.export()),
             count_label: errors.is_empty().then(|| count_label(count, filter.is_filtered())),
             terms: TermChip::all(&search.terms, &filter),
             is_filtered: filter.is_filtered(),
             headings: Heading::all(search, &filter),
-            can_assign: viewer.can_assign(),
+            ticks: TickBar::new(context, &filter, count),
             show_customer: viewer.can_see_all_customers() || viewer.companies.len() > 1,
             rows: rows
                 .into_iter()
-                .map(|(row, news)| BolRow::new(row.owner(&owners, viewer).map(Into::into), row, news, can_open))
+                .map(|(row, news)| BolRow::new(row.owner(&owners, viewer).map(Into::into), row, news, shown))
                 .collect(),
             net_tons,
             news: search.reader.map(|_| NewsControls {
@@ -175,6 +209,34 @@ impl BolsPage {
             pager,
             errors,
             filter,
+        }
+    }
+}
+
+impl TickBar {
+    fn new(context: &Context<BolListViewers>, filter: &BolFilter, count: i64) -> Self {
+        let viewer = &context.viewer;
+        let choice = |value: &str, label: &str| Choice {
+            value: value.into(),
+            label: label.into(),
+            selected: value == filter.kind.trim(),
+        };
+        let mut documents = Vec::new();
+        if viewer.can_open_documents() {
+            documents = [Kind::Bol, Kind::SignedBol].map(|kind| choice(kind.as_str(), kind.plain_label())).into();
+            let other = filter.kind.trim().parse().ok().filter(|kind| !matches!(kind, Kind::Bol | Kind::SignedBol));
+            documents.extend(other.map(|kind: Kind| choice(kind.as_str(), kind.plain_label())));
+            documents.push(choice("all", "Every document"));
+        }
+        let all = if count > COUNTED { "all".into() } else { format!("all {}", grouped(count)) };
+        Self {
+            list: filter.query(),
+            all_label: (count > 1).then_some(all),
+            documents,
+            customers: Vec::new(),
+            can_assign: viewer.can_assign(),
+            store: format!("ticks {}", viewer.user_id),
+            script: context.site.assets.href("ticks.js"),
         }
     }
 }

@@ -16,6 +16,9 @@ pub struct Show {
     /// `1`: shown in the browser instead of saved.
     #[serde(default)]
     inline: String,
+    /// The kind of document; blank for the BOL itself.
+    #[serde(default)]
+    kind: String,
 }
 
 impl Show {
@@ -24,14 +27,19 @@ impl Show {
     }
 }
 
-/// `GET /bols/{number}/download`: the current PDF of the BOL.
+/// `GET /bols/{number}/download`: the current PDF of the BOL, or the current document of another `kind`.
 pub async fn bol(
     context: Context<DocumentReaders>,
     number: Path<String>,
     show: Query<Show>,
 ) -> Result<HttpResponse, Error> {
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
-    redirect(&context, DocumentRef::BolNumber(number.as_str()), show.purpose()).await
+    let number = number.as_str();
+    let document = match show.kind.trim() {
+        "" => DocumentRef::BolNumber(number),
+        kind => DocumentRef::Current { number, kind: kind.parse().map_err(|_| Error::NotFound)? },
+    };
+    redirect(&context, document, show.purpose()).await
 }
 
 /// `GET /documents/{id}/download`: any version of any document.

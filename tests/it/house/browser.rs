@@ -21,7 +21,8 @@ async fn a_customer_logs_in_and_downloads_a_file() {
     browser.type_into("#q", "ruck-sesame-1\n").await;
     browser.text_with("1 BOL matches").await;
     browser.click(".ledger td.get a").await;
-    let file = browser.downloaded("PRT-2025-0001.pdf").await;
+    // The signed copy comes first.
+    let file = browser.downloaded("PRT-2025-0001-signed-bol.pdf").await;
     assert!(file.starts_with(b"%PDF"));
     browser.click(".ledger .number").await;
     browser.text_with("Download link issued").await;

@@ -196,7 +196,7 @@ async fn filters_narrow_and_stay_in_the_address() {
     assert!(
         sorted[0].contains("q=sesame") && sorted[0].contains("from=2025-03-01") && sorted[0].contains("sort=-number")
     );
-    assert_eq!(page.attributes("option[selected]", "value"), ["bol", ""]);
+    assert_eq!(page.attributes(".filters option[selected]", "value"), ["bol", ""]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

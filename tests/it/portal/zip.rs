@@ -19,7 +19,7 @@ async fn a_customer_downloads_its_bols_as_one_zip() {
         app.sql("UPDATE bols SET product = '=1+1' WHERE number = 'PRT-2025-0002'").await;
         let acme = app.acme().await;
         let list = acme.get("/bols").await;
-        assert_eq!(list.attributes(".pagehead .actions a", "href"), ["/bols/download.zip"]);
+        assert_eq!(list.attributes(".pagehead .actions a", "href")[0], "/bols/download.zip");
         let answer = acme.get("/bols/download.zip").await;
         assert_eq!((answer.status, answer.header("content-type")), (200, "application/zip"));
         assert!(answer.header("content-disposition").starts_with("attachment; filename=\"bols-2"));

@@ -206,7 +206,7 @@ pub(super) async fn show(
     let active = shown.customers.into_iter().filter(|customer| customer.active);
     let page = InboxPage {
         layout: context.layout(HERE).flash(&view.done, flash::inbox::ALL),
-        script: site.assets.href("inbox.js"),
+        script: site.assets.href("ticks.js"),
         tabs,
         show: name,
         rows,

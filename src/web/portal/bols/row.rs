@@ -8,7 +8,6 @@ use crate::web::page::{self, non_empty};
 
 pub struct BolRow {
     pub href: String,
-    pub download_href: String,
     pub number: String,
     pub date: String,
     pub date_iso: String,
@@ -27,7 +26,42 @@ pub struct BolRow {
     pub news: Option<String>,
     pub is_void: bool,
     pub is_signed: bool,
-    pub has_pdf: bool,
+    /// Pounds that count toward the total of what is ticked.
+    pub counted_lb: i32,
+    /// The document that the row offers first.
+    pub download: Option<Download>,
+}
+
+pub struct Download {
+    pub href: String,
+    /// "PDF", or "Signed"
+    pub label: &'static str,
+    /// "signed BOL"
+    pub what: String,
+}
+
+/// Which documents the rows offer.
+#[derive(Clone, Copy)]
+pub struct ShownDocuments {
+    pub can_open: bool,
+    /// The kind by which the list is filtered.
+    pub kind: Option<Kind>,
+}
+
+impl ShownDocuments {
+    /// Returns the kind that the list is filtered by, or else the signed copy, or else the BOL itself.
+    fn first(self, row: &BolSummary) -> Option<Download> {
+        let has = |kind: &Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
+        let preferred = [self.kind, Some(Kind::SignedBol), Some(Kind::Bol)].into_iter().flatten();
+        let kind = preferred.into_iter().find(has).filter(|_| self.can_open)?;
+        let path = format!("/bols/{}/download", row.number);
+        let (href, label) = match kind {
+            Kind::Bol => (path, "PDF"),
+            Kind::SignedBol => (format!("{path}?kind={kind}"), "Signed"),
+            _ => (format!("{path}?kind={kind}"), "PDF"),
+        };
+        Some(Download { href, label, what: kind.short_label() })
+    }
 }
 
 /// "Truck 12, trailer 7"
@@ -47,13 +81,12 @@ fn mark(news: &News) -> String {
 }
 
 impl BolRow {
-    pub fn new(owner: Option<String>, row: BolSummary, news: Option<News>, can_open: bool) -> Self {
+    pub fn new(owner: Option<String>, row: BolSummary, news: Option<News>, shown: ShownDocuments) -> Self {
         let has = |kind: Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
         let weight = Pounds(row.net_lb);
         Self {
             // Auditors get the timeline of the BOL instead of its documents.
-            href: if can_open { format!("/bols/{}", row.number) } else { timeline("number", &row.number) },
-            download_href: format!("/bols/{}/download", row.number),
+            href: if shown.can_open { format!("/bols/{}", row.number) } else { timeline("number", &row.number) },
             date: page::date(row.bol_date),
             date_iso: row.bol_date.to_string(),
             net_tons: weight.short_tons(),
@@ -61,7 +94,8 @@ impl BolRow {
             news: news.map(|news| mark(&news)),
             is_void: row.voided_at.is_some(),
             is_signed: has(Kind::SignedBol),
-            has_pdf: can_open && has(Kind::Bol),
+            counted_lb: if row.voided_at.is_some() { 0 } else { row.net_lb },
+            download: shown.first(&row),
             // The consignee's name only; the page of the BOL has the address.
             ship_to: row.ship_to.lines().next().unwrap_or_default().into(),
             number: row.number,

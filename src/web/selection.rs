@@ -1,0 +1,99 @@
+//! The BOLs that the form around the list selects: those that are ticked, or all that match.
+//!
+//! The form sends `list`, the query of its list; `number` for each ticked row; and `all` to take every match instead.
+//! Without `list`, the same addresses take the filters of the list themselves.
+
+use actix_web::HttpResponse;
+use url::form_urlencoded;
+
+use super::Error;
+use super::auth::Audience;
+use super::context::Context;
+use super::flash::{Flash, bols as flash, see_other};
+use super::forms::BolFilter;
+use crate::bols::search::{self, Selection};
+use crate::documents::Kind;
+use crate::documents::selection::{self, MAX_NUMBERS};
+
+/// A selection as it was sent.
+pub struct SelectionForm {
+    /// The list to return to. `None` if the request doesn't come from the form.
+    list: Option<String>,
+    numbers: Vec<String>,
+    is_all: bool,
+    filter: BolFilter,
+}
+
+/// What was selected, or the response that says why nothing can be done with it.
+pub enum Selected {
+    Bols(Selection),
+    Refused(HttpResponse),
+}
+
+impl SelectionForm {
+    pub fn parse(query: &str) -> Self {
+        let mut form = Self { list: None, numbers: Vec::new(), is_all: false, filter: BolFilter::from_query(query) };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "list" => form.list = Some(value.into_owned()),
+                "number" => form.numbers.push(value.trim().to_uppercase()),
+                "all" => form.is_all = value == "1",
+                _ => {}
+            }
+        }
+        if let Some(list) = &form.list {
+            form.filter = BolFilter::from_query(list);
+        }
+        form
+    }
+
+    /// Whether the request comes from the form around a list.
+    pub fn is_from_list(&self) -> bool {
+        self.list.is_some()
+    }
+
+    /// Returns what is selected, if it is at most `limit` BOLs.
+    pub async fn resolve<A: Audience>(&self, context: &Context<A>, limit: usize) -> Result<Selected, Error> {
+        let Context { viewer, db, origin, .. } = context;
+        if !self.numbers.is_empty() && !self.is_all {
+            if self.numbers.len() > MAX_NUMBERS {
+                return self.too_many(format!("Name up to {MAX_NUMBERS} bills of lading."));
+            }
+            let found = selection::find(db, viewer, origin, &self.numbers).await?.ok_or(Error::NotFound)?;
+            return Ok(Selected::Bols(Selection::These(found)));
+        }
+        if self.list.is_some() && !self.is_all {
+            return Ok(Selected::Refused(self.back(flash::NOTHING_SELECTED)));
+        }
+        let filter = self.filter.clone().whole();
+        let (search, errors) = filter.resolve(context).await?;
+        if !errors.is_empty() {
+            return Err(Error::Invalid(errors.summary()));
+        }
+        match search::search(db, &viewer.scope(), &search).await?.count {
+            0 => Err(Error::Invalid("No bill of lading matches; there is nothing to download.".into())),
+            count if count > i64::try_from(limit).unwrap_or(i64::MAX) => self.too_many(format!(
+                "More than {limit} bills of lading match. Choose a shorter range of dates, then download the rest separately."
+            )),
+            _ => Ok(Selected::Bols(Selection::Matching(Box::new(search)))),
+        }
+    }
+
+    /// Says on the list itself, if the request comes from there, that too many BOLs are selected.
+    fn too_many(&self, message: String) -> Result<Selected, Error> {
+        if self.list.is_some() {
+            return Ok(Selected::Refused(self.back(flash::TOO_MANY_SELECTED)));
+        }
+        Err(Error::Invalid(message))
+    }
+
+    /// Returns to the list, on the page where the request was sent.
+    fn back(&self, flash: Flash) -> HttpResponse {
+        see_other(&self.filter.href(), Some(flash))
+    }
+
+    /// Returns the kind of documents that the list shows.
+    pub fn kind(&self) -> Option<Kind> {
+        self.filter.kind.trim().parse().ok()
+    }
+}
