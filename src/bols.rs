@@ -21,7 +21,7 @@ pub mod weight;
 
 pub use bol::{Bol, NewBol};
 pub use document_kind::DocumentKind;
-pub use draft::{Draft, Filling, fill_in};
+pub use draft::{Copied, Draft, FilledIn, Filling, fill_in};
 pub use fields::Printed;
 pub use number::BolNumber;
 pub use printed_code::{MAC_PARAMETER, PrintedAddress, PrintedCodes};

@@ -72,7 +72,7 @@ pub async fn change_password(
         return Err(ChangeError::Current);
     };
     attempt.succeeded(&mut *db.get().await?).await?;
-    passwords::check(change.new, &[&viewer.email, &viewer.name]).await?;
+    passwords::check(change.new, &[&viewer.email, &viewer.name, &viewer.company_names()]).await?;
     if change.new == change.current {
         return Err(ChangeError::Same);
     }

@@ -10,7 +10,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::passwords::{self, Busy, Place, Unacceptable};
 use super::token::Token;
-use super::{User, sessions};
+use super::{User, Viewer, directory, sessions};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::{tokens, users};
@@ -132,34 +132,45 @@ pub async fn find(
     }))
 }
 
-/// The two fields of a form that sets a password.
+/// The two fields of a form that sets a password, and the browser that sends it.
 #[derive(Clone, Copy)]
 pub struct TypedPassword<'a> {
     pub new: &'a str,
     pub repeated: &'a str,
+    /// The user who is logged in in this browser now. The new session ends that one.
+    pub replaces: Option<&'a Viewer>,
 }
 
-/// Sets the password, uses up every link of the user, and ends the user's sessions.
+/// Sets the password, uses up every link of the user, and ends the user's sessions. Then opens one for this browser.
+///
+/// The link proves control of the mailbox, as the password proves that of the login. A second factor, once there is one, has
+/// to be asked for here too.
 pub async fn accept(
     db: &Database,
     clock: &Clock,
     origin: &Origin,
     token: &Token,
     typed: TypedPassword<'_>,
-) -> Result<(), AcceptError> {
-    let TypedPassword { new, repeated } = typed;
-    let user = find(&mut *db.get().await?, clock.now(), token).await.map_err(DbError::from)?;
+) -> Result<Token, AcceptError> {
+    let TypedPassword { new, repeated, replaces } = typed;
+    let mut connection = db.get().await?;
+    let user = find(&mut connection, clock.now(), token).await.map_err(DbError::from)?;
     let (user, purpose) = user.ok_or(AcceptError::Gone)?;
+    let companies = directory::memberships(&mut connection, user.id).await.map_err(DbError::from)?;
+    let companies: Vec<&str> = companies.iter().map(|company| company.name.as_str()).collect();
+    // Hashing may wait for its turn, and must not hold a connection.
+    drop(connection);
     let _place = Place::take(&user.email, true)?;
-    passwords::check(new, &[&user.email, &user.name]).await?;
+    let about: Vec<&str> = [user.email.as_str(), &user.name].into_iter().chain(companies).collect();
+    passwords::check(new, &about).await?;
     if new != repeated {
         return Err(AcceptError::Repeat);
     }
     let Some(hash) = passwords::hash(new).await else {
         return Err(DbError::Unreachable("the password can't be hashed right now".into()).into());
     };
-    let link = UsableLink { token, user, purpose };
-    if link.use_up(db, clock.now(), origin, &hash).await? { Ok(()) } else { Err(AcceptError::Gone) }
+    let link = UsableLink { token, user, purpose, replaces };
+    link.use_up(db, clock.now(), origin, &hash).await?.ok_or(AcceptError::Gone)
 }
 
 /// A link that worked when it was opened.
@@ -167,20 +178,21 @@ struct UsableLink<'a> {
     token: &'a Token,
     user: User,
     purpose: Purpose,
+    replaces: Option<&'a Viewer>,
 }
 
 impl UsableLink<'_> {
-    /// Returns `false` if another request used the link first.
-    async fn use_up(&self, db: &Database, now: DateTime<Utc>, origin: &Origin, hash: &str) -> DbResult<bool> {
-        let Self { token, user, purpose } = self;
+    /// Returns the token of the new session, or `None` if another request used the link first.
+    async fn use_up(&self, db: &Database, now: DateTime<Utc>, origin: &Origin, hash: &str) -> DbResult<Option<Token>> {
+        let Self { token, user, purpose, replaces } = self;
         db.transaction(async |connection: &mut AsyncPgConnection| {
             // Locks the user first, like every other change of a login, to avoid deadlocks.
             if !super::users::lock(connection, user.id).await?.is_some_and(|user| user.active) {
-                return Ok(false);
+                return Ok(None);
             }
             let used = diesel::delete(tokens::table.find(token.hash()).filter(tokens::expires_at.gt(now)));
             if used.execute(connection).await? == 0 {
-                return Ok(false);
+                return Ok(None);
             }
             diesel::delete(tokens::table.filter(tokens::user_id.eq(user.id))).execute(connection).await?;
             diesel::update(users::table.find(user.id))
@@ -188,15 +200,20 @@ impl UsableLink<'_> {
                 .execute(connection)
                 .await?;
             sessions::end_all(connection, user.id).await?;
-            let actor = Actor::user(user.id, &user.email, &user.role);
-            let event = Event::new(Action::PasswordChanged, Outcome::Success, actor, origin);
-            audit::record(connection, &event.detail(serde_json::json!({"by": purpose.as_str()}))).await?;
+            for action in [Action::PasswordChanged, Action::LoginSucceeded] {
+                let actor = Actor::user(user.id, &user.email, &user.role);
+                let event = Event::new(action, Outcome::Success, actor, origin);
+                audit::record(connection, &event.detail(serde_json::json!({"by": purpose.as_str()}))).await?;
+            }
             // A first password needs no warning.
             if user.password_hash.is_some() {
                 let template = EmailTemplate::PasswordChanged { name: user.name.clone() };
                 outbox::post(connection, now, To::new(&user.email, Some(user.id)), &template).await?;
             }
-            Ok(true)
+            if let Some(viewer) = replaces {
+                sessions::end(connection, viewer.user_id, viewer.session_id).await?;
+            }
+            Ok(Some(sessions::open(connection, now, user.id, origin).await?))
         })
         .await
     }

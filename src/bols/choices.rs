@@ -31,8 +31,15 @@ pub struct Choices {
     /// Ship-to addresses of the chosen customer.
     pub ship_tos: Vec<String>,
     /// The chosen customer's newest load.
-    pub last: Option<Printed>,
+    pub last: Option<LastLoad>,
     pub company: Company,
+}
+
+/// A customer's newest load.
+#[derive(Queryable)]
+pub struct LastLoad {
+    pub number: String,
+    pub printed: Printed,
 }
 
 /// Returns what the form offers. `customer` is the code of the chosen customer, or empty.
@@ -92,12 +99,12 @@ pub async fn choices(db: &Database, customer: &str) -> DbResult<Choices> {
     .await
 }
 
-async fn last_load(connection: &mut &AsyncPgConnection, customer: &str) -> QueryResult<Option<Printed>> {
+async fn last_load(connection: &mut &AsyncPgConnection, customer: &str) -> QueryResult<Option<LastLoad>> {
     let id = customers::table.filter(customers::code.eq(customer)).select(customers::id.nullable()).single_value();
     bols::table
         .filter(bols::customer_id.eq(id))
         .order(bols::created_at.desc())
-        .select(Printed::as_select())
+        .select((bols::number, Printed::as_select()))
         .first(connection)
         .await
         .optional()

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::fields::FIELDS;
 
 pub use check::MAX_POUNDS;
-pub use fill::{Filling, fill_in};
+pub use fill::{Copied, FilledIn, Filling, fill_in};
 pub use parse::{split_seals, whole_number};
 
 /// Fields of the form that no BOL prints: the customer's code, the void BOL to replace, and the codes of confirmed

@@ -140,13 +140,20 @@ pub static FIELDS: [Field; 26] = [
         .headings(&["productname"])
         .suggestions("products")
         .reuse(Reuse::NextLoad),
-    text!(lot, "Lot", line(100)).headings(&["lotnumber"]).suggestions("lots").reuse(Reuse::NextLoad),
+    text!(lot, "Lot", line(100))
+        .headings(&["lotnumber"])
+        .suggestions("lots")
+        .reuse(Reuse::NextLoad)
+        .recheck("Is this load from the same lot?"),
     text!(chemistry, "Chemistry", line(300))
         .hint("Percent, such as C 4.31%, Si 0.72%")
         .belongs_to("lot")
         .reuse(Reuse::NextLoad),
     text!(customer_po, "Customer PO", line(100)).headings(&["po", "ponumber"]).reuse(Reuse::Customer),
-    text!(release_number, "Release", line(100)).headings(&["release"]).reuse(Reuse::Customer),
+    text!(release_number, "Release", line(100))
+        .headings(&["release"])
+        .reuse(Reuse::Customer)
+        .recheck("Is this release still open?"),
     text!(carrier, "Carrier", line(200))
         .required("Enter the name of the carrier.")
         .headings(&["carriername"])
@@ -193,6 +200,8 @@ pub static FIELDS: [Field; 26] = [
 /// A titled part of the form.
 pub struct Fieldset {
     pub legend: &'static str,
+    /// Folded away while it holds nothing unusual.
+    pub is_folded: bool,
     pub rows: &'static [FormRow],
 }
 
@@ -214,26 +223,38 @@ const fn row(class: &'static str, names: &'static [&'static str]) -> FormRow {
 }
 
 /// Where each field stands on the form, below the customer and the date.
-pub static FORM: [Fieldset; 4] = [
+pub static FORM: [Fieldset; 5] = [
     Fieldset {
-        legend: "From and to",
-        rows: &[row("row two", &["ship_from", "ship_to", "care_of"]), row("row two", &["freight_terms", "bill_to"])],
+        legend: "To",
+        is_folded: false,
+        rows: &[row("row two", &["ship_to"]), row("row two", &["freight_terms", "bill_to"])],
     },
     Fieldset {
         legend: "Load",
-        rows: &[
-            row("row", &["product", "lot", "chemistry"]),
-            row("row", &["customer_po", "release_number", "pieces", "package_type"]),
-        ],
+        is_folded: false,
+        rows: &[row("row", &["product", "lot", "chemistry"]), row("row", &["customer_po", "release_number"])],
     },
-    Fieldset { legend: "Weight", rows: &[row("row weights", &["gross_lb", "tare_lb", "net_lb", "scale_ticket"])] },
+    Fieldset {
+        legend: "Weight",
+        is_folded: false,
+        rows: &[row("row weights", &["gross_lb", "tare_lb", "net_lb", "scale_ticket"])],
+    },
     Fieldset {
         legend: "Transport",
+        is_folded: false,
         rows: &[
             row("row", &["carrier", "carrier_scac", "truck_number", "trailer_number"]),
             row("row", &["seal_numbers", "driver_name"]),
-            row("row two", &["trailer_loaded_by", "freight_counted_by"]),
             row("row", &["special_instructions"]),
+        ],
+    },
+    Fieldset {
+        legend: "Ship from, care of, packages, loading",
+        is_folded: true,
+        rows: &[
+            row("row two", &["ship_from", "care_of"]),
+            row("row", &["pieces", "package_type"]),
+            row("row two", &["trailer_loaded_by", "freight_counted_by"]),
         ],
     },
 ];

@@ -8,11 +8,12 @@ use askama::Template;
 use super::Error;
 use super::auth::{AnyUser, Customers};
 use super::context::Context;
-use super::flash::{Done, account as flash, see_other};
-use super::form_field::FormField;
+use super::flash::{Done, account as flash, login, see_other};
+use super::form_field::{FormField, PASSWORD_SCRIPT};
 use super::forms::{Choice, Fields};
 use super::login_session::LoginSession;
 use super::page::{Layout, html, html_with_status, non_empty, timestamp};
+use super::problem::Problem;
 use crate::accounts::account::{self, ChangeError, NewPassword, Notify};
 use crate::accounts::sessions;
 use crate::field_errors::FieldErrors;
@@ -61,7 +62,7 @@ pub struct EndForm {
 
 pub async fn page(context: Context<AnyUser>, done: Query<Done>) -> Result<HttpResponse, Error> {
     let page = AccountPage::new(&context).await?;
-    Ok(html(&AccountPage { layout: context.layout("").flash(&done, flash::ALL), ..page }))
+    Ok(html(&AccountPage { layout: page.layout.flash(&done, flash::ALL), ..page }))
 }
 
 pub async fn change_password(
@@ -95,6 +96,7 @@ pub async fn change_password(
     };
     let mut page = AccountPage::new(&context).await?;
     page.errors = FieldErrors::one(field, error.to_string());
+    page.layout = page.layout.problem(Problem::new("Your password was not changed.").fields(&page.errors));
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -110,13 +112,17 @@ pub async fn end_session(context: Context<AnyUser>, form: Form<EndForm>) -> Resu
     let id: i64 = form.id.parse().map_err(|_| Error::BadRequest)?;
     account::end_session(&context.db, &context.viewer, &context.origin, id).await?;
     let is_own = id == context.viewer.session_id;
-    Ok(if is_own { see_other("/login", None) } else { see_other("/account", Some(flash::SESSION_ENDED)) })
+    Ok(if is_own {
+        see_other("/login", Some(login::LOGGED_OUT))
+    } else {
+        see_other("/account", Some(flash::SESSION_ENDED))
+    })
 }
 
 pub async fn end_all_sessions(context: Context<AnyUser>, session: LoginSession) -> Result<HttpResponse, Error> {
     account::end_all_sessions(&context.db, &context.viewer, &context.origin).await?;
     session.end();
-    Ok(see_other("/login", None))
+    Ok(see_other("/login", Some(login::LOGGED_OUT_EVERYWHERE)))
 }
 
 impl AccountPage {
@@ -150,7 +156,7 @@ impl AccountPage {
             }
         };
         Ok(Self {
-            layout: context.layout(""),
+            layout: context.layout("").script(site, PASSWORD_SCRIPT),
             email: viewer.email.clone(),
             name: viewer.name.clone(),
             role_label: viewer.role.label(),

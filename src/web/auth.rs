@@ -142,7 +142,7 @@ async fn record(request: &HttpRequest, viewer: &Viewer, action: Action, outcome:
 }
 
 /// `/login?next=…`, which leads back to the requested page. A form that was sent can't be repeated by a redirect, so it
-/// gets `/login` alone.
+/// gets `/login` alone. Browsers get the page with what was typed ([`super::drafts`]).
 pub fn login_path(request: &HttpRequest) -> String {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     if !request.method().is_safe() || target == "/" {

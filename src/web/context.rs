@@ -3,7 +3,7 @@
 //! `Context<OfficeStaff>` in a handler's signature says who may call it; [`super::auth`] checks it. Handlers that need no
 //! login take a [`PublicContext`].
 
-use std::future::{Ready, ready};
+use std::future::{Future, Ready, ready};
 use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
@@ -12,6 +12,7 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
 use super::auth::{self, Audience};
+use super::drafts::{self, NotYet, Reason};
 use super::page::Layout;
 use super::request::Origin;
 use super::{Error, Site};
@@ -30,6 +31,8 @@ pub struct Context<A: Audience> {
     pub site: Data<Site>,
     pub db: Data<Database>,
     pub origin: audit::Origin,
+    /// Set while the handler only shows a form again.
+    draft: Option<Reason>,
     audience: PhantomData<A>,
 }
 
@@ -39,9 +42,27 @@ impl<A: Audience> Context<A> {
         ActingUser { db: &self.db, clock: &self.site.clock, viewer: &self.viewer, origin: &self.origin }
     }
 
-    /// The layout of a page under the navigation entry `here`, or under none.
+    /// The layout of a page under the navigation entry `here`, or under none. On a draft it says that nothing was saved.
     pub fn layout(&self, here: &str) -> Layout {
-        Layout::new(&self.site, Some(&self.viewer), here)
+        let layout = Layout::new(&self.site, Some(&self.viewer), here);
+        match self.draft {
+            Some(reason) => layout.problem(reason.problem("Not saved yet")),
+            None => layout,
+        }
+    }
+
+    /// Why the handler only shows a form again, if it does.
+    pub fn draft(&self) -> Option<Reason> {
+        self.draft
+    }
+
+    pub fn is_draft(&self) -> bool {
+        self.draft.is_some()
+    }
+
+    /// Carries out a change, unless the request only shows a form again ([`super::drafts`]).
+    pub async fn change<T, E: NotYet>(&self, change: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        if self.is_draft() { Err(E::not_yet()) } else { change.await }
     }
 
     /// Issues links to documents.
@@ -91,11 +112,11 @@ impl<A: Audience + 'static> FromRequest for Context<A> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let viewer = auth::admit::<A>(request);
-        let context = PublicContext::of(request);
+        let (context, draft) = (PublicContext::of(request), drafts::reason(request));
         Box::pin(async move {
             let viewer = viewer.await?;
             let PublicContext { site, db, origin } = context?;
-            Ok(Self { viewer, site, db, origin, audience: PhantomData })
+            Ok(Self { viewer, site, db, origin, draft, audience: PhantomData })
         })
     }
 }

@@ -11,8 +11,13 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
+use url::form_urlencoded::byte_serialize;
 
+use super::drafts::{Draft, Reason, accepts_html};
 use super::flash::see_other;
+use super::form_address::FormAddress;
+use super::limits::{MAX_FORM_BYTES, UPLOADS};
+use super::login_page::LoginPage;
 use super::page::{Layout, non_empty};
 use super::request::Origin;
 use super::{Error, Site, auth, request};
@@ -24,10 +29,13 @@ struct Explanation {
     message: String,
 }
 
-fn explain(status: StatusCode, error: Option<&Error>) -> Explanation {
+fn explain(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> Explanation {
     if let Some(Error::OtherAddress(address)) = error {
         let message = format!("Nothing was changed. Open {address} in your browser, and log in there.");
         return Explanation { title: "This is not the portal’s address", message };
+    }
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return Explanation { title: "The request is too large", message: too_large(request) };
     }
     let (title, message) = match error {
         Some(Error::Invalid(message)) => ("Please correct the request", message.as_str()),
@@ -105,9 +113,6 @@ fn explain_status(status: StatusCode) -> (&'static str, &'static str) {
             "The request took too long",
             "The connection was too slow to send the form. Nothing was changed; please try again.",
         ),
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            ("The request is too large", "Shorten what you entered, or upload less, and try again.")
-        }
         StatusCode::SERVICE_UNAVAILABLE => (
             "Not available right now",
             "The portal can't reach a system that it needs for this page. Nothing was lost; try again in a minute.",
@@ -128,6 +133,78 @@ struct ErrorPage {
     title: &'static str,
     message: String,
     request_id: Option<String>,
+    back: Back,
+}
+
+/// The button of an error page.
+enum Back {
+    /// Shows the form again, with what was typed.
+    Form {
+        draft: Draft,
+        action: String,
+    },
+    /// The page with the form that was sent.
+    Page(String),
+    Start,
+}
+
+impl Back {
+    fn of(request: &HttpRequest, status: StatusCode) -> Self {
+        // Repeating the request would not help.
+        let is_refused = matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND);
+        if is_refused || request.method().is_safe() {
+            return Self::Start;
+        }
+        if let Some(draft) = Draft::of(request) {
+            return Self::Form { action: draft.href(Reason::of_status(status)), draft };
+        }
+        FormAddress::of(request.path()).map_or(Self::Start, |address| Self::Page(address.page(request.path())))
+    }
+}
+
+/// How large a request may be.
+fn too_large(request: &HttpRequest) -> String {
+    let upload = request.app_data::<Data<Site>>().filter(|_| request.path() == UPLOADS);
+    match upload {
+        Some(site) => format!(
+            "A file can have at most {} MB. Choose the files again, without those that are larger.",
+            site.max_upload_bytes / (1024 * 1024)
+        ),
+        None => {
+            format!(
+                "The form has more than {} KB, so nothing was saved. Shorten the longest text.",
+                MAX_FORM_BYTES / 1024
+            )
+        }
+    }
+}
+
+/// The answer to a user who has to log in: a redirect to the login page, or the page itself with a typed form.
+fn login(request: &HttpRequest, error: Option<&Error>) -> Option<HttpResponse> {
+    let site = request.app_data::<Data<Site>>()?;
+    let viewer = request.extensions().get::<Viewer>().cloned();
+    let status = match error? {
+        Error::LoginRequired => StatusCode::UNAUTHORIZED,
+        Error::Forbidden => StatusCode::FORBIDDEN,
+        _ => return None,
+    };
+    match Draft::of(request) {
+        Some(draft) => {
+            let name = viewer.as_ref().map(|viewer| viewer.name.as_str());
+            Some(LoginPage::for_draft(site, draft, name).answer(status))
+        }
+        None if status == StatusCode::UNAUTHORIZED => Some(see_other(&login_path(request), None)),
+        None => None,
+    }
+}
+
+/// The login page, which leads a browser back to the page of the form that it has sent.
+fn login_path(request: &HttpRequest) -> String {
+    let form = FormAddress::of(request.path()).filter(|_| !request.method().is_safe() && accepts_html(request));
+    match form.map(|form| form.page(request.path())) {
+        Some(page) if page != "/" => format!("/login?next={}", byte_serialize(page.as_bytes()).collect::<String>()),
+        _ => auth::login_path(request),
+    }
 }
 
 /// Gives every error response without a body its page. `/api` and clients that ask for JSON get problem JSON.
@@ -170,10 +247,10 @@ fn build(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> Ht
         _ => {}
     }
     let api = request.path().starts_with("/api/") || request::wants_json(request);
-    if matches!(error, Some(Error::LoginRequired)) && !api {
-        return see_other(&auth::login_path(request), None);
+    if !api && let Some(login) = login(request, error) {
+        return login;
     }
-    let Explanation { title, message } = explain(status, error);
+    let Explanation { title, message } = explain(request, status, error);
     // A 404 shows no reference: another customer's BOL must get the same bytes as one that doesn't exist.
     let shown_id = non_empty(request_id).filter(|_| status != StatusCode::NOT_FOUND);
     let mut response = HttpResponse::build(status);
@@ -197,6 +274,7 @@ fn build(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> Ht
         title,
         message,
         request_id: shown_id,
+        back: Back::of(request, status),
     };
     match page.render() {
         Ok(html) => response.content_type("text/html; charset=utf-8").body(html),

@@ -53,7 +53,12 @@ macro_rules! flashes {
 flashes! {
     /// `/login`
     login {
-        PASSWORD_SET: "password" => "Your password is set. Log in with it.",
+        LOGGED_OUT: "out" => "You have been logged out.",
+        LOGGED_OUT_EVERYWHERE: "everywhere" => "You have been logged out on every device.",
+    }
+    /// Any page that a user sees first
+    start {
+        PASSWORD_SET: "welcome" => "Your password is set, and you are logged in.",
     }
     /// `/account`
     account {

@@ -9,6 +9,9 @@ use super::forms::Choice;
 use crate::accounts::passwords;
 use crate::field_errors::FieldErrors;
 
+/// The module that shows a typed password, for pages with one.
+pub const PASSWORD_SCRIPT: &str = "password.js";
+
 #[derive(Template)]
 #[template(path = "form_field.html")]
 pub struct FormField {

@@ -2,17 +2,19 @@
 //!
 //! The token is in the query. Log lines leave the query out, and `Referrer-Policy` hides it from other sites.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, REFERRER_POLICY};
 use actix_web::web::{Form, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::Error;
 use super::context::PublicContext;
-use super::flash::{login as flash, see_other};
-use super::form_field::FormField;
+use super::flash::{see_other, start as flash};
+use super::form_field::{FormField, PASSWORD_SCRIPT};
+use super::login_session::LoginSession;
 use super::page::{Layout, html_with_status};
+use super::problem::Problem;
+use super::{Error, auth};
 use crate::accounts::Token;
 use crate::accounts::invitation::{self, AcceptError, Purpose, TypedPassword};
 use crate::field_errors::FieldErrors;
@@ -50,14 +52,24 @@ pub async fn page(context: PublicContext, link: Query<Link>) -> Result<HttpRespo
     Ok(page.answer(StatusCode::OK))
 }
 
-pub async fn accept(context: PublicContext, form: Form<PasswordForm>) -> Result<HttpResponse, Error> {
+/// Sets the password, and logs in.
+pub async fn accept(
+    request: HttpRequest,
+    context: PublicContext,
+    session: LoginSession,
+    form: Form<PasswordForm>,
+) -> Result<HttpResponse, Error> {
     let PublicContext { site, db, origin } = &context;
     let Form(PasswordForm { token, new_password, repeat_password }) = form;
     let presented = Token::presented(&token);
-    let typed = TypedPassword { new: &new_password, repeated: &repeat_password };
+    let viewer = auth::current(&request)?;
+    let typed = TypedPassword { new: &new_password, repeated: &repeat_password, replaces: viewer.as_ref() };
     let accepted = invitation::accept(db, &site.clock, origin, &presented, typed).await;
     let error = match accepted {
-        Ok(()) => return Ok(see_other("/login", Some(flash::PASSWORD_SET))),
+        Ok(token) => {
+            session.start(&token)?;
+            return Ok(see_other("/", Some(flash::PASSWORD_SET)));
+        }
         Err(error) => error,
     };
     let field = match error {
@@ -69,6 +81,7 @@ pub async fn accept(context: PublicContext, form: Form<PasswordForm>) -> Result<
     };
     let mut page = InvitationPage::find(&context, token).await?;
     page.errors = FieldErrors::one(field, error.to_string());
+    page.layout = page.layout.problem(Problem::new("Your password was not set.").fields(&page.errors));
     Ok(page.answer(StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -78,7 +91,7 @@ impl InvitationPage {
         let user = invitation::find(&mut *context.db.get().await?, context.site.clock.now(), &presented).await?;
         let (user, purpose) = user.ok_or(Error::InvitationGone)?;
         Ok(Self {
-            layout: context.layout(),
+            layout: context.layout().script(&context.site, PASSWORD_SCRIPT),
             token,
             email: user.email,
             name: user.name,

@@ -25,6 +25,8 @@ pub const UPLOADS: &str = "/office/upload";
 /// Largest form or JSON body. A BOL with every field full of Chinese characters, percent-encoded, fits. Uploads have their
 /// own limit.
 pub const MAX_FORM_BYTES: usize = 128 * 1024;
+/// Largest form whose text is kept when the form is refused as too large ([`super::drafts`]).
+pub const MAX_DRAFT_BYTES: usize = 1024 * 1024;
 /// Maximum time for the headers of a request.
 pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time for the body of a form, which has a few kilobytes.
@@ -40,7 +42,7 @@ const CHUNK_TIMEOUT: Duration = Duration::from_secs(20);
 /// Minimum rate: this many bytes in this much waiting time, about 4 kbit/s.
 const MIN_PACE: (u64, Duration) = (16 * 1024, Duration::from_secs(30));
 
-type PayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
+pub type PayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
 /// Refuses compressed bodies, and ends bodies that arrive too slowly, so that no client can hold handlers open.
 pub async fn limit_body(

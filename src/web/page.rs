@@ -9,9 +9,11 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use futures_util::{StreamExt, stream};
 
-use super::flash::{Done, Flash};
+use super::flash::{Done, Flash, start};
+use super::problem::Problem;
 use super::{Error, Site, log_links};
 use crate::accounts::Viewer;
+use crate::field_errors::FieldErrors;
 use crate::local_time;
 use crate::stream_writer::ByteReceiver;
 
@@ -25,6 +27,10 @@ pub struct Layout {
     pub nav: Vec<NavItem>,
     /// Confirms what the user has just done.
     pub notice: Option<&'static str>,
+    /// What went wrong. The page's title begins with its label.
+    pub problem: Option<Problem>,
+    /// The addresses of the modules that the page runs.
+    pub scripts: Vec<String>,
 }
 
 /// The user in the page's header.
@@ -93,7 +99,7 @@ impl Layout {
             icon,
             user: Some(LayoutUser::new(viewer)),
             nav: nav.map(|(label, href)| NavItem { label, href, current: href == here }).collect(),
-            notice: None,
+            ..Self::default()
         }
     }
 
@@ -107,14 +113,33 @@ impl Layout {
         self.timeline(subject, value).map(|_| log_links::downloads(subject, value))
     }
 
+    /// Runs a module of `static/` on the page.
+    pub fn script(mut self, site: &Site, path: &str) -> Self {
+        self.scripts.push(site.assets.href(path));
+        self
+    }
+
     pub fn notice(mut self, notice: &'static str) -> Self {
         self.notice = Some(notice).filter(|notice| !notice.is_empty());
         self
     }
 
+    /// Shows a problem above the page.
+    pub fn problem(self, problem: Problem) -> Self {
+        Self { problem: Some(problem), ..self }
+    }
+
+    /// Shows that nothing was saved, with the messages. Does nothing without any.
+    pub fn not_saved(self, errors: &FieldErrors, id: impl Fn(&str) -> String) -> Self {
+        if errors.is_empty() {
+            return self;
+        }
+        self.problem(Problem::new("Nothing was saved.").fields_with_ids(errors, id))
+    }
+
     /// Shows the text of the flash, if the page knows it.
     pub fn flash(mut self, done: &Done, known: &[Flash]) -> Self {
-        self.notice = done.find(known).map(|flash| flash.text);
+        self.notice = done.find(known).or_else(|| done.find(start::ALL)).map(|flash| flash.text);
         self
     }
 }

@@ -10,6 +10,7 @@ use super::Error;
 use super::context::PublicContext;
 use super::flash::{Done, password_reset as flash, see_other};
 use super::page::{Layout, html, html_with_status};
+use super::problem::Problem;
 use crate::accounts::invitation::RESET_LIFE;
 use crate::accounts::reset::{self, ResetError};
 use crate::field_errors::FieldErrors;
@@ -44,8 +45,7 @@ pub async fn ask(context: PublicContext, form: Form<ResetForm>) -> Result<HttpRe
     if mail::read_address(&email).is_none() {
         page.errors =
             FieldErrors::one("email", "Type the email address that you log in with, such as jane@example.com.");
-        page.email = email;
-        return Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY));
+        return Ok(html_with_status(&page.refused(email), StatusCode::UNPROCESSABLE_ENTITY));
     }
     match reset::request(db, &site.clock, &site.links, origin, &email).await {
         Ok(()) => Ok(see_other("/password-reset", Some(flash::SENT))),
@@ -53,8 +53,7 @@ pub async fn ask(context: PublicContext, form: Form<ResetForm>) -> Result<HttpRe
             let seconds = wait.as_secs().max(1);
             let message = format!("Too many requests from here. Try again in {seconds} seconds.");
             page.errors = FieldErrors::one("email", message);
-            page.email = email;
-            let mut response = html_with_status(&page, StatusCode::TOO_MANY_REQUESTS);
+            let mut response = html_with_status(&page.refused(email), StatusCode::TOO_MANY_REQUESTS);
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
             Ok(response)
         }
@@ -63,6 +62,11 @@ pub async fn ask(context: PublicContext, form: Form<ResetForm>) -> Result<HttpRe
 }
 
 impl ResetPage {
+    fn refused(self, email: String) -> Self {
+        let problem = Problem::new("No link was sent.").fields(&self.errors);
+        Self { email, layout: self.layout.problem(problem), ..self }
+    }
+
     fn new(context: &PublicContext, sent: bool) -> Self {
         let minutes = RESET_LIFE.num_minutes();
         Self { layout: context.layout(), email: String::new(), errors: FieldErrors::default(), sent, minutes }

@@ -13,8 +13,9 @@ use super::form_field::FormField;
 use super::forms::Fields;
 use super::page::{Layout, html, html_with_status};
 use super::person::{PersonRow, refusal};
+use super::problem::Problem;
 use crate::accounts::directory::{self, Person};
-use crate::accounts::people::{NewPerson, Resent};
+use crate::accounts::people::{NewPerson, PeopleError, Resent};
 use crate::field_errors::FieldErrors;
 
 const HERE: &str = "/people";
@@ -23,7 +24,6 @@ const HERE: &str = "/people";
 #[template(path = "account/people.html")]
 struct PeoplePage {
     layout: Layout,
-    problem: Option<String>,
     companies: Vec<CompanyPeople>,
 }
 
@@ -36,6 +36,8 @@ struct CompanyPeople {
     person_name: String,
     is_admin: bool,
     errors: FieldErrors,
+    /// The form was refused, so it comes first.
+    is_first: bool,
 }
 
 pub async fn page(context: Context<CompanyAdmins>, done: Query<Done>) -> Result<HttpResponse, Error> {
@@ -55,15 +57,24 @@ pub async fn invite(context: Context<CompanyAdmins>, fields: Fields) -> Result<H
     let (email, name, is_admin) = (fields.one("email"), fields.one("name"), fields.one("is_admin") == "true");
     let person = NewPerson { email, name, role: "", companies: &companies, is_admin };
     let site = &context.site;
-    let error = match context.acting().invite(&person, &site.links, &site.staff_domains).await {
+    let acting = context.acting();
+    let error = match context.change(acting.invite(&person, &site.links, &site.staff_domains)).await {
         Ok(()) => return Ok(see_other(HERE, Some(flash::INVITED))),
         Err(error) => refusal(error)?,
     };
     let mut page = PeoplePage::load(&context).await?;
-    page.problem = Some("No invitation was sent. See the message beside the field.".into());
+    let errors = match error {
+        PeopleError::Refused(why) => FieldErrors::one("", why),
+        error => error.into_fields(),
+    };
+    if !errors.is_empty() {
+        let problem = Problem::new("No invitation was sent.").fields_of_form(code, &errors);
+        page.layout = page.layout.problem(problem);
+    }
     if let Some(company) = page.companies.iter_mut().find(|company| company.code == code) {
         (company.email, company.person_name, company.is_admin) = (email.into(), name.into(), is_admin);
-        company.errors = error.into_fields();
+        company.errors = errors;
+        company.is_first = true;
     }
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
@@ -97,7 +108,7 @@ pub async fn change(
         Err(error) => refusal(error)?,
     };
     let mut page = PeoplePage::load(&context).await?;
-    page.problem = Some(error.to_string());
+    page.layout = page.layout.problem(Problem::new(error.to_string()));
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -125,8 +136,9 @@ impl PeoplePage {
                 person_name: String::new(),
                 is_admin: false,
                 errors: FieldErrors::default(),
+                is_first: false,
             });
         }
-        Ok(Self { layout: context.layout(HERE), problem: None, companies })
+        Ok(Self { layout: context.layout(HERE), companies })
     }
 }

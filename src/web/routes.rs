@@ -5,9 +5,10 @@
 
 use actix_web::guard::{Any, Get, Head};
 use actix_web::web::{ServiceConfig, get, post, resource, route};
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest, Resource};
 
 use super::error::Error;
+use super::form_address::to_page;
 use super::{account, api, audit, auth, invitation, office, password_reset, people, portal, security_txt, session};
 use crate::bols::lists::carriers::{Carrier, Truck};
 use crate::bols::lists::products::{Lot, Product};
@@ -17,6 +18,11 @@ macro_rules! page {
     ($handler:path) => {
         route().guard(Any(Get()).or(Head())).to($handler)
     };
+}
+
+/// An address that only takes a form. Opening it leads to the page with the form.
+fn form(path: &str) -> Resource {
+    resource(path).route(page!(to_page))
 }
 
 pub fn routes(app: &mut ServiceConfig) {
@@ -34,7 +40,7 @@ pub fn routes(app: &mut ServiceConfig) {
 fn session_routes(app: &mut ServiceConfig) {
     app.service(resource("/").route(page!(session::home)))
         .service(resource("/login").route(page!(session::login_page)).route(post().to(session::log_in)))
-        .service(resource("/logout").route(post().to(session::log_out)))
+        .service(form("/logout").route(post().to(session::log_out)))
         .service(
             resource(["/invitation", "/password"]).route(page!(invitation::page)).route(post().to(invitation::accept)),
         )
@@ -45,19 +51,19 @@ fn session_routes(app: &mut ServiceConfig) {
 /// Every user's account, and the people of a customer's company.
 fn account_routes(app: &mut ServiceConfig) {
     app.service(resource("/account").route(page!(account::page)))
-        .service(resource("/account/password").route(post().to(account::change_password)))
-        .service(resource("/account/mail").route(post().to(account::set_notify)))
-        .service(resource("/account/sessions/end").route(post().to(account::end_session)))
-        .service(resource("/account/sessions/end-all").route(post().to(account::end_all_sessions)))
-        .service(resource("/see-as/end").route(post().to(office::customers::stop_seeing_as)))
+        .service(form("/account/password").route(post().to(account::change_password)))
+        .service(form("/account/mail").route(post().to(account::set_notify)))
+        .service(form("/account/sessions/end").route(post().to(account::end_session)))
+        .service(form("/account/sessions/end-all").route(post().to(account::end_all_sessions)))
+        .service(form("/see-as/end").route(post().to(office::customers::stop_seeing_as)))
         .service(resource("/people").route(page!(people::page)).route(post().to(people::invite)))
-        .service(resource("/people/{id}/{change}").route(post().to(people::change)));
+        .service(form("/people/{id}/{change}").route(post().to(people::change)));
 }
 
 /// BOLs and their documents: customers and the office.
 fn portal_routes(app: &mut ServiceConfig) {
     app.service(resource("/bols").route(page!(portal::bols::page)))
-        .service(resource("/bols/read").route(post().to(portal::bols::mark_read)))
+        .service(form("/bols/read").route(post().to(portal::bols::mark_read)))
         .service(resource("/bols/export").route(get().to(portal::list_export::download)))
         .service(resource("/bols/download.zip").route(get().to(portal::zip::download)))
         .service(resource("/bols/{number}").route(get().to(portal::bol::page)))
@@ -74,16 +80,16 @@ fn api_routes(app: &mut ServiceConfig) {
 
 /// The work of the office: its day, new BOLs, uploads, the inbox.
 fn office_routes(app: &mut ServiceConfig) {
-    app.service(resource("/office/bols").route(post().to(office::new_bol::issue)))
+    app.service(form("/office/bols").route(post().to(office::new_bol::issue)))
         .service(resource("/office/bols/new").route(page!(office::new_bol::page)))
-        .service(resource("/office/bols/preview").route(post().to(office::new_bol::preview)))
+        .service(form("/office/bols/preview").route(post().to(office::new_bol::preview)))
         .service(
             resource("/office/bols/assign").route(page!(office::assign::page)).route(post().to(office::assign::assign)),
         )
         .service(resource("/office/upload").route(page!(office::upload::page)).route(post().to(office::upload::upload)))
         .service(resource("/office/inbox").route(page!(office::inbox::page)).route(post().to(office::inbox::many)))
-        .service(resource("/office/documents/{id}/file").route(post().to(office::inbox::file)))
-        .service(resource("/office/documents/{id}/unfile").route(post().to(office::inbox::unfile)))
+        .service(form("/office/documents/{id}/file").route(post().to(office::inbox::file)))
+        .service(form("/office/documents/{id}/unfile").route(post().to(office::inbox::unfile)))
         .service(resource("/office/documents/{id}/preview").route(get().to(office::inbox::preview)))
         .service(
             resource("/office/bols/{number}/void")
@@ -96,7 +102,7 @@ fn office_routes(app: &mut ServiceConfig) {
                 .route(post().to(office::stamp::weigh)),
         )
         .service(resource("/office").route(page!(office::today::page)))
-        .service(resource("/office/remind").route(post().to(office::today::remind)));
+        .service(form("/office/remind").route(post().to(office::today::remind)));
 }
 
 /// What the office maintains: lists, customers, users, settings; and the storage, for administrators.
@@ -106,20 +112,20 @@ fn maintenance_routes(app: &mut ServiceConfig) {
             .route(page!(office::lists::page::<Product>))
             .route(post().to(office::lists::add::<Product>)),
     )
-    .service(resource("/office/products/{id}").route(post().to(office::lists::change::<Product>)))
-    .service(resource("/office/lots").route(post().to(office::lists::add::<Lot>)))
-    .service(resource("/office/lots/{id}").route(post().to(office::lists::change::<Lot>)))
+    .service(form("/office/products/{id}").route(post().to(office::lists::change::<Product>)))
+    .service(form("/office/lots").route(post().to(office::lists::add::<Lot>)))
+    .service(form("/office/lots/{id}").route(post().to(office::lists::change::<Lot>)))
     .service(
         resource("/office/carriers")
             .route(page!(office::lists::page::<Carrier>))
             .route(post().to(office::lists::add::<Carrier>)),
     )
-    .service(resource("/office/carriers/{id}").route(post().to(office::lists::change::<Carrier>)))
-    .service(resource("/office/trucks").route(post().to(office::lists::add::<Truck>)))
-    .service(resource("/office/trucks/{id}").route(post().to(office::lists::change::<Truck>)))
+    .service(form("/office/carriers/{id}").route(post().to(office::lists::change::<Carrier>)))
+    .service(form("/office/trucks").route(post().to(office::lists::add::<Truck>)))
+    .service(form("/office/trucks/{id}").route(post().to(office::lists::change::<Truck>)))
     .service(resource("/office/settings").route(page!(office::settings::page)).route(post().to(office::settings::save)))
     .service(resource("/office/storage").route(page!(office::storage::page)))
-    .service(resource("/office/storage/prices").route(post().to(office::storage::save)))
+    .service(form("/office/storage/prices").route(post().to(office::storage::save)))
     .service(
         resource("/office/customers").route(page!(office::customers::page)).route(post().to(office::customers::add)),
     )
@@ -128,15 +134,15 @@ fn maintenance_routes(app: &mut ServiceConfig) {
             .route(page!(office::customers::customer))
             .route(post().to(office::customers::save)),
     )
-    .service(resource("/office/customers/{code}/see-as").route(post().to(office::customers::begin_to_see_as)))
+    .service(form("/office/customers/{code}/see-as").route(post().to(office::customers::begin_to_see_as)))
     .service(resource("/office/customers/{code}/state").route(page!(office::customers::ask_active)))
-    .service(resource("/office/customers/{code}/{change}").route(post().to(office::customers::change)))
+    .service(form("/office/customers/{code}/{change}").route(post().to(office::customers::change)))
     .service(resource("/office/users").route(page!(office::users::page)).route(post().to(office::users::invite)))
     .service(resource("/office/users/{id}").route(page!(office::users::user)))
-    .service(resource("/office/users/{id}/{change}").route(post().to(office::users::change)))
-    .service(resource("/office/settings/days").route(post().to(office::settings::save_days)))
-    .service(resource("/office/settings/security").route(post().to(office::settings::save_security_contact)))
-    .service(resource("/office/settings/originals").route(post().to(office::settings::save_releases)));
+    .service(form("/office/users/{id}/{change}").route(post().to(office::users::change)))
+    .service(form("/office/settings/days").route(post().to(office::settings::save_days)))
+    .service(form("/office/settings/security").route(post().to(office::settings::save_security_contact)))
+    .service(form("/office/settings/originals").route(post().to(office::settings::save_releases)));
 }
 
 /// The access log: auditors and administrators.

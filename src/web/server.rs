@@ -26,10 +26,13 @@ use super::assets::Assets;
 use super::background::Background;
 use super::connection::Connection;
 use super::files::FetchRecorder;
-use super::limits::{DISCONNECT_TIMEOUT, HEADERS_TIMEOUT, KEEP_ALIVE, MAX_FORM_BYTES, SHUTDOWN_TIMEOUT};
+use super::limits::{
+    DISCONNECT_TIMEOUT, HEADERS_TIMEOUT, KEEP_ALIVE, MAX_DRAFT_BYTES, MAX_FORM_BYTES, SHUTDOWN_TIMEOUT,
+};
+use super::login_page::session_cookie_name;
 use super::session_store::PostgresSessions;
 use super::{
-    Error, Site, connection, cross_site, error_page, files, headers, health, https, limits, request, routes,
+    Error, Site, connection, cross_site, drafts, error_page, files, headers, health, https, limits, request, routes,
     static_files,
 };
 use crate::accounts::{DeviceKey, sessions};
@@ -248,7 +251,8 @@ fn app(
     let app = App::new()
         .app_data(site.clone())
         .app_data(Data::new(db.clone()))
-        .app_data(FormConfig::default().limit(MAX_FORM_BYTES).error_handler(|e, _| Error::from(e).into()))
+        // `drafts::keep` refuses forms beyond MAX_FORM_BYTES, except those that it only shows again.
+        .app_data(FormConfig::default().limit(MAX_DRAFT_BYTES).error_handler(|e, _| Error::from(e).into()))
         .app_data(PayloadConfig::new(MAX_FORM_BYTES))
         .app_data(QueryConfig::default().error_handler(|_, _| Error::BadRequest.into()))
         .app_data(PathConfig::default().error_handler(|_, _| Error::NotFound.into()))
@@ -263,6 +267,7 @@ fn app(
         .configure(files::routes)
         .service(
             scope("")
+                .wrap(from_fn(drafts::keep))
                 .wrap(session_cookie(&site, db, &cookie_key))
                 .wrap(from_fn(cross_site::refuse))
                 .wrap(from_fn(cross_site::ask))
@@ -280,7 +285,7 @@ fn session_cookie(site: &Site, db: Database, key: &Key) -> SessionMiddleware<Pos
     // The database decides when a session ends; the cookie ends with the browser.
     let life = actix_web::cookie::time::Duration::seconds(sessions::ABSOLUTE.num_seconds());
     SessionMiddleware::builder(PostgresSessions::new(db, site.clock.clone()), key.clone())
-        .cookie_name(if is_https { "__Host-sessionid" } else { "sessionid" }.into())
+        .cookie_name(session_cookie_name(site).into())
         .cookie_secure(is_https)
         .cookie_http_only(true)
         .cookie_same_site(SameSite::Lax)

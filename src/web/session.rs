@@ -4,28 +4,22 @@ use std::time::Duration;
 
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::web::{Form, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use askama::Template;
 
 use super::context::PublicContext;
-use super::flash::{Done, login as flash, see_other};
+use super::drafts::Draft;
+use super::flash::{Done, login as flash, see_other, start};
+use super::forms::Fields;
+use super::login_page::{LoginPage, after_login};
 use super::login_session::LoginSession;
-use super::page::{Layout, html, html_with_status, start_page};
+use super::page::start_page;
+use super::problem::{FieldLink, Problem};
 use super::{Error, Site, auth};
 use crate::accounts::login::{self, Credentials, LoggedIn, LoginError};
 use crate::accounts::passwords::BUSY_RETRY;
 use crate::accounts::{DeviceKey, account};
-
-#[derive(Template)]
-#[template(path = "session/login.html")]
-struct LoginPage {
-    layout: Layout,
-    email: String,
-    next: String,
-    error: Option<String>,
-}
 
 #[derive(serde::Deserialize)]
 pub struct Next {
@@ -33,20 +27,18 @@ pub struct Next {
     next: String,
 }
 
-#[derive(serde::Deserialize)]
-pub struct LoginForm {
-    #[serde(default)]
+/// What was typed, and where the login leads.
+struct Typed {
     email: String,
-    #[serde(default)]
-    password: String,
-    #[serde(default)]
     next: String,
+    /// A form that waits for this login.
+    draft: Option<Draft>,
 }
 
-/// `GET /`: redirects to the user's start page.
-pub async fn home(request: HttpRequest) -> Result<HttpResponse, Error> {
+/// `GET /`: redirects to the user's start page, which shows the flash of this address.
+pub async fn home(request: HttpRequest, done: Query<Done>) -> Result<HttpResponse, Error> {
     let viewer = auth::current(&request)?;
-    Ok(see_other(viewer.as_ref().map_or("/login", start_page), None))
+    Ok(see_other(viewer.as_ref().map_or("/login", start_page), done.find(start::ALL)))
 }
 
 pub async fn login_page(
@@ -59,33 +51,41 @@ pub async fn login_page(
     if auth::current(&request)?.is_some() {
         return Ok(see_other(next, None));
     }
-    let page = LoginPage {
-        layout: context.layout().flash(&done, flash::ALL),
-        email: String::new(),
-        next: next.into(),
-        error: None,
+    let page = LoginPage::new(&context.site, next);
+    let page = match done.find(flash::ALL) {
+        Some(flash) => LoginPage {
+            why: Some(flash.text.into()),
+            layout: page.layout.script(&context.site, "forget-draft.js"),
+            ..page
+        },
+        None => page.why(&context.site, &request),
     };
-    Ok(html(&page))
+    Ok(page.answer(StatusCode::OK))
 }
 
-/// `POST /login`: `email`, `password`, `next`.
+/// `POST /login`: `email`, `password`, `next`. With a draft, the browser sends its form again afterwards (307).
 pub async fn log_in(
     request: HttpRequest,
     context: PublicContext,
     session: LoginSession,
-    form: Form<LoginForm>,
+    form: Form<Vec<(String, String)>>,
 ) -> Result<HttpResponse, Error> {
     let PublicContext { site, db, origin } = &context;
-    let Form(LoginForm { email, password, next }) = form;
-    let next = auth::local_path(&next).to_owned();
+    let fields = Fields::with_nul(form);
+    let typed = Typed {
+        email: fields.one("email").into(),
+        next: auth::local_path(fields.one("next")).into(),
+        draft: Draft::carried(fields.one("draft"), fields.pairs()),
+    };
     let device = request.cookie(device_cookie_name(site));
     let device = device.as_ref().map(Cookie::value);
     let viewer = auth::current(&request)?;
-    let credentials = Credentials { email: &email, password: &password, device, replaces: viewer.as_ref() };
+    let credentials =
+        Credentials { email: &typed.email, password: fields.one("password"), device, replaces: viewer.as_ref() };
     match login::log_in(db, &site.clock, &site.devices, origin, &credentials).await {
         Ok(LoggedIn { session: token, device }) => {
             session.start(&token)?;
-            let mut response = see_other(&next, None);
+            let mut response = typed.after_login();
             if let Some(device) = device {
                 let added = response.add_cookie(&device_cookie(site, device));
                 added.map_err(|error| Error::Internal(error.to_string()))?;
@@ -93,12 +93,26 @@ pub async fn log_in(
             Ok(response)
         }
         Err(LoginError::Db(error)) => Err(error.into()),
-        Err(error) => Ok(refused(&context, email, next, &error)),
+        Err(error) => Ok(refused(&context, typed, &error)),
+    }
+}
+
+impl Typed {
+    /// Leads on to the page asked for, or has the browser send a kept form again.
+    ///
+    /// The browser repeats the whole login form, with the password, to this site. The form's address ignores all but the
+    /// typed fields.
+    fn after_login(&self) -> HttpResponse {
+        match &self.draft {
+            Some(draft) => HttpResponse::TemporaryRedirect().insert_header((LOCATION, after_login(draft))).finish(),
+            None => see_other(&self.next, None),
+        }
     }
 }
 
 /// Shows the form again, with the reason and the address that was typed.
-fn refused(context: &PublicContext, email: String, next: String, error: &LoginError) -> HttpResponse {
+fn refused(context: &PublicContext, typed: Typed, error: &LoginError) -> HttpResponse {
+    let Typed { email, next, draft } = typed;
     let (status, message) = match error {
         LoginError::Slowed(wait) => {
             (StatusCode::TOO_MANY_REQUESTS, format!("Too many attempts. Try again in {}.", in_words(*wait)))
@@ -109,8 +123,14 @@ fn refused(context: &PublicContext, email: String, next: String, error: &LoginEr
             "The email address and the password don't match. Check both and try again.".into(),
         ),
     };
-    let page = LoginPage { layout: context.layout(), email, next, error: Some(message) };
-    let mut response = html_with_status(&page, status);
+    let mut problem = Problem::new(message);
+    for (field, text) in [("email", "Check the email address"), ("password", "Type the password again")] {
+        problem.links.push(FieldLink { href: Some(format!("#{field}")), message: text.into() });
+    }
+    let page = LoginPage::new(&context.site, &next);
+    let why = draft.is_some().then(|| "What you typed before is still kept.".into());
+    let page = LoginPage { layout: page.layout.problem(problem), email, why, draft, ..page };
+    let mut response = page.answer(status);
     let wait = match error {
         LoginError::Slowed(wait) => Some(*wait),
         LoginError::Busy(_) => Some(BUSY_RETRY),
@@ -146,7 +166,7 @@ pub async fn log_out(
         account::log_out(&context.db, &viewer, &context.origin).await?;
     }
     session.end();
-    let mut response = see_other("/login", None);
+    let mut response = see_other("/login", Some(flash::LOGGED_OUT));
     // Drops the cached pages of this site, so that the browser's Back button shows none of them.
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));

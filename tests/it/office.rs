@@ -4,6 +4,7 @@ mod assign;
 mod cleaned_copies;
 mod codes;
 mod customers;
+mod forms;
 mod hostile_uploads;
 mod inbox;
 mod intake;

@@ -1,5 +1,6 @@
 //! Logging in and out, invitations and forgotten passwords.
 
+mod drafts;
 mod invitation;
 mod login;
 mod password_reset;

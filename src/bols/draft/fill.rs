@@ -23,13 +23,27 @@ pub struct Filling<'a> {
     pub pick: &'a str,
 }
 
+/// A form that was filled in.
+pub struct FilledIn {
+    pub choices: Choices,
+    pub errors: FieldErrors,
+    pub copied: Option<Copied>,
+}
+
+/// The load from which blank fields were copied.
+pub struct Copied {
+    pub number: String,
+    /// The names of these fields.
+    pub fields: Vec<&'static str>,
+}
+
 /// Fills in the form. Returns `None` if the BOL to fill it from does not exist.
 pub async fn fill_in(
     db: &Database,
     draft: &mut Draft,
     filling: Filling<'_>,
     today: NaiveDate,
-) -> DbResult<Option<(Choices, FieldErrors)>> {
+) -> DbResult<Option<FilledIn>> {
     let mut errors = FieldErrors::default();
     // A reissue keeps its own load, and takes nothing from the customer's last one.
     let is_reissue = filling.from.is_some() || !draft.is_blank("reissue_of");
@@ -57,13 +71,18 @@ pub async fn fill_in(
         draft.set("ship_to", filling.pick);
     }
     draft.fill_from_lists(&choices);
-    match &choices.last {
-        Some(last) if !is_reissue => draft.fill_from_last(last),
-        Some(last) if has_changed && filling.from.is_none() => draft.fill_customer_fields(last),
-        _ => {}
-    }
+    let copied = choices.last.as_ref().and_then(|last| {
+        let fields = if !is_reissue {
+            draft.fill_from_last(&last.printed)
+        } else if has_changed && filling.from.is_none() {
+            draft.fill_customer_fields(&last.printed)
+        } else {
+            Vec::new()
+        };
+        (!fields.is_empty()).then(|| Copied { number: last.number.clone(), fields })
+    });
     draft.fill_defaults(today, &choices.company);
-    Ok(Some((choices, errors)))
+    Ok(Some(FilledIn { choices, errors, copied }))
 }
 
 /// Returns the fields that tend to stay the same from load to load.
@@ -72,11 +91,9 @@ fn reused() -> impl Iterator<Item = &'static Field> {
 }
 
 impl Draft {
-    /// Sets a field if it is blank.
-    pub fn fill(&mut self, name: &str, value: &str) {
-        if self.is_blank(name) {
-            self.set(name, value);
-        }
+    /// Sets a field if it is blank. Returns whether it has a value now that it had not before.
+    pub fn fill(&mut self, name: &str, value: &str) -> bool {
+        self.is_blank(name) && self.set(name, value) && !self.is_blank(name)
     }
 
     /// Fills in what every new form starts with.
@@ -95,17 +112,16 @@ impl Draft {
     /// Fills in the fields that tend to stay the same from one load of a customer to the next.
     ///
     /// Fields that belong together stay together: the form doesn't copy the chemistry of another lot, nor the address
-    /// to bill under other freight terms.
-    pub fn fill_from_last(&mut self, last: &Printed) {
+    /// to bill under other freight terms. Returns the names of the fields that were filled in.
+    pub fn fill_from_last(&mut self, last: &Printed) -> Vec<&'static str> {
         let differs = |draft: &Self, name: &str| {
             let value = fields::find(name).map(|field| field.form_text(last)).unwrap_or_default();
             !draft.is_blank(name) && !draft.get(name).trim().eq_ignore_ascii_case(value.trim())
         };
         let kept: Vec<&Field> =
             reused().filter(|field| !field.belongs_to.is_some_and(|name| differs(self, name))).collect();
-        for field in kept {
-            self.fill(field.name, &field.form_text(last));
-        }
+        let filled = kept.into_iter().filter(|field| self.fill(field.name, &field.form_text(last)));
+        filled.map(|field| field.name).collect()
     }
 
     /// Fills in the chemistry of a lot and the SCAC of a carrier from the lists.
@@ -120,13 +136,12 @@ impl Draft {
     }
 
     /// Fills in the customer's own fields, for a reissue to another customer.
-    fn fill_customer_fields(&mut self, last: &Printed) {
-        for field in FIELDS.iter().filter(|field| field.reuse == Reuse::Customer) {
-            let is_billed = field.name != "bill_to" || self.get("freight_terms").trim() == "third-party";
-            if is_billed {
-                self.fill(field.name, &field.form_text(last));
-            }
-        }
+    fn fill_customer_fields(&mut self, last: &Printed) -> Vec<&'static str> {
+        let is_billed = self.get("freight_terms").trim() == "third-party";
+        let fields = FIELDS.iter().filter(|field| field.reuse == Reuse::Customer);
+        let fields = fields.filter(|field| field.name != "bill_to" || is_billed);
+        let filled = fields.filter(|field| self.fill(field.name, &field.form_text(last)));
+        filled.map(|field| field.name).collect()
     }
 
     /// Clears the fields that still have their default.

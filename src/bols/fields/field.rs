@@ -107,6 +107,8 @@ pub struct Field {
     pub reuse: Reuse,
     /// The field whose value this one belongs to. An earlier BOL fills this one in only if both have the same value there.
     pub belongs_to: Option<&'static str>,
+    /// What to check when the value was copied from the last load, if it often changes.
+    pub recheck: Option<&'static str>,
     /// The `datalist` of the form that suggests values.
     pub suggestions: Option<&'static str>,
     pub(in crate::bols) column: Column,
@@ -125,6 +127,7 @@ impl Field {
             default: None,
             reuse: Reuse::Reissue,
             belongs_to: None,
+            recheck: None,
             suggestions: None,
             column,
         }
@@ -162,6 +165,11 @@ impl Field {
 
     pub(super) const fn belongs_to(mut self, field: &'static str) -> Self {
         self.belongs_to = Some(field);
+        self
+    }
+
+    pub(super) const fn recheck(mut self, text: &'static str) -> Self {
+        self.recheck = Some(text);
         self
     }
 

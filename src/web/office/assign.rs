@@ -182,10 +182,12 @@ impl AssignPage {
             many => format!("{} bills of lading", many.len()),
         };
         let options = customers.iter().map(|customer| (customer.code.clone(), customer.name.clone()));
+        let errors = error.map(|error| FieldErrors::one("customer", error.to_string())).unwrap_or_default();
+        let layout = layout.not_saved(&errors, str::to_owned);
         Self {
             layout,
             customers: choices("Choose a customer", options, &assignment.customer),
-            errors: error.map(|error| FieldErrors::one("customer", error.to_string())).unwrap_or_default(),
+            errors,
             question: match &confirmation {
                 None => format!("Assign {what}"),
                 Some(confirmation) => format!("Assign {what} to {}?", confirmation.customer_name),

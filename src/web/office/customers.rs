@@ -92,17 +92,19 @@ pub async fn page(context: Context<OfficeStaff>, query: Query<ListQuery>) -> Res
 pub async fn add(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpResponse, Error> {
     let user = context.acting();
     let (code, name, address) = (fields.one("code"), fields.one("name"), fields.one("address"));
-    let errors = match customers::add(&user, code, name, address).await {
+    let errors = match context.change(customers::add(&user, code, name, address)).await {
         Ok(code) => return Ok(to_customer(&code, flash::ADDED)),
         Err(error) => refusal(error)?,
     };
+    let page = CustomersPage::load(&context, "").await?;
     let page = CustomersPage {
         open: true,
         code: code.into(),
         name: name.into(),
         address: address.into(),
+        layout: page.layout.not_saved(&errors, str::to_owned),
         errors,
-        ..CustomersPage::load(&context, "").await?
+        ..page
     };
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
@@ -123,7 +125,7 @@ pub async fn save(context: Context<OfficeStaff>, code: Path<String>, fields: Fie
     let code = checked(&code)?;
     let user = context.acting();
     let (name, address, remind) = (fields.one("name"), fields.one("address"), fields.one("remind") == "true");
-    let Err(error) = customers::change(&user, code, name, address, remind).await else {
+    let Err(error) = context.change(customers::change(&user, code, name, address, remind)).await else {
         return Ok(to_customer(code, flash::SAVED));
     };
     let errors = refusal(error)?;
@@ -146,12 +148,24 @@ pub async fn change(
     let (changed, flash) = match change.as_str() {
         "active" => {
             let flash = if is_active { flash::ACTIVATED } else { flash::DEACTIVATED };
-            (customers::set_active(&user, code, is_active).await, flash)
+            (context.change(customers::set_active(&user, code, is_active)).await, flash)
         }
-        "ship-tos" => (customers::add_ship_to(&user, code, fields.one("ship_to")).await, flash::SHIP_TOS_SAVED),
-        "ship-to" => (customers::offer_ship_to(&user, code, id()?, is_active).await, flash::SHIP_TOS_SAVED),
-        "addresses" => (customers::add_address(&user, code, fields.one("address_email")).await, flash::ADDRESSES_SAVED),
-        "address" => (customers::remove_address(&user, code, id()?).await, flash::ADDRESSES_SAVED),
+        "ship-tos" => {
+            let added = customers::add_ship_to(&user, code, fields.one("ship_to"));
+            (context.change(added).await, flash::SHIP_TOS_SAVED)
+        }
+        "ship-to" => {
+            let offered = customers::offer_ship_to(&user, code, id()?, is_active);
+            (context.change(offered).await, flash::SHIP_TOS_SAVED)
+        }
+        "addresses" => {
+            let added = customers::add_address(&user, code, fields.one("address_email"));
+            (context.change(added).await, flash::ADDRESSES_SAVED)
+        }
+        "address" => {
+            let removed = customers::remove_address(&user, code, id()?);
+            (context.change(removed).await, flash::ADDRESSES_SAVED)
+        }
         _ => return Err(Error::NotFound),
     };
     let Err(error) = changed else { return Ok(to_customer(code, flash)) };
@@ -271,8 +285,19 @@ impl CustomerPage {
         })
     }
 
+    /// Whether the form with this field is shown first: what was typed there is wrong, or was not saved.
+    fn is_first(&self, field: &str) -> bool {
+        let typed = if field == "ship_to" { &self.ship_to } else { &self.address_email };
+        self.errors.message(field).is_some() || self.layout.problem.is_some() && !typed.is_empty()
+    }
+
     fn refused(self, errors: FieldErrors) -> HttpResponse {
-        let page = Self { errors, ..self };
+        let id = |field: &str| match field {
+            "address_email" => format!("besides-{field}"),
+            "ship_to" => field.to_owned(),
+            _ => format!("details-{field}"),
+        };
+        let page = Self { layout: self.layout.not_saved(&errors, id), errors, ..self };
         html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY)
     }
 }

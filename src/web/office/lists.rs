@@ -108,8 +108,6 @@ pub struct ListsPage {
     layout: Layout,
     title: &'static str,
     path: &'static str,
-    /// What was typed can't be saved.
-    is_refused: bool,
     max_listed: usize,
     lists: [List; 2],
 }
@@ -122,6 +120,8 @@ struct List {
     has_more: bool,
     /// The fragment that every row contains.
     find: Option<String>,
+    /// The form of the first row was refused, so the rows come first.
+    is_row_first: bool,
 }
 
 struct ListRow {
@@ -186,7 +186,7 @@ pub(crate) async fn add<E: ListedEntry>(
     form: Form<Vec<(String, String)>>,
 ) -> Result<HttpResponse, Error> {
     let fields = Fields::with_nul(form);
-    let Err(error) = add_entry(&context.acting(), E::read(&fields, true)).await else {
+    let Err(error) = context.change(add_entry(&context.acting(), E::read(&fields, true))).await else {
         return Ok(see_other(E::PAGE.path, Some(E::TEXTS.added)));
     };
     let errors = refusal(error)?;
@@ -202,7 +202,9 @@ pub(crate) async fn change<E: ListedEntry>(
 ) -> Result<HttpResponse, Error> {
     let fields = Fields::with_nul(form);
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
-    let Err(error) = change_entry(&context.acting(), id, E::read(&fields, is_checked(&fields))).await else {
+    let acting = context.acting();
+    let changed = change_entry(&acting, id, E::read(&fields, is_checked(&fields)));
+    let Err(error) = context.change(changed).await else {
         return Ok(see_other(E::PAGE.path, Some(E::TEXTS.saved)));
     };
     let errors = refusal(error)?;
@@ -217,7 +219,7 @@ fn is_checked(fields: &Fields) -> bool {
 impl ListsPage {
     fn new(context: &Context<OfficeStaff>, page: ListPage, lists: [List; 2]) -> Self {
         let ListPage { title, path, .. } = page;
-        Self { layout: context.layout(path), title, path, is_refused: false, max_listed: MAX_LISTED, lists }
+        Self { layout: context.layout(path), title, path, max_listed: MAX_LISTED, lists }
     }
 
     /// Shows the form of an entry again, with what was typed and a message beside each wrong field.
@@ -227,14 +229,19 @@ impl ListsPage {
         fields: &Fields,
         errors: &FieldErrors,
     ) -> Result<HttpResponse, Error> {
-        self.is_refused = true;
-        let list = self.lists.iter_mut().find(|list| list.texts.id == E::TEXTS.id).ok_or(Error::NotFound)?;
+        // The list with the fault comes first, and in it the form.
+        self.lists.sort_by_key(|list| list.texts.id != E::TEXTS.id);
+        let [list, _] = &mut self.lists;
+        list.is_row_first = id.is_some();
+        list.rows.sort_by_key(|row| Some(row.id) != id);
         let form = match id {
             None => &mut list.new,
             Some(id) => &mut list.rows.iter_mut().find(|row| row.id == id).ok_or(Error::NotFound)?.form,
         };
         let typed = EntryFields { values: fields, errors, parents: &list.parents, is_new: id.is_none() };
         *form = EntryForm { is_active: is_checked(fields), is_open: true, ..EntryForm::new::<E>(id, &typed) };
+        let key = form.key.clone();
+        self.layout = std::mem::take(&mut self.layout).not_saved(errors, |field| format!("{key}-{field}"));
         Ok(html_with_status(self, StatusCode::UNPROCESSABLE_ENTITY))
     }
 }
@@ -254,7 +261,15 @@ impl List {
             ListRow { id, name, cells, is_active, form }
         });
         let rows = rows.collect();
-        Self { texts: E::TEXTS, parents, new, rows, has_more, find: (!find.is_empty()).then(|| find.into()) }
+        Self {
+            texts: E::TEXTS,
+            parents,
+            new,
+            rows,
+            has_more,
+            find: (!find.is_empty()).then(|| find.into()),
+            is_row_first: false,
+        }
     }
 }
 

@@ -10,15 +10,16 @@ use askama::Template;
 use uuid::Uuid;
 
 use crate::bols::choices::{self, Choices};
-use crate::bols::fields::{FORM, Fieldset};
-use crate::bols::{BolNumber, Draft, Filling, fill_in};
+use crate::bols::fields::{FORM, Field, Fieldset};
+use crate::bols::{BolNumber, Copied, Draft, FilledIn, Filling, fill_in};
 use crate::field_errors::FieldErrors;
-use crate::issuing::{IssueError, Warning};
+use crate::issuing::IssueError;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::{bol as flash, see_other};
 use crate::web::page::{Layout, html_with_status};
+use crate::web::problem::Problem;
 
 const HERE: &str = "/office/bols/new";
 
@@ -29,17 +30,19 @@ type Pairs = Vec<(String, String)>;
 #[template(path = "office/new_bol.html")]
 struct NewBolPage {
     layout: Layout,
-    script: String,
     draft: Draft,
     errors: FieldErrors,
-    warnings: Vec<Warning>,
+    /// The codes of the warnings that the button confirms.
+    warnings: Vec<String>,
     choices: Choices,
     /// The request key: sending the form twice issues one BOL.
     key: String,
     /// The code of the customer whose last load filled in blank fields.
     filled_for: String,
-    /// A failure that the input did not cause.
-    trouble: Option<&'static str>,
+    /// What was copied from the customer's last load.
+    copied: Option<Copied>,
+    /// The user has just used the button that copies.
+    is_copying: bool,
 }
 
 impl NewBolPage {
@@ -53,6 +56,58 @@ impl NewBolPage {
 
     fn error(&self, name: &str) -> Option<&str> {
         self.errors.message(name)
+    }
+
+    /// Says what was copied.
+    fn copied(&self) -> Option<String> {
+        let Copied { number, fields } = self.copied.as_ref()?;
+        let check = if FORM.iter().any(|fieldset| self.rechecks(fieldset)) { " Check what is marked." } else { "" };
+        let fields = if fields.len() == 1 { "1 field".into() } else { format!("{} fields", fields.len()) };
+        Some(format!("Filled in {fields} from {number}.{check}"))
+    }
+
+    fn rechecks(&self, fieldset: &Fieldset) -> bool {
+        fieldset.rows.iter().flat_map(|row| row.fields()).any(|field| self.recheck(field).is_some())
+    }
+
+    /// What to check about a copied value that often changes.
+    fn recheck(&self, field: &Field) -> Option<String> {
+        let Copied { number, fields } = self.copied.as_ref()?;
+        let text = field.recheck.filter(|_| fields.contains(&field.name))?;
+        Some(format!("From {number}. {text}"))
+    }
+
+    /// The ids of the texts that describe a field.
+    fn described_by(&self, field: &Field) -> Option<String> {
+        let texts = [
+            (self.recheck(field).is_some(), "copied"),
+            (self.error(field.name).is_some(), "error"),
+            (field.hint.is_some(), "hint"),
+        ];
+        let ids = texts.iter().filter(|(is_shown, _)| *is_shown).map(|(_, text)| format!("{}-{text}", field.name));
+        let ids: Vec<String> = ids.collect();
+        (!ids.is_empty()).then(|| ids.join(" "))
+    }
+
+    /// Whether a folded part of the form opens, because it has a mistake.
+    fn is_open(&self, fieldset: &Fieldset) -> bool {
+        fieldset.rows.iter().flat_map(|row| row.fields()).any(|field| self.error(field.name).is_some())
+    }
+
+    /// What a folded part of the form holds: a load prints it, so it is in sight.
+    fn values(&self, fieldset: &Fieldset) -> String {
+        let fields = fieldset.rows.iter().flat_map(|row| row.fields()).filter_map(|field| {
+            let value = self.value(field.name).lines().next().unwrap_or_default().trim();
+            let choice = field.kind.choices().iter().find(|choice| choice.value == value);
+            let value = choice.map_or(value, |choice| choice.label);
+            (!value.is_empty()).then(|| format!("{}: {value}", field.form_label()))
+        });
+        fields.collect::<Vec<_>>().join(" · ")
+    }
+
+    /// Whether the cursor starts in the first field.
+    fn is_fresh(&self) -> bool {
+        !self.is_copying && self.layout.problem.is_none()
     }
 
     /// The number of the void BOL that the new one replaces.
@@ -74,7 +129,7 @@ impl NewBolPage {
     /// The warnings that were confirmed before, and those that the button confirms.
     fn confirm(&self) -> String {
         let before = self.draft.get("confirm").split([',', ' ']).filter(|code| !code.is_empty());
-        let mut codes: Vec<&str> = before.chain(self.warnings.iter().map(|warning| warning.code.as_str())).collect();
+        let mut codes: Vec<&str> = before.chain(self.warnings.iter().map(String::as_str)).collect();
         codes.dedup();
         codes.join(",")
     }
@@ -105,11 +160,13 @@ pub async fn page(context: Context<OfficeStaff>, query: Query<Pairs>) -> Result<
     let pick = value("pick").replace("\r\n", "\n");
     let filling = Filling { filled_for: &filled_for, from: from.as_ref(), pick: &pick };
     let filled = fill_in(&context.db, &mut draft, filling, context.site.today()).await?;
-    let (choices, errors) = filled.ok_or(Error::NotFound)?;
+    let FilledIn { choices, errors, copied } = filled.ok_or(Error::NotFound)?;
+    // Links to this page have no key; the form has one.
+    let is_copying = !key.is_empty();
     // The key stays the same: the BOL may have been issued without the response reaching the browser.
     let key = key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7()).to_string();
     let filled_for = draft.customer_code();
-    let filled = Filled { draft, key, filled_for, errors, ..Filled::default() };
+    let filled = Filled { draft, key, filled_for, errors, copied, is_copying, ..Filled::default() };
     Ok(show(&context, StatusCode::OK, filled, choices))
 }
 
@@ -131,7 +188,8 @@ pub async fn issue(context: Context<OfficeStaff>, form: Form<Pairs>) -> Result<H
     // Scripts send the form without a key. Each of their requests issues a BOL.
     let key = filled.key.parse::<Uuid>().unwrap_or_else(|_| Uuid::now_v7());
     filled.key = key.to_string();
-    match context.issuer().issue(&filled.draft, &format!("form:{key}")).await {
+    let issuer = context.issuer();
+    match context.change(issuer.issue(&filled.draft, &format!("form:{key}"))).await {
         Ok(issued) => Ok(see_other(&format!("/bols/{}", issued.number), Some(flash::ISSUED))),
         Err(error) => again(&context, filled, error).await,
     }
@@ -145,32 +203,43 @@ async fn again(context: &Context<OfficeStaff>, mut filled: Filled, error: IssueE
             StatusCode::UNPROCESSABLE_ENTITY
         }
         IssueError::Unconfirmed(warnings) => {
-            filled.warnings = warnings;
+            let codes = warnings.iter().map(|warning| warning.code.clone()).collect();
+            let mut found = FieldErrors::default();
+            for warning in warnings {
+                found.add(warning.field, warning.message);
+            }
+            filled.problem = Some(
+                Problem::new("Not issued yet. Is this right?")
+                    .label("Not issued yet")
+                    .advice("Correct it, or use the button at the end to issue the BOL as it is.")
+                    .fields(&found),
+            );
+            filled.warnings = codes;
             StatusCode::UNPROCESSABLE_ENTITY
         }
         IssueError::KeyReused => {
             // The user went back after issuing, changed the form, and sent it again: that is another load.
             filled.key = Uuid::now_v7().to_string();
-            filled.trouble = Some(
+            filled.problem = Some(Problem::new("Not issued.").advice(
                 "This form was already issued with other values. Check the list of BOLs. If this is another \
                               load, issue it again.",
-            );
+            ));
             StatusCode::CONFLICT
         }
         IssueError::Storage(cause) => {
             tracing::warn!(%cause, "no BOL was issued");
-            filled.trouble = Some(
+            filled.problem = Some(Problem::new("Not issued.").advice(
                 "The PDF could not be stored, so no BOL was issued and no number was used. Everything you \
                               typed is still here: try again in a minute.",
-            );
+            ));
             StatusCode::SERVICE_UNAVAILABLE
         }
         IssueError::Db(cause) if cause.is_unreachable() => {
             tracing::warn!(%cause, "no BOL was issued");
-            filled.trouble = Some(
+            filled.problem = Some(Problem::new("Not issued.").advice(
                 "Too many BOLs are being issued at this moment, or the database is away. Everything you typed is \
                               still here: try again in a minute. Nothing is issued twice.",
-            );
+            ));
             StatusCode::SERVICE_UNAVAILABLE
         }
         error => return Err(error.into()),
@@ -190,13 +259,29 @@ struct Filled {
     key: String,
     filled_for: String,
     errors: FieldErrors,
-    warnings: Vec<Warning>,
-    trouble: Option<&'static str>,
+    warnings: Vec<String>,
+    problem: Option<Problem>,
+    copied: Option<Copied>,
+    is_copying: bool,
 }
 
 fn show(context: &Context<OfficeStaff>, status: StatusCode, filled: Filled, choices: Choices) -> HttpResponse {
-    let Filled { draft, key, filled_for, errors, warnings, trouble } = filled;
-    let (layout, script) = (context.layout(HERE), context.site.assets.href("new-bol.js"));
-    let page = NewBolPage { layout, script, draft, errors, warnings, choices, key, filled_for, trouble };
+    let Filled { draft, key, filled_for, errors, warnings, problem, copied, is_copying } = filled;
+    let problem = problem.or_else(|| context.draft().map(|reason| reason.problem("Not issued yet")));
+    let problem = problem.or_else(|| (!errors.is_empty()).then(|| not_issued(&errors)));
+    let mut layout = context.layout(HERE).script(&context.site, "new-bol.js");
+    if let Some(problem) = problem {
+        layout = layout.problem(problem);
+    }
+    let page = NewBolPage { layout, draft, errors, warnings, choices, key, filled_for, copied, is_copying };
     html_with_status(&page, status)
+}
+
+/// The summary of what is wrong. The BOL to reissue has no field to lead to.
+fn not_issued(errors: &FieldErrors) -> Problem {
+    let mut problem = Problem::new("Not issued: correct what is marked below.").fields(errors);
+    for link in &mut problem.links {
+        link.href = link.href.take().filter(|href| href != "#reissue_of");
+    }
+    problem
 }

@@ -18,6 +18,15 @@ use crate::web::page::{Layout, html, html_with_status};
 
 const HERE: &str = "/office/settings";
 
+/// A part of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Section {
+    Company,
+    Days,
+    Originals,
+    Security,
+}
+
 #[derive(Template)]
 #[template(path = "office/settings.html")]
 struct SettingsPage {
@@ -25,6 +34,8 @@ struct SettingsPage {
     company: Company,
     days: ReminderThresholdsForm,
     security: SecurityContact,
+    /// In the order of the page: the one whose form was refused comes first.
+    sections: Vec<Section>,
     errors: FieldErrors,
     /// The office may file quarantined documents as they are.
     releases_originals: bool,
@@ -40,12 +51,11 @@ pub async fn page(context: Context<OfficeStaff>, done: Query<Done>) -> Result<Ht
 /// `POST /office/settings`: the fields of [`Company`].
 pub async fn save(context: Context<OfficeStaff>, form: Form<Company>) -> Result<HttpResponse, Error> {
     let user = context.acting();
-    let Err(error) = settings::save(&user, &form).await else {
+    let Err(error) = context.change(settings::save(&user, &form)).await else {
         return Ok(see_other(HERE, Some(flash::SAVED)));
     };
-    let errors = refusal(error)?;
-    let page = SettingsPage { errors, ..SettingsPage::load(&context, Some(form.into_inner()), None).await? };
-    Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
+    let page = SettingsPage::load(&context, Some(form.into_inner()), None).await?;
+    Ok(page.refused(Section::Company, refusal(error)?))
 }
 
 /// `POST /office/settings/days`: `unsigned_days`, `collect_days`.
@@ -54,12 +64,11 @@ pub async fn save_days(
     form: Form<ReminderThresholdsForm>,
 ) -> Result<HttpResponse, Error> {
     let user = context.acting();
-    let Err(error) = settings::save_reminder_thresholds(&user, &form).await else {
+    let Err(error) = context.change(settings::save_reminder_thresholds(&user, &form)).await else {
         return Ok(see_other(HERE, Some(flash::THRESHOLDS_SAVED)));
     };
-    let errors = refusal(error)?;
-    let page = SettingsPage { errors, ..SettingsPage::load(&context, None, Some(form.into_inner())).await? };
-    Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
+    let page = SettingsPage::load(&context, None, Some(form.into_inner())).await?;
+    Ok(page.refused(Section::Days, refusal(error)?))
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -80,15 +89,23 @@ pub async fn save_security_contact(
     form: Form<SecurityContact>,
 ) -> Result<HttpResponse, Error> {
     let user = context.acting();
-    let Err(error) = settings::save_security_contact(&user, &form).await else {
+    let Err(error) = context.change(settings::save_security_contact(&user, &form)).await else {
         return Ok(see_other(HERE, Some(flash::SECURITY_CONTACT_SAVED)));
     };
-    let (errors, security) = (refusal(error)?, form.into_inner());
-    let page = SettingsPage { errors, security, ..SettingsPage::load(&context, None, None).await? };
-    Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
+    let page = SettingsPage::load(&context, None, None).await?;
+    let page = SettingsPage { security: form.into_inner(), ..page };
+    Ok(page.refused(Section::Security, refusal(error)?))
 }
 
 impl SettingsPage {
+    /// Shows the form of a section again, in the first place.
+    fn refused(mut self, section: Section, errors: FieldErrors) -> HttpResponse {
+        self.sections.retain(|other| *other != section);
+        self.sections.insert(0, section);
+        let page = Self { layout: self.layout.not_saved(&errors, str::to_owned), errors, ..self };
+        html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY)
+    }
+
     /// Loads the saved settings, except those that were just typed.
     async fn load(
         context: &Context<OfficeStaff>,
@@ -106,6 +123,7 @@ impl SettingsPage {
                 collect_days: reminder_thresholds.collect_days.to_string(),
             }),
             security: settings::typed_security_contact(&mut connection).await?,
+            sections: vec![Section::Company, Section::Days, Section::Originals, Section::Security],
             errors: FieldErrors::default(),
             releases_originals: settings::releases_originals(&mut connection).await?,
             can_administer: context.viewer.can_administer(),

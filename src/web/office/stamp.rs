@@ -15,6 +15,7 @@ use crate::web::context::Context;
 use crate::web::flash::{bol as flash, see_other};
 use crate::web::form_field::FormField;
 use crate::web::page::{Layout, html, html_with_status, non_empty};
+use crate::web::problem::Problem;
 
 #[derive(Template)]
 #[template(path = "office/void.html")]
@@ -82,12 +83,14 @@ pub async fn void(
     form: Form<Void>,
 ) -> Result<HttpResponse, Error> {
     let number = parsed(&number)?;
-    let Err(error) = context.issuer().void(&number, &form.reason).await else {
+    let issuer = context.issuer();
+    let Err(error) = context.change(issuer.void(&number, &form.reason)).await else {
         return Ok(see_other(&format!("/bols/{number}"), Some(flash::VOIDED)));
     };
     let (status, errors) = beside_field("reason", error)?;
     let bol = Summary::new(&find(&context, &number).await?);
-    let page = VoidPage { layout: context.layout("/bols"), bol, reason: form.into_inner().reason, errors };
+    let layout = refused(context.layout("/bols"), &bol, &errors);
+    let page = VoidPage { layout, bol, reason: form.into_inner().reason, errors };
     Ok(html_with_status(&page, status))
 }
 
@@ -105,11 +108,13 @@ pub async fn weigh(
     form: Form<Weight>,
 ) -> Result<HttpResponse, Error> {
     let number = parsed(&number)?;
-    let Err(error) = context.issuer().weigh(&number, &form.official_weight_lb).await else {
+    let issuer = context.issuer();
+    let Err(error) = context.change(issuer.weigh(&number, &form.official_weight_lb)).await else {
         return Ok(see_other(&format!("/bols/{number}"), Some(flash::WEIGHED)));
     };
     let (status, errors) = beside_field("official_weight_lb", error)?;
-    let (layout, bol) = (context.layout("/bols"), Summary::new(&find(&context, &number).await?));
+    let bol = Summary::new(&find(&context, &number).await?);
+    let layout = refused(context.layout("/bols"), &bol, &errors);
     let Form(Weight { official_weight_lb }) = form;
     Ok(html_with_status(&WeightPage { layout, bol, official_weight_lb, errors }, status))
 }
@@ -120,6 +125,14 @@ fn parsed(number: &str) -> Result<BolNumber, Error> {
 
 async fn find(context: &Context<OfficeStaff>, number: &BolNumber) -> Result<Bol, Error> {
     choices::bol(&context.db, number).await?.ok_or(Error::NotFound)
+}
+
+/// Says why nothing was changed. The page of a void BOL has no form to lead to.
+fn refused(layout: Layout, bol: &Summary, errors: &FieldErrors) -> Layout {
+    match errors.iter().next() {
+        Some(error) if bol.is_void => layout.problem(Problem::new(format!("Nothing was changed. {}", error.message))),
+        _ => layout.not_saved(errors, str::to_owned),
+    }
 }
 
 /// Returns the status, and the message beside the page's one field. Failures that the page can't explain stay errors.

@@ -75,7 +75,9 @@ pub async fn page(context: Context<Admins>, done: Query<Done>) -> Result<HttpRes
 pub async fn save(context: Context<Admins>, fields: Fields) -> Result<HttpResponse, Error> {
     let read = |name| millionths(fields.one(name));
     let read = [read("storage_gb_month"), read("put_thousand"), read("get_thousand"), read("egress_gb")];
-    if let [Some(storage_gb_month), Some(put_thousand), Some(get_thousand), Some(egress_gb)] = read {
+    if let [Some(storage_gb_month), Some(put_thousand), Some(get_thousand), Some(egress_gb)] = read
+        && !context.is_draft()
+    {
         let prices = Prices { storage_gb_month, put_thousand, get_thousand, egress_gb };
         storage_usage::change(&context.db, prices, context.viewer.actor(), &context.origin).await?;
         return Ok(see_other(HERE, Some(flash::PRICES_SAVED)));
@@ -87,6 +89,7 @@ pub async fn save(context: Context<Admins>, fields: Fields) -> Result<HttpRespon
             page.errors.add(field.name, "Enter dollars such as 0.023: up to 1,000, with up to six decimals.");
         }
     }
+    page.layout = page.layout.not_saved(&page.errors, str::to_owned);
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 

@@ -21,6 +21,7 @@ use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, Fields, choices};
 use crate::web::page::{Layout, html, html_with_status};
 use crate::web::person::{PersonRow, refusal};
+use crate::web::problem::Problem;
 
 const HERE: &str = "/office/users";
 const CHOOSE: &str = "Choose a customer";
@@ -29,7 +30,6 @@ const CHOOSE: &str = "Choose a customer";
 #[template(path = "office/users.html")]
 struct UsersPage {
     layout: Layout,
-    problem: bool,
     invite: InviteForm,
     people: Vec<PersonRow>,
     find: String,
@@ -53,7 +53,6 @@ struct InviteForm {
 #[template(path = "office/user.html")]
 struct UserPage {
     layout: Layout,
-    problem: Option<String>,
     person: PersonRow,
     /// It is the user's own login.
     is_self: bool,
@@ -62,6 +61,8 @@ struct UserPage {
     errors: FieldErrors,
     memberships: Vec<Membership>,
     companies: Vec<Choice>,
+    /// The form that adds a company was refused, so it comes first.
+    is_join_first: bool,
 }
 
 /// The part of the list that the address asks for.
@@ -95,12 +96,12 @@ pub async fn invite(context: Context<OfficeStaff>, fields: Fields) -> Result<Htt
     let is_admin = fields.one("is_admin") == "true";
     let person = NewPerson { email, name, role, companies: &companies, is_admin };
     let site = &context.site;
-    let error = match context.acting().invite(&person, &site.links, &site.staff_domains).await {
+    let acting = context.acting();
+    let error = match context.change(acting.invite(&person, &site.links, &site.staff_domains)).await {
         Ok(()) => return Ok(see_other(HERE, Some(flash::INVITED))),
         Err(error) => refusal(error)?,
     };
     let mut page = UsersPage::load(&context, &ListQuery::default(), &companies).await?;
-    page.problem = true;
     let form = &mut page.invite;
     form.open = true;
     (form.email, form.name, form.is_admin) = (email.into(), name.into(), is_admin);
@@ -108,6 +109,10 @@ pub async fn invite(context: Context<OfficeStaff>, fields: Fields) -> Result<Htt
         choice.selected = choice.value == role;
     }
     form.errors = error.into_fields();
+    if !form.errors.is_empty() {
+        let problem = Problem::new("No invitation was sent.").fields_of_form("new", &form.errors);
+        page.layout = page.layout.problem(problem);
+    }
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -131,22 +136,22 @@ pub async fn change(
     let company = || fields.one("customer_id").parse::<i64>().map_err(|_| Error::BadRequest);
     let (changed, flash) = match change.as_str() {
         "invite" => {
-            let resent = acting.resend(id, &context.site.links).await;
+            let resent = context.change(acting.resend(id, &context.site.links)).await;
             let flash = if matches!(resent, Ok(Resent::TooSoon)) { flash::SENT_BEFORE } else { flash::RESENT };
             (resent.map(drop), flash)
         }
-        "disable" => (acting.set_active(id, false).await, flash::DISABLED),
-        "enable" => (acting.set_active(id, true).await, flash::ENABLED),
-        "name" => (acting.rename(id, fields.one("name")).await, flash::SAVED),
-        "join" => (acting.join(id, fields.one("customer"), is_admin).await, flash::COMPANY_ADDED),
+        "disable" => (context.change(acting.set_active(id, false)).await, flash::DISABLED),
+        "enable" => (context.change(acting.set_active(id, true)).await, flash::ENABLED),
+        "name" => (context.change(acting.rename(id, fields.one("name"))).await, flash::SAVED),
+        "join" => (context.change(acting.join(id, fields.one("customer"), is_admin)).await, flash::COMPANY_ADDED),
         "leave" => {
-            let left = acting.leave(id, company()?).await;
+            let left = context.change(acting.leave(id, company()?)).await;
             if matches!(left, Ok(false)) {
                 return Ok(see_other(HERE, Some(flash::LOGIN_REMOVED)));
             }
             (left.map(drop), flash::COMPANY_REMOVED)
         }
-        "admin" => (acting.set_admin(id, company()?, is_admin).await, flash::SAVED),
+        "admin" => (context.change(acting.set_admin(id, company()?, is_admin)).await, flash::SAVED),
         _ => return Err(Error::NotFound),
     };
     let error = match changed {
@@ -154,14 +159,14 @@ pub async fn change(
         Err(error) => refusal(error)?,
     };
     let mut page = UserPage::load(&context, id).await?;
-    page.problem = Some(match &error {
-        PeopleError::Refused(why) => why.clone(),
-        _ => "Nothing was changed. See the message beside the field.".into(),
-    });
     if change == "name" {
         page.name = fields.one("name").into();
     }
-    page.errors = error.into_fields();
+    for choice in page.companies.iter_mut().filter(|_| change == "join") {
+        choice.selected = choice.value == fields.one("customer");
+    }
+    page.is_join_first = change == "join";
+    page.refuse(error);
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
 }
 
@@ -205,7 +210,6 @@ impl UsersPage {
         let now = site.clock.now();
         Ok(Self {
             layout: context.layout(HERE),
-            problem: false,
             invite,
             people: people.into_iter().map(|person| PersonRow::new(person, now, site.time_zone)).collect(),
             find: find.clone(),
@@ -236,6 +240,20 @@ async fn company_choices(connection: &mut AsyncPgConnection, none: &str) -> Resu
 }
 
 impl UserPage {
+    /// Says why nothing was changed.
+    fn refuse(&mut self, error: PeopleError) {
+        let problem = match error {
+            PeopleError::Fields(errors) if errors.is_empty() => return,
+            PeopleError::Refused(why) => Problem::new(why),
+            error => {
+                self.errors = error.into_fields();
+                let id = |field: &str| if field == "name" { "user-name".into() } else { format!("join-{field}") };
+                Problem::new("Nothing was changed.").fields_with_ids(&self.errors, id)
+            }
+        };
+        self.layout = std::mem::take(&mut self.layout).problem(problem);
+    }
+
     async fn load(context: &Context<OfficeStaff>, id: i64) -> Result<Self, Error> {
         let Context { viewer, site, db, .. } = context;
         let mut connection = db.get().await?;
@@ -247,7 +265,7 @@ impl UserPage {
         let companies = company_choices(&mut connection, CHOOSE).await?;
         Ok(Self {
             layout: context.layout(HERE),
-            problem: None,
+            is_join_first: false,
             is_self: id == viewer.user_id,
             is_customer: person.is_customer(),
             name: person.name.clone(),

@@ -101,7 +101,10 @@ pub async fn page(
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
     let viewed = documents::view(db, viewer, origin, &number).await?;
     let viewed = viewed.ok_or(Error::NotFound)?;
-    let layout = context.layout("/bols").flash(&done, flash::ALL);
+    let mut layout = context.layout("/bols").flash(&done, flash::ALL);
+    if done.find(flash::ALL) == Some(flash::ISSUED) {
+        layout = layout.script(&context.site, "forget-draft.js");
+    }
     let is_office = viewer.can_issue();
     let owner = match &viewed.owner {
         _ if !is_office => None,

@@ -35,7 +35,14 @@ async fn a_rejected_password_gets_a_message_and_is_never_echoed() {
         (PASSWORD, "fourteen chars", "fourteen chars", "#new-error", "Use at least 15 characters."),
         (PASSWORD, &*long, &*long, "#new-error", "Use at most 128 characters."),
         (PASSWORD, "passwordpassword", "passwordpassword", "#new-error", "lists of common and breached passwords"),
-        (PASSWORD, "buyer@acme.example", "buyer@acme.example", "#new-error", "lists of common and breached passwords"),
+        (
+            PASSWORD,
+            "buyer@acme.example",
+            "buyer@acme.example",
+            "#new-error",
+            "made from your name, email address or company",
+        ),
+        (PASSWORD, "Acme Steel Acme Steel", "x", "#new-error", "made from your name, email address or company"),
         (PASSWORD, PASSWORD, PASSWORD, "#new-error", "That is the password you have now."),
         (PASSWORD, NEW, "something else entirely", "#repeat-error", "The two passwords don't match."),
         ("", "", "", "#current-error", "That isn't your current password."),
@@ -74,7 +81,7 @@ async fn users_list_and_end_only_their_own_sessions() {
     assert_eq!((there.get("/bols").await.status, here.get("/bols").await.status), (303, 200));
     let again = app.acme().await;
     let answer = here.post("/account/sessions/end-all", &[]).await;
-    assert_eq!((answer.status, answer.header("location")), (303, "/login"));
+    assert_eq!((answer.status, answer.header("location")), (303, "/login?done=everywhere"));
     assert_eq!((again.get("/bols").await.status, here.get("/bols").await.status), (303, 303));
     assert_eq!(app.events().await.only(Action::SessionRevoked).len(), 2);
 }

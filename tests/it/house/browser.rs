@@ -13,7 +13,7 @@ async fn a_customer_logs_in_and_downloads_a_file() {
     browser.text_with("Log in").await;
     browser.type_into("#email", World::ACME).await;
     browser.type_into("#password", PASSWORD).await;
-    browser.click(".login button").await;
+    browser.click(".login button[type=submit]").await;
     browser.text_with("Download history").await;
     assert!(browser.current_url().await.unwrap().path().ends_with(World::ACME_BOL), "back to what was asked for");
 
@@ -43,7 +43,7 @@ async fn the_login_leads_straight_to_a_file_in_the_bucket() {
     browser.open(&format!("{}/bols/{}/download", app.url, World::ACME_BOL)).await;
     browser.type_into("#email", World::ACME).await;
     browser.type_into("#password", PASSWORD).await;
-    browser.click(".login button").await;
+    browser.click(".login button[type=submit]").await;
     let file = browser.downloaded("PRT-2025-0001.pdf").await;
     assert!(file.starts_with(b"%PDF"));
     browser.close().await;
@@ -92,8 +92,8 @@ async fn the_office_issues_weighs_voids_and_reissues() {
     let browser = Browser::start(1280, 900).await;
     browser.log_in(&app.url, World::OFFICE, PASSWORD).await;
     browser.open(&format!("{}/office/bols/new", app.url)).await;
-    browser.type_into("#customer", "Acme").await;
-    // The script loads the customer's last load.
+    browser.type_into("#customer", &format!("Acme{}", char::from(fantoccini::key::Key::Tab))).await;
+    // Leaving the field copies the customer's last load.
     browser.wait().for_element(Locator::Css("#customer_po[value='4500178823']")).await.unwrap();
     // Known trucks and lots fill in their related fields.
     browser.type_into("#truck_number", "4417").await;

@@ -166,8 +166,8 @@ async fn each_mistake_is_reported_in_its_own_form() {
     assert!(page.attributes("#product-1002-active", "checked").is_empty(), "the box is as it was left");
     assert_eq!(
         page.all("table[aria-labelledby=products] .lead"),
-        ["Basic pig iron", "Foundry pig iron"],
-        "the table shows what is stored"
+        ["Foundry pig iron", "Basic pig iron"],
+        "the table shows what is stored, the one with the mistake first"
     );
     assert!(page.attributes("#product-new-name", "value")[0].is_empty());
     let long = "x".repeat(201);

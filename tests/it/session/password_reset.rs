@@ -40,7 +40,8 @@ async fn a_link_works_once_and_ends_sessions_and_other_links() {
     }
     let actor = app.stranger();
     let done = actor.post("/password", &form(&link)).await;
-    assert_eq!((done.status, done.header("location")), (303, "/login?done=password"));
+    assert_eq!((done.status, done.header("location")), (303, "/?done=welcome"));
+    assert_eq!(actor.get("/bols").await.status, 200, "logged in");
     assert_eq!(before.get("/bols").await.status, 303, "former sessions are over");
     assert_eq!(actor.post("/password", &form(&link)).await.status, 410, "used twice");
     assert_eq!(app.count("tokens").await, 0);

@@ -13,7 +13,7 @@ async fn a_session_counts_on_every_server_and_ends_on_all() {
     let there = here.at(&second);
     assert_eq!(there.get("/bols").await.status, 200);
     let answer = there.post("/logout", &[]).await;
-    assert_eq!((answer.status, answer.header("location")), (303, "/login"));
+    assert_eq!((answer.status, answer.header("location")), (303, "/login?done=out"));
     assert_eq!(answer.header("clear-site-data"), "\"cache\"");
     assert_eq!(here.get("/bols").await.header("location"), "/login?next=%2Fbols");
     assert_eq!(app.events().await.actions(), ["LOGIN_SUCCEEDED", "LOGOUT"]);

@@ -94,7 +94,7 @@ impl Browser {
         self.open(&format!("{base}/login")).await;
         self.type_into("#email", email).await;
         self.type_into("#password", password).await;
-        self.click(".login button").await;
+        self.click(".login button[type=submit]").await;
         self.wait().for_element(Locator::Css(".logout")).await.unwrap();
     }
 
