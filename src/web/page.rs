@@ -22,9 +22,13 @@ use crate::stream_writer::ByteReceiver;
 pub struct Layout {
     pub css: String,
     pub icon: String,
+    /// The typeface of the pages, which the browser fetches together with the stylesheet.
+    pub font: String,
     /// `None` on the pages before the login.
     pub user: Option<LayoutUser>,
     pub nav: Vec<NavItem>,
+    /// Entries of the menu "Manage".
+    pub manage: Vec<NavItem>,
     /// Confirms what the user has just done.
     pub notice: Option<&'static str>,
     /// What went wrong. The page's title begins with its label.
@@ -50,8 +54,11 @@ pub struct NavItem {
     pub current: bool,
 }
 
-/// The navigation entries of this user: labels and addresses.
-fn navigation(viewer: &Viewer) -> Vec<(&'static str, &'static str)> {
+/// The label and the address of a navigation entry.
+type Entry = (&'static str, &'static str);
+
+/// The navigation entries of this user.
+fn navigation(viewer: &Viewer) -> Vec<Entry> {
     let bols = ("Bills of lading", "/bols");
     let mut nav = if viewer.can_issue() {
         vec![
@@ -60,11 +67,6 @@ fn navigation(viewer: &Viewer) -> Vec<(&'static str, &'static str)> {
             ("New BOL", "/office/bols/new"),
             ("Upload", "/office/upload"),
             ("Inbox", "/office/inbox"),
-            ("Customers", "/office/customers"),
-            ("Users", "/office/users"),
-            ("Products", "/office/products"),
-            ("Carriers", "/office/carriers"),
-            ("Settings", "/office/settings"),
         ]
     } else {
         vec![bols]
@@ -77,10 +79,25 @@ fn navigation(viewer: &Viewer) -> Vec<(&'static str, &'static str)> {
         let place = if viewer.can_open_documents() { nav.len() } else { 0 };
         nav.insert(place, ("Access log", "/audit"));
     }
-    if viewer.can_administer() {
-        nav.push(("Storage", "/office/storage"));
-    }
     nav
+}
+
+/// The entries of the menu "Manage": what the office sets up once and changes rarely.
+fn managed(viewer: &Viewer) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    if viewer.can_issue() {
+        entries.extend([
+            ("Customers", "/office/customers"),
+            ("Users", "/office/users"),
+            ("Products", "/office/products"),
+            ("Carriers", "/office/carriers"),
+            ("Settings", "/office/settings"),
+        ]);
+    }
+    if viewer.can_administer() {
+        entries.push(("Storage", "/office/storage"));
+    }
+    entries
 }
 
 /// The page that a user sees first.
@@ -91,15 +108,23 @@ pub fn start_page(viewer: &Viewer) -> &'static str {
 impl Layout {
     /// `here` is the address of the navigation entry that this page belongs to, or empty.
     pub fn new(site: &Site, viewer: Option<&Viewer>, here: &str) -> Self {
-        let (css, icon) = (site.assets.href("app.css"), site.assets.href("icon.svg"));
-        let Some(viewer) = viewer else { return Self { css, icon, ..Self::default() } };
-        let nav = navigation(viewer).into_iter();
-        Self {
-            css,
-            icon,
-            user: Some(LayoutUser::new(viewer)),
-            nav: nav.map(|(label, href)| NavItem { label, href, current: href == here }).collect(),
+        let layout = Self {
+            css: site.assets.href("app.css"),
+            icon: site.assets.href("icon.svg"),
+            font: site.assets.href("fonts/source-sans-3-latin-wght-normal.woff2"),
+            // Closes menus, and lets Back return to a form that was refused.
+            scripts: vec![site.assets.href("page.js")],
             ..Self::default()
+        };
+        let Some(viewer) = viewer else { return layout };
+        let items = |entries: Vec<Entry>| {
+            entries.into_iter().map(|(label, href)| NavItem { label, href, current: href == here }).collect()
+        };
+        Self {
+            user: Some(LayoutUser::new(viewer)),
+            nav: items(navigation(viewer)),
+            manage: items(managed(viewer)),
+            ..layout
         }
     }
 
