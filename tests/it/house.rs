@@ -4,5 +4,6 @@ mod browser;
 mod direction;
 mod docs;
 mod http;
+mod pages;
 mod schema;
 mod test_length;

@@ -1,0 +1,139 @@
+//! Every page and every refused form, as each role sees it in Chromium: accessible, still while it loads, never wider than
+//! the window, and unharmed by Reload and Back.
+
+mod forms;
+mod menu;
+mod table;
+mod visitor;
+
+use std::collections::HashSet;
+
+use visitor::Visitor;
+
+use crate::support::scan::paper;
+use crate::support::{Actor, App, Load, World};
+
+/// Users in whose browsers the pages are examined; the first has no login.
+const PORTAL: [Option<&str>; 4] = [None, Some(World::ACME), Some(World::COLLEAGUE), Some(World::AUDITOR)];
+const OFFICE: [Option<&str>; 2] = [Some(World::OFFICE), Some(World::ADMIN)];
+
+/// What the users before have seen already: the contents of pages, and the kinds of forms.
+#[derive(Default)]
+struct Seen {
+    pages: HashSet<String>,
+    forms: HashSet<String>,
+}
+
+/// What is done with the pages of the users.
+#[derive(Clone, Copy, PartialEq)]
+enum Task {
+    Visit,
+    SendForms,
+    Both,
+}
+
+/// An app in which every list of the pages has an entry.
+async fn filled() -> (App, String) {
+    let app = App::ready_to_issue().await;
+    let today = app.clock.now().with_timezone(&chrono_tz::America::New_York).date_naive();
+    app.sql(&format!(
+        "UPDATE memberships SET is_admin = true WHERE user_id = (SELECT id FROM users WHERE email = '{}');
+         UPDATE bols SET bol_date = '{}' WHERE number = 'PRT-2025-0005';
+         INSERT INTO customers (code, name, active) VALUES ('IDLE', 'Idle Foundry and Machine Works of the Upper Valley', false);
+         INSERT INTO notice_addresses (customer_id, email) SELECT id, 'scale-house@acme.example' FROM customers WHERE code = 'ACME'",
+        World::COLLEAGUE,
+        today - chrono::Days::new(9),
+    ))
+    .await;
+    let office = app.office().await;
+    let number = Load::today(&app).await.with("carrier", &"W".repeat(60)).issue(&office).await;
+    let customer = app.acme().await;
+    customer.download(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    customer.download(&format!("/bols/{number}/download")).await;
+    let batch = documents(&office).await;
+    app.stranger().post("/login", &[("email", "stranger@nowhere.example"), ("password", "wrong")]).await;
+    app.sealed().await;
+    (app, batch)
+}
+
+/// Uploads documents for the inbox, its bin and the results. Returns the batch.
+async fn documents(office: &Actor) -> String {
+    let batch = "00112233445566778899aabbccddeeff";
+    let files = ["ticket.pdf", "a file name that is much longer than the narrowest window is wide.pdf", "bin.pdf"];
+    let mut sent: Vec<(&str, Vec<u8>)> = files.iter().map(|name| (*name, paper(name))).collect();
+    sent.push(("bad.pdf", b"<html>".to_vec()));
+    let answer = office.upload_all(&[("batch", batch)], &sent).await;
+    let discarded = answer.document_id(2).to_string();
+    office.post("/office/inbox", &[("document", &discarded), ("action", "discard")]).await;
+    batch.to_owned()
+}
+
+/// The addresses of the pages that a user sees, without those that look like an earlier one.
+async fn pages_of(app: &App, email: Option<&str>, batch: &str, seen: &mut Seen) -> Vec<String> {
+    let actor = match email {
+        Some(email) => app.user(email).await,
+        None => app.stranger(),
+    };
+    let mut pages = Vec::new();
+    for address in table::addresses().map(|address| address.replace("{batch}", batch)) {
+        let answer = actor.get(&address).await;
+        let is_page = answer.header("content-type").starts_with("text/html") && answer.status != 303;
+        // The masthead is the same on all pages of a user. Refusals differ in the reference alone.
+        let text = answer.text();
+        let content = text.split("<main").nth(1).unwrap_or_default().split("<p class=\"reference\">").next();
+        if is_page && (seen.pages.insert(content.unwrap_or_default().to_owned()) || pages.is_empty()) {
+            pages.push(address);
+        }
+    }
+    pages
+}
+
+/// Examines the pages of some users one after the other. Expects at least so many different pages, states and sent forms.
+async fn examine(users: &[Option<&str>], task: Task, (least_examined, least_sent): (usize, usize)) {
+    let (app, batch) = filled().await;
+    let (mut seen, mut faults, mut examined, mut sent) = (Seen::default(), Vec::new(), 0, 0);
+    for email in users {
+        let begun = std::time::Instant::now();
+        let pages = pages_of(&app, *email, &batch, &mut seen).await;
+        let mut visitor = Visitor::start(&app, *email).await;
+        if task != Task::SendForms {
+            visitor.browser.slow_network(60).await;
+            for page in &pages {
+                visitor.visit(page).await;
+            }
+            visitor.browser.slow_network(0).await;
+        }
+        if task != Task::Visit {
+            sent += forms::send_every_form(&mut visitor, &pages, &mut seen.forms).await;
+        }
+        let user = email.unwrap_or("without a login");
+        println!(
+            "{user}: {} pages, {} examined, moved by {:.4}, {:?}",
+            pages.len(),
+            visitor.examined,
+            visitor.worst_shift,
+            begun.elapsed()
+        );
+        examined += visitor.examined;
+        faults.extend(visitor.faults.iter().map(|fault| format!("{user}: {fault}")));
+        visitor.browser.close().await;
+    }
+    println!("{examined} pages and states examined, {sent} forms sent");
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(examined >= least_examined && sent >= least_sent, "only {examined} examined and {sent} forms sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_customers_and_auditors_is_accessible_and_still() {
+    examine(&PORTAL, Task::Both, (30, 4)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_the_office_is_accessible_and_still() {
+    examine(&OFFICE, Task::Visit, (50, 0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_form_of_the_office_leads_back() {
+    examine(&OFFICE, Task::SendForms, (15, 15)).await;
+}
