@@ -96,8 +96,11 @@ enum Command {
         /// Write a copy that only shows the pages instead (PDF)
         #[arg(long, conflicts_with = "preview")]
         clean: bool,
-        /// Print what this process can still reach once it is confined (JSON). Reads no file
+        /// Make a PDF of a photo in JPEG, PNG, HEIC or TIFF instead: a line of JSON, then the PDF
         #[arg(long, conflicts_with_all = ["preview", "clean"])]
+        photo: bool,
+        /// Print what this process can still reach once it is confined (JSON). Reads no file
+        #[arg(long, conflicts_with_all = ["preview", "clean", "photo"])]
         probe: bool,
     },
 }
@@ -192,11 +195,12 @@ pub fn run() -> ExitCode {
 
 /// Runs the command on threads, unless it confines itself first.
 fn start(command: Command) -> Result<(), Failure> {
-    if let Command::Examine { prefix, preview, clean, probe } = command {
-        let task = match (preview, clean, probe) {
-            (true, _, _) => examine::Task::Preview,
-            (_, true, _) => examine::Task::Clean,
-            (_, _, true) => examine::Task::Probe,
+    if let Command::Examine { prefix, preview, clean, photo, probe } = command {
+        let task = match (preview, clean, photo, probe) {
+            (true, ..) => examine::Task::Preview,
+            (_, true, ..) => examine::Task::Clean,
+            (_, _, true, _) => examine::Task::Photo,
+            (.., true) => examine::Task::Probe,
             _ => examine::Task::Examine,
         };
         return examine::run(&prefix, task);

@@ -13,6 +13,8 @@ pub enum Task {
     Examine,
     Preview,
     Clean,
+    /// Makes a PDF of a photo.
+    Photo,
     /// Ignores the file, and tries what a confined process may not do.
     Probe,
 }
@@ -27,6 +29,7 @@ pub fn run(prefix: &str, task: Task) -> Result<(), Failure> {
         Task::Examine => examine::run(prefix, input, output),
         Task::Preview => examine::preview(input, output),
         Task::Clean => examine::clean(input, output),
+        Task::Photo => examine::photo::run(input, output),
         Task::Probe => serde_json::to_writer(output, &confinement.probe()).map_err(io::Error::from),
     };
     done.map_err(Failure::problem)

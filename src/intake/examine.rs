@@ -1,4 +1,5 @@
-//! Examination of an uploaded PDF: whether a customer can open it safely, and which BOL numbers it shows.
+//! Examination of an uploaded PDF: whether a customer can open it safely, and which BOL numbers it shows. A photo becomes
+//! a PDF first ([`photo`]).
 //!
 //! A separate process parses the file, so that a malicious file can't harm the portal. The process has limits on memory
 //! and time, no environment, and only the file and a pipe. It can't open files or sockets, nor reach other processes.
@@ -12,6 +13,7 @@ mod examiner;
 mod file;
 mod heading;
 mod line;
+pub mod photo;
 mod pixels;
 mod safety;
 mod shapes;
@@ -64,6 +66,13 @@ pub enum Fault {
     NoPage,
     /// Only with a password. A file whose password only protects permissions is examined like any other.
     Encrypted,
+    PhotoUnreadable,
+    /// More pixels than the portal decodes.
+    PhotoTooLarge,
+    HeicUnreadable,
+    /// A sound TIFF in a form that the portal doesn't read.
+    TiffUnsupported,
+    TooManyPages,
 }
 
 impl Fault {
@@ -71,11 +80,29 @@ impl Fault {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Empty => "The file is empty. Scan it again, or look for the original.",
-            Self::NotPdf => "This isn't a PDF, despite its name. Print or scan the document to PDF, and upload that.",
+            Self::NotPdf => {
+                "This isn't a PDF, nor a photo in JPEG, PNG, HEIC or TIFF, despite its name. Print or scan the document to \
+                 PDF, and upload that."
+            }
             Self::Truncated => "The end of the file is missing. Scan or copy it again.",
             Self::Unreadable => "The file is damaged and can't be opened. Scan it again, or print it to a new PDF.",
             Self::NoPage => "The PDF has no pages.",
             Self::Encrypted => "The PDF is protected with a password. Print it to a new PDF without one.",
+            Self::PhotoUnreadable => {
+                "The photo can't be read. It is damaged, or needs more time or memory than the portal allows. Take it \
+                 again, or send it again from the phone."
+            }
+            Self::PhotoTooLarge => {
+                "The photo is larger than 120 megapixels. Set the camera to a smaller picture, and take it again."
+            }
+            Self::HeicUnreadable => {
+                "This HEIC photo is damaged, or of a kind that the portal can't read. Set the phone to Most Compatible, or \
+                 send the photo as JPEG."
+            }
+            Self::TiffUnsupported => {
+                "This TIFF is of a kind that the portal can't read. Save it as PDF or JPEG, and upload that."
+            }
+            Self::TooManyPages => "The TIFF has more than 100 pages. Split it, and upload the parts.",
         }
     }
 }

@@ -7,12 +7,15 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
-use tokio::process::Command;
+use futures_util::{TryStreamExt, stream};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::photo::{MAX_PDF_BYTES, PhotoReport};
 use super::{Confinement, Fault, Findings, MAX_CLEANED_BYTES, Report};
+use crate::storage::spool::{ReceiveError, Spool, Spooled};
 
 /// Wall-clock time, longer than the processor time, because the machine may be busy.
 const PROCESS_TIMEOUT: Duration = Duration::from_secs(90);
@@ -22,6 +25,10 @@ const GRACE: Duration = Duration::from_millis(200);
 const MAX_OUTPUT_BYTES: u64 = 8 << 20;
 /// Total size of the files that are examined at a time, which bounds memory.
 const MAX_BYTES_AT_ONCE: u32 = 64 << 20;
+/// Longest report before the PDF of a photo.
+const MAX_REPORT_BYTES: u64 = 4096;
+/// Memory for the PDF of a photo, which the server reads in parts.
+const PART_BYTES: usize = 64 * 1024;
 
 #[derive(Clone)]
 pub struct Examiner {
@@ -88,6 +95,22 @@ impl Examiner {
         Ok(Some(copy).filter(|copy| is_complete && copy.starts_with(b"%PDF-")))
     }
 
+    /// Makes a PDF of a photo, one photo at a time, because its pixels may take most of the memory of the process. Returns
+    /// the PDF, and whether the photo was whole.
+    pub async fn photo_pdf(&self, photo: &File, spool: &Spool) -> Result<(Spooled, bool), ExamineError> {
+        let _turn = self.turns.acquire_many(self.max_turns).await.map_err(io::Error::other)?;
+        let mut child = self.start(photo, &["examine", "--photo"])?;
+        let stdout = child.stdout.take().ok_or_else(|| io::Error::other("the process has no output"))?;
+        let made = timeout(PROCESS_TIMEOUT, receive(stdout, spool)).await;
+        let is_complete = end(&mut child).await?;
+        match made {
+            Ok(Ok(made)) if is_complete => Ok(made),
+            Ok(Err(error)) => Err(error),
+            // The process was killed, because it exceeded its limits.
+            Ok(Ok(_)) | Err(_) => Err(ExamineError::Fault(Fault::PhotoUnreadable)),
+        }
+    }
+
     /// Starts a process that tries what it may not do, and returns what worked.
     pub async fn probe(&self) -> io::Result<Confinement> {
         let nothing = File::open("/dev/null")?;
@@ -103,9 +126,19 @@ impl Examiner {
         arguments: &[&str],
         max_output_bytes: u64,
     ) -> Result<(Vec<u8>, bool), ExamineError> {
+        let mut child = self.start(file, arguments)?;
+        let mut said = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            // After the timeout the child is killed below.
+            let _ = timeout(PROCESS_TIMEOUT, stdout.take(max_output_bytes).read_to_end(&mut said)).await;
+        }
+        Ok((said, end(&mut child).await?))
+    }
+
+    fn start(&self, file: &File, arguments: &[&str]) -> io::Result<Child> {
         let mut file = file.try_clone()?;
         file.rewind()?;
-        let mut child = Command::new(&self.program)
+        Command::new(&self.program)
             .args(arguments)
             .env_clear()
             .current_dir("/")
@@ -113,21 +146,43 @@ impl Examiner {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
-            .spawn()?;
-        let mut said = Vec::new();
-        if let Some(stdout) = child.stdout.take() {
-            // After the timeout the child is killed below.
-            let _ = timeout(PROCESS_TIMEOUT, stdout.take(max_output_bytes).read_to_end(&mut said)).await;
+            .spawn()
+    }
+}
+
+/// Ends a process whose output was read, and returns whether it exited with success.
+async fn end(child: &mut Child) -> io::Result<bool> {
+    // A process that closed its output ends at once. Another one has exceeded its time or its output.
+    let status = match timeout(GRACE, child.wait()).await {
+        Ok(status) => status?,
+        Err(_) => {
+            child.start_kill().or_else(|error| if child.id().is_none() { Ok(()) } else { Err(error) })?;
+            child.wait().await?
         }
-        // A process that closed its output ends at once. Another one has exceeded its time or its output.
-        let status = match timeout(GRACE, child.wait()).await {
-            Ok(status) => status?,
-            Err(_) => {
-                child.start_kill().or_else(|error| if child.id().is_none() { Ok(()) } else { Err(error) })?;
-                child.wait().await?
-            }
-        };
-        Ok((said, status.success()))
+    };
+    Ok(status.success())
+}
+
+/// Reads the report on a photo, and puts the PDF behind it into the spool.
+async fn receive(stdout: ChildStdout, spool: &Spool) -> Result<(Spooled, bool), ExamineError> {
+    let mut output = BufReader::new(stdout);
+    let mut line = Vec::new();
+    (&mut output).take(MAX_REPORT_BYTES).read_until(b'\n', &mut line).await?;
+    let is_whole = match serde_json::from_slice(&line) {
+        Ok(PhotoReport::Made { is_whole }) => is_whole,
+        Ok(PhotoReport::Fault(fault)) => return Err(ExamineError::Fault(fault)),
+        Err(_) => return Err(ExamineError::Fault(Fault::PhotoUnreadable)),
+    };
+    let parts = stream::try_unfold(output, async |mut output| {
+        let mut part = Vec::with_capacity(PART_BYTES);
+        let read = output.read_buf(&mut part).await?;
+        Ok::<_, io::Error>((read > 0).then_some((part, output)))
+    });
+    let mut parts = Box::pin(parts.into_stream());
+    match spool.receive(&mut parts, MAX_PDF_BYTES as u64).await {
+        Ok(pdf) => Ok((pdf, is_whole)),
+        Err(ReceiveError::TooLarge) => Err(ExamineError::Fault(Fault::PhotoTooLarge)),
+        Err(ReceiveError::Source(error) | ReceiveError::Spool(error)) => Err(error.into()),
     }
 }
 

@@ -147,7 +147,8 @@ fn has_strange_address(object: &Object<'_>, depth: usize) -> bool {
     is_strange || dict.entries().any(|(_, value)| inner(value))
 }
 
-fn header(bytes: &[u8]) -> Option<usize> {
+/// Returns where the header of a PDF begins.
+pub fn header(bytes: &[u8]) -> Option<usize> {
     places_of(&bytes[..bytes.len().min(MAX_BYTES_BEFORE)], b"%PDF-").next()
 }
 
