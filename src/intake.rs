@@ -11,6 +11,7 @@ pub mod examine;
 pub mod inbox;
 pub mod journal;
 mod name;
+mod photo;
 mod place;
 mod screening;
 mod upload_list;
@@ -29,11 +30,12 @@ use crate::clock::Clock;
 use crate::db::{Database, DbError, DbResult};
 use crate::documents::Kind;
 use crate::documents::lifecycle::{self, DocumentStore, Finished};
-use crate::storage::spool::Spooled;
+use crate::storage::spool::{Spool, Spooled};
 use crate::storage::{Storage, StorageError};
 
 use self::evidence::{Evidence, Verdict};
 pub use name::FileName;
+pub use photo::{Photo, photo_format};
 pub use screening::{Examined, Screening};
 pub use upload_list::UploadList;
 
@@ -105,7 +107,26 @@ impl Receipt {
 /// An uploaded file that arrived completely.
 pub struct Arrival {
     pub name: FileName,
+    /// The PDF: the uploaded one, or the one that was made of a photo.
     pub spooled: Spooled,
+    /// The photo of which the PDF was made.
+    pub photo: Option<Photo>,
+}
+
+impl Arrival {
+    pub fn new(name: FileName, spooled: Spooled) -> Self {
+        Self { name, spooled, photo: None }
+    }
+
+    /// Returns the number of open files: a photo and its PDF are two.
+    pub fn file_count(&self) -> usize {
+        1 + usize::from(self.photo.is_some())
+    }
+
+    /// Returns the file as it was uploaded.
+    pub fn uploaded(&self) -> &Spooled {
+        self.photo.as_ref().map_or(&self.spooled, |photo| &photo.spooled)
+    }
 }
 
 /// What the uploading user or system states about a file.
@@ -148,6 +169,7 @@ pub struct Intake<'a> {
     pub storage: &'a Storage,
     pub clock: &'a Clock,
     pub screening: Screening<'a>,
+    pub spool: &'a Spool,
     pub viewer: &'a Viewer,
     pub origin: &'a Origin,
     /// Identifies the upload, whose outcomes can be read again later.
@@ -161,8 +183,9 @@ pub(super) async fn take_turns(connection: &mut AsyncPgConnection, sha256: &[u8;
 }
 
 impl Intake<'_> {
-    pub async fn examine(&self, spooled: &Spooled) -> Result<Examined, IntakeError> {
-        self.screening.screen(spooled).await
+    /// Examines an uploaded file. A photo becomes a PDF first.
+    pub async fn examine(&self, arrival: &mut Arrival) -> Result<Examined, IntakeError> {
+        self.screening.screen_arrival(arrival, self.spool).await
     }
 
     /// Stores an examined file with its BOL or in the inbox, or records why it is rejected.
@@ -172,10 +195,13 @@ impl Intake<'_> {
         examined: Examined,
         options: UploadOptions<'_>,
     ) -> Result<Receipt, IntakeError> {
-        let Arrival { name, spooled } = arrival;
+        let Arrival { name, spooled, photo } = arrival;
         let findings = match examined {
             Ok(findings) => findings,
-            Err(reason) => return self.reject(name, spooled.size, Some(spooled.sha256), &reason).await,
+            Err(reason) => {
+                let uploaded = arrival.uploaded();
+                return self.reject(name, uploaded.size, Some(uploaded.sha256), &reason).await;
+            }
         };
         let row = options.list.and_then(|list| list.row(name));
         let Screening { prefix, codes, .. } = self.screening;
@@ -186,9 +212,10 @@ impl Intake<'_> {
             intake: self,
             name,
             spooled,
+            photo: photo.as_ref(),
             findings: &findings,
             evidence: &evidence,
-            kind: stated.unwrap_or_else(|| evidence.kind(name, prefix)),
+            kind: stated.unwrap_or_else(|| evidence.kind(name, prefix, photo.is_some())),
             is_kind_stated: stated.is_some(),
             customer: of_row.or(options.customer),
             is_again: options.is_again,
@@ -207,7 +234,10 @@ impl Intake<'_> {
         let (db, storage, clock) = (self.db, self.storage, self.clock);
         let store = DocumentStore { db, storage, clock, actor: self.viewer.actor(), origin: self.origin };
         let content = claim.spooled.content();
-        let receipt = store.store(&taken.pending, &content, async |connection, finished| {
+        let photo = taken.photo.as_ref().zip(claim.photo);
+        let original = photo.map(|(pending, photo)| (pending, photo.spooled.content()));
+        let original = original.as_ref().map(|(pending, content)| (*pending, content));
+        let receipt = store.store_with(original, &taken.pending, &content, async |connection, finished| {
             let (subject, diverted) = match finished {
                 Finished::Stored(subject) => (subject, None),
                 Finished::Diverted { subject, reason } => (subject, Some(reason)),
@@ -223,6 +253,9 @@ impl Intake<'_> {
             let receipt = claim.receipt(&taken, diverted);
             let inbox = (receipt.outcome == Outcome::NeedsReview).then_some(&receipt.reason);
             let mut detail = json!({"file": claim.name.as_str(), "found": claim.evidence.to_json(), "inbox": inbox});
+            if let Some((pending, photo)) = photo {
+                detail["photo"] = photo.to_json(pending);
+            }
             let Findings { concerns, preamble, .. } = claim.findings;
             if !concerns.is_empty() {
                 detail["concerns"] = json!(concerns);

@@ -21,7 +21,7 @@ use crate::config::{SecretKey, StorageConfig};
 
 pub use content::{Content, digest};
 pub use failure::{Cause, StorageFailure};
-pub use key::{InvalidKey, ObjectKey};
+pub use key::{InvalidKey, ObjectKey, content_type};
 pub use local::LocalStore;
 pub use s3::object_lock::CheckpointLock;
 pub use s3::versions::ListedVersion;

@@ -1,7 +1,10 @@
 //! The stored documents of a BOL, as its page lists them.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::lifecycle::version;
@@ -24,8 +27,14 @@ pub struct Document {
     pub stored_by: String,
     /// The name of the uploaded file; empty for a PDF that the portal printed.
     pub arrived_as: String,
-    /// The quarantined document of which this is a cleaned copy.
+    /// The quarantined document of which this is a cleaned copy, or the photo of which this PDF was made.
     pub original_id: Option<i64>,
+    /// A photo was turned into this PDF. `false` for customers, who don't see the photo.
+    #[diesel(
+        select_expression = sql::<Bool>("EXISTS (SELECT FROM documents photo WHERE photo.id = documents.original_id AND photo.content_type <> 'application/pdf')"),
+        select_expression_type = SqlLiteral<Bool>
+    )]
+    pub is_of_photo: bool,
 }
 
 /// Returns the stored documents of a BOL within the scope, by kind, each kind's current version first.

@@ -22,7 +22,7 @@ use crate::audit::{Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbError, DbResult};
-use crate::storage::{ObjectKey, Presentation, Readable, Storage, StorageError};
+use crate::storage::{ObjectKey, Presentation, Readable, Storage, StorageError, content_type};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -114,8 +114,9 @@ impl LinkIssuer<'_> {
             self.deny(scope, actor, origin, document).await?;
             return Err(LinkError::NotFound);
         }
-        let file_name = name_for(document, &found);
-        let inline = purpose == Purpose::Preview;
+        let file_name = name_for(document, &found, key.extension());
+        // A browser may run what is in a file of another type.
+        let inline = purpose == Purpose::Preview && key.content_type() == content_type::PDF;
         let presentation = Presentation { file_name, inline, request: origin.request_id.clone() };
         match self.storage.link(&key, &presentation, self.clock.now(), self.life).await {
             Ok((url, life)) => {
@@ -189,12 +190,13 @@ impl LinkIssuer<'_> {
 }
 
 /// Returns the file name of a download: the BOL's number for its current PDF, or the name of the requested document.
-/// The extension is always `.pdf`, whatever the uploaded file was called (`invoice.hta`).
-fn name_for(document: DocumentRef<'_>, found: &RecordedDocument) -> String {
+/// The extension is that of the stored object, `.pdf` or a photo's, whatever the uploaded file was called (`invoice.hta`).
+fn name_for(document: DocumentRef<'_>, found: &RecordedDocument, extension: &str) -> String {
+    let ending = format!(".{extension}");
     match (document, &found.bol_number) {
         (DocumentRef::BolNumber(_) | DocumentRef::BolId(_), Some(number)) => format!("{number}.pdf"),
         (DocumentRef::Current { kind, .. }, Some(number)) => kind.file_name(number),
-        _ if found.file_name.to_ascii_lowercase().ends_with(".pdf") => found.file_name.clone(),
-        _ => format!("{}.pdf", found.file_name),
+        _ if found.file_name.to_ascii_lowercase().ends_with(&ending) => found.file_name.clone(),
+        _ => format!("{}{ending}", found.file_name),
     }
 }

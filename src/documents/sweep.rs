@@ -17,6 +17,7 @@ use crate::audit::{self, Action, Actor, Origin};
 use crate::clock::Clock;
 use crate::db::schema::{documents, users};
 use crate::db::{Database, DbError, DbResult, try_alone};
+use crate::storage::content_type::PDF;
 use crate::storage::{ObjectKey, Storage, StorageError};
 
 /// Age above which an upload can't be in progress anymore. Longer than any upload takes with all its retries.
@@ -168,15 +169,21 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
         let actor = Actor::user(user_id, &email, &role);
         let origin = Origin::default();
         let mut detail = serde_json::json!({"settled": "after an interruption"});
+        let mut was_waiting = old.arrived_key.is_some();
         if let Some(original) = old.original_id {
             let subject = DocumentSubject::find(connection, original).await?;
-            detail["cleaned_copy_of"] =
+            let is_photo = subject.object_key.parse().is_ok_and(|key: ObjectKey| key.content_type() != PDF);
+            was_waiting |= !is_photo;
+            detail[if is_photo { "photo" } else { "cleaned_copy_of" }] =
                 serde_json::json!({"document": original, "sha256": hex::encode(&subject.sha256)});
         }
         match finish(connection, &pending, &key, (actor, &origin), clock.now()).await? {
             Finished::Stored(subject) | Finished::Diverted { subject, .. } => {
-                let was_waiting = (old.arrived_key.is_some() || old.original_id.is_some()) && subject.bol_id.is_some();
-                let action = if was_waiting { Action::DocumentFiled } else { Action::DocumentUploaded };
+                let action = if was_waiting && subject.bol_id.is_some() {
+                    Action::DocumentFiled
+                } else {
+                    Action::DocumentUploaded
+                };
                 audit::record(connection, &subject.event(action, actor, &origin).detail(detail)).await?;
                 Ok(true)
             }

@@ -3,11 +3,14 @@
 //! One transaction compares the evidence with the BOL, its customer and every document with the same bytes. Two uploads
 //! of the same bytes take turns.
 
+mod kept;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
+use super::photo::Photo;
 use super::place::{Place, locked_place};
 use super::{Evidence, FileName, Intake, Outcome, Receipt, Verdict, journal, take_turns};
 use crate::accounts::customers;
@@ -18,12 +21,15 @@ use crate::documents::lifecycle::{self, Attempt, FileDigest, NewDocument, Pendin
 use crate::documents::sweep::ABANDONED_AFTER;
 use crate::documents::{DocumentSubject, Kind};
 use crate::intake::examine::Findings;
+use crate::storage::ObjectKey;
 use crate::storage::spool::Spooled;
 
 pub(super) struct Claim<'a> {
     pub intake: &'a Intake<'a>,
     pub name: &'a FileName,
     pub spooled: &'a Spooled,
+    /// The photo of which the PDF was made.
+    pub photo: Option<&'a Photo>,
     pub findings: &'a Findings,
     pub evidence: &'a Evidence,
     pub kind: Kind,
@@ -44,6 +50,8 @@ pub(super) enum Claimed {
 /// A pending document, and what it becomes.
 pub(super) struct Taken {
     pub pending: Pending,
+    /// The photo, if it is to be stored too.
+    pub photo: Option<Pending>,
     pub number: Option<String>,
     /// Why the document waits in the inbox.
     pub reason: Option<String>,
@@ -51,7 +59,7 @@ pub(super) struct Taken {
     pub was_waiting: bool,
 }
 
-/// A document with the same bytes.
+/// A document with the same bytes, or of the same photo.
 #[derive(Clone, Debug, Queryable)]
 struct SameFile {
     id: i64,
@@ -63,6 +71,8 @@ struct SameFile {
     arrived_key: Option<String>,
     /// A cleaned copy of it was filed.
     is_cleaned: bool,
+    /// `false`: an older version of the portal made it of the same photo.
+    has_same_bytes: bool,
 }
 
 impl SameFile {
@@ -80,6 +90,9 @@ enum Target {
 
 impl Claim<'_> {
     pub async fn take(&self, connection: &mut AsyncPgConnection) -> QueryResult<Claimed> {
+        if let Some(photo) = self.photo {
+            take_turns(connection, &photo.spooled.sha256).await?;
+        }
         take_turns(connection, &self.spooled.sha256).await?;
         let target = self.target(connection).await?;
         let same_files = self.same_files(connection).await?;
@@ -93,6 +106,9 @@ impl Claim<'_> {
 
     async fn target(&self, connection: &mut AsyncPgConnection) -> QueryResult<Target> {
         if let Some(reason) = self.findings.quarantine() {
+            return Ok(Target::Inbox { reason, is_clear: false });
+        }
+        if let Some(reason) = self.photo.and_then(Photo::damage) {
             return Ok(Target::Inbox { reason, is_clear: false });
         }
         let inbox = |reason: String| Ok(Target::Inbox { reason, is_clear: true });
@@ -128,10 +144,19 @@ impl Claim<'_> {
         }
     }
 
+    /// Finds the documents with the same bytes, and those that were made of the same photo.
     async fn same_files(&self, connection: &mut AsyncPgConnection) -> QueryResult<Vec<SameFile>> {
+        let originals: Vec<Option<i64>> = match self.photo {
+            Some(photo) => {
+                let kept = documents::table.filter(documents::sha256.eq(&photo.spooled.sha256[..]));
+                kept.select(documents::id.nullable()).load(connection).await?
+            }
+            None => Vec::new(),
+        };
+        let of_photo = documents::original_id.eq_any(originals);
         documents::table
             .left_join(bols::table)
-            .filter(documents::sha256.eq(&self.spooled.sha256[..]))
+            .filter(documents::sha256.eq(&self.spooled.sha256[..]).or(of_photo))
             .order(documents::id)
             .select((
                 documents::id,
@@ -142,6 +167,7 @@ impl Claim<'_> {
                 documents::object_key,
                 documents::arrived_key,
                 documents::cleaned_at.is_not_null(),
+                documents::sha256.eq(&self.spooled.sha256[..]),
             ))
             .load(connection)
             .await
@@ -173,7 +199,7 @@ impl Claim<'_> {
         let slot = version::next(connection, (place.id, &number), self.kind).await?;
         let waiting = same_files.iter().find(|file| file.bol_id.is_none());
         let was_waiting = waiting.is_some_and(|file| file.is_stored);
-        let pending = match waiting {
+        let (pending, photo) = match waiting {
             Some(waiting) if waiting.is_discarded => {
                 return self.out_of_the_bin(connection, waiting.id, &format!("The file names {number}.")).await;
             }
@@ -182,10 +208,14 @@ impl Claim<'_> {
                 let reason = format!("The file names {number}, but a clerk removed it from there.");
                 return self.still_waiting(connection, waiting.id, reason).await;
             }
+            Some(waiting) if !waiting.has_same_bytes => {
+                let reason = format!("The photo names {number}. Check its PDF, and file it there.");
+                return self.still_waiting(connection, waiting.id, reason).await;
+            }
             Some(waiting) => {
                 let document = (waiting.id, self.spooled.sha256);
                 match lifecycle::begin_filing(connection, document, slot, customer, self.attempt()).await? {
-                    Some(pending) => pending,
+                    Some(pending) => (pending, None),
                     None => {
                         let reason = format!("The file names {number}. Another user was filing it at the same time.");
                         let same_files = self.same_files(connection).await?;
@@ -193,12 +223,9 @@ impl Claim<'_> {
                     }
                 }
             }
-            None => {
-                let new = self.with_findings(NewDocument::at_bol(slot, self.digest()));
-                lifecycle::begin(connection, &new, customer, self.attempt()).await?
-            }
+            None => self.begin(connection, NewDocument::at_bol(slot, self.digest()), customer).await?,
         };
-        Ok(Claimed::Pending(Taken { pending, number: Some(number.to_string()), reason: None, was_waiting }))
+        Ok(Claimed::Pending(Taken { pending, photo, number: Some(number.to_string()), reason: None, was_waiting }))
     }
 
     /// Claims a place in the inbox. `is_clear`: exactly one number was found, and something else prevents filing.
@@ -228,15 +255,14 @@ impl Claim<'_> {
             Some(waiting) if waiting.is_stored => self.still_waiting(connection, waiting.id, reason).await,
             Some(waiting) => self.resume(connection, waiting, None, Some(reason)).await,
             None => {
-                let (sha256, year) = (hex::encode(self.spooled.sha256), self.intake.clock.now().format("%Y"));
-                let Ok(key) = format!("inbox/{year}/{sha256}.pdf").parse() else { unreachable!("digits make a key") };
+                let key = self.inbox_key(&self.spooled.sha256, "pdf");
                 let new = NewDocument {
                     file_name: self.name.as_str().into(),
                     waits_for: reason.clone(),
-                    ..self.with_findings(NewDocument::in_inbox(key, self.kind, self.digest()))
+                    ..NewDocument::in_inbox(key, self.kind, self.digest())
                 };
-                let pending = lifecycle::begin(connection, &new, None, self.attempt()).await?;
-                Ok(Claimed::Pending(Taken { pending, number: None, reason: Some(reason), was_waiting: false }))
+                let (pending, photo) = self.begin(connection, new, None).await?;
+                Ok(Claimed::Pending(Taken { pending, photo, number: None, reason: Some(reason), was_waiting: false }))
             }
         }
     }
@@ -249,13 +275,12 @@ impl Claim<'_> {
         number: Option<String>,
         reason: Option<String>,
     ) -> QueryResult<Claimed> {
-        let key = earlier.object_key.parse();
-        let key = key.map_err(|error| diesel::result::Error::DeserializationError(Box::new(error)))?;
-        let attempt = self.attempt();
+        let (key, attempt) = (parsed(&earlier.object_key)?, self.attempt());
         let pending =
             Pending { id: earlier.id, bol_id: earlier.bol_id, key, sha256: self.spooled.sha256, since: attempt.since };
         let pending = lifecycle::resume(connection, pending, attempt).await?;
-        Ok(Claimed::Pending(Taken { pending, number, reason, was_waiting: earlier.arrived_key.is_some() }))
+        let photo = self.keep_again(connection, earlier.id).await?;
+        Ok(Claimed::Pending(Taken { pending, photo, number, reason, was_waiting: earlier.arrived_key.is_some() }))
     }
 
     /// Keeps the document that is already in the inbox, and adds what this upload found.
@@ -315,7 +340,7 @@ impl Claim<'_> {
             reason: format!("The same file is already filed with {whose}. Nothing was changed."),
             bol_number: number,
             document_id: Some(id),
-            size: self.spooled.size,
+            size: self.uploaded_size(),
             found_nothing: false,
         }
     }
@@ -330,10 +355,18 @@ impl Claim<'_> {
             bol_number: taken.number.clone().filter(|_| outcome == Outcome::Stored),
             document_id: Some(taken.pending.id),
             found_nothing: reason.is_some() && self.evidence.is_empty(),
-            reason: reason
-                .unwrap_or_else(|| format!("Stored as {}.", self.kind.label().to_lowercase().replace("bol", "BOL"))),
-            size: self.spooled.size,
+            reason: reason.unwrap_or_else(|| self.stored_as()),
+            size: self.uploaded_size(),
         }
+    }
+
+    fn stored_as(&self) -> String {
+        let made = if self.photo.is_some() { ", a PDF made of the photo" } else { "" };
+        format!("Stored as {}{made}.", self.kind.label().to_lowercase().replace("bol", "BOL"))
+    }
+
+    fn uploaded_size(&self) -> u64 {
+        self.photo.map_or(self.spooled.size, |photo| photo.spooled.size)
     }
 
     fn attempt(&self) -> Attempt<'_> {
@@ -355,4 +388,8 @@ impl Claim<'_> {
             ..new
         }
     }
+}
+
+fn parsed(key: &str) -> QueryResult<ObjectKey> {
+    key.parse().map_err(|error| diesel::result::Error::DeserializationError(Box::new(error)))
 }

@@ -192,11 +192,11 @@ impl Evidence {
     }
 
     /// Returns the kind of the document if the upload doesn't state it. The name decides; a scan of our own BOL is a
-    /// signed copy.
-    pub fn kind(&self, name: &FileName, prefix: &str) -> Kind {
+    /// signed copy, and a photo is proof of delivery.
+    pub fn kind(&self, name: &FileName, prefix: &str, is_photo: bool) -> Kind {
         let has_code = !self.code.is_empty() || !self.unsigned_code.is_empty();
-        let of_code = (has_code && self.text.is_empty()).then_some(Kind::SignedBol);
-        // A scan is not the BOL itself, even if its name is only the number.
+        let of_code = (is_photo || has_code && self.text.is_empty()).then_some(Kind::SignedBol);
+        // A scan or a photo is not the BOL itself, even if its name is only the number.
         let of_name = name.kind(prefix).filter(|kind| of_code.is_none() || *kind != Kind::Bol);
         of_name.or(of_code).unwrap_or(Kind::Other)
     }

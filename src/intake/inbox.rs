@@ -21,7 +21,7 @@ use crate::db::{Database, DbError, DbResult};
 use crate::documents::lifecycle::{self, Attempt, DocumentStore, Finished, Pending, version};
 use crate::documents::{DocumentSubject, Kind};
 use crate::storage::spool::Spool;
-use crate::storage::{Content, ObjectKey, Storage, StorageError};
+use crate::storage::{Content, ObjectKey, Storage, StorageError, content_type};
 
 /// Longest reason for filing a quarantined document as it is.
 const MAX_REASON_CHARS: usize = 500;
@@ -48,6 +48,15 @@ pub struct InboxEntry {
     pub quarantine: String,
     pub discarded_at: Option<DateTime<Utc>>,
     pub discarded_by: String,
+    pub content_type: String,
+    pub original_id: Option<i64>,
+}
+
+impl InboxEntry {
+    /// Whether this is a photo that was left without a PDF.
+    pub fn is_photo(&self) -> bool {
+        self.content_type != content_type::PDF
+    }
 }
 
 pub struct Page {
@@ -104,6 +113,9 @@ pub enum FileError {
     /// Customers never get the file as it arrived.
     #[error("{0}")]
     Quarantined(String),
+    /// Only the PDF of a photo is ever filed.
+    #[error("A photo can't be filed as it is. File it as a PDF.")]
+    Photo,
     #[error("Enter why the customer should get the file as it arrived.")]
     NoReason,
     #[error(
@@ -144,6 +156,13 @@ struct WaitingFile {
     arrived_as: String,
     quarantine: String,
     pages: Option<i32>,
+    content_type: String,
+}
+
+impl WaitingFile {
+    fn is_photo(&self) -> bool {
+        self.content_type != content_type::PDF
+    }
 }
 
 impl Inbox<'_> {
@@ -159,6 +178,9 @@ impl Inbox<'_> {
     /// Files a quarantined document as it is, if an administrator allows that. Records `why`.
     pub async fn release(&self, id: i64, number: &BolNumber, kind: Kind, why: &str) -> Result<(), FileError> {
         let found = self.find(id).await?;
+        if found.is_photo() {
+            return Err(FileError::Photo);
+        }
         let why: String = why.trim().chars().take(MAX_REASON_CHARS).collect();
         if why.is_empty() {
             return Err(FileError::NoReason);
@@ -242,6 +264,7 @@ impl Inbox<'_> {
                 documents::arrived_as,
                 documents::quarantine,
                 documents::pages,
+                documents::content_type,
             ))
             .first(&mut connection)
             .await
@@ -346,7 +369,14 @@ impl Inbox<'_> {
     pub async fn preview(&self, id: i64, examiner: &Examiner) -> Result<Option<Vec<u8>>, FileError> {
         let found = self.find_for(id, true).await?;
         let key: ObjectKey = found.object_key.parse().map_err(|_| FileError::Gone)?;
-        let file = self.spool.fetch(self.storage, &key).await?;
+        let mut file = self.spool.fetch(self.storage, &key).await?;
+        if found.is_photo() {
+            match examiner.photo_pdf(&file, self.spool).await {
+                Ok((pdf, _)) => file = pdf.file,
+                Err(ExamineError::Fault(_)) => return Ok(None),
+                Err(ExamineError::Unavailable(error)) => return Err(StorageError::unavailable(error).into()),
+            }
+        }
         let picture = match examiner.preview(&file).await {
             Ok(Some(picture)) => picture,
             Ok(None) | Err(ExamineError::Fault(_)) => return Ok(None),

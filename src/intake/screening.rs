@@ -26,17 +26,25 @@ pub struct Screening<'a> {
 impl Screening<'_> {
     /// Scans a file for viruses, if a scanner is configured, and examines it.
     pub(crate) async fn screen(&self, spooled: &Spooled) -> Result<Examined, IntakeError> {
+        match self.scan(spooled).await? {
+            Some(refusal) => Ok(Err(refusal)),
+            None => self.examine(spooled).await,
+        }
+    }
+
+    /// Scans a file for viruses, if a scanner is configured. Returns why the file is rejected.
+    pub(super) async fn scan(&self, spooled: &Spooled) -> Result<Option<String>, IntakeError> {
         if spooled.size == 0 {
-            return Ok(Err(Fault::Empty.reason().into()));
+            return Ok(Some(Fault::Empty.reason().into()));
         }
         if let Some(address) = self.clamd {
             match clamd::scan(address, &spooled.file).await {
                 Ok(Scan::Clean) => {}
                 Ok(Scan::Infected(name)) => {
-                    return Ok(Err(format!("The virus scanner found {name} in the file. Tell the sender.")));
+                    return Ok(Some(format!("The virus scanner found {name} in the file. Tell the sender.")));
                 }
                 Ok(Scan::TooLarge) => {
-                    return Ok(Err(
+                    return Ok(Some(
                         "The file is larger than the virus scanner accepts. Split it, or ask the administrator to raise clamd's StreamMaxLength."
                             .into(),
                     ));
@@ -44,6 +52,11 @@ impl Screening<'_> {
                 Err(error) => return Err(IntakeError::Scanner(error.to_string())),
             }
         }
+        Ok(None)
+    }
+
+    /// Examines a PDF.
+    pub(super) async fn examine(&self, spooled: &Spooled) -> Result<Examined, IntakeError> {
         match self.examiner.examine(&spooled.file).await {
             Ok(findings) => Ok(Ok(findings)),
             Err(ExamineError::Fault(fault)) => Ok(Err(fault.reason().into())),

@@ -3,6 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// Types of stored files.
+pub mod content_type {
+    pub const PDF: &str = "application/pdf";
+    const PHOTOS: [(&str, &str); 4] =
+        [("jpg", "image/jpeg"), ("png", "image/png"), ("heic", "image/heic"), ("tif", "image/tiff")];
+
+    /// Returns the type of a photo by the extension of its key.
+    pub fn of_photo(extension: &str) -> Option<&'static str> {
+        PHOTOS.into_iter().find_map(|(known, kind)| (known == extension).then_some(kind))
+    }
+}
+
 /// A key such as `bols/2025/PRT-2025-0001.pdf`, whose segments can't leave the folder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey(String);
@@ -22,6 +34,16 @@ impl ObjectKey {
     /// Returns the last segment.
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Returns the extension, without the dot.
+    pub fn extension(&self) -> &str {
+        self.file_name().rsplit_once('.').map_or("", |(_, extension)| extension)
+    }
+
+    /// Returns the type of the file: of a photo in the inbox, or of a PDF, which everything else is.
+    pub fn content_type(&self) -> &'static str {
+        content_type::of_photo(self.extension()).unwrap_or(content_type::PDF)
     }
 
     /// Returns an alternative key for a document whose own key is taken: `bols/2025/PRT-2025-0001.again-2.pdf`.
@@ -66,6 +88,8 @@ mod tests {
         assert_eq!(key.file_name(), "PRT-2025-0001.v2.pdf");
         assert_eq!(key.again(2).as_str(), "bols/2025/PRT-2025-0001.v2.again-2.pdf");
         assert!(key.again(2).as_str().parse::<ObjectKey>().is_ok());
+        let photo: ObjectKey = "inbox/2026/ab.jpg".parse().expect("a key");
+        assert_eq!((key.content_type(), photo.again(2).content_type()), ("application/pdf", "image/jpeg"));
     }
 
     #[test]

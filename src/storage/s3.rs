@@ -163,7 +163,7 @@ impl S3Store {
             .put_object()
             .bucket(&self.bucket)
             .key(key.as_str())
-            .content_type("application/pdf")
+            .content_type(key.content_type())
             .checksum_sha256(STANDARD.encode(sha256))
             .if_none_match("*")
             .set_object_lock_mode(until.map(|_| ObjectLockMode::Compliance))
@@ -300,7 +300,7 @@ impl S3Store {
             .get_object()
             .bucket(&self.bucket)
             .key(key.as_str())
-            .response_content_type("application/pdf")
+            .response_content_type(key.content_type())
             .response_content_disposition(presentation.content_disposition());
         let issued_in = presentation.request.clone();
         // Added before signing, so that the signature covers it.

@@ -85,7 +85,7 @@ async fn answer(
     let headers = response.headers_mut();
     let disposition = HeaderValue::from_str(&link.content_disposition());
     headers.insert(CONTENT_DISPOSITION, disposition.map_err(|error| Error::Internal(error.to_string()))?);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(key.content_type()));
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));

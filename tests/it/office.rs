@@ -13,6 +13,7 @@ mod lists;
 mod names;
 mod new_bol;
 mod pdf_cases;
+mod photos;
 mod printed_bol;
 mod scans;
 mod see_as;

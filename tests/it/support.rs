@@ -13,6 +13,7 @@ mod files;
 mod forms;
 mod load;
 mod ministack;
+pub mod photo;
 mod program;
 pub mod raw_pdf;
 mod rows;

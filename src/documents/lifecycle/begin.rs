@@ -42,7 +42,7 @@ pub struct NewDocument {
     pub waits_for: String,
     /// Why only the office may open it; empty for a file that only shows pages.
     pub quarantine: String,
-    /// The quarantined document of which it is a cleaned copy.
+    /// The quarantined document of which it is a cleaned copy, or the photo of which it was made.
     pub original_id: Option<i64>,
 }
 
@@ -80,6 +80,7 @@ impl NewDocument {
             version: self.version,
             object_key: self.key.as_str(),
             file_name: &self.file_name,
+            content_type: self.key.content_type(),
             sha256: &self.digest.sha256,
             size_bytes: i64::try_from(self.digest.size).unwrap_or(i64::MAX),
             state,
@@ -107,6 +108,7 @@ struct DocumentRow<'a> {
     version: i32,
     object_key: &'a str,
     file_name: &'a str,
+    content_type: &'static str,
     sha256: &'a [u8],
     size_bytes: i64,
     state: &'static str,
@@ -228,7 +230,7 @@ pub async fn register(
     insert(connection, DocumentRow { stored_at, ..new.row("stored") }).await
 }
 
-/// Does the same for many objects. Postgres takes at most 65,535 parameters, 20 for each.
+/// Does the same for many objects. Postgres takes at most 65,535 parameters, 21 for each.
 pub async fn register_all(
     connection: &mut AsyncPgConnection,
     new: &[(NewDocument, DateTime<Utc>)],

@@ -57,6 +57,7 @@ pub async fn finish(
         let number = DocumentSubject::find(connection, pending.id).await?.bol_number.unwrap_or_default();
         let reason = format!("{number} was assigned to {owner} during the upload.");
         move_to_inbox(connection, pending.id, stored_under.as_str(), &reason, now).await?;
+        settle_original(connection, pending.id, now).await?;
         let subject = DocumentSubject::find(connection, pending.id).await?;
         return Ok(Finished::Diverted { subject, reason });
     }
@@ -78,11 +79,14 @@ pub async fn finish(
     DocumentSubject::find(connection, pending.id).await.map(Finished::Stored)
 }
 
-/// Takes the original of a cleaned copy out of the inbox.
+/// Takes the original of a cleaned copy, or the photo of a PDF, out of the inbox or the bin.
 async fn settle_original(connection: &mut AsyncPgConnection, copy: i64, now: DateTime<Utc>) -> QueryResult<()> {
     let original: Option<i64> = documents::table.find(copy).select(documents::original_id).first(connection).await?;
     if let Some(original) = original {
-        diesel::update(documents::table.find(original)).set(documents::cleaned_at.eq(now)).execute(connection).await?;
+        diesel::update(documents::table.find(original))
+            .set((documents::cleaned_at.eq(now), documents::discarded_at.eq(None::<DateTime<Utc>>)))
+            .execute(connection)
+            .await?;
     }
     Ok(())
 }

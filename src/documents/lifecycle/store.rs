@@ -9,7 +9,7 @@ use super::put::put_with_retries;
 use crate::audit::{Actor, Origin};
 use crate::clock::Clock;
 use crate::db::{Database, DbError, DbResult};
-use crate::storage::{Content, Storage, StorageError};
+use crate::storage::{Content, ObjectKey, Storage, StorageError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -55,8 +55,20 @@ impl DocumentStore<'_> {
         content: &Content,
         record: impl AsyncFnOnce(&mut AsyncPgConnection, Finished) -> QueryResult<T>,
     ) -> Result<T, StoreError> {
-        let key = match put_with_retries(self.storage, &pending.key, content, pending.sha256).await {
-            Ok(key) => key,
+        self.store_with(None, pending, content, record).await
+    }
+
+    /// Does the same, and stores the document's original before it. Both become stored in one transaction. An original
+    /// whose document could not be stored is left to the sweeper.
+    pub async fn store_with<T>(
+        &self,
+        original: Option<(&Pending, &Content)>,
+        pending: &Pending,
+        content: &Content,
+        record: impl AsyncFnOnce(&mut AsyncPgConnection, Finished) -> QueryResult<T>,
+    ) -> Result<T, StoreError> {
+        let (original_key, key) = match self.put_both(original, pending, content).await {
+            Ok(keys) => keys,
             Err(error) => {
                 let aborted = self.db.transaction(async |connection| -> DbResult<()> {
                     Ok(abort(connection, pending, self.clock.now()).await?)
@@ -70,8 +82,28 @@ impl DocumentStore<'_> {
         let stored = self.db.transaction(async |connection| -> DbResult<T> {
             let by = (self.actor, self.origin);
             let finished = finish(connection, pending, &key, by, self.clock.now()).await?;
+            if let (Some((original, _)), Some(key), Finished::Stored(_) | Finished::Diverted { .. }) =
+                (original, &original_key, &finished)
+            {
+                finish(connection, original, key, by, self.clock.now()).await?;
+            }
             Ok(record(connection, finished).await?)
         });
         Ok(stored.await?)
+    }
+
+    async fn put_both(
+        &self,
+        original: Option<(&Pending, &Content)>,
+        pending: &Pending,
+        content: &Content,
+    ) -> Result<(Option<ObjectKey>, ObjectKey), StorageError> {
+        let original = match original {
+            Some((original, content)) => {
+                Some(put_with_retries(self.storage, &original.key, content, original.sha256).await?)
+            }
+            None => None,
+        };
+        Ok((original, put_with_retries(self.storage, &pending.key, content, pending.sha256).await?))
     }
 }

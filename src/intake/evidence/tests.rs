@@ -161,7 +161,7 @@ fn an_invoice_needs_a_kind_if_only_its_text_names_the_bol() {
 
 #[test]
 fn our_own_paper_as_a_scan_has_been_signed() {
-    let kind = |evidence: &Evidence, name: &str| evidence.kind(&FileName::cleaned(name), "PRT");
+    let kind = |evidence: &Evidence, name: &str| evidence.kind(&FileName::cleaned(name), "PRT", false);
     for code in ["QR code of this portal", "QR code"] {
         let scan = of(&[(code, TWO)]);
         assert_eq!(kind(&scan, "scan.pdf"), Kind::SignedBol);

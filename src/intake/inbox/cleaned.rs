@@ -1,4 +1,5 @@
-//! Files a quarantined document as a copy that only shows its pages. The original stays, for the office alone.
+//! Files a quarantined document as a copy that only shows its pages, and a photo that was left without a PDF as one. The
+//! original stays, for the office alone.
 
 use std::convert::Infallible;
 
@@ -42,7 +43,8 @@ impl Inbox<'_> {
             Err(error) => return Err(error),
         };
         let original = json!({"document": id, "sha256": hex::encode(&found.sha256), "quarantine": found.quarantine});
-        let detail = json!({"file": found.arrived_as, "found": found.found, "cleaned_copy_of": original});
+        let of = if found.is_photo() { "photo" } else { "cleaned_copy_of" };
+        let detail = json!({"file": found.arrived_as, "found": found.found, of: original});
         if self.store_filed(&pending, &cleaned.content(), detail).await? { Ok(()) } else { Err(FileError::UnderWay) }
     }
 
@@ -54,12 +56,17 @@ impl Inbox<'_> {
             ExamineError::Fault(_) => FileError::Unclean,
             ExamineError::Unavailable(error) => StorageError::unavailable(error).into(),
         };
-        let bytes = examiner.clean(&original).await.map_err(unavailable)?.ok_or(FileError::Unclean)?;
-        let chunks = stream::iter([Ok::<_, Infallible>(bytes)]);
-        let cleaned = self.spool.receive(chunks, MAX_CLEANED_BYTES as u64).await.map_err(|error| match error {
-            ReceiveError::Spool(error) => StorageError::unavailable(error).into(),
-            ReceiveError::TooLarge | ReceiveError::Source(_) => FileError::Unclean,
-        })?;
+        let cleaned = if found.is_photo() {
+            // A clerk has seen whether the photo is whole.
+            examiner.photo_pdf(&original, self.spool).await.map_err(unavailable)?.0
+        } else {
+            let bytes = examiner.clean(&original).await.map_err(unavailable)?.ok_or(FileError::Unclean)?;
+            let chunks = stream::iter([Ok::<_, Infallible>(bytes)]);
+            self.spool.receive(chunks, MAX_CLEANED_BYTES as u64).await.map_err(|error| match error {
+                ReceiveError::Spool(error) => StorageError::unavailable(error).into(),
+                ReceiveError::TooLarge | ReceiveError::Source(_) => FileError::Unclean,
+            })?
+        };
         let findings = examiner.examine(&cleaned.file).await.map_err(unavailable)?;
         let pages = found.pages.and_then(|pages| usize::try_from(pages).ok());
         if !findings.concerns.is_empty() || findings.known_pages() != pages || pages.is_none() {

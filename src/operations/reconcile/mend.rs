@@ -124,6 +124,9 @@ impl Adopter<'_> {
         if let Some(known) = self.known(&spooled).await? {
             return Ok(known);
         }
+        if let Some(format) = intake::photo_format(&spooled).await.map_err(StorageError::unavailable)? {
+            return Ok(Adopted::Unfit(format!("it is a photo ({}). Upload it instead", format.label())));
+        }
         // An adopted object is examined like an upload.
         let findings = match self.screening.screen(&spooled).await {
             Ok(Ok(findings)) => findings,

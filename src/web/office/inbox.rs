@@ -214,6 +214,7 @@ fn beside_field(error: FileError) -> Result<(StatusCode, FieldErrors), Error> {
         | FileError::Double(_)
         | FileError::Quarantined(_)
         | FileError::Unclean
+        | FileError::Photo
         | FileError::NotAllowed => Ok((StatusCode::UNPROCESSABLE_ENTITY, beside_number(error.to_string()))),
         FileError::Filed(_) | FileError::UnderWay => Ok((StatusCode::CONFLICT, beside_number(error.to_string()))),
         FileError::Storage(cause @ StorageError::Missing(_)) => {

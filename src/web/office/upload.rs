@@ -156,7 +156,7 @@ impl UploadPage {
         Ok(Self {
             layout: context.layout(HERE),
             script: site.assets.href("upload.js"),
-            kinds: kinds("From the file name (…_signed.pdf); a scan of our own BOL counts as signed", ""),
+            kinds: kinds("From the file name (…_signed.pdf); a photo, or a scan of our own BOL, counts as signed", ""),
             customers: choices("The BOL's own customer", active, ""),
             error: None,
             max_mb: site.max_upload_bytes / 1_000_000,

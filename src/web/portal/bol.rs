@@ -75,7 +75,9 @@ struct Doc {
     by: Option<String>,
     /// Moves a document that was filed with the wrong BOL back to the inbox; for the office.
     unfile_href: Option<String>,
-    /// The original of a cleaned copy; for the office.
+    /// A photo was turned into this PDF; for the office.
+    is_of_photo: bool,
+    /// The original of a cleaned copy, or the photo; for the office.
     original_href: Option<String>,
     download_href: String,
     preview_href: String,
@@ -232,6 +234,7 @@ impl Doc {
             stored_iso,
             by: non_empty(document.stored_by.clone()),
             unfile_href: (!document.arrived_as.is_empty()).then(|| format!("/office/documents/{}/unfile", document.id)),
+            is_of_photo: document.is_of_photo,
             original_href: document.original_id.map(|original| format!("/documents/{original}/download")),
             download_href: format!("/documents/{}/download", document.id),
             preview_href: format!("/documents/{}/download?inline=1", document.id),

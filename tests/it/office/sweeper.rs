@@ -74,7 +74,7 @@ async fn one_server_sweeps_at_a_time() {
 }
 
 /// Runs a sweep and returns how many documents it settled.
-async fn sweep(app: &App) -> usize {
+pub(super) async fn sweep(app: &App) -> usize {
     let config = primetrade::config::StorageConfig::Local { root: app.media("") };
     let secret = primetrade::config::SecretKey::from_bytes(vec![0]);
     let storage = primetrade::storage::Storage::new(&config, &secret, String::new()).await;

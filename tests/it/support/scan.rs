@@ -74,6 +74,11 @@ impl Picture {
         self
     }
 
+    /// The picture as a phone sends it that is held so.
+    pub fn jpeg(&self, orientation: u8) -> Vec<u8> {
+        super::photo::gray_jpeg(&self.pixels, self.width, self.height, orientation)
+    }
+
     pub fn pdf(&self) -> Vec<u8> {
         sheet(&[self])
     }

@@ -60,6 +60,10 @@ struct InboxEntry {
     reason: String,
     /// It can't be filed as it is.
     is_quarantined: bool,
+    /// A photo that was left without a PDF.
+    is_photo: bool,
+    /// The photo of which this PDF was made.
+    photo_href: Option<String>,
     found: Vec<FoundNumbers>,
     preview_src: String,
     open_href: String,
@@ -225,7 +229,7 @@ pub(super) async fn show(
 impl InboxEntry {
     fn new(row: inbox::InboxEntry, by: Option<String>, site: &Site) -> Self {
         let zone = site.time_zone;
-        let found = found(&row.found);
+        let (found, is_photo) = (found(&row.found), row.is_photo());
         let when = timestamp(row.created_at, zone);
         let pages = match row.pages {
             None => String::new(),
@@ -243,6 +247,8 @@ impl InboxEntry {
             when_iso: when.iso,
             by: by.and_then(non_empty),
             reason,
+            is_photo,
+            photo_href: row.original_id.map(|photo| format!("/documents/{photo}/download")),
             is_quarantined: !row.quarantine.is_empty(),
             number: suggestion(&found, &site.bol_prefix),
             found,

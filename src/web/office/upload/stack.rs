@@ -22,7 +22,7 @@ use crate::web::context::Context;
 
 /// Files and fields of one form.
 const MAX_PARTS: usize = 5_000;
-/// Files that wait at once because their kind isn't known yet.
+/// Files that wait at once because their kind isn't known yet. A photo and its PDF are two.
 const MAX_HELD_FILES: usize = 200;
 /// Size of a text field.
 const MAX_TEXT_BYTES: usize = 4 * 1024;
@@ -97,6 +97,7 @@ impl<'a> Stack<'a> {
                 prefix: &site.bol_prefix,
                 codes: &site.codes,
             },
+            spool: &site.spool,
             viewer,
             origin,
             batch: &self.batch,
@@ -202,30 +203,31 @@ impl<'a> Stack<'a> {
             Err(ReceiveError::Source(error)) => return Err(error.into()),
             Err(ReceiveError::Spool(error)) => return Err(Broken::Unavailable(format!("SPOOL_DIR: {error}"))),
         };
-        let arrival = Arrival { name, spooled };
-        match self.intake().examine(&arrival.spooled).await {
-            Ok(_) if self.kind.is_none() && self.held.len() >= MAX_HELD_FILES => {
+        let mut arrival = Arrival::new(name, spooled);
+        let examined = self.intake().examine(&mut arrival).await;
+        let held: usize = self.held.iter().map(|(arrival, _)| arrival.file_count()).sum();
+        match examined {
+            Ok(_) if self.kind.is_none() && held >= MAX_HELD_FILES => {
                 return Err(Broken::Field(
                     "kind must come before the files. 200 files waited for it and are now handled without it.",
                 ));
             }
             Ok(examined) if self.kind.is_none() => self.held.push((arrival, examined)),
             Ok(examined) => self.settle(arrival, examined).await,
-            Err(error) => self.note(&arrival.name, arrival.spooled.size, Err(error)).await,
+            Err(error) => self.note(&arrival.name, arrival.uploaded().size, Err(error)).await,
         }
         Ok(())
     }
 
     async fn settle(&mut self, arrival: Arrival, examined: Examined) {
         let settled = self.settled(&arrival, examined.clone(), false).await;
-        self.note(&arrival.name, arrival.spooled.size, settled).await;
+        self.note(&arrival.name, arrival.uploaded().size, settled).await;
         if self.is_over {
             return;
         }
         let index = self.receipts.len() - 1;
-        if let (true, Ok(findings), true) =
-            (self.receipts[index].found_nothing, examined, self.unmatched.len() < MAX_HELD_FILES)
-        {
+        let held: usize = self.unmatched.iter().map(|(_, arrival, _)| arrival.file_count()).sum();
+        if let (true, Ok(findings), true) = (self.receipts[index].found_nothing, examined, held < MAX_HELD_FILES) {
             self.unmatched.push((index, arrival, findings));
         }
     }
@@ -246,7 +248,7 @@ impl<'a> Stack<'a> {
                 return;
             }
             if self.is_away {
-                self.put_off(&arrival.name, arrival.spooled.size, STILL_AWAY).await;
+                self.put_off(&arrival.name, arrival.uploaded().size, STILL_AWAY).await;
                 continue;
             }
             self.settle(arrival, examined).await;

@@ -17,6 +17,7 @@ pub struct DocumentRow {
     pub version: i32,
     pub object_key: String,
     pub file_name: String,
+    pub content_type: String,
     pub sha256: Vec<u8>,
     pub size_bytes: i64,
     pub state: String,
@@ -27,6 +28,8 @@ pub struct DocumentRow {
     pub waits_for: String,
     pub pending_at: Option<DateTime<Utc>>,
     pub discarded_at: Option<DateTime<Utc>>,
+    /// The original of a cleaned copy, or the photo of a PDF.
+    pub original_id: Option<i64>,
 }
 
 load_all!(DocumentRow, documents, id);
@@ -34,6 +37,11 @@ load_all!(DocumentRow, documents, id);
 impl DocumentRow {
     pub fn is_stored(&self) -> bool {
         self.state == "stored"
+    }
+
+    /// Whether it keeps a photo as it arrived.
+    pub fn is_photo(&self) -> bool {
+        self.content_type != "application/pdf"
     }
 
     pub fn is_pending(&self) -> bool {
