@@ -29,6 +29,7 @@ pub mod health;
 pub mod https;
 pub mod invitation;
 pub mod limits;
+mod list_query;
 pub mod log_links;
 mod login_page;
 pub mod login_session;

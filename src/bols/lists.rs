@@ -7,6 +7,7 @@
 
 pub mod carriers;
 pub mod customers;
+pub mod paging;
 pub mod products;
 
 use diesel::QueryResult;
@@ -15,41 +16,11 @@ use diesel_async::AsyncPgConnection;
 
 use crate::accounts::ActingUser;
 use crate::audit::{self, Action, Event, Outcome};
-use crate::db::{DbError, fragment};
+use crate::db::DbError;
 use crate::field_errors::FieldErrors;
 
-/// Entries of each list that a page shows.
-pub const MAX_LISTED: usize = 500;
-const ONE_MORE: i64 = MAX_LISTED as i64 + 1;
-
-/// The beginning of a list, or all of it.
-pub struct Listed<T> {
-    pub rows: Vec<T>,
-    pub more: bool,
-}
-
-impl<T> Listed<T> {
-    fn new(mut rows: Vec<T>) -> Self {
-        let more = rows.len() > MAX_LISTED;
-        rows.truncate(MAX_LISTED);
-        Self { rows, more }
-    }
-}
-
-/// Which part of a long list to show.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ListFilter<'a> {
-    /// A fragment of what the row shows. An empty one matches every row.
-    pub fragment: &'a str,
-    /// The id of the entry to show first, because its form is shown again.
-    pub first: Option<i64>,
-}
-
-impl ListFilter<'_> {
-    fn pattern(&self) -> String {
-        fragment(self.fragment)
-    }
-}
+/// The maximum of entries that a `select` offers.
+const MAX_OFFERED: i64 = 500;
 
 /// An entry of a list that can be added and changed. Nothing is deleted.
 pub(crate) trait Entry: Sized + PartialEq + serde::Serialize {
@@ -87,13 +58,17 @@ macro_rules! entry {
 }
 use entry;
 
-/// Adds an entry, if the input is valid, and records it.
-pub(crate) async fn add_entry<E: Entry>(user: &ActingUser<'_>, entry: Result<E, FieldErrors>) -> Result<(), SaveError> {
+/// Adds an entry, if the input is valid, and records it. Returns its id.
+pub(crate) async fn add_entry<E: Entry>(
+    user: &ActingUser<'_>,
+    entry: Result<E, FieldErrors>,
+) -> Result<i64, SaveError> {
     let entry = entry?;
     user.db
         .transaction(async |connection: &mut AsyncPgConnection| {
             let id = entry.insert(connection).await?;
-            Ok(record(user, connection, id, (None, &entry)).await?)
+            record(user, connection, id, (None, &entry)).await?;
+            Ok(id)
         })
         .await
 }

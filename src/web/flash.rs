@@ -29,12 +29,13 @@ impl Done {
     }
 }
 
-/// Redirects to another page (303), which then shows the flash.
+/// Redirects to another page (303), which then shows the flash. The path may have a query and a fragment.
 pub fn see_other(path: &str, flash: Option<Flash>) -> HttpResponse {
+    let (path, fragment) = path.find('#').map_or((path, ""), |at| path.split_at(at));
     let target = match flash {
-        None => path.to_owned(),
-        Some(flash) if path.contains('?') => format!("{path}&done={}", flash.word),
-        Some(flash) => format!("{path}?done={}", flash.word),
+        None => format!("{path}{fragment}"),
+        Some(flash) if path.contains('?') => format!("{path}&done={}{fragment}", flash.word),
+        Some(flash) => format!("{path}?done={}{fragment}", flash.word),
     };
     HttpResponse::SeeOther().insert_header((LOCATION, target)).finish()
 }

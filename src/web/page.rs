@@ -54,6 +54,23 @@ pub struct NavItem {
     pub current: bool,
 }
 
+/// Where a page stands in its list, and the way to its neighbors.
+#[derive(Default)]
+pub struct Pager {
+    /// "51–100 of 129"
+    pub range: Option<String>,
+    pub first_href: Option<String>,
+    pub previous_href: Option<String>,
+    pub next_href: Option<String>,
+}
+
+impl Pager {
+    /// Whether the list has other pages.
+    pub fn is_shown(&self) -> bool {
+        self.first_href.is_some() || self.next_href.is_some()
+    }
+}
+
 /// The label and the address of a navigation entry.
 type Entry = (&'static str, &'static str);
 

@@ -1,16 +1,20 @@
 //! Carriers, and their trucks with the trailers they come with.
 
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{ListFilter, Listed, ONE_MORE, entry};
+use super::paging::{ListSql, Paged};
+use super::{MAX_OFFERED, entry};
 use crate::bols::field_reader::FieldReader;
 use crate::db::schema::{carriers, trucks};
 use crate::field_errors::FieldErrors;
 
 pub(super) const NO_CARRIER: &str = "Choose a carrier from the list.";
 
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, serde::Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Queryable, Selectable, QueryableByName, Insertable, AsChangeset, serde::Serialize,
+)]
 #[diesel(table_name = carriers, check_for_backend(diesel::pg::Pg))]
 pub struct Carrier {
     pub name: String,
@@ -20,7 +24,9 @@ pub struct Carrier {
     pub active: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, serde::Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Queryable, Selectable, QueryableByName, Insertable, AsChangeset, serde::Serialize,
+)]
 #[diesel(table_name = trucks, check_for_backend(diesel::pg::Pg))]
 pub struct Truck {
     pub carrier_id: i64,
@@ -67,33 +73,39 @@ impl Truck {
     }
 }
 
-/// Returns every entry with its id, active ones first.
-pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64, Carrier)>> {
-    let rows = carriers::table
-        .select((carriers::id, Carrier::as_select()))
-        .order((carriers::active.desc(), carriers::name))
-        .limit(ONE_MORE)
-        .load(connection)
-        .await?;
-    Ok(Listed::new(rows))
+impl Paged for Carrier {
+    const SQL: ListSql = ListSql {
+        from: "carriers",
+        columns: "name, scac, active",
+        id: "id",
+        active: "active",
+        order: ["name", "''::text"],
+        searched: &["name", "scac"],
+    };
 }
 
-/// Returns trucks with their ids and the names of their carriers, active ones first.
-pub async fn trucks(
-    connection: &mut AsyncPgConnection,
-    filter: ListFilter<'_>,
-) -> QueryResult<Listed<(i64, Truck, String)>> {
-    let like = filter.pattern();
-    let shown =
-        trucks::truck_number.ilike(&like).or(trucks::trailer_number.ilike(&like)).or(carriers::name.ilike(&like));
-    let first = trucks::id.eq(filter.first.unwrap_or_default());
-    let rows = trucks::table
-        .inner_join(carriers::table)
-        .select((trucks::id, Truck::as_select(), carriers::name))
-        .filter(shown)
-        .order((first.desc(), trucks::active.desc(), carriers::name, trucks::truck_number))
-        .limit(ONE_MORE)
-        .load(connection)
-        .await?;
-    Ok(Listed::new(rows))
+/// A truck on the list.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct TruckRow {
+    #[diesel(embed)]
+    pub truck: Truck,
+    #[diesel(sql_type = Text)]
+    pub carrier_name: String,
+}
+
+impl Paged for TruckRow {
+    const SQL: ListSql = ListSql {
+        from: "trucks t JOIN carriers c ON c.id = t.carrier_id",
+        columns: "t.carrier_id, t.truck_number, t.trailer_number, t.active, c.name AS carrier_name",
+        id: "t.id",
+        active: "t.active",
+        order: ["c.name", "t.truck_number"],
+        searched: &["t.truck_number", "t.trailer_number", "c.name", "c.scac"],
+    };
+}
+
+/// Returns the ids and names of the carriers that a new truck can belong to.
+pub async fn offered(connection: &mut AsyncPgConnection) -> QueryResult<Vec<(i64, String)>> {
+    let offered = carriers::table.filter(carriers::active).order((carriers::name, carriers::id));
+    offered.limit(MAX_OFFERED).select((carriers::id, carriers::name)).load(connection).await
 }

@@ -9,7 +9,8 @@ use diesel::sql_types::{BigInt, Bool, Date, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{ListFilter, Listed, ONE_MORE, SaveError};
+use super::SaveError;
+use super::paging::{ListSql, Paged};
 use crate::accounts::ActingUser;
 use crate::accounts::customers::NewCustomer;
 use crate::audit::{self, Action, Event, Outcome};
@@ -70,18 +71,17 @@ impl Details {
     }
 }
 
-/// Returns the customers, active ones first.
-pub async fn all(connection: &mut AsyncPgConnection, filter: ListFilter<'_>) -> QueryResult<Listed<CustomerRow>> {
-    let rows = diesel::sql_query(
-        "SELECT c.code, c.name, c.active, (SELECT count(*) FROM memberships m WHERE m.customer_id = c.id) AS logins, \
-         (SELECT max(b.bol_date) FROM bols b WHERE b.customer_id = c.id) AS last_bol \
-         FROM customers c WHERE c.code ILIKE $1 OR c.name ILIKE $1 ORDER BY c.active DESC, c.name LIMIT $2",
-    )
-    .bind::<Text, _>(filter.pattern())
-    .bind::<BigInt, _>(ONE_MORE)
-    .load(connection)
-    .await?;
-    Ok(Listed::new(rows))
+impl Paged for CustomerRow {
+    const SQL: ListSql = ListSql {
+        from: "customers c",
+        columns: "c.code, c.name, c.active, \
+                  (SELECT count(*) FROM memberships m WHERE m.customer_id = c.id) AS logins, \
+                  (SELECT max(b.bol_date) FROM bols b WHERE b.customer_id = c.id) AS last_bol",
+        id: "c.id",
+        active: "c.active",
+        order: ["c.name", "c.code"],
+        searched: &["c.code", "c.name"],
+    };
 }
 
 pub async fn one(connection: &mut AsyncPgConnection, code: &str) -> QueryResult<Option<Full>> {

@@ -1,16 +1,20 @@
 //! Products, and the lots of them with their chemistry.
 
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{ListFilter, Listed, ONE_MORE, entry};
+use super::paging::{ListSql, Paged};
+use super::{MAX_OFFERED, entry};
 use crate::bols::field_reader::FieldReader;
 use crate::db::schema::{lots, products};
 use crate::field_errors::FieldErrors;
 
 pub(super) const NO_PRODUCT: &str = "Choose a product from the list, or none.";
 
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, serde::Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Queryable, Selectable, QueryableByName, Insertable, AsChangeset, serde::Serialize,
+)]
 #[diesel(table_name = products, check_for_backend(diesel::pg::Pg))]
 pub struct Product {
     pub name: String,
@@ -18,7 +22,9 @@ pub struct Product {
     pub active: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset, serde::Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Queryable, Selectable, QueryableByName, Insertable, AsChangeset, serde::Serialize,
+)]
 #[diesel(table_name = lots, treat_none_as_null = true, check_for_backend(diesel::pg::Pg))]
 pub struct Lot {
     pub number: String,
@@ -60,33 +66,41 @@ impl Lot {
     }
 }
 
-/// Returns every entry with its id, active ones first.
-pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Listed<(i64, Product)>> {
-    let rows = products::table
-        .select((products::id, Product::as_select()))
-        .order((products::active.desc(), products::name))
-        .limit(ONE_MORE)
-        .load(connection)
-        .await?;
-    Ok(Listed::new(rows))
+impl Paged for Product {
+    const SQL: ListSql = ListSql {
+        from: "products",
+        columns: "name, active",
+        id: "id",
+        active: "active",
+        order: ["name", "''::text"],
+        searched: &["name"],
+    };
 }
 
-/// Returns lots with their ids and the names of their products, active ones first.
-pub async fn lots(
-    connection: &mut AsyncPgConnection,
-    filter: ListFilter<'_>,
-) -> QueryResult<Listed<(i64, Lot, Option<String>)>> {
-    let like = filter.pattern();
-    let product = products::name.nullable().ilike(&like).assume_not_null();
-    let shown = lots::number.ilike(&like).or(lots::chemistry.ilike(&like)).or(product);
-    let first = lots::id.eq(filter.first.unwrap_or_default());
-    let rows = lots::table
-        .left_join(products::table)
-        .select((lots::id, Lot::as_select(), products::name.nullable()))
-        .filter(shown)
-        .order((first.desc(), lots::active.desc(), lots::number))
-        .limit(ONE_MORE)
-        .load(connection)
-        .await?;
-    Ok(Listed::new(rows))
+/// A lot on the list.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct LotRow {
+    #[diesel(embed)]
+    pub lot: Lot,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub product_name: Option<String>,
+    #[diesel(sql_type = Nullable<Bool>)]
+    pub product_active: Option<bool>,
+}
+
+impl Paged for LotRow {
+    const SQL: ListSql = ListSql {
+        from: "lots l LEFT JOIN products p ON p.id = l.product_id",
+        columns: "l.number, l.product_id, l.chemistry, l.active, p.name AS product_name, p.active AS product_active",
+        id: "l.id",
+        active: "l.active",
+        order: ["l.number", "''::text"],
+        searched: &["l.number", "l.chemistry", "p.name"],
+    };
+}
+
+/// Returns the ids and names of the products that a lot can be of.
+pub async fn offered(connection: &mut AsyncPgConnection) -> QueryResult<Vec<(i64, String)>> {
+    let offered = products::table.filter(products::active).order((products::name, products::id));
+    offered.limit(MAX_OFFERED).select((products::id, products::name)).load(connection).await
 }

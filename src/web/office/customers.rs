@@ -7,7 +7,7 @@ use askama::Template;
 
 use crate::accounts::{directory, see_as};
 use crate::bols::lists::customers::{self, CustomerRow, Full, ShipTo};
-use crate::bols::lists::{ListFilter, MAX_LISTED};
+use crate::bols::lists::paging::{self, ListPage, Placed};
 use crate::bols::search::{self, Search};
 use crate::bols::weight::Pounds;
 use crate::db::scope::Scope;
@@ -18,11 +18,13 @@ use crate::web::context::{Context, PublicContext};
 use crate::web::flash::{Done, Flash, customer as flash, see_other};
 use crate::web::form_field::FormField;
 use crate::web::forms::{Fields, refusal};
+use crate::web::list_query::{ListName, ListQuery};
 use crate::web::login_session::LoginSession;
-use crate::web::page::{self, Layout, html, html_with_status, timestamp};
+use crate::web::page::{self, Layout, Pager, html, html_with_status, timestamp};
 use crate::web::person::PersonRow;
 
 const HERE: &str = "/office/customers";
+const CUSTOMERS: ListName = ListName { list: "customers", entry: "customer" };
 /// Number of BOLs on the page of a customer.
 const SHOWN_BOLS: usize = 5;
 
@@ -31,14 +33,15 @@ const SHOWN_BOLS: usize = 5;
 struct CustomersPage {
     layout: Layout,
     open: bool,
-    most: usize,
+    /// A page that doesn't exist was asked for.
+    is_wrong_page: bool,
     code: String,
     name: String,
     address: String,
     errors: FieldErrors,
     /// Each with the date of its last BOL.
     customers: Vec<(CustomerRow, Option<String>)>,
-    more: bool,
+    pager: Pager,
     find: String,
 }
 
@@ -77,15 +80,12 @@ struct ActivePage {
     logins: usize,
 }
 
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-pub struct ListQuery {
-    /// A fragment of a name or a code.
-    find: String,
-}
-
-pub async fn page(context: Context<OfficeStaff>, query: Query<ListQuery>) -> Result<HttpResponse, Error> {
-    Ok(html(&CustomersPage::load(&context, &query.find).await?))
+/// `GET /office/customers?find=…`: a fragment of a name or a code.
+pub async fn page(context: Context<OfficeStaff>, request: HttpRequest) -> Result<HttpResponse, Error> {
+    let query = ListQuery::of_request(&request, HERE, &[CUSTOMERS]);
+    let page = CustomersPage::load(&context, &query).await?;
+    let status = if query.is_wrong { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok(html_with_status(&page, status))
 }
 
 /// `POST /office/customers`: `code`, `name`, `address`.
@@ -96,7 +96,7 @@ pub async fn add(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpRe
         Ok(code) => return Ok(to_customer(&code, flash::ADDED)),
         Err(error) => refusal(error)?,
     };
-    let page = CustomersPage::load(&context, "").await?;
+    let page = CustomersPage::load(&context, &ListQuery::read(HERE, &[CUSTOMERS], "")).await?;
     let page = CustomersPage {
         open: true,
         code: code.into(),
@@ -231,20 +231,20 @@ fn with_last_bol(row: CustomerRow) -> (CustomerRow, Option<String>) {
 }
 
 impl CustomersPage {
-    async fn load(context: &Context<OfficeStaff>, find: &str) -> Result<Self, Error> {
-        let wanted = ListFilter { fragment: find, first: None };
-        let listed = customers::all(&mut *context.db.get().await?, wanted).await?;
+    async fn load(context: &Context<OfficeStaff>, query: &ListQuery) -> Result<Self, Error> {
+        let listed: ListPage<CustomerRow> =
+            paging::load(&mut *context.db.get().await?, &query.find, query.place(CUSTOMERS)).await?;
         Ok(Self {
             layout: context.layout(HERE),
-            open: listed.rows.is_empty() && find.is_empty(),
-            most: MAX_LISTED,
+            open: listed.rows.is_empty() && query.find.is_empty(),
+            is_wrong_page: query.is_wrong,
             code: String::new(),
             name: String::new(),
             address: String::new(),
             errors: FieldErrors::default(),
-            customers: listed.rows.into_iter().map(with_last_bol).collect(),
-            more: listed.more,
-            find: find.into(),
+            pager: query.pager(CUSTOMERS, &listed),
+            customers: listed.rows.into_iter().map(|Placed { row, .. }| with_last_bol(row)).collect(),
+            find: query.find.clone(),
         })
     }
 }

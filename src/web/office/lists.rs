@@ -1,17 +1,19 @@
 //! The reference lists that the form of a new BOL offers: products and lots, carriers and trucks.
 //!
-//! A page shows two lists: entries, and below them what belongs to an entry. What the lists have in common is here:
-//! showing, adding, changing and retiring. A file for each page describes its two lists.
+//! A page shows two lists: entries, and below them what belongs to an entry. Each list has its own pages, and one search
+//! covers both. What the lists have in common is here: showing, adding, changing and retiring. A file for each page
+//! describes its two lists.
 
 pub mod carriers;
 pub mod products;
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Form, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use crate::bols::lists::{Entry, ListFilter, MAX_LISTED, add_entry, change_entry};
+use crate::bols::lists::paging::{self, ListPage as Page, Paged, Place, Placed};
+use crate::bols::lists::{Entry, add_entry, change_entry};
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
@@ -19,36 +21,41 @@ use crate::web::context::Context;
 use crate::web::flash::{Done, Flash, see_other};
 use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, Fields, refusal};
-use crate::web::page::{Layout, html, html_with_status};
+use crate::web::list_query::{ListName, ListQuery};
+use crate::web::page::{Layout, Pager, html, html_with_status, non_empty};
 
 /// A page with two lists.
 pub struct ListPage {
     title: &'static str,
     path: &'static str,
+    names: [ListName; 2],
+    /// The label of the search.
+    search: &'static str,
     flashes: &'static [Flash],
 }
 
 /// The words of a list, and where its forms go.
 pub struct ListTexts {
-    /// The id of its heading.
-    id: &'static str,
+    /// The id of its heading, and what one entry is called.
+    name: ListName,
     heading: &'static str,
-    /// What one entry is called.
-    entry: &'static str,
     path: &'static str,
     columns: &'static [&'static str],
     /// Shown while the list has no entry.
     empty: &'static str,
     /// Shown above the entries.
     note: Option<&'static str>,
-    /// The label of the search, and what is shown when nothing matches. `None` for a list that can't be searched.
-    search: Option<(&'static str, &'static str)>,
+    /// Shown when the search finds nothing.
+    no_match: &'static str,
     added: Flash,
     saved: Flash,
 }
 
 /// An entry of a list, as its page shows and reads it.
 pub(crate) trait ListedEntry: Entry + 'static {
+    /// How the list shows an entry.
+    type Row: Paged;
+
     const PAGE: ListPage;
     const TEXTS: ListTexts;
 
@@ -64,7 +71,7 @@ pub(crate) trait ListedEntry: Entry + 'static {
     fn form(form: &EntryFields<'_>) -> Vec<FormField>;
 
     /// Loads the page with both of its lists.
-    async fn load(context: &Context<OfficeStaff>, filter: ListFilter<'_>) -> Result<ListsPage, Error>;
+    async fn load(context: &Context<OfficeStaff>, query: &ListQuery) -> Result<ListsPage, Error>;
 }
 
 /// What the fields of a form are made from.
@@ -108,7 +115,14 @@ pub struct ListsPage {
     layout: Layout,
     title: &'static str,
     path: &'static str,
-    max_listed: usize,
+    /// A page that doesn't exist was asked for.
+    is_wrong_page: bool,
+    /// The label of the search, unless there is nothing to find.
+    search: Option<&'static str>,
+    /// The text that every entry contains.
+    find: Option<String>,
+    /// The address of this page as a query string, which the forms send along.
+    query: String,
     lists: [List; 2],
 }
 
@@ -117,9 +131,8 @@ struct List {
     parents: Vec<Parent>,
     new: EntryForm,
     rows: Vec<ListRow>,
-    has_more: bool,
-    /// The fragment that every row contains.
-    find: Option<String>,
+    pager: Pager,
+    is_searched: bool,
     /// The form of the first row was refused, so the rows come first.
     is_row_first: bool,
 }
@@ -146,7 +159,7 @@ impl From<&str> for Cell {
 }
 
 struct EntryForm {
-    /// The prefix of the ids of its fields.
+    /// The id of its row, and the prefix of the ids of its fields.
     key: String,
     action: String,
     fields: Vec<FormField>,
@@ -156,45 +169,42 @@ struct EntryForm {
 
 /// A row of a list as it was loaded: its entry, what it is called, and its texts.
 struct Loaded<E> {
-    id: i64,
     entry: E,
     name: String,
     cells: Vec<Cell>,
 }
 
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-pub struct ListQuery {
-    /// The fragment to find in the longer list.
-    find: String,
-}
-
 /// Shows both lists of a page.
 pub(crate) async fn page<E: ListedEntry>(
     context: Context<OfficeStaff>,
-    query: Query<ListQuery>,
+    request: HttpRequest,
     done: Query<Done>,
 ) -> Result<HttpResponse, Error> {
-    let mut page = E::load(&context, ListFilter { fragment: &query.find, first: None }).await?;
+    let query = ListQuery::of_request(&request, E::PAGE.path, &E::PAGE.names);
+    let mut page = E::load(&context, &query).await?;
+    if query.is_wrong {
+        page.is_wrong_page = true;
+        return Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY));
+    }
     page.layout = page.layout.flash(&done, E::PAGE.flashes);
     Ok(html(&page))
 }
 
-/// Adds an entry. It is active.
+/// Adds an entry. It is active. Returns to its row.
 pub(crate) async fn add<E: ListedEntry>(
     context: Context<OfficeStaff>,
     form: Form<Vec<(String, String)>>,
 ) -> Result<HttpResponse, Error> {
     let fields = Fields::with_nul(form);
-    let Err(error) = context.change(add_entry(&context.acting(), E::read(&fields, true))).await else {
-        return Ok(see_other(E::PAGE.path, Some(E::TEXTS.added)));
+    let errors = match context.change(add_entry(&context.acting(), E::read(&fields, true))).await {
+        Ok(id) => return to_entry::<E>(&context, &fields, id, E::TEXTS.added).await,
+        Err(error) => refusal(error)?,
     };
-    let errors = refusal(error)?;
-    let mut page = E::load(&context, ListFilter::default()).await?;
+    let mut page = E::load(&context, &sent_from::<E>(&fields)).await?;
     page.refuse::<E>(None, &fields, &errors)
 }
 
-/// Changes an entry, retires it, or offers it again.
+/// Changes an entry, retires it, or offers it again. Returns to its row.
 pub(crate) async fn change<E: ListedEntry>(
     context: Context<OfficeStaff>,
     id: Path<String>,
@@ -204,12 +214,41 @@ pub(crate) async fn change<E: ListedEntry>(
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
     let acting = context.acting();
     let changed = change_entry(&acting, id, E::read(&fields, is_checked(&fields)));
-    let Err(error) = context.change(changed).await else {
-        return Ok(see_other(E::PAGE.path, Some(E::TEXTS.saved)));
+    let errors = match context.change(changed).await {
+        Ok(()) => return to_entry::<E>(&context, &fields, id, E::TEXTS.saved).await,
+        Err(error) => refusal(error)?,
     };
-    let errors = refusal(error)?;
-    let mut page = E::load(&context, ListFilter { fragment: "", first: Some(id) }).await?;
+    let query = showing::<E>(&context, sent_from::<E>(&fields), id).await?;
+    let mut page = E::load(&context, &query.with(E::TEXTS.name, Place::At(id))).await?;
     page.refuse::<E>(Some(id), &fields, &errors)
+}
+
+/// The page that a form was sent from.
+fn sent_from<E: ListedEntry>(fields: &Fields) -> ListQuery {
+    ListQuery::read(E::PAGE.path, &E::PAGE.names, fields.one("list"))
+}
+
+/// Ends the search if it would hide the entry.
+async fn showing<E: ListedEntry>(
+    context: &Context<OfficeStaff>,
+    mut query: ListQuery,
+    id: i64,
+) -> Result<ListQuery, Error> {
+    if !query.find.is_empty() && !paging::contains::<E::Row>(&mut *context.db.get().await?, &query.find, id).await? {
+        query.find.clear();
+    }
+    Ok(query)
+}
+
+/// Redirects to the row of an entry.
+async fn to_entry<E: ListedEntry>(
+    context: &Context<OfficeStaff>,
+    fields: &Fields,
+    id: i64,
+    flash: Flash,
+) -> Result<HttpResponse, Error> {
+    let query = showing::<E>(context, sent_from::<E>(fields), id).await?;
+    Ok(see_other(&query.entry_href(E::TEXTS.name, id), Some(flash)))
 }
 
 fn is_checked(fields: &Fields) -> bool {
@@ -217,9 +256,20 @@ fn is_checked(fields: &Fields) -> bool {
 }
 
 impl ListsPage {
-    fn new(context: &Context<OfficeStaff>, page: ListPage, lists: [List; 2]) -> Self {
-        let ListPage { title, path, .. } = page;
-        Self { layout: context.layout(path), title, path, max_listed: MAX_LISTED, lists }
+    fn new(context: &Context<OfficeStaff>, page: ListPage, query: &ListQuery, lists: [List; 2]) -> Self {
+        let ListPage { title, path, search, .. } = page;
+        let find = non_empty(query.find.clone());
+        let has_entries = lists.iter().any(|list| !list.rows.is_empty());
+        Self {
+            layout: context.layout(path),
+            title,
+            path,
+            is_wrong_page: false,
+            search: (has_entries || find.is_some()).then_some(search),
+            find,
+            query: query.query(),
+            lists,
+        }
     }
 
     /// Shows the form of an entry again, with what was typed and a message beside each wrong field.
@@ -230,7 +280,7 @@ impl ListsPage {
         errors: &FieldErrors,
     ) -> Result<HttpResponse, Error> {
         // The list with the fault comes first, and in it the form.
-        self.lists.sort_by_key(|list| list.texts.id != E::TEXTS.id);
+        self.lists.sort_by_key(|list| list.texts.name != E::TEXTS.name);
         let [list, _] = &mut self.lists;
         list.is_row_first = id.is_some();
         list.rows.sort_by_key(|row| Some(row.id) != id);
@@ -247,13 +297,21 @@ impl ListsPage {
 }
 
 impl List {
-    fn new<E: ListedEntry>(rows: Vec<Loaded<E>>, has_more: bool, parents: Vec<Parent>, find: &str) -> Self {
+    /// `loaded` says what a row shows.
+    fn new<E: ListedEntry>(
+        page: Page<E::Row>,
+        query: &ListQuery,
+        parents: Vec<Parent>,
+        loaded: impl Fn(E::Row) -> Loaded<E>,
+    ) -> Self {
         let (empty, errors) = (Fields::default(), FieldErrors::default());
         let new = EntryForm::new::<E>(
             None,
             &EntryFields { values: &empty, errors: &errors, parents: &parents, is_new: true },
         );
-        let rows = rows.into_iter().map(|Loaded { id, entry, name, cells }| {
+        let pager = query.pager(E::TEXTS.name, &page);
+        let rows = page.rows.into_iter().map(|Placed { position, row }| {
+            let (id, Loaded { entry, name, cells }) = (position.id, loaded(row));
             let values = entry.to_fields();
             let form = EntryFields { values: &values, errors: &errors, parents: &parents, is_new: false };
             let is_active = entry.is_active();
@@ -261,31 +319,23 @@ impl List {
             ListRow { id, name, cells, is_active, form }
         });
         let rows = rows.collect();
-        Self {
-            texts: E::TEXTS,
-            parents,
-            new,
-            rows,
-            has_more,
-            find: (!find.is_empty()).then(|| find.into()),
-            is_row_first: false,
-        }
+        let is_searched = !query.find.is_empty();
+        Self { texts: E::TEXTS, parents, new, rows, pager, is_searched, is_row_first: false }
     }
-}
 
-impl List {
     /// What is shown instead of entries.
     fn nothing_listed(&self) -> &'static str {
-        match (&self.find, self.texts.search) {
-            (Some(_), Some((_, no_match))) => no_match,
-            _ => self.texts.empty,
-        }
+        if self.is_searched { self.texts.no_match } else { self.texts.empty }
+    }
+
+    fn pages_label(&self) -> String {
+        format!("Pages of {}", self.texts.name.list)
     }
 }
 
 impl EntryForm {
     fn new<E: ListedEntry>(id: Option<i64>, form: &EntryFields<'_>) -> Self {
-        let ListTexts { entry, path, .. } = E::TEXTS;
+        let ListTexts { name: ListName { entry, .. }, path, .. } = E::TEXTS;
         let (key, action) = match id {
             None => (format!("{entry}-new"), path.to_owned()),
             Some(id) => (format!("{entry}-{id}"), format!("{path}/{id}")),

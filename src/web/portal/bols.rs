@@ -9,7 +9,7 @@ use actix_web::web::Query;
 use askama::Template;
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use self::controls::{Heading, Pager, Preset, TermChip};
+use self::controls::{Heading, Preset, TermChip};
 use self::row::{BolRow, ShownDocuments};
 use crate::accounts::{account, customers};
 use crate::bols::search::{self, COUNTED, Search, SearchPage};
@@ -23,7 +23,7 @@ use crate::web::context::Context;
 use crate::web::flash::{Done, bols as flash, see_other};
 use crate::web::form_field::FormField;
 use crate::web::forms::{BolFilter, Choice, Fields, choices, kinds, statuses};
-use crate::web::page::{Layout, html_with_status};
+use crate::web::page::{Layout, Pager, html_with_status};
 
 #[derive(Template)]
 #[template(path = "portal/bols.html")]

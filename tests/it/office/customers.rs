@@ -32,6 +32,18 @@ async fn a_customer_is_added_and_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn customers_are_listed_50_a_page() {
+    let app = App::start().await;
+    let office = app.office().await;
+    app.sql("INSERT INTO customers (code, name) SELECT 'Z' || n, 'Zinc ' || lpad(n::text, 3, '0') FROM generate_series(1, 60) n").await;
+    let first = office.get("/office/customers?find=zinc").await;
+    assert_eq!((first.all("tbody tr").len(), first.one(".pager .range")), (50, "1–50 of 60".into()));
+    let second = office.get(&first.attributes(".pager a[rel=next]", "href").remove(0)).await;
+    assert_eq!((second.all("tbody tr").len(), second.one(".pager .range")), (10, "51–60 of 60".into()));
+    assert_eq!(office.get("/office/customers?customers-after=x").await.status, 422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_mistake_gets_a_message_beside_its_field() {
     let app = App::start().await;
     let office = app.office().await;

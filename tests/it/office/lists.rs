@@ -1,6 +1,6 @@
 //! The office's lists: products, lots, carriers, trucks.
 
-use crate::support::{Action, Answer, App, Events, LotRow, World};
+use crate::support::{Action, Actor, Answer, App, Events, LotRow, World};
 
 const HOSTILE: &str = "\"><script>alert(1)</script>";
 
@@ -8,6 +8,23 @@ const HOSTILE: &str = "\"><script>alert(1)</script>";
 async fn changes(app: &App) -> Events {
     app.events().await.only(Action::ListChanged)
 }
+
+/// Sends the form of an entry, and expects to be back at its row of a page.
+async fn saved(office: &Actor, path: &str, form: &[(&str, &str)], page: &str, done: &str) -> Answer {
+    let answer = office.post(path, form).await;
+    assert_eq!(answer.status, 303, "{path} {form:?}\n{}", answer.text());
+    let target = answer.header("location").to_owned();
+    let (address, row) = target.split_once('#').expect("the row is in view");
+    let (entry, id) = row.split_once('-').expect("an entry and its id");
+    assert_eq!(address, format!("{page}?{entry}={id}&done={done}"));
+    let page = office.get(address).await;
+    assert_eq!((page.status, page.all(&format!("tr#{row}")).len()), (200, 1), "{target}");
+    assert_ne!(page.one("[role=status]"), "");
+    page
+}
+
+const PRODUCTS: &str = "/office/products";
+const CARRIERS: &str = "/office/carriers";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_product_is_added_renamed_retired_and_restored() {
@@ -19,20 +36,20 @@ async fn a_product_is_added_renamed_retired_and_restored() {
     assert!(empty.one("main").contains("never change a BOL that was already issued"));
 
     let form = [("name", "  Basic \t pig iron ")];
-    let page = office.expect_saved("/office/products", &form, "/office/products?done=product-added").await;
+    let page = saved(&office, PRODUCTS, &form, PRODUCTS, "product-added").await;
     assert_eq!(page.all("table[aria-labelledby=products] td:not(.edit)"), ["Basic pig iron", "Offered"]);
     let id = app.product("Basic pig iron").await.id.to_string();
     let path = format!("/office/products/{id}");
-    let target = "/office/products?done=product-saved";
-    let page = office.expect_saved(&path, &[("name", "Foundry pig iron"), ("active", "true")], target).await;
+    let target = "product-saved";
+    let page = saved(&office, &path, &[("name", "Foundry pig iron"), ("active", "true")], PRODUCTS, target).await;
     assert_eq!(page.all("table[aria-labelledby=products] .lead"), ["Foundry pig iron"]);
-    let page = office.expect_saved(&path, &[("name", "Foundry pig iron")], target).await;
+    let page = saved(&office, &path, &[("name", "Foundry pig iron")], PRODUCTS, target).await;
     assert_eq!(page.all("table[aria-labelledby=products] .mark"), ["Retired"]);
     assert!(!app.product("Foundry pig iron").await.active);
     assert_eq!(app.products().await.len(), 1);
-    office.expect_saved(&path, &[("name", "Foundry pig iron"), ("active", "true")], target).await;
+    saved(&office, &path, &[("name", "Foundry pig iron"), ("active", "true")], PRODUCTS, target).await;
     // The same change again records no event.
-    office.expect_saved(&path, &[("name", "Foundry  pig iron"), ("active", "true")], target).await;
+    saved(&office, &path, &[("name", "Foundry  pig iron"), ("active", "true")], PRODUCTS, target).await;
     let changes = changes(&app).await;
     assert!(changes.iter().all(|event| event.email() == World::OFFICE), "{changes:?}");
     assert!(changes.iter().all(|event| event.detail("list") == "products" && event.detail("id") == id), "{changes:?}");
@@ -48,7 +65,7 @@ async fn a_product_is_added_renamed_retired_and_restored() {
     // Issued BOLs stay unchanged.
     assert!(!app.bols().await.iter().any(|bol| bol.product == "Foundry pig iron"));
     let admin = app.user(World::ADMIN).await;
-    admin.expect_saved("/office/products", &[("name", "Scrap")], "/office/products?done=product-added").await;
+    saved(&admin, PRODUCTS, &[("name", "Scrap")], PRODUCTS, "product-added").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +75,7 @@ async fn a_lot_has_a_product_and_a_chemistry() {
     app.sql("INSERT INTO products (id, name, active) VALUES (1001, 'Basic pig iron', true), (1002, 'Old iron', false)")
         .await;
     let form = [("number", " L-17 "), ("product", "1001"), ("chemistry", "C 4.31%,  Si 0.72%")];
-    let page = office.expect_saved("/office/lots", &form, "/office/products?done=lot-added").await;
+    let page = saved(&office, "/office/lots", &form, PRODUCTS, "lot-added").await;
     assert_eq!(
         page.all("table[aria-labelledby=lots] td:not(.edit)"),
         ["L-17", "Basic pig iron", "C 4.31%, Si 0.72%", "Offered"]
@@ -67,12 +84,12 @@ async fn a_lot_has_a_product_and_a_chemistry() {
     let id = app.lot("L-17").await.id;
     let path = format!("/office/lots/{id}");
     assert_eq!(page.attributes(&format!("#lot-{id}-product option[selected]"), "value"), ["1001"]);
-    let target = "/office/products?done=lot-saved";
+    let target = "lot-saved";
     // Lots keep a retired product.
     app.sql("UPDATE lots SET product_id = 1002").await;
     let page = office.get("/office/products").await;
     assert_eq!(page.one(&format!("#lot-{id}-product option[selected]")), "Old iron (retired)");
-    let page = office.expect_saved(&path, &[("number", "L-18"), ("product", ""), ("chemistry", "")], target).await;
+    let page = saved(&office, &path, &[("number", "L-18"), ("product", ""), ("chemistry", "")], PRODUCTS, target).await;
     assert_eq!(page.all("table[aria-labelledby=lots] .mark"), ["Retired"]);
     let changed = LotRow { id, number: "L-18".into(), product_id: None, chemistry: String::new(), active: false };
     assert_eq!(app.lots().await, [changed], "the product is taken off, not left");
@@ -102,25 +119,23 @@ async fn carriers_and_their_trucks_are_added_changed_and_retired() {
     let office = app.office().await;
     assert_eq!(office.get("/office/carriers").await.all(".empty").len(), 2);
     let form = [("name", "River Trucking"), ("scac", " rvtk ")];
-    let page = office.expect_saved("/office/carriers", &form, "/office/carriers?done=carrier-added").await;
+    let page = saved(&office, CARRIERS, &form, CARRIERS, "carrier-added").await;
     assert_eq!(page.all("table[aria-labelledby=carriers] td:not(.edit)"), ["River Trucking", "RVTK", "Offered"]);
     let carrier = app.carrier("River Trucking").await.id.to_string();
     let form = [("carrier", &*carrier), ("truck_number", "T 9"), ("trailer_number", "53-117")];
-    let page = office.expect_saved("/office/trucks", &form, "/office/carriers?done=truck-added").await;
+    let page = saved(&office, "/office/trucks", &form, CARRIERS, "truck-added").await;
     assert_eq!(
         page.all("table[aria-labelledby=trucks] td:not(.edit)"),
         ["T 9", "Trailer 53-117", "River Trucking", "Offered"]
     );
     let truck = app.truck("T 9").await.id;
-    let target = "/office/carriers?done=truck-saved";
     let form = [("carrier", &*carrier), ("truck_number", "T 10"), ("trailer_number", "")];
-    let page = office.expect_saved(&format!("/office/trucks/{truck}"), &form, target).await;
+    let page = saved(&office, &format!("/office/trucks/{truck}"), &form, CARRIERS, "truck-saved").await;
     assert_eq!(page.all("table[aria-labelledby=trucks] .mark"), ["Retired"]);
     let truck = app.truck("T 10").await;
     assert_eq!((truck.trailer_number.as_str(), truck.active, app.trucks().await.len()), ("", false, 1));
     let form = [("name", "River & Rail"), ("scac", "")];
-    let target = "/office/carriers?done=carrier-saved";
-    let page = office.expect_saved(&format!("/office/carriers/{carrier}"), &form, target).await;
+    let page = saved(&office, &format!("/office/carriers/{carrier}"), &form, CARRIERS, "carrier-saved").await;
     assert_eq!(page.all("#truck-new-carrier option"), ["Choose a carrier"], "a retired one isn't offered");
     let renamed = app.carrier("River & Rail").await;
     assert_eq!((renamed.scac.as_str(), renamed.active, app.carriers().await.len()), ("", false, 1));
@@ -213,20 +228,78 @@ async fn of_two_clerks_at_once_one_gets_a_message() {
     assert_eq!(changes(&app).await.len(), 5);
 }
 
+/// 129 trucks of a carrier, and as many lots.
+async fn with_long_lists(app: &App) {
+    app.sql(
+        "INSERT INTO carriers (id, name, scac) VALUES (9000, 'Zeta Lines', 'ZETL');
+         INSERT INTO trucks (id, carrier_id, truck_number, trailer_number) SELECT 9000 + n, 9000, 'T-' || lpad(n::text, 4, '0'), '' FROM generate_series(1, 129) n;
+         INSERT INTO lots (id, number, chemistry) SELECT 9000 + n, 'L-' || lpad(n::text, 4, '0'), 'C_' || n || '%' FROM generate_series(1, 129) n",
+    )
+    .await;
+}
+
+fn leads(page: &Answer, list: &str) -> Vec<String> {
+    page.all(&format!("table[aria-labelledby={list}] .lead"))
+}
+
+/// Where a link of the pager of trucks leads.
+fn pager_link(page: &Answer, rel: &str) -> Option<String> {
+    page.attributes(&format!("nav[aria-label='Pages of trucks'] a[rel={rel}]"), "href").pop()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_list_says_that_there_is_more() {
+async fn a_long_list_is_shown_in_pages_of_50() {
     let app = App::start().await;
     let office = app.office().await;
-    app.sql("INSERT INTO products (name, active) SELECT 'Product ' || n, n > 1 FROM generate_series(1, 500) n").await;
-    let page = office.get("/office/products").await;
-    assert_eq!(page.all("table[aria-labelledby=products] tbody tr").len(), 500);
-    assert!(!page.one("main").contains("Only the first "));
-    assert_eq!(page.all("table[aria-labelledby=products] .lead").last().map(String::as_str), Some("Product 1"));
-    app.sql("INSERT INTO products (id, name, active) VALUES (9001, 'Z last', false); INSERT INTO lots (number, product_id) VALUES ('L', 9001)").await;
-    let page = office.get("/office/products").await;
-    assert_eq!(page.all("table[aria-labelledby=products] tbody tr").len(), 500);
-    assert!(page.one("main").contains("Only the first 500 are shown"));
-    assert_eq!(page.one("table[aria-labelledby=lots] option[selected]"), "Z last", "saving the lot must not lose it");
+    with_long_lists(&app).await;
+    app.sql("UPDATE trucks SET active = false WHERE id = 9001").await;
+    let first = office.get(CARRIERS).await;
+    assert_eq!(leads(&first, "trucks").len(), 50);
+    assert_eq!(first.all(".pager .range"), ["1–50 of 129"], "the carriers have one page, and no pager");
+    assert_eq!(pager_link(&first, "prev"), None);
+    let next = pager_link(&first, "next").expect("a second page");
+    assert!(next.ends_with("#trucks"), "{next}");
+    // A truck that arrives at the beginning moves nothing on the page.
+    app.sql("INSERT INTO trucks (id, carrier_id, truck_number) VALUES (9500, 9000, 'A')").await;
+    let second = office.get(&next).await;
+    assert_eq!(leads(&second, "trucks")[0], "T-0052");
+    assert_eq!(second.all(".pager .range"), ["52–101 of 130"]);
+    let third = office.get(&pager_link(&second, "next").expect("a third page")).await;
+    assert_eq!(leads(&third, "trucks").last().map(String::as_str), Some("T-0001"), "retired ones come last");
+    assert_eq!((third.all(".pager .range"), pager_link(&third, "next")), (vec!["102–130 of 130".to_owned()], None));
+    let back = office.get(&pager_link(&third, "prev").expect("the second page")).await;
+    assert_eq!(leads(&back, "trucks"), leads(&second, "trucks"));
+    // A page behind the last entry is the first one.
+    app.sql("DELETE FROM trucks WHERE truck_number > 'T-0020' OR truck_number = 'T-0001'").await;
+    assert_eq!(leads(&office.get(&pager_link(&second, "next").expect("a link")).await, "trucks").len(), 20);
+    for wrong in ["trucks-after=x", "truck=x", "carriers-before=bnVsbA"] {
+        let page = office.get(&format!("{CARRIERS}?{wrong}")).await;
+        assert_eq!((page.status, leads(&page, "trucks").len()), (422, 20), "{wrong}");
+        assert!(page.one("[role=alert]").contains("doesn’t exist"), "{wrong}");
+    }
+    assert_eq!(office.get(&format!("{CARRIERS}?truck=1")).await.status, 200, "an entry that isn't there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_one_list_leave_the_other_in_place() {
+    let app = App::start().await;
+    let office = app.office().await;
+    app.sql("INSERT INTO carriers (id, name) SELECT 9000 + n, 'Carrier ' || lpad(n::text, 3, '0') FROM generate_series(1, 70) n;
+             INSERT INTO trucks (carrier_id, truck_number) SELECT 9070, 'T-' || lpad(n::text, 3, '0') FROM generate_series(1, 70) n").await;
+    let page = office.get(CARRIERS).await;
+    assert_eq!((leads(&page, "carriers").len(), leads(&page, "trucks").len()), (50, 50));
+    assert_eq!(page.all("#truck-new-carrier option").len(), 71, "a carrier of any page can have a truck");
+    let next = page.attributes("nav[aria-label='Pages of carriers'] a[rel=next]", "href").remove(0);
+    let page = office.get(&next).await;
+    assert_eq!((leads(&page, "carriers").len(), &*leads(&page, "trucks")[0]), (20, "T-001"));
+    let page = office.get(&pager_link(&page, "next").expect("more trucks")).await;
+    assert_eq!((&*leads(&page, "carriers")[0], &*leads(&page, "trucks")[0]), ("Carrier 051", "T-051"));
+    // The form of a truck sends both places along, and returns to them.
+    let list = page.attributes("#truck-new-number, form[action='/office/carriers'] [name=list]", "value").remove(0);
+    let form = [("name", "Carrier 0515"), ("list", &*list)];
+    let answer = office.post(CARRIERS, &form).await;
+    let page = office.get(answer.header("location").split('#').next().expect("an address")).await;
+    assert_eq!((&*leads(&page, "carriers")[1], &*leads(&page, "trucks")[0]), ("Carrier 0515", "T-051"));
 }
 
 /// Trucks and lots grow with every BOL. Each one can be found and changed, wherever it is in the list.
@@ -234,31 +307,50 @@ async fn a_long_list_says_that_there_is_more() {
 async fn a_long_list_can_be_searched() {
     let app = App::start().await;
     let office = app.office().await;
-    app.sql(
-        "INSERT INTO carriers (id, name) VALUES (9000, 'Zeta Lines');
-         INSERT INTO trucks (id, carrier_id, truck_number, trailer_number) SELECT 9000 + n, 9000, 'T-' || lpad(n::text, 4, '0'), '' FROM generate_series(1, 520) n;
-         INSERT INTO lots (number, chemistry) SELECT 'L-' || lpad(n::text, 4, '0'), 'C_' || n || '%' FROM generate_series(1, 520) n",
-    )
-    .await;
-    let leads = |page: &Answer, list: &str| page.all(&format!("table[aria-labelledby={list}] .lead"));
-    assert_eq!(leads(&office.get("/office/carriers").await, "trucks").len(), 500);
-    for (find, found) in [("t-0519", vec!["T-0519"]), ("zeta%25", vec![]), ("T_0519", vec![]), ("%00", vec![])] {
+    with_long_lists(&app).await;
+    for (find, found) in [("t-0119", vec!["T-0119"]), ("zeta%25", vec![]), ("T_0119", vec![])] {
         let page = office.get(&format!("/office/carriers?find={find}")).await;
-        let leads = leads(&page, "trucks");
-        assert!(if find == "%00" { leads.len() == 500 } else { leads == found }, "{find}: {leads:?}");
+        assert_eq!(leads(&page, "trucks"), found, "{find}");
+        assert!(leads(&page, "carriers").is_empty(), "{find}");
     }
-    let page = office.get("/office/products?find=c_519%25").await;
-    assert_eq!(
-        (leads(&page, "lots"), page.attributes("#find", "value")),
-        (vec!["L-0519".to_owned()], vec!["c_519%".to_owned()])
-    );
-    let typed = "😀";
-    let refused =
-        office.post("/office/trucks/9520", &[("carrier", "9000"), ("truck_number", typed), ("active", "true")]).await;
-    assert_eq!(
-        (refused.status, refused.attributes("#truck-9520-truck_number", "value")),
-        (422, vec![typed.to_owned()])
-    );
+    for all in ["%00", "", "zeta", "ZETL"] {
+        let page = office.get(&format!("/office/carriers?find={all}")).await;
+        assert_eq!((leads(&page, "carriers").len(), leads(&page, "trucks").len()), (1, 50), "{all}");
+    }
+    let page = office.get("/office/products?find=c_119%25").await;
+    assert_eq!((leads(&page, "lots"), page.value("find")), (vec!["L-0119".to_owned()], "c_119%".into()));
+    let pages = office.get("/office/products?find=L-00").await;
+    assert_eq!(pages.all(".pager .range"), ["1–50 of 99"]);
+    let next = pages.attributes(".pager a[rel=next]", "href").remove(0);
+    assert_eq!(leads(&office.get(&next).await, "lots").len(), 49, "the search holds on the next page");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_change_the_reader_is_back_at_the_entry() {
+    let app = App::start().await;
+    let office = app.office().await;
+    with_long_lists(&app).await;
+    let form = |number: &'static str| [("carrier", "9000"), ("truck_number", number), ("active", "true")];
+    // It moves from the first page to the last one.
+    let page = saved(&office, "/office/trucks/9002", &form("T-0200"), CARRIERS, "truck-saved").await;
+    assert_eq!(page.all(".pager .range"), ["101–129 of 129"]);
+    let page = saved(&office, "/office/trucks", &form("T-0061b"), CARRIERS, "truck-added").await;
+    assert_eq!(page.all(".pager .range"), ["51–100 of 130"]);
+    // A search holds, unless the entry no longer has the text.
+    let find = |number| [form(number).as_slice(), &[("list", "find=T-006")]].concat();
+    let answer = office.post("/office/trucks/9065", &find("T-0069b")).await;
+    let target = answer.header("location");
+    assert_eq!(target, "/office/carriers?find=T-006&truck=9065&done=truck-saved#truck-9065");
+    let answer = office.post("/office/trucks/9065", &find("T-0300")).await;
+    assert_eq!(answer.header("location"), "/office/carriers?truck=9065&done=truck-saved#truck-9065");
+    // A form with a mistake is shown in its row, on the page of the entry.
+    let refused = office.post("/office/trucks/9128", &find("😀")).await;
+    assert_eq!((refused.status, refused.value("truck-9128-truck_number")), (422, "😀".into()));
+    assert_eq!(refused.all(".pager .range"), ["101–130 of 130"]);
+    // A lot keeps a product that isn't offered.
+    app.sql("INSERT INTO products (id, name, active) VALUES (9001, 'Z last', false); UPDATE lots SET product_id = 9001 WHERE id = 9129").await;
+    let page = office.get("/office/products?lot=9129").await;
+    assert_eq!(page.one("#lot-9129-product option[selected]"), "Z last (retired)");
 }
 
 const FORM: [(&str, &str); 7] = [

@@ -1,8 +1,8 @@
 //! `/office/carriers`: carriers, and their trucks with the trailers they come with.
 
-use super::{Cell, EntryFields, ListPage, ListTexts, ListedEntry, ListsPage, Loaded, Parent};
-use crate::bols::lists::carriers::{self, Carrier, Truck, TruckText};
-use crate::bols::lists::{ListFilter, Listed};
+use super::{Cell, EntryFields, List, ListPage, ListTexts, ListedEntry, ListsPage, Loaded, Parent};
+use crate::bols::lists::carriers::{self, Carrier, Truck, TruckRow, TruckText};
+use crate::bols::lists::paging;
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
@@ -10,20 +10,31 @@ use crate::web::context::Context;
 use crate::web::flash::carriers as flash;
 use crate::web::form_field::FormField;
 use crate::web::forms::Fields;
+use crate::web::list_query::{ListName, ListQuery};
 
-const PAGE: ListPage = ListPage { title: "Carriers and trucks", path: "/office/carriers", flashes: flash::ALL };
+const CARRIERS: ListName = ListName { list: "carriers", entry: "carrier" };
+const TRUCKS: ListName = ListName { list: "trucks", entry: "truck" };
+
+const PAGE: ListPage = ListPage {
+    title: "Carriers and trucks",
+    path: "/office/carriers",
+    names: [CARRIERS, TRUCKS],
+    search: "Carrier, SCAC, truck or trailer",
+    flashes: flash::ALL,
+};
 
 impl ListedEntry for Carrier {
+    type Row = Self;
+
     const PAGE: ListPage = PAGE;
     const TEXTS: ListTexts = ListTexts {
-        id: "carriers",
+        name: CARRIERS,
         heading: "Carriers",
-        entry: "carrier",
         path: "/office/carriers",
         columns: &["Carrier", "SCAC"],
         empty: "No carriers yet. Add the first one above, then its trucks below.",
         note: None,
-        search: None,
+        no_match: "No carrier matches. Try a shorter part of its name, or its SCAC.",
         added: flash::CARRIER_ADDED,
         saved: flash::CARRIER_SAVED,
     };
@@ -50,24 +61,25 @@ impl ListedEntry for Carrier {
         ]
     }
 
-    async fn load(context: &Context<OfficeStaff>, filter: ListFilter<'_>) -> Result<ListsPage, Error> {
-        load(context, filter).await
+    async fn load(context: &Context<OfficeStaff>, query: &ListQuery) -> Result<ListsPage, Error> {
+        load(context, query).await
     }
 }
 
 impl ListedEntry for Truck {
+    type Row = TruckRow;
+
     const PAGE: ListPage = PAGE;
     const TEXTS: ListTexts = ListTexts {
-        id: "trucks",
+        name: TRUCKS,
         heading: "Trucks",
-        entry: "truck",
         path: "/office/trucks",
         columns: &["Truck", "Trailer", "Carrier"],
         empty: "No trucks yet. Choose a carrier above and add one of its trucks, with the trailer it usually comes with.",
         note: Some(
             "A truck stays with its carrier. If you added it to the wrong carrier, retire it and add it to the right one.",
         ),
-        search: Some(("Find a truck", "No truck matches. Try a shorter part of its number, trailer or carrier.")),
+        no_match: "No truck matches. Try a shorter part of its number, trailer or carrier.",
         added: flash::TRUCK_ADDED,
         saved: flash::TRUCK_SAVED,
     };
@@ -107,34 +119,26 @@ impl ListedEntry for Truck {
         ]
     }
 
-    async fn load(context: &Context<OfficeStaff>, filter: ListFilter<'_>) -> Result<ListsPage, Error> {
-        load(context, filter).await
+    async fn load(context: &Context<OfficeStaff>, query: &ListQuery) -> Result<ListsPage, Error> {
+        load(context, query).await
     }
 }
 
-async fn load(context: &Context<OfficeStaff>, filter: ListFilter<'_>) -> Result<ListsPage, Error> {
+async fn load(context: &Context<OfficeStaff>, query: &ListQuery) -> Result<ListsPage, Error> {
     let mut connection = context.db.get().await?;
-    let carriers = carriers::all(&mut connection).await?;
-    let trucks = carriers::trucks(&mut connection, filter).await?;
-    let parents = carriers.rows.iter().map(|(id, carrier)| Parent {
-        id: id.to_string(),
-        label: carrier.name.clone(),
-        is_offered: carrier.active,
-    });
-    let parents = parents.collect();
-    let carrier = |(id, entry): (i64, Carrier)| {
+    let carriers = paging::load(&mut connection, &query.find, query.place(CARRIERS)).await?;
+    let trucks = paging::load(&mut connection, &query.find, query.place(TRUCKS)).await?;
+    let offered = carriers::offered(&mut connection).await?.into_iter();
+    let parents = offered.map(|(id, label)| Parent { id: id.to_string(), label, is_offered: true }).collect();
+    let carriers = List::new(carriers, query, Vec::new(), |entry: Carrier| {
         let cells = vec![entry.name.as_str().into(), entry.scac.as_str().into()];
-        Loaded { id, name: entry.name.clone(), cells, entry }
-    };
-    let truck = |(id, entry, carrier): (i64, Truck, String)| {
-        let has_trailer = !entry.trailer_number.is_empty();
-        let trailer = Cell { tag: has_trailer.then_some("Trailer "), text: entry.trailer_number.clone() };
-        let cells = vec![entry.truck_number.as_str().into(), trailer, carrier.as_str().into()];
-        Loaded { id, name: format!("{} of {carrier}", entry.truck_number), cells, entry }
-    };
-    let Listed { rows, more } = carriers;
-    let carriers = super::List::new(rows.into_iter().map(carrier).collect(), more, Vec::new(), "");
-    let Listed { rows, more } = trucks;
-    let trucks = super::List::new(rows.into_iter().map(truck).collect(), more, parents, filter.fragment);
-    Ok(ListsPage::new(context, PAGE, [carriers, trucks]))
+        Loaded { name: entry.name.clone(), cells, entry }
+    });
+    let trucks = List::new(trucks, query, parents, |TruckRow { truck, carrier_name }| {
+        let has_trailer = !truck.trailer_number.is_empty();
+        let trailer = Cell { tag: has_trailer.then_some("Trailer "), text: truck.trailer_number.clone() };
+        let cells = vec![truck.truck_number.as_str().into(), trailer, carrier_name.as_str().into()];
+        Loaded { name: format!("{} of {carrier_name}", truck.truck_number), cells, entry: truck }
+    });
+    Ok(ListsPage::new(context, PAGE, query, [carriers, trucks]))
 }

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{EntryFields, ListPage, ListTexts, ListedEntry, ListsPage, Loaded, Parent};
-use crate::bols::lists::products::{self, Lot, LotText, Product};
-use crate::bols::lists::{ListFilter, Listed};
+use super::{EntryFields, List, ListPage, ListTexts, ListedEntry, ListsPage, Loaded, Parent};
+use crate::bols::lists::paging::{self, Placed};
+use crate::bols::lists::products::{self, Lot, LotRow, LotText, Product};
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
@@ -12,20 +12,31 @@ use crate::web::context::Context;
 use crate::web::flash::products as flash;
 use crate::web::form_field::FormField;
 use crate::web::forms::Fields;
+use crate::web::list_query::{ListName, ListQuery};
 
-const PAGE: ListPage = ListPage { title: "Products and lots", path: "/office/products", flashes: flash::ALL };
+const PRODUCTS: ListName = ListName { list: "products", entry: "product" };
+const LOTS: ListName = ListName { list: "lots", entry: "lot" };
+
+const PAGE: ListPage = ListPage {
+    title: "Products and lots",
+    path: "/office/products",
+    names: [PRODUCTS, LOTS],
+    search: "Product, lot number or chemistry",
+    flashes: flash::ALL,
+};
 
 impl ListedEntry for Product {
+    type Row = Self;
+
     const PAGE: ListPage = PAGE;
     const TEXTS: ListTexts = ListTexts {
-        id: "products",
+        name: PRODUCTS,
         heading: "Products",
-        entry: "product",
         path: "/office/products",
         columns: &["Product"],
         empty: "No products yet. Add the first one above, then choose it on a BOL.",
         note: None,
-        search: None,
+        no_match: "No product matches. Try a shorter part of its name.",
         added: flash::PRODUCT_ADDED,
         saved: flash::PRODUCT_SAVED,
     };
@@ -46,22 +57,23 @@ impl ListedEntry for Product {
         vec![FormField::text("name", "Name", form.value("name"), form.errors).required()]
     }
 
-    async fn load(context: &Context<OfficeStaff>, filter: ListFilter<'_>) -> Result<ListsPage, Error> {
-        load(context, filter).await
+    async fn load(context: &Context<OfficeStaff>, query: &ListQuery) -> Result<ListsPage, Error> {
+        load(context, query).await
     }
 }
 
 impl ListedEntry for Lot {
+    type Row = LotRow;
+
     const PAGE: ListPage = PAGE;
     const TEXTS: ListTexts = ListTexts {
-        id: "lots",
+        name: LOTS,
         heading: "Lots",
-        entry: "lot",
         path: "/office/lots",
         columns: &["Lot", "Product", "Chemistry"],
         empty: "No lots yet. Add one above with its chemistry, and a BOL that names it prints both.",
         note: None,
-        search: Some(("Find among the lots", "None of the lots contains that.")),
+        no_match: "No lot matches. Try a shorter part of its number, product or chemistry.",
         added: flash::LOT_ADDED,
         saved: flash::LOT_SAVED,
     };
@@ -91,45 +103,40 @@ impl ListedEntry for Lot {
         ]
     }
 
-    async fn load(context: &Context<OfficeStaff>, filter: ListFilter<'_>) -> Result<ListsPage, Error> {
-        load(context, filter).await
+    async fn load(context: &Context<OfficeStaff>, query: &ListQuery) -> Result<ListsPage, Error> {
+        load(context, query).await
     }
 }
 
-async fn load(context: &Context<OfficeStaff>, filter: ListFilter<'_>) -> Result<ListsPage, Error> {
+async fn load(context: &Context<OfficeStaff>, query: &ListQuery) -> Result<ListsPage, Error> {
     let mut connection = context.db.get().await?;
-    let products = products::all(&mut connection).await?;
-    let lots = products::lots(&mut connection, filter).await?;
-    let parents = parents(&products.rows, &lots.rows);
-    let product = |(id, entry): (i64, Product)| {
+    let products = paging::load(&mut connection, &query.find, query.place(PRODUCTS)).await?;
+    let lots = paging::load(&mut connection, &query.find, query.place(LOTS)).await?;
+    let parents = parents(products::offered(&mut connection).await?, &lots.rows);
+    let products = List::new(products, query, Vec::new(), |entry: Product| {
         let cells = vec![entry.name.as_str().into()];
-        Loaded { id, name: entry.name.clone(), cells, entry }
-    };
-    let lot = |(id, entry, product): (i64, Lot, Option<String>)| {
-        let product = product.unwrap_or_default();
-        let cells = vec![entry.number.as_str().into(), product.as_str().into(), entry.chemistry.as_str().into()];
-        Loaded { id, name: entry.number.clone(), cells, entry }
-    };
-    let Listed { rows, more } = products;
-    let products = super::List::new(rows.into_iter().map(product).collect(), more, Vec::new(), "");
-    let Listed { rows, more } = lots;
-    let lots = super::List::new(rows.into_iter().map(lot).collect(), more, parents, filter.fragment);
-    Ok(ListsPage::new(context, PAGE, [products, lots]))
+        Loaded { name: entry.name.clone(), cells, entry }
+    });
+    let lots = List::new(lots, query, parents, |LotRow { lot, product_name, .. }| {
+        let product = product_name.unwrap_or_default();
+        let cells = vec![lot.number.as_str().into(), product.as_str().into(), lot.chemistry.as_str().into()];
+        Loaded { name: lot.number.clone(), cells, entry: lot }
+    });
+    Ok(ListsPage::new(context, PAGE, query, [products, lots]))
 }
 
-/// Returns every product of the page, and others that a lot of the page has: saving that lot must not lose its product.
-fn parents(products: &[(i64, Product)], lots: &[(i64, Lot, Option<String>)]) -> Vec<Parent> {
-    let parent = |id: i64, label: String, is_offered| Parent { id: id.to_string(), label, is_offered };
-    let mut known: HashSet<i64> = products.iter().map(|(id, _)| *id).collect();
-    let of_page = products.iter().map(|(id, Product { name, active })| {
-        parent(*id, if *active { name.clone() } else { format!("{name} (retired)") }, *active)
-    });
-    let mut parents: Vec<Parent> = of_page.collect();
-    for (_, lot, name) in lots {
-        if let (Some(id), Some(name)) = (lot.product_id, name)
+/// Returns the offered products, and others that a lot of the page has: saving that lot must not lose its product.
+fn parents(offered: Vec<(i64, String)>, lots: &[Placed<LotRow>]) -> Vec<Parent> {
+    let mut known: HashSet<i64> = offered.iter().map(|(id, _)| *id).collect();
+    let offered = offered.into_iter().map(|(id, label)| Parent { id: id.to_string(), label, is_offered: true });
+    let mut parents: Vec<Parent> = offered.collect();
+    for Placed { row: LotRow { lot, product_name, product_active }, .. } in lots {
+        if let (Some(id), Some(name)) = (lot.product_id, product_name)
             && known.insert(id)
         {
-            parents.push(parent(id, name.clone(), false));
+            let is_retired = *product_active == Some(false);
+            let label = if is_retired { format!("{name} (retired)") } else { name.clone() };
+            parents.push(Parent { id: id.to_string(), label, is_offered: false });
         }
     }
     parents

@@ -5,6 +5,7 @@ use chrono::{Datelike, Days, Months, NaiveDate};
 use crate::bols::search::{self, COLUMNS, COUNTED, Column, Search, SearchPage, Sort, Term};
 use crate::bols::weight::grouped;
 use crate::web::forms::BolFilter;
+use crate::web::page::Pager;
 
 /// Dates to choose with one click.
 pub struct Preset {
@@ -31,16 +32,6 @@ impl Preset {
         })
         .into()
     }
-}
-
-/// Where the page stands in the list, and the way to its neighbors.
-#[derive(Default)]
-pub struct Pager {
-    /// "51–100 of 129"
-    pub range: Option<String>,
-    pub first_href: Option<String>,
-    pub previous_href: Option<String>,
-    pub next_href: Option<String>,
 }
 
 impl Pager {
