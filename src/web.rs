@@ -34,6 +34,7 @@ pub mod log_links;
 mod login_page;
 pub mod login_session;
 pub mod office;
+pub mod office_contact;
 mod page;
 pub mod password_reset;
 pub mod people;

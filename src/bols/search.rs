@@ -4,6 +4,7 @@ mod condition;
 mod news;
 mod sort;
 mod terms;
+mod unfetched;
 
 use std::collections::HashMap;
 
@@ -22,6 +23,8 @@ pub use self::news::{News, Reader};
 use self::sort::Beyond;
 pub use self::sort::{COLUMNS, Column, Position, Sort};
 pub use self::terms::{Meaning, Term, parse};
+use self::unfetched::IsUnfetched;
+pub use self::unfetched::VisibleBetween;
 use super::DocumentKind;
 use crate::accounts::Viewer;
 use crate::db::schema::{bols, customers};
@@ -40,6 +43,8 @@ pub struct Search {
     pub to: Option<NaiveDate>,
     pub kind: Option<DocumentKind>,
     pub status: Option<Status>,
+    /// For [`Status::Unfetched`]: when the BOLs became visible to their customers. Without it, none is found.
+    pub visible: Option<VisibleBetween>,
     /// A company within the scope.
     pub customer: Option<i64>,
     /// The customer's user who reads the list. For others, nothing is new.
@@ -60,6 +65,8 @@ pub enum Status {
     Signed,
     Unsigned,
     Unassigned,
+    /// The customer has not fetched the PDF within the days of the settings.
+    Unfetched,
 }
 
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -300,6 +307,7 @@ where
         Some(Status::Signed) => query.filter(bols::voided_at.is_null()).filter(signed()),
         Some(Status::Unsigned) => query.filter(bols::voided_at.is_null()).filter(not(signed())),
         Some(Status::Unassigned) => query.filter(bols::customer_id.is_null()),
+        Some(Status::Unfetched) => query.filter(IsUnfetched(search.visible)),
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{Morning, NOTICES_LOCK, Recipient, recipients};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::bols::search::VisibleBetween;
 use crate::bols::settings;
 use crate::db::schema::customers;
 use crate::db::{Database, DbResult, try_alone};
@@ -24,6 +25,11 @@ const AT_ONCE: i64 = 50;
 const MAX_BOLS: i64 = 500;
 /// A second click within this time sends nothing.
 const AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
+
+/// Returns when BOLs became visible that their customers should have fetched by now, after this many days.
+pub fn overdue(now: DateTime<Utc>, days: i32) -> VisibleBetween {
+    VisibleBetween { after: now - LOOK_BACK, until: now - TimeDelta::days(days.into()) }
+}
 
 /// A BOL whose PDF its customer has not fetched.
 #[derive(Clone, Debug, QueryableByName)]
@@ -55,12 +61,13 @@ pub async fn uncollected(
     days: i32,
     limit: i64,
 ) -> QueryResult<Vec<Uncollected>> {
+    let overdue = overdue(now, days);
     diesel::sql_query(format!(
         "SELECT b.id, b.customer_id, b.number, b.bol_date, b.product, b.visible_since FROM bols b \
          JOIN customers c ON c.id = b.customer_id AND c.active WHERE {UNCOLLECTED} ORDER BY b.visible_since, b.id LIMIT $3"
     ))
-    .bind::<Timestamptz, _>(now - LOOK_BACK)
-    .bind::<Timestamptz, _>(now - TimeDelta::days(days.into()))
+    .bind::<Timestamptz, _>(overdue.after)
+    .bind::<Timestamptz, _>(overdue.until)
     .bind::<BigInt, _>(limit)
     .load(connection)
     .await
@@ -73,12 +80,13 @@ async fn uncollected_by(
     days: i32,
     customer: i64,
 ) -> QueryResult<Vec<Uncollected>> {
+    let overdue = overdue(now, days);
     diesel::sql_query(format!(
         "SELECT b.id, b.customer_id, b.number, b.bol_date, b.product, b.visible_since FROM bols b \
          WHERE b.customer_id = $3 AND {UNCOLLECTED} ORDER BY b.visible_since, b.id LIMIT $4"
     ))
-    .bind::<Timestamptz, _>(now - LOOK_BACK)
-    .bind::<Timestamptz, _>(now - TimeDelta::days(days.into()))
+    .bind::<Timestamptz, _>(overdue.after)
+    .bind::<Timestamptz, _>(overdue.until)
     .bind::<BigInt, _>(customer)
     .bind::<BigInt, _>(MAX_BOLS)
     .load(connection)

@@ -29,7 +29,7 @@ struct Explanation {
     message: String,
 }
 
-fn explain(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> Explanation {
+fn explain(request: &HttpRequest, status: StatusCode, error: Option<&Error>, is_office: bool) -> Explanation {
     if let Some(Error::OtherAddress(address)) = error {
         let message = format!("Nothing was changed. Open {address} in your browser, and log in there.");
         return Explanation { title: "This is not the portal’s address", message };
@@ -44,7 +44,29 @@ fn explain(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> 
         Some(error) => explain_error(error).unwrap_or_else(|| explain_status(status)),
         None => explain_status(status),
     };
-    Explanation { title, message: message.into() }
+    let advice = advice(status, error, is_office).unwrap_or_default();
+    Explanation { title, message: format!("{message} {advice}").trim_end().into() }
+}
+
+/// Whom to turn to. The office itself isn't told to call the office.
+fn advice(status: StatusCode, error: Option<&Error>, is_office: bool) -> Option<&'static str> {
+    let (outside, office) = match error {
+        Some(Error::FileMissing(_)) => (
+            "Call the terminal office with the reference below; the office can restore the file.",
+            "Give an administrator the reference below; the file can be restored.",
+        ),
+        Some(Error::FileArchived(_)) => ("If you need it sooner, call the terminal office.", ""),
+        Some(error) if explain_error(error).is_some() => return None,
+        _ if status == StatusCode::FORBIDDEN => {
+            ("If you need it, ask the terminal office.", "If you need it, ask an administrator.")
+        }
+        _ if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE => (
+            "If it happens again, call the terminal office with the reference below.",
+            "If it happens again, give an administrator the reference below.",
+        ),
+        _ => return None,
+    };
+    Some(if is_office { office } else { outside })
 }
 
 /// The title and the message of errors that need words of their own.
@@ -66,13 +88,12 @@ fn explain_error(error: &Error) -> Option<(&'static str, &'static str)> {
         ),
         Error::FileMissing(_) => (
             "The file can't be found",
-            "The portal knows this document, but its file is missing from the storage. No link was issued. Call the \
-             terminal office with the reference below; the office can restore the file.",
+            "The portal knows this document, but its file is missing from the storage. No link was issued.",
         ),
         Error::FileArchived(_) => (
             "This document is being restored",
             "Old documents are kept in an archive. The portal has requested this one; that takes three to twelve hours. \
-             Download it again then. It stays available for a week. If you need it sooner, call the terminal office.",
+             Download it again then. It stays available for a week.",
         ),
         Error::BadLink => ("This link doesn't work", "It is incomplete or was changed. Get a new link in the portal."),
         Error::LinkExpired => (
@@ -97,10 +118,9 @@ fn explain_status(status: StatusCode) -> (&'static str, &'static str) {
     match status {
         StatusCode::BAD_REQUEST => ("The request could not be read", "Go back and try again."),
         StatusCode::UNAUTHORIZED => ("Please log in", "You are not logged in, or your session has ended."),
-        StatusCode::FORBIDDEN => (
-            "Your role doesn't include this page",
-            "You are logged in, but this page is for other users. If you need it, ask the terminal office.",
-        ),
+        StatusCode::FORBIDDEN => {
+            ("Your role doesn't include this page", "You are logged in, but this page is for other users.")
+        }
         StatusCode::NOT_FOUND => (
             "Page not found",
             "This page doesn't exist, or the bill of lading isn't yours. Check the number, or search for it.",
@@ -118,10 +138,7 @@ fn explain_status(status: StatusCode) -> (&'static str, &'static str) {
             "The portal can't reach a system that it needs for this page. Nothing was lost; try again in a minute.",
         ),
         _ if status.is_client_error() => ("The request could not be answered", "Go back and try again."),
-        _ => (
-            "Something went wrong",
-            "The fault is ours. Please try again. If it happens again, call the terminal office with the reference below.",
-        ),
+        _ => ("Something went wrong", "The fault is ours. Please try again."),
     }
 }
 
@@ -250,7 +267,9 @@ fn build(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> Ht
     if !api && let Some(login) = login(request, error) {
         return login;
     }
-    let Explanation { title, message } = explain(request, status, error);
+    let viewer = request.extensions().get::<Viewer>().cloned();
+    let is_office = viewer.as_ref().is_some_and(Viewer::can_issue);
+    let Explanation { title, message } = explain(request, status, error, is_office);
     // A 404 shows no reference: another customer's BOL must get the same bytes as one that doesn't exist.
     let shown_id = non_empty(request_id).filter(|_| status != StatusCode::NOT_FOUND);
     let mut response = HttpResponse::build(status);
@@ -267,7 +286,6 @@ fn build(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> Ht
         return response.content_type("application/problem+json").body(problem.to_string());
     }
     let Some(site) = request.app_data::<Data<Site>>() else { return response.finish() };
-    let viewer = request.extensions().get::<Viewer>().cloned();
     let page = ErrorPage {
         layout: Layout::new(site, viewer.as_ref(), ""),
         status: status.as_u16().to_string(),

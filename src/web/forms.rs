@@ -15,8 +15,10 @@ use super::context::Context;
 use crate::accounts::{Viewer, customers};
 use crate::bols::lists::SaveError;
 use crate::bols::search::{self, Position, Reader, Search, Sort, Status};
+use crate::bols::settings;
 use crate::documents::Kind;
 use crate::field_errors::FieldErrors;
+use crate::notices::reminder;
 
 /// The filter of the list of BOLs, as typed.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -40,6 +42,7 @@ pub struct BolFilter {
 
 /// Enough for a hundred pasted numbers.
 const MAX_TEXT_CHARS: usize = 2_000;
+const NO_STATUS: &str = "Choose a status from the list.";
 const NEW_OR_ALL: &str = "Choose all BOLs, or only new ones.";
 const A_DATE: &str = "Not a valid date. Use one such as 2025-11-30.";
 
@@ -58,7 +61,7 @@ impl BolFilter {
         }
         let kind =
             choice(&self.kind, ("", "Choose a kind of document from the list."), &mut errors, |text| text.parse().ok());
-        let status = choice(&self.status, ("", "Choose a status from the list."), &mut errors, status_named);
+        let status = choice(&self.status, ("", NO_STATUS), &mut errors, status_named);
         let sort = choice(&self.sort, ("", "The list can't be sorted by this column."), &mut errors, Sort::parse)
             .unwrap_or_default();
         let mut position = |token: &str| {
@@ -71,8 +74,8 @@ impl BolFilter {
         let text: String = self.q.chars().take(MAX_TEXT_CHARS).collect();
         let terms = search::parse(&text, prefix);
         let is_new = is_new.is_some();
-        let (customer, reader) = (None, None);
-        (Search { terms, from, to, kind, status, customer, reader, is_new, sort, after, before }, errors)
+        let (visible, customer, reader) = (None, None, None);
+        (Search { terms, from, to, kind, status, visible, customer, reader, is_new, sort, after, before }, errors)
     }
 
     /// Parses the filter for this viewer, and looks up its customer among those that the viewer can see.
@@ -82,6 +85,14 @@ impl BolFilter {
         search.reader = Reader::of(viewer);
         if search.is_new && search.reader.is_none() {
             errors.add("", "Only a customer's list tells what is new.");
+        }
+        if search.status == Some(Status::Unfetched) {
+            if viewer.can_see_all_customers() {
+                let days = settings::reminder_thresholds(&mut *db.get().await?).await?.collect_days;
+                search.visible = Some(reminder::overdue(site.clock.now(), days));
+            } else {
+                errors.add("", NO_STATUS);
+            }
         }
         if !self.customer.trim().is_empty() {
             let code = self.customer.trim().replace('\0', "");
@@ -297,12 +308,13 @@ pub fn status_named(name: &str) -> Option<Status> {
     STATUSES.iter().find(|(_, known, _)| *known == name).map(|(status, ..)| *status)
 }
 
-const STATUSES: [(Status, &str, &str); 5] = [
+const STATUSES: [(Status, &str, &str); 6] = [
     (Status::Issued, "issued", "Issued"),
     (Status::Signed, "signed", "Signed copy on file"),
     (Status::Unsigned, "unsigned", "No signed copy yet"),
     (Status::Void, "void", "Void"),
     (Status::Unassigned, "unassigned", "Not assigned to a customer"),
+    (Status::Unfetched, "unfetched", "Not fetched by the customer"),
 ];
 
 /// Value and label of each status that this viewer can search for.
@@ -310,7 +322,7 @@ pub fn statuses(viewer: &Viewer) -> impl Iterator<Item = (&'static str, &'static
     let sees_all = viewer.can_see_all_customers();
     STATUSES
         .iter()
-        .filter(move |(status, ..)| *status != Status::Unassigned || sees_all)
+        .filter(move |(status, ..)| sees_all || !matches!(status, Status::Unassigned | Status::Unfetched))
         .map(|(_, name, label)| (*name, *label))
 }
 

@@ -10,6 +10,7 @@ use chrono_tz::Tz;
 use futures_util::{StreamExt, stream};
 
 use super::flash::{Done, Flash, start};
+use super::office_contact::OfficeContact;
 use super::problem::Problem;
 use super::{Error, Site, log_links};
 use crate::accounts::Viewer;
@@ -29,6 +30,8 @@ pub struct Layout {
     pub nav: Vec<NavItem>,
     /// Entries of the menu "Manage".
     pub manage: Vec<NavItem>,
+    /// How to reach the office, which may be nothing. `None` for the office itself.
+    pub office: Option<OfficeContact>,
     /// Confirms what the user has just done.
     pub notice: Option<&'static str>,
     /// What went wrong. The page's title begins with its label.
@@ -131,6 +134,7 @@ impl Layout {
             font: site.assets.href("fonts/source-sans-3-latin-wght-normal.woff2"),
             // Closes menus, and lets Back return to a form that was refused.
             scripts: vec![site.assets.href("page.js")],
+            office: viewer.is_none_or(|viewer| !viewer.can_issue()).then(|| site.contact.current()),
             ..Self::default()
         };
         let Some(viewer) = viewer else { return layout };

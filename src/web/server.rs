@@ -30,6 +30,7 @@ use super::limits::{
     DISCONNECT_TIMEOUT, HEADERS_TIMEOUT, KEEP_ALIVE, MAX_DRAFT_BYTES, MAX_FORM_BYTES, SHUTDOWN_TIMEOUT,
 };
 use super::login_page::session_cookie_name;
+use super::office_contact::ContactCache;
 use super::session_store::PostgresSessions;
 use super::{
     Error, Site, connection, cross_site, drafts, error_page, files, headers, health, https, limits, request, routes,
@@ -86,12 +87,14 @@ impl Running {
         let (fetches, recording) = FetchRecorder::new(recording_db, settings.clock.clone());
         let recording = tokio::spawn(recording.run());
         let site = Data::from(Arc::new(site(settings, public_url, (storage, spool), fetches)));
+        let (contact_site, contact_db) = (site.clone(), background.db.clone());
         let server = workers.serve(site, listener, signal)?;
         let handle = server.handle();
         let task = tokio::spawn(async move {
             let ended = tokio::select! {
                 ended = server => ended,
                 () = background.run() => Ok(()),
+                () = contact_site.contact.keep_current(contact_db) => Ok(()),
             };
             // The recording ends after the last response.
             if timeout(RECORDING_TIMEOUT, recording).await.is_err() {
@@ -156,6 +159,7 @@ fn site(settings: Settings, public_url: PublicUrl, (storage, spool): (Storage, S
         seals: config.seal_keys(Some(&secret)),
         retention: config.audit_retention,
         codes: PrintedCodes::new(config.code_origins(&public_url.origin()), Some(&secret)),
+        contact: ContactCache::default(),
         examiner: Examiner::new(program, config.bol_prefix.clone()),
         clamd: config.clamd,
         public_url,

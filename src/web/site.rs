@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 
 use super::assets::Assets;
 use super::files::FetchRecorder;
+use super::office_contact::ContactCache;
 use crate::accounts::DeviceKey;
 use crate::audit::export::ExportSlots;
 use crate::bols::PrintedCodes;
@@ -46,6 +47,8 @@ pub struct Site {
     /// The QR codes that the portal prints and recognizes.
     pub codes: PrintedCodes,
     pub examiner: Examiner,
+    /// How people outside the office reach it.
+    pub contact: ContactCache,
     pub clamd: Option<ClamdAddress>,
 }
 

@@ -52,6 +52,7 @@ pub async fn page(context: Context<OfficeStaff>, done: Query<Done>) -> Result<Ht
 pub async fn save(context: Context<OfficeStaff>, form: Form<Company>) -> Result<HttpResponse, Error> {
     let user = context.acting();
     let Err(error) = context.change(settings::save(&user, &form)).await else {
+        context.site.contact.refresh(&context.db).await?;
         return Ok(see_other(HERE, Some(flash::SAVED)));
     };
     let page = SettingsPage::load(&context, Some(form.into_inner()), None).await?;

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Query;
 use askama::Template;
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 
 use crate::bols::weight::{grouped, short_tons};
 use crate::dashboard::{self, COUNTED, Dashboard, LISTED, Loaded, Waiting, Week};
@@ -49,6 +49,8 @@ struct Figures {
     loads: String,
     loads_label: &'static str,
     tons: String,
+    /// The list of these loads, if there are any.
+    href: Option<String>,
 }
 
 /// A row of the table behind the chart.
@@ -163,8 +165,11 @@ impl TodayPage {
             layout,
             problem: None,
             day: today.format("%A, %B %-d, %Y").to_string(),
-            today: Figures::new(dashboard_data.today),
-            this_week: Figures::new(last.map(|week| week.loaded).unwrap_or_default()),
+            today: Figures::new(dashboard_data.today, today, today),
+            this_week: match last {
+                Some(week) => Figures::new(week.loaded, week.monday, week.monday + Days::new(6)),
+                None => Figures::new(Loaded::default(), today, today),
+            },
             chart: chart(&dashboard_data.weeks),
             weeks: dashboard_data.weeks.iter().map(WeekRow::new).collect(),
             inbox: dashboard_data.inbox,
@@ -207,8 +212,9 @@ fn email_label(purpose: &str) -> &'static str {
 }
 
 impl Figures {
-    fn new(loaded: Loaded) -> Self {
+    fn new(loaded: Loaded, from: NaiveDate, to: NaiveDate) -> Self {
         Self {
+            href: (loaded.loads > 0).then(|| format!("/bols?status=issued&from={from}&to={to}")),
             loads: grouped(loaded.loads),
             loads_label: if loaded.loads == 1 { "load" } else { "loads" },
             tons: short_tons(loaded.net_lb),

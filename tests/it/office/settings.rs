@@ -62,3 +62,37 @@ async fn settings_are_saved_as_the_next_bol_prints_them() {
     let six = company("Prime", "1\r\n2\r\n3\r\n4\r\n5\r\n6", "", "");
     office.expect_saved("/office/settings", &six, "/office/settings?done=saved").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_outside_the_office_see_how_to_reach_it() {
+    let app = App::start().await;
+    let (office, acme, stranger) = (app.office().await, app.acme().await, app.stranger());
+    assert!(stranger.get("/login").await.one("main").contains("Ask the terminal office."), "nothing is set yet");
+    let form = company("Prime", "1 Road", "(251) 555-0100 ext. 4", "dock@terminal.example");
+    office.expect_saved("/office/settings", &form, "/office/settings?done=saved").await;
+    let links = ["tel:2515550100;ext=4", "mailto:dock@terminal.example"];
+    for page in [
+        stranger.get("/login").await,
+        stranger.get("/nothing-here").await,
+        acme.get("/account").await,
+        acme.get("/bols/PRT-1999-0001").await,
+        acme.get("/office").await,
+        app.auditor().await.get("/office").await,
+    ] {
+        assert_eq!(page.attributes("main p a[href^=tel], main p a[href^=mailto]", "href"), links, "{}", page.text());
+        assert!(page.one("main").contains("terminal office ((251) 555-0100 ext. 4, dock@terminal.example)"));
+    }
+    // The office isn't told to call itself.
+    for path in ["/account", "/bols/PRT-1999-0001", "/audit"] {
+        let page = office.get(path).await;
+        assert!(!page.one("main").contains("terminal office"), "{path}: {}", page.text());
+    }
+    assert!(office.get("/audit").await.one("main").contains("ask an administrator"));
+    // An error page needs no table.
+    app.sql("ALTER TABLE bols RENAME TO bols_away; ALTER TABLE settings RENAME TO settings_away").await;
+    let page = acme.get("/bols").await;
+    assert_eq!((page.status, page.attributes("main p a[href^=tel]", "href")), (500, vec![links[0].to_owned()]));
+    assert!(page.one(".lede").ends_with("If it happens again, call the terminal office with the reference below."));
+    let page = office.get("/bols").await;
+    assert!(page.one(".lede").ends_with("If it happens again, give an administrator the reference below."));
+}

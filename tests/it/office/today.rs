@@ -1,8 +1,8 @@
 //! `/office`: the day at the terminal.
 
-use chrono::{Datelike, Days};
+use chrono::{Datelike, Days, TimeDelta};
 
-use crate::support::{Action, App, World};
+use crate::support::{Action, Actor, Answer, App, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_counts_loads_and_tons_of_today_and_of_each_week() {
@@ -67,4 +67,70 @@ async fn the_page_lists_waiting_and_missing_documents() {
     assert!(page.one("h2#unsigned").starts_with("No signed copy after 5 days"));
     let changed = app.events().await.only(Action::SettingsChanged);
     assert!(changed.iter().any(|event| event.after("unsigned_days") == "5"), "{changed:?}");
+}
+
+/// Follows a link of the page to the list of BOLs, and returns the numbers that it shows.
+async fn linked(office: &Actor, page: &Answer, link: &str) -> Vec<String> {
+    let mut hrefs = page.attributes(link, "href");
+    assert_eq!(hrefs.len(), 1, "{link}");
+    let list = office.get(&hrefs.remove(0)).await;
+    assert_eq!(list.status, 200, "{link}");
+    let mut numbers = list.all("tbody .number");
+    numbers.sort();
+    numbers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_count_leads_to_the_list_of_just_these() {
+    let app = App::start().await;
+    let now = app.clock.now();
+    let today = now.with_timezone(&chrono_tz::America::New_York).date_naive();
+    let long = today - Days::new(8);
+    for bol in app.bols().await {
+        app.make_visible_since(&bol.number, "2025-03-01T00:00:00Z".parse().unwrap()).await;
+    }
+    app.make_visible_since(World::ACME_BOL, now - TimeDelta::days(4)).await;
+    app.make_visible_since(World::RIVAL_BOL, now - TimeDelta::days(4)).await;
+    // A void one and one without a customer count where they belong.
+    app.sql(&format!(
+        "UPDATE bols SET bol_date = '{today}' WHERE number IN ('{}', '{}');
+         UPDATE bols SET bol_date = '{long}' WHERE number = '{}'",
+        World::ACME_BOL,
+        World::ACME_VOID,
+        World::ACME_BARE
+    ))
+    .await;
+    let office = app.office().await;
+    let page = office.get("/office").await;
+    assert_eq!(page.all(".glance .hint a"), ["1 load", "1 load", "1 BOL without a customer"]);
+    for section in ["1", "2"] {
+        let link = format!(".glance section:nth-of-type({section}) .hint a");
+        assert_eq!(linked(&office, &page, &link).await, [World::ACME_BOL]);
+    }
+    assert_eq!(linked(&office, &page, ".glance section:nth-of-type(3) .hint a").await, [World::LOOSE_BOL]);
+    assert_eq!(page.one("#unsigned .count"), "1 BOLs");
+    assert_eq!(linked(&office, &page, "#unsigned .count").await, [World::ACME_BARE]);
+    assert_eq!(linked(&office, &page, "#uncollected .count").await, [World::ACME_BOL, World::RIVAL_BOL]);
+    let acme = "section:has(#uncollected) a[href='/bols?status=unfetched&customer=ACME']";
+    assert_eq!(linked(&office, &page, acme).await, [World::ACME_BOL]);
+    // The list follows the same rules: what the customer has fetched is on neither.
+    app.acme().await.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
+    assert_eq!(office.get("/bols?status=unfetched").await.all("tbody .number"), [World::RIVAL_BOL]);
+    app.sql("UPDATE customers SET active = false WHERE code = 'RIVAL'").await;
+    assert!(office.get("/bols?status=unfetched").await.all("tbody .number").is_empty());
+    assert_eq!(app.acme().await.get("/bols?status=unfetched").await.status, 422, "customers don't have this filter");
+    assert_eq!(app.auditor().await.get("/bols?status=unfetched").await.status, 200);
+    // An address of an earlier version.
+    let inbox = office.get("/office/inbox?show=unassigned").await;
+    assert!(inbox.one("main").contains(World::LOOSE_BOL), "{}", inbox.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_of_nothing_is_no_link() {
+    let app = App::start().await;
+    app.sql("UPDATE bols SET customer_id = (SELECT id FROM customers WHERE code = 'ACME') WHERE customer_id IS NULL")
+        .await;
+    let page = app.office().await.get("/office").await;
+    assert_eq!(page.all(".glance .hint"), ["0 loads", "0 loads", "Every BOL has a customer"]);
+    assert!(page.all(".glance .hint a, h2 a").is_empty());
 }

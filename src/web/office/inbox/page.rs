@@ -148,7 +148,8 @@ struct Shown {
 impl Shown {
     async fn load(db: &Database, view: &View) -> Result<Self, Error> {
         let name = match view.show.as_str() {
-            "bols" => "bols",
+            // Earlier versions linked to "unassigned".
+            "bols" | "unassigned" => "bols",
             "bin" => "bin",
             _ => "documents",
         };
