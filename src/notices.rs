@@ -6,6 +6,7 @@
 
 mod announce;
 mod digest;
+mod load;
 pub mod reminder;
 
 use std::collections::{BTreeMap, HashSet};
@@ -21,6 +22,7 @@ use tokio::time::sleep;
 pub use announce::announce;
 pub use digest::digest;
 
+use self::load::Load;
 use crate::clock::Clock;
 use crate::db::schema::{notices, told};
 use crate::db::{Database, DbResult};
@@ -168,12 +170,15 @@ struct Fresh {
     is_void: bool,
     #[diesel(sql_type = Text)]
     kind: String,
+    #[diesel(embed)]
+    load: Load,
 }
 
 #[derive(Default)]
 struct Bol<'a> {
     id: i64,
     is_void: bool,
+    load: String,
     kinds: Vec<&'a str>,
 }
 
@@ -184,14 +189,14 @@ fn news<'a>(fresh: impl IntoIterator<Item = &'a Fresh>) -> Vec<News> {
     for one in fresh {
         if seen.insert((one.customer_id, one.bol_id, one.kind.as_str())) {
             let bol = companies.entry((&one.company, one.customer_id)).or_default().entry(&one.number).or_default();
-            (bol.id, bol.is_void) = (one.bol_id, one.is_void);
+            (bol.id, bol.is_void, bol.load) = (one.bol_id, one.is_void, one.load.line());
             bol.kinds.push(one.kind.parse().map_or("Document", Kind::label));
         }
     }
     let item = |(number, bol): (&str, Bol<'_>)| {
         let what = bol.kinds.join(", ");
         let what = if bol.is_void { format!("{what} (void)") } else { what };
-        Item { bol_id: bol.id, number: number.into(), what }
+        Item { bol_id: bol.id, number: number.into(), what, load: bol.load }
     };
     companies
         .into_iter()
@@ -237,6 +242,7 @@ mod tests {
             number: number.into(),
             is_void: number == "B-22",
             kind: kind.into(),
+            load: Load::default(),
         };
         let all = [
             fresh("Rival", "B-1", "bol"),
@@ -244,8 +250,12 @@ mod tests {
             fresh("Acme", "B-22", "bol"),
             fresh("Acme", "B-22", "invoice"),
         ];
-        let item =
-            |number: &str, what: &str| Item { bol_id: number.len() as i64, number: number.into(), what: what.into() };
+        let item = |number: &str, what: &str| Item {
+            bol_id: number.len() as i64,
+            number: number.into(),
+            what: what.into(),
+            load: "0.00 net tons".into(),
+        };
         assert_eq!(
             news(&all),
             [

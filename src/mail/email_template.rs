@@ -44,12 +44,34 @@ pub struct Item {
     pub number: String,
     /// "Bill of lading, scale ticket"
     pub what: String,
+    /// "Basic pig iron · 23.45 net tons · Truck 460 · PO 4500": what was loaded. Emails of earlier versions have none.
+    #[serde(default)]
+    pub load: String,
 }
 
 pub(super) struct Rendered {
     pub subject: String,
     pub text: String,
     pub html: String,
+    /// The URL for the header `List-Unsubscribe` (RFC 2369). `None` for emails that everyone gets.
+    pub unsubscribe: Option<String>,
+}
+
+/// What every email needs besides its own contents.
+pub(super) struct Sender<'a> {
+    /// The origin of links.
+    pub origin: &'a str,
+    pub key: &'a LinkKey,
+    pub office: &'a Office,
+}
+
+/// How to reach the terminal's office, as the settings say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Office {
+    /// Empty if it isn't known.
+    pub phone: String,
+    /// A valid address.
+    pub email: Option<String>,
 }
 
 /// The text of an email.
@@ -62,6 +84,14 @@ struct Words {
     /// A label and a URL.
     action: Option<(&'static str, String)>,
     closing: Vec<String>,
+    /// How to stop the emails.
+    stop: Option<Stop>,
+}
+
+struct Stop {
+    sentence: &'static str,
+    /// A label and a URL, unless the office has no address.
+    link: Option<(String, String)>,
 }
 
 struct Group {
@@ -74,6 +104,7 @@ struct NewsLine {
     number: String,
     href: String,
     what: String,
+    load: Option<String>,
 }
 
 #[derive(Template)]
@@ -151,24 +182,30 @@ impl EmailTemplate {
         }
     }
 
-    pub(super) fn render(&self, origin: &str, key: &LinkKey) -> Result<Rendered, askama::Error> {
-        let words = self.words(origin, key);
+    pub(super) fn render(&self, sender: &Sender<'_>) -> Result<Rendered, askama::Error> {
+        let (words, origin) = (self.words(sender), sender.origin);
         let text = TextEmail { words: &words, origin }.render()?;
         let html = HtmlEmail { words: &words, origin }.render()?;
-        Ok(Rendered { subject: words.subject, text, html })
+        let unsubscribe = words.stop.and_then(|stop| stop.link).map(|(_, href)| href);
+        Ok(Rendered { subject: words.subject, text, html, unsubscribe })
     }
 
-    fn words(&self, origin: &str, key: &LinkKey) -> Words {
+    fn words(&self, sender: &Sender<'_>) -> Words {
+        let Sender { origin, key, office } = *sender;
         let link = |path: &str, seed: &str| format!("{origin}/{path}?token={}", key.secret(seed));
         let words = match self {
             Self::Invitation { by, company, seed, days, .. } => {
                 invitation(by, company, *days, link("invitation", seed))
             }
             Self::Reset { seed, minutes, .. } => reset(*minutes, link("password", seed)),
-            Self::PasswordChanged { .. } => password_changed(origin),
+            Self::PasswordChanged { .. } => password_changed(sender),
             Self::Joined { by, company, .. } => joined(by, company, origin),
-            Self::Documents { digest, news, has_login, .. } => documents(news, *digest, *has_login, origin),
-            Self::Reminder { news, has_login, .. } => reminder(news, *has_login, origin),
+            Self::Documents { digest, news, has_login, .. } => {
+                Words { stop: Some(stop(*has_login, origin, office)), ..documents(news, *digest, origin) }
+            }
+            Self::Reminder { news, has_login, .. } => {
+                Words { stop: Some(stop(*has_login, origin, office)), ..reminder(news, origin) }
+            }
         };
         let greeting = match self.name() {
             "" => "Hello,".to_owned(),
@@ -185,7 +222,8 @@ fn invitation(by: &str, company: &str, days: i64, link: String) -> Words {
             format!("{by} has set up a login for you at the PrimeTrade BOL portal.")
         } else {
             format!(
-                "{by} has set up a login for you at the PrimeTrade BOL portal, where you find the bills of lading of {company}."
+                "{by} has set up a login for you at the PrimeTrade BOL portal, where you find the bills of lading of {}",
+                sentence_end(company)
             )
         }],
         action: Some(("Choose your password", link)),
@@ -210,16 +248,17 @@ fn reset(minutes: i64, link: String) -> Words {
     }
 }
 
-fn password_changed(origin: &str) -> Words {
+fn password_changed(Sender { origin, office, .. }: &Sender<'_>) -> Words {
+    let phone = if office.phone.is_empty() { String::new() } else { format!(" ({})", office.phone) };
     Words {
         subject: "Your password for the PrimeTrade BOL portal was changed".into(),
         paragraphs: vec![
             "The password of your login at the PrimeTrade BOL portal was just changed, and all other sessions were ended.".into(),
         ],
         action: Some(("Your account", format!("{origin}/account"))),
-        closing: vec![
-            "If that wasn't you, set a new password at once with “Forgot your password?” on the login page, and call the terminal office.".into(),
-        ],
+        closing: vec![format!(
+            "If that wasn't you, set a new password at once with “Forgot your password?” on the login page, and call the terminal office{phone}."
+        )],
         ..Words::default()
     }
 }
@@ -228,14 +267,15 @@ fn joined(by: &str, company: &str, origin: &str) -> Words {
     Words {
         subject: format!("You now see the bills of lading of {company}"),
         paragraphs: vec![format!(
-            "{by} has added your login at the PrimeTrade BOL portal to {company}. Log in as before to find its bills of lading."
+            "{by} has added your login at the PrimeTrade BOL portal to {} Log in as before to find its bills of lading.",
+            sentence_end(company)
         )],
         action: Some(("Bills of lading", format!("{origin}/bols"))),
         ..Words::default()
     }
 }
 
-fn documents(news: &[News], digest: bool, has_login: bool, origin: &str) -> Words {
+fn documents(news: &[News], digest: bool, origin: &str) -> Words {
     Words {
         subject: documents_subject(news, digest),
         paragraphs: vec![if digest {
@@ -245,12 +285,11 @@ fn documents(news: &[News], digest: bool, has_login: bool, origin: &str) -> Word
         }],
         groups: news.iter().map(|news| Group::new(news, origin)).collect(),
         action: Some(("All bills of lading", format!("{origin}/bols"))),
-        closing: vec![why(has_login)],
         ..Words::default()
     }
 }
 
-fn reminder(news: &News, has_login: bool, origin: &str) -> Words {
+fn reminder(news: &News, origin: &str) -> Words {
     Words {
         subject: match news.items.as_slice() {
             [one] => format!("Not fetched yet: {}", one.number),
@@ -259,7 +298,6 @@ fn reminder(news: &News, has_login: bool, origin: &str) -> Words {
         paragraphs: vec!["Your company has not downloaded these bills of lading yet:".into()],
         groups: vec![Group::new(news, origin)],
         action: Some(("All bills of lading", format!("{origin}/bols"))),
-        closing: vec![why(has_login)],
         ..Words::default()
     }
 }
@@ -270,6 +308,7 @@ impl Group {
             number: item.number.clone(),
             href: format!("{origin}/bols/{}", item.number),
             what: item.what.clone(),
+            load: Some(item.load.clone()).filter(|load| !load.is_empty()),
         });
         Self { title: news.company.clone(), lines: lines.collect(), more: news.items.len().saturating_sub(MAX_ITEMS) }
     }
@@ -284,13 +323,34 @@ fn documents_subject(news: &[News], digest: bool) -> String {
     }
 }
 
-/// Returns why the user gets this email, and how to change that.
-fn why(has_login: bool) -> String {
-    if has_login {
-        "To change how often you get these emails, or to stop them, go to “Your account”.".into()
-    } else {
-        "Your company has chosen this address for these emails. To stop them, ask the terminal office.".into()
+/// Returns how the recipient stops these emails.
+fn stop(has_login: bool, origin: &str, office: &Office) -> Stop {
+    match &office.email {
+        _ if has_login => Stop {
+            sentence: "To change how often you get these emails, or to stop them, open",
+            link: Some(("your email settings".into(), format!("{origin}/account#mail"))),
+        },
+        Some(email) => Stop {
+            sentence: "Your company has chosen this address for these emails. To stop them, write to",
+            link: Some((email.clone(), format!("mailto:{}?subject=Stop%20emails%20about%20BOLs", encoded(email)))),
+        },
+        None => Stop {
+            sentence: "Your company has chosen this address for these emails. To stop them, ask the terminal office.",
+            link: None,
+        },
     }
+}
+
+/// Encodes what has a meaning in a `mailto:` URL (RFC 6068).
+fn encoded(address: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "@.+-_".contains(c);
+    address.chars().map(|c| if is_plain(c) { c.to_string() } else { format!("%{:02X}", u32::from(c)) }).collect()
+}
+
+/// Returns a name with the period of its sentence. A name such as `Acme Inc.` has it already.
+fn sentence_end(name: &str) -> String {
+    let period = if name.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{name}{period}")
 }
 
 #[cfg(test)]
@@ -298,27 +358,46 @@ mod tests {
     use super::*;
     use crate::config::SecretKey;
 
+    const ORIGIN: &str = "https://portal.example";
+
+    fn render_from(template: &EmailTemplate, office: &Office) -> Rendered {
+        let key = LinkKey::new(&SecretKey::from_bytes(vec![7; 64]));
+        template.render(&Sender { origin: ORIGIN, key: &key, office }).expect("renders")
+    }
+
     fn render(template: &EmailTemplate) -> Rendered {
-        template.render("https://portal.example", &LinkKey::new(&SecretKey::from_bytes(vec![7; 64]))).expect("renders")
+        render_from(template, &Office::default())
+    }
+
+    fn item(number: &str) -> Item {
+        Item {
+            bol_id: 1,
+            number: number.into(),
+            what: "Bill of lading".into(),
+            load: "Basic pig iron · 23.45 net tons · Truck 460".into(),
+        }
+    }
+
+    fn documents_for(has_login: bool) -> EmailTemplate {
+        let items = vec![item("PRT-2026-0001"), item("PRT-2026-0002")];
+        let news = News { customer_id: 1, company: "Acme & Sons <Steel>".into(), items };
+        EmailTemplate::Documents { name: "Jane".into(), digest: false, news: vec![news], has_login }
     }
 
     #[test]
     fn text_and_html_say_the_same() {
-        let item = |number: &str| Item { bol_id: 1, number: number.into(), what: "Bill of lading".into() };
-        let news = News {
-            customer_id: 1,
-            company: "Acme & Sons <Steel>".into(),
-            items: vec![item("PRT-2026-0001"), item("PRT-2026-0002")],
-        };
-        let template =
-            EmailTemplate::Documents { name: "Jane".into(), digest: false, news: vec![news], has_login: true };
-        let Rendered { subject, text, html } = render(&template);
+        let Rendered { subject, text, html, unsubscribe } = render(&documents_for(true));
         assert_eq!(subject, "New in the portal: 2 bills of lading");
         assert!(text.starts_with("Hello Jane,\n\nThese documents"), "{text}");
-        assert!(text.contains("\nAcme & Sons <Steel>\n\n  PRT-2026-0001  Bill of lading\n  https://portal.example/bols/PRT-2026-0001\n"), "{text}");
+        assert!(text.contains("\nAcme & Sons <Steel>\n\n  PRT-2026-0001  Bill of lading\n  Basic pig iron · 23.45 net tons · Truck 460\n  https://portal.example/bols/PRT-2026-0001\n"), "{text}");
         assert!(!text.contains("\n\n\n") && text.ends_with("https://portal.example"), "{text:?}");
         assert!(html.contains("Acme &#38; Sons &#60;Steel&#62;"), "{html}");
         assert!(html.contains(r#"href="https://portal.example/bols/PRT-2026-0002""#), "{html}");
+        assert!(html.contains("Basic pig iron · 23.45 net tons · Truck 460"), "{html}");
+        let settings = "https://portal.example/account#mail";
+        assert_eq!(unsubscribe.as_deref(), Some(settings));
+        assert!(text.contains(&format!("or to stop them, open\n{settings}\n")), "{text}");
+        assert!(html.contains(&format!("<a href=\"{settings}\"")), "{html}");
         for nothing in ["<img", "<script", "http://", "url("] {
             assert!(!html.contains(nothing), "{nothing} in {html}");
         }
@@ -338,17 +417,57 @@ mod tests {
 
     #[test]
     fn a_long_list_is_cut_and_counted() {
-        let items =
-            (0..60).map(|n| Item { bol_id: n, number: format!("PRT-2026-{n:04}"), what: "Invoice".into() }).collect();
+        let items = (0..60)
+            .map(|n| Item {
+                bol_id: n,
+                number: format!("PRT-2026-{n:04}"),
+                what: "Invoice".into(),
+                load: String::new(),
+            })
+            .collect();
         let template = EmailTemplate::Reminder {
             name: "Jane".into(),
             news: News { customer_id: 1, company: "Acme".into(), items },
             has_login: false,
         };
-        let Rendered { subject, text, html } = render(&template);
+        let Rendered { subject, text, html, unsubscribe } = render(&template);
         assert_eq!(subject, "Not fetched yet: 60 bills of lading");
         assert_eq!(text.matches("Invoice").count(), 50);
         assert!(text.contains("and 10 more") && html.contains("and 10 more"));
-        assert!(text.contains("ask the terminal office"));
+        assert!(text.contains("ask the terminal office") && unsubscribe.is_none(), "{text}");
+    }
+
+    #[test]
+    fn an_address_without_a_login_is_removed_by_the_office() {
+        let office = Office { phone: "251 555 0100".into(), email: Some("o'dock@terminal.example".into()) };
+        let Rendered { text, html, unsubscribe, .. } = render_from(&documents_for(false), &office);
+        let href = "mailto:o%27dock@terminal.example?subject=Stop%20emails%20about%20BOLs";
+        assert_eq!(unsubscribe.as_deref(), Some(href));
+        assert!(text.contains("To stop them, write to\no'dock@terminal.example\n"), "{text}");
+        assert!(html.contains(href) && !text.contains("/account"), "{html}");
+        let Rendered { text, unsubscribe, .. } =
+            render_from(&EmailTemplate::PasswordChanged { name: "Jane".into() }, &office);
+        assert!(text.contains("call the terminal office (251 555 0100).") && unsubscribe.is_none(), "{text}");
+    }
+
+    #[test]
+    fn a_name_that_ends_in_a_period_gets_no_second_one() {
+        for (company, end) in [("Acme, Inc.", "Acme, Inc."), ("Acme Steel", "Acme Steel.")] {
+            let (name, by, company) = (String::new(), "Dana".to_owned(), company.to_owned());
+            let joined = EmailTemplate::Joined { name: name.clone(), by: by.clone(), company: company.clone() };
+            let seed = String::new();
+            let invitation = EmailTemplate::Invitation { name, by, company, seed, days: 7 };
+            assert!(render(&joined).text.contains(&format!("portal to {end} Log in")));
+            assert!(render(&invitation).text.contains(&format!("bills of lading of {end}\n")));
+        }
+    }
+
+    #[test]
+    fn an_email_of_an_earlier_version_can_be_sent() {
+        let json = r#"{"bol_id": 1, "number": "PRT-2026-0001", "what": "Invoice"}"#;
+        let item: Item = serde_json::from_str(json).expect("an item");
+        let news = News { customer_id: 1, company: "Acme".into(), items: vec![item] };
+        let template = EmailTemplate::Reminder { name: String::new(), news, has_login: true };
+        assert!(render(&template).text.contains("  PRT-2026-0001  Invoice\n  https://portal.example/bols/"));
     }
 }

@@ -14,6 +14,7 @@ use lettre::transport::smtp::PoolConfig;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use tokio::time::{sleep, timeout};
 
+use super::email_template::{Office, Sender};
 use super::outbox::{self, Mail};
 use super::{EmailTemplate, LinkKey};
 use crate::clock::Clock;
@@ -68,6 +69,24 @@ impl Header for AutoSubmitted {
     }
 }
 
+/// RFC 2369: how the recipient stops emails of this kind.
+#[derive(Clone)]
+struct ListUnsubscribe(String);
+
+impl Header for ListUnsubscribe {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("List-Unsubscribe")
+    }
+
+    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(text.trim_matches(['<', '>']).into()))
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), format!("<{}>", self.0))
+    }
+}
+
 impl Mailer {
     /// Fails if `SMTP_URL` can't be used. The error doesn't quote it.
     pub fn new(db: Database, clock: Clock, config: &MailConfig, origin: String, key: LinkKey) -> Result<Self, String> {
@@ -109,6 +128,10 @@ impl Mailer {
     pub async fn round(&self) -> DbResult<usize> {
         let mut connection = self.db.get().await?;
         let due = outbox::take(&mut connection, self.clock.now(), MAX_AT_ONCE).await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let office = outbox::office(&mut connection).await?;
         let mut ready = Vec::new();
         for mail in &due {
             match self.still_to_say(&mut connection, mail).await? {
@@ -119,7 +142,7 @@ impl Mailer {
         }
         // A slow mail server must not hold a connection.
         drop(connection);
-        let outcomes = join_all(ready.iter().map(|(mail, template)| self.attempt(mail, template))).await;
+        let outcomes = join_all(ready.iter().map(|(mail, template)| self.attempt(mail, template, &office))).await;
         // Notes every result, even if another one fails: an email without a noted result is sent again.
         let mut first_error = None;
         for ((mail, _), outcome) in ready.iter().zip(outcomes) {
@@ -166,8 +189,8 @@ impl Mailer {
         Ok(Ok(template.only_about(&theirs)))
     }
 
-    async fn attempt(&self, mail: &Mail, template: &EmailTemplate) -> Outcome {
-        let message = match self.message(mail, template) {
+    async fn attempt(&self, mail: &Mail, template: &EmailTemplate, office: &Office) -> Outcome {
+        let message = match self.message(mail, template, office) {
             Ok(message) => message,
             Err(why) => return Outcome::Never(why),
         };
@@ -201,22 +224,26 @@ impl Mailer {
         }
     }
 
-    fn message(&self, mail: &Mail, template: &EmailTemplate) -> Result<Message, String> {
+    fn message(&self, mail: &Mail, template: &EmailTemplate, office: &Office) -> Result<Message, String> {
         let address = mail.to_address.parse().map_err(|_| "email can't be sent to this address".to_owned())?;
         let name = Some(template.name()).filter(|name| !name.is_empty()).map(Into::into);
-        let rendered = template.render(&self.origin, &self.key).map_err(|error| error.to_string())?;
+        let sender = Sender { origin: &self.origin, key: &self.key, office };
+        let rendered = template.render(&sender).map_err(|error| error.to_string())?;
         let host = url::Url::parse(&self.origin).ok().and_then(|url| url.host_str().map(Into::into));
         let host: String = host.unwrap_or_else(|| "localhost".into());
-        let message = Message::builder()
+        let mut message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(name, address))
             .subject(rendered.subject)
             .date(mail.created_at.into())
             // The same in every attempt, so that clients recognize a duplicate.
             .message_id(Some(format!("<mail-{}-{}@{host}>", mail.id, mail.created_at.timestamp())))
-            .header(AutoSubmitted)
-            .multipart(MultiPart::alternative_plain_html(rendered.text, rendered.html));
-        message.map_err(|error| error.to_string())
+            .header(AutoSubmitted);
+        if let Some(url) = rendered.unsubscribe {
+            message = message.header(ListUnsubscribe(url));
+        }
+        let body = MultiPart::alternative_plain_html(rendered.text, rendered.html);
+        message.multipart(body).map_err(|error| error.to_string())
     }
 }
 

@@ -8,8 +8,9 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::EmailTemplate;
+use super::email_template::Office;
 use crate::db::lower;
-use crate::db::schema::mails;
+use crate::db::schema::{mails, settings};
 
 /// How long an email is kept after the mailer sent it or gave up on it.
 const KEPT: TimeDelta = TimeDelta::days(30);
@@ -124,6 +125,13 @@ pub async fn failed(connection: &mut AsyncPgConnection, since: DateTime<Utc>, li
         .select(Failed::as_select())
         .load(connection)
         .await
+}
+
+/// Returns how to reach the terminal's office, as the settings say.
+pub(super) async fn office(connection: &mut AsyncPgConnection) -> QueryResult<Office> {
+    let contact = settings::table.select((settings::company_phone, settings::company_email));
+    let (phone, email): (String, String) = contact.first(connection).await?;
+    Ok(Office { phone, email: Some(email).filter(|email| super::is_address(email)) })
 }
 
 /// Leases due emails: password and invitation links first, then oldest first. No other process gets them during

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use super::load::Load;
 use super::{Fresh, HOLD, NOTICES_LOCK, ONCE_IN, Recipient, news, recipients};
 use crate::db::schema::notices;
 use crate::db::{Database, DbResult, try_alone};
@@ -50,13 +51,14 @@ pub async fn announce(db: &Database, now: DateTime<Utc>) -> DbResult<usize> {
 }
 
 async fn waiting(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Vec<Waiting>> {
-    diesel::sql_query(
+    diesel::sql_query(format!(
         "SELECT n.id, n.customer_id, c.name AS company, n.bol_id, b.number, b.voided_at IS NOT NULL AS is_void, n.kind, \
                 (d.state = 'stored' AND d.bol_id IS NOT DISTINCT FROM n.bol_id \
-                 AND d.customer_id IS NOT DISTINCT FROM n.customer_id AND c.active) AS is_visible \
+                 AND d.customer_id IS NOT DISTINCT FROM n.customer_id AND c.active) AS is_visible, {} \
          FROM notices n JOIN bols b ON b.id = n.bol_id JOIN customers c ON c.id = n.customer_id JOIN documents d ON d.id = n.document_id \
          WHERE n.told_at IS NULL AND n.visible_at <= $1 ORDER BY n.id LIMIT $2",
-    )
+        Load::COLUMNS
+    ))
     .bind::<Timestamptz, _>(now - HOLD)
     .bind::<BigInt, _>(MAX_DOCUMENTS)
     .load(connection)

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use super::load::Load;
 use super::{Fresh, NOTICES_LOCK, news};
 use crate::db::schema::users;
 use crate::db::{Database, DbResult, try_alone};
@@ -68,14 +69,15 @@ async fn since(
     after: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> QueryResult<Vec<Fresh>> {
-    diesel::sql_query(
-        "SELECT n.customer_id, c.name AS company, n.bol_id, b.number, b.voided_at IS NOT NULL AS is_void, n.kind \
+    diesel::sql_query(format!(
+        "SELECT n.customer_id, c.name AS company, n.bol_id, b.number, b.voided_at IS NOT NULL AS is_void, n.kind, {} \
          FROM memberships m JOIN customers c ON c.id = m.customer_id AND c.active \
          JOIN notices n ON n.customer_id = m.customer_id AND n.visible_at > $2 AND n.visible_at <= $3 \
          JOIN bols b ON b.id = n.bol_id JOIN documents d ON d.id = n.document_id \
          WHERE m.user_id = $1 AND d.state = 'stored' AND d.bol_id = n.bol_id AND d.customer_id = n.customer_id \
          ORDER BY n.id LIMIT $4",
-    )
+        Load::COLUMNS
+    ))
     .bind::<BigInt, _>(user_id)
     .bind::<Timestamptz, _>(after)
     .bind::<Timestamptz, _>(until)

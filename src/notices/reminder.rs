@@ -8,6 +8,7 @@ use diesel::sql_types::{BigInt, Date, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
+use super::load::Load;
 use super::{Morning, NOTICES_LOCK, Recipient, recipients};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::bols::search::VisibleBetween;
@@ -42,8 +43,8 @@ pub struct Uncollected {
     pub number: String,
     #[diesel(sql_type = Date)]
     pub bol_date: chrono::NaiveDate,
-    #[diesel(sql_type = Text)]
-    pub product: String,
+    #[diesel(embed)]
+    load: Load,
     #[diesel(sql_type = Timestamptz)]
     pub visible_since: DateTime<Utc>,
 }
@@ -63,8 +64,9 @@ pub async fn uncollected(
 ) -> QueryResult<Vec<Uncollected>> {
     let overdue = overdue(now, days);
     diesel::sql_query(format!(
-        "SELECT b.id, b.customer_id, b.number, b.bol_date, b.product, b.visible_since FROM bols b \
-         JOIN customers c ON c.id = b.customer_id AND c.active WHERE {UNCOLLECTED} ORDER BY b.visible_since, b.id LIMIT $3"
+        "SELECT b.id, b.customer_id, b.number, b.bol_date, b.visible_since, {} FROM bols b \
+         JOIN customers c ON c.id = b.customer_id AND c.active WHERE {UNCOLLECTED} ORDER BY b.visible_since, b.id LIMIT $3",
+        Load::COLUMNS
     ))
     .bind::<Timestamptz, _>(overdue.after)
     .bind::<Timestamptz, _>(overdue.until)
@@ -82,8 +84,9 @@ async fn uncollected_by(
 ) -> QueryResult<Vec<Uncollected>> {
     let overdue = overdue(now, days);
     diesel::sql_query(format!(
-        "SELECT b.id, b.customer_id, b.number, b.bol_date, b.product, b.visible_since FROM bols b \
-         WHERE b.customer_id = $3 AND {UNCOLLECTED} ORDER BY b.visible_since, b.id LIMIT $4"
+        "SELECT b.id, b.customer_id, b.number, b.bol_date, b.visible_since, {} FROM bols b \
+         WHERE b.customer_id = $3 AND {UNCOLLECTED} ORDER BY b.visible_since, b.id LIMIT $4",
+        Load::COLUMNS
     ))
     .bind::<Timestamptz, _>(overdue.after)
     .bind::<Timestamptz, _>(overdue.until)
@@ -173,7 +176,8 @@ impl Reminder<'_> {
         let item = |bol: &Uncollected| Item {
             bol_id: bol.id,
             number: bol.number.clone(),
-            what: format!("{}, {}", bol.bol_date.format("%b %-d, %Y"), bol.product),
+            what: bol.bol_date.format("%b %-d, %Y").to_string(),
+            load: bol.load.line(),
         };
         let news = News { customer_id: *id, company: name.clone(), items: bols.iter().map(item).collect() };
         for person in people.values() {

@@ -31,6 +31,7 @@ async fn a_mail_is_whole_and_says_who_it_is_from() {
     }
     let link = mail.link(&format!("{}/password?token=", app.url));
     assert!(mail.html.contains(&link), "{}", mail.html);
+    assert!(!mail.raw.contains("List-Unsubscribe"), "a link for a password can't be unsubscribed");
     assert!(mail.text.lines().all(|line| line.len() < 998), "{}", mail.text);
     // Neither the outbox nor a backup of it contains a usable link.
     let stored = app.mail_to(World::ACME).await.letter.to_string();

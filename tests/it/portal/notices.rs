@@ -57,6 +57,13 @@ async fn sleep_until_morning(app: &App) {
 async fn each_subscriber_of_the_company_gets_one_mail() {
     let (app, mut smtp) = App::with_mail().await;
     let office = app.office().await;
+    app.sql(&format!(
+        "UPDATE settings SET company_email = 'dock@terminal.example';
+         UPDATE bols SET product = 'Basic pig iron', net_lb = 46900, gross_lb = NULL, tare_lb = NULL, truck_number = '460', \
+         customer_po = '4500', ship_to = E'Acme Steel, Inc.\\n1 Mill Road' WHERE number = '{}'",
+        World::LOOSE_BOL
+    ))
+    .await;
     wants(&app, World::COLLEAGUE, "never").await;
     for email in ["dock@plant.example", World::ACME, "not an address"] {
         office.post("/office/customers/ACME/addresses", &[("address_email", email)]).await;
@@ -72,8 +79,19 @@ async fn each_subscriber_of_the_company_gets_one_mail() {
     for nothing in ["/files/", "/download", "X-Amz", "token=", "application/pdf"] {
         assert!(!first.raw.contains(nothing), "{nothing}");
     }
-    let mut to = recipients(&mut smtp, 2).await;
-    to.push(first.to);
+    let load = "Basic pig iron · 23.45 net tons · Truck 460 · PO 4500 · Acme Steel, Inc.";
+    let mails = [first, smtp.next().await, smtp.next().await];
+    for mail in &mails {
+        assert!(mail.text.contains(load) && mail.html.contains(load), "{}", mail.text);
+        // A login has settings. Another address is removed by the office.
+        let stop = match mail.to.as_str() {
+            "dock@plant.example" => "mailto:dock@terminal.example?subject=Stop%20emails%20about%20BOLs".to_owned(),
+            _ => format!("{}/account#mail", app.url),
+        };
+        assert!(mail.raw.replace("\n ", " ").contains(&format!("\nList-Unsubscribe: <{stop}>\n")), "{}", mail.raw);
+        assert!(mail.html.contains(&format!("<a href=\"{stop}\">")), "{}", mail.html);
+    }
+    let mut to = mails.map(|mail| mail.to);
     to.sort();
     assert_eq!(to, [World::BROKER, World::ACME, "dock@plant.example"]);
     smtp.quiet(7).await;
