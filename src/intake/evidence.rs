@@ -161,7 +161,7 @@ impl Evidence {
         let kind = self.other_kind?.label();
         let is_text_alone =
             self.reliable_sources().iter().all(|(source, numbers)| *source == "text" || numbers.is_empty());
-        let reason = || format!("The page calls itself {kind}. Choose a kind to file it under {number}.");
+        let reason = || format!("The heading says that this is {kind}. Choose a kind to file it under {number}.");
         is_text_alone.then(reason)
     }
 

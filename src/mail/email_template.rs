@@ -238,7 +238,7 @@ fn reset(minutes: i64, link: String) -> Words {
     Words {
         subject: "Set a new password for the PrimeTrade BOL portal".into(),
         paragraphs: vec![
-            "Someone, hopefully you, has asked for a new password for your login at the PrimeTrade BOL portal.".into(),
+            "A new password was requested for your login at the PrimeTrade BOL portal.".into(),
         ],
         action: Some(("Choose a new password", link)),
         closing: vec![format!(

@@ -65,7 +65,7 @@ flashes! {
     account {
         PASSWORD_CHANGED: "password" => "Your password is changed. Every other session has been ended.",
         SESSION_ENDED: "session" => "The session has ended.",
-        NOTICES_SAVED: "mail" => "Saved. You get emails this way from now on.",
+        NOTICES_SAVED: "mail" => "Saved. This applies to the next email.",
     }
     /// `/people`
     people {
@@ -88,7 +88,7 @@ flashes! {
     /// `/bols/{number}`
     bol {
         ISSUED: "issued" => "Issued. The PDF is stored, and the customer sees this BOL from now on.",
-        VOIDED: "void" => "Void. The stamped copy is the current version.",
+        VOIDED: "void" => "The BOL is void. The stamped copy is the current version.",
         ASSIGNED: "assigned" => "Assigned. Only this customer sees this BOL from now on.",
         UNFILED: "unfiled" => "Back in the inbox. The customer no longer sees that document.",
         WEIGHED: "weight" => "The official weight is entered. The stamped copy is the current version.",
@@ -119,7 +119,7 @@ flashes! {
         ADDRESSES_SAVED: "address" => "The list of addresses is saved.",
         ACTIVATED: "active" => "The customer is active again. It gets new BOLs, and its users see their BOLs.",
         DEACTIVATED: "inactive" => "The customer is inactive. It gets no new BOLs, and its users see none.",
-        VIEWED_AS: "looked" => "You no longer view the portal as the customer.",
+        VIEWED_AS: "looked" => "Back in your own account.",
     }
     /// `/office/users` and `/office/users/{id}`
     users {
@@ -151,9 +151,9 @@ flashes! {
     }
     /// `/office/settings`
     settings {
-        RELEASES_SAVED: "originals" => "Saved. The inbox follows it from now on.",
+        RELEASES_SAVED: "originals" => "Saved. The inbox uses this setting from now on.",
         SECURITY_CONTACT_SAVED: "security" => "The security contact is saved.",
-        THRESHOLDS_SAVED: "days" => "Saved. The first page uses these days from now on.",
+        THRESHOLDS_SAVED: "days" => "Saved. Today uses these days from now on.",
         SAVED: "saved" =>
             "The settings are saved. The next BOL prints them. Issued BOLs stay as they are.",
     }

@@ -84,7 +84,7 @@ impl BolFilter {
         let (mut search, mut errors) = self.parse(&site.bol_prefix);
         search.reader = Reader::of(viewer);
         if search.is_new && search.reader.is_none() {
-            errors.add("", "Only a customer's list tells what is new.");
+            errors.add("", "Only customers can narrow the list to what is new.");
         }
         if search.status == Some(Status::Unfetched) {
             if viewer.can_see_all_customers() {

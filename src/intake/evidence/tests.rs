@@ -154,7 +154,7 @@ fn an_invoice_needs_a_kind_if_only_its_text_names_the_bol() {
         let mut evidence = of(&[("text", TWO), (source, TWO)]);
         assert_eq!(evidence.needs_kind(TWO), None);
         evidence.other_kind = Some(OtherKind::Invoice);
-        let reason = "The page calls itself an invoice. Choose a kind to file it under PRT-2025-0002.";
+        let reason = "The heading says that this is an invoice. Choose a kind to file it under PRT-2025-0002.";
         assert_eq!(evidence.needs_kind(TWO).as_deref(), (*source == "text").then_some(reason), "{source}");
     }
 }

@@ -207,7 +207,7 @@ async fn dropped_files_are_stored_and_the_others_filed_by_hand() {
     browser.click(".bulk .check input").await;
     browser.text_with("3 of 3 selected").await;
     browser.click("button[value=discard].button.quiet:not(.small)").await;
-    browser.text_with("The inbox is empty").await;
+    browser.text_with("Inbox is empty").await;
     assert_eq!(app.documents_of(World::ACME_BARE).await.len(), 8);
     browser.close().await;
 }

@@ -85,7 +85,7 @@ async fn a_customer_gets_a_cleaned_copy_and_the_office_keeps_the_original() {
     let original_href = format!("/documents/{id}/download");
     assert!(office.get("/bols/PRT-2025-0005").await.attributes("a", "href").contains(&original_href));
     assert_eq!(office.download(&original_href).await, original);
-    assert!(office.get("/office/inbox").await.text().contains("The inbox is empty"));
+    assert!(office.get("/office/inbox").await.text().contains("Inbox is empty"));
 
     let event = app.events().await.single(Action::DocumentFiled);
     let of = &event.detail["cleaned_copy_of"];

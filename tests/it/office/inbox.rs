@@ -14,7 +14,7 @@ async fn waiting(office: &Actor, text: &str) -> i64 {
 async fn the_inbox_shows_each_document_with_its_picture_and_its_reason() {
     let app = App::start().await;
     let office = app.office().await;
-    assert!(office.get("/office/inbox").await.text().contains("The inbox is empty"));
+    assert!(office.get("/office/inbox").await.text().contains("Inbox is empty"));
     let id = waiting(&office, "ticket").await;
     let page = office.get("/office/inbox").await;
     assert_eq!(page.all(".intake h2"), ["ticket.pdf"]);

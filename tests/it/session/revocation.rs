@@ -134,7 +134,7 @@ async fn an_upload_stops_when_its_clerk_is_disabled() {
     let read = tokio::time::timeout(Duration::from_secs(30), socket.read_to_string(&mut answer)).await;
     assert!(read.is_ok(), "{answer}");
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
-    assert!(answer.contains("first.pdf") && answer.contains("Your access was changed here"), "{answer}");
+    assert!(answer.contains("first.pdf") && answer.contains("Your access changed during the upload"), "{answer}");
     assert_eq!(app.uploads().await.len(), 1);
     let rejected = app.events().await.single(Action::DocumentRejected);
     let (file, reason) = (rejected.file(), rejected.detail("reason"));

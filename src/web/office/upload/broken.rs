@@ -34,7 +34,7 @@ impl Broken {
             Self::TooSlow => "The connection was too slow from here on. Upload the same files again.",
             Self::TooMany => "This is too much for one upload. Send the rest separately.",
             Self::AccessEnded => {
-                "Your access was changed here, and the rest was not stored. Log in again, or ask an administrator."
+                "Your access changed during the upload, so the rest was not stored. Log in again, or ask an administrator."
             }
             Self::Field(message) => message,
             Self::Unavailable(_) => PUT_OFF,
