@@ -6,6 +6,7 @@
 //! fictitious.
 
 mod history;
+mod inbox;
 mod loads;
 mod paper;
 mod people;
@@ -13,6 +14,7 @@ mod people;
 use chrono::{DateTime, NaiveDate, Utc};
 
 pub use history::{SampleEvent, first_day, history};
+pub use inbox::{SampleFile, inbox};
 pub use loads::{FIRST_DAY, LAST_DAY, TERMINAL};
 pub use paper::paper;
 
@@ -101,6 +103,8 @@ pub struct SampleBol {
     pub ship_to: String,
     /// `prepaid`, `collect` or `third-party`.
     pub freight_terms: String,
+    /// The third party that pays the freight, lines; blank unless the terms say so.
+    pub bill_to: String,
     /// Count of packages; `None` for loose bulk.
     pub pieces: Option<i32>,
     /// `Bulk`, `Bales`, …
@@ -147,7 +151,7 @@ impl SampleBol {
     }
 
     /// The texts that the BOL prints, by the name of the field.
-    pub fn texts(&self) -> [(&'static str, &str); 20] {
+    pub fn texts(&self) -> [(&'static str, &str); 21] {
         [
             ("product", &self.product),
             ("lot", &self.lot),
@@ -164,6 +168,7 @@ impl SampleBol {
             ("care_of", &self.care_of),
             ("ship_to", &self.ship_to),
             ("freight_terms", &self.freight_terms),
+            ("bill_to", &self.bill_to),
             ("package_type", &self.package_type),
             ("scale_ticket", &self.scale_ticket),
             ("special_instructions", &self.special_instructions),
@@ -336,6 +341,7 @@ mod tests {
                 (2..=4).contains(&bol.carrier_scac.len()) && bol.carrier_scac.chars().all(|c| c.is_ascii_uppercase())
             );
             assert!(["prepaid", "collect", "third-party"].contains(&bol.freight_terms.as_str()));
+            assert_eq!(bol.freight_terms == "third-party", !bol.bill_to.is_empty());
             assert!(
                 [&bol.trailer_loaded_by, &bol.freight_counted_by]
                     .iter()

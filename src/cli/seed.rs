@@ -1,6 +1,7 @@
 //! `primetrade seed`: puts the sample data into an empty database and the configured storage.
 
 mod history;
+mod inbox;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,6 +57,14 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
             Ok(history::insert(connection, &sample, &config.bol_prefix).await?)
         })
         .await?;
+    let waiting = match inbox::fill(&db, config, &sample, (&storage, &codes)).await {
+        Ok(waiting) => waiting,
+        // The rest of the sample data is complete. Files can't be examined on this machine, or the storage went away.
+        Err(Failure::Usage(why) | Failure::Problem(why)) => {
+            eprintln!("the inbox gets no sample documents: {why}");
+            0
+        }
+    };
     eprintln!(
         "seeded {} customers, {} users, {} BOLs, {} documents",
         sample.customers.len(),
@@ -67,6 +76,7 @@ pub async fn run(config: &Config, customers: usize, bol_count: usize) -> Result<
         Some(events) => eprintln!("seeded {events} events of the access log"),
         None => eprintln!("the access log has events or belongs to another role, so it got no sample history"),
     }
+    eprintln!("seeded {waiting} documents of the inbox");
     let count = stored.len();
     Ok((sample, count))
 }
@@ -310,5 +320,34 @@ fn row(bol: &SampleBol, prefix: &str, customer_id: Option<i64>) -> NewBol {
         changed_at: bol.issued_at,
         created_at: bol.issued_at,
         ..NewBol::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bols::Draft;
+
+    /// The form of a new BOL copies a customer's last load. Issued again with another weight, nothing of it is refused.
+    #[test]
+    fn every_sample_load_can_be_issued_again() {
+        let sample = samples::generate(20, 1000);
+        let [company_name, company_address, company_phone, company_email] = samples::TERMINAL.map(String::from);
+        let company = Company { company_name, company_address, company_phone, company_email };
+        let mut terms = std::collections::BTreeSet::new();
+        for bol in &sample.bols {
+            let Some(code) = &bol.customer else { continue };
+            let last = row(bol, "PRT", None).printed;
+            let mut draft = Draft::default();
+            draft.set("customer", code);
+            assert!(!draft.fill_from_last(&last).is_empty());
+            draft.fill_defaults(samples::LAST_DAY, &company);
+            draft.set("net_lb", "46,060");
+            let checked = draft.check(Some((&last.customer_name, true)), &company);
+            let errors = checked.err().unwrap_or_default();
+            assert!(errors.is_empty(), "{}: {:?}", bol.number("PRT"), errors.iter().collect::<Vec<_>>());
+            terms.insert(last.freight_terms);
+        }
+        assert_eq!(terms.len(), 3, "{terms:?}");
     }
 }

@@ -237,9 +237,7 @@ fn invitation(by: &str, company: &str, days: i64, link: String) -> Words {
 fn reset(minutes: i64, link: String) -> Words {
     Words {
         subject: "Set a new password for the PrimeTrade BOL portal".into(),
-        paragraphs: vec![
-            "A new password was requested for your login at the PrimeTrade BOL portal.".into(),
-        ],
+        paragraphs: vec!["A new password was requested for your login at the PrimeTrade BOL portal.".into()],
         action: Some(("Choose a new password", link)),
         closing: vec![format!(
             "The link works once, for {minutes} minutes. If you didn't ask for it, ignore this email. Your password stays the same."

@@ -128,6 +128,8 @@ const CARE_OF: [&str; 3] = [
     "Nordstern Rohstoffe GmbH, Düsseldorf",
     "Tidewater Ore & Metals, Inc., Norfolk, VA",
 ];
+/// The third party that pays the freight.
+const BILL_TO: &str = "Ridgeway Freight Audit, Inc.\nP.O. Box 2280\nColumbus, OH 43216";
 const BLIND: &str = "Blind shipment: name the care-of party as the shipper; no terminal papers to the receiver.";
 const VOID_REASONS: [&str; 6] = [
     "Overweight on re-weigh; part of the load taken off and a new BOL issued.",
@@ -268,7 +270,7 @@ fn load(company: &Company, rng: &mut Rng, date: NaiveDate) -> SampleBol {
     let note = if grade.note.is_empty() || rng.chance(20) { asked } else { grade.note };
     let seal = rng.range(480_100, 799_800);
     // The fields draw from the generator in this order.
-    SampleBol {
+    let drawn = SampleBol {
         customer: Some(company.customer.code.clone()),
         customer_name: company.customer.name.clone(),
         bol_date: date,
@@ -306,7 +308,9 @@ fn load(company: &Company, rng: &mut Rng, date: NaiveDate) -> SampleBol {
         trailer_loaded_by: if rng.chance(95) { "shipper" } else { "driver" }.into(),
         freight_counted_by: if rng.chance(90) { "shipper" } else { "driver" }.into(),
         ..SampleBol::default()
-    }
+    };
+    let bill_to = if drawn.freight_terms == "third-party" { BILL_TO } else { "" };
+    SampleBol { bill_to: bill_to.into(), ..drawn }
 }
 
 /// Adds the documents of a load, and what they state: voiding and the receiver's weight. Leaves out documents that

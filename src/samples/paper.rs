@@ -293,9 +293,24 @@ fn fill_in(pen: &mut Pen, bol: &SampleBol, document: &SampleDocument, heading: &
     }
 }
 
+/// What a paper does besides showing its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extra {
+    None,
+    /// Runs a script when it is opened.
+    Script,
+    /// Carries a table of weights.
+    Attachment,
+}
+
 /// Draws any document of a BOL but the BOL itself, with this number printed on it. Returns a PDF of one letter page,
 /// below 6 KB and different from every other.
 pub fn paper(bol: &SampleBol, document: &SampleDocument, number: &str) -> Vec<u8> {
+    paper_with(bol, document, number, Extra::None)
+}
+
+/// The same with a script or an attachment, which the intake refuses to file as it is.
+pub(super) fn paper_with(bol: &SampleBol, document: &SampleDocument, number: &str, extra: Extra) -> Vec<u8> {
     let (kind, version) = (document.kind, document.version);
     let title = match kind {
         "signed-bol" => "Signed bill of lading — proof of delivery",
@@ -320,9 +335,14 @@ pub fn paper(bol: &SampleBol, document: &SampleDocument, number: &str) -> Vec<u8
     }
     fill_in(&mut pen, bol, document, &Heading { number, title, note: &note });
 
-    let mut pdf = Pdf::with_settings(settings);
+    finish(&pen.content.finish(), &format!("{title} {number}"), extra)
+}
+
+/// Returns a PDF with one page of text.
+fn finish(drawn: &[u8], title: &str, extra: Extra) -> Vec<u8> {
+    let mut pdf = Pdf::with_settings(Settings { pretty: false });
     let [catalog, pages, page, regular, bold, content, info] = [1, 2, 3, 4, 5, 6, 7].map(Ref::new);
-    pdf.catalog(catalog).pages(pages);
+    write_catalog(&mut pdf, catalog, pages, extra);
     pdf.pages(pages).kids([page]).count(1);
     let mut sheet = pdf.page(page);
     sheet.parent(pages).media_box(Rect::new(0.0, 0.0, PAGE.0, PAGE.1)).contents(content);
@@ -335,7 +355,71 @@ pub fn paper(bol: &SampleBol, document: &SampleDocument, number: &str) -> Vec<u8
         encoding.base_encoding(Name(b"WinAnsiEncoding"));
         encoding.differences().consecutive(0x81, [Name(b"lslash")]).consecutive(0x8d, [Name(b"Lslash")]);
     }
-    pdf.stream(content, &pen.content.finish());
-    pdf.document_info(info).title(TextStr(&format!("{title} {number}")));
+    pdf.stream(content, drawn);
+    pdf.document_info(info).title(TextStr(title));
+    pdf.finish()
+}
+
+fn write_catalog(pdf: &mut Pdf, catalog: Ref, pages: Ref, extra: Extra) {
+    let [attachment, table] = [8, 9].map(Ref::new);
+    let mut root = pdf.catalog(catalog);
+    root.pages(pages);
+    match extra {
+        Extra::None => {}
+        Extra::Script => {
+            let mut action = root.insert(Name(b"OpenAction")).dict();
+            action.pair(Name(b"S"), Name(b"JavaScript")).pair(Name(b"JS"), Str(b"app.alert('Scanned by GateScan');"));
+        }
+        Extra::Attachment => {
+            let mut names = root.insert(Name(b"Names")).dict();
+            let mut files = names.insert(Name(b"EmbeddedFiles")).dict();
+            files.insert(Name(b"Names")).array().item(Str(b"weights.csv")).item(attachment);
+        }
+    }
+    root.finish();
+    if extra == Extra::Attachment {
+        let mut file = pdf.indirect(attachment).dict();
+        file.pair(Name(b"Type"), Name(b"Filespec")).pair(Name(b"F"), Str(b"weights.csv"));
+        file.insert(Name(b"EF")).dict().pair(Name(b"F"), table);
+        file.finish();
+        pdf.stream(table, b"ticket,net_lb\nT-118402,46060\n").pair(Name(b"Type"), Name(b"EmbeddedFile"));
+    }
+}
+
+/// Draws a page as a telephone photographs it: crooked, darker toward the edges, and with lines that can't be read.
+pub(super) fn photo() -> Vec<u8> {
+    const WIDTH: i32 = 240;
+    const HEIGHT: i32 = 320;
+    let mut rng = Rng::of(&[23]);
+    let mut pixels = Vec::with_capacity((WIDTH * HEIGHT) as usize);
+    for y in 0..HEIGHT {
+        for x in 0..WIDTH {
+            // A slope of one in sixteen.
+            let (across, down) = (x - 26 + y / 16, y - 22 - x / 16);
+            let is_paper = (0..190).contains(&across) && (0..262).contains(&down);
+            let is_line = is_paper && down % 11 < 2 && (14..90 + (down * 37) % 90).contains(&across);
+            let shade = match (is_line, is_paper) {
+                (true, _) => 96,
+                (false, true) => 214,
+                (false, false) => 62,
+            };
+            let vignette = ((x - WIDTH / 2).pow(2) + (y - HEIGHT / 2).pow(2)) / 900;
+            pixels.push((shade - vignette + rng.range(-9, 9)).clamp(0, 255) as u8);
+        }
+    }
+    let mut pdf = Pdf::with_settings(Settings { pretty: false });
+    let [catalog, pages, page, content, picture] = [1, 2, 3, 4, 5].map(Ref::new);
+    pdf.catalog(catalog).pages(pages);
+    pdf.pages(pages).kids([page]).count(1);
+    let mut sheet = pdf.page(page);
+    sheet.parent(pages).media_box(Rect::new(0.0, 0.0, PAGE.0, PAGE.1)).contents(content);
+    sheet.resources().x_objects().pair(Name(b"P"), picture);
+    sheet.finish();
+    let mut image = pdf.image_xobject(picture, &pixels);
+    image.width(WIDTH).height(HEIGHT).bits_per_component(8).color_space().device_gray();
+    image.finish();
+    let mut drawn = Content::with_settings(Settings { pretty: false });
+    drawn.transform([PAGE.0, 0.0, 0.0, PAGE.1, 0.0, 0.0]).x_object(Name(b"P"));
+    pdf.stream(content, &drawn.finish());
     pdf.finish()
 }

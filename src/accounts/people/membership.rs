@@ -101,7 +101,10 @@ impl ActingUser<'_> {
             .filter(table::password_hash.is_not_null());
         let is_last = !diesel::select(exists(others)).get_result::<bool>(connection).await?;
         Ok(is_last.then(|| {
-            format!("{} has no other administrator. First make someone else an administrator who has set a password.", company.name)
+            format!(
+                "{} has no other administrator. First make someone else an administrator who has set a password.",
+                company.name
+            )
         }))
     }
 

@@ -168,6 +168,8 @@ async fn seed_is_the_same_every_time_and_goes_into_an_empty_database_only() {
         assert_eq!(CustomerRow::all(&url).await.len(), 3);
         let (bols, documents) = (BolRow::all(&url).await, DocumentRow::all(&url).await);
         assert_eq!(bols.len(), 25);
+        let waiting = documents.iter().filter(|document| document.bol_id.is_none()).count();
+        assert!((11..=12).contains(&waiting), "{waiting} documents in the inbox");
         for document in &documents {
             let bytes = std::fs::read(media.path().join(&document.object_key)).unwrap();
             assert_eq!((bytes.len() as i64, &*Sha256::digest(&bytes)), (document.size_bytes, &*document.sha256));

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use crate::support::{Actor, Program};
 
 const DEMO: [&str; 5] = ["demo", "--data-dir", "data", "--port", "0"];
+const OFFICE: (&str, &str) = ("dana.whitfield@primetrade.example", "scale-house-before-dawn-09");
 const LOGIN: (&str, &str) = ("carla.jennings@miamivalley.example", "pig-iron-by-the-river-01");
 
 fn folder() -> TempDir {
@@ -32,6 +33,18 @@ async fn demo_serves_stops_cleanly_and_comes_back_with_the_same_data() {
     let link = actor.get(&format!("/bols/{number}/download")).await;
     let file = actor.get(link.header("location")).await;
     assert!(file.body.starts_with(b"%PDF-1.7"));
+
+    // A dozen documents wait in the inbox, each for its own reason.
+    let office = Actor::new(&address).log_in(OFFICE.0, OFFICE.1).await;
+    let inbox = office.get("/office/inbox").await;
+    let reasons = inbox.all(".intake .why").join("\n");
+    assert_eq!(inbox.all(".intake > li").len(), 12, "{reasons}");
+    for reason in
+        ["No BOL number", "different BOLs", "doesn't exist", "is void", "script", "attached files", "an invoice"]
+    {
+        assert!(reasons.contains(reason), "{reason} in\n{reasons}");
+    }
+    assert_eq!(inbox.all(".intake h2").iter().filter(|name| *name == "scan.pdf").count(), 2);
 
     let second = Program::start(folder.path(), &[], &DEMO);
     let (code, stderr) = second.end().await;
