@@ -28,7 +28,7 @@ pub struct Warning {
 }
 
 impl Warning {
-    fn new(kind: &str, field: &'static str, message: String) -> Self {
+    pub(super) fn new(kind: &str, field: &'static str, message: String) -> Self {
         let digest = hex::encode(&Sha256::digest(message.as_bytes())[..4]);
         Self { code: format!("{kind}-{digest}"), field, message }
     }

@@ -3,14 +3,19 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{IssueError, Issuer, invalid, lock_bol};
+use super::{IssueError, Issuer, Warning, invalid, lock_bol};
 use crate::audit::Action;
+use crate::bols::weight::{Pounds, Variance};
 use crate::bols::{BolNumber, draft};
 use crate::db::schema::bols;
 
+/// A scale's certified weight rarely differs by more from that of the terminal's scale.
+const MAX_VARIANCE_PERCENT: i64 = 5;
+
 impl Issuer<'_> {
-    /// Enters the certified weight in pounds, or corrects it. The stamped copy becomes the next version.
-    pub async fn weigh(&self, number: &BolNumber, pounds: &str) -> Result<(), IssueError> {
+    /// Enters the certified weight in pounds, or corrects it. The stamped copy becomes the next version. `confirmed` are the
+    /// codes of confirmed warnings.
+    pub async fn weigh(&self, number: &BolNumber, pounds: &str, confirmed: &str) -> Result<(), IssueError> {
         let pounds = parse_pounds(pounds)?;
         let weighed_by = &self.user.viewer.name;
         self.user
@@ -22,6 +27,10 @@ impl Issuer<'_> {
                 }
                 if bol.official_weight_lb == Some(pounds) {
                     return Err(invalid("official_weight_lb", "This is already the official weight."));
+                }
+                if let Some(warning) = far_from_shipped(pounds, bol.net_lb).filter(|warning| warning.code != confirmed)
+                {
+                    return Err(IssueError::Unconfirmed(vec![warning]));
                 }
                 let (now, before) = (self.user.clock.now(), bol.official_weight_lb);
                 diesel::update(bols::table.find(bol.id))
@@ -41,7 +50,42 @@ impl Issuer<'_> {
     }
 }
 
+/// Warns about a weight that differs from the shipped one by more than [`MAX_VARIANCE_PERCENT`]: a digit may be missing.
+fn far_from_shipped(official_lb: i32, net_lb: i32) -> Option<Warning> {
+    let difference = (i64::from(official_lb) - i64::from(net_lb)).abs();
+    (difference * 100 > i64::from(net_lb) * MAX_VARIANCE_PERCENT).then(|| {
+        let variance = Variance::new(official_lb, net_lb);
+        Warning::new(
+            "variance",
+            "official_weight_lb",
+            format!(
+                "{} lb is {} lb ({} %) off the {} lb that were shipped.",
+                Pounds(official_lb),
+                variance.pounds(),
+                variance.percent(),
+                Pounds(net_lb)
+            ),
+        )
+    })
+}
+
 fn parse_pounds(text: &str) -> Result<i32, IssueError> {
     let pounds = draft::whole_number(text.trim()).filter(|pounds| (1..=draft::MAX_POUNDS).contains(pounds));
     pounds.ok_or_else(|| invalid("official_weight_lb", "Enter whole pounds, such as 46,060."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::far_from_shipped;
+
+    #[test]
+    fn more_than_five_percent_is_asked_about() {
+        for (official, is_far) in
+            [(46_060, false), (48_363, false), (48_364, true), (43_757, false), (43_756, true), (4_600, true)]
+        {
+            assert_eq!(far_from_shipped(official, 46_060).is_some(), is_far, "{official}");
+        }
+        let warning = far_from_shipped(4_600, 46_060).expect("a warning");
+        assert_eq!(warning.message, "4,600 lb is -41,460 lb (-90.01 %) off the 46,060 lb that were shipped.");
+    }
 }

@@ -8,7 +8,7 @@ use askama::Template;
 use crate::bols::weight::Pounds;
 use crate::bols::{Bol, BolNumber, choices};
 use crate::field_errors::FieldErrors;
-use crate::issuing::IssueError;
+use crate::issuing::{IssueError, Warning};
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
@@ -33,6 +33,8 @@ struct WeightPage {
     bol: Summary,
     official_weight_lb: String,
     errors: FieldErrors,
+    /// A doubtful weight, to be confirmed.
+    warning: Option<Warning>,
 }
 
 /// The part of the BOL that tells the user that it is the right one.
@@ -69,6 +71,8 @@ pub struct Void {
 #[serde(default)]
 pub struct Weight {
     official_weight_lb: String,
+    /// The code of the warning that was confirmed.
+    confirm: String,
 }
 
 pub async fn void_page(context: Context<OfficeStaff>, number: Path<String>) -> Result<HttpResponse, Error> {
@@ -98,7 +102,7 @@ pub async fn weight_page(context: Context<OfficeStaff>, number: Path<String>) ->
     let bol = find(&context, &parsed(&number)?).await?;
     let official_weight_lb = bol.official_weight_lb.map(|lb| Pounds(lb).to_string()).unwrap_or_default();
     let (layout, bol) = (context.layout("/bols"), Summary::new(&bol));
-    Ok(html(&WeightPage { layout, bol, official_weight_lb, errors: FieldErrors::default() }))
+    Ok(html(&WeightPage { layout, bol, official_weight_lb, errors: FieldErrors::default(), warning: None }))
 }
 
 /// `POST /office/bols/{number}/weight`
@@ -108,15 +112,23 @@ pub async fn weigh(
     form: Form<Weight>,
 ) -> Result<HttpResponse, Error> {
     let number = parsed(&number)?;
+    let Form(Weight { official_weight_lb, confirm }) = form;
     let issuer = context.issuer();
-    let Err(error) = context.change(issuer.weigh(&number, &form.official_weight_lb)).await else {
+    let Err(error) = context.change(issuer.weigh(&number, &official_weight_lb, &confirm)).await else {
         return Ok(see_other(&format!("/bols/{number}"), Some(flash::WEIGHED)));
     };
-    let (status, errors) = beside_field("official_weight_lb", error)?;
+    let (status, errors, warning) = match error {
+        IssueError::Unconfirmed(warnings) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, FieldErrors::default(), warnings.into_iter().next())
+        }
+        error => {
+            let (status, errors) = beside_field("official_weight_lb", error)?;
+            (status, errors, None)
+        }
+    };
     let bol = Summary::new(&find(&context, &number).await?);
     let layout = refused(context.layout("/bols"), &bol, &errors);
-    let Form(Weight { official_weight_lb }) = form;
-    Ok(html_with_status(&WeightPage { layout, bol, official_weight_lb, errors }, status))
+    Ok(html_with_status(&WeightPage { layout, bol, official_weight_lb, errors, warning }, status))
 }
 
 fn parsed(number: &str) -> Result<BolNumber, Error> {

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use crate::support::{Action, Actor, App, Load, text_of};
+use crate::support::{Action, Actor, App, Load, World, text_of};
 
 /// A BOL of ACME that the office has just issued, and a later one whose fields must not get into a reissue.
 struct Issued {
@@ -54,6 +54,28 @@ async fn an_official_weight_is_printed_with_its_variance() {
     let weighed = acme.download(&format!("/bols/{number}/download")).await;
     let text = text_of(&weighed);
     assert!(text.contains("46,180") && text.contains("+120") && text.contains("+0.26"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_weight_far_from_the_shipped_one_is_confirmed_first() {
+    let app = App::start().await;
+    let office = app.office().await;
+    let path = format!("/office/bols/{}/weight", World::ACME_BOL);
+    let asked = office.post(&path, &[("official_weight_lb", "4,600")]).await;
+    assert_eq!((asked.status, asked.value("official_weight_lb")), (422, "4,600".into()));
+    assert!(
+        asked.one("[role=alert]").contains("4,600 lb is -42,300 lb (-90.19 %) off the 46,900 lb"),
+        "{}",
+        asked.text()
+    );
+    assert_eq!(app.bol(World::ACME_BOL).await.official_weight_lb, None);
+    let code = asked.attributes("button[name=confirm]", "value").remove(0);
+    // The confirmation is of this weight alone.
+    let other = office.post(&path, &[("official_weight_lb", "460"), ("confirm", &code)]).await;
+    assert_eq!(other.status, 422);
+    let entered = office.post(&path, &[("official_weight_lb", "4,600"), ("confirm", &code)]).await;
+    assert_eq!(entered.status, 303);
+    assert_eq!(app.bol(World::ACME_BOL).await.official_weight_lb, Some(4_600));
 }
 
 #[tokio::test(flavor = "multi_thread")]
