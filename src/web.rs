@@ -41,6 +41,7 @@ pub mod people;
 pub mod person;
 pub mod portal;
 pub mod problem;
+pub mod question;
 pub mod request;
 pub mod routes;
 pub mod security_txt;

@@ -2,6 +2,8 @@
 //! restore them from there.
 
 mod cleaned;
+mod moved;
+mod objection;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::count;
@@ -22,6 +24,8 @@ use crate::documents::lifecycle::{self, Attempt, DocumentStore, Finished, Pendin
 use crate::documents::{DocumentSubject, Kind};
 use crate::storage::spool::Spool;
 use crate::storage::{Content, ObjectKey, Storage, StorageError, content_type};
+
+pub use self::moved::{Moved, moved};
 
 /// Longest reason for filing a quarantined document as it is.
 const MAX_REASON_CHARS: usize = 500;

@@ -110,6 +110,40 @@ pub enum Reminded {
     NoCustomer,
 }
 
+/// What a reminder to a customer would say, and to how many.
+pub struct Due {
+    pub name: String,
+    pub bols: usize,
+    pub recipients: usize,
+    pub reminded_at: Option<DateTime<Utc>>,
+}
+
+/// Returns what [`remind`] would send to this active customer.
+pub async fn due(db: &Database, now: DateTime<Utc>, code: &str) -> DbResult<Option<Due>> {
+    let mut connection = db.get().await?;
+    let found: Option<(i64, String, Option<DateTime<Utc>>)> = customers::table
+        .filter(customers::code.eq(code))
+        .filter(customers::active)
+        .select((customers::id, customers::name, customers::reminded_at))
+        .first(&mut connection)
+        .await
+        .optional()?;
+    let Some((id, name, reminded_at)) = found else { return Ok(None) };
+    let days = settings::reminder_thresholds(&mut connection).await?.collect_days;
+    let bols = uncollected_by(&mut connection, now, days, id).await?.len();
+    let recipients = people(&mut connection, id).await?.len();
+    Ok(Some(Due { name, bols, recipients, reminded_at }))
+}
+
+/// Returns the recipients of a reminder by address, except those who want no email.
+async fn people(connection: &mut AsyncPgConnection, customer: i64) -> QueryResult<BTreeMap<String, Recipient>> {
+    let mut people = BTreeMap::new();
+    for recipient in recipients(connection, &[customer], &["immediately", "daily"]).await? {
+        people.entry(recipient.email.to_lowercase()).or_insert(recipient);
+    }
+    Ok(people)
+}
+
 /// Emails every recipient of the customer, except those who want no email.
 pub async fn remind(
     db: &Database,
@@ -166,10 +200,7 @@ impl Reminder<'_> {
         if bols.is_empty() {
             return Ok(Reminded::Nothing);
         }
-        let mut people: BTreeMap<String, Recipient> = BTreeMap::new();
-        for recipient in recipients(connection, &[*id], &["immediately", "daily"]).await? {
-            people.entry(recipient.email.to_lowercase()).or_insert(recipient);
-        }
+        let people = people(connection, *id).await?;
         if people.is_empty() {
             return Ok(Reminded::Nobody);
         }

@@ -240,6 +240,11 @@ pub fn non_empty(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
+/// Ends a sentence with a name, which may end in a period itself.
+pub fn with_period(name: &str) -> String {
+    format!("{}.", name.trim_end_matches('.'))
+}
+
 /// A time in two forms: for people and for machines.
 pub struct Timestamp {
     /// `Nov 12, 2025, 3:04 PM EST`

@@ -11,9 +11,10 @@ use super::context::Context;
 use super::flash::{Done, people as flash, see_other};
 use super::form_field::FormField;
 use super::forms::Fields;
-use super::page::{Layout, html, html_with_status};
+use super::page::{Layout, html, html_with_status, with_period};
 use super::person::{PersonRow, refusal};
 use super::problem::Problem;
+use super::question::Question;
 use crate::accounts::directory::{self, Person};
 use crate::accounts::people::{NewPerson, PeopleError, Resent};
 use crate::field_errors::FieldErrors;
@@ -77,6 +78,46 @@ pub async fn invite(context: Context<CompanyAdmins>, fields: Fields) -> Result<H
         company.is_first = true;
     }
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
+}
+
+/// The company from which a person is to be removed.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Removal {
+    customer_id: String,
+}
+
+/// `GET /people/{id}/{change}`: asks before a person is removed (`leave`). Other changes need no question.
+pub async fn ask_change(
+    context: Context<CompanyAdmins>,
+    path: Path<(String, String)>,
+    removal: Query<Removal>,
+) -> Result<HttpResponse, Error> {
+    let (id, change) = path.into_inner();
+    let (Ok(id), Ok(customer), "leave") = (id.parse::<i64>(), removal.customer_id.parse::<i64>(), change.as_str())
+    else {
+        return Ok(see_other(HERE, None));
+    };
+    let company = context.viewer.administered().find(|company| company.id == customer).ok_or(Error::NotFound)?;
+    let people = directory::members(&mut *context.db.get().await?, customer).await?;
+    let person = people.into_iter().find(|person| person.id == id).ok_or(Error::NotFound)?;
+    let who = if person.name.is_empty() { person.email.clone() } else { person.name.clone() };
+    Ok(html(&Question {
+        layout: context.layout(HERE),
+        title: format!("Remove {who} from {}?", company.name),
+        consequences: vec![
+            format!(
+                "{} no longer sees the bills of lading of {} This takes effect at once.",
+                person.email,
+                with_period(&company.name)
+            ),
+            "The access log keeps what this person has done. You can invite the person again.".into(),
+        ],
+        action: format!("{HERE}/{id}/leave"),
+        fields: vec![("customer_id", customer.to_string())],
+        button: format!("Remove {who}"),
+        back: (HERE.into(), "People".into()),
+    }))
 }
 
 /// `POST /people/{id}/{change}`: `invite`, `leave` or `admin`.

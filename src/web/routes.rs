@@ -57,7 +57,7 @@ fn account_routes(app: &mut ServiceConfig) {
         .service(form("/account/sessions/end-all").route(post().to(account::end_all_sessions)))
         .service(form("/see-as/end").route(post().to(office::customers::stop_seeing_as)))
         .service(resource("/people").route(page!(people::page)).route(post().to(people::invite)))
-        .service(form("/people/{id}/{change}").route(post().to(people::change)));
+        .service(resource("/people/{id}/{change}").route(page!(people::ask_change)).route(post().to(people::change)));
 }
 
 /// BOLs and their documents: customers and the office.
@@ -89,7 +89,11 @@ fn office_routes(app: &mut ServiceConfig) {
         .service(resource("/office/upload").route(page!(office::upload::page)).route(post().to(office::upload::upload)))
         .service(resource("/office/inbox").route(page!(office::inbox::page)).route(post().to(office::inbox::many)))
         .service(form("/office/documents/{id}/file").route(post().to(office::inbox::file)))
-        .service(form("/office/documents/{id}/unfile").route(post().to(office::inbox::unfile)))
+        .service(
+            resource("/office/documents/{id}/unfile")
+                .route(page!(office::inbox::ask_unfile))
+                .route(post().to(office::inbox::unfile)),
+        )
         .service(resource("/office/documents/{id}/preview").route(get().to(office::inbox::preview)))
         .service(
             resource("/office/bols/{number}/void")
@@ -102,7 +106,9 @@ fn office_routes(app: &mut ServiceConfig) {
                 .route(post().to(office::stamp::weigh)),
         )
         .service(resource("/office").route(page!(office::today::page)))
-        .service(form("/office/remind").route(post().to(office::today::remind)));
+        .service(
+            resource("/office/remind").route(page!(office::today::ask_remind)).route(post().to(office::today::remind)),
+        );
 }
 
 /// What the office maintains: lists, customers, users, settings; and the storage, for administrators.
@@ -139,7 +145,11 @@ fn maintenance_routes(app: &mut ServiceConfig) {
     .service(form("/office/customers/{code}/{change}").route(post().to(office::customers::change)))
     .service(resource("/office/users").route(page!(office::users::page)).route(post().to(office::users::invite)))
     .service(resource("/office/users/{id}").route(page!(office::users::user)))
-    .service(form("/office/users/{id}/{change}").route(post().to(office::users::change)))
+    .service(
+        resource("/office/users/{id}/{change}")
+            .route(page!(office::users::ask_change))
+            .route(post().to(office::users::change)),
+    )
     .service(form("/office/settings/days").route(post().to(office::settings::save_days)))
     .service(form("/office/settings/security").route(post().to(office::settings::save_security_contact)))
     .service(form("/office/settings/originals").route(post().to(office::settings::save_releases)));

@@ -15,6 +15,7 @@ mod new_bol;
 mod pdf_cases;
 mod photos;
 mod printed_bol;
+mod questions;
 mod scans;
 mod see_as;
 mod seen_numbers;

@@ -13,12 +13,14 @@ use self::page::{Bulk, Filing, Typed, View, kinds, show};
 use crate::bols::BolNumber;
 use crate::documents::Kind;
 use crate::field_errors::FieldErrors;
-use crate::intake::inbox::{FileError, Inbox};
+use crate::intake::inbox::{self, FileError, Inbox, Moved};
 use crate::storage::StorageError;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::{self, Flash, see_other};
 use crate::web::forms::Fields;
+use crate::web::page::html;
+use crate::web::question::Question;
 use crate::web::{Error, Site};
 
 const HERE: &str = "/office/inbox";
@@ -33,20 +35,43 @@ pub async fn page(context: Context<OfficeStaff>, view: Query<View>) -> Result<Ht
 /// `why`.
 pub async fn file(context: Context<OfficeStaff>, id: Path<i64>, form: Form<Filing>) -> Result<HttpResponse, Error> {
     let done = if form.form == "cleaned" { flash::inbox::CLEANED } else { flash::inbox::FILED };
+    let mut confirm = None;
     let (status, errors) = match (number(&context.site, &form.number), kind(&form.kind)) {
-        (Ok(number), Ok(kind)) => match file_as(&context, *id, &number, kind, &form).await {
-            Ok(()) => return Ok(redirect("", done, &form.after)),
-            Err(FileError::Gone) => return Err(Error::NotFound),
-            Err(FileError::Filed(there)) if there == number.as_str() => {
-                return Ok(redirect("", flash::inbox::FILED, &form.after));
+        (Ok(number), Ok(kind)) => match objection(&context, &[*id], &number, &form.confirm).await? {
+            Some(message) => {
+                confirm = Some(number.to_string());
+                (StatusCode::UNPROCESSABLE_ENTITY, beside_number(message))
             }
-            Err(error) => beside_field(error)?,
+            None => match file_as(&context, *id, &number, kind, &form).await {
+                // A cleaned copy is another document, so there is nothing to undo with this one.
+                Ok(()) if done == flash::inbox::CLEANED => return Ok(redirect("", done, &form.after, &[])),
+                Ok(()) => return Ok(redirect("", done, &form.after, &[*id])),
+                Err(FileError::Gone) => return Err(Error::NotFound),
+                Err(FileError::Filed(there)) if there == number.as_str() => {
+                    return Ok(redirect("", flash::inbox::FILED, &form.after, &[*id]));
+                }
+                Err(error) => beside_field(error)?,
+            },
         },
         (Err(message), _) | (_, Err(message)) => (StatusCode::UNPROCESSABLE_ENTITY, beside_number(message)),
     };
     let view = View { after: form.after.clone(), ..View::default() };
-    let typed = Typed { row: Some((*id, form.into_inner(), errors)), ..Typed::default() };
+    let typed = Typed { row: Some((*id, form.into_inner(), errors)), confirm, ..Typed::default() };
     show(&context, &view, status, typed).await
+}
+
+/// Returns why filing these documents with this BOL may be wrong, unless the user has confirmed that number.
+async fn objection(
+    context: &Context<OfficeStaff>,
+    ids: &[i64],
+    number: &BolNumber,
+    confirmed: &str,
+) -> Result<Option<String>, Error> {
+    if confirmed == number.as_str() {
+        return Ok(None);
+    }
+    let found = inbox_of(context).objection(ids, number, &context.site.bol_prefix).await?;
+    Ok(found.map(|doubt| format!("{doubt} Correct the number, or file it anyway.")))
 }
 
 async fn file_as(
@@ -62,6 +87,28 @@ async fn file_as(
         "original" => inbox.release(id, number, kind, &form.why).await,
         _ => inbox.file(id, number, kind).await,
     }
+}
+
+/// `GET /office/documents/{id}/unfile`: asks before a document leaves its BOL.
+pub async fn ask_unfile(context: Context<OfficeStaff>, id: Path<i64>) -> Result<HttpResponse, Error> {
+    let moved = inbox::moved(&context.db, &[*id]).await?.pop();
+    // Printed documents stay, and another user may have been first.
+    let Some(Moved { arrived_as, bol_number: Some(number), customer, .. }) = moved else {
+        return Ok(see_other(HERE, None));
+    };
+    let loses = match customer {
+        Some(customer) => format!("{customer} no longer sees it. The access log keeps who has downloaded it."),
+        None => "The BOL has no customer, so only the office sees it.".into(),
+    };
+    Ok(html(&Question {
+        layout: context.layout("/bols"),
+        title: format!("Move {arrived_as} from {number} to the inbox?"),
+        consequences: vec![loses, "You can file it again from the inbox.".into()],
+        action: format!("/office/documents/{id}/unfile"),
+        fields: Vec::new(),
+        button: "Move to inbox".into(),
+        back: (format!("/bols/{number}"), number),
+    }))
 }
 
 /// `POST /office/documents/{id}/unfile`: moves a document from its BOL back to the inbox.
@@ -85,7 +132,13 @@ impl Selection {
         let text = |name| fields.one(name).to_owned();
         Ok(Self {
             documents: documents.collect::<Result<_, _>>().map_err(|_| Error::BadRequest)?,
-            filing: Filing { number: text("number"), kind: text("kind"), after: text("after"), ..Filing::default() },
+            filing: Filing {
+                number: text("number"),
+                kind: text("kind"),
+                after: text("after"),
+                confirm: text("confirm"),
+                ..Filing::default()
+            },
         })
     }
 
@@ -100,8 +153,9 @@ impl Selection {
     ) -> Result<HttpResponse, Error> {
         let Self { documents: ticked, filing } = self;
         let view = View { show: shelf.into(), after: filing.after, ..View::default() };
-        let bulk = Bulk { number: filing.number, kinds: kinds(&filing.kind), errors };
-        show(context, &view, status, Typed { bulk, ticked, problem, row: None }).await
+        let confirm = Some(filing.confirm).filter(|number| !number.is_empty());
+        let bulk = Bulk { number: filing.number, kinds: kinds(&filing.kind), errors, confirm };
+        show(context, &view, status, Typed { bulk, ticked, problem, ..Typed::default() }).await
     }
 
     async fn file(self, context: &Context<OfficeStaff>) -> Result<HttpResponse, Error> {
@@ -112,8 +166,13 @@ impl Selection {
                 return self.refuse(context, "", StatusCode::UNPROCESSABLE_ENTITY, errors, None).await;
             }
         };
+        if let Some(message) = objection(context, &self.documents, &number, &self.filing.confirm).await? {
+            let (status, errors) = (StatusCode::UNPROCESSABLE_ENTITY, beside_number(message));
+            let filing = Filing { confirm: number.to_string(), ..self.filing };
+            return Self { filing, ..self }.refuse(context, "", status, errors, None).await;
+        }
         match file_all(&inbox_of(context), &self.documents, &number, kind).await {
-            Ok(()) => Ok(redirect("", flash::inbox::FILED, &self.filing.after)),
+            Ok(()) => Ok(redirect("", flash::inbox::FILED, &self.filing.after, &self.documents)),
             Err((filed, error)) => {
                 let (status, errors) = beside_field(error)?;
                 let problem = format!(
@@ -126,7 +185,8 @@ impl Selection {
     }
 }
 
-/// `POST /office/inbox`: `document` repeated, and `action`: `file` (with `number` and `kind`), `discard` or `restore`.
+/// `POST /office/inbox`: `document` repeated, and `action`: `file` (with `number` and `kind`), `discard`,
+/// `restore` or `unfile`.
 pub async fn many(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpResponse, Error> {
     let selection = Selection::parse(&fields)?;
     let action = fields.one("action");
@@ -140,11 +200,24 @@ pub async fn many(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpR
     match action {
         "discard" => {
             inbox_of(&context).discard(&selection.documents).await?;
-            Ok(redirect("", flash::inbox::DISCARDED, &selection.filing.after))
+            Ok(redirect("", flash::inbox::DISCARDED, &selection.filing.after, &selection.documents))
         }
         "restore" => {
             inbox_of(&context).restore(&selection.documents).await?;
-            Ok(redirect("bin", flash::inbox::RESTORED, &selection.filing.after))
+            // The inbox offers to undo a discard.
+            let shelf = if fields.one("back") == "inbox" { "" } else { "bin" };
+            Ok(redirect(shelf, flash::inbox::RESTORED, &selection.filing.after, &[]))
+        }
+        "unfile" => {
+            for id in &selection.documents {
+                match inbox_of(&context).unfile(*id).await {
+                    // Another user was first.
+                    Ok(_) | Err(FileError::Gone) => {}
+                    Err(FileError::Db(error)) => return Err(error.into()),
+                    Err(error) => return Err(Error::Internal(error.to_string())),
+                }
+            }
+            Ok(redirect("", flash::inbox::RESTORED, "", &[]))
         }
         "file" => selection.file(&context).await,
         _ => Err(Error::BadRequest),
@@ -232,15 +305,14 @@ fn beside_field(error: FileError) -> Result<(StatusCode, FieldErrors), Error> {
     }
 }
 
-/// Redirects to the page of the inbox that the form was on.
-fn redirect(shelf: &str, flash: Flash, after: &str) -> HttpResponse {
+/// Redirects to the page of the inbox that the form was on, which offers to undo what was done to the documents.
+fn redirect(shelf: &str, flash: Flash, after: &str, moved: &[i64]) -> HttpResponse {
+    let moved: Vec<String> = moved.iter().map(i64::to_string).collect();
     let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in [("show", shelf), ("after", after)] {
+    for (name, value) in [("show", shelf), ("after", after), ("done", flash.word), ("moved", &*moved.join("."))] {
         if !value.is_empty() {
             query.append_pair(name, value);
         }
     }
-    let query = query.finish();
-    let path = if query.is_empty() { HERE.to_owned() } else { format!("{HERE}?{query}") };
-    see_other(&path, Some(flash))
+    see_other(&format!("{HERE}?{}", query.finish()), None)
 }

@@ -14,6 +14,7 @@ use crate::web::context::Context;
 use crate::web::flash::{Done, not_reminded, see_other, today as flash};
 use crate::web::forms::Fields;
 use crate::web::page::{self, Layout, html, timestamp};
+use crate::web::question::Question;
 use crate::web::{Error, Site};
 
 const HERE: &str = "/office";
@@ -117,6 +118,46 @@ pub async fn page(
     let mut page = TodayPage::new(layout, site, today, dashboard_data);
     page.problem = done.find(not_reminded::ALL).map(|flash| flash.text);
     Ok(html(&page))
+}
+
+/// The customer to remind.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct ReminderForm {
+    customer: String,
+}
+
+/// `GET /office/remind`: asks before a customer gets emails.
+pub async fn ask_remind(context: Context<OfficeStaff>, form: Query<ReminderForm>) -> Result<HttpResponse, Error> {
+    let Context { site, db, .. } = &context;
+    // A form that came without a customer.
+    if form.customer.is_empty() {
+        return Ok(see_other(HERE, None));
+    }
+    let due = reminder::due(db, site.clock.now(), &form.customer).await?.ok_or(Error::NotFound)?;
+    let flash = match (due.bols, due.recipients) {
+        (0, _) => Some(not_reminded::ALL_FETCHED),
+        (_, 0) => Some(not_reminded::NO_RECIPIENT),
+        _ => None,
+    };
+    if flash.is_some() {
+        return Ok(see_other(HERE, flash));
+    }
+    let people = if due.recipients == 1 { "One person gets".into() } else { format!("{} people get", due.recipients) };
+    let bols = if due.bols == 1 { "1 BOL".into() } else { format!("{} BOLs", due.bols) };
+    let last =
+        due.reminded_at.map(|at| format!("The last reminder was sent on {}.", timestamp(at, site.time_zone).text));
+    Ok(html(&Question {
+        layout: context.layout(HERE),
+        title: format!("Remind {}?", due.name),
+        consequences: std::iter::once(format!("{people} an email about {bols} that the customer has not downloaded."))
+            .chain(last)
+            .collect(),
+        action: "/office/remind".into(),
+        fields: vec![("customer", form.customer.clone())],
+        button: "Send reminder".into(),
+        back: (HERE.into(), "Today".into()),
+    }))
 }
 
 /// `POST /office/remind`: `customer`, a code.

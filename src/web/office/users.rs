@@ -19,9 +19,10 @@ use crate::web::context::Context;
 use crate::web::flash::{Done, see_other, users as flash};
 use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, Fields, choices};
-use crate::web::page::{Layout, html, html_with_status};
+use crate::web::page::{Layout, html, html_with_status, with_period};
 use crate::web::person::{PersonRow, refusal};
 use crate::web::problem::Problem;
+use crate::web::question::Question;
 
 const HERE: &str = "/office/users";
 const CHOOSE: &str = "Choose a customer";
@@ -121,6 +122,66 @@ pub async fn user(context: Context<OfficeStaff>, id: Path<String>, done: Query<D
     let mut page = UserPage::load(&context, parse_id(&id)?).await?;
     page.layout = page.layout.flash(&done, flash::ALL);
     Ok(html(&page))
+}
+
+/// The company from which a user is to be removed.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Removal {
+    customer_id: String,
+}
+
+/// `GET /office/users/{id}/{change}`: asks before a user is removed from a company (`leave`) or disabled (`disable`).
+/// Other changes need no question.
+pub async fn ask_change(
+    context: Context<OfficeStaff>,
+    path: Path<(String, String)>,
+    removal: Query<Removal>,
+) -> Result<HttpResponse, Error> {
+    let (id, change) = path.into_inner();
+    let id = parse_id(&id)?;
+    let mut connection = context.db.get().await?;
+    let person = directory::person(&mut connection, id).await?.ok_or(Error::NotFound)?;
+    let who = if person.name.is_empty() { person.email.clone() } else { person.name.clone() };
+    let (title, consequence, button, fields) = match change.as_str() {
+        "disable" => (
+            format!("Disable the login of {who}?"),
+            format!(
+                "{} can no longer log in, every session ends at once, and links sent by email stop working.",
+                person.email
+            ),
+            "Disable login",
+            Vec::new(),
+        ),
+        "leave" => {
+            let customer: i64 = removal.customer_id.parse().map_err(|_| Error::NotFound)?;
+            let company = directory::memberships(&mut connection, id).await?.into_iter();
+            let company = company.into_iter().find(|one| one.customer_id == customer).ok_or(Error::NotFound)?;
+            (
+                format!("Remove {who} from {}?", company.name),
+                format!(
+                    "{} no longer sees the bills of lading of {} This takes effect at once.",
+                    person.email,
+                    with_period(&company.name)
+                ),
+                "Remove from company",
+                vec![("customer_id", customer.to_string())],
+            )
+        }
+        _ => return Ok(see_other(&format!("{HERE}/{id}"), None)),
+    };
+    Ok(html(&Question {
+        layout: context.layout(HERE),
+        title,
+        consequences: vec![
+            consequence,
+            "The access log keeps what this person has done. You can undo this later.".into(),
+        ],
+        action: format!("{HERE}/{id}/{change}"),
+        fields,
+        button: button.into(),
+        back: (format!("{HERE}/{id}"), who),
+    }))
 }
 
 /// `POST /office/users/{id}/{change}`: `invite`, `disable`, `enable`, `name`, `join`, `leave` or `admin`.

@@ -65,6 +65,7 @@ async fn documents(office: &Actor) -> String {
     let answer = office.upload_all(&[("batch", batch)], &sent).await;
     let discarded = answer.document_id(2).to_string();
     office.post("/office/inbox", &[("document", &discarded), ("action", "discard")]).await;
+    office.upload(&[("kind", "invoice")], "PRT-2025-0005.pdf", &paper("an invoice")).await;
     batch.to_owned()
 }
 
@@ -75,7 +76,9 @@ async fn pages_of(app: &App, email: Option<&str>, batch: &str, seen: &mut Seen) 
         None => app.stranger(),
     };
     let mut pages = Vec::new();
-    for address in table::addresses().map(|address| address.replace("{batch}", batch)) {
+    let filed = app.rows("SELECT max(id) FROM documents WHERE bol_id IS NOT NULL AND arrived_as <> ''").await.remove(0);
+    let fill = |address: &str| address.replace("{batch}", batch).replace("{filed}", &filed);
+    for address in table::addresses().map(fill) {
         let answer = actor.get(&address).await;
         let is_page = answer.header("content-type").starts_with("text/html") && answer.status != 303;
         // The masthead is the same on all pages of a user. Refusals differ in the reference alone.

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 
-use super::HERE;
+use super::{HERE, MAX_SELECTED};
 use crate::accounts::customers::{self, Customer};
 use crate::bols::weight::{Pounds, grouped};
 use crate::bols::{BolNumber, assign, settings};
@@ -17,7 +17,7 @@ use crate::web::context::Context;
 use crate::web::flash::{self, Done};
 use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, choices};
-use crate::web::page::{self, Layout, html_with_status, non_empty, timestamp};
+use crate::web::page::{self, Layout, html_with_status, non_empty, timestamp, with_period};
 use crate::web::{Error, Site};
 
 /// Most BOLs without a customer on one page.
@@ -41,6 +41,38 @@ struct InboxPage {
     bulk: Bulk,
     /// The office may file quarantined documents as they are.
     releases_originals: bool,
+    undo: Option<Undo>,
+}
+
+/// What was just done, and the documents with which to undo it.
+struct Undo {
+    text: String,
+    /// The BOL with which they were filed.
+    bol_href: Option<String>,
+    ids: Vec<i64>,
+    action: &'static str,
+}
+
+impl Undo {
+    async fn load(db: &Database, view: &View) -> Result<Option<Self>, Error> {
+        let known = [flash::inbox::FILED, flash::inbox::DISCARDED];
+        let Some(done) = view.done.find(&known) else { return Ok(None) };
+        let ids: Vec<i64> = view.moved.split('.').take(MAX_SELECTED).filter_map(|id| id.parse().ok()).collect();
+        let is_filed = done == flash::inbox::FILED;
+        let mut moved = inbox::moved(db, &ids).await?;
+        moved.retain(|document| document.bol_number.is_some() == is_filed);
+        let Some(first) = moved.first() else { return Ok(None) };
+        let what = if moved.len() == 1 { first.arrived_as.clone() } else { format!("{} documents", moved.len()) };
+        let text = match (&first.bol_number, &first.customer) {
+            (Some(number), Some(customer)) => format!("{what} → {number}, {}", with_period(customer)),
+            (Some(number), None) => format!("{what} → {number}, no customer yet."),
+            (None, _) if moved.len() == 1 => format!("{what} is in the bin."),
+            (None, _) => format!("{what} are in the bin."),
+        };
+        let bol_href = first.bol_number.as_ref().map(|number| format!("/bols/{number}"));
+        let action = if is_filed { "unfile" } else { "restore" };
+        Ok(Some(Self { text, bol_href, ids: moved.iter().map(|document| document.id).collect(), action }))
+    }
 }
 
 struct Tab {
@@ -72,6 +104,8 @@ struct InboxEntry {
     /// Why it should be filed as it is.
     why: String,
     errors: FieldErrors,
+    /// The number to confirm, if the document names another one.
+    confirm: Option<String>,
     focus: bool,
     checked: bool,
 }
@@ -96,6 +130,8 @@ pub(super) struct Bulk {
     pub number: String,
     pub kinds: Vec<Choice>,
     pub errors: FieldErrors,
+    /// The number to confirm, if the documents name another one.
+    pub confirm: Option<String>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -103,6 +139,8 @@ pub(super) struct Bulk {
 pub struct View {
     pub(super) show: String,
     pub(super) after: String,
+    /// Ids of the documents that were just filed or discarded, separated by periods.
+    pub(super) moved: String,
     #[serde(flatten)]
     pub(super) done: Done,
 }
@@ -112,6 +150,8 @@ pub struct View {
 pub(super) struct Typed {
     /// Of one document's own form.
     pub row: Option<(i64, Filing, FieldErrors)>,
+    /// The number to confirm in that form, if the document names another one.
+    pub confirm: Option<String>,
     pub bulk: Bulk,
     pub ticked: Vec<i64>,
     pub problem: Option<String>,
@@ -128,6 +168,8 @@ pub struct Filing {
     pub(super) why: String,
     /// The page of the inbox it was on.
     pub(super) after: String,
+    /// The BOL number that the user confirmed although the document names another one.
+    pub(super) confirm: String,
 }
 
 pub(super) fn kinds(selected: &str) -> Vec<Choice> {
@@ -186,11 +228,12 @@ pub(super) async fn show(
     let (tabs, name) = (shown.tabs(), shown.name);
     let rows = if name == "bols" { Vec::new() } else { shown.found.rows };
     let mut rows: Vec<InboxEntry> = rows.into_iter().map(|(row, by)| InboxEntry::new(row, by, site)).collect();
-    let Typed { row, mut bulk, ticked, mut problem } = typed;
+    let Typed { row, confirm, mut bulk, ticked, mut problem } = typed;
     if let Some((id, filing, errors)) = row {
         match rows.iter_mut().find(|row| row.id == id) {
             Some(row) => {
                 (row.number, row.kinds, row.why, row.errors) = (filing.number, kinds(&filing.kind), filing.why, errors);
+                row.confirm = confirm;
             }
             // It was moved in the meantime.
             None => problem = errors.message("number").map(str::to_owned),
@@ -209,8 +252,11 @@ pub(super) async fn show(
     let here = if name == "documents" { HERE.to_owned() } else { format!("{HERE}?show={name}") };
     let sign = if here.contains('?') { '&' } else { '?' };
     let active = shown.customers.into_iter().filter(|customer| customer.active);
+    let undo = Undo::load(db, view).await?;
+    let layout = context.layout(HERE);
     let page = InboxPage {
-        layout: context.layout(HERE).flash(&view.done, flash::inbox::ALL),
+        layout: if undo.is_some() { layout } else { layout.flash(&view.done, flash::inbox::ALL) },
+        undo,
         script: site.assets.href("ticks.js"),
         tabs,
         show: name,
@@ -259,6 +305,7 @@ impl InboxEntry {
             file_name: row.arrived_as,
             why: String::new(),
             errors: FieldErrors::default(),
+            confirm: None,
             focus: false,
             checked: false,
         }

@@ -24,11 +24,14 @@ pub const ROUTES: &[(&str, Answers)] = &[
     ("/password-reset", Page(&["/password-reset"])),
     ("/account", Page(&["/account", "/account?done=password"])),
     ("/people", Page(&["/people"])),
+    ("/people/{id}/{change}", Page(&["/people/1/leave?customer_id=1", "/people/999999/leave?customer_id=1"])),
     (
         "/bols",
         Page(&[
             "/bols",
             "/bols?q=sesame",
+            "/bols?new=1",
+            "/bols?done=none",
             "/bols?q=nothing-like-this",
             "/bols?from=x&to=2025-13-01",
             "/bols?status=void&sort=tons",
@@ -62,9 +65,11 @@ pub const ROUTES: &[(&str, Answers)] = &[
     ),
     ("/office/upload", Page(&["/office/upload", "/office/upload?batch={batch}"])),
     ("/office/inbox", Page(&["/office/inbox", "/office/inbox?show=unassigned", "/office/inbox?show=bin"])),
+    ("/office/documents/{id}/unfile", Page(&["/office/documents/{filed}/unfile", "/office/documents/999999/unfile"])),
     ("/office/documents/{id}/preview", File("/office/documents/999999/preview")),
     ("/office/bols/{number}/void", Page(&["/office/bols/PRT-2025-0001/void", "/office/bols/PRT-2025-0002/void"])),
     ("/office/bols/{number}/weight", Page(&["/office/bols/PRT-2025-0001/weight", "/office/bols/PRT-2025-0002/weight"])),
+    ("/office/remind", Page(&["/office/remind?customer=ACME"])),
     ("/office", Page(&["/office", "/office?done=reminded&people=1"])),
     ("/office/products", Page(&["/office/products", "/office/products?find=nothing-like-this"])),
     ("/office/carriers", Page(&["/office/carriers", "/office/carriers?find=nothing-like-this"])),
@@ -75,6 +80,14 @@ pub const ROUTES: &[(&str, Answers)] = &[
     ("/office/customers/{code}/state", Page(&["/office/customers/ACME/state", "/office/customers/IDLE/state"])),
     ("/office/users", Page(&["/office/users", "/office/users?customer=ACME", "/office/users?find=nothing-like-this"])),
     ("/office/users/{id}", Page(&["/office/users/1", "/office/users/5", "/office/users/6", "/office/users/7"])),
+    (
+        "/office/users/{id}/{change}",
+        Page(&[
+            "/office/users/1/disable",
+            "/office/users/1/leave?customer_id=1",
+            "/office/users/1/leave?customer_id=0",
+        ]),
+    ),
     (
         "/audit",
         Page(&[
