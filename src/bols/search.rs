@@ -2,6 +2,7 @@
 
 mod condition;
 mod news;
+mod period;
 mod sort;
 mod terms;
 mod unfetched;
@@ -20,6 +21,7 @@ use futures_util::future::try_join;
 use self::condition::conditions;
 use self::news::IsNew;
 pub use self::news::{News, Reader};
+pub use self::period::Period;
 use self::sort::Beyond;
 pub use self::sort::{COLUMNS, Column, Position, Sort};
 pub use self::terms::{Meaning, Term, parse};
@@ -107,6 +109,22 @@ impl Search {
             && !self.is_new
             && self.sort == Sort::default()
             && self.before.is_none()
+    }
+
+    /// Narrows dates, kind and status by the words of the text. What was chosen beside the text comes first.
+    pub fn apply_words(&mut self, today: NaiveDate) {
+        for term in &self.terms {
+            match term.meaning {
+                Meaning::During(period) => {
+                    let (from, to) = period.days(today);
+                    self.from = self.from.max(Some(from));
+                    self.to = Some(self.to.map_or(to, |chosen| chosen.min(to)));
+                }
+                Meaning::Signed => self.kind = self.kind.or(Some(DocumentKind::SignedBol)),
+                Meaning::Void => self.status = self.status.or(Some(Status::Void)),
+                _ => {}
+            }
+        }
     }
 
     /// Whether the list leaves BOLs out.

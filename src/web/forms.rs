@@ -52,8 +52,8 @@ impl BolFilter {
         Query::<Self>::from_query(query).map(Query::into_inner).unwrap_or_default()
     }
 
-    /// `prefix` is that of the portal's BOL numbers.
-    pub fn parse(&self, prefix: &str) -> (Search, FieldErrors) {
+    /// `prefix` is that of the portal's BOL numbers. Words of the text narrow the dates, kind and status too.
+    pub fn parse(&self, prefix: &str, today: NaiveDate) -> (Search, FieldErrors) {
         let mut errors = FieldErrors::default();
         let (from, to) = (day("from", &self.from, &mut errors), day("to", &self.to, &mut errors));
         if matches!((from, to), (Some(from), Some(to)) if from > to) {
@@ -75,13 +75,16 @@ impl BolFilter {
         let terms = search::parse(&text, prefix);
         let is_new = is_new.is_some();
         let (visible, customer, reader) = (None, None, None);
-        (Search { terms, from, to, kind, status, visible, customer, reader, is_new, sort, after, before }, errors)
+        let mut search =
+            Search { terms, from, to, kind, status, visible, customer, reader, is_new, sort, after, before };
+        search.apply_words(today);
+        (search, errors)
     }
 
     /// Parses the filter for this viewer, and looks up its customer among those that the viewer can see.
     pub async fn resolve<A: Audience>(&self, context: &Context<A>) -> Result<(Search, FieldErrors), Error> {
         let Context { db, viewer, site, .. } = context;
-        let (mut search, mut errors) = self.parse(&site.bol_prefix);
+        let (mut search, mut errors) = self.parse(&site.bol_prefix, site.today());
         search.reader = Reader::of(viewer);
         if search.is_new && search.reader.is_none() {
             errors.add("", "Only customers can narrow the list to what is new.");
@@ -361,7 +364,7 @@ mod tests {
             ("after", "bnVsbA"),
             ("before", "x"),
         ] {
-            assert!(!filter(field, value).parse("PRT").1.is_empty(), "{field}={value}");
+            assert!(!filter(field, value).parse("PRT", NaiveDate::default()).1.is_empty(), "{field}={value}");
         }
         for (field, value) in [
             ("from", "2025-02-28"),
@@ -371,10 +374,10 @@ mod tests {
             ("q", "\0%_\\"),
             ("after", ""),
         ] {
-            assert!(filter(field, value).parse("PRT").1.is_empty(), "{field}={value}");
+            assert!(filter(field, value).parse("PRT", NaiveDate::default()).1.is_empty(), "{field}={value}");
         }
         let backwards = BolFilter { from: "2025-02-02".into(), to: "2025-02-01".into(), ..BolFilter::default() };
-        assert!(backwards.parse("PRT").1.message("to").is_some());
+        assert!(backwards.parse("PRT", NaiveDate::default()).1.message("to").is_some());
     }
 
     #[test]
@@ -392,6 +395,9 @@ mod tests {
         let ancient = URL_SAFE_NO_PAD.encode(serde_json::json!({"d": ["-200000-01-01", 1]}).to_string());
         assert_eq!(decode(&ancient), None, "Postgres has no such day");
         let dated = encode(&position(serde_json::json!({"w": [1, 1]})));
-        assert!(!filter("after", &dated).parse("PRT").1.is_empty(), "a position of another order");
+        assert!(
+            !filter("after", &dated).parse("PRT", NaiveDate::default()).1.is_empty(),
+            "a position of another order"
+        );
     }
 }

@@ -6,11 +6,11 @@
 use actix_web::HttpResponse;
 use url::form_urlencoded;
 
-use super::Error;
 use super::auth::Audience;
 use super::context::Context;
 use super::flash::{Flash, bols as flash, see_other};
 use super::forms::BolFilter;
+use super::{Error, Site};
 use crate::bols::search::{self, Selection};
 use crate::documents::Kind;
 use crate::documents::selection::{self, MAX_NUMBERS};
@@ -93,7 +93,7 @@ impl SelectionForm {
     }
 
     /// Returns the kind of documents that the list shows.
-    pub fn kind(&self) -> Option<Kind> {
-        self.filter.kind.trim().parse().ok()
+    pub fn kind(&self, site: &Site) -> Option<Kind> {
+        self.filter.parse(&site.bol_prefix, site.today()).0.kind
     }
 }

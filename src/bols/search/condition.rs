@@ -29,6 +29,8 @@ pub(super) fn conditions(terms: &[Term]) -> Vec<Condition> {
                 any_number.numbers.push(number.to_string());
                 any_number.patterns.push((ANY_FIELD, containing(typed)));
             }
+            // Conditions of the search itself.
+            Meaning::During(_) | Meaning::Signed | Meaning::Void => {}
             Meaning::Anywhere(text) => conditions.push(Condition::containing(ANY_FIELD, text)),
             Meaning::Field(field, value) => {
                 // For the index.

@@ -2,6 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::Period;
 use crate::bols::BolNumber;
 use crate::bols::number::is_dash;
 
@@ -52,6 +53,11 @@ pub enum Meaning {
     /// The same, but it may also be text: `26-128`.
     ShortNumber(BolNumber),
     Field(&'static SearchField, String),
+    /// The date of the BOL.
+    During(Period),
+    /// There is a signed copy.
+    Signed,
+    Void,
     Anywhere(String),
 }
 
@@ -60,8 +66,8 @@ impl Term {
     pub fn is_interpreted(&self) -> bool {
         match &self.meaning {
             Meaning::Number(number) => number.as_str() != self.typed,
-            Meaning::ShortNumber(_) | Meaning::Field(..) => true,
             Meaning::Anywhere(_) => false,
+            _ => true,
         }
     }
 
@@ -71,6 +77,9 @@ impl Term {
             Meaning::Number(number) => format!("BOL is {number}"),
             Meaning::ShortNumber(number) => format!("BOL is {number}, or any field contains {}", self.typed),
             Meaning::Field(field, value) => format!("{} contains {value}", field.label),
+            Meaning::During(period) => format!("Date is {}", period.label().to_lowercase()),
+            Meaning::Signed => "Document is signed BOL".into(),
+            Meaning::Void => "Status is void".into(),
             Meaning::Anywhere(text) => format!("Any field contains {text}"),
         }
     }
@@ -158,6 +167,9 @@ fn next(words: &[Word], prefix: &str) -> (usize, Option<Meaning>) {
     if let Some((used, meaning)) = number(words, prefix) {
         return (used, Some(meaning));
     }
+    if let Some((used, meaning)) = mark_or_period(words) {
+        return (used, Some(meaning));
+    }
     let Some((field, named)) = field(words) else {
         return (1, Some(Meaning::Anywhere(words[0].text.clone())));
     };
@@ -167,6 +179,27 @@ fn next(words: &[Word], prefix: &str) -> (usize, Option<Meaning>) {
         return (named + used, Some(meaning));
     }
     (named + 1, Some(Meaning::Field(field, value.text.clone())))
+}
+
+/// Reads what the rows say about a BOL (`signed`, `void`), and names of days (`last month`).
+fn mark_or_period(words: &[Word]) -> Option<(usize, Meaning)> {
+    let first = words[0].text.to_lowercase();
+    match first.as_str() {
+        "signed" => return Some((1, Meaning::Signed)),
+        "void" => return Some((1, Meaning::Void)),
+        _ => {}
+    }
+    let second = words.get(1).filter(|word| !word.is_quoted).map(|word| word.text.to_lowercase());
+    let both = second.map(|second| format!("{first} {second}"));
+    Period::ALL.into_iter().find_map(|period| {
+        let label = period.label().to_lowercase();
+        let used = match (label == first, both.as_ref() == Some(&label)) {
+            (true, _) => 1,
+            (_, true) => 2,
+            _ => return None,
+        };
+        Some((used, Meaning::During(period)))
+    })
 }
 
 /// Finds the field that the first words name, and how many words the name has.
@@ -274,6 +307,12 @@ mod tests {
             ("truck", &["Any field contains truck"]),
             ("\"truck 460\"", &["Any field contains truck 460"]),
             ("truck-460", &["Any field contains truck-460"]),
+            ("PO 4500 signed last month", &["PO contains 4500", "Document is signed BOL", "Date is last month"]),
+            ("Void, TODAY", &["Status is void", "Date is today"]),
+            (
+                "last \"month\" \"signed\"",
+                &["Any field contains last", "Any field contains month", "Any field contains signed"],
+            ),
             ("27\" coil", &["Any field contains 27\"", "Any field contains coil"]),
             (" \t\0", &[]),
         ] {

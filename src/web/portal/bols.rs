@@ -124,7 +124,8 @@ pub async fn page(
 async fn receivers(db: &Database) -> Result<Vec<Choice>, Error> {
     let customers = customers::first_active(&mut *db.get().await?, MAX_LISTED_CUSTOMERS + 1).await?;
     let is_short = customers.len() <= MAX_LISTED_CUSTOMERS;
-    Ok(if is_short { choices("Customer …", customers, "") } else { Vec::new() })
+    let choice = |(value, label)| Choice { value, label, selected: false };
+    Ok(if is_short { customers.into_iter().map(choice).collect() } else { Vec::new() })
 }
 
 /// `POST /bols/read`: BOLs that changed until `until` are no longer new to the user. Returns to `list`, which offers to
@@ -189,7 +190,7 @@ impl BolsPage {
             terms: TermChip::all(&search.terms, &filter),
             is_filtered: filter.is_filtered(),
             headings: Heading::all(search, &filter),
-            ticks: TickBar::new(context, &filter, count),
+            ticks: TickBar::new(context, &filter, search.kind, count),
             show_customer: viewer.can_see_all_customers() || viewer.companies.len() > 1,
             rows: rows
                 .into_iter()
@@ -214,17 +215,17 @@ impl BolsPage {
 }
 
 impl TickBar {
-    fn new(context: &Context<BolListViewers>, filter: &BolFilter, count: i64) -> Self {
+    fn new(context: &Context<BolListViewers>, filter: &BolFilter, kind: Option<Kind>, count: i64) -> Self {
         let viewer = &context.viewer;
         let choice = |value: &str, label: &str| Choice {
             value: value.into(),
             label: label.into(),
-            selected: value == filter.kind.trim(),
+            selected: Some(value) == kind.map(Kind::as_str),
         };
         let mut documents = Vec::new();
         if viewer.can_open_documents() {
             documents = [Kind::Bol, Kind::SignedBol].map(|kind| choice(kind.as_str(), kind.plain_label())).into();
-            let other = filter.kind.trim().parse().ok().filter(|kind| !matches!(kind, Kind::Bol | Kind::SignedBol));
+            let other = kind.filter(|kind| !matches!(kind, Kind::Bol | Kind::SignedBol));
             documents.extend(other.map(|kind: Kind| choice(kind.as_str(), kind.plain_label())));
             documents.push(choice("all", "Every document"));
         }

@@ -28,7 +28,7 @@ pub async fn download(
     let form = SelectionForm::parse(request.query_string());
     let chosen = options.documents.trim();
     let documents = match chosen {
-        "" => DocumentChoice::Kind(form.kind().unwrap_or(Kind::Bol)),
+        "" => DocumentChoice::Kind(form.kind(&context.site).unwrap_or(Kind::Bol)),
         name => DocumentChoice::parse(name)
             .ok_or_else(|| Error::Invalid("Choose a kind of document from the list, or all.".into()))?,
     };

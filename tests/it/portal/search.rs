@@ -93,3 +93,24 @@ async fn what_was_understood_is_shown_and_can_be_taken_away() {
         "No BOL matches."
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn days_and_marks_are_understood_too() {
+    let app = App::start().await;
+    let today = app.clock.now().with_timezone(&chrono_tz::America::New_York).date_naive();
+    let last_month = chrono::Datelike::with_day(&today, 1).unwrap() - chrono::Days::new(1);
+    app.sql(&format!("UPDATE bols SET bol_date = '{last_month}' WHERE number IN ('PRT-2025-0001', 'PRT-2025-0005')"))
+        .await;
+    let acme = app.acme().await;
+    assert_eq!(found(&acme, "last month").await, ["PRT-2025-0001", "PRT-2025-0005"]);
+    assert_eq!(found(&acme, "signed last month po-ses").await, ["PRT-2025-0001"]);
+    assert_eq!(found(&acme, "void").await, ["PRT-2025-0002"]);
+    assert!(found(&acme, "today").await.is_empty() && found(&acme, "\"last month\"").await.is_empty());
+    let page = acme.get("/bols?q=signed+last+month").await;
+    assert_eq!(page.attributes("#documents option[selected]", "value"), ["signed-bol"]);
+    let zip = acme.get(&page.attributes(".pagehead .actions a", "href")[0]).await.unzipped();
+    assert!(zip.contains_key("PRT-2025-0001-signed-bol.pdf"), "{:?}", zip.keys());
+    // What is chosen beside the text narrows it further.
+    let page = acme.get(&format!("/bols?q=last+month&from={today}")).await;
+    assert!(page.all("tbody .number").is_empty());
+}

@@ -110,8 +110,8 @@ async fn the_office_assigns_what_is_ticked_on_two_pages() {
     tick(&browser, "PRT-2026-0060").await;
     browser.open(&format!("{}/bols?q=2025-0004", app.url)).await;
     tick(&browser, World::LOOSE_BOL).await;
-    browser.find(Locator::Css("#assign-to")).await.unwrap().select_by_value("RIVAL").await.unwrap();
-    browser.click(".tickbar button[formaction='/office/bols/assign']").await;
+    browser.click("[popovertarget=assign-to]").await;
+    browser.click("#assign-to button[value=RIVAL]").await;
     let text = browser.text_with("Assign 2 bills of lading to Rival Iron?").await;
     assert!(text.contains("PRT-2026-0060") && text.contains(World::LOOSE_BOL), "{text}");
     browser.click("form.finish .primary").await;

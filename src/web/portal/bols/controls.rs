@@ -1,8 +1,8 @@
 //! What surrounds the list: dates to choose, the terms of the search, headings that sort, and the pager.
 
-use chrono::{Datelike, Days, Months, NaiveDate};
+use chrono::NaiveDate;
 
-use crate::bols::search::{self, COLUMNS, COUNTED, Column, Search, SearchPage, Sort, Term};
+use crate::bols::search::{self, COLUMNS, COUNTED, Column, Period, Search, SearchPage, Sort, Term};
 use crate::bols::weight::grouped;
 use crate::web::forms::BolFilter;
 use crate::web::page::Pager;
@@ -16,21 +16,12 @@ pub struct Preset {
 
 impl Preset {
     pub fn all(today: NaiveDate, search: &Search, filter: &BolFilter) -> Vec<Self> {
-        let monday = today - Days::new(today.weekday().num_days_from_monday().into());
-        let first = today.with_day(1).unwrap_or(today);
-        let last_month = first - Months::new(1);
-        [
-            ("Today", today, today),
-            ("This week", monday, monday + Days::new(6)),
-            ("Last week", monday - Days::new(7), monday - Days::new(1)),
-            ("This month", first, first + Months::new(1) - Days::new(1)),
-            ("Last month", last_month, first - Days::new(1)),
-        ]
-        .map(|(label, from, to)| {
+        let preset = |period: Period| {
+            let (from, to) = period.days(today);
             let is_current = (search.from, search.to) == (Some(from), Some(to));
-            Self { label, href: filter.between(from, to), is_current }
-        })
-        .into()
+            Self { label: period.label(), href: filter.between(from, to), is_current }
+        };
+        Period::ALL.into_iter().filter(|period| *period != Period::Yesterday).map(preset).collect()
     }
 }
 
@@ -106,35 +97,5 @@ impl Heading {
             Self { name: column.name, label: column.label, href: filter.sorted(Sort { column, ascending }), aria }
         };
         COLUMNS.iter().map(heading).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dates(today: &str) -> Vec<(&'static str, String)> {
-        let today = today.parse().expect("a date");
-        let presets = Preset::all(today, &Search::default(), &BolFilter::default());
-        presets.into_iter().map(|preset| (preset.label, preset.href)).collect()
-    }
-
-    #[test]
-    fn presets_are_whole_weeks_and_months() {
-        // A Wednesday.
-        let expected = [
-            ("Today", "2026-03-04", "2026-03-04"),
-            ("This week", "2026-03-02", "2026-03-08"),
-            ("Last week", "2026-02-23", "2026-03-01"),
-            ("This month", "2026-03-01", "2026-03-31"),
-            ("Last month", "2026-02-01", "2026-02-28"),
-        ];
-        assert_eq!(
-            dates("2026-03-04"),
-            expected.map(|(label, from, to)| (label, format!("/bols?from={from}&to={to}")))
-        );
-        let january = dates("2026-01-31");
-        assert_eq!(january[4].1, "/bols?from=2025-12-01&to=2025-12-31");
-        assert_eq!(dates("2026-03-08")[1].1, "/bols?from=2026-03-02&to=2026-03-08", "a Sunday");
     }
 }
