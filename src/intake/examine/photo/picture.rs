@@ -87,7 +87,8 @@ impl Picture {
     }
 
     fn resampled(&self, width: usize, height: usize) -> Result<Vec<u8>, PicScaleError> {
-        let mut scaler = Scaler::new(ResamplingFunction::Area);
+        // Keeps the edges of print and of codes sharp. The library's Area averages over twice as much.
+        let mut scaler = Scaler::new(ResamplingFunction::Lanczos3);
         scaler.set_threading_policy(ThreadingPolicy::Single);
         let (from, to) = (ImageSize::new(self.width, self.height), ImageSize::new(width, height));
         let mut pixels = vec![0; width * height * self.samples];
@@ -159,10 +160,13 @@ mod tests {
 
     #[test]
     fn a_large_picture_is_reduced_to_the_longest_side() {
-        let pixels = [0, 0, 200, 200].repeat(2_000 * 3_000 / 4);
-        let reduced = Picture::gray(2_000, 3_000, pixels).reduced(1_500).expect("reduced");
-        assert_eq!((reduced.width, reduced.height), (1_000, 1_500));
-        assert!(reduced.pixels.iter().take(1_000).step_by(2).all(|pixel| *pixel < 8), "{:?}", &reduced.pixels[..8]);
+        let stripes = [[0; 10], [200; 10]].concat().repeat(2_000 * 300 / 20);
+        let reduced = Picture::gray(2_000, 300, stripes).reduced(1_000).expect("reduced");
+        assert_eq!((reduced.width, reduced.height), (1_000, 150));
+        // The stripes stay five pixels wide, and their middles black and light.
+        for stripes in reduced.pixels[100 * 1_000..].chunks_exact(10) {
+            assert!(stripes[2] < 25 && (175..=225).contains(&stripes[7]), "{stripes:?}");
+        }
         let small = Picture::rgb(3, 1, vec![9; 9]).reduced(1_500).expect("as it is");
         assert_eq!((small.width, small.pixels.len()), (3, 9));
     }
