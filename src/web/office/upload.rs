@@ -156,8 +156,8 @@ impl UploadPage {
         Ok(Self {
             layout: context.layout(HERE),
             script: site.assets.href("upload.js"),
-            kinds: kinds("From the file name (…_signed.pdf); a photo, or a scan of our own BOL, counts as signed", ""),
-            customers: choices("The BOL's own customer", active, ""),
+            kinds: kinds("Detect automatically", ""),
+            customers: choices("The BOL's customer", active, ""),
             error: None,
             max_mb: site.max_upload_bytes / 1_000_000,
             batch: Uuid::now_v7().simple().to_string(),

@@ -20,7 +20,7 @@ const SAMPLES: [(&str, &str, &str); 9] = [
     ("PRT-2025-0005_signed.pdf", "stored PRT-2025-0005", "signed"),
     ("empty.pdf", "rejected", "empty"),
     ("encrypted.pdf", "rejected", "password"),
-    ("html-in-disguise.pdf", "rejected", "isn't a PDF"),
+    ("html-in-disguise.pdf", "rejected", "is not a PDF"),
     ("opens-with-javascript.pdf", "needs_review", "contains scripts"),
     ("scan0001.pdf", "stored PRT-2025-0004", "signed"),
     ("text-names-another-number.pdf", "stored PRT-2025-0003", "other"),
@@ -127,7 +127,7 @@ async fn the_form_works_without_script() {
     assert_eq!((answer.status, answer.header("location")), (303, &*format!("/office/upload?batch={batch}")));
     let shown = office.get(answer.header("location")).await;
     let text = shown.all("main").concat();
-    for expected in ["PRT-2025-0005", "a.pdf", "<b>.pdf", "c.pdf", "isn't a PDF", "No BOL number"] {
+    for expected in ["PRT-2025-0005", "a.pdf", "<b>.pdf", "c.pdf", "is not a PDF", "No BOL number"] {
         assert!(text.contains(expected), "{expected} in {text}");
     }
     // Another clerk doesn't see the outcomes. An empty form is a mistake.

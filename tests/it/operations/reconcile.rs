@@ -130,7 +130,7 @@ async fn expect_what_can_be_mended(app: &App, filed: &str) {
     let key = "bols/2025/PRT-2025-0099.pdf";
     let reason = format!("Found in the storage, without a document, as {key}.");
     assert_eq!(adopted, [(key, "stored", reason.as_str())]);
-    assert!(stdout.contains("has the same bytes") && stdout.contains("This isn't a PDF"), "{stdout}");
+    assert!(stdout.contains("has the same bytes") && stdout.contains("This file is not a PDF"), "{stdout}");
     for key in ["bols/2025/PRT-2025-0098.pdf", "bols/notes.txt", "bols/2025/PRT-2025-0099.pdf"] {
         assert!(path(app, key).exists(), "nothing is deleted: {key}");
     }
