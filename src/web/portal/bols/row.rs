@@ -3,7 +3,7 @@
 use crate::bols::search::{BolSummary, News};
 use crate::bols::weight::Pounds;
 use crate::documents::Kind;
-use crate::web::log_links::timeline;
+use crate::web::log_links::downloads;
 use crate::web::page::{self, non_empty};
 
 pub struct BolRow {
@@ -85,8 +85,8 @@ impl BolRow {
         let has = |kind: Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
         let weight = Pounds(row.net_lb);
         Self {
-            // Auditors get the timeline of the BOL instead of its documents.
-            href: if shown.can_open { format!("/bols/{}", row.number) } else { timeline("number", &row.number) },
+            // Auditors get the downloads of the BOL instead of its documents.
+            href: if shown.can_open { format!("/bols/{}", row.number) } else { downloads("number", &row.number) },
             date: page::date(row.bol_date),
             date_iso: row.bol_date.to_string(),
             net_tons: weight.short_tons(),
