@@ -81,7 +81,7 @@ impl Fault {
         match self {
             Self::Empty => "The file is empty. Scan it again, or look for the original.",
             Self::NotPdf => {
-                "This file is not a PDF. It is no photo in JPEG, PNG, HEIC or TIFF either. Print or scan the document to \
+                "This file is not a PDF. Nor is it a photo in JPEG, PNG, HEIC or TIFF. Print or scan the document to \
                  PDF, and upload that."
             }
             Self::Truncated => "The end of the file is missing. Scan or copy it again.",

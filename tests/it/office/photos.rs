@@ -107,7 +107,7 @@ async fn damaged_and_hostile_photos_get_a_clear_answer() {
         ("sum.png", &wrong_sum, "rejected", "can't be read"),
         ("cut.heic", &heic[..heic.len() - 200], "rejected", "Most Compatible"),
         ("palette.tif", &sample("palette.tif"), "rejected", "Save it as PDF or JPEG"),
-        ("avif.jpg", b"\0\0\0\x18ftypavif\0\0\0\0avifmif1", "rejected", "nor a photo in JPEG, PNG, HEIC or TIFF"),
+        ("avif.jpg", b"\0\0\0\x18ftypavif\0\0\0\0avifmif1", "rejected", "Nor is it a photo in JPEG, PNG, HEIC or TIFF"),
         ("pixel.png", &photo::png(2, 2), "stored", "a PDF made of the photo"),
     ] {
         let answer = office.upload(&[("kind", "")], &format!("PRT-2025-0005 {name}"), bytes).await;

@@ -51,7 +51,7 @@ async fn discarding_can_be_undone() {
     let page = office.get(discarded.header("location")).await;
     assert_eq!(
         (page.one(".undo [role=status]"), page.one(".empty h2")),
-        ("2 documents are in the bin.".into(), "The inbox is empty.".into())
+        ("2 documents are in the bin.".into(), "Inbox is empty.".into())
     );
     assert_eq!(undo(&office, &page).await.all(".intake h2"), ["a.pdf", "b.pdf"]);
 }

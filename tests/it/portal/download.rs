@@ -183,7 +183,7 @@ async fn a_missing_file_is_reported_and_recorded_and_gets_no_link() {
     let failed = failed.list(|event| (event.action.as_str(), event.detail("reason")));
     assert_eq!(failed, [0, 1].map(|_| ("BOL_DOWNLOADED", "object missing in storage".to_owned())));
     let history = acme.get(&format!("/bols/{}", World::ACME_BOL)).await.all("table[aria-labelledby=history] tbody tr");
-    assert!(history[0].contains("File missing; no link issued"), "{history:?}");
+    assert!(history[0].contains("No download link issued: the file is missing"), "{history:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
