@@ -6,4 +6,5 @@ mod docs;
 mod http;
 mod pages;
 mod schema;
+mod tasks;
 mod test_length;
