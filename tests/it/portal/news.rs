@@ -19,16 +19,6 @@ async fn mark(actor: &Actor, page: &Answer) -> Answer {
     actor.get(answer.header("location")).await
 }
 
-/// A document of `kind` that is stored now.
-async fn arrives(app: &App, number: &str, kind: &str) {
-    app.sql(&format!(
-        "INSERT INTO documents (customer_id, bol_id, kind, version, object_key, file_name, size_bytes, sha256, state, stored_at)
-         SELECT customer_id, id, '{kind}', 1, 'bols/2025/{number}.{kind}.pdf', '{kind}.pdf', 9, sha256(''), 'stored', now()
-         FROM bols WHERE number = '{number}'"
-    ))
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bol_is_new_until_the_user_opens_it_and_after_each_change() {
     let app = App::start().await;
@@ -101,8 +91,8 @@ async fn marking_as_read_takes_no_future_and_no_nonsense() {
 async fn a_new_document_says_which_it_is() {
     let app = App::start().await;
     let acme = app.acme().await;
-    arrives(&app, World::ACME_VOID, "scale-ticket").await;
-    arrives(&app, World::ACME_VOID, "certificate-of-analysis").await;
+    app.store_document(World::ACME_VOID, "scale-ticket").await;
+    app.store_document(World::ACME_VOID, "certificate-of-analysis").await;
     let marks = async || acme.get("/bols").await.all(".mark.new");
     assert_eq!(marks().await, ["New: scale ticket, certificate of analysis"]);
     let path = format!("/bols/{}", World::ACME_VOID);

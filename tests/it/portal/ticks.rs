@@ -15,17 +15,6 @@ fn names(answer: &Answer) -> Vec<String> {
     answer.unzipped().into_keys().filter(|name| name.ends_with(".pdf")).collect()
 }
 
-async fn signed_copy(app: &App, number: &str) {
-    let key = format!("bols/2025/{number}.signed-bol.v1.pdf");
-    std::fs::write(app.media(&key), b"%PDF-1.4\n% signed\n%%EOF\n").unwrap();
-    app.sql(&format!(
-        "INSERT INTO documents (customer_id, bol_id, kind, version, object_key, file_name, size_bytes, sha256, state, stored_at)
-         SELECT customer_id, id, 'signed-bol', 1, '{key}', 'scan.pdf', 24, sha256('x'), 'stored', now()
-         FROM bols WHERE number = '{number}'"
-    ))
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_ticked_comes_home_in_one_zip() {
     let app = App::start().await;
@@ -46,7 +35,7 @@ async fn what_is_ticked_comes_home_in_one_zip() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_zip_has_the_documents_that_were_chosen_or_that_the_list_shows() {
     let app = App::start().await;
-    signed_copy(&app, World::ACME_VOID).await;
+    app.store_document(World::ACME_VOID, "signed-bol").await;
     let acme = app.acme().await;
     let zip = async |query: &str| names(&acme.get(&format!("/bols/download.zip?{query}")).await);
     assert_eq!(zip("kind=signed-bol&q=2025-0002").await, ["PRT-2025-0002-signed-bol.pdf"]);
@@ -67,7 +56,7 @@ async fn a_zip_has_the_documents_that_were_chosen_or_that_the_list_shows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_signed_copy_comes_first() {
     let app = App::start().await;
-    signed_copy(&app, World::ACME_VOID).await;
+    app.store_document(World::ACME_VOID, "signed-bol").await;
     let acme = app.acme().await;
     let first = async |path: &str| {
         let page = acme.get(path).await;
