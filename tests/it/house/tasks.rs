@@ -147,7 +147,7 @@ async fn an_auditor_sees_who_downloaded_a_bol_in_one_load() {
     acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
     acme.get(&format!("/bols/{}/download", World::ACME_BOL)).await;
     let mut person = Person::at(&app, World::AUDITOR, Look::Wide, "/bols?q=2025-0001").await;
-    person.click(".ledger .number").await;
+    person.click(".ledger td.get a").await;
     let text = person.browser.text_with(World::ACME).await;
     assert!(text.contains("Download link issued") && text.contains("127.0.0.1"), "{text}");
     assert!(!text.contains("BOL viewed"), "only downloads are in sight: {text}");

@@ -3,7 +3,7 @@
 use crate::bols::search::{BolSummary, News};
 use crate::bols::weight::Pounds;
 use crate::documents::Kind;
-use crate::web::log_links::downloads;
+use crate::web::log_links::{downloads, timeline};
 use crate::web::page::{self, non_empty};
 
 pub struct BolRow {
@@ -28,16 +28,16 @@ pub struct BolRow {
     pub is_signed: bool,
     /// Pounds that count toward the total of what is ticked.
     pub counted_lb: i32,
-    /// The document that the row offers first.
-    pub download: Option<Download>,
+    /// The document that the row offers first, or for auditors the downloads of the BOL.
+    pub button: Option<RowButton>,
 }
 
-pub struct Download {
+pub struct RowButton {
     pub href: String,
     /// "PDF", or "Signed"
     pub label: &'static str,
-    /// "signed BOL"
-    pub what: String,
+    /// For screen readers, before the label: "Download the signed BOL of PRT-2026-0128: "
+    pub purpose: String,
 }
 
 /// Which documents the rows offer.
@@ -49,18 +49,23 @@ pub struct ShownDocuments {
 }
 
 impl ShownDocuments {
-    /// Returns the kind that the list is filtered by, or else the signed copy, or else the BOL itself.
-    fn first(self, row: &BolSummary) -> Option<Download> {
+    /// Returns a link to the kind that the list is filtered by, or else to the signed copy, or else to the BOL itself.
+    fn button(self, row: &BolSummary) -> Option<RowButton> {
+        let number = &row.number;
+        if !self.can_open {
+            let purpose = format!("Who got documents of {number}: ");
+            return Some(RowButton { href: downloads("number", number), label: "Downloads", purpose });
+        }
         let has = |kind: &Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
         let preferred = [self.kind, Some(Kind::SignedBol), Some(Kind::Bol)].into_iter().flatten();
-        let kind = preferred.into_iter().find(has).filter(|_| self.can_open)?;
-        let path = format!("/bols/{}/download", row.number);
+        let kind = preferred.into_iter().find(has)?;
+        let path = format!("/bols/{number}/download");
         let (href, label) = match kind {
             Kind::Bol => (path, "PDF"),
             Kind::SignedBol => (format!("{path}?kind={kind}"), "Signed"),
             _ => (format!("{path}?kind={kind}"), "PDF"),
         };
-        Some(Download { href, label, what: kind.short_label() })
+        Some(RowButton { href, label, purpose: format!("Download the {} of {number}: ", kind.short_label()) })
     }
 }
 
@@ -85,8 +90,8 @@ impl BolRow {
         let has = |kind: Kind| row.document_kinds.iter().any(|known| known == kind.as_str());
         let weight = Pounds(row.net_lb);
         Self {
-            // Auditors get the downloads of the BOL instead of its documents.
-            href: if shown.can_open { format!("/bols/{}", row.number) } else { downloads("number", &row.number) },
+            // Auditors get the timeline of the BOL instead of its documents.
+            href: if shown.can_open { format!("/bols/{}", row.number) } else { timeline("number", &row.number) },
             date: page::date(row.bol_date),
             date_iso: row.bol_date.to_string(),
             net_tons: weight.short_tons(),
@@ -95,7 +100,7 @@ impl BolRow {
             is_void: row.voided_at.is_some(),
             is_signed: has(Kind::SignedBol),
             counted_lb: if row.voided_at.is_some() { 0 } else { row.net_lb },
-            download: shown.first(&row),
+            button: shown.button(&row),
             // The consignee's name only; the page of the BOL has the address.
             ship_to: row.ship_to.lines().next().unwrap_or_default().into(),
             number: row.number,
