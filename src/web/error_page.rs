@@ -48,7 +48,7 @@ fn explain(request: &HttpRequest, status: StatusCode, error: Option<&Error>, is_
     Explanation { title, message: format!("{message} {advice}").trim_end().into() }
 }
 
-/// Whom to turn to. The office itself isn't told to call the office.
+/// Whom to turn to. Pages of the office itself leave it out.
 fn advice(status: StatusCode, error: Option<&Error>, is_office: bool) -> Option<&'static str> {
     let (outside, office) = match error {
         Some(Error::FileMissing(_)) => (
