@@ -16,8 +16,8 @@ use crate::db::{Database, DbResult};
 /// BOLs that one request names.
 pub const MAX_NUMBERS: usize = 500;
 
-/// Returns the BOLs with these numbers and the names of their customers, each once, in the order of the numbers. Returns `None`, and records the refusal, if one is
-/// not within the viewer's scope or isn't a number.
+/// Returns the BOLs with these numbers and the names of their customers, each once, in the order of the numbers. Returns
+/// `None`, and records the refusal, if one is not within the viewer's scope or isn't a number.
 pub async fn find(
     db: &Database,
     viewer: &Viewer,

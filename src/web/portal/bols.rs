@@ -133,7 +133,9 @@ async fn receivers(db: &Database) -> Result<Vec<Choice>, Error> {
 pub async fn mark_read(context: Context<Customers>, fields: Fields) -> Result<HttpResponse, Error> {
     let until: DateTime<Utc> = fields.one("until").parse().map_err(|_| Error::BadRequest)?;
     let Context { viewer, db, site, .. } = &context;
-    account::set_read_until(db, viewer, until.min(site.clock.now())).await?;
+    // Postgres can't store every year that a request may name.
+    let until = until.max(DateTime::UNIX_EPOCH).min(site.clock.now());
+    account::set_read_until(db, viewer, until).await?;
     let list = BolFilter::from_query(fields.one("list")).first();
     if until < viewer.read_until {
         return Ok(see_other(&list, Some(flash::NEW_AGAIN)));

@@ -81,7 +81,10 @@ async fn marking_as_read_takes_no_future_and_no_nonsense() {
     for until in ["", "yesterday", "2025-01-01", "infinity"] {
         assert_eq!(post(&acme, until).await, 400, "{until}");
     }
+    // A year that Postgres can't store.
+    assert_eq!(post(&acme, "-9999-01-01T00:00:00Z").await, 303);
     assert_eq!(post(&office, "2025-01-01T00:00:00Z").await, 403);
+    assert_eq!(post(&app.auditor().await, "2025-01-01T00:00:00Z").await, 403);
     assert_eq!(acme.get("/bols?new=2").await.status, 422);
     assert_eq!(office.get("/bols?new=1").await.status, 422);
     assert!(office.get("/bols").await.all(".views").is_empty());
