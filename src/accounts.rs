@@ -1,4 +1,4 @@
-//! Customers, users, memberships, passwords, sessions and the login.
+//! Customers, users, memberships, passwords, second factors, sessions and the login.
 //!
 //! [`crate::db::scope`] decides which rows a user sees, and `web::auth` which pages need which role.
 
@@ -9,8 +9,12 @@ mod capabilities;
 pub mod customers;
 mod device;
 pub mod directory;
+pub mod entry;
+mod factor_policy;
+pub mod factors;
 pub mod invitation;
 pub mod login;
+mod own_password;
 pub mod passwords;
 pub mod people;
 pub mod person_name;
@@ -18,6 +22,7 @@ pub mod reset;
 pub mod response_slots;
 pub mod see_as;
 pub mod sessions;
+pub mod step_up;
 pub mod throttle;
 mod token;
 pub mod users;
@@ -25,6 +30,8 @@ pub mod users;
 pub use acting::ActingUser;
 pub use customers::Customer;
 pub use device::DeviceKey;
-pub use sessions::{Company, Viewer};
+pub use factor_policy::Policy;
+pub use factors::FactorKey;
+pub use sessions::{Company, HalfLogin, Viewer};
 pub use token::Token;
 pub use users::{Role, User};

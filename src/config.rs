@@ -27,6 +27,7 @@ pub use clamd_address::ClamdAddress;
 pub use database_url::DatabaseUrl;
 pub use mail::MailConfig;
 pub use public_url::PublicUrl;
+pub use reader::ROLES;
 pub use s3::{S3Config, S3Credentials};
 pub use seal::{SealKey, SealKeys, Verifier};
 pub use secret::{Secret, SecretKey};
@@ -66,6 +67,12 @@ pub struct Config {
     pub spool: PathBuf,
     pub clamd: Option<ClamdAddress>,
     pub mail: MailConfig,
+    /// The roles whose logins must have a second factor.
+    pub mfa_required_for: Vec<String>,
+    /// Whether the environment names them.
+    pub mfa_is_set: bool,
+    /// How many days a login has to set one up.
+    pub mfa_grace_days: i64,
     pub bol_prefix: String,
     pub time_zone: Tz,
     pub trusted_proxies: TrustedProxies,
@@ -170,6 +177,9 @@ impl Config {
             spool: read.text("SPOOL_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
             clamd: read.parsed("CLAMD_ADDRESS", "HOST:PORT of clamd, or the path of its Unix socket"),
             mail: read.mail(),
+            mfa_is_set: read.text("MFA_REQUIRED_FOR").is_some(),
+            mfa_required_for: read.roles("MFA_REQUIRED_FOR", &["admin", "auditor", "office"]),
+            mfa_grace_days: read.number("MFA_GRACE_DAYS", 14, 0, 365).cast_signed(),
             bol_prefix: read.bol_prefix(),
             time_zone: read
                 .parsed("DISPLAY_TIMEZONE", "a name of the IANA time zone database such as America/New_York")
@@ -316,6 +326,8 @@ mod tests {
                 ("AWS_STORAGE_BUCKET_NAME", "Prime_Trade"),
                 ("AWS_SECRET_ACCESS_KEY", secret),
                 ("BOL_PREFIX", "prt"),
+                ("MFA_REQUIRED_FOR", "admin, boss"),
+                ("MFA_GRACE_DAYS", "-1"),
                 ("PUBLIC_URL", "portal.example.com"),
                 ("PREVIOUS_PUBLIC_URLS", "https://a.example, b.example"),
                 ("LOG_FORMAT", "xml"),
@@ -342,6 +354,8 @@ mod tests {
             "AWS_STORAGE_BUCKET_NAME",
             "AWS_ACCESS_KEY_ID",
             "BOL_PREFIX",
+            "MFA_REQUIRED_FOR",
+            "MFA_GRACE_DAYS",
             "PUBLIC_URL",
             "PREVIOUS_PUBLIC_URLS",
             "LOG_FORMAT",

@@ -9,10 +9,12 @@ mod email_template;
 mod link;
 mod mailer;
 pub mod outbox;
+mod security_notice;
 
 pub use email_template::{EmailTemplate, Item, News};
 pub use link::LinkKey;
 pub use mailer::Mailer;
+pub use security_notice::SecurityNotice;
 
 use url::Host;
 

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::passwords::{self, Busy, Place, Unacceptable, Verdict};
-use super::throttle::{Attempt, Decision};
-use super::{Token, Viewer, sessions, users};
+use super::factors::remembered;
+use super::own_password::{self, OwnPasswordError};
+use super::passwords::{self, Busy, Unacceptable};
+use super::{HalfLogin, Token, Viewer, sessions, users};
 use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::users as table;
@@ -20,6 +21,17 @@ pub struct NewPassword<'a> {
     pub current: &'a str,
     pub new: &'a str,
     pub repeated: &'a str,
+}
+
+impl From<OwnPasswordError> for ChangeError {
+    fn from(error: OwnPasswordError) -> Self {
+        match error {
+            OwnPasswordError::Wrong => Self::Current,
+            OwnPasswordError::Slowed(wait) => Self::Slowed(wait),
+            OwnPasswordError::Busy(busy) => Self::Busy(busy),
+            OwnPasswordError::Db(error) => Self::Db(error),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,27 +63,7 @@ pub async fn change_password(
     origin: &Origin,
     change: NewPassword<'_>,
 ) -> Result<Token, ChangeError> {
-    let place = Place::take(&viewer.email, true)?;
-    let mut attempt = Attempt::of_user(viewer.user_id);
-    let mut connection = db.get().await?;
-    if let Decision::Refuse(wait) = attempt.begin(&mut connection, clock.now()).await? {
-        if attempt.is_first_refusal(&mut connection, clock.now()).await? {
-            let event = Event::new(Action::PasswordChanged, Outcome::Denied, viewer.actor(), origin);
-            audit::record(&connection, &event.detail(serde_json::json!({"reason": "too many attempts"}))).await?;
-        }
-        return Err(ChangeError::Slowed(wait));
-    }
-    let user = users::by_email(&mut connection, &viewer.email).await?;
-    // Hashing may wait for its turn, and must not hold a connection.
-    drop(connection);
-    let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
-    let verdict = passwords::verify(&place, change.current, stored).await;
-    let Some(user) = user.filter(|_| verdict != Verdict::Wrong) else {
-        let event = Event::new(Action::PasswordChanged, Outcome::Denied, viewer.actor(), origin);
-        audit::record(&*db.get().await?, &event).await?;
-        return Err(ChangeError::Current);
-    };
-    attempt.succeeded(&mut *db.get().await?).await?;
+    let user = own_password::verify(db, clock, (viewer, origin), Action::PasswordChanged, change.current).await?;
     passwords::check(change.new, &[&viewer.email, &viewer.name, &viewer.company_names()]).await?;
     if change.new == change.current {
         return Err(ChangeError::Same);
@@ -94,6 +86,8 @@ pub async fn change_password(
             .execute(connection)
             .await?;
         sessions::end_others(connection, viewer.user_id, viewer.session_id).await?;
+        sessions::prove(connection, now, viewer.session_id).await?;
+        remembered::forget_all(connection, viewer.user_id).await?;
         let event = Event::new(Action::PasswordChanged, Outcome::Success, viewer.actor(), origin);
         audit::record(connection, &event).await?;
         let template = EmailTemplate::PasswordChanged { name: viewer.name.clone() };
@@ -173,6 +167,12 @@ pub async fn log_out(db: &Database, viewer: &Viewer, origin: &Origin) -> DbResul
         Ok(audit::record(connection, &Event::new(Action::Logout, Outcome::Success, viewer.actor(), origin)).await?)
     })
     .await
+}
+
+/// Ends a session that waits for a second factor. The log has no login that would end.
+pub async fn cancel_login(db: &Database, half: &HalfLogin) -> DbResult<()> {
+    sessions::end(&mut *db.get().await?, half.user_id, half.session_id).await?;
+    Ok(())
 }
 
 pub async fn end_session(db: &Database, viewer: &Viewer, origin: &Origin, session_id: i64) -> DbResult<()> {

@@ -8,9 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use super::entry::{Entry, Method, Opened};
+use super::factors::remembered;
 use super::passwords::{self, Busy, Place, Unacceptable};
 use super::token::Token;
-use super::{User, Viewer, directory, sessions};
+use super::{Policy, User, Viewer, directory, sessions};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::{tokens, users};
@@ -139,20 +141,21 @@ pub struct TypedPassword<'a> {
     pub repeated: &'a str,
     /// The user who is logged in in this browser now. The new session ends that one.
     pub replaces: Option<&'a Viewer>,
+    /// Whether the login must have a second factor.
+    pub policy: &'a Policy,
 }
 
 /// Sets the password, uses up every link of the user, and ends the user's sessions. Then opens one for this browser.
 ///
-/// The link proves control of the mailbox, as the password proves that of the login. A second factor, once there is one, has
-/// to be asked for here too.
+/// The link proves control of the mailbox, which replaces the password and no second factor: that one is asked for here too.
 pub async fn accept(
     db: &Database,
     clock: &Clock,
     origin: &Origin,
     token: &Token,
     typed: TypedPassword<'_>,
-) -> Result<Token, AcceptError> {
-    let TypedPassword { new, repeated, replaces } = typed;
+) -> Result<Opened, AcceptError> {
+    let TypedPassword { new, repeated, replaces, policy } = typed;
     let mut connection = db.get().await?;
     let user = find(&mut connection, clock.now(), token).await.map_err(DbError::from)?;
     let (user, purpose) = user.ok_or(AcceptError::Gone)?;
@@ -169,7 +172,7 @@ pub async fn accept(
     let Some(hash) = passwords::hash(new).await else {
         return Err(DbError::Unreachable("the password can't be hashed right now".into()).into());
     };
-    let link = UsableLink { token, user, purpose, replaces };
+    let link = UsableLink { token, user, purpose, replaces, policy };
     link.use_up(db, clock.now(), origin, &hash).await?.ok_or(AcceptError::Gone)
 }
 
@@ -179,12 +182,13 @@ struct UsableLink<'a> {
     user: User,
     purpose: Purpose,
     replaces: Option<&'a Viewer>,
+    policy: &'a Policy,
 }
 
 impl UsableLink<'_> {
-    /// Returns the token of the new session, or `None` if another request used the link first.
-    async fn use_up(&self, db: &Database, now: DateTime<Utc>, origin: &Origin, hash: &str) -> DbResult<Option<Token>> {
-        let Self { token, user, purpose, replaces } = self;
+    /// Returns the new session, or `None` if another request used the link first.
+    async fn use_up(&self, db: &Database, now: DateTime<Utc>, origin: &Origin, hash: &str) -> DbResult<Option<Opened>> {
+        let Self { token, user, purpose, .. } = self;
         db.transaction(async |connection: &mut AsyncPgConnection| {
             // Locks the user first, like every other change of a login, to avoid deadlocks.
             if !super::users::lock(connection, user.id).await?.is_some_and(|user| user.active) {
@@ -200,20 +204,19 @@ impl UsableLink<'_> {
                 .execute(connection)
                 .await?;
             sessions::end_all(connection, user.id).await?;
-            for action in [Action::PasswordChanged, Action::LoginSucceeded] {
-                let actor = Actor::user(user.id, &user.email, &user.role);
-                let event = Event::new(action, Outcome::Success, actor, origin);
-                audit::record(connection, &event.detail(serde_json::json!({"by": purpose.as_str()}))).await?;
-            }
+            remembered::forget_all(connection, user.id).await?;
+            let actor = Actor::user(user.id, &user.email, &user.role);
+            let by = serde_json::json!({"by": purpose.as_str()});
+            let event = Event::new(Action::PasswordChanged, Outcome::Success, actor, origin);
+            audit::record(connection, &event.detail(by.clone())).await?;
             // A first password needs no warning.
             if user.password_hash.is_some() {
                 let template = EmailTemplate::PasswordChanged { name: user.name.clone() };
                 outbox::post(connection, now, To::new(&user.email, Some(user.id)), &template).await?;
             }
-            if let Some(viewer) = replaces {
-                sessions::end(connection, viewer.user_id, viewer.session_id).await?;
-            }
-            Ok(Some(sessions::open(connection, now, user.id, origin).await?))
+            let entry =
+                Entry { user, method: Method::Password, origin, replaces: self.replaces, remembered: None, detail: by };
+            Ok(Some(entry.open(connection, now, self.policy).await?))
         })
         .await
     }

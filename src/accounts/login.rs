@@ -10,9 +10,11 @@ use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
 use tokio::time::Instant;
 
+use super::entry::{Entry, Method, Opened};
 use super::passwords::{self, Busy, Place, Verdict};
+use super::sessions::Step;
 use super::throttle::{Attempt, Decision};
-use super::{DeviceKey, Token, User, Viewer, sessions, throttle, users};
+use super::{DeviceKey, Policy, Token, User, Viewer, throttle, users};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::{Database, DbError, DbResult};
@@ -23,6 +25,8 @@ pub struct Credentials<'a> {
     pub password: &'a str,
     /// The device cookie of the browser, if it sent one.
     pub device: Option<&'a str>,
+    /// The cookie of a browser that is not asked for the second factor, if it sent one.
+    pub remembered: Option<&'a str>,
     /// The user who is logged in in this browser now. A new login ends that session.
     pub replaces: Option<&'a Viewer>,
 }
@@ -30,8 +34,18 @@ pub struct Credentials<'a> {
 /// What the browser gets.
 pub struct LoggedIn {
     pub session: Token,
-    /// The new device cookie, unless the browser has one already.
+    /// The new device cookie, unless the browser has one already, or a second factor is missing.
     pub device: Option<String>,
+    /// What the session waits for.
+    pub waits_for: Option<Step>,
+}
+
+/// What the server needs to check a login.
+#[derive(Clone, Copy)]
+pub struct LoginRules<'a> {
+    pub clock: &'a Clock,
+    pub devices: &'a DeviceKey,
+    pub policy: &'a Policy,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,11 +65,11 @@ crate::db::query_error_into!(LoginError);
 /// Checks the password, records the outcome, and opens a session.
 pub async fn log_in(
     db: &Database,
-    clock: &Clock,
-    devices: &DeviceKey,
+    rules: LoginRules<'_>,
     origin: &Origin,
     credentials: &Credentials<'_>,
 ) -> Result<LoggedIn, LoginError> {
+    let LoginRules { clock, devices, policy } = rules;
     let started = Instant::now();
     let mut typed = users::one_spelling(credentials.email);
     if typed.is_empty() {
@@ -93,13 +107,22 @@ pub async fn log_in(
     let verdict = passwords::verify(&place, credentials.password, usable).await;
     drop(place);
 
-    let verified = |user| Verified { user, verdict: &verdict, attempt: &attempt, replaces: credentials.replaces };
+    let entry = |user| Entry {
+        user,
+        method: Method::Password,
+        origin,
+        replaces: credentials.replaces,
+        remembered: credentials.remembered,
+        detail: serde_json::json!({}),
+    };
     if let (Some(user), Some(hash), false) = (&user, usable, verdict == Verdict::Wrong)
-        && let Some(session) = verified(user).open_session(db, clock.now(), origin).await?
+        && let Some(Opened { session, waits_for }) =
+            open_session(db, (clock.now(), policy), (&verdict, &attempt), &entry(user)).await?
     {
         let hash = if let Verdict::RightButOld(renewed) = &verdict { renewed } else { hash };
-        let device = if device.is_none() { devices.issue(&typed, hash, clock.now()) } else { None };
-        return Ok(LoggedIn { session, device });
+        let is_new = device.is_none() && waits_for.is_none();
+        let device = if is_new { devices.issue(&typed, hash, clock.now()) } else { None };
+        return Ok(LoggedIn { session, device, waits_for });
     }
     let event = Event::new(Action::LoginFailed, Outcome::Denied, actor(user.as_ref(), &typed), origin);
     audit::record(&*db.get().await?, &event).await?;
@@ -117,35 +140,23 @@ fn actor<'a>(user: Option<&'a User>, typed: &'a str) -> Actor<'a> {
     }
 }
 
-/// A login whose password was right.
-struct Verified<'a> {
-    user: &'a User,
-    verdict: &'a Verdict,
-    attempt: &'a Attempt,
-    replaces: Option<&'a Viewer>,
-}
-
-impl Verified<'_> {
-    /// Opens the session and records the login. Returns `None` if the user was disabled or the password changed since it
-    /// was verified.
-    async fn open_session(&self, db: &Database, now: DateTime<Utc>, origin: &Origin) -> DbResult<Option<Token>> {
-        let Self { user, verdict, attempt, replaces } = *self;
-        db.transaction(async |connection: &mut AsyncPgConnection| {
-            if !users::lock_unchanged(connection, user).await? {
-                return Ok(None);
-            }
-            let event = Event::new(Action::LoginSucceeded, Outcome::Success, actor(Some(user), ""), origin);
-            audit::record(connection, &event).await?;
-            attempt.succeeded(connection).await?;
-            if let Verdict::RightButOld(hash) = verdict {
-                users::set_password_hash(connection, user.id, hash).await?;
-            }
-            sessions::sweep(connection, now).await?;
-            if let Some(viewer) = replaces {
-                sessions::end(connection, viewer.user_id, viewer.session_id).await?;
-            }
-            Ok(Some(sessions::open(connection, now, user.id, origin).await?))
-        })
-        .await
-    }
+/// Opens the session of a user whose password was right. Returns `None` if the user was disabled or the password changed
+/// since it was verified.
+async fn open_session(
+    db: &Database,
+    (now, policy): (DateTime<Utc>, &Policy),
+    (verdict, attempt): (&Verdict, &Attempt),
+    entry: &Entry<'_>,
+) -> DbResult<Option<Opened>> {
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        if !users::lock_unchanged(connection, entry.user).await? {
+            return Ok(None);
+        }
+        attempt.succeeded(connection).await?;
+        if let Verdict::RightButOld(hash) = verdict {
+            users::set_password_hash(connection, entry.user.id, hash).await?;
+        }
+        Ok(Some(entry.open(connection, now, policy).await?))
+    })
+    .await
 }

@@ -11,6 +11,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
+use super::factors::reset;
 use super::{ActingUser, Role, User, Viewer, person_name, sessions, users};
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::DbError;
@@ -136,6 +137,26 @@ impl ActingUser<'_> {
             diesel::update(table::table.find(id)).set(table::name.eq(&name)).execute(connection).await?;
             let detail = json!({"email": user.email, "before": {"name": user.name}, "after": {"name": name}});
             Ok(audit::record(connection, &self.event(Action::UserChanged).detail(detail)).await?)
+        })
+        .await
+    }
+
+    /// Removes the second factors of a login whose user has lost them. Only administrators do that, and not for themselves.
+    pub async fn reset_factors(&self, id: i64) -> Result<(), PeopleError> {
+        if self.authority() != Authority::Everybody {
+            return Err(PeopleError::NotFound);
+        }
+        if id == self.viewer.user_id {
+            return refused("You can’t remove your own second factors here. Change them under Account.");
+        }
+        let now = self.clock.now();
+        self.with_user(id, async |connection, user| {
+            let by = (self.actor(), self.origin);
+            if reset::reset(connection, now, user, by).await? {
+                Ok(())
+            } else {
+                refused("This login has no second factor.")
+            }
         })
         .await
     }

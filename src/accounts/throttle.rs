@@ -9,6 +9,10 @@
 //! A browser in which the account has logged in before ([`super::device`]) has a count of its own. A stranger at the
 //! same address therefore can't delay the owner.
 //!
+//! Wrong codes of a second factor are counted by login and network, and by login alone: after 5 and 10 failures, attempts
+//! are refused for up to 5 minutes. Whoever reaches that count knows the password, so a new password ends the attack.
+//! Browsers that are known for the login have a count of their own here too.
+//!
 //! At one guess per 30 s, a 15-character password that is on no common-password list is safe. Every count resets after
 //! 15 minutes without a failure. Unknown accounts are counted like known ones.
 
@@ -33,7 +37,11 @@ const FREE_FOR_DEVICE: i32 = 5;
 const FREE_FOR_ADDRESS: i32 = 30;
 const FREE_FOR_ACCOUNT: i32 = 10;
 const FREE_RESETS_FOR_ADDRESS: i32 = 10;
+const FREE_CODES_AT_ADDRESS: i32 = 5;
+const FREE_CODES: i32 = 10;
 const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(30);
+/// At one guess per 5 minutes, a year of guessing finds a code of six digits with a chance of one in three.
+const LONGEST_WAIT_FOR_CODE: TimeDelta = TimeDelta::minutes(5);
 const MAX_DELAY: Duration = Duration::from_secs(3);
 /// Responses that must not leak timing are delayed to a multiple of this. Hides hashes up to 40 times slower than
 /// today's.
@@ -59,7 +67,20 @@ struct Counted {
 #[derive(Clone, Copy)]
 enum Rule {
     WaitAfter(i32),
+    /// The same with a longer wait, for codes that are short.
+    WaitLongerAfter(i32),
     DelayAfter(i32),
+}
+
+impl Rule {
+    /// The number of free failures and the longest wait of a rule that refuses.
+    fn refusal(self) -> Option<(i32, TimeDelta)> {
+        match self {
+            Self::WaitAfter(free) => Some((free, LONGEST_WAIT)),
+            Self::WaitLongerAfter(free) => Some((free, LONGEST_WAIT_FOR_CODE)),
+            Self::DelayAfter(_) => None,
+        }
+    }
 }
 
 /// Whether an attempt may proceed.
@@ -111,6 +132,23 @@ impl Attempt {
         Self { counted, begun: None }
     }
 
+    /// A typed code of a second factor.
+    pub fn code(user_id: i64, address: Option<IpAddr>, device: Option<&Device>) -> Self {
+        let user = user_id.to_string();
+        let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
+        let counted = match device {
+            Some(device) => {
+                let parts = [user.as_str(), device.as_str()];
+                vec![Counted::new("factor+device", &parts, Rule::WaitLongerAfter(FREE_CODES_AT_ADDRESS), true)]
+            }
+            None => vec![
+                Counted::new("factor", &[&user, &address], Rule::WaitLongerAfter(FREE_CODES_AT_ADDRESS), true),
+                Counted::new("factor", &[&user], Rule::WaitLongerAfter(FREE_CODES), true),
+            ],
+        };
+        Self { counted, begun: None }
+    }
+
     /// A request for a password reset link. Every request counts.
     pub fn reset(address: Option<IpAddr>) -> Self {
         let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
@@ -124,9 +162,9 @@ impl Attempt {
         // Truncated to Postgres's precision, so that `succeeded` can match it.
         let now = now.trunc_subsecs(6);
         let before = self.counts(connection, now).await?;
-        let waits = self.counted.iter().zip(&before).filter_map(|(counted, before)| match counted.rule {
-            Rule::WaitAfter(free) => wait(before.as_ref()?, free, now),
-            Rule::DelayAfter(_) => None,
+        let waits = self.counted.iter().zip(&before).filter_map(|(counted, before)| {
+            let (free, longest) = counted.rule.refusal()?;
+            wait(before.as_ref()?, (free, longest), now)
         });
         if let Some(longest) = waits.max() {
             return Ok(Decision::Refuse(longest));
@@ -143,10 +181,10 @@ impl Attempt {
             let (before, after) = (failures(before), failures(after));
             match counted.rule {
                 // Other attempts came in between, and together they exceed the limit.
-                Rule::WaitAfter(free) if after > free && after > before + 1 => {
+                Rule::WaitAfter(free) | Rule::WaitLongerAfter(free) if after > free && after > before + 1 => {
                     return Ok(Decision::Refuse(Duration::from_secs(1)));
                 }
-                Rule::WaitAfter(_) => {}
+                Rule::WaitAfter(_) | Rule::WaitLongerAfter(_) => {}
                 Rule::DelayAfter(free) => delay = Duration::from_millis(250) * (after - free).max(0).unsigned_abs(),
             }
         }
@@ -157,7 +195,7 @@ impl Attempt {
     /// recorded, because anyone can cause any number of refusals.
     pub async fn is_first_refusal(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<bool> {
         use login_throttles::{key, last_failed_at, refused_at, scope, table};
-        let waiting = || self.counted.iter().filter(|counted| matches!(counted.rule, Rule::WaitAfter(_)));
+        let waiting = || self.counted.iter().filter(|counted| counted.rule.refusal().is_some());
         let unmarked = table
             .filter(scope.eq_any(waiting().map(|counted| counted.scope)))
             .filter(key.eq_any(waiting().map(|counted| counted.key.as_slice())))
@@ -252,8 +290,8 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-fn wait(count: &Count, free: i32, now: DateTime<Utc>) -> Option<Duration> {
+fn wait(count: &Count, (free, longest): (i32, TimeDelta), now: DateTime<Utc>) -> Option<Duration> {
     let over = u32::try_from(count.failures - free).ok()?;
-    let wait = TimeDelta::seconds(2 << over.min(10)).min(LONGEST_WAIT);
+    let wait = TimeDelta::seconds(2 << over.min(10)).min(longest);
     (count.last_failed_at + wait - now).to_std().ok().filter(|left| !left.is_zero())
 }

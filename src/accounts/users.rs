@@ -158,3 +158,13 @@ pub async fn all(connection: &mut AsyncPgConnection) -> QueryResult<Vec<(User, V
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Role;
+
+    #[test]
+    fn the_configuration_knows_every_role() {
+        assert_eq!(Role::ALL.map(Role::as_str), crate::config::ROLES);
+    }
+}

@@ -42,6 +42,15 @@ actions! {
     LoginSucceeded "LOGIN_SUCCEEDED" "Logged in",
     LoginFailed "LOGIN_FAILED" "Login failed",
     LoginBlocked "LOGIN_BLOCKED" "Login blocked",
+    /// A user set up an authenticator app.
+    MfaEnrolled "MFA_ENROLLED" "Second factor set up",
+    /// By the user, or by an administrator.
+    MfaRemoved "MFA_REMOVED" "Second factor removed",
+    /// A wrong or used code, or too many of them.
+    MfaFailed "MFA_FAILED" "Second factor refused",
+    RecoveryCodeUsed "RECOVERY_CODE_USED" "Recovery code used",
+    /// A logged-in user confirmed who they are, before a change that needs it.
+    StepUp "STEP_UP" "Identity confirmed",
     Logout "LOGOUT" "Logged out",
     PasswordChanged "PASSWORD_CHANGED" "Password changed",
     SessionRevoked "SESSION_REVOKED" "Session ended",

@@ -28,6 +28,10 @@ pub async fn run(mut config: Config, data_dir: &Path, port: Option<u16>) -> Resu
     {
         *root = data_dir.join("media");
     }
+    if !config.mfa_is_set {
+        // The sample logins are for looking around.
+        config.mfa_required_for.clear();
+    }
     if config.mail.folder.as_os_str() == "mail" {
         config.mail.folder = data_dir.join("mail");
     }

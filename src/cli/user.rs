@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{Failure, database_url};
 use crate::accounts::customers::{self, Customer};
+use crate::accounts::factors::{Factors, reset};
 use crate::accounts::users::{self, NewMembership, NewUser};
 use crate::accounts::{Role, User, invitation, passwords, people, person_name};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
@@ -44,6 +45,8 @@ pub enum Command {
     Disable { email: String },
     /// Enable a disabled login
     Enable { email: String },
+    /// Remove the second factors of a login, and end its sessions
+    ResetMfa { email: String },
     /// Print a link to set a password. It works once, for a week, and replaces earlier links
     Invite { email: String },
 }
@@ -65,6 +68,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::List { json } => list(&db, json).await,
         Command::Disable { email } => set_active(&db, &email, false).await,
         Command::Enable { email } => set_active(&db, &email, true).await,
+        Command::ResetMfa { email } => reset_mfa(&db, &email).await,
         Command::Invite { email } => invite(config, &db, &email).await,
     }
 }
@@ -172,7 +176,10 @@ impl NewLogin<'_> {
 }
 
 async fn list(db: &Database, json: bool) -> Result<(), Failure> {
-    let all = users::all(&mut *db.get().await?).await?;
+    let mut connection = db.get().await?;
+    let all = users::all(&mut connection).await?;
+    let factors = Factors::of_all(&mut connection).await?;
+    let factors = |user: &User| factors.get(&user.id).copied().unwrap_or_default();
     let state = |user: &User| match (user.active, &user.password_hash) {
         (false, _) => "disabled",
         (true, None) => "no password yet",
@@ -182,7 +189,7 @@ async fn list(db: &Database, json: bool) -> Result<(), Failure> {
         let rows: Vec<_> = all
             .iter()
             .map(|(user, codes)| {
-                json!({"email": user.email, "name": user.name, "role": user.role, "customers": codes, "state": state(user)})
+                json!({"email": user.email, "name": user.name, "role": user.role, "customers": codes, "state": state(user), "factors": factors(user).names()})
             })
             .collect();
         println!("{}", serde_json::Value::from(rows));
@@ -192,7 +199,16 @@ async fn list(db: &Database, json: bool) -> Result<(), Failure> {
         println!("no users yet; add one with: primetrade user create --email E --name N --role ROLE --password-stdin");
     }
     for (user, codes) in &all {
-        println!("{:<40}  {:<9} {:<16} {}  {}", user.email, user.role, state(user), user.name, codes.join(" "));
+        let names = factors(user).names();
+        let factors = if names.is_empty() { "-".into() } else { names.join(",") };
+        println!(
+            "{:<40}  {:<9} {:<16} {factors:<12} {}  {}",
+            user.email,
+            user.role,
+            state(user),
+            user.name,
+            codes.join(" ")
+        );
     }
     Ok(())
 }
@@ -226,6 +242,24 @@ async fn invite(config: &Config, db: &Database, email: &str) -> Result<(), Failu
         invitation::LIFE.num_days()
     );
     println!("{}/invitation?token={}", config.public_origin(), token.as_str());
+    Ok(())
+}
+
+/// For a user who is locked out.
+async fn reset_mfa(db: &Database, email: &str) -> Result<(), Failure> {
+    let user = find_user(db, email).await?;
+    let origin = Origin::command_line();
+    let had_any = db
+        .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<bool> {
+            users::lock(connection, user.id).await?;
+            let by = (Actor::COMMAND_LINE, &origin);
+            Ok(reset::reset(connection, Clock::system().now(), &user, by).await?)
+        })
+        .await?;
+    match had_any {
+        true => println!("removed the second factors of {}, and ended its sessions", user.email),
+        false => println!("{} has no second factor", user.email),
+    }
     Ok(())
 }
 

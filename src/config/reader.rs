@@ -7,6 +7,9 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use url::Host;
 
+/// The names of the roles, which a higher layer defines ([`crate::accounts::Role`], whose test compares them).
+pub const ROLES: [&str; 4] = ["customer", "office", "auditor", "admin"];
+
 pub(super) struct Reader<'a> {
     values: &'a HashMap<String, String>,
     /// One line each.
@@ -79,6 +82,21 @@ impl Reader<'_> {
                 default
             }
         }
+    }
+
+    /// Names of roles, or `none` for no role.
+    pub(super) fn roles(&mut self, name: &str, default: &[&str]) -> Vec<String> {
+        let Some(found) = self.text(name) else { return default.iter().map(ToString::to_string).collect() };
+        let found = found.to_ascii_lowercase();
+        let mut roles = Vec::new();
+        for role in found.split(',').map(str::trim).filter(|role| !role.is_empty() && found != "none") {
+            if ROLES.contains(&role) {
+                roles.push(role.to_owned());
+            } else {
+                self.problem(name, role, &format!("{}, separated by commas, or none", ROLES.join(", ")));
+            }
+        }
+        roles
     }
 
     pub(super) fn networks(&mut self, name: &str) -> Vec<IpNet> {

@@ -142,6 +142,7 @@ diesel::table! {
         created_at -> Timestamptz,
         remind -> Bool,
         reminded_at -> Nullable<Timestamptz>,
+        factor_required -> Bool,
     }
 }
 
@@ -277,6 +278,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    recovery_codes (user_id, code_hash) {
+        user_id -> Int8,
+        code_hash -> Bytea,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    remembered_devices (token_hash) {
+        id -> Int8,
+        token_hash -> Bytea,
+        user_id -> Int8,
+        created_at -> Timestamptz,
+        last_used_at -> Timestamptz,
+        ip -> Nullable<Inet>,
+        user_agent -> Text,
+    }
+}
+
+diesel::table! {
     response_slots (holder, slot) {
         holder -> Text,
         slot -> Int4,
@@ -302,6 +323,9 @@ diesel::table! {
         ip -> Nullable<Inet>,
         user_agent -> Text,
         seeing_as -> Nullable<Int8>,
+        method -> Text,
+        waits_for -> Nullable<Text>,
+        proven_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -368,6 +392,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    totp_secrets (user_id, is_confirmed) {
+        user_id -> Int8,
+        is_confirmed -> Bool,
+        secret -> Bytea,
+        last_step -> Int8,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     trucks (id) {
         id -> Int8,
         carrier_id -> Int8,
@@ -405,6 +439,7 @@ diesel::table! {
         notify -> Text,
         told_until -> Timestamptz,
         read_until -> Nullable<Timestamptz>,
+        factor_due_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -446,6 +481,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     storage_prices,
     told,
     tokens,
+    totp_secrets,
     trucks,
     uploads,
     users,

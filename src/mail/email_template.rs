@@ -7,7 +7,7 @@ use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::LinkKey;
+use super::{LinkKey, SecurityNotice};
 
 /// BOLs listed in one email. The rest are counted.
 const MAX_ITEMS: usize = 50;
@@ -22,6 +22,8 @@ pub enum EmailTemplate {
     Reset { name: String, seed: String, minutes: i64 },
     /// Warns a user that the password was changed.
     PasswordChanged { name: String },
+    /// Tells a user of a change to how the login is protected.
+    Security { name: String, notice: SecurityNotice },
     /// Tells a user with a login about another company.
     Joined { name: String, by: String, company: String },
     /// Lists documents that became visible; those of a whole day in a digest.
@@ -74,6 +76,13 @@ pub(super) struct Office {
     pub email: Option<String>,
 }
 
+impl Office {
+    /// " (+1 812 555 0100)", or nothing.
+    pub fn phone_in_brackets(&self) -> String {
+        if self.phone.is_empty() { String::new() } else { format!(" ({})", self.phone) }
+    }
+}
+
 /// The text of an email.
 #[derive(Default)]
 struct Words {
@@ -122,12 +131,17 @@ struct HtmlEmail<'a> {
 }
 
 impl EmailTemplate {
+    pub fn security(notice: SecurityNotice, name: &str) -> Self {
+        Self::Security { name: name.into(), notice }
+    }
+
     /// The name in the outbox and in file names.
     pub fn purpose(&self) -> &'static str {
         match self {
             Self::Invitation { .. } => "invitation",
             Self::Reset { .. } => "reset",
             Self::PasswordChanged { .. } => "password-changed",
+            Self::Security { notice, .. } => notice.purpose(),
             Self::Joined { .. } => "joined",
             Self::Documents { .. } => "documents",
             Self::Reminder { .. } => "reminder",
@@ -176,6 +190,7 @@ impl EmailTemplate {
             Self::Invitation { name, .. }
             | Self::Reset { name, .. }
             | Self::PasswordChanged { name }
+            | Self::Security { name, .. }
             | Self::Joined { name, .. }
             | Self::Documents { name, .. }
             | Self::Reminder { name, .. } => name,
@@ -199,6 +214,7 @@ impl EmailTemplate {
             }
             Self::Reset { seed, minutes, .. } => reset(*minutes, link("password", seed)),
             Self::PasswordChanged { .. } => password_changed(sender),
+            Self::Security { notice, .. } => security(notice, sender),
             Self::Joined { by, company, .. } => joined(by, company, origin),
             Self::Documents { digest, news, has_login, .. } => {
                 Words { stop: Some(stop(*has_login, origin, office)), ..documents(news, *digest, origin) }
@@ -247,7 +263,7 @@ fn reset(minutes: i64, link: String) -> Words {
 }
 
 fn password_changed(Sender { origin, office, .. }: &Sender<'_>) -> Words {
-    let phone = if office.phone.is_empty() { String::new() } else { format!(" ({})", office.phone) };
+    let phone = office.phone_in_brackets();
     Words {
         subject: "Your password for the PrimeTrade BOL portal was changed".into(),
         paragraphs: vec![
@@ -256,6 +272,21 @@ fn password_changed(Sender { origin, office, .. }: &Sender<'_>) -> Words {
         action: Some(("Your account", format!("{origin}/account"))),
         closing: vec![format!(
             "If that wasn't you, set a new password at once with “Forgot your password?” on the login page, and call the terminal office{phone}."
+        )],
+        ..Words::default()
+    }
+}
+
+fn security(notice: &SecurityNotice, Sender { origin, office, .. }: &Sender<'_>) -> Words {
+    let (subject, what) = notice.text();
+    let phone = office.phone_in_brackets();
+    Words {
+        subject: subject.into(),
+        paragraphs: vec![what],
+        action: Some(("Your account", format!("{origin}/account"))),
+        closing: vec![format!(
+            "If that wasn’t you, set a new password at once with “Forgot your password?” on the login page, and call the \
+             terminal office{phone}."
         )],
         ..Words::default()
     }

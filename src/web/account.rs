@@ -1,10 +1,14 @@
 //! `/account`: the user's password, notices and sessions.
 
+mod device;
+pub mod factors;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Form, Query};
 use askama::Template;
 
+use self::device::device_name;
 use super::Error;
 use super::auth::{AnyUser, Customers};
 use super::context::Context;
@@ -12,9 +16,10 @@ use super::flash::{Done, account as flash, login, see_other};
 use super::form_field::{FormField, PASSWORD_SCRIPT};
 use super::forms::{Choice, Fields};
 use super::login_session::LoginSession;
-use super::page::{Layout, html, html_with_status, non_empty, timestamp};
+use super::page::{Layout, date, html, html_with_status, non_empty, timestamp};
 use super::problem::Problem;
 use crate::accounts::account::{self, ChangeError, NewPassword, Notify};
+use crate::accounts::factors::Factors;
 use crate::accounts::sessions;
 use crate::field_errors::FieldErrors;
 
@@ -26,6 +31,9 @@ struct AccountPage {
     name: String,
     role_label: &'static str,
     companies: Option<String>,
+    factors: Factors,
+    /// The day from which a second factor is required, while there is none.
+    factor_due: Option<String>,
     /// About the form that changes the password.
     errors: FieldErrors,
     /// Empty for users without companies.
@@ -146,7 +154,7 @@ impl AccountPage {
                 (timestamp(session.created_at, site.time_zone), timestamp(session.last_seen_at, site.time_zone));
             SessionRow {
                 id: session.id,
-                device: device(&session.user_agent),
+                device: device_name(&session.user_agent),
                 ip: session.ip.map(|net| net.addr().to_string()).unwrap_or_default(),
                 started: started.text,
                 started_iso: started.iso,
@@ -161,6 +169,8 @@ impl AccountPage {
             name: viewer.name.clone(),
             role_label: viewer.role.label(),
             companies: non_empty(viewer.company_names()),
+            factors: Factors::of(&mut connection, viewer.user_id).await?,
+            factor_due: viewer.factor_due_at.map(|due| date(due.with_timezone(&site.time_zone).date_naive())),
             errors: FieldErrors::default(),
             notify: if viewer.can_choose_notices() && viewer.seeing_from.is_none() {
                 notify.into()
@@ -169,35 +179,5 @@ impl AccountPage {
             },
             sessions: open.into_iter().map(row).collect(),
         })
-    }
-}
-
-/// A short name of the device, such as "Firefox on Windows".
-///
-/// The order of the lists matters: most browsers also claim to be others.
-fn device(agent: &str) -> String {
-    let find =
-        |known: &[(&str, &'static str)]| known.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name);
-    let browser = find(&[
-        ("Edg/", "Edge"),
-        ("OPR/", "Opera"),
-        ("Firefox/", "Firefox"),
-        ("Chrome/", "Chrome"),
-        ("Safari/", "Safari"),
-        ("curl/", "curl"),
-    ]);
-    let system = find(&[
-        ("Windows", "Windows"),
-        ("Android", "Android"),
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Mac OS X", "macOS"),
-        ("Linux", "Linux"),
-    ]);
-    match (browser, system) {
-        (Some(browser), Some(system)) => format!("{browser} on {system}"),
-        (Some(one), None) | (None, Some(one)) => one.into(),
-        (None, None) if agent.is_empty() => "Unknown device".into(),
-        (None, None) => agent.chars().take(60).collect(),
     }
 }

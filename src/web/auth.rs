@@ -4,22 +4,38 @@
 //! [`Viewer::scope`] answers for the database.
 
 use std::future::ready;
+use std::marker::PhantomData;
 
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
-use super::Error;
 use super::login_session::LoginSession;
 use super::request::Origin;
+use super::{Error, Site};
 use crate::accounts::Viewer;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::Database;
 
 /// The users who may call a handler.
 pub trait Audience {
+    /// Whether the user must have proved who they are within the last minutes.
+    const NEEDS_FRESH_PROOF: bool = false;
+
     fn admits(viewer: &Viewer) -> bool;
+}
+
+/// The same users, once they have proved who they are within the last minutes ([`super::confirm`]). For changes that an
+/// unattended browser or a stolen session must not make.
+pub struct Fresh<A>(PhantomData<A>);
+
+impl<A: Audience> Audience for Fresh<A> {
+    const NEEDS_FRESH_PROOF: bool = true;
+
+    fn admits(viewer: &Viewer) -> bool {
+        A::admits(viewer)
+    }
 }
 
 /// Declares an audience by the capability that it needs.
@@ -89,6 +105,10 @@ pub fn admit<A: Audience>(request: &HttpRequest) -> LocalBoxFuture<'static, Resu
     };
     let request = request.clone();
     Box::pin(async move {
+        // Viewing as a customer changes nothing.
+        if A::NEEDS_FRESH_PROOF && viewer.seeing_from.is_none() && !has_fresh_proof(&request, &viewer) {
+            return Err(Error::ProofRequired);
+        }
         if viewer.seeing_from.is_some() {
             record(&request, &viewer, Action::SeenAs, Outcome::Success).await?;
         }
@@ -106,6 +126,11 @@ fn admitted<A: Audience>(request: &HttpRequest) -> Result<Viewer, Error> {
         None if !is_admitted => Err(Error::Forbidden),
         _ => Ok(viewer),
     }
+}
+
+/// Without a clock, no proof is fresh.
+fn has_fresh_proof(request: &HttpRequest, viewer: &Viewer) -> bool {
+    request.app_data::<Data<Site>>().is_some_and(|site| viewer.has_fresh_proof(site.clock.now()))
 }
 
 /// Records that a logged-in user was refused.
@@ -144,12 +169,17 @@ async fn record(request: &HttpRequest, viewer: &Viewer, action: Action, outcome:
 /// `/login?next=…`, which leads back to the requested page. A form that was sent can't be repeated by a redirect, so it
 /// gets `/login` alone. Browsers get the page with what was typed ([`super::drafts`]).
 pub fn login_path(request: &HttpRequest) -> String {
+    path_back("/login", request)
+}
+
+/// An address that leads back to the requested page by its parameter `next`.
+pub fn path_back(page: &str, request: &HttpRequest) -> String {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     if !request.method().is_safe() || target == "/" {
-        return "/login".into();
+        return page.into();
     }
     let next: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
-    format!("/login?next={next}")
+    format!("{page}?next={next}")
 }
 
 /// Returns the path if it stays on this site, otherwise `/`.

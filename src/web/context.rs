@@ -11,7 +11,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
-use super::auth::{self, Audience};
+use super::auth::{self, Audience, Fresh};
 use super::drafts::{self, NotYet, Reason};
 use super::page::Layout;
 use super::request::Origin;
@@ -37,6 +37,12 @@ pub struct Context<A: Audience> {
 }
 
 impl<A: Audience> Context<A> {
+    /// The context of the same user without the demand for a fresh proof, which has been met.
+    fn of_audience<B: Audience>(self) -> Context<B> {
+        let Self { viewer, site, db, origin, draft, .. } = self;
+        Context { viewer, site, db, origin, draft, audience: PhantomData }
+    }
+
     /// The user, as domain calls that change something take them.
     pub fn acting(&self) -> ActingUser<'_> {
         ActingUser { db: &self.db, clock: &self.site.clock, viewer: &self.viewer, origin: &self.origin }
@@ -106,6 +112,13 @@ impl<A: Audience> Context<A> {
     }
 }
 
+impl<A: Audience> Context<Fresh<A>> {
+    /// The context that the pages of the audience share.
+    pub fn proven(self) -> Context<A> {
+        self.of_audience()
+    }
+}
+
 impl<A: Audience + 'static> FromRequest for Context<A> {
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
@@ -134,7 +147,7 @@ impl PublicContext {
         Layout::new(&self.site, None, "")
     }
 
-    fn of(request: &HttpRequest) -> Result<Self, Error> {
+    pub(super) fn of(request: &HttpRequest) -> Result<Self, Error> {
         let (site, db) = (request.app_data::<Data<Site>>(), request.app_data::<Data<Database>>());
         let (Some(site), Some(db)) = (site, db) else {
             return Err(Error::Internal("the server has no site or no database".into()));

@@ -32,6 +32,8 @@ use crate::issuing::IssueError;
 
 /// Begins the names of typed fields, so that a form that carries them can have fields of its own.
 const PREFIX: &str = "typed.";
+/// The query of a form that is sent after its user's proof ([`super::confirm`]).
+const CONFIRMED: &str = "confirmed";
 /// The longest form has 30 fields. The import of a list has none.
 const MAX_FIELDS: usize = 200;
 
@@ -102,16 +104,47 @@ impl Draft {
 
     /// The draft that another form carries in its fields. `path` is checked here.
     pub fn carried(path: &str, fields: &[(String, String)]) -> Option<Self> {
-        let is_restored = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\".contains(&byte))
-            && FormAddress::of(path).is_some_and(FormAddress::restores);
-        let typed = fields.iter().filter(|(name, _)| name.starts_with(PREFIX)).take(MAX_FIELDS).cloned();
-        is_restored.then(|| Self { path: path.into(), fields: typed.collect() })
+        let is_restored = is_plain(path) && FormAddress::of(path).is_some_and(FormAddress::restores);
+        is_restored.then(|| Self { path: path.into(), fields: typed(fields) })
+    }
+
+    /// The form that this request has sent without a fresh proof, to be sent again after it. Passwords are not kept.
+    pub fn unproven(request: &HttpRequest) -> Option<Self> {
+        let sent = request.extensions().get::<Sent>().cloned()?;
+        FormAddress::of(request.path())?;
+        Some(Self { path: request.path().into(), fields: sent.0.iter().map(with_prefix).collect() })
+    }
+
+    /// The draft of such a form. `path` is checked here.
+    pub fn repeated(path: &str, fields: &[(String, String)]) -> Option<Self> {
+        let is_form = is_plain(path) && FormAddress::of(path).is_some();
+        is_form.then(|| Self { path: path.into(), fields: typed(fields) })
+    }
+
+    /// The page with the form.
+    pub fn page(&self) -> Option<String> {
+        Some(FormAddress::of(&self.path)?.page(&self.path))
+    }
+
+    /// The address that carries the form out after the proof.
+    pub fn confirmed_href(&self) -> String {
+        format!("{}?{CONFIRMED}", self.path)
     }
 
     /// The address that shows the form again.
     pub fn href(&self, reason: Reason) -> String {
         format!("{}?draft={}", self.path, reason.word())
     }
+}
+
+/// Whether a path has nothing that would end it, or lead elsewhere.
+fn is_plain(path: &str) -> bool {
+    path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\".contains(&byte))
+}
+
+/// The typed fields among those of another form, with their prefix.
+fn typed(fields: &[(String, String)]) -> Vec<(String, String)> {
+    fields.iter().filter(|(name, _)| name.starts_with(PREFIX)).take(MAX_FIELDS).cloned().collect()
 }
 
 fn with_prefix((name, value): &(String, String)) -> (String, String) {
@@ -185,8 +218,12 @@ async fn take_fields(request: &mut ServiceRequest, reason: Option<Reason>) -> Re
         }
     };
     let fields = form_urlencoded::parse(&body).into_owned();
+    if reason.is_none() && request.query_string() == CONFIRMED && address.is_some() {
+        hand_over_typed(request, fields);
+        return Ok(());
+    }
     let Some(reason) = reason else {
-        if address.is_some_and(|address| address.restored_path("").is_some()) {
+        if address.is_some() {
             request.extensions_mut().insert(Sent::new(fields));
         }
         if body.len() > MAX_FORM_BYTES {
@@ -199,14 +236,19 @@ async fn take_fields(request: &mut ServiceRequest, reason: Option<Reason>) -> Re
         request.set_payload(Payload::from(body));
         return Ok(());
     };
+    hand_over_typed(request, fields);
+    request.extensions_mut().insert(reason);
+    Ok(())
+}
+
+/// Lets the handler see the typed fields alone, without their prefix.
+fn hand_over_typed(request: &mut ServiceRequest, fields: impl Iterator<Item = (String, String)>) {
     let typed = fields.filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_owned(), value)));
     let sent = Sent::new(typed);
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&sent.0).finish();
     request.headers_mut().insert(CONTENT_LENGTH, body.len().into());
     request.set_payload(Payload::from(Bytes::from(body)));
-    request.extensions_mut().insert(reason);
     request.extensions_mut().insert(sent);
-    Ok(())
 }
 
 enum Body {

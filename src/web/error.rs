@@ -23,6 +23,9 @@ pub enum Error {
     LoginRequired,
     #[error("not allowed for this role")]
     Forbidden,
+    /// The user has to prove who they are again ([`super::confirm`]).
+    #[error("needs a fresh proof of who the user is")]
+    ProofRequired,
     #[error("not allowed while viewing as a customer")]
     ReadOnlyView,
     #[error("the access was taken away during the request")]
@@ -129,6 +132,7 @@ impl ResponseError for Error {
             Self::BadRequest | Self::Broken => StatusCode::BAD_REQUEST,
             Self::LoginRequired => StatusCode::UNAUTHORIZED,
             Self::Forbidden
+            | Self::ProofRequired
             | Self::ReadOnlyView
             | Self::AccessEnded
             | Self::CrossSite

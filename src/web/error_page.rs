@@ -20,7 +20,7 @@ use super::limits::{MAX_FORM_BYTES, UPLOADS};
 use super::login_page::LoginPage;
 use super::page::{Layout, non_empty};
 use super::request::Origin;
-use super::{Error, Site, auth, request};
+use super::{Error, Site, auth, confirm as confirm_page, request};
 use crate::accounts::Viewer;
 
 /// What an error page says: what happened, then what to do.
@@ -75,6 +75,11 @@ fn explain_error(error: &Error) -> Option<(&'static str, &'static str)> {
         Error::CrossSite => (
             "The request came from another site",
             "Nothing was changed. Open the portal in your browser and try again there.",
+        ),
+        Error::ProofRequired => (
+            "Confirm that it’s you",
+            "Nothing was changed. This needs a proof of who you are from the last ten minutes: open the portal in a browser, \
+             or log in again.",
         ),
         Error::ReadOnlyView => (
             "You are viewing as a customer",
@@ -215,6 +220,16 @@ fn login(request: &HttpRequest, error: Option<&Error>) -> Option<HttpResponse> {
     }
 }
 
+/// Asks a browser for a fresh proof. Programs get the error.
+async fn confirm(request: &HttpRequest) -> Option<HttpResponse> {
+    let viewer = request.extensions().get::<Viewer>().cloned()?;
+    if !accepts_html(request) || request::wants_json(request) {
+        return None;
+    }
+    let asked = confirm_page::ask(request, &viewer).await;
+    Some(asked.unwrap_or_else(|error| build(request, error.status_code(), Some(&error))))
+}
+
 /// The login page, which leads a browser back to the page of the form that it has sent.
 fn login_path(request: &HttpRequest) -> String {
     let form = FormAddress::of(request.path()).filter(|_| !request.method().is_safe() && accepts_html(request));
@@ -241,9 +256,14 @@ pub async fn render(
         Some(Error::Forbidden | Error::ReadOnlyView) => auth::record_refusal(response.request()).await.err(),
         _ => None,
     };
-    let rendered = match &unrecorded {
-        Some(worse) => build(response.request(), worse.status_code(), Some(worse)),
-        None => build(response.request(), status, error),
+    let asked = match error {
+        Some(Error::ProofRequired) => confirm(response.request()).await,
+        _ => None,
+    };
+    let rendered = match (&unrecorded, asked) {
+        (_, Some(page)) => page,
+        (Some(worse), None) => build(response.request(), worse.status_code(), Some(worse)),
+        (None, None) => build(response.request(), status, error),
     };
     Ok(response.into_response(rendered).map_body(|_, body| EitherBody::right(body)))
 }

@@ -67,12 +67,18 @@ flashes! {
         SESSION_ENDED: "session" => "The session has ended.",
         NOTICES_SAVED: "mail" => "Saved. This applies to the next email.",
     }
+    /// `/account/factors`
+    factors {
+        APP_REMOVED: "app-removed" => "The authenticator app is removed. The password alone logs you in.",
+        DEVICE_FORGOTTEN: "forgotten" => "The device is forgotten. Its next login asks for the second factor.",
+    }
     /// `/people`
     people {
         INVITED: "invited" => "Invited. An email says what to do next.",
         RESENT: "resent" => "A new link was sent by email. The earlier link no longer works.",
         SENT_BEFORE: "sent" =>
             "A link was sent less than a minute ago, so nothing was sent now. That link works; look in the spam folder too.",
+        FACTOR_SAVED: "factor" => "Saved. It applies from each person’s next login on.",
         REMOVED: "left" => "Removed. This person no longer sees your bills of lading.",
         SAVED: "saved" => "Saved.",
     }
@@ -119,6 +125,7 @@ flashes! {
         ADDRESSES_SAVED: "address" => "The list of addresses is saved.",
         ACTIVATED: "active" => "The customer is active again. It gets new BOLs, and its users see their BOLs.",
         DEACTIVATED: "inactive" => "The customer is inactive. It gets no new BOLs, and its users see none.",
+        FACTOR_SAVED: "factor" => "Saved. It applies from each person’s next login on.",
         VIEWED_AS: "looked" => "Back in your own account.",
     }
     /// `/office/users` and `/office/users/{id}`
@@ -130,6 +137,7 @@ flashes! {
         DISABLED: "disabled" => "The login is disabled, and its sessions are ended.",
         ENABLED: "enabled" => "The login is enabled.",
         SAVED: "saved" => "Saved.",
+        FACTORS_RESET: "factors" => "The second factors are removed, and the sessions ended. An email says so.",
         COMPANY_ADDED: "joined" => "The company is added.",
         LOGIN_REMOVED: "gone" =>
             "The company is removed, and so is the login, which was never used.",

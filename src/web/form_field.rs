@@ -119,6 +119,16 @@ impl FormField {
         Self::new(name, label, "", errors, Control::Input("password")).autocomplete("current-password").required()
     }
 
+    /// A code of an authenticator app, with the digits' keyboard of a phone.
+    pub fn one_time_code(name: &'static str, label: &'static str, errors: &FieldErrors) -> Self {
+        Self::number(name, label, "", errors).code().autocomplete("one-time-code").max_chars(20)
+    }
+
+    /// A recovery code, which replaces one of those.
+    pub fn recovery_code(name: &'static str, label: &'static str, errors: &FieldErrors) -> Self {
+        Self::text(name, label, "", errors).code().autocapitalize("none").max_chars(40)
+    }
+
     /// A new password. It never shows what was typed.
     pub fn new_password(name: &'static str, label: &'static str, errors: &FieldErrors) -> Self {
         Self::new(name, label, "", errors, Control::Input("password")).autocomplete("new-password").required()

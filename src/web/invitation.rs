@@ -14,8 +14,9 @@ use super::form_field::{FormField, PASSWORD_SCRIPT};
 use super::login_session::LoginSession;
 use super::page::{Layout, html_with_status};
 use super::problem::Problem;
-use super::{Error, auth};
+use super::{Error, auth, login_step};
 use crate::accounts::Token;
+use crate::accounts::entry::Opened;
 use crate::accounts::invitation::{self, AcceptError, Purpose, TypedPassword};
 use crate::field_errors::FieldErrors;
 
@@ -63,12 +64,20 @@ pub async fn accept(
     let Form(PasswordForm { token, new_password, repeat_password }) = form;
     let presented = Token::presented(&token);
     let viewer = auth::current(&request)?;
-    let typed = TypedPassword { new: &new_password, repeated: &repeat_password, replaces: viewer.as_ref() };
+    let typed = TypedPassword {
+        new: &new_password,
+        repeated: &repeat_password,
+        replaces: viewer.as_ref(),
+        policy: &site.factor_policy,
+    };
     let accepted = invitation::accept(db, &site.clock, origin, &presented, typed).await;
     let error = match accepted {
-        Ok(token) => {
+        Ok(Opened { session: token, waits_for }) => {
             session.start(&token)?;
-            return Ok(see_other("/", Some(flash::PASSWORD_SET)));
+            return Ok(match waits_for {
+                None => see_other("/", Some(flash::PASSWORD_SET)),
+                Some(step) => see_other(&login_step::path(step, "/"), None),
+            });
         }
         Err(error) => error,
     };

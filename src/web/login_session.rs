@@ -10,7 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
 use super::Error;
-use crate::accounts::{Token, Viewer};
+use crate::accounts::{HalfLogin, Token, Viewer};
 
 /// The key of a [`Loaded`] in the session.
 pub(super) const LOADED: &str = "loaded";
@@ -21,6 +21,8 @@ pub(super) const TOKEN: &str = "token";
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(super) enum Loaded {
     Viewer(Box<Viewer>),
+    /// A session that waits for a second factor. To every page but those for that, it is no session.
+    Half(Box<HalfLogin>),
     /// The database can't be reached. The user keeps the session, and the status is 503.
     Unavailable,
     /// The query failed. The user keeps the session, and the status is 500.
@@ -37,10 +39,18 @@ impl LoginSession {
     /// The logged-in user, if there is one.
     pub fn viewer(&self) -> Result<Option<Viewer>, Error> {
         match self.0.get::<Loaded>(LOADED).map_err(|error| Error::Internal(error.to_string()))? {
-            None => Ok(None),
+            None | Some(Loaded::Half(_)) => Ok(None),
             Some(Loaded::Viewer(viewer)) => Ok(Some(*viewer)),
             Some(Loaded::Unavailable) => Err(Error::Unavailable("can't look up the session".into())),
             Some(Loaded::Failed) => Err(Error::Internal("the session's query failed".into())),
+        }
+    }
+
+    /// The user who has given the password, but not the second factor yet.
+    pub fn half(&self) -> Option<HalfLogin> {
+        match self.0.get::<Loaded>(LOADED) {
+            Ok(Some(Loaded::Half(half))) => Some(*half),
+            _ => None,
         }
     }
 

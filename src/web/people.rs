@@ -6,13 +6,13 @@ use actix_web::web::{Path, Query};
 use askama::Template;
 
 use super::Error;
-use super::auth::CompanyAdmins;
+use super::auth::{CompanyAdmins, Fresh};
 use super::context::Context;
 use super::flash::{Done, people as flash, see_other};
 use super::form_field::FormField;
 use super::forms::Fields;
 use super::page::{Layout, html, html_with_status, with_period};
-use super::person::{PersonRow, refusal};
+use super::person::{self, PersonRow, refusal};
 use super::problem::Problem;
 use super::question::Question;
 use crate::accounts::directory::{self, Person};
@@ -33,6 +33,8 @@ struct CompanyPeople {
     code: String,
     name: String,
     people: Vec<PersonRow>,
+    /// The company's logins must have a second factor.
+    factor_required: bool,
     email: String,
     person_name: String,
     is_admin: bool,
@@ -48,7 +50,8 @@ pub async fn page(context: Context<CompanyAdmins>, done: Query<Done>) -> Result<
 }
 
 /// `POST /people`: `email`, `name`, `customer`.
-pub async fn invite(context: Context<CompanyAdmins>, fields: Fields) -> Result<HttpResponse, Error> {
+pub async fn invite(context: Context<Fresh<CompanyAdmins>>, fields: Fields) -> Result<HttpResponse, Error> {
+    let context = context.proven();
     let code = fields.one("customer");
     // A company that the user doesn't administer gets the same response as one that doesn't exist.
     if !context.viewer.administered().any(|company| company.code == code) {
@@ -78,6 +81,15 @@ pub async fn invite(context: Context<CompanyAdmins>, fields: Fields) -> Result<H
         company.is_first = true;
     }
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
+}
+
+/// `POST /people/second-factor`: `customer`, and `required`, `true` or missing.
+pub async fn require_factor(context: Context<Fresh<CompanyAdmins>>, fields: Fields) -> Result<HttpResponse, Error> {
+    let company = context.viewer.administered().find(|company| company.code == fields.one("customer"));
+    let company = company.ok_or(Error::NotFound)?;
+    let required = context.acting().require_factor(company.id, fields.one("required") == "true").await;
+    required.map_err(person::error)?;
+    Ok(see_other(HERE, Some(flash::FACTOR_SAVED)))
 }
 
 /// The company from which a person is to be removed.
@@ -122,10 +134,11 @@ pub async fn ask_change(
 
 /// `POST /people/{id}/{change}`: `invite`, `leave` or `admin`.
 pub async fn change(
-    context: Context<CompanyAdmins>,
+    context: Context<Fresh<CompanyAdmins>>,
     path: Path<(String, String)>,
     fields: Fields,
 ) -> Result<HttpResponse, Error> {
+    let context = context.proven();
     let (id, change) = path.into_inner();
     let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
     let acting = context.acting();
@@ -173,6 +186,7 @@ impl PeoplePage {
                 code: company.code.clone(),
                 name: company.name.clone(),
                 people: people.into_iter().map(row).collect(),
+                factor_required: company.factor_required,
                 email: String::new(),
                 person_name: String::new(),
                 is_admin: false,

@@ -93,6 +93,11 @@ impl PersonRow {
     }
 }
 
+/// The error of a change without a form that could be shown again.
+pub fn error(error: PeopleError) -> Error {
+    refusal(error).map_or_else(|error| error, |refused| Error::Invalid(refused.to_string()))
+}
+
 /// Separates refusals, with which the form is shown again, from errors of the whole page.
 pub fn refusal(error: PeopleError) -> Result<PeopleError, Error> {
     match error {

@@ -9,7 +9,10 @@ use actix_web::{HttpMessage, HttpRequest, Resource};
 
 use super::error::Error;
 use super::form_address::to_page;
-use super::{account, api, audit, auth, invitation, office, password_reset, people, portal, security_txt, session};
+use super::{
+    account, api, audit, auth, confirm, invitation, office, password_reset, people, portal, second_factor,
+    security_txt, session,
+};
 use crate::bols::lists::carriers::{Carrier, Truck};
 use crate::bols::lists::products::{Lot, Product};
 
@@ -40,6 +43,14 @@ pub fn routes(app: &mut ServiceConfig) {
 fn session_routes(app: &mut ServiceConfig) {
     app.service(resource("/").route(page!(session::home)))
         .service(resource("/login").route(page!(session::login_page)).route(post().to(session::log_in)))
+        .service(
+            resource("/login/factor")
+                .route(page!(second_factor::factor_page))
+                .route(post().to(second_factor::give_factor)),
+        )
+        .service(
+            resource("/login/enroll").route(page!(second_factor::enroll_page)).route(post().to(second_factor::enroll)),
+        )
         .service(form("/logout").route(post().to(session::log_out)))
         .service(
             resource(["/invitation", "/password"]).route(page!(invitation::page)).route(post().to(invitation::accept)),
@@ -55,9 +66,28 @@ fn account_routes(app: &mut ServiceConfig) {
         .service(form("/account/mail").route(post().to(account::set_notify)))
         .service(form("/account/sessions/end").route(post().to(account::end_session)))
         .service(form("/account/sessions/end-all").route(post().to(account::end_all_sessions)))
+        .service(resource("/confirm").route(page!(confirm::page)).route(post().to(confirm::confirm)))
+        .configure(factor_routes)
         .service(form("/see-as/end").route(post().to(office::customers::stop_seeing_as)))
         .service(resource("/people").route(page!(people::page)).route(post().to(people::invite)))
+        .service(form("/people/second-factor").route(post().to(people::require_factor)))
         .service(resource("/people/{id}/{change}").route(page!(people::ask_change)).route(post().to(people::change)));
+}
+
+/// Every user's second factors.
+fn factor_routes(app: &mut ServiceConfig) {
+    use account::factors;
+    app.service(resource("/account/factors").route(page!(factors::page)))
+        .service(
+            resource("/account/factors/app").route(page!(factors::set_up_app)).route(post().to(factors::confirm_app)),
+        )
+        .service(
+            resource("/account/factors/app/remove")
+                .route(page!(factors::ask_remove_app))
+                .route(post().to(factors::remove_app)),
+        )
+        .service(form("/account/factors/recovery-codes").route(post().to(factors::replace_recovery_codes)))
+        .service(form("/account/factors/devices/forget").route(post().to(factors::forget_device)));
 }
 
 /// BOLs and their documents: customers and the office.
@@ -141,6 +171,7 @@ fn maintenance_routes(app: &mut ServiceConfig) {
             .route(post().to(office::customers::save)),
     )
     .service(form("/office/customers/{code}/see-as").route(post().to(office::customers::begin_to_see_as)))
+    .service(form("/office/customers/{code}/second-factor").route(post().to(office::customers::require_factor)))
     .service(resource("/office/customers/{code}/state").route(page!(office::customers::ask_active)))
     .service(form("/office/customers/{code}/{change}").route(post().to(office::customers::change)))
     .service(resource("/office/users").route(page!(office::users::page)).route(post().to(office::users::invite)))

@@ -36,7 +36,7 @@ use super::{
     Error, Site, connection, cross_site, drafts, error_page, files, headers, health, https, limits, request, routes,
     static_files,
 };
-use crate::accounts::{DeviceKey, sessions};
+use crate::accounts::{DeviceKey, FactorKey, Policy, sessions};
 use crate::audit::export::ExportSlots;
 use crate::bols::PrintedCodes;
 use crate::clock::Clock;
@@ -166,6 +166,8 @@ fn site(settings: Settings, public_url: PublicUrl, (storage, spool): (Storage, S
         storage,
         clock,
         devices: DeviceKey::new(&secret),
+        factors: FactorKey::new(&secret),
+        factor_policy: Policy::new(&config.mfa_required_for, config.mfa_grace_days),
         links: LinkKey::new(&secret),
         link_life: config.link_life,
         bol_prefix: config.bol_prefix,
@@ -288,7 +290,7 @@ fn session_cookie(site: &Site, db: Database, key: &Key) -> SessionMiddleware<Pos
     let is_https = site.public_url.is_https();
     // The database decides when a session ends; the cookie ends with the browser.
     let life = actix_web::cookie::time::Duration::seconds(sessions::ABSOLUTE.num_seconds());
-    SessionMiddleware::builder(PostgresSessions::new(db, site.clock.clone()), key.clone())
+    SessionMiddleware::builder(PostgresSessions::new(db, site.clock.clone(), site.factor_policy.clone()), key.clone())
         .cookie_name(session_cookie_name(site).into())
         .cookie_secure(is_https)
         .cookie_http_only(true)

@@ -1,14 +1,12 @@
 //! Logging in and out.
 
-use std::time::Duration;
-
-use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::web::{Form, Query};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::context::PublicContext;
+use super::cookies::LongCookie;
 use super::drafts::Draft;
 use super::flash::{Done, login as flash, see_other, start};
 use super::forms::Fields;
@@ -16,10 +14,12 @@ use super::login_page::{LoginPage, after_login};
 use super::login_session::LoginSession;
 use super::page::start_page;
 use super::problem::{FieldLink, Problem};
-use super::{Error, Site, auth};
-use crate::accounts::login::{self, Credentials, LoggedIn, LoginError};
+use super::wait::{in_words, whole_seconds};
+use super::{Error, auth, login_step};
+use crate::accounts::account;
+use crate::accounts::login::{self, Credentials, LoggedIn, LoginError, LoginRules};
 use crate::accounts::passwords::BUSY_RETRY;
-use crate::accounts::{DeviceKey, account};
+use crate::accounts::sessions::Step;
 
 #[derive(serde::Deserialize)]
 pub struct Next {
@@ -51,6 +51,9 @@ pub async fn login_page(
     if auth::current(&request)?.is_some() {
         return Ok(see_other(next, None));
     }
+    if let Some(half) = LoginSession::of(&request).half() {
+        return Ok(see_other(&login_step::path(half.step, next), None));
+    }
     let page = LoginPage::new(&context.site, next);
     let page = match done.find(flash::ALL) {
         Some(flash) => LoginPage {
@@ -77,18 +80,22 @@ pub async fn log_in(
         next: auth::local_path(fields.one("next")).into(),
         draft: Draft::carried(fields.one("draft"), fields.pairs()),
     };
-    let device = request.cookie(device_cookie_name(site));
-    let device = device.as_ref().map(Cookie::value);
+    let (device, remembered) = (LongCookie::Device.of(&request, site), LongCookie::Remembered.of(&request, site));
     let viewer = auth::current(&request)?;
-    let credentials =
-        Credentials { email: &typed.email, password: fields.one("password"), device, replaces: viewer.as_ref() };
-    match login::log_in(db, &site.clock, &site.devices, origin, &credentials).await {
-        Ok(LoggedIn { session: token, device }) => {
+    let credentials = Credentials {
+        email: &typed.email,
+        password: fields.one("password"),
+        device: device.as_deref(),
+        remembered: remembered.as_deref(),
+        replaces: viewer.as_ref(),
+    };
+    let rules = LoginRules { clock: &site.clock, devices: &site.devices, policy: &site.factor_policy };
+    match login::log_in(db, rules, origin, &credentials).await {
+        Ok(LoggedIn { session: token, device, waits_for }) => {
             session.start(&token)?;
-            let mut response = typed.after_login();
+            let mut response = typed.after_login(waits_for);
             if let Some(device) = device {
-                let added = response.add_cookie(&device_cookie(site, device));
-                added.map_err(|error| Error::Internal(error.to_string()))?;
+                LongCookie::Device.set(&mut response, site, device)?;
             }
             Ok(response)
         }
@@ -102,10 +109,16 @@ impl Typed {
     ///
     /// The browser repeats the whole login form, with the password, to this site. The form's address ignores all but the
     /// typed fields.
-    fn after_login(&self) -> HttpResponse {
-        match &self.draft {
-            Some(draft) => HttpResponse::TemporaryRedirect().insert_header((LOCATION, after_login(draft))).finish(),
-            None => see_other(&self.next, None),
+    ///
+    /// A session that waits for a second factor leads to the page for it, which gets the kept form in the same way. Setting
+    /// one up takes minutes, so the form is not kept then.
+    fn after_login(&self, waits_for: Option<Step>) -> HttpResponse {
+        let repeat = |to: String| HttpResponse::TemporaryRedirect().insert_header((LOCATION, to)).finish();
+        match (&self.draft, waits_for) {
+            (Some(draft), None) => repeat(after_login(draft)),
+            (Some(_), Some(Step::Factor)) => repeat(login_step::FACTOR.into()),
+            (None, None) => see_other(&self.next, None),
+            (_, Some(step)) => see_other(&login_step::path(step, &self.next), None),
         }
     }
 }
@@ -142,20 +155,6 @@ fn refused(context: &PublicContext, typed: Typed, error: &LoginError) -> HttpRes
     response
 }
 
-fn device_cookie_name(site: &Site) -> &'static str {
-    if site.public_url.is_https() { "__Host-device" } else { "device" }
-}
-
-fn device_cookie(site: &Site, value: String) -> Cookie<'static> {
-    Cookie::build(device_cookie_name(site), value)
-        .path("/")
-        .http_only(true)
-        .secure(site.public_url.is_https())
-        .same_site(SameSite::Lax)
-        .max_age(actix_web::cookie::time::Duration::seconds(DeviceKey::LIFE.num_seconds()))
-        .finish()
-}
-
 /// `POST /logout`: ends the session on every instance, and records it. Does nothing without a session.
 pub async fn log_out(
     request: HttpRequest,
@@ -164,6 +163,8 @@ pub async fn log_out(
 ) -> Result<HttpResponse, Error> {
     if let Some(viewer) = auth::current(&request)? {
         account::log_out(&context.db, &viewer, &context.origin).await?;
+    } else if let Some(half) = session.half() {
+        account::cancel_login(&context.db, &half).await?;
     }
     session.end();
     let mut response = see_other("/login", Some(flash::LOGGED_OUT));
@@ -171,16 +172,4 @@ pub async fn log_out(
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));
     Ok(response)
-}
-
-fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-}
-
-fn in_words(wait: Duration) -> String {
-    match whole_seconds(wait) {
-        1 => "a second".into(),
-        seconds @ 2..=90 => format!("{seconds} seconds"),
-        seconds => format!("{} minutes", seconds.div_ceil(60)),
-    }
 }

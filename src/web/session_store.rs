@@ -10,8 +10,8 @@ use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, Upd
 use actix_web::cookie::time::Duration;
 
 use super::login_session::{LOADED, Loaded, TOKEN};
-use crate::accounts::Token;
-use crate::accounts::sessions;
+use crate::accounts::sessions::{self, Resumed};
+use crate::accounts::{Policy, Token};
 use crate::clock::Clock;
 use crate::db::{Database, DbError};
 
@@ -20,18 +20,22 @@ type State = HashMap<String, String>;
 pub struct PostgresSessions {
     db: Database,
     clock: Clock,
+    policy: Policy,
 }
 
 impl PostgresSessions {
-    pub fn new(db: Database, clock: Clock) -> Self {
-        Self { db, clock }
+    pub fn new(db: Database, clock: Clock, policy: Policy) -> Self {
+        Self { db, clock, policy }
     }
 
     async fn find(&self, key: &SessionKey) -> Result<Option<Loaded>, DbError> {
         let mut connection = self.db.get().await?;
         let token = Token::presented(key.as_ref());
-        let viewer = sessions::resume(&mut connection, self.clock.now(), &token).await?;
-        Ok(viewer.map(|viewer| Loaded::Viewer(Box::new(viewer))))
+        let resumed = sessions::resume(&mut connection, self.clock.now(), &token, &self.policy).await?;
+        Ok(resumed.map(|resumed| match resumed {
+            Resumed::Full(viewer) => Loaded::Viewer(Box::new(viewer)),
+            Resumed::Half(half) => Loaded::Half(Box::new(half)),
+        }))
     }
 }
 

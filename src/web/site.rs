@@ -9,11 +9,13 @@ use chrono_tz::Tz;
 use super::assets::Assets;
 use super::files::FetchRecorder;
 use super::office_contact::ContactCache;
-use crate::accounts::DeviceKey;
+use crate::accounts::factors::code::CodeChecker;
+use crate::accounts::{DeviceKey, FactorKey, Policy};
 use crate::audit::export::ExportSlots;
 use crate::bols::PrintedCodes;
 use crate::clock::Clock;
 use crate::config::{ClamdAddress, PublicUrl, SealKeys, TrustedProxies};
+use crate::db::Database;
 use crate::intake::examine::Examiner;
 use crate::mail::LinkKey;
 use crate::storage::Storage;
@@ -27,6 +29,9 @@ pub struct Site {
     pub storage: Storage,
     pub clock: Clock,
     pub devices: DeviceKey,
+    pub factors: FactorKey,
+    /// Which logins must have a second factor.
+    pub factor_policy: Policy,
     pub links: LinkKey,
     pub link_life: Duration,
     pub bol_prefix: String,
@@ -53,6 +58,11 @@ pub struct Site {
 }
 
 impl Site {
+    /// Checks codes of second factors.
+    pub fn code_checker<'a>(&'a self, db: &'a Database) -> CodeChecker<'a> {
+        CodeChecker { db, clock: &self.clock, key: &self.factors, devices: &self.devices }
+    }
+
     /// Today at the terminal.
     pub fn today(&self) -> NaiveDate {
         self.clock.now().with_timezone(&self.time_zone).date_naive()

@@ -1,6 +1,7 @@
 //! Logging in and out, invitations and forgotten passwords.
 
 mod drafts;
+mod factors;
 mod invitation;
 mod login;
 mod password_reset;

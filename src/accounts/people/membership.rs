@@ -64,6 +64,27 @@ impl ActingUser<'_> {
     }
 
     /// Makes a user the administrator of a company, or ends that.
+    /// Makes a second factor required for every login of a company, or no longer. Each login gets the time of grace.
+    pub async fn require_factor(&self, company: i64, required: bool) -> Result<(), PeopleError> {
+        if !self.authority().covers_company(company) {
+            return Err(PeopleError::NotFound);
+        }
+        let changed = self.db.transaction(async |connection: &mut AsyncPgConnection| {
+            let other = customers::table.find(company).filter(customers::factor_required.ne(required));
+            let code: Option<String> = diesel::update(other)
+                .set(customers::factor_required.eq(required))
+                .returning(customers::code)
+                .get_result(connection)
+                .await
+                .optional()?;
+            let Some(code) = code else { return Ok(()) };
+            let detail = json!({"before": {"factor_required": !required}, "after": {"factor_required": required}});
+            let event = self.event(Action::CustomerChanged).with_customer(company, &code).detail(detail);
+            Ok(audit::record(connection, &event).await?)
+        });
+        changed.await
+    }
+
     pub async fn set_admin(&self, id: i64, company: i64, is_admin: bool) -> Result<(), PeopleError> {
         self.with_membership(id, company, async |connection, user, company, was_admin| {
             if was_admin == is_admin {

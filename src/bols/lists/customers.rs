@@ -47,6 +47,8 @@ pub struct Full {
     pub code: String,
     pub active: bool,
     pub reminded_at: Option<DateTime<Utc>>,
+    /// The customer's logins must have a second factor.
+    pub factor_required: bool,
     #[diesel(embed)]
     pub details: Details,
 }

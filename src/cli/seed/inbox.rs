@@ -4,7 +4,8 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use crate::accounts::sessions;
+use crate::accounts::Policy;
+use crate::accounts::sessions::{self, Opening, Resumed};
 use crate::audit::Origin;
 use crate::bols::PrintedCodes;
 use crate::cli::{Failure, this_program};
@@ -37,10 +38,13 @@ pub(super) async fn fill(
     let (clock, origin) = (Clock::system(), Origin::command_line());
     let mut connection = db.get().await?;
     let id = users::table.filter(users::email.eq(&office.email)).select(users::id).first(&mut connection).await?;
-    let token = sessions::open(&mut connection, clock.now(), id, &origin).await?;
-    let viewer = sessions::resume(&mut connection, clock.now(), &token).await?;
+    let opening = Opening { user_id: id, method: "command line", waits_for: None, is_proven: false };
+    let token = sessions::open(&mut connection, clock.now(), &opening, &origin).await?;
+    let resumed = sessions::resume(&mut connection, clock.now(), &token, &Policy::default()).await?;
     drop(connection);
-    let viewer = viewer.ok_or_else(|| Failure::problem("the sample office user can't log in"))?;
+    let Some(Resumed::Full(viewer)) = resumed else {
+        return Err(Failure::problem("the sample office user can't log in"));
+    };
     let examiner = Examiner::new(this_program()?, config.bol_prefix.clone());
     let screening = Screening { examiner: &examiner, clamd: config.clamd.as_ref(), prefix: &config.bol_prefix, codes };
     let (viewer, origin, clock, spool) = (&viewer, &origin, &clock, &Spool::new(config.spool.clone()));

@@ -32,6 +32,9 @@ pub async fn download(
         _ => return Err(Error::Invalid("Set pdfs to 1 or 0.".into())),
     };
     let site = &context.site;
+    if with_pdfs && !context.viewer.has_fresh_proof(site.clock.now()) {
+        return Err(Error::ProofRequired);
+    }
     // A pack has all pages.
     let text = FilterText { after: String::new(), ..text.into_inner() };
     let read = {

@@ -13,7 +13,7 @@ use crate::bols::weight::Pounds;
 use crate::db::scope::Scope;
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
-use crate::web::auth::{self, OfficeStaff};
+use crate::web::auth::{self, Fresh, OfficeStaff};
 use crate::web::context::{Context, PublicContext};
 use crate::web::flash::{Done, Flash, customer as flash, see_other};
 use crate::web::form_field::FormField;
@@ -21,7 +21,7 @@ use crate::web::forms::{Fields, refusal};
 use crate::web::list_query::{ListName, ListQuery};
 use crate::web::login_session::LoginSession;
 use crate::web::page::{self, Layout, Pager, html, html_with_status, timestamp};
-use crate::web::person::PersonRow;
+use crate::web::person::{self, PersonRow};
 
 const HERE: &str = "/office/customers";
 const CUSTOMERS: ListName = ListName { list: "customers", entry: "customer" };
@@ -175,6 +175,18 @@ pub async fn change(
     Ok(CustomerPage { ship_to, address_email, ..page }.refused(errors))
 }
 
+/// `POST /office/customers/{code}/second-factor`: `required`, `true` or missing.
+pub async fn require_factor(
+    context: Context<Fresh<OfficeStaff>>,
+    code: Path<String>,
+    fields: Fields,
+) -> Result<HttpResponse, Error> {
+    let customer = customers::one(&mut *context.db.get().await?, checked(&code)?).await?.ok_or(Error::NotFound)?;
+    let required = context.acting().require_factor(customer.id, fields.one("required") == "true").await;
+    required.map_err(person::error)?;
+    Ok(to_customer(&customer.code, flash::FACTOR_SAVED))
+}
+
 /// `GET /office/customers/{code}/state`: asks for confirmation before a customer's logins lose access to their BOLs.
 pub async fn ask_active(context: Context<OfficeStaff>, code: Path<String>) -> Result<HttpResponse, Error> {
     let mut connection = context.db.get().await?;
@@ -186,7 +198,7 @@ pub async fn ask_active(context: Context<OfficeStaff>, code: Path<String>) -> Re
 
 /// `POST /office/customers/{code}/see-as`
 pub async fn begin_to_see_as(
-    context: Context<OfficeStaff>,
+    context: Context<Fresh<OfficeStaff>>,
     session: LoginSession,
     code: Path<String>,
 ) -> Result<HttpResponse, Error> {

@@ -9,7 +9,7 @@ use askama::Template;
 use crate::bols::settings::{self, Company, ReminderThresholdsForm, SecurityContact};
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
-use crate::web::auth::{Admins, OfficeStaff};
+use crate::web::auth::{Admins, Fresh, OfficeStaff};
 use crate::web::context::Context;
 use crate::web::flash::{Done, see_other, settings as flash};
 use crate::web::form_field::FormField;
@@ -49,7 +49,8 @@ pub async fn page(context: Context<OfficeStaff>, done: Query<Done>) -> Result<Ht
 }
 
 /// `POST /office/settings`: the fields of [`Company`].
-pub async fn save(context: Context<OfficeStaff>, form: Form<Company>) -> Result<HttpResponse, Error> {
+pub async fn save(context: Context<Fresh<OfficeStaff>>, form: Form<Company>) -> Result<HttpResponse, Error> {
+    let context = context.proven();
     let user = context.acting();
     let Err(error) = context.change(settings::save(&user, &form)).await else {
         context.site.contact.refresh(&context.db).await?;
@@ -61,9 +62,10 @@ pub async fn save(context: Context<OfficeStaff>, form: Form<Company>) -> Result<
 
 /// `POST /office/settings/days`: `unsigned_days`, `collect_days`.
 pub async fn save_days(
-    context: Context<OfficeStaff>,
+    context: Context<Fresh<OfficeStaff>>,
     form: Form<ReminderThresholdsForm>,
 ) -> Result<HttpResponse, Error> {
+    let context = context.proven();
     let user = context.acting();
     let Err(error) = context.change(settings::save_reminder_thresholds(&user, &form)).await else {
         return Ok(see_other(HERE, Some(flash::THRESHOLDS_SAVED)));
@@ -79,16 +81,17 @@ pub struct Releases {
 }
 
 /// `POST /office/settings/originals`: `releases_originals`, `true` or missing.
-pub async fn save_releases(context: Context<Admins>, form: Form<Releases>) -> Result<HttpResponse, Error> {
+pub async fn save_releases(context: Context<Fresh<Admins>>, form: Form<Releases>) -> Result<HttpResponse, Error> {
     settings::save_releases_originals(&context.acting(), form.releases_originals).await?;
     Ok(see_other(HERE, Some(flash::RELEASES_SAVED)))
 }
 
 /// `POST /office/settings/security`: `security_contact`.
 pub async fn save_security_contact(
-    context: Context<OfficeStaff>,
+    context: Context<Fresh<OfficeStaff>>,
     form: Form<SecurityContact>,
 ) -> Result<HttpResponse, Error> {
+    let context = context.proven();
     let user = context.acting();
     let Err(error) = context.change(settings::save_security_contact(&user, &form)).await else {
         return Ok(see_other(HERE, Some(flash::SECURITY_CONTACT_SAVED)));

@@ -10,7 +10,7 @@ use crate::field_errors::FieldErrors;
 use crate::operations::storage_usage::{self, Month, Prices};
 use crate::units::file_size;
 use crate::web::Error;
-use crate::web::auth::Admins;
+use crate::web::auth::{Admins, Fresh};
 use crate::web::chart::{Chart, Value};
 use crate::web::context::Context;
 use crate::web::flash::{Done, see_other, storage as flash};
@@ -72,7 +72,8 @@ pub async fn page(context: Context<Admins>, done: Query<Done>) -> Result<HttpRes
 }
 
 /// `POST /office/storage/prices`: `storage_gb_month`, `put_thousand`, `get_thousand`, `egress_gb`, in dollars.
-pub async fn save(context: Context<Admins>, fields: Fields) -> Result<HttpResponse, Error> {
+pub async fn save(context: Context<Fresh<Admins>>, fields: Fields) -> Result<HttpResponse, Error> {
+    let context = context.proven();
     let read = |name| millionths(fields.one(name));
     let read = [read("storage_gb_month"), read("put_thousand"), read("get_thousand"), read("egress_gb")];
     if let [Some(storage_gb_month), Some(put_thousand), Some(get_thousand), Some(egress_gb)] = read

@@ -11,10 +11,11 @@ use diesel_async::AsyncPgConnection;
 
 use crate::accounts::customers;
 use crate::accounts::directory::{self, Membership, Person};
+use crate::accounts::factors::Factors;
 use crate::accounts::people::{Authority, NewPerson, PeopleError, Resent};
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
-use crate::web::auth::OfficeStaff;
+use crate::web::auth::{Fresh, OfficeStaff};
 use crate::web::context::Context;
 use crate::web::flash::{Done, see_other, users as flash};
 use crate::web::form_field::FormField;
@@ -57,6 +58,9 @@ struct UserPage {
     person: PersonRow,
     /// It is the user's own login.
     is_self: bool,
+    factors: Factors,
+    /// Whether the user may remove the factors.
+    resets_factors: bool,
     is_customer: bool,
     name: String,
     errors: FieldErrors,
@@ -90,7 +94,8 @@ pub async fn page(
 }
 
 /// `POST /office/users`: `email`, `name`, `role`, `customer` (repeated), `is_admin`.
-pub async fn invite(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpResponse, Error> {
+pub async fn invite(context: Context<Fresh<OfficeStaff>>, fields: Fields) -> Result<HttpResponse, Error> {
+    let context = context.proven();
     let companies: Vec<String> =
         fields.all("customer").into_iter().filter(|code| !code.is_empty()).map(Into::into).collect();
     let (email, name, role) = (fields.one("email"), fields.one("name"), fields.one("role"));
@@ -131,7 +136,8 @@ pub struct Removal {
     customer_id: String,
 }
 
-/// `GET /office/users/{id}/{change}`: asks before a user is removed from a company (`leave`) or disabled (`disable`).
+/// `GET /office/users/{id}/{change}`: asks before a user is removed from a company (`leave`), disabled (`disable`) or loses
+/// the second factors (`reset-factors`).
 /// Other changes need no question.
 pub async fn ask_change(
     context: Context<OfficeStaff>,
@@ -151,6 +157,16 @@ pub async fn ask_change(
                 person.email
             ),
             "Disable login",
+            Vec::new(),
+        ),
+        "reset-factors" if context.viewer.can_administer() => (
+            format!("Remove the second factors of {who}?"),
+            format!(
+                "Do this only if you have made sure that {who} asks for it, for example by calling a number that you know. {} \
+                 gets an email, and every session ends.",
+                person.email
+            ),
+            "Remove second factors",
             Vec::new(),
         ),
         "leave" => {
@@ -173,10 +189,13 @@ pub async fn ask_change(
     Ok(html(&Question {
         layout: context.layout(HERE),
         title,
-        consequences: vec![
-            consequence,
-            "The access log keeps what this person has done. You can undo this later.".into(),
-        ],
+        consequences: [consequence]
+            .into_iter()
+            .chain(
+                (change != "reset-factors")
+                    .then(|| "The access log keeps what this person has done. You can undo this later.".into()),
+            )
+            .collect(),
         action: format!("{HERE}/{id}/{change}"),
         fields,
         button: button.into(),
@@ -184,12 +203,13 @@ pub async fn ask_change(
     }))
 }
 
-/// `POST /office/users/{id}/{change}`: `invite`, `disable`, `enable`, `name`, `join`, `leave` or `admin`.
+/// `POST /office/users/{id}/{change}`: `invite`, `disable`, `enable`, `name`, `join`, `leave`, `admin` or `reset-factors`.
 pub async fn change(
-    context: Context<OfficeStaff>,
+    context: Context<Fresh<OfficeStaff>>,
     path: Path<(String, String)>,
     fields: Fields,
 ) -> Result<HttpResponse, Error> {
+    let context = context.proven();
     let (id, change) = path.into_inner();
     let id = parse_id(&id)?;
     let acting = context.acting();
@@ -212,6 +232,7 @@ pub async fn change(
             }
             (left.map(drop), flash::COMPANY_REMOVED)
         }
+        "reset-factors" => (context.change(acting.reset_factors(id)).await, flash::FACTORS_RESET),
         "admin" => (context.change(acting.set_admin(id, company()?, is_admin)).await, flash::SAVED),
         _ => return Err(Error::NotFound),
     };
@@ -328,6 +349,8 @@ impl UserPage {
             layout: context.layout(HERE),
             is_join_first: false,
             is_self: id == viewer.user_id,
+            factors: Factors::of(&mut connection, id).await?,
+            resets_factors: viewer.can_administer() && id != viewer.user_id,
             is_customer: person.is_customer(),
             name: person.name.clone(),
             errors: FieldErrors::default(),

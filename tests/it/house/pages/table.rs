@@ -23,6 +23,12 @@ pub const ROUTES: &[(&str, Answers)] = &[
     ("/.well-known/security.txt", File("/.well-known/nothing")),
     ("/password-reset", Page(&["/password-reset"])),
     ("/account", Page(&["/account", "/account?done=password"])),
+    ("/login/factor", File("/login/factor")),
+    ("/login/enroll", File("/login/enroll")),
+    ("/confirm", Page(&["/confirm"])),
+    ("/account/factors", Page(&["/account/factors", "/account/factors?done=forgotten"])),
+    ("/account/factors/app", Page(&["/account/factors/app"])),
+    ("/account/factors/app/remove", Page(&["/account/factors/app/remove"])),
     ("/people", Page(&["/people"])),
     ("/people/{id}/{change}", Page(&["/people/1/leave?customer_id=1", "/people/999999/leave?customer_id=1"])),
     (

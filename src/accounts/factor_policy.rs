@@ -1,0 +1,64 @@
+//! Which logins must have a second factor, and by when.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::Role;
+use crate::db::schema::{customers, memberships, users};
+
+/// Begins the method of every session that a password opened.
+pub(super) const PASSWORD: &str = "pwd";
+
+/// Which logins must have a second factor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    required_for: Vec<Role>,
+    /// From the first login under this rule.
+    grace: TimeDelta,
+}
+
+impl Policy {
+    /// Names of roles that don't exist require nothing: [`crate::config`] refuses them.
+    pub fn new(roles: &[String], grace_days: i64) -> Self {
+        let required_for = roles.iter().filter_map(|role| role.parse().ok()).collect();
+        Self { required_for, grace: TimeDelta::days(grace_days) }
+    }
+
+    /// Whether every login of this role needs one. Those of customers also need one if their company requires it.
+    pub fn requires(&self, role: Role) -> bool {
+        self.required_for.contains(&role)
+    }
+
+    /// Whether a session that was opened by this method is subject to the rule. Passkeys need no other factor, and single
+    /// sign-on has its own rules.
+    pub(super) fn covers(&self, method: &str) -> bool {
+        method.starts_with(PASSWORD)
+    }
+
+    /// Returns when a login that has no second factor must have one, and notes it with the first login. `None`: never.
+    pub(super) async fn due_at(
+        &self,
+        connection: &mut AsyncPgConnection,
+        now: DateTime<Utc>,
+        (user_id, role): (i64, Role),
+    ) -> QueryResult<Option<DateTime<Utc>>> {
+        let companies = memberships::table
+            .inner_join(customers::table)
+            .filter(memberships::user_id.eq(user_id))
+            .filter(customers::active)
+            .filter(customers::factor_required);
+        if !self.requires(role) && !diesel::select(exists(companies)).get_result::<bool>(connection).await? {
+            return Ok(None);
+        }
+        let user = users::table.find(user_id);
+        let noted: Option<DateTime<Utc>> = user.select(users::factor_due_at).first(connection).await?;
+        if noted.is_some() {
+            return Ok(noted);
+        }
+        let due_at = now + self.grace;
+        diesel::update(user).set(users::factor_due_at.eq(due_at)).execute(connection).await?;
+        Ok(Some(due_at))
+    }
+}

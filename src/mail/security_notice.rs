@@ -1,0 +1,78 @@
+//! Emails that tell a user of a change to how the login is protected. Everyone gets them.
+
+use serde::{Deserialize, Serialize};
+
+/// What has happened to a login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum SecurityNotice {
+    AppAdded,
+    AppRemoved,
+    /// New recovery codes replace the former ones.
+    RecoveryCodesReplaced,
+    RecoveryCodeUsed {
+        left: i64,
+    },
+    /// By an administrator.
+    FactorsReset,
+    /// Someone who knows the password typed many wrong codes.
+    WrongCodes,
+}
+
+impl SecurityNotice {
+    /// The name in the outbox and in file names.
+    pub fn purpose(&self) -> &'static str {
+        match self {
+            Self::WrongCodes => "wrong-codes",
+            _ => "security",
+        }
+    }
+
+    /// The subject, and what has happened.
+    pub(super) fn text(&self) -> (&'static str, String) {
+        match self {
+            Self::AppAdded => (
+                "An authenticator app protects your login now",
+                "An authenticator app was just set up for your login at the PrimeTrade BOL portal. From now on, logging in \
+                 asks for its code."
+                    .to_owned(),
+            ),
+            Self::AppRemoved => (
+                "The authenticator app of your login was removed",
+                "The authenticator app of your login at the PrimeTrade BOL portal was just removed. Its codes and the \
+                 recovery codes no longer work."
+                    .to_owned(),
+            ),
+            Self::RecoveryCodesReplaced => (
+                "You have new recovery codes",
+                "New recovery codes were just made for your login at the PrimeTrade BOL portal. The earlier ones no longer \
+                 work."
+                    .to_owned(),
+            ),
+            Self::RecoveryCodeUsed { left } => (
+                "A recovery code was used for your login",
+                format!(
+                    "A recovery code of your login at the PrimeTrade BOL portal was just used. {} If you have a new phone, \
+                     set up its authenticator app under Account.",
+                    match left {
+                        0 => "It was the last one: make new codes under Account.".to_owned(),
+                        1 => "One is left.".to_owned(),
+                        left => format!("{left} are left."),
+                    }
+                ),
+            ),
+            Self::FactorsReset => (
+                "The second factors of your login were removed",
+                "An administrator has just removed the second factors of your login at the PrimeTrade BOL portal, and has \
+                 ended your sessions. Log in with your password, and set up a second factor again."
+                    .to_owned(),
+            ),
+            Self::WrongCodes => (
+                "Someone typed wrong codes for your login",
+                "Someone who knows your password for the PrimeTrade BOL portal has typed several wrong codes. The portal \
+                 slows further attempts down."
+                    .to_owned(),
+            ),
+        }
+    }
+}

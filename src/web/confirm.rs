@@ -1,0 +1,142 @@
+//! `/confirm`: a logged-in user proves who they are again, before a change that needs it ([`super::auth::Fresh`]).
+//!
+//! A form that was sent without a fresh proof is carried in hidden fields. After the proof, the browser sends it to its own
+//! address (307), where [`super::drafts`] unpacks it.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
+use actix_web::web::Query;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::auth::AnyUser;
+use super::context::Context;
+use super::cookies::LongCookie;
+use super::drafts::Draft;
+use super::flash::see_other;
+use super::form_field::{FormField, PASSWORD_SCRIPT};
+use super::forms::Fields;
+use super::login_session::LoginSession;
+use super::page::{Layout, html, html_with_status};
+use super::problem::Problem;
+use super::typed_code::refusal;
+use super::wait::form_again;
+use super::{Error, Site, auth};
+use crate::accounts::Viewer;
+use crate::accounts::factors::Factors;
+use crate::accounts::factors::code::{CodeError, TypedCode};
+use crate::accounts::passwords::BUSY_RETRY;
+use crate::accounts::step_up::{self, Proof, StepUpError};
+use crate::db::Database;
+use crate::field_errors::FieldErrors;
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Next {
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "session/confirm.html")]
+pub struct ConfirmPage {
+    layout: Layout,
+    email: String,
+    /// The page that needs the proof, or that has the form.
+    next: String,
+    /// Where the user goes instead.
+    back: String,
+    /// The form that is sent after the proof.
+    draft: Option<Draft>,
+    factors: Factors,
+    is_recovery_open: bool,
+    errors: FieldErrors,
+}
+
+/// `GET /confirm?next=…`
+pub async fn page(context: Context<AnyUser>, query: Query<Next>) -> Result<HttpResponse, Error> {
+    let next = auth::local_path(&query.next);
+    if context.viewer.has_fresh_proof(context.site.clock.now()) {
+        return Ok(see_other(next, None));
+    }
+    let page = ConfirmPage::load(&context.site, &context.db, &context.viewer, (next, None)).await?;
+    Ok(html(&page))
+}
+
+/// `POST /confirm`: `code`, `recovery_code` or `password`; `next`; `draft` with typed fields.
+pub async fn confirm(
+    request: HttpRequest,
+    context: Context<AnyUser>,
+    session: LoginSession,
+    fields: Fields,
+) -> Result<HttpResponse, Error> {
+    let Context { viewer, site, db, origin, .. } = &context;
+    let next = auth::local_path(fields.one("next")).to_owned();
+    let draft = Draft::repeated(fields.one("draft"), fields.pairs());
+    let factors = Factors::of(&mut *db.get().await?, viewer.user_id).await?;
+    let typed = TypedCode::of_form(fields.one("code"), fields.one("recovery_code"));
+    // A login with a second factor can't confirm with the password alone.
+    let proof = if factors.is_any() { Proof::Code(typed) } else { Proof::Password(fields.one("password")) };
+    let device = LongCookie::Device.of(&request, site);
+    let error = match step_up::confirm(site.code_checker(db), viewer, (origin, device.as_deref()), proof).await {
+        Ok(token) => {
+            session.start(&token)?;
+            return Ok(match &draft {
+                Some(draft) => {
+                    HttpResponse::TemporaryRedirect().insert_header((LOCATION, draft.confirmed_href())).finish()
+                }
+                None => see_other(&next, None),
+            });
+        }
+        Err(StepUpError::Code(CodeError::Ended)) => return Err(Error::LoginRequired),
+        Err(StepUpError::Code(CodeError::Db(error))) => return Err(error.into()),
+        Err(error) => error,
+    };
+    let page = ConfirmPage::load(site, db, viewer, (&next, draft)).await?;
+    Ok(page.refused(typed, &error))
+}
+
+impl ConfirmPage {
+    async fn load(
+        site: &Site,
+        db: &Database,
+        viewer: &Viewer,
+        (next, draft): (&str, Option<Draft>),
+    ) -> Result<Self, Error> {
+        // The page with the form, which a user without proof may see, or the first page.
+        let form = draft.as_ref().and_then(Draft::page);
+        Ok(Self {
+            layout: Layout::new(site, Some(viewer), "").script(site, PASSWORD_SCRIPT),
+            email: viewer.email.clone(),
+            next: next.into(),
+            back: form.unwrap_or_else(|| "/".into()),
+            draft,
+            factors: Factors::of(&mut *db.get().await?, viewer.user_id).await?,
+            is_recovery_open: false,
+            errors: FieldErrors::default(),
+        })
+    }
+
+    fn refused(self, typed: TypedCode<'_>, error: &StepUpError) -> HttpResponse {
+        let (problem, errors, wait) = match error {
+            StepUpError::Code(error) => refusal(typed, error),
+            StepUpError::Password => {
+                let errors = FieldErrors::one("password", error.to_string());
+                (Problem::new("The password was not accepted.").fields(&errors), errors, None)
+            }
+            StepUpError::Busy(busy) => (Problem::new(busy.to_string()), FieldErrors::default(), Some(BUSY_RETRY)),
+        };
+        let is_recovery_open = matches!(typed, TypedCode::Recovery(_));
+        form_again(&Self { layout: self.layout.problem(problem), errors, is_recovery_open, ..self }, wait)
+    }
+}
+
+/// The answer to a user whose proof is not fresh: the page, with the form that was sent, or a redirect to it.
+pub async fn ask(request: &HttpRequest, viewer: &Viewer) -> Result<HttpResponse, Error> {
+    if let Some(draft) = Draft::unproven(request) {
+        let context = super::context::PublicContext::of(request)?;
+        let next = draft.page().unwrap_or_else(|| "/".into());
+        let page = ConfirmPage::load(&context.site, &context.db, viewer, (&next, Some(draft))).await?;
+        return Ok(html_with_status(&page, StatusCode::FORBIDDEN));
+    }
+    Ok(see_other(&auth::path_back("/confirm", request), None))
+}
