@@ -55,6 +55,7 @@ pub mod selection;
 pub mod server;
 pub mod session;
 pub mod session_store;
+mod sessions_end;
 pub mod site;
 pub mod static_files;
 mod totp_setup;

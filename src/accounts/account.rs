@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use super::breached::BreachList;
 use super::factors::remembered;
 use super::own_password::{self, OwnPasswordError};
 use super::passwords::{self, Busy, Unacceptable};
@@ -18,6 +19,7 @@ use crate::mail::EmailTemplate;
 use crate::mail::outbox::{self, To};
 
 pub struct NewPassword<'a> {
+    pub breached: Option<&'a BreachList>,
     pub current: &'a str,
     pub new: &'a str,
     pub repeated: &'a str,
@@ -64,7 +66,7 @@ pub async fn change_password(
     change: NewPassword<'_>,
 ) -> Result<Token, ChangeError> {
     let user = own_password::verify(db, clock, (viewer, origin), Action::PasswordChanged, change.current).await?;
-    passwords::check(change.new, &[&viewer.email, &viewer.name, &viewer.company_names()]).await?;
+    passwords::check(change.new, &[&viewer.email, &viewer.name, &viewer.company_names()], change.breached).await?;
     if change.new == change.current {
         return Err(ChangeError::Same);
     }

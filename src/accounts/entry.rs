@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::factor_policy::{PASSWORD, Policy};
 use super::factors::{Factors, remembered};
+use super::new_device::Login;
 use super::sessions::{HalfLogin, Opening, Step};
 use super::{Role, Token, User, Viewer, sessions};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
@@ -73,15 +74,12 @@ impl Entry<'_> {
         let opening = Opening { user_id: user.id, method: &method, waits_for, is_proven: !is_remembered };
         let session = sessions::open(connection, now, &opening, origin).await?;
         if waits_for.is_none() {
+            let login = Login { user_id: user.id, email: &user.email, name: &user.name, origin };
             let actor = Actor::user(user.id, &user.email, &user.role);
-            record_login(
-                connection,
-                now,
-                Event::new(Action::LoginSucceeded, Outcome::Success, actor, origin)
-                    .detail(json!({"method": method}))
-                    .detail(self.detail.clone()),
-            )
-            .await?;
+            let event = Event::new(Action::LoginSucceeded, Outcome::Success, actor, origin)
+                .detail(json!({"method": method}))
+                .detail(self.detail.clone());
+            record_login(connection, now, &login, &event).await?;
         }
         Ok(Opened { session, waits_for })
     }
@@ -122,18 +120,25 @@ pub(super) async fn complete(
 ) -> QueryResult<Option<Token>> {
     let method = format!("{}+{second}", half.method);
     let Some(token) = sessions::complete(connection, now, half.session_id, &method).await? else { return Ok(None) };
+    let login = Login { user_id: half.user_id, email: &half.email, name: &half.name, origin };
     let event = Event::new(Action::LoginSucceeded, Outcome::Success, half.actor(), origin);
-    record_login(connection, now, event.detail(json!({"method": method}))).await?;
+    record_login(connection, now, &login, &event.detail(json!({"method": method}))).await?;
     Ok(Some(token))
 }
 
-/// Records a login. What its user sees as new begins with the first one.
-async fn record_login(connection: &mut AsyncPgConnection, now: DateTime<Utc>, event: Event<'_>) -> QueryResult<()> {
-    if let Some(user_id) = event.user_id {
-        let never_logged_in = users::table.filter(users::id.eq(user_id)).filter(users::read_until.is_null());
-        diesel::update(never_logged_in).set(users::read_until.eq(now)).execute(connection).await?;
+/// Records a login. What its user sees as new begins with the first one. Later ones from another device are told to the
+/// user.
+async fn record_login(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    login: &Login<'_>,
+    event: &Event<'_>,
+) -> QueryResult<()> {
+    let never_logged_in = users::table.filter(users::id.eq(login.user_id)).filter(users::read_until.is_null());
+    if diesel::update(never_logged_in).set(users::read_until.eq(now)).execute(connection).await? == 0 {
+        login.announce(connection, now).await?;
     }
-    audit::record(connection, &event).await
+    audit::record(connection, event).await
 }
 
 impl HalfLogin {

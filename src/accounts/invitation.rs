@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use super::breached::BreachList;
 use super::entry::{Entry, Method, Opened};
 use super::factors::remembered;
 use super::passwords::{self, Busy, Place, Unacceptable};
@@ -143,6 +144,7 @@ pub struct TypedPassword<'a> {
     pub replaces: Option<&'a Viewer>,
     /// Whether the login must have a second factor.
     pub policy: &'a Policy,
+    pub breached: Option<&'a BreachList>,
 }
 
 /// Sets the password, uses up every link of the user, and ends the user's sessions. Then opens one for this browser.
@@ -155,7 +157,7 @@ pub async fn accept(
     token: &Token,
     typed: TypedPassword<'_>,
 ) -> Result<Opened, AcceptError> {
-    let TypedPassword { new, repeated, replaces, policy } = typed;
+    let TypedPassword { new, repeated, replaces, policy, breached } = typed;
     let mut connection = db.get().await?;
     let user = find(&mut connection, clock.now(), token).await.map_err(DbError::from)?;
     let (user, purpose) = user.ok_or(AcceptError::Gone)?;
@@ -165,7 +167,7 @@ pub async fn accept(
     drop(connection);
     let _place = Place::take(&user.email, true)?;
     let about: Vec<&str> = [user.email.as_str(), &user.name].into_iter().chain(companies).collect();
-    passwords::check(new, &about).await?;
+    passwords::check(new, &about, breached).await?;
     if new != repeated {
         return Err(AcceptError::Repeat);
     }

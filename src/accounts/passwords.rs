@@ -10,6 +10,8 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization;
 
+use super::breached::BreachList;
+
 /// The password is the only factor, so at least 15 characters (Unicode code points).
 pub const MIN_LENGTH_CHARS: usize = 15;
 pub const MAX_LENGTH_CHARS: usize = 128;
@@ -139,11 +141,13 @@ pub enum Unacceptable {
         "This password is made from your name, email address or company, which attackers try first. Choose another."
     )]
     Personal,
+    #[error("The password can’t be compared with the list of breached ones right now. Try again in a few minutes.")]
+    Unchecked,
 }
 
 /// Accepts any Unicode without composition rules. Rejects common and breached passwords, combinations of them, and the
-/// user's own name, address and companies, given in `about`.
-pub async fn check(password: &str, about: &[&str]) -> Result<(), Unacceptable> {
+/// user's own name, address and companies, given in `about`. A list of breached passwords that can't be read accepts none.
+pub async fn check(password: &str, about: &[&str], breached: Option<&BreachList>) -> Result<(), Unacceptable> {
     let password = normalized(password);
     let length = password.chars().count();
     if length < MIN_LENGTH_CHARS {
@@ -151,6 +155,18 @@ pub async fn check(password: &str, about: &[&str]) -> Result<(), Unacceptable> {
     }
     if length > MAX_LENGTH_CHARS {
         return Err(Unacceptable::TooLong);
+    }
+    if let Some(list) = breached.cloned() {
+        let whole = password.clone();
+        match on_a_hashing_thread(move || list.contains(&whole)).await {
+            Some(Ok(false)) => {}
+            Some(Ok(true)) => return Err(Unacceptable::Common),
+            Some(Err(error)) => {
+                tracing::error!(%error, "BREACHED_PASSWORDS_FILE: can't be read");
+                return Err(Unacceptable::Unchecked);
+            }
+            None => return Err(Unacceptable::Unchecked),
+        }
     }
     let password: String = password.chars().take(MAX_ESTIMATED_CHARS).collect();
     let common = words(["primetrade", "pig iron", "bill of lading"].iter().chain(&COMMON_PHRASES));
@@ -278,9 +294,9 @@ mod tests {
 
     #[tokio::test]
     async fn lengths_are_counted_in_characters() {
-        assert_eq!(check("fourteen chars", &[]).await, Err(Unacceptable::TooShort));
-        assert_eq!(check("öüä łódź 漢字 ferry", &[]).await, Ok(()));
-        assert_eq!(check(&"correct horse battery staple ".repeat(5), &[]).await, Err(Unacceptable::TooLong));
+        assert_eq!(check("fourteen chars", &[], None).await, Err(Unacceptable::TooShort));
+        assert_eq!(check("öüä łódź 漢字 ferry", &[], None).await, Ok(()));
+        assert_eq!(check(&"correct horse battery staple ".repeat(5), &[], None).await, Err(Unacceptable::TooLong));
     }
 
     #[tokio::test]
@@ -298,11 +314,11 @@ mod tests {
             "correcthorsebatterystaple",
             "ilovemyhusband2026",
         ] {
-            assert_eq!(check(common, &[]).await, Err(Unacceptable::Common), "{common}");
+            assert_eq!(check(common, &[], None).await, Err(Unacceptable::Common), "{common}");
         }
         let about = ["jane.doe@acme-steel.example", "Jane Doe"];
-        assert_eq!(check("jane.doe@acme-steel.example", &about).await, Err(Unacceptable::Personal));
-        assert_eq!(check("pig-iron-by-the-river-17", &about).await, Ok(()));
+        assert_eq!(check("jane.doe@acme-steel.example", &about, None).await, Err(Unacceptable::Personal));
+        assert_eq!(check("pig-iron-by-the-river-17", &about, None).await, Ok(()));
     }
 
     /// In release builds; zxcvbn is optimized in all of them.
@@ -311,7 +327,7 @@ mod tests {
         let l33t = "4b3!0$7@1(8&9|6+".repeat(8);
         assert_eq!(l33t.chars().count(), MAX_LENGTH_CHARS);
         let begun = tokio::time::Instant::now();
-        let _ = check(&l33t, &["jane.doe@acme-steel.example", "Jane Doe"]).await;
+        let _ = check(&l33t, &["jane.doe@acme-steel.example", "Jane Doe"], None).await;
         let took = begun.elapsed();
         println!("128 l33t characters took {took:?}");
         assert!(took < Duration::from_millis(250), "{took:?}");

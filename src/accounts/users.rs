@@ -116,6 +116,10 @@ pub async fn set_active(connection: &mut AsyncPgConnection, id: i64, active: boo
     diesel::update(users::table.find(id)).set(users::active.eq(active)).execute(connection).await
 }
 
+pub async fn by_id(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<User>> {
+    users::table.find(id).select(User::as_select()).first(connection).await.optional()
+}
+
 /// Locks the user's row until the transaction ends.
 pub async fn lock(connection: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<User>> {
     users::table.find(id).select(User::as_select()).for_update().first(connection).await.optional()

@@ -8,6 +8,7 @@ use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
 use super::{Failure, database_url};
+use crate::accounts::breached::BreachList;
 use crate::accounts::customers::{self, Customer};
 use crate::accounts::factors::{Factors, reset};
 use crate::accounts::users::{self, NewMembership, NewUser};
@@ -63,7 +64,10 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
             };
             let name = person_name::read(&name).map_err(|why| Failure::Usage(format!("--name: {why}")))?;
             let password = password.as_deref();
-            NewLogin { email: &address, name: &name, role, codes: &customer, password }.create(&db).await
+            let breached = config.breached_passwords.as_deref().map(BreachList::open).transpose();
+            let breached = breached.map_err(|error| Failure::Usage(format!("BREACHED_PASSWORDS_FILE: {error}")))?;
+            let breached = breached.as_ref();
+            NewLogin { email: &address, name: &name, role, codes: &customer, password, breached }.create(&db).await
         }
         Command::List { json } => list(&db, json).await,
         Command::Disable { email } => set_active(&db, &email, false).await,
@@ -93,6 +97,7 @@ struct NewLogin<'a> {
     /// The codes of its customers.
     codes: &'a [String],
     password: Option<&'a str>,
+    breached: Option<&'a BreachList>,
 }
 
 impl NewLogin<'_> {
@@ -135,7 +140,7 @@ impl NewLogin<'_> {
 
     async fn password_hash(&self) -> Result<Option<String>, Failure> {
         let Some(password) = self.password else { return Ok(None) };
-        passwords::check(password, &[self.email, self.name])
+        passwords::check(password, &[self.email, self.name], self.breached)
             .await
             .map_err(|error| Failure::Usage(format!("password: {error}")))?;
         let hash = passwords::hash(password).await;

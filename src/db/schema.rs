@@ -314,6 +314,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    session_links (seed_hash) {
+        seed_hash -> Bytea,
+        user_id -> Int8,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     sessions (token_hash) {
         id -> Int8,
         token_hash -> Bytea,
@@ -474,6 +482,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     notices,
     products,
     scope_key,
+    session_links,
     sessions,
     settings,
     ship_tos,

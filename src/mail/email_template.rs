@@ -277,9 +277,22 @@ fn password_changed(Sender { origin, office, .. }: &Sender<'_>) -> Words {
     }
 }
 
-fn security(notice: &SecurityNotice, Sender { origin, office, .. }: &Sender<'_>) -> Words {
+fn security(notice: &SecurityNotice, Sender { origin, key, office }: &Sender<'_>) -> Words {
     let (subject, what) = notice.text();
     let phone = office.phone_in_brackets();
+    if let SecurityNotice::NewDevice { seed, .. } = notice {
+        let link = format!("{origin}/sessions/end?token={seed}.{}", key.secret(seed));
+        return Words {
+            subject: subject.into(),
+            paragraphs: vec![what],
+            action: Some(("End all sessions", link)),
+            closing: vec![format!(
+                "If that wasn’t you, use the button, which works for seven days, and then set a new password. Call the \
+                 terminal office{phone} too."
+            )],
+            ..Words::default()
+        };
+    }
     Words {
         subject: subject.into(),
         paragraphs: vec![what],

@@ -1,6 +1,9 @@
 //! Emails that tell a user of a change to how the login is protected. Everyone gets them.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use crate::local_time;
 
 /// What has happened to a login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +18,15 @@ pub enum SecurityNotice {
     },
     /// By an administrator.
     FactorsReset,
+    /// A login from a browser or a network that the user has not used before.
+    NewDevice {
+        /// "Firefox on Windows"
+        device: String,
+        ip: String,
+        at: DateTime<Utc>,
+        /// Of the link that ends every session.
+        seed: String,
+    },
     /// Someone who knows the password typed many wrong codes.
     WrongCodes,
 }
@@ -24,6 +36,7 @@ impl SecurityNotice {
     pub fn purpose(&self) -> &'static str {
         match self {
             Self::WrongCodes => "wrong-codes",
+            Self::NewDevice { .. } => "new-device",
             _ => "security",
         }
     }
@@ -66,6 +79,14 @@ impl SecurityNotice {
                 "An administrator has just removed the second factors of your login at the PrimeTrade BOL portal, and has \
                  ended your sessions. Log in with your password, and set up a second factor again."
                     .to_owned(),
+            ),
+            Self::NewDevice { device, ip, at, .. } => (
+                "A new device logged in to your PrimeTrade account",
+                format!(
+                    "Your login at the PrimeTrade BOL portal was just used on a device that you have not used before: {device}, \
+                     from the address {ip}, on {}. If that was you, ignore this email.",
+                    local_time::to_minute(*at, chrono_tz::UTC)
+                ),
             ),
             Self::WrongCodes => (
                 "Someone typed wrong codes for your login",

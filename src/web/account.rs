@@ -1,6 +1,5 @@
 //! `/account`: the user's password, notices and sessions.
 
-mod device;
 pub mod factors;
 
 use actix_web::HttpResponse;
@@ -8,7 +7,6 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Form, Query};
 use askama::Template;
 
-use self::device::device_name;
 use super::Error;
 use super::auth::{AnyUser, Customers};
 use super::context::Context;
@@ -16,11 +14,12 @@ use super::flash::{Done, account as flash, login, see_other};
 use super::form_field::{FormField, PASSWORD_SCRIPT};
 use super::forms::{Choice, Fields};
 use super::login_session::LoginSession;
-use super::page::{Layout, date, html, html_with_status, non_empty, timestamp};
+use super::page::{Layout, Timestamp, date, html, html_with_status, non_empty, timestamp};
 use super::problem::Problem;
 use crate::accounts::account::{self, ChangeError, NewPassword, Notify};
 use crate::accounts::factors::Factors;
-use crate::accounts::sessions;
+use crate::accounts::login_history::{self, LoginAttempt};
+use crate::accounts::{device_name, sessions};
 use crate::field_errors::FieldErrors;
 
 #[derive(Template)]
@@ -39,6 +38,10 @@ struct AccountPage {
     /// Empty for users without companies.
     notify: Vec<Choice>,
     sessions: Vec<SessionRow>,
+    /// Of the last 30 days, latest first.
+    logins: Vec<LoginRow>,
+    /// There are more than the page shows.
+    has_more_logins: bool,
 }
 
 struct SessionRow {
@@ -49,7 +52,18 @@ struct SessionRow {
     started_iso: String,
     last_seen: String,
     last_seen_iso: String,
+    /// "password and app"
+    method: String,
     current: bool,
+}
+
+/// An attempt to log in.
+struct LoginRow {
+    at: Timestamp,
+    label: String,
+    device: String,
+    ip: String,
+    succeeded: bool,
 }
 
 #[derive(serde::Deserialize)]
@@ -79,7 +93,8 @@ pub async fn change_password(
     form: Form<PasswordForm>,
 ) -> Result<HttpResponse, Error> {
     let Form(PasswordForm { current_password, new_password, repeat_password }) = form;
-    let change = NewPassword { current: &current_password, new: &new_password, repeated: &repeat_password };
+    let breached = context.site.breached.as_ref();
+    let change = NewPassword { breached, current: &current_password, new: &new_password, repeated: &repeat_password };
     let error = match account::change_password(
         &context.db,
         &context.site.clock,
@@ -160,10 +175,22 @@ impl AccountPage {
                 started_iso: started.iso,
                 last_seen: seen.text,
                 last_seen_iso: seen.iso,
+                method: login_history::method_label(&session.method),
                 current: session.id == viewer.session_id,
             }
         };
+        let attempts = login_history::of_viewer(&mut connection, site.clock.now(), viewer).await?;
+        let has_more_logins = attempts.len() > login_history::MAX_ENTRIES;
+        let login_row = |attempt: LoginAttempt| LoginRow {
+            at: timestamp(attempt.occurred_at, site.time_zone),
+            label: attempt.label(),
+            device: device_name(attempt.user_agent.as_deref().unwrap_or_default()),
+            ip: attempt.ip.map(|net| net.addr().to_string()).unwrap_or_default(),
+            succeeded: attempt.succeeded(),
+        };
         Ok(Self {
+            logins: attempts.into_iter().take(login_history::MAX_ENTRIES).map(login_row).collect(),
+            has_more_logins,
             layout: context.layout("").script(site, PASSWORD_SCRIPT),
             email: viewer.email.clone(),
             name: viewer.name.clone(),

@@ -69,6 +69,7 @@ pub async fn accept(
         repeated: &repeat_password,
         replaces: viewer.as_ref(),
         policy: &site.factor_policy,
+        breached: site.breached.as_ref(),
     };
     let accepted = invitation::accept(db, &site.clock, origin, &presented, typed).await;
     let error = match accepted {

@@ -11,7 +11,7 @@ use super::error::Error;
 use super::form_address::to_page;
 use super::{
     account, api, audit, auth, confirm, invitation, office, password_reset, people, portal, second_factor,
-    security_txt, session,
+    security_txt, session, sessions_end,
 };
 use crate::bols::lists::carriers::{Carrier, Truck};
 use crate::bols::lists::products::{Lot, Product};
@@ -55,6 +55,7 @@ fn session_routes(app: &mut ServiceConfig) {
         .service(
             resource(["/invitation", "/password"]).route(page!(invitation::page)).route(post().to(invitation::accept)),
         )
+        .service(resource("/sessions/end").route(page!(sessions_end::page)).route(post().to(sessions_end::end)))
         .service(resource("/.well-known/security.txt").route(page!(security_txt::file)))
         .service(resource("/password-reset").route(page!(password_reset::page)).route(post().to(password_reset::ask)));
 }

@@ -36,6 +36,7 @@ use super::{
     Error, Site, connection, cross_site, drafts, error_page, files, headers, health, https, limits, request, routes,
     static_files,
 };
+use crate::accounts::breached::BreachList;
 use crate::accounts::{DeviceKey, FactorKey, Policy, sessions};
 use crate::audit::export::ExportSlots;
 use crate::bols::PrintedCodes;
@@ -81,12 +82,15 @@ impl Running {
         let storage = Storage::new(&settings.config.storage, &settings.secret, public_url.origin()).await;
         let spool = Spool::new(settings.config.spool.clone());
         prepare_folders(&storage, &spool)?;
+        let breached = settings.config.breached_passwords.as_deref().map(BreachList::open).transpose();
+        let breached =
+            breached.map_err(|error| io::Error::new(error.kind(), format!("BREACHED_PASSWORDS_FILE: {error}")))?;
         let background = background(&settings, &public_url, &storage)?;
         let workers = Workers::new(&settings);
         let recording_db = Database::new(&settings.database_url, FetchRecorder::CONNECTIONS);
         let (fetches, recording) = FetchRecorder::new(recording_db, settings.clock.clone());
         let recording = tokio::spawn(recording.run());
-        let site = Data::from(Arc::new(site(settings, public_url, (storage, spool), fetches)));
+        let site = Data::from(Arc::new(Site { breached, ..site(settings, public_url, (storage, spool), fetches) }));
         let (contact_site, contact_db) = (site.clone(), background.db.clone());
         let server = workers.serve(site, listener, signal)?;
         let handle = server.handle();
@@ -166,6 +170,7 @@ fn site(settings: Settings, public_url: PublicUrl, (storage, spool): (Storage, S
         storage,
         clock,
         devices: DeviceKey::new(&secret),
+        breached: None,
         factors: FactorKey::new(&secret),
         factor_policy: Policy::new(&config.mfa_required_for, config.mfa_grace_days),
         links: LinkKey::new(&secret),

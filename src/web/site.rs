@@ -9,6 +9,7 @@ use chrono_tz::Tz;
 use super::assets::Assets;
 use super::files::FetchRecorder;
 use super::office_contact::ContactCache;
+use crate::accounts::breached::BreachList;
 use crate::accounts::factors::code::CodeChecker;
 use crate::accounts::{DeviceKey, FactorKey, Policy};
 use crate::audit::export::ExportSlots;
@@ -29,6 +30,7 @@ pub struct Site {
     pub storage: Storage,
     pub clock: Clock,
     pub devices: DeviceKey,
+    pub breached: Option<BreachList>,
     pub factors: FactorKey,
     /// Which logins must have a second factor.
     pub factor_policy: Policy,

@@ -4,6 +4,7 @@ mod drafts;
 mod factors;
 mod invitation;
 mod login;
+mod new_device;
 mod password_reset;
 mod revocation;
 mod sessions;

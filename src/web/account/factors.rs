@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Form, Query};
 use askama::Template;
 
-use super::device_name;
+use crate::accounts::device_name;
 use crate::accounts::factors::code::{CodeError, TypedCode};
 use crate::accounts::factors::enrollment::{Enrolled, Enrolling, Enrollment};
 use crate::accounts::factors::{Factors, remembered};

@@ -29,6 +29,7 @@ pub const ROUTES: &[(&str, Answers)] = &[
     ("/account/factors", Page(&["/account/factors", "/account/factors?done=forgotten"])),
     ("/account/factors/app", Page(&["/account/factors/app"])),
     ("/account/factors/app/remove", Page(&["/account/factors/app/remove"])),
+    ("/sessions/end", Page(&["/sessions/end?token=x"])),
     ("/people", Page(&["/people"])),
     ("/people/{id}/{change}", Page(&["/people/1/leave?customer_id=1", "/people/999999/leave?customer_id=1"])),
     (

@@ -8,7 +8,7 @@ use crate::support::{Action, App, PASSWORD, Phone, World};
 async fn staff_must_have_a_factor_after_the_days_of_grace() {
     let app = App::start().await;
     let office = app.office().await;
-    assert!(office.get("/account").await.text().contains("Your login must have one from"));
+    assert!(office.get("/account").await.text().contains("Required from "));
     assert_eq!(app.acme().await.get("/account").await.all(".facts").len(), 1, "customers choose themselves");
     app.clock.advance(TimeDelta::days(13));
     let office = app.office().await;
