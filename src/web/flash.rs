@@ -85,11 +85,14 @@ flashes! {
     /// `/bols`
     bols {
         ASSIGNED: "assigned" => "Assigned. Only this customer sees these BOLs from now on.",
-        NOTHING_SELECTED: "none" => "Nothing is selected. Tick at least one BOL, then choose what to do with it.",
-        TOO_MANY_SELECTED: "many" =>
-            "Too many BOLs for one step. You can tick 500; all that match may be 1,000 to assign and 5,000 in a ZIP. Choose a shorter range of dates.",
         READ: "read" => "All BOLs are marked as read.",
         NEW_AGAIN: "new" => "The BOLs are marked as new again.",
+    }
+    /// `/bols`, when nothing can be done with the selection
+    not_selected {
+        NOTHING: "none" => "Nothing is selected. Tick at least one BOL, then choose what to do with it.",
+        TOO_MANY: "many" =>
+            "Too many BOLs for one step. You can tick 500; all that match may be 1,000 to assign and 5,000 in a ZIP. Choose a shorter range of dates.",
     }
     /// `/bols/{number}`
     bol {

@@ -4,6 +4,7 @@
 
 use askama::Template;
 use askama::filters::HtmlSafe;
+use chrono::NaiveDate;
 
 use super::forms::Choice;
 use crate::accounts::passwords;
@@ -94,9 +95,10 @@ impl FormField {
         Self::new(name, label, value, errors, Control::Input("tel"))
     }
 
-    /// A day.
+    /// A day. A browser would drop what is no day, so that is shown as text.
     pub fn day(name: &'static str, label: &'static str, value: &str, errors: &FieldErrors) -> Self {
-        Self::new(name, label, value, errors, Control::Input("date"))
+        let is_day = value.is_empty() || NaiveDate::parse_from_str(value, "%Y-%m-%d").is_ok();
+        Self::new(name, label, value, errors, Control::Input(if is_day { "date" } else { "text" }))
     }
 
     /// An address: several lines of text.

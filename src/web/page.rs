@@ -183,6 +183,19 @@ impl Layout {
         self.problem(Problem::new("Nothing was saved.").fields_with_ids(errors, id))
     }
 
+    /// Shows that a filter is wrong, with the messages. Does nothing without any.
+    pub fn not_searched(self, errors: &FieldErrors) -> Self {
+        if errors.is_empty() {
+            return self;
+        }
+        self.problem(Problem::new("Nothing was searched.").fields(errors))
+    }
+
+    /// Shows that the address asks for a page that the list doesn't have.
+    pub fn no_such_page(self) -> Self {
+        self.problem(Problem::new("This page of the list doesn’t exist. Here is the first one."))
+    }
+
     /// Shows the text of the flash, if the page knows it.
     pub fn flash(mut self, done: &Done, known: &[Flash]) -> Self {
         self.notice = done.find(known).or_else(|| done.find(start::ALL)).map(|flash| flash.text);

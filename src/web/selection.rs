@@ -8,7 +8,7 @@ use url::form_urlencoded;
 
 use super::auth::Audience;
 use super::context::Context;
-use super::flash::{Flash, bols as flash, see_other};
+use super::flash::{Flash, not_selected, see_other};
 use super::forms::BolFilter;
 use super::{Error, Site};
 use crate::bols::search::{self, Selection};
@@ -63,7 +63,7 @@ impl SelectionForm {
             return Ok(Selected::Bols(Selection::These(found)));
         }
         if self.list.is_some() && !self.is_all {
-            return Ok(Selected::Refused(self.back(flash::NOTHING_SELECTED)));
+            return Ok(Selected::Refused(self.back(not_selected::NOTHING)));
         }
         let filter = self.filter.clone().whole();
         let (search, errors) = filter.resolve(context).await?;
@@ -82,7 +82,7 @@ impl SelectionForm {
     /// Says on the list itself, if the request comes from there, that too many BOLs are selected.
     fn too_many(&self, message: String) -> Result<Selected, Error> {
         if self.list.is_some() {
-            return Ok(Selected::Refused(self.back(flash::TOO_MANY_SELECTED)));
+            return Ok(Selected::Refused(self.back(not_selected::TOO_MANY)));
         }
         Err(Error::Invalid(message))
     }

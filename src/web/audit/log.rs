@@ -13,11 +13,16 @@ use crate::audit::search::{self, PAGE_EVENTS, Position};
 use crate::web::Error;
 use crate::web::auth::Auditors;
 use crate::web::context::Context;
+use crate::web::flash::Done;
 use crate::web::log_links;
 use crate::web::page::html;
 
 /// `GET /audit`
-pub async fn page(context: Context<Auditors>, text: Query<FilterText>) -> Result<HttpResponse, Error> {
+pub async fn page(
+    context: Context<Auditors>,
+    text: Query<FilterText>,
+    done: Query<Done>,
+) -> Result<HttpResponse, Error> {
     let (site, text) = (&context.site, text.into_inner());
     let mut connection = context.db.get().await?;
     let Search { filter, found, after } = match read_filter(&mut connection, site, &text).await? {
@@ -29,7 +34,7 @@ pub async fn page(context: Context<Auditors>, text: Query<FilterText>) -> Result
     events.truncate(PAGE_EVENTS);
     record_view(&context, &connection, json!({"filter": text.to_json(), "shown": events.len()})).await?;
     let suggestions = names::suggest(&mut connection).await?;
-    let mut page = LogPage::new(context.layout("/audit"), site, text, &found, suggestions);
+    let mut page = LogPage::new(context.layout("/audit").flash(&done, &[]), site, text, &found, suggestions);
     if after.is_none() {
         page.add_chart(&mut connection, site, &filter, events.first()).await?;
     }

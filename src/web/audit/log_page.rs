@@ -78,7 +78,7 @@ pub async fn refuse(
     errors: FieldErrors,
 ) -> Result<HttpResponse, Error> {
     let suggestions = names::suggest(connection).await?;
-    let layout = context.layout("/audit");
+    let layout = context.layout("/audit").not_searched(&errors);
     let page = LogPage::new(layout, &context.site, filter, &FoundNames::default(), suggestions);
     Ok(html_with_status(&LogPage { errors, ..page }, StatusCode::UNPROCESSABLE_ENTITY))
 }
@@ -124,14 +124,6 @@ impl LogPage {
         let counts = search::count_by_day(connection, &days.filter(filter), site.time_zone).await?;
         self.by_day = Some(DayChart { chart: days.chart(&counts), span: days.to_string(), days: days.rows(&counts) });
         Ok(())
-    }
-
-    /// A field for a day. A browser would drop what is no day, so that is shown as text.
-    fn day(&self, name: &'static str, label: &'static str, typed: &str) -> FormField {
-        match self.errors.message(name) {
-            Some(_) => FormField::text(name, label, typed, &self.errors),
-            None => FormField::day(name, label, typed, &self.errors),
-        }
     }
 }
 

@@ -33,8 +33,6 @@ const SHOWN_BOLS: usize = 5;
 struct CustomersPage {
     layout: Layout,
     open: bool,
-    /// A page that doesn't exist was asked for.
-    is_wrong_page: bool,
     code: String,
     name: String,
     address: String,
@@ -246,10 +244,10 @@ impl CustomersPage {
     async fn load(context: &Context<OfficeStaff>, query: &ListQuery) -> Result<Self, Error> {
         let listed: ListPage<CustomerRow> =
             paging::load(&mut *context.db.get().await?, &query.find, query.place(CUSTOMERS)).await?;
+        let layout = context.layout(HERE);
         Ok(Self {
-            layout: context.layout(HERE),
+            layout: if query.is_wrong { layout.no_such_page() } else { layout },
             open: listed.rows.is_empty() && query.find.is_empty(),
-            is_wrong_page: query.is_wrong,
             code: String::new(),
             name: String::new(),
             address: String::new(),

@@ -149,13 +149,13 @@ impl Selection {
         shelf: &str,
         status: StatusCode,
         errors: FieldErrors,
-        problem: Option<String>,
+        headline: Option<String>,
     ) -> Result<HttpResponse, Error> {
         let Self { documents: ticked, filing } = self;
         let view = View { show: shelf.into(), after: filing.after, ..View::default() };
         let confirm = Some(filing.confirm).filter(|number| !number.is_empty());
         let bulk = Bulk { number: filing.number, kinds: kinds(&filing.kind), errors, confirm };
-        show(context, &view, status, Typed { bulk, ticked, problem, ..Typed::default() }).await
+        show(context, &view, status, Typed { bulk, ticked, headline, ..Typed::default() }).await
     }
 
     async fn file(self, context: &Context<OfficeStaff>) -> Result<HttpResponse, Error> {
@@ -175,11 +175,11 @@ impl Selection {
             Ok(()) => Ok(redirect("", flash::inbox::FILED, &self.filing.after, &self.documents)),
             Err((filed, error)) => {
                 let (status, errors) = beside_field(error)?;
-                let problem = format!(
-                    "{filed} of {} documents were filed. The others are still in the inbox.",
-                    self.documents.len()
-                );
-                self.refuse(context, "", status, errors, Some(problem)).await
+                let headline = (filed > 0).then(|| {
+                    let count = self.documents.len();
+                    format!("{filed} of {count} documents were filed. The others are still in the inbox.")
+                });
+                self.refuse(context, "", status, errors, headline).await
             }
         }
     }

@@ -115,8 +115,6 @@ pub struct ListsPage {
     layout: Layout,
     title: &'static str,
     path: &'static str,
-    /// A page that doesn't exist was asked for.
-    is_wrong_page: bool,
     /// The label of the search, unless there is nothing to find.
     search: Option<&'static str>,
     /// The text that every entry contains.
@@ -183,7 +181,7 @@ pub(crate) async fn page<E: ListedEntry>(
     let query = ListQuery::of_request(&request, E::PAGE.path, &E::PAGE.names);
     let mut page = E::load(&context, &query).await?;
     if query.is_wrong {
-        page.is_wrong_page = true;
+        page.layout = page.layout.no_such_page();
         return Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY));
     }
     page.layout = page.layout.flash(&done, E::PAGE.flashes);
@@ -264,7 +262,6 @@ impl ListsPage {
             layout: context.layout(path),
             title,
             path,
-            is_wrong_page: false,
             search: (has_entries || find.is_some()).then_some(search),
             find,
             query: query.query(),

@@ -14,6 +14,7 @@ use crate::web::context::Context;
 use crate::web::flash::{Done, not_reminded, see_other, today as flash};
 use crate::web::forms::Fields;
 use crate::web::page::{self, Layout, html, timestamp};
+use crate::web::problem::Problem;
 use crate::web::question::Question;
 use crate::web::{Error, Site};
 
@@ -23,7 +24,6 @@ const HERE: &str = "/office";
 #[template(path = "office/today.html")]
 struct TodayPage {
     layout: Layout,
-    problem: Option<&'static str>,
     day: String,
     today: Figures,
     this_week: Figures,
@@ -115,9 +115,10 @@ pub async fn page(
     if layout.notice.is_some() && reminder.people == "1" {
         layout = layout.notice("One person at the customer will get an email.");
     }
-    let mut page = TodayPage::new(layout, site, today, dashboard_data);
-    page.problem = done.find(not_reminded::ALL).map(|flash| flash.text);
-    Ok(html(&page))
+    if let Some(flash) = done.find(not_reminded::ALL) {
+        layout = layout.problem(Problem::new(flash.text));
+    }
+    Ok(html(&TodayPage::new(layout, site, today, dashboard_data)))
 }
 
 /// The customer to remind.
@@ -204,7 +205,6 @@ impl TodayPage {
         let (days, last) = (dashboard_data.reminder_thresholds.unsigned_days, dashboard_data.weeks.last());
         Self {
             layout,
-            problem: None,
             day: today.format("%A, %B %-d, %Y").to_string(),
             today: Figures::new(dashboard_data.today, today, today),
             this_week: match last {

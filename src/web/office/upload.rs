@@ -24,6 +24,7 @@ use crate::web::flash::see_other;
 use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, choices, kinds};
 use crate::web::page::{Layout, html, html_with_status, non_empty};
+use crate::web::problem::Problem;
 use crate::web::request::wants_json;
 
 const HERE: &str = "/office/upload";
@@ -35,8 +36,6 @@ struct UploadPage {
     script: String,
     kinds: Vec<Choice>,
     customers: Vec<Choice>,
-    /// Why nothing was stored, or where the upload broke off.
-    error: Option<&'static str>,
     max_mb: u64,
     batch: String,
     has_results: bool,
@@ -135,7 +134,9 @@ pub async fn upload(
         return Err(Error::Invalid("Send at least one file, in the field files.".into()));
     } else {
         let mut page = UploadPage::new(&context).await?;
-        page.error = broken;
+        if let Some(message) = broken {
+            page.layout = page.layout.problem(Problem::new(message));
+        }
         let count =
             |outcome: &str| stack.receipts.iter().filter(|found| found.outcome.as_str() == outcome).count() as i64;
         page.show(stack.receipts.iter().map(ResultRow::from).collect(), count);
@@ -158,7 +159,6 @@ impl UploadPage {
             script: site.assets.href("upload.js"),
             kinds: kinds("Detect automatically", ""),
             customers: choices("The BOL's customer", active, ""),
-            error: None,
             max_mb: site.max_upload_bytes / 1_000_000,
             batch: Uuid::now_v7().simple().to_string(),
             has_results: false,

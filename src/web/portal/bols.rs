@@ -20,10 +20,11 @@ use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::{BolListViewers, Customers};
 use crate::web::context::Context;
-use crate::web::flash::{Done, bols as flash, see_other};
+use crate::web::flash::{Done, Flash, bols as flash, not_selected, see_other};
 use crate::web::form_field::FormField;
 use crate::web::forms::{BolFilter, Choice, Fields, choices, kinds, statuses};
 use crate::web::page::{Layout, Pager, html_with_status};
+use crate::web::problem::Problem;
 
 #[derive(Template)]
 #[template(path = "portal/bols.html")]
@@ -113,6 +114,9 @@ pub async fn page(
         page.ticks.customers = receivers(db).await?;
     }
     page.layout = page.layout.flash(&done, flash::ALL);
+    if let Some(Flash { text, .. }) = done.find(not_selected::ALL) {
+        page.layout = page.layout.problem(Problem::new(text));
+    }
     if let Some(news) = &mut page.news {
         let since = (done.find(flash::ALL) == Some(flash::READ)).then(|| marked.since.parse().ok()).flatten();
         news.undo = since.map(time);
@@ -183,7 +187,7 @@ impl BolsPage {
             found.map_or_else(Default::default, |found| (found.rows, found.count, found.owners));
         let has_new = search.is_new || rows.iter().any(|(_, news)| news.is_some());
         Self {
-            layout: context.layout("/bols"),
+            layout: context.layout("/bols").not_searched(&errors),
             kinds: kinds("Any document", &filter.kind),
             statuses: choices("Any status", statuses(viewer), &filter.status),
             zip_href: (can_open && (1..=zip::MAX_BOLS as i64).contains(&count)).then(|| filter.zip()),

@@ -132,6 +132,8 @@ async fn a_wrong_filter_keeps_what_was_typed() {
     {
         let page = auditor.get(&path).await;
         assert_eq!(page.status, 422, "{path}");
+        page.expect_summary(&path);
+        assert_eq!(page.attributes("#problem a", "href"), ["#from", "#to", "#action", "#outcome"]);
         for field in ["from", "to"] {
             assert_eq!(page.one(&format!("#{field}-error")), "Not a valid date. Use one such as 2026-11-30.");
         }

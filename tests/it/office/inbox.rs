@@ -120,6 +120,8 @@ async fn many_documents_are_filed_or_discarded_at_once() {
     let wrong = office.post(&format!("/office/documents/{last}/file"), &form).await;
     assert_eq!((wrong.status, wrong.all(".intake h2").len()), (422, 2));
     assert_eq!(wrong.attributes(&format!("#number-{last}"), "value"), ["x"]);
+    wrong.expect_summary("one document");
+    assert_eq!(wrong.attributes("#problem a", "href"), [format!("#number-{last}")]);
 
     let ticked = |part: &[String]| part.iter().map(|id| ("document".to_owned(), id.clone())).collect::<Vec<_>>();
     let post = async |part: &[String], more: &[(&str, &str)]| {
@@ -128,10 +130,15 @@ async fn many_documents_are_filed_or_discarded_at_once() {
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         office.post("/office/inbox", &form).await
     };
-    assert_eq!(post(&[], &[("action", "discard")]).await.status, 422);
+    let nothing = post(&[], &[("action", "discard")]).await;
+    assert_eq!((nothing.status, nothing.one("#problem")), (422, "Select at least one document.".into()));
+    nothing.expect_summary("no document");
     let wrong = post(&ids[..2], &[("action", "file"), ("number", "x"), ("kind", "other")]).await;
     assert_eq!((wrong.status, wrong.attributes("input[name=document][checked]", "value")), (422, ids[..2].to_vec()));
-    assert_eq!(wrong.attributes("#bulk-number", "value"), ["x"]);
+    assert_eq!(
+        (wrong.value("bulk-number"), wrong.attributes("#problem a", "href")),
+        ("x".into(), vec!["#bulk-number".into()])
+    );
     assert_eq!(post(&ids[..20], &[("action", "file"), ("number", "25-1"), ("kind", "other")]).await.status, 303);
     let mut filed = app.documents_of(World::ACME_BOL).await;
     filed.retain(|document| document.kind == "other");

@@ -275,7 +275,8 @@ async fn a_long_list_is_shown_in_pages_of_50() {
     for wrong in ["trucks-after=x", "truck=x", "carriers-before=bnVsbA"] {
         let page = office.get(&format!("{CARRIERS}?{wrong}")).await;
         assert_eq!((page.status, leads(&page, "trucks").len()), (422, 20), "{wrong}");
-        assert!(page.one("[role=alert]").contains("doesn’t exist"), "{wrong}");
+        assert!(page.one("#problem").contains("doesn’t exist"), "{wrong}");
+        page.expect_summary(wrong);
     }
     assert_eq!(office.get(&format!("{CARRIERS}?truck=1")).await.status, 200, "an entry that isn't there");
 }

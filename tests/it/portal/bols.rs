@@ -216,13 +216,17 @@ async fn mistakes_get_a_message_and_keep_what_was_typed() {
     ] {
         let page = acme.get(&format!("/bols?q=kept&{query}")).await;
         assert_eq!((page.status, page.attributes("#q", "value")), (422, vec!["kept".into()]), "{query}");
-        let messages = page.all(".error, [role=alert]");
-        assert_eq!(messages.len(), 1, "{query}: {messages:?}");
+        page.expect_summary(query);
+        let (fields, messages) = (page.all(".error"), page.all("#problem li"));
+        assert_eq!((messages.len(), page.all(".empty").len()), (1, 0), "{query}: {messages:?}");
+        assert!(fields.iter().all(|field| *field == messages[0]), "{query}: {fields:?}");
         let api = acme.get(&format!("/api/bols?{query}")).await;
         assert_eq!((api.status, api.header("content-type")), (422, "application/problem+json"), "{query}");
         assert_ne!(api.json()["detail"], "");
     }
-    assert_eq!(acme.get("/bols?from=yesterday").await.attributes("#from", "value"), ["yesterday"]);
+    let typed = acme.get("/bols?from=yesterday").await;
+    assert_eq!(typed.attributes("input#from[type=text]", "value"), ["yesterday"]);
+    assert_eq!(typed.attributes("#problem a", "href"), ["#from"]);
     // Invalid UTF-8, repeated and unknown parameters cause no 500.
     for query in ["q=%FF%FE", "q=a&q=b", "colour=red", "q", "%"] {
         assert!(acme.get(&format!("/bols?{query}")).await.status < 500, "{query}");

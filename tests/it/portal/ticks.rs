@@ -88,7 +88,8 @@ async fn without_a_tick_the_same_page_says_what_to_do() {
         assert_eq!((answer.status, answer.header("location")), (303, "/bols?q=2025&sort=tons&done=none"), "{path}");
     }
     let back = office.get("/bols?q=2025&sort=tons&done=none").await;
-    assert!(back.one("[role=status]").starts_with("Nothing is selected."));
+    assert!(back.one("#problem").starts_with("Nothing is selected."));
+    back.expect_summary("nothing is selected");
     let many: String = (1..=501).map(|n| format!("&number=PRT-2025-{n:04}")).collect();
     let answer = office.get(&sent(&page, "/bols/download.zip", &many)).await;
     assert_eq!(answer.header("location"), "/bols?q=2025&sort=tons&done=many");

@@ -18,6 +18,26 @@ fn form<'a>(link: &'a str, new: &'a str, repeat: &'a str) -> [(&'static str, &'a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_first_page_of_each_role_says_that_the_password_is_set() {
+    let app = App::start().await;
+    for (role, first) in [("office", "/office"), ("auditor", "/audit"), ("admin", "/office")] {
+        let email = format!("{role}@new.example");
+        app.new_user(&email).role(role).create().await;
+        app.sql("UPDATE users SET password_hash = NULL WHERE email LIKE '%@new.example'").await;
+        let link = invite(&app, &email).await;
+        let actor = app.stranger();
+        assert_eq!(actor.post("/invitation", &form(&link, CHOSEN, CHOSEN)).await.status, 303);
+        let target = actor.get("/?done=welcome").await.header("location").to_owned();
+        assert_eq!(target, format!("{first}?done=welcome"));
+        let page = actor.get(&target).await;
+        assert_eq!(
+            (page.status, page.one("[role=status]")),
+            (200, "Your password is set, and you are logged in.".into())
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_sets_the_password_once() {
     let app = App::start().await;
     let link = invite(&app, World::NEW).await;

@@ -28,6 +28,17 @@ impl Actor {
 }
 
 impl Answer {
+    /// Expects a summary of errors: in the title, with the focus, and with links to fields of the page.
+    pub fn expect_summary(&self, what: &str) {
+        let title = self.one("title");
+        assert!(title.starts_with("Error: "), "{what}: {title}");
+        assert_eq!(self.attributes("[role=alert]", "id"), ["problem"], "{what}");
+        assert_eq!(self.attributes("[autofocus]", "id").first().map(String::as_str), Some("problem"), "{what}");
+        for link in self.attributes("#problem a", "href") {
+            assert_eq!(self.all(&link).len(), 1, "{what}: {link}");
+        }
+    }
+
     /// The value of an input with an id.
     pub fn value(&self, id: &str) -> String {
         self.attributes(&format!("#{id}"), "value").remove(0)

@@ -18,6 +18,7 @@ use crate::web::flash::{self, Done};
 use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, choices};
 use crate::web::page::{self, Layout, html_with_status, non_empty, timestamp, with_period};
+use crate::web::problem::Problem;
 use crate::web::{Error, Site};
 
 /// Most BOLs without a customer on one page.
@@ -33,7 +34,6 @@ struct InboxPage {
     rows: Vec<InboxEntry>,
     bols: Vec<Loose>,
     customers: Vec<Choice>,
-    problem: Option<String>,
     first_href: Option<String>,
     next_href: Option<String>,
     /// Where this page begins.
@@ -154,7 +154,35 @@ pub(super) struct Typed {
     pub confirm: Option<String>,
     pub bulk: Bulk,
     pub ticked: Vec<i64>,
-    pub problem: Option<String>,
+    /// What happened, if that isn't only a message beside a field.
+    pub headline: Option<String>,
+}
+
+impl Typed {
+    /// The summary of what is wrong. Its links lead to the fields of the one form that was sent, unless another user
+    /// has moved the document in the meantime.
+    fn problem(&self, rows: &[InboxEntry]) -> Option<Problem> {
+        let (errors, confirm) = match &self.row {
+            Some((_, _, errors)) => (errors, &self.confirm),
+            None => (&self.bulk.errors, &self.bulk.confirm),
+        };
+        if errors.is_empty() && self.headline.is_none() {
+            return None;
+        }
+        let problem = match (&self.headline, confirm) {
+            (Some(headline), _) => Problem::new(headline),
+            (None, Some(_)) => Problem::new("Not filed yet. Is this right?").label("Not filed yet"),
+            (None, None) => Problem::new("Nothing was filed."),
+        };
+        let mut problem = problem.fields_with_ids(errors, |field| match &self.row {
+            Some((id, ..)) => format!("{field}-{id}"),
+            None => format!("bulk-{field}"),
+        });
+        if self.row.as_ref().is_some_and(|(id, ..)| !rows.iter().any(|row| row.id == *id)) {
+            problem.links.iter_mut().for_each(|link| link.href = None);
+        }
+        Some(problem)
+    }
 }
 
 #[derive(Clone, Default, serde::Deserialize)]
@@ -228,16 +256,13 @@ pub(super) async fn show(
     let (tabs, name) = (shown.tabs(), shown.name);
     let rows = if name == "bols" { Vec::new() } else { shown.found.rows };
     let mut rows: Vec<InboxEntry> = rows.into_iter().map(|(row, by)| InboxEntry::new(row, by, site)).collect();
-    let Typed { row, confirm, mut bulk, ticked, mut problem } = typed;
-    if let Some((id, filing, errors)) = row {
-        match rows.iter_mut().find(|row| row.id == id) {
-            Some(row) => {
-                (row.number, row.kinds, row.why, row.errors) = (filing.number, kinds(&filing.kind), filing.why, errors);
-                row.confirm = confirm;
-            }
-            // It was moved in the meantime.
-            None => problem = errors.message("number").map(str::to_owned),
-        }
+    let problem = typed.problem(&rows);
+    let Typed { row, confirm, mut bulk, ticked, .. } = typed;
+    if let Some((id, filing, errors)) = row
+        && let Some(row) = rows.iter_mut().find(|row| row.id == id)
+    {
+        (row.number, row.kinds, row.why, row.errors) = (filing.number, kinds(&filing.kind), filing.why, errors);
+        row.confirm = confirm;
     }
     for row in &mut rows {
         row.checked = ticked.contains(&row.id);
@@ -253,7 +278,10 @@ pub(super) async fn show(
     let sign = if here.contains('?') { '&' } else { '?' };
     let active = shown.customers.into_iter().filter(|customer| customer.active);
     let undo = Undo::load(db, view).await?;
-    let layout = context.layout(HERE);
+    let layout = match problem {
+        Some(problem) => context.layout(HERE).problem(problem),
+        None => context.layout(HERE),
+    };
     let page = InboxPage {
         layout: if undo.is_some() { layout } else { layout.flash(&view.done, flash::inbox::ALL) },
         undo,
@@ -263,7 +291,6 @@ pub(super) async fn show(
         rows,
         bols: shown.loose.into_iter().map(Loose::from).collect(),
         customers: choices("Choose a customer", active.map(|customer| (customer.code, customer.name)), ""),
-        problem,
         after: shown.after.map(|after| after.to_string()).unwrap_or_default(),
         first_href: shown.after.map(|_| here.clone()),
         next_href: shown.found.next.filter(|_| name != "bols").map(|next| format!("{here}{sign}after={next}")),
