@@ -5,13 +5,15 @@
 //! the email is sent again with the same `Message-ID`. No email contains a file, or a link to a file that works without
 //! a login.
 
+mod bol_news;
 mod email_template;
 mod link;
 mod mailer;
 pub mod outbox;
 mod security_notice;
 
-pub use email_template::{EmailTemplate, Item, News};
+pub use bol_news::{Item, News};
+pub use email_template::EmailTemplate;
 pub use link::LinkKey;
 pub use mailer::Mailer;
 pub use security_notice::SecurityNotice;

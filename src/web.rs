@@ -11,6 +11,7 @@ pub mod assets;
 pub mod audit;
 pub mod auth;
 pub mod background;
+pub mod bol_filter;
 pub mod chart;
 pub mod client_address;
 mod confirm;

@@ -4,6 +4,7 @@ mod condition;
 mod news;
 mod period;
 mod sort;
+mod statements;
 mod terms;
 mod unfetched;
 
@@ -13,8 +14,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::dsl::not;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, BoxedSelectStatement, FromClause, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Nullable};
+use diesel::query_builder::QueryFragment;
+use diesel::sql_types::Bool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::try_join;
 
@@ -24,6 +25,7 @@ pub use self::news::{News, Reader};
 pub use self::period::Period;
 use self::sort::Beyond;
 pub use self::sort::{COLUMNS, Column, Position, Sort};
+use self::statements::{BolQuery, CountUpTo, Merged, RowType};
 pub use self::terms::{Meaning, Term, parse};
 use self::unfetched::IsUnfetched;
 pub use self::unfetched::VisibleBetween;
@@ -256,9 +258,6 @@ async fn count(mut connection: &AsyncPgConnection, scope: &Scope, search: &Searc
     }
 }
 
-type BolQuery<'a, ST> = BoxedSelectStatement<'a, ST, FromClause<bols::table>, Pg>;
-type RowType = (diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<BolSummary, Pg>>, Bool);
-
 /// One ordered query per company, merged: a single `customer_id = ANY(…)` would lose the order of the index.
 fn ordered<'a>(scope: &'a Scope, search: &'a Search, limit: usize) -> Merged<'a> {
     let branches = match scope {
@@ -335,84 +334,4 @@ fn beyond<'a>(query: BolQuery<'a, RowType>, search: &'a Search) -> BolQuery<'a, 
         None => query,
         Some(position) => query.filter(Beyond { position, ascending: search.order().ascending }),
     }
-}
-
-/// One query per company, each ordered and limited, merged in the same order.
-struct Merged<'a> {
-    branches: Vec<BolQuery<'a, RowType>>,
-    sort: Sort,
-    limit: i64,
-    is_common: bool,
-}
-
-impl QueryFragment<Pg> for Merged<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if !self.is_common {
-            out.unsafe_to_cache_prepared();
-        }
-        let is_merged = self.branches.len() > 1;
-        for (index, branch) in self.branches.iter().enumerate() {
-            if is_merged {
-                out.push_sql(if index == 0 { "(" } else { " UNION ALL (" });
-            }
-            QueryFragment::<Pg>::walk_ast(branch, out.reborrow())?;
-            self.sort.push_order(&mut out, "bols.");
-            out.push_sql(" LIMIT ");
-            out.push_bind_param::<BigInt, _>(&self.limit)?;
-            if is_merged {
-                out.push_sql(")");
-            }
-        }
-        if !is_merged {
-            return Ok(());
-        }
-        // By the names of the first branch's columns.
-        self.sort.push_order(&mut out, "");
-        out.push_sql(" LIMIT ");
-        out.push_bind_param::<BigInt, _>(&self.limit)
-    }
-}
-
-impl Query for Merged<'_> {
-    type SqlType = RowType;
-}
-
-/// The text depends on the search, so the statement cache has to use the text as key.
-impl QueryId for Merged<'_> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-/// Counts the matches, up to [`COUNTED`] + 1, and adds up their weights.
-struct CountUpTo<'a, ST> {
-    matching: BolQuery<'a, ST>,
-    /// The sum, as SQL over the columns of `matching`.
-    weights: &'static str,
-    is_common: bool,
-}
-
-impl<ST> QueryFragment<Pg> for CountUpTo<'_, ST> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        const LIMIT: i64 = COUNTED + 1;
-        if !self.is_common {
-            out.unsafe_to_cache_prepared();
-        }
-        for part in ["SELECT count(*), ", self.weights, " FROM ("] {
-            out.push_sql(part);
-        }
-        QueryFragment::<Pg>::walk_ast(&self.matching, out.reborrow())?;
-        out.push_sql(" LIMIT ");
-        out.push_bind_param::<BigInt, _>(&LIMIT)?;
-        out.push_sql(") AS counted");
-        Ok(())
-    }
-}
-
-impl<ST> Query for CountUpTo<'_, ST> {
-    type SqlType = (BigInt, Nullable<BigInt>);
-}
-
-impl<ST> QueryId for CountUpTo<'_, ST> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
 }

@@ -7,10 +7,8 @@ use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::bol_news::{self, Group, Listing, News, Stop};
 use super::{LinkKey, SecurityNotice};
-
-/// BOLs listed in one email. The rest are counted.
-const MAX_ITEMS: usize = 50;
 
 /// An email as the outbox stores it. [`LinkKey`] makes the secret of a link from its `seed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,25 +28,6 @@ pub enum EmailTemplate {
     Documents { name: String, digest: bool, news: Vec<News>, has_login: bool },
     /// Reminds a customer of unfetched BOLs.
     Reminder { name: String, news: News, has_login: bool },
-}
-
-/// The BOLs of one company.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct News {
-    pub customer_id: i64,
-    pub company: String,
-    pub items: Vec<Item>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
-    pub bol_id: i64,
-    pub number: String,
-    /// "Bill of lading, scale ticket"
-    pub what: String,
-    /// "Basic pig iron · 23.45 net tons · Truck 460 · PO 4500": what was loaded. Emails of earlier versions have none.
-    #[serde(default)]
-    pub load: String,
 }
 
 pub(super) struct Rendered {
@@ -95,25 +74,6 @@ struct Words {
     closing: Vec<String>,
     /// How to stop the emails.
     stop: Option<Stop>,
-}
-
-struct Stop {
-    sentence: &'static str,
-    /// A label and a URL, unless the office has no address.
-    link: Option<(String, String)>,
-}
-
-struct Group {
-    title: String,
-    lines: Vec<NewsLine>,
-    more: usize,
-}
-
-struct NewsLine {
-    number: String,
-    href: String,
-    what: String,
-    load: Option<String>,
 }
 
 #[derive(Template)]
@@ -216,12 +176,16 @@ impl EmailTemplate {
             Self::PasswordChanged { .. } => password_changed(sender),
             Self::Security { notice, .. } => security(notice, sender),
             Self::Joined { by, company, .. } => joined(by, company, origin),
-            Self::Documents { digest, news, has_login, .. } => {
-                Words { stop: Some(stop(*has_login, origin, office)), ..documents(news, *digest, origin) }
-            }
-            Self::Reminder { news, has_login, .. } => {
-                Words { stop: Some(stop(*has_login, origin, office)), ..reminder(news, origin) }
-            }
+            Self::Documents { digest, news, has_login, .. } => listing(
+                bol_news::documents(news, *digest, origin),
+                Stop::new(*has_login, origin, office.email.as_deref()),
+                origin,
+            ),
+            Self::Reminder { news, has_login, .. } => listing(
+                bol_news::reminder(news, origin),
+                Stop::new(*has_login, origin, office.email.as_deref()),
+                origin,
+            ),
         };
         let greeting = match self.name() {
             "" => "Hello,".to_owned(),
@@ -317,76 +281,15 @@ fn joined(by: &str, company: &str, origin: &str) -> Words {
     }
 }
 
-fn documents(news: &[News], digest: bool, origin: &str) -> Words {
+fn listing(Listing { subject, paragraph, groups }: Listing, stop: Stop, origin: &str) -> Words {
     Words {
-        subject: documents_subject(news, digest),
-        paragraphs: vec![if digest {
-            "These documents are new since the last daily email:".into()
-        } else {
-            "These documents are new in the portal:".into()
-        }],
-        groups: news.iter().map(|news| Group::new(news, origin)).collect(),
+        subject,
+        paragraphs: vec![paragraph.into()],
+        groups,
         action: Some(("All bills of lading", format!("{origin}/bols"))),
+        stop: Some(stop),
         ..Words::default()
     }
-}
-
-fn reminder(news: &News, origin: &str) -> Words {
-    Words {
-        subject: match news.items.as_slice() {
-            [one] => format!("Not fetched yet: {}", one.number),
-            many => format!("Not fetched yet: {} bills of lading", many.len()),
-        },
-        paragraphs: vec!["Your company has not downloaded these bills of lading yet:".into()],
-        groups: vec![Group::new(news, origin)],
-        action: Some(("All bills of lading", format!("{origin}/bols"))),
-        ..Words::default()
-    }
-}
-
-impl Group {
-    fn new(news: &News, origin: &str) -> Self {
-        let lines = news.items.iter().take(MAX_ITEMS).map(|item| NewsLine {
-            number: item.number.clone(),
-            href: format!("{origin}/bols/{}", item.number),
-            what: item.what.clone(),
-            load: Some(item.load.clone()).filter(|load| !load.is_empty()),
-        });
-        Self { title: news.company.clone(), lines: lines.collect(), more: news.items.len().saturating_sub(MAX_ITEMS) }
-    }
-}
-
-fn documents_subject(news: &[News], digest: bool) -> String {
-    let mut numbers = news.iter().flat_map(|news| &news.items).map(|item| item.number.as_str());
-    match (digest, numbers.next(), numbers.count()) {
-        (false, Some(one), 0) => format!("New in the portal: {one}"),
-        (false, _, others) => format!("New in the portal: {} bills of lading", others + 1),
-        (true, _, others) => format!("Bills of lading of the last day: {}", others + 1),
-    }
-}
-
-/// Returns how the recipient stops these emails.
-fn stop(has_login: bool, origin: &str, office: &Office) -> Stop {
-    match &office.email {
-        _ if has_login => Stop {
-            sentence: "To change how often you get these emails, or to stop them, open",
-            link: Some(("your email settings".into(), format!("{origin}/account#mail"))),
-        },
-        Some(email) => Stop {
-            sentence: "Your company has chosen this address for these emails. To stop them, write to",
-            link: Some((email.clone(), format!("mailto:{}?subject=Stop%20emails%20about%20BOLs", encoded(email)))),
-        },
-        None => Stop {
-            sentence: "Your company has chosen this address for these emails. To stop them, ask the terminal office.",
-            link: None,
-        },
-    }
-}
-
-/// Encodes what has a meaning in a `mailto:` URL (RFC 6068).
-fn encoded(address: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "@.+-_".contains(c);
-    address.chars().map(|c| if is_plain(c) { c.to_string() } else { format!("%{:02X}", u32::from(c)) }).collect()
 }
 
 /// Returns a name with the period of its sentence. A name such as `Acme Inc.` has it already.
@@ -397,6 +300,7 @@ fn sentence_end(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Item;
     use super::*;
     use crate::config::SecretKey;
 

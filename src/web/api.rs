@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::Error;
 use super::auth::{BolListViewers, DocumentReaders, OfficeStaff};
+use super::bol_filter::{BolFilter, encode};
 use super::context::Context;
-use super::forms::{BolFilter, encode};
 use crate::bols::Draft;
 use crate::bols::search::{self, BolSummary};
 use crate::bols::weight::Pounds;

@@ -7,9 +7,9 @@ use actix_web::HttpResponse;
 use url::form_urlencoded;
 
 use super::auth::Audience;
+use super::bol_filter::BolFilter;
 use super::context::Context;
 use super::flash::{Flash, not_selected, see_other};
-use super::forms::BolFilter;
 use super::{Error, Site};
 use crate::bols::search::{self, Selection};
 use crate::documents::Kind;

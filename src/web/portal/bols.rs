@@ -19,10 +19,11 @@ use crate::documents::{Kind, zip};
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
 use crate::web::auth::{BolListViewers, Customers};
+use crate::web::bol_filter::{BolFilter, statuses};
 use crate::web::context::Context;
 use crate::web::flash::{Done, Flash, bols as flash, not_selected, see_other};
 use crate::web::form_field::FormField;
-use crate::web::forms::{BolFilter, Choice, Fields, choices, kinds, statuses};
+use crate::web::forms::{Choice, Fields, choices, kinds};
 use crate::web::page::{Layout, Pager, html_with_status};
 use crate::web::problem::Problem;
 

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 
 use crate::bols::search::{self, COLUMNS, COUNTED, Column, Period, Search, SearchPage, Sort, Term};
 use crate::bols::weight::grouped;
-use crate::web::forms::BolFilter;
+use crate::web::bol_filter::BolFilter;
 use crate::web::page::Pager;
 
 /// Dates to choose with one click.
