@@ -1,6 +1,7 @@
 //! What an address says about the lists of a page: the text to find, and the page of each list.
 //!
-//! `?find=west&trucks-after=…` is a page of the trucks, and `?truck=7` the page that has this truck.
+//! `?find=west&trucks-after=…` is a page of the trucks, and `?truck=7` the page that has this truck. `edit=truck-7` opens the
+//! form of this truck.
 
 use actix_web::HttpRequest;
 use base64::Engine as _;
@@ -26,6 +27,8 @@ pub struct ListQuery {
     places: Vec<(ListName, Place)>,
     /// A page that doesn't exist was asked for. The first one is shown instead.
     pub is_wrong: bool,
+    /// The entry whose form is open.
+    edited: Option<(ListName, i64)>,
 }
 
 /// Longer texts match nothing.
@@ -38,8 +41,12 @@ impl ListQuery {
 
     pub fn read(path: &'static str, names: &[ListName], query: &str) -> Self {
         let places = names.iter().map(|name| (*name, Place::First)).collect();
-        let mut read = Self { path, find: String::new(), places, is_wrong: false };
+        let mut read = Self { path, find: String::new(), places, is_wrong: false, edited: None };
         for (key, value) in form_urlencoded::parse(query.as_bytes()).filter(|(_, value)| !value.is_empty()) {
+            if key == "edit" {
+                read.edit(names, &value);
+                continue;
+            }
             if key == "find" {
                 read.find = value.chars().filter(|c| *c != '\0').take(MAX_FIND_CHARS).collect();
                 continue;
@@ -55,7 +62,34 @@ impl ListQuery {
                 Err(UnknownPage) => read.is_wrong = true,
             }
         }
+        if let Some((name, id)) = read.edited
+            && *read.place(name) == Place::First
+        {
+            return read.with(name, Place::At(id));
+        }
         read
+    }
+
+    /// Reads the entry whose form is open.
+    fn edit(&mut self, names: &[ListName], value: &str) {
+        let edited = value.rsplit_once('-').and_then(|(entry, id)| {
+            let name = names.iter().find(|name| name.entry == entry)?;
+            Some((*name, id.parse().ok()?))
+        });
+        self.is_wrong |= edited.is_none();
+        self.edited = edited;
+    }
+
+    /// Whether the form of this entry is open.
+    pub fn is_edited(&self, name: ListName, id: i64) -> bool {
+        self.edited == Some((name, id))
+    }
+
+    /// The address of this page with the form of an entry open.
+    pub fn edit_href(&self, name: ListName, id: i64) -> String {
+        let (query, entry) = (self.query(), name.entry);
+        let sign = if query.is_empty() { "" } else { "&" };
+        format!("{}?{query}{sign}edit={entry}-{id}#{entry}-{id}", self.path)
     }
 
     pub fn place(&self, name: ListName) -> &Place {
@@ -155,7 +189,7 @@ mod tests {
         for place in [Place::First, Place::At(7), Place::After(position.clone()), Place::Before(position)] {
             let query = read("find=a%26b&carrier=3").with(TRUCKS, place.clone());
             let again = read(&query.query());
-            assert!(!again.is_wrong);
+            assert!(!again.is_wrong && again.edited.is_none());
             assert_eq!((again.place(TRUCKS), again.find.as_str()), (&place, "a&b"));
             assert_eq!(again.place(CARRIERS), &Place::At(3));
         }

@@ -10,6 +10,7 @@ mod inbox;
 mod intake;
 mod kinds_of_documents;
 mod lists;
+mod long_lists;
 mod names;
 mod new_bol;
 mod pdf_cases;

@@ -131,17 +131,21 @@ struct List {
     rows: Vec<ListRow>,
     pager: Pager,
     is_searched: bool,
-    /// The form of the first row was refused, so the rows come first.
-    is_row_first: bool,
 }
 
 struct ListRow {
     id: i64,
+    /// The id of the row.
+    key: String,
     /// What the row is called beside its buttons.
     name: String,
     cells: Vec<Cell>,
     is_active: bool,
-    form: EntryForm,
+    /// The address of the page with the form of the row open.
+    edit_href: String,
+    /// The row without its form.
+    close_href: String,
+    form: Option<EntryForm>,
 }
 
 /// A text of a row. Where rows are stacked, the tag names what it is.
@@ -157,12 +161,11 @@ impl From<&str> for Cell {
 }
 
 struct EntryForm {
-    /// The id of its row, and the prefix of the ids of its fields.
+    /// The prefix of the ids of its fields.
     key: String,
     action: String,
     fields: Vec<FormField>,
     is_active: bool,
-    is_open: bool,
 }
 
 /// A row of a list as it was loaded: its entry, what it is called, and its texts.
@@ -279,15 +282,14 @@ impl ListsPage {
         // The list with the fault comes first, and in it the form.
         self.lists.sort_by_key(|list| list.texts.name != E::TEXTS.name);
         let [list, _] = &mut self.lists;
-        list.is_row_first = id.is_some();
         list.rows.sort_by_key(|row| Some(row.id) != id);
-        let form = match id {
-            None => &mut list.new,
-            Some(id) => &mut list.rows.iter_mut().find(|row| row.id == id).ok_or(Error::NotFound)?.form,
-        };
         let typed = EntryFields { values: fields, errors, parents: &list.parents, is_new: id.is_none() };
-        *form = EntryForm { is_active: is_checked(fields), is_open: true, ..EntryForm::new::<E>(id, &typed) };
+        let form = EntryForm { is_active: is_checked(fields), ..EntryForm::new::<E>(id, &typed) };
         let key = form.key.clone();
+        match id {
+            None => list.new = form,
+            Some(id) => list.rows.iter_mut().find(|row| row.id == id).ok_or(Error::NotFound)?.form = Some(form),
+        }
         self.layout = std::mem::take(&mut self.layout).not_saved(errors, |field| format!("{key}-{field}"));
         Ok(html_with_status(self, StatusCode::UNPROCESSABLE_ENTITY))
     }
@@ -309,15 +311,23 @@ impl List {
         let pager = query.pager(E::TEXTS.name, &page);
         let rows = page.rows.into_iter().map(|Placed { position, row }| {
             let (id, Loaded { entry, name, cells }) = (position.id, loaded(row));
-            let values = entry.to_fields();
-            let form = EntryFields { values: &values, errors: &errors, parents: &parents, is_new: false };
             let is_active = entry.is_active();
-            let form = EntryForm { is_active, ..EntryForm::new::<E>(Some(id), &form) };
-            ListRow { id, name, cells, is_active, form }
+            let form = query.is_edited(E::TEXTS.name, id).then(|| {
+                let values = entry.to_fields();
+                let form = EntryFields { values: &values, errors: &errors, parents: &parents, is_new: false };
+                EntryForm { is_active, ..EntryForm::new::<E>(Some(id), &form) }.with_focus()
+            });
+            let (edit_href, close_href) = (query.edit_href(E::TEXTS.name, id), query.entry_href(E::TEXTS.name, id));
+            ListRow { id, key: key(E::TEXTS.name, id), name, cells, is_active, edit_href, close_href, form }
         });
         let rows = rows.collect();
         let is_searched = !query.find.is_empty();
-        Self { texts: E::TEXTS, parents, new, rows, pager, is_searched, is_row_first: false }
+        Self { texts: E::TEXTS, parents, new, rows, pager, is_searched }
+    }
+
+    /// Whether the form for a new entry is shown. One form of a list is open at a time.
+    fn is_adding(&self) -> bool {
+        self.rows.iter().all(|row| row.form.is_none())
     }
 
     /// What is shown instead of entries.
@@ -332,12 +342,24 @@ impl List {
 
 impl EntryForm {
     fn new<E: ListedEntry>(id: Option<i64>, form: &EntryFields<'_>) -> Self {
-        let ListTexts { name: ListName { entry, .. }, path, .. } = E::TEXTS;
+        let ListTexts { name, path, .. } = E::TEXTS;
         let (key, action) = match id {
-            None => (format!("{entry}-new"), path.to_owned()),
-            Some(id) => (format!("{entry}-{id}"), format!("{path}/{id}")),
+            None => (format!("{}-new", name.entry), path.to_owned()),
+            Some(id) => (key(name, id), format!("{path}/{id}")),
         };
         let fields = E::form(form).into_iter().map(|field| field.of_form(&key)).collect();
-        Self { key, action, fields, is_active: true, is_open: false }
+        Self { key, action, fields, is_active: true }
     }
+
+    /// Puts the cursor into the first field.
+    fn with_focus(mut self) -> Self {
+        let mut fields = std::mem::take(&mut self.fields).into_iter();
+        self.fields = fields.next().map(FormField::autofocus).into_iter().chain(fields).collect();
+        self
+    }
+}
+
+/// The id of a row, and the prefix of the ids of its fields.
+fn key(name: ListName, id: i64) -> String {
+    format!("{}-{id}", name.entry)
 }

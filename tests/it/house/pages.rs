@@ -77,7 +77,12 @@ async fn pages_of(app: &App, email: Option<&str>, batch: &str, seen: &mut Seen) 
     };
     let mut pages = Vec::new();
     let filed = app.rows("SELECT max(id) FROM documents WHERE bol_id IS NOT NULL AND arrived_as <> ''").await.remove(0);
-    let fill = |address: &str| address.replace("{batch}", batch).replace("{filed}", &filed);
+    let edited = app.rows("SELECT 'lot-' || min(l.id) || ' truck-' || min(t.id) FROM lots l, trucks t").await.remove(0);
+    let (lot, truck) = edited.split_once(' ').unwrap();
+    let fill = |address: &str| {
+        let address = address.replace("{batch}", batch).replace("{filed}", &filed);
+        address.replace("{lot}", lot).replace("{truck}", truck)
+    };
     for address in table::addresses().map(fill) {
         let answer = actor.get(&address).await;
         let is_page = answer.header("content-type").starts_with("text/html") && answer.status != 303;

@@ -206,9 +206,9 @@ async fn errors_lead_to_their_fields() {
     browser.log_in(&app.url, World::ADMIN, PASSWORD).await;
     for (page, action, name, text) in [
         ("/office/products", "/office/lots", "chemistry", "C 4%\u{202e}"),
-        ("/office/products", "/office/lots/30", "number", ""),
-        ("/office/carriers", "/office/carriers/20", "scac", "1"),
-        ("/office/carriers", "/office/trucks/1", "truck_number", ""),
+        ("/office/products?edit=lot-30", "/office/lots/30", "number", ""),
+        ("/office/carriers?edit=carrier-20", "/office/carriers/20", "scac", "1"),
+        ("/office/carriers?edit=truck-1", "/office/trucks/1", "truck_number", ""),
         ("/office/settings", "/office/settings/security", "security_contact", "call us"),
         ("/office/settings", "/office/settings/days", "unsigned_days", "x"),
         ("/office/storage", "/office/storage/prices", "egress_gb", "x"),

@@ -78,8 +78,14 @@ pub const ROUTES: &[(&str, Answers)] = &[
     ("/office/bols/{number}/weight", Page(&["/office/bols/PRT-2025-0001/weight", "/office/bols/PRT-2025-0002/weight"])),
     ("/office/remind", Page(&["/office/remind?customer=ACME"])),
     ("/office", Page(&["/office", "/office?done=reminded&people=1"])),
-    ("/office/products", Page(&["/office/products", "/office/products?find=nothing-like-this"])),
-    ("/office/carriers", Page(&["/office/carriers", "/office/carriers?find=nothing-like-this"])),
+    (
+        "/office/products",
+        Page(&["/office/products", "/office/products?edit={lot}", "/office/products?find=nothing-like-this"]),
+    ),
+    (
+        "/office/carriers",
+        Page(&["/office/carriers", "/office/carriers?edit={truck}", "/office/carriers?find=nothing-like-this"]),
+    ),
     ("/office/settings", Page(&["/office/settings"])),
     ("/office/storage", Page(&["/office/storage"])),
     ("/office/customers", Page(&["/office/customers", "/office/customers?find=nothing-like-this"])),
