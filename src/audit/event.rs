@@ -84,6 +84,8 @@ actions! {
     BolDownloaded "BOL_DOWNLOADED" "Download link issued",
     /// One event for each document, recorded before its bytes are sent.
     BolsZipped "BOLS_ZIPPED" "Downloaded in a ZIP",
+    /// Recorded before the first byte is sent.
+    BolsExported "BOLS_EXPORTED" "List of BOLs exported",
     /// A link was followed, whether or not the portal issued it.
     LinkFetched "LINK_FETCHED" "Downloaded",
     DocumentRestoreRequested "DOCUMENT_RESTORE_REQUESTED" "Restore from archive requested",

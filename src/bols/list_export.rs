@@ -1,18 +1,21 @@
 //! The list of BOLs as a file: CSV, or a workbook whose dates and weights a spreadsheet can filter and add up.
 //!
-//! One task reads batches of the list, another writes the file on a blocking thread. A slow reader slows both down.
+//! The access log records it first. One task reads batches of the list, another writes the file on a blocking thread. A slow reader slows both down.
 
 use std::io;
 
+use diesel_async::AsyncPgConnection;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::DocumentKind;
-use super::search::{self, BolSummary, Selection};
+use super::search::{self, BolSummary, COUNTED, Selection};
 use super::weight::Pounds;
 use crate::accounts::access::{Access, AccessError};
 use crate::accounts::response_slots::ResponseSlot;
+use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::csv_file::escape_formula;
-use crate::db::Database;
+use crate::db::{Database, DbResult, scope};
 use crate::stream_writer::{ByteReceiver, StreamLimits, StreamWriter, stream};
 use crate::workbook::{Cell, Column, MAX_SHEET_ROWS, Workbook};
 
@@ -70,7 +73,10 @@ pub struct ListExport {
     pub db: Database,
     /// Checked again before each batch.
     pub access: Access,
+    pub origin: Origin,
     pub format: ListFormat,
+    /// The filter as it was typed, for the log.
+    pub filter: Value,
 }
 
 /// A BOL, and the name of its customer.
@@ -86,8 +92,27 @@ enum Part {
 }
 
 impl ListExport {
+    /// Records the export, and begins it. No byte leaves without the record.
+    pub async fn begin(self, selection: Selection, count: i64, slot: ResponseSlot) -> DbResult<ByteReceiver> {
+        let mut detail = json!({"format": self.format.as_str(), "rows": rows(count)});
+        match &selection {
+            Selection::Matching(_) => detail["filter"] = self.filter.clone(),
+            Selection::These(bols) => detail["numbers"] = bols.iter().map(|(bol, _)| bol.number.as_str()).collect(),
+        }
+        let viewer = self.access.viewer();
+        scope::record(&self.db, &viewer.scope(), async |connection: &AsyncPgConnection| {
+            let mut event = Event::new(Action::BolsExported, Outcome::Success, viewer.actor(), &self.origin);
+            if let [company] = &viewer.companies[..] {
+                (event.customer_id, event.customer_code) = (Some(company.id), Some(&*company.code));
+            }
+            audit::record(connection, &event.detail(detail)).await
+        })
+        .await?;
+        Ok(self.stream(selection, slot))
+    }
+
     /// Returns the bytes of the file as the response reads them. An error ends the stream. `slot` is held until then.
-    pub fn stream(self, selection: Selection, slot: ResponseSlot) -> ByteReceiver {
+    fn stream(self, selection: Selection, slot: ResponseSlot) -> ByteReceiver {
         let (parts, to_be_written) = mpsc::channel(2);
         let (to, bytes) = stream(StreamLimits::RESPONSE);
         let (writer, format) = (StreamWriter::new(to.clone()), self.format);
@@ -136,6 +161,11 @@ impl ListExport {
         place.send(part);
         Ok(())
     }
+}
+
+/// The number of rows for the log, which are counted up to [`COUNTED`].
+fn rows(count: i64) -> Value {
+    if count > COUNTED { format!("more than {COUNTED}").into() } else { count.into() }
 }
 
 fn write(format: ListFormat, mut parts: mpsc::Receiver<Part>, writer: StreamWriter) -> io::Result<StreamWriter> {

@@ -5,6 +5,7 @@ use actix_web::web::Query;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{Datelike, NaiveDate};
+use serde_json::Value;
 use url::form_urlencoded;
 
 use super::Error;
@@ -169,6 +170,11 @@ impl BolFilter {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.typed());
         query.finish()
+    }
+
+    /// Returns the filter as it was typed, for the access log.
+    pub fn to_json(&self) -> Value {
+        Value::Object(self.whole().typed().map(|(name, value)| (name.to_owned(), value.into())).collect())
     }
 
     /// The fields that aren't empty.

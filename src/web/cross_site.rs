@@ -21,7 +21,7 @@ use crate::bols::BolNumber;
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whole paths of downloads, besides those that end with [`DOWNLOADS`].
-const DOWNLOAD_PATHS: [&str; 3] = ["/bols/download.zip", "/audit/export", "/audit/pack"];
+const DOWNLOAD_PATHS: [&str; 4] = ["/bols/download.zip", "/bols/export", "/audit/export", "/audit/pack"];
 const DOWNLOADS: [&str; 3] = ["/download", "/proof", "/preview"];
 
 /// Asks whether the user wants the file to which another site leads.

@@ -4,6 +4,7 @@
 //! Without `list`, the same addresses take the filters of the list themselves.
 
 use actix_web::HttpResponse;
+use serde_json::Value;
 use url::form_urlencoded;
 
 use super::auth::Audience;
@@ -26,7 +27,8 @@ pub struct SelectionForm {
 
 /// What was selected, or the response that says why nothing can be done with it.
 pub enum Selected {
-    Bols(Selection),
+    /// With their number, which is counted up to [`search::COUNTED`] + 1.
+    Bols(Selection, i64),
     Refused(HttpResponse),
 }
 
@@ -60,7 +62,8 @@ impl SelectionForm {
                 return self.too_many(format!("Name up to {MAX_NUMBERS} bills of lading."));
             }
             let found = selection::find(db, viewer, origin, &self.numbers).await?.ok_or(Error::NotFound)?;
-            return Ok(Selected::Bols(Selection::These(found)));
+            let count = found.len() as i64;
+            return Ok(Selected::Bols(Selection::These(found), count));
         }
         if self.list.is_some() && !self.is_all {
             return Ok(Selected::Refused(self.back(not_selected::NOTHING)));
@@ -75,7 +78,7 @@ impl SelectionForm {
             count if count > i64::try_from(limit).unwrap_or(i64::MAX) => self.too_many(format!(
                 "More than {limit} bills of lading match. Choose a shorter range of dates, then download the rest separately."
             )),
-            _ => Ok(Selected::Bols(Selection::Matching(Box::new(search)))),
+            count => Ok(Selected::Bols(Selection::Matching(Box::new(search)), count)),
         }
     }
 
@@ -90,6 +93,11 @@ impl SelectionForm {
     /// Returns to the list, on the page where the request was sent.
     fn back(&self, flash: Flash) -> HttpResponse {
         see_other(&self.filter.href(), Some(flash))
+    }
+
+    /// Returns the filter as it was typed, for the access log.
+    pub fn filter_json(&self) -> Value {
+        self.filter.to_json()
     }
 
     /// Returns the kind of documents that the list shows.

@@ -33,6 +33,7 @@ const GROUPS: [(&str, &[Action]); 7] = [
             Action::BolWeighed,
             Action::BolVoided,
             Action::BolsImported,
+            Action::BolsExported,
         ],
     ),
     (

@@ -95,7 +95,7 @@ pub async fn page(
     let form = SelectionForm::parse(request.query_string());
     if form.is_from_list() {
         let selection = match form.resolve(&context, MAX_SELECTED).await? {
-            Selected::Bols(selection) => selection,
+            Selected::Bols(selection, _) => selection,
             Selected::Refused(response) => return Ok(response),
         };
         assignment.numbers = numbers(&context, selection).await?;

@@ -26,12 +26,14 @@ pub async fn download(
     let format = format.ok_or_else(|| Error::Invalid("Set format to csv or xlsx.".into()))?;
     let slot = context.response_slot(ResponseKind::List).await?;
     // Of any length: no file waits for its last row.
-    let selection = match SelectionForm::parse(request.query_string()).resolve(&context, usize::MAX).await? {
-        Selected::Bols(selection) => selection,
+    let form = SelectionForm::parse(request.query_string());
+    let (selection, count) = match form.resolve(&context, usize::MAX).await? {
+        Selected::Bols(selection, count) => (selection, count),
         Selected::Refused(response) => return Ok(response),
     };
-    let export = ListExport { db: context.db.get_ref().clone(), access: context.access(), format };
-    let bytes = export.stream(selection, slot);
+    let (db, origin) = (context.db.get_ref().clone(), context.origin.clone());
+    let export = ListExport { db, access: context.access(), origin, format, filter: form.filter_json() };
+    let bytes = export.begin(selection, count, slot).await?;
     let name = format!("bols-{}.{}", context.site.today(), format.as_str());
     Ok(attachment(&name, format.content_type(), format == ListFormat::Xlsx, bytes))
 }

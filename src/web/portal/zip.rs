@@ -34,7 +34,7 @@ pub async fn download(
     };
     let slot = context.response_slot(ResponseKind::Zip).await?;
     let selection = match form.resolve(&context, MAX_BOLS).await? {
-        Selected::Bols(selection) => selection,
+        Selected::Bols(selection, _) => selection,
         Selected::Refused(response) => return Ok(response),
     };
     let zip = BolZip { fetcher: context.document_fetcher(), documents, lists_missing: !chosen.is_empty() };

@@ -198,6 +198,7 @@ async fn another_site_puts_no_download_on_record_without_a_click() {
         (&acme, format!("/bols/{number}/%64ownload")),
         (&acme, format!("/documents/{document}/download?inline=1")),
         (&acme, format!("/bols/download.zip?number={number}&number=PRT-2025-0002")),
+        (&acme, "/bols/export?format=csv&q=iron".into()),
         (&acme, "/api/bol/1/download/".into()),
         (&admin, "/audit/export?format=csv&customer=ACME".into()),
         (&admin, "/audit/pack?customer=ACME".into()),
@@ -220,7 +221,7 @@ async fn another_site_puts_no_download_on_record_without_a_click() {
     let asked = from("cross-site", &app.stranger(), &paths[0].1).await;
     assert_eq!(asked.one("h1"), format!("Download {number}?"));
     assert!(app.events().await.since(mark).is_empty());
-    for (actor, path) in &paths[..5] {
+    for (actor, path) in &paths[..6] {
         for site in ["same-origin", "none"] {
             assert!([200, 303].contains(&from(site, actor, path).await.status), "{site} {path}");
         }

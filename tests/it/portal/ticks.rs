@@ -2,6 +2,8 @@
 
 use std::io::{Cursor, Read};
 
+use serde_json::json;
+
 use crate::support::{Action, Actor, Answer, App, World};
 
 /// The path of the form with these fields, as a browser sends it.
@@ -144,6 +146,43 @@ async fn an_export_has_only_bols_of_the_caller() {
     let list = auditor.get("/bols").await;
     assert_eq!(list.attributes(".ticks", "action"), ["/bols/export"]);
     assert!(list.all("#documents, #assign-to").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_of_the_list_is_recorded_before_its_first_byte() {
+    let app = App::start().await;
+    let (acme, office) = (app.acme().await, app.office().await);
+    let page = acme.get("/bols").await;
+    assert_eq!(acme.get("/bols/export?q=2025-0001&status=issued&sort=tons&format=xlsx").await.status, 200);
+    assert_eq!(acme.get(&sent(&page, "/bols/export", "&number=PRT-2025-0001&format=csv")).await.status, 200);
+    assert_eq!(office.get("/bols/export?format=csv").await.status, 200);
+    // Nothing selected, a wrong filter, another's BOL: nothing leaves, and nothing is recorded as exported.
+    for query in ["list=&format=csv", "from=x&format=csv", "number=PRT-2025-0003&format=csv"] {
+        assert_ne!(acme.get(&format!("/bols/export?{query}")).await.status, 200, "{query}");
+    }
+    let events = app.events().await.only(Action::BolsExported);
+    let seen = events.list(|event| (event.email(), event.customer(), event.detail("format"), event.detail("rows")));
+    assert_eq!(
+        seen,
+        [
+            (World::ACME, "ACME", "xlsx".into(), "1".into()),
+            (World::ACME, "ACME", "csv".into(), "1".into()),
+            (World::OFFICE, "-", "csv".into(), "5".into()),
+        ]
+    );
+    let details: Vec<_> = events.iter().map(|event| (&event.detail["filter"], &event.detail["numbers"])).collect();
+    assert_eq!(details[0].0, &json!({"q": "2025-0001", "status": "issued", "sort": "tons"}));
+    assert_eq!(details[1], (&json!(null), &json!(["PRT-2025-0001"])));
+    assert_eq!(details[2].0, &json!({}));
+    let found = app.auditor().await.get("/audit?action=BOLS_EXPORTED").await;
+    assert_eq!(found.all("table.log tbody tr").len(), 3);
+    assert!(found.one("table.log").contains("List of BOLs exported"));
+
+    app.sql("REVOKE INSERT ON audit_events FROM portal_customer, primetrade, portal_server; REVOKE ALL (action, outcome, user_id, user_email, user_role, customer_id, customer_code, bol_id, bol_number, document_id, document_kind, file_name, object_key, sha256, ip, user_agent, request_id, detail) ON audit_events FROM portal_customer").await;
+    for actor in [&acme, &office] {
+        let answer = actor.get("/bols/export?format=csv").await;
+        assert_eq!((answer.status, answer.text().contains("PRT-2025")), (503, false));
+    }
 }
 
 async fn assign_page(office: &Actor, fields: &str) -> Answer {
