@@ -61,6 +61,7 @@ pub mod site;
 pub mod static_files;
 mod totp_setup;
 mod typed_code;
+pub mod undo;
 mod wait;
 
 pub use error::Error;

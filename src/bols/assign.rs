@@ -3,6 +3,8 @@
 //! After the commit, the previous customer finds neither the BOL nor its documents: both are selected by the customer
 //! that the BOL has now. A link that was issued before works until it expires. Each of the two customers gets an event.
 
+pub mod undo;
+
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
@@ -103,21 +105,9 @@ pub async fn assign(
     user.db
         .transaction(async |connection: &mut AsyncPgConnection| {
             let customer = active(customers::with_codes(connection, &[code.to_owned()]).await?.pop())?;
-            // Locks in the order of ids, so that overlapping selections can't deadlock.
-            let ids: Vec<i64> = bols::table
-                .filter(bols::number.eq_any(numbers.iter().map(BolNumber::as_str)))
-                .order(bols::id)
-                .select(bols::id)
-                .for_no_key_update()
-                .load(connection)
-                .await?;
-            let found: Vec<Chosen> = bols::table
-                .left_join(table::table)
-                .filter(bols::id.eq_any(&ids))
-                .order((bols::number_year, bols::number_seq))
-                .select(Chosen::as_select())
-                .load(connection)
-                .await?;
+            let named = bols::table.filter(bols::number.eq_any(numbers.iter().map(BolNumber::as_str)));
+            let ids: Vec<i64> = named.select(bols::id).load(connection).await?;
+            let found = locked(connection, &ids).await?;
             all_there(numbers, &found)?;
             if shown.is_some_and(|shown| shown != owners(&found)) {
                 return Err(AssignError::Changed);
@@ -128,10 +118,24 @@ pub async fn assign(
                 .execute(connection)
                 .await?;
             for bol in &others {
-                record(connection, bol, &customer, user.actor(), user.origin).await?;
+                let assignment = Assignment { bol, receiver: Some(&customer), is_undo: false };
+                record(connection, &assignment, user.actor(), user.origin).await?;
             }
             Ok(())
         })
+        .await
+}
+
+/// Locks BOLs in the order of ids, so that overlapping selections can't deadlock. Returns them ordered by number.
+async fn locked(connection: &mut AsyncPgConnection, ids: &[i64]) -> QueryResult<Vec<Chosen>> {
+    let locked = bols::table.filter(bols::id.eq_any(ids)).order(bols::id).select(bols::id).for_no_key_update();
+    let ids: Vec<i64> = locked.load(connection).await?;
+    bols::table
+        .left_join(table::table)
+        .filter(bols::id.eq_any(ids))
+        .order((bols::number_year, bols::number_seq))
+        .select(Chosen::as_select())
+        .load(connection)
         .await
 }
 
@@ -159,20 +163,32 @@ pub async fn give_if_unowned(
     }
     let customer: Customer = table::table.find(customer_id).select(Customer::as_select()).first(connection).await?;
     (bol.owner_id, bol.owner_code, bol.owner_name) = (None, None, None);
-    record(connection, &bol, &customer, actor, origin).await?;
+    let assignment = Assignment { bol: &bol, receiver: Some(&customer), is_undo: false };
+    record(connection, &assignment, actor, origin).await?;
     Ok(None)
+}
+
+/// A BOL with its former customer, and its new one.
+struct Assignment<'a> {
+    bol: &'a Chosen,
+    receiver: Option<&'a Customer>,
+    /// It takes another assignment back.
+    is_undo: bool,
 }
 
 async fn record(
     connection: &mut AsyncPgConnection,
-    bol: &Chosen,
-    customer: &Customer,
+    Assignment { bol, receiver, is_undo }: &Assignment<'_>,
     actor: Actor<'_>,
     origin: &Origin,
 ) -> QueryResult<()> {
-    let detail = json!({"from": bol.owner_code, "to": customer.code});
+    let mut detail = json!({"from": bol.owner_code, "to": receiver.map(|customer| &customer.code)});
+    if *is_undo {
+        detail["undo"] = true.into();
+    }
     let lost = bol.owner_id.zip(bol.owner_code.as_deref());
-    for (id, code) in lost.into_iter().chain([(customer.id, customer.code.as_str())]) {
+    let gained = receiver.map(|customer| (customer.id, customer.code.as_str()));
+    for (id, code) in lost.into_iter().chain(gained) {
         let mut event = Event::new(Action::BolAssigned, Outcome::Success, actor, origin).detail(detail.clone());
         (event.bol_id, event.bol_number) = (Some(bol.id), Some(bol.number.as_str()));
         (event.customer_id, event.customer_code) = (Some(id), Some(code));

@@ -85,20 +85,26 @@ flashes! {
     /// `/bols`
     bols {
         ASSIGNED: "assigned" => "Assigned. Only this customer sees these BOLs from now on.",
+        RETURNED: "returned" => "The assignment is undone. Each BOL has its former customer again, or none.",
+        PARTLY_RETURNED: "partly" =>
+            "The assignment is undone, except for BOLs that were assigned again in the meantime.",
         READ: "read" => "All BOLs are marked as read.",
         NEW_AGAIN: "new" => "The BOLs are marked as new again.",
     }
-    /// `/bols`, when nothing can be done with the selection
+    /// `/bols`, when nothing was done
     not_selected {
         NOTHING: "none" => "Nothing is selected. Tick at least one BOL, then choose what to do with it.",
         TOO_MANY: "many" =>
             "Too many BOLs for one step. You can tick 500; all that match may be 1,000 to assign and 5,000 in a ZIP. Choose a shorter range of dates.",
+        TOO_LATE: "late" =>
+            "Nothing was undone. The BOLs were assigned again in the meantime, or an hour has passed. Assign them again.",
     }
     /// `/bols/{number}`
     bol {
         ISSUED: "issued" => "Issued. The PDF is stored, and the customer sees this BOL from now on.",
         VOIDED: "void" => "The BOL is void. The stamped copy is the current version.",
         ASSIGNED: "assigned" => "Assigned. Only this customer sees this BOL from now on.",
+        RETURNED: "returned" => "The assignment is undone. This BOL has its former customer again, or none.",
         UNFILED: "unfiled" => "Back in the inbox. The customer no longer sees that document.",
         WEIGHED: "weight" => "The official weight is entered. The stamped copy is the current version.",
     }

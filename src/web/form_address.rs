@@ -30,6 +30,7 @@ const FORMS: &[FormAddress] = &[
     FormAddress::new("/office/bols", "/office/bols/new").restored(),
     FormAddress::new("/office/bols/preview", "/office/bols/new").restored_at("/office/bols"),
     FormAddress::new("/office/bols/assign", "/bols"),
+    FormAddress::new("/office/bols/assign/undo", "/bols"),
     FormAddress::here("/office/bols/{number}/void").restored(),
     FormAddress::here("/office/bols/{number}/weight").restored(),
     FormAddress::here("/office/upload"),

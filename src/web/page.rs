@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream};
 use super::flash::{Done, Flash, start};
 use super::office_contact::OfficeContact;
 use super::problem::Problem;
+use super::undo::Undo;
 use super::{Error, Site, log_links};
 use crate::accounts::Viewer;
 use crate::field_errors::FieldErrors;
@@ -34,6 +35,8 @@ pub struct Layout {
     pub office: Option<OfficeContact>,
     /// Confirms what the user has just done.
     pub notice: Option<&'static str>,
+    /// The same, with a button that takes it back. Replaces the notice.
+    pub undo: Option<Undo>,
     /// What went wrong. The page's title begins with its label.
     pub problem: Option<Problem>,
     /// The addresses of the modules that the page runs.
@@ -194,6 +197,11 @@ impl Layout {
     /// Shows that the address asks for a page that the list doesn't have.
     pub fn no_such_page(self) -> Self {
         self.problem(Problem::new("This page of the list doesn’t exist. Here is the first one."))
+    }
+
+    /// Offers to take back what was done, if that is possible.
+    pub fn undo(self, undo: Option<Undo>) -> Self {
+        Self { undo, ..self }
     }
 
     /// Shows the text of the flash, if the page knows it.

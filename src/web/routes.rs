@@ -117,6 +117,7 @@ fn office_routes(app: &mut ServiceConfig) {
         .service(
             resource("/office/bols/assign").route(page!(office::assign::page)).route(post().to(office::assign::assign)),
         )
+        .service(form("/office/bols/assign/undo").route(post().to(office::assign::undo)))
         .service(resource("/office/upload").route(page!(office::upload::page)).route(post().to(office::upload::upload)))
         .service(resource("/office/inbox").route(page!(office::inbox::page)).route(post().to(office::inbox::many)))
         .service(form("/office/documents/{id}/file").route(post().to(office::inbox::file)))

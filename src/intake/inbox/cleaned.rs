@@ -19,14 +19,15 @@ use crate::storage::spool::{ReceiveError, Spooled};
 use crate::storage::{ObjectKey, StorageError};
 
 impl Inbox<'_> {
-    /// Files a cleaned copy with a BOL, as the next version of its kind there. The original leaves the inbox.
+    /// Files a cleaned copy with a BOL, as the next version of its kind there, and returns the id of the copy. The
+    /// original leaves the inbox.
     pub async fn file_cleaned(
         &self,
         id: i64,
         number: &BolNumber,
         kind: Kind,
         examiner: &Examiner,
-    ) -> Result<(), FileError> {
+    ) -> Result<i64, FileError> {
         let found = self.find(id).await?;
         let cleaned = self.cleaned(&found, examiner).await?;
         let begun = self.db.transaction(async |connection| {
@@ -45,7 +46,8 @@ impl Inbox<'_> {
         let original = json!({"document": id, "sha256": hex::encode(&found.sha256), "quarantine": found.quarantine});
         let of = if found.is_photo() { "photo" } else { "cleaned_copy_of" };
         let detail = json!({"file": found.arrived_as, "found": found.found, of: original});
-        if self.store_filed(&pending, &cleaned.content(), detail).await? { Ok(()) } else { Err(FileError::UnderWay) }
+        let is_filed = self.store_filed(&pending, &cleaned.content(), detail).await?;
+        if is_filed { Ok(pending.id) } else { Err(FileError::UnderWay) }
     }
 
     /// Makes the copy in a confined process, and examines it like an upload.

@@ -17,7 +17,7 @@ use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
 use crate::web::flash::{self, see_other};
 use crate::web::form_field::FormField;
-use crate::web::forms::{Choice, choices};
+use crate::web::forms::{Choice, Fields, choices};
 use crate::web::page::{self, Layout, html_with_status};
 use crate::web::selection::{Selected, SelectionForm};
 
@@ -124,12 +124,30 @@ pub async fn assign(context: Context<OfficeStaff>, form: Form<Pairs>) -> Result<
     let assignment = Assignment::parse(&form)?;
     let Assignment { numbers, customer, owners_shown } = &assignment;
     match assign::assign(&context.acting(), numbers, customer, owners_shown.as_deref()).await {
-        Ok(()) => Ok(match &numbers[..] {
-            [number] => see_other(&format!("/bols/{number}"), Some(flash::bol::ASSIGNED)),
-            _ => see_other("/bols", Some(flash::bols::ASSIGNED)),
-        }),
+        Ok(()) => {
+            // The page offers to undo what this request has done.
+            let query = format!("assignment={}", context.origin.request_id);
+            Ok(match &numbers[..] {
+                [number] => see_other(&format!("/bols/{number}?{query}"), Some(flash::bol::ASSIGNED)),
+                _ => see_other(&format!("/bols?{query}"), Some(flash::bols::ASSIGNED)),
+            })
+        }
         Err(error) => show(&context, &assignment, Some(error)).await,
     }
+}
+
+/// `POST /office/bols/assign/undo`: `assignment`, the request that assigned the BOLs.
+pub async fn undo(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpResponse, Error> {
+    let undone = assign::undo::undo(&context.acting(), fields.one("assignment")).await?;
+    let flash = match undone.kept {
+        _ if undone.numbers.is_empty() => flash::not_selected::TOO_LATE,
+        0 => flash::bols::RETURNED,
+        _ => flash::bols::PARTLY_RETURNED,
+    };
+    Ok(match &undone.numbers[..] {
+        [number] if undone.kept == 0 => see_other(&format!("/bols/{number}"), Some(flash::bol::RETURNED)),
+        _ => see_other("/bols", Some(flash)),
+    })
 }
 
 /// Shows the page with the error, if there is one.

@@ -43,9 +43,7 @@ pub async fn file(context: Context<OfficeStaff>, id: Path<i64>, form: Form<Filin
                 (StatusCode::UNPROCESSABLE_ENTITY, beside_number(message))
             }
             None => match file_as(&context, *id, &number, kind, &form).await {
-                // A cleaned copy is another document, so there is nothing to undo with this one.
-                Ok(()) if done == flash::inbox::CLEANED => return Ok(redirect("", done, &form.after, &[])),
-                Ok(()) => return Ok(redirect("", done, &form.after, &[*id])),
+                Ok(filed) => return Ok(redirect("", done, &form.after, &[filed])),
                 Err(FileError::Gone) => return Err(Error::NotFound),
                 Err(FileError::Filed(there)) if there == number.as_str() => {
                     return Ok(redirect("", flash::inbox::FILED, &form.after, &[*id]));
@@ -74,19 +72,21 @@ async fn objection(
     Ok(found.map(|doubt| format!("{doubt} Correct the number, or file it anyway.")))
 }
 
+/// Returns the id of the document that is filed now: that of the copy, if one was made.
 async fn file_as(
     context: &Context<OfficeStaff>,
     id: i64,
     number: &BolNumber,
     kind: Kind,
     form: &Filing,
-) -> Result<(), FileError> {
+) -> Result<i64, FileError> {
     let inbox = inbox_of(context);
     match form.form.as_str() {
-        "cleaned" => inbox.file_cleaned(id, number, kind, &context.site.examiner).await,
-        "original" => inbox.release(id, number, kind, &form.why).await,
-        _ => inbox.file(id, number, kind).await,
+        "cleaned" => return inbox.file_cleaned(id, number, kind, &context.site.examiner).await,
+        "original" => inbox.release(id, number, kind, &form.why).await?,
+        _ => inbox.file(id, number, kind).await?,
     }
+    Ok(id)
 }
 
 /// `GET /office/documents/{id}/unfile`: asks before a document leaves its BOL.

@@ -15,8 +15,9 @@ use crate::units::file_size;
 use crate::web::Error;
 use crate::web::auth::DocumentReaders;
 use crate::web::context::Context;
-use crate::web::flash::{Done, bol as flash};
+use crate::web::flash::bol as flash;
 use crate::web::page::{self, Layout, html, non_empty, timestamp};
+use crate::web::undo::{AssignmentQuery, Undo};
 
 #[derive(Template)]
 #[template(path = "portal/bol.html")]
@@ -97,13 +98,15 @@ struct HistoryRow {
 pub async fn page(
     context: Context<DocumentReaders>,
     number: Path<String>,
-    done: Query<Done>,
+    query: Query<AssignmentQuery>,
 ) -> Result<HttpResponse, Error> {
     let Context { viewer, site, db, origin, .. } = &context;
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
     let viewed = documents::view(db, viewer, origin, &number).await?;
     let viewed = viewed.ok_or(Error::NotFound)?;
-    let mut layout = context.layout("/bols").flash(&done, flash::ALL);
+    let done = &query.done;
+    let undo = Undo::of_assignment(&context, &query).await?;
+    let mut layout = context.layout("/bols").flash(done, flash::ALL).undo(undo);
     if done.find(flash::ALL) == Some(flash::ISSUED) {
         layout = layout.script(&context.site, "forget-draft.js");
     }

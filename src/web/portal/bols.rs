@@ -21,11 +21,12 @@ use crate::web::Error;
 use crate::web::auth::{BolListViewers, Customers};
 use crate::web::bol_filter::{BolFilter, statuses};
 use crate::web::context::Context;
-use crate::web::flash::{Done, Flash, bols as flash, not_selected, see_other};
+use crate::web::flash::{Flash, bols as flash, not_selected, see_other};
 use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, Fields, choices, kinds};
 use crate::web::page::{Layout, Pager, html_with_status};
 use crate::web::problem::Problem;
+use crate::web::undo::{AssignmentQuery, Undo};
 
 #[derive(Template)]
 #[template(path = "portal/bols.html")]
@@ -102,7 +103,7 @@ const MAX_LISTED_CUSTOMERS: usize = 200;
 pub async fn page(
     context: Context<BolListViewers>,
     filter: Query<BolFilter>,
-    done: Query<Done>,
+    done: Query<AssignmentQuery>,
     marked: Query<Marked>,
 ) -> Result<HttpResponse, Error> {
     let Context { viewer, db, .. } = &context;
@@ -114,7 +115,9 @@ pub async fn page(
     if page.ticks.can_assign && !page.rows.is_empty() {
         page.ticks.customers = receivers(db).await?;
     }
-    page.layout = page.layout.flash(&done, flash::ALL);
+    let undo = Undo::of_assignment(&context, &done).await?;
+    let done = &done.done;
+    page.layout = page.layout.flash(done, flash::ALL).undo(undo);
     if let Some(Flash { text, .. }) = done.find(not_selected::ALL) {
         page.layout = page.layout.problem(Problem::new(text));
     }

@@ -59,8 +59,15 @@ async fn a_customer_gets_a_cleaned_copy_and_the_office_keeps_the_original() {
 
     let fields = [("number", "25-5"), ("kind", "scale-ticket"), ("form", "cleaned")];
     let filed = office.post(&format!("/office/documents/{id}/file"), &fields).await;
-    assert_eq!((filed.status, filed.header("location")), (303, "/office/inbox?done=cleaned"), "{}", filed.text());
     let copy = app.uploads().await.into_iter().find(|document| document.bol_id.is_some()).unwrap();
+    let target = format!("/office/inbox?done=cleaned&moved={}", copy.id);
+    assert_eq!((filed.status, filed.header("location")), (303, &*target), "{}", filed.text());
+    let offer = office.get(&target).await;
+    let text = "form.pdf → PRT-2025-0005, Acme Steel. The original is for the office alone.";
+    assert_eq!(
+        (offer.one(".undo [role=status]"), offer.attributes(".undo a", "href")),
+        (text.into(), vec!["/bols/PRT-2025-0005".into()])
+    );
     let acme = app.acme().await;
     let bytes = acme.download(&format!("/documents/{}/download", copy.id)).await;
     assert_eq!(copy.sha256, Sha256::digest(&bytes).to_vec());

@@ -1,5 +1,7 @@
 //! Questions before what is hard to undo, and undo where a person can undo it.
 
+use chrono::TimeDelta;
+
 use crate::support::scan::paper;
 use crate::support::{Action, Actor, Answer, App, World};
 
@@ -10,11 +12,9 @@ async fn waiting(office: &Actor, name: &str) -> i64 {
 
 /// Sends the form that offers to undo what was just done, and returns the page that it leads to.
 async fn undo(actor: &Actor, page: &Answer) -> Answer {
-    let documents = page.attributes(".undo input[name=document]", "value");
-    let action = page.attributes(".undo button", "value").remove(0);
-    let mut form: Vec<(&str, &str)> = documents.iter().map(|id| ("document", id.as_str())).collect();
-    form.extend([("back", "inbox"), ("action", action.as_str())]);
-    let answer = actor.post("/office/inbox", &form).await;
+    let [names, values] = ["name", "value"].map(|part| page.attributes(".undo input", part));
+    let form: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(values.iter().map(String::as_str)).collect();
+    let answer = actor.post(&page.attributes(".undo", "action").remove(0), &form).await;
     assert_eq!(answer.status, 303);
     actor.get(answer.header("location")).await
 }
@@ -54,6 +54,80 @@ async fn discarding_can_be_undone() {
         ("2 documents are in the bin.".into(), "Inbox is empty.".into())
     );
     assert_eq!(undo(&office, &page).await.all(".intake h2"), ["a.pdf", "b.pdf"]);
+}
+
+/// Assigns these BOLs, and returns the page after it.
+async fn assign(actor: &Actor, numbers: &[&str], customer: &str) -> Answer {
+    let mut form = vec![("customer", customer)];
+    form.extend(numbers.iter().map(|number| ("number", *number)));
+    let answer = actor.post("/office/bols/assign", &form).await;
+    assert_eq!(answer.status, 303);
+    actor.get(answer.header("location")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assignment_is_undone_for_each_bol() {
+    let app = App::start().await;
+    let (office, admin) = (app.office().await, app.user(World::ADMIN).await);
+    let numbers = [World::ACME_BOL, World::LOOSE_BOL, World::RIVAL_BOL];
+    let page = assign(&office, &numbers, "RIVAL").await;
+    // One of the three was the customer's before.
+    assert_eq!(page.one(".undo [role=status]"), "Assigned. 2 BOLs → Rival Iron. Only this customer sees them from now on.");
+    assert_eq!(app.rival().await.get("/bols/PRT-2025-0004").await.status, 200);
+    // Neither another user nor another request can undo it.
+    let id = page.attributes(".undo input[name=assignment]", "value").remove(0);
+    assert!(admin.get(&format!("/bols?assignment={id}&done=assigned")).await.all(".undo").is_empty());
+    let other = admin.post("/office/bols/assign/undo", &[("assignment", &id)]).await;
+    assert_eq!(other.header("location"), "/bols?done=late");
+    admin.get("/bols?done=late").await.expect_summary("too late");
+
+    let back = undo(&office, &page).await;
+    assert_eq!(back.one("[role=status]"), "The assignment is undone. Each BOL has its former customer again, or none.");
+    assert_eq!(app.bol(World::LOOSE_BOL).await.customer_id, None);
+    assert_eq!(app.acme().await.get("/bols/PRT-2025-0001").await.status, 200);
+    assert_eq!(app.rival().await.get("/bols/PRT-2025-0004").await.status, 404);
+    let undone = app.events().await.only(Action::BolAssigned);
+    let undone = undone.list(|event| (event.bol(), event.customer(), event.detail("to"), event.detail("undo")));
+    assert_eq!(
+        undone[3..],
+        [
+            (World::ACME_BOL, "RIVAL", "ACME".into(), "true".into()),
+            (World::ACME_BOL, "ACME", "ACME".into(), "true".into()),
+            (World::LOOSE_BOL, "RIVAL", "-".into(), "true".into()),
+        ]
+    );
+    // It is undone once, and an undo offers no other.
+    let again = office.post("/office/bols/assign/undo", &[("assignment", &id)]).await;
+    assert_eq!(again.header("location"), "/bols?done=late");
+    assert!(back.all(".undo").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_have_assigned_since_stays() {
+    let app = App::start().await;
+    let (office, admin) = (app.office().await, app.user(World::ADMIN).await);
+    let page = assign(&office, &[World::ACME_BOL, World::LOOSE_BOL], "RIVAL").await;
+    assign(&admin, &[World::LOOSE_BOL], "ACME").await;
+    let back = undo(&office, &page).await;
+    assert_eq!(
+        back.one("[role=status]"),
+        "The assignment is undone, except for BOLs that were assigned again in the meantime."
+    );
+    for number in [World::ACME_BOL, World::LOOSE_BOL] {
+        assert_eq!(app.bol(number).await.customer_id, Some(app.world.acme), "{number}");
+    }
+    // A single BOL returns on its own page.
+    let page = assign(&office, &[World::LOOSE_BOL], "RIVAL").await;
+    let back = undo(&office, &page).await;
+    assert_eq!((page.one("h1"), back.one("h1")), (World::LOOSE_BOL.into(), World::LOOSE_BOL.into()));
+    assert_eq!(app.bol(World::LOOSE_BOL).await.customer_id, Some(app.world.acme));
+    // After an hour, nothing does.
+    let page = assign(&office, &[World::LOOSE_BOL], "RIVAL").await;
+    let id = page.attributes(".undo input[name=assignment]", "value").remove(0);
+    app.clock.advance(TimeDelta::minutes(61));
+    let later = office.get(&format!("/bols?assignment={id}&done=assigned")).await;
+    assert!(later.all(".undo").is_empty() && later.one("[role=status]").starts_with("Assigned."));
+    assert_eq!(undo(&office, &page).await.all("#problem").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

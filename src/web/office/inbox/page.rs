@@ -19,6 +19,7 @@ use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, choices};
 use crate::web::page::{self, Layout, html_with_status, non_empty, timestamp, with_period};
 use crate::web::problem::Problem;
+use crate::web::undo::Undo;
 use crate::web::{Error, Site};
 
 /// Most BOLs without a customer on one page.
@@ -41,38 +42,32 @@ struct InboxPage {
     bulk: Bulk,
     /// The office may file quarantined documents as they are.
     releases_originals: bool,
-    undo: Option<Undo>,
 }
 
-/// What was just done, and the documents with which to undo it.
-struct Undo {
-    text: String,
-    /// The BOL with which they were filed.
-    bol_href: Option<String>,
-    ids: Vec<i64>,
-    action: &'static str,
-}
-
-impl Undo {
-    async fn load(db: &Database, view: &View) -> Result<Option<Self>, Error> {
-        let known = [flash::inbox::FILED, flash::inbox::DISCARDED];
-        let Some(done) = view.done.find(&known) else { return Ok(None) };
-        let ids: Vec<i64> = view.moved.split('.').take(MAX_SELECTED).filter_map(|id| id.parse().ok()).collect();
-        let is_filed = done == flash::inbox::FILED;
-        let mut moved = inbox::moved(db, &ids).await?;
-        moved.retain(|document| document.bol_number.is_some() == is_filed);
-        let Some(first) = moved.first() else { return Ok(None) };
-        let what = if moved.len() == 1 { first.arrived_as.clone() } else { format!("{} documents", moved.len()) };
-        let text = match (&first.bol_number, &first.customer) {
-            (Some(number), Some(customer)) => format!("{what} → {number}, {}", with_period(customer)),
-            (Some(number), None) => format!("{what} → {number}, no customer yet."),
-            (None, _) if moved.len() == 1 => format!("{what} is in the bin."),
-            (None, _) => format!("{what} are in the bin."),
-        };
-        let bol_href = first.bol_number.as_ref().map(|number| format!("/bols/{number}"));
-        let action = if is_filed { "unfile" } else { "restore" };
-        Ok(Some(Self { text, bol_href, ids: moved.iter().map(|document| document.id).collect(), action }))
+/// Offers to undo what was just done to documents.
+async fn undo(db: &Database, view: &View) -> Result<Option<Undo>, Error> {
+    let known = [flash::inbox::FILED, flash::inbox::CLEANED, flash::inbox::DISCARDED];
+    let Some(done) = view.done.find(&known) else { return Ok(None) };
+    let ids: Vec<i64> = view.moved.split('.').take(MAX_SELECTED).filter_map(|id| id.parse().ok()).collect();
+    let is_filed = done != flash::inbox::DISCARDED;
+    let mut moved = inbox::moved(db, &ids).await?;
+    moved.retain(|document| document.bol_number.is_some() == is_filed);
+    let Some(first) = moved.first() else { return Ok(None) };
+    let what = if moved.len() == 1 { first.arrived_as.clone() } else { format!("{} documents", moved.len()) };
+    let mut text = match (&first.bol_number, &first.customer) {
+        (Some(number), Some(customer)) => format!("{what} → {number}, {}", with_period(customer)),
+        (Some(number), None) => format!("{what} → {number}, no customer yet."),
+        (None, _) if moved.len() == 1 => format!("{what} is in the bin."),
+        (None, _) => format!("{what} are in the bin."),
+    };
+    if done == flash::inbox::CLEANED {
+        text.push_str(" The original is for the office alone.");
     }
+    let action = if is_filed { "unfile" } else { "restore" };
+    let mut fields: Vec<(&str, String)> = moved.iter().map(|document| ("document", document.id.to_string())).collect();
+    fields.extend([("back", "inbox".to_owned()), ("action", action.to_owned())]);
+    let href = first.bol_number.as_ref().map(|number| format!("/bols/{number}"));
+    Ok(Some(Undo { text, href, action: HERE, fields }))
 }
 
 struct Tab {
@@ -277,14 +272,12 @@ pub(super) async fn show(
     let here = if name == "documents" { HERE.to_owned() } else { format!("{HERE}?show={name}") };
     let sign = if here.contains('?') { '&' } else { '?' };
     let active = shown.customers.into_iter().filter(|customer| customer.active);
-    let undo = Undo::load(db, view).await?;
     let layout = match problem {
         Some(problem) => context.layout(HERE).problem(problem),
         None => context.layout(HERE),
     };
     let page = InboxPage {
-        layout: if undo.is_some() { layout } else { layout.flash(&view.done, flash::inbox::ALL) },
-        undo,
+        layout: layout.flash(&view.done, flash::inbox::ALL).undo(undo(db, view).await?),
         script: site.assets.href("ticks.js"),
         tabs,
         show: name,
