@@ -26,6 +26,7 @@ pub mod reset;
 pub mod response_slots;
 pub mod see_as;
 pub mod sessions;
+pub mod sso;
 pub mod step_up;
 pub mod throttle;
 mod token;

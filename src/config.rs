@@ -6,6 +6,7 @@
 mod clamd_address;
 mod database_url;
 mod mail;
+mod oidc;
 mod public_url;
 mod reader;
 mod s3;
@@ -26,6 +27,7 @@ use self::reader::Reader;
 pub use clamd_address::ClamdAddress;
 pub use database_url::DatabaseUrl;
 pub use mail::MailConfig;
+pub use oidc::{OidcConfig, RoleClaim, is_allowed as is_allowed_address};
 pub use public_url::PublicUrl;
 pub use reader::ROLES;
 pub use s3::{S3Config, S3Credentials};
@@ -75,6 +77,8 @@ pub struct Config {
     pub mfa_is_set: bool,
     /// How many days a login has to set one up.
     pub mfa_grace_days: i64,
+    /// The issuer of single sign-on.
+    pub oidc: Option<OidcConfig>,
     pub bol_prefix: String,
     pub time_zone: Tz,
     pub trusted_proxies: TrustedProxies,
@@ -183,6 +187,7 @@ impl Config {
             mfa_is_set: read.text("MFA_REQUIRED_FOR").is_some(),
             mfa_required_for: read.roles("MFA_REQUIRED_FOR", &["admin", "auditor", "office"]),
             mfa_grace_days: read.number("MFA_GRACE_DAYS", 14, 0, 365).cast_signed(),
+            oidc: read.oidc(),
             bol_prefix: read.bol_prefix(),
             time_zone: read
                 .parsed("DISPLAY_TIMEZONE", "a name of the IANA time zone database such as America/New_York")

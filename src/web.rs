@@ -58,6 +58,8 @@ pub mod session;
 pub mod session_store;
 mod sessions_end;
 pub mod site;
+mod sso;
+mod sso_link;
 pub mod static_files;
 mod totp_setup;
 mod typed_code;

@@ -163,10 +163,13 @@ pub async fn set_read_until(db: &Database, viewer: &Viewer, until: DateTime<Utc>
 }
 
 /// Ends the viewer's current session.
-pub async fn log_out(db: &Database, viewer: &Viewer, origin: &Origin) -> DbResult<()> {
+/// Ends the user's session. Returns whether single sign-on had opened it.
+pub async fn log_out(db: &Database, viewer: &Viewer, origin: &Origin) -> DbResult<bool> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
+        let is_of_sso = sessions::is_of_sso(connection, viewer.session_id).await?;
         sessions::end(connection, viewer.user_id, viewer.session_id).await?;
-        Ok(audit::record(connection, &Event::new(Action::Logout, Outcome::Success, viewer.actor(), origin)).await?)
+        audit::record(connection, &Event::new(Action::Logout, Outcome::Success, viewer.actor(), origin)).await?;
+        Ok(is_of_sso)
     })
     .await
 }

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::{Value, json};
 
-use super::factor_policy::{PASSWORD, Policy};
+use super::factor_policy::{PASSWORD, Policy, SSO};
 use super::factors::{Factors, remembered};
 use super::new_device::Login;
 use super::sessions::{HalfLogin, Opening, Step};
@@ -31,7 +31,7 @@ impl Method {
         match self {
             Self::Password => PASSWORD,
             Self::Passkey => "passkey",
-            Self::Sso => "sso",
+            Self::Sso => SSO,
         }
     }
 }

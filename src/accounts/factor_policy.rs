@@ -1,29 +1,49 @@
-//! Which logins must have a second factor, and by when.
+//! Which logins must have a second factor, and by when; and which ones have to use single sign-on.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::Role;
+use super::{Role, User};
 use crate::db::schema::{customers, memberships, users};
 
 /// Begins the method of every session that a password opened.
 pub(super) const PASSWORD: &str = "pwd";
 
-/// Which logins must have a second factor.
+/// The method of every session that single sign-on opened.
+pub(super) const SSO: &str = "sso";
+
+/// Which logins must have a second factor, or use single sign-on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     required_for: Vec<Role>,
     /// From the first login under this rule.
     grace: TimeDelta,
+    /// Logins of these roles use single sign-on and nothing else.
+    sso_only: Vec<Role>,
 }
 
 impl Policy {
     /// Names of roles that don't exist require nothing: [`crate::config`] refuses them.
     pub fn new(roles: &[String], grace_days: i64) -> Self {
-        let required_for = roles.iter().filter_map(|role| role.parse().ok()).collect();
-        Self { required_for, grace: TimeDelta::days(grace_days) }
+        Self { required_for: read(roles), grace: TimeDelta::days(grace_days), sso_only: Vec::new() }
+    }
+
+    /// Requires single sign-on of these roles.
+    pub fn with_sso_only(self, roles: &[String]) -> Self {
+        Self { sso_only: read(roles), ..self }
+    }
+
+    /// Whether this login uses single sign-on and nothing else.
+    pub fn requires_sso_of(&self, user: &User) -> bool {
+        user.role.parse().is_ok_and(|role| self.sso_only.contains(&role))
+    }
+
+    /// Whether a session that was opened by this method may go on. One from before the rule may not, and neither may one
+    /// of a way in that forgot the rule.
+    pub(super) fn allows(&self, method: &str, role: Role) -> bool {
+        method == SSO || !self.sso_only.contains(&role)
     }
 
     /// Whether every login of this role needs one. Those of customers also need one if their company requires it.
@@ -61,4 +81,8 @@ impl Policy {
         diesel::update(user).set(users::factor_due_at.eq(due_at)).execute(connection).await?;
         Ok(Some(due_at))
     }
+}
+
+fn read(roles: &[String]) -> Vec<Role> {
+    roles.iter().filter_map(|role| role.parse().ok()).collect()
 }

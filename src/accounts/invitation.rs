@@ -64,6 +64,9 @@ pub enum AcceptError {
     /// The link was used, replaced, expired or made up, or its user is disabled.
     #[error("This link no longer works.")]
     Gone,
+    /// Logins of this role have no password.
+    #[error("Your login uses single sign-on.")]
+    SsoRequired,
     #[error(transparent)]
     Busy(#[from] Busy),
     #[error("{0}")]
@@ -161,6 +164,9 @@ pub async fn accept(
     let mut connection = db.get().await?;
     let user = find(&mut connection, clock.now(), token).await.map_err(DbError::from)?;
     let (user, purpose) = user.ok_or(AcceptError::Gone)?;
+    if policy.requires_sso_of(&user) {
+        return Err(AcceptError::SsoRequired);
+    }
     let companies = directory::memberships(&mut connection, user.id).await.map_err(DbError::from)?;
     let companies: Vec<&str> = companies.iter().map(|company| company.name.as_str()).collect();
     // Hashing may wait for its turn, and must not hold a connection.

@@ -52,6 +52,9 @@ pub struct LoginRules<'a> {
 pub enum LoginError {
     #[error("the email address and the password don't match an active user")]
     Wrong,
+    /// The password was right, but logins of this role use single sign-on.
+    #[error("this role uses single sign-on")]
+    SsoRequired,
     #[error("too many attempts; wait {0:?}")]
     Slowed(Duration),
     #[error(transparent)]
@@ -107,6 +110,10 @@ pub async fn log_in(
     let verdict = passwords::verify(&place, credentials.password, usable).await;
     drop(place);
 
+    let is_right = usable.is_some() && verdict != Verdict::Wrong;
+    if let Some(user) = user.as_ref().filter(|user| is_right && policy.requires_sso_of(user)) {
+        return Err(require_sso(db, origin, user, &attempt).await?);
+    }
     let entry = |user| Entry {
         user,
         method: Method::Password,
@@ -128,6 +135,16 @@ pub async fn log_in(
     audit::record(&*db.get().await?, &event).await?;
     throttle::finish_on_whole_second(started).await;
     Err(LoginError::Wrong)
+}
+
+/// Records that a right password was refused. It counts as no attempt.
+async fn require_sso(db: &Database, origin: &Origin, user: &User, attempt: &Attempt) -> DbResult<LoginError> {
+    let event = Event::new(Action::LoginFailed, Outcome::Denied, actor(Some(user), ""), origin);
+    let detail = serde_json::json!({"method": "pwd", "reason": "sso_required"});
+    let mut connection = db.get().await?;
+    audit::record(&connection, &event.detail(detail)).await?;
+    attempt.withdraw(&mut connection).await?;
+    Ok(LoginError::SsoRequired)
 }
 
 /// Returns the user, or the address as typed, as the actor of an event.

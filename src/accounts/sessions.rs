@@ -273,6 +273,9 @@ pub async fn resume(
     let Some((session, seeing_as, user, _)) = rows.as_slice().first() else { return Ok(None) };
     let (user_id, email, name, role, read_until, factor_due_at) = user;
     let Ok(role) = role.parse::<Role>() else { return Ok(None) };
+    if !policy.allows(&session.method, role) {
+        return Ok(None);
+    }
     let memberships: Vec<MembershipRow> =
         rows.iter().filter_map(|row| row.3.clone()).filter(|(_, _, _, active, ..)| *active).collect();
     let is_required = policy.requires(role) || memberships.iter().any(|(.., required)| *required);
@@ -357,6 +360,13 @@ pub async fn of_user(
         .order((sessions::last_seen_at.desc(), sessions::id.desc()))
         .load(connection)
         .await
+}
+
+/// Whether single sign-on opened a session.
+pub async fn is_of_sso(connection: &mut AsyncPgConnection, session_id: i64) -> QueryResult<bool> {
+    let session =
+        sessions::table.filter(sessions::id.eq(session_id)).filter(sessions::method.eq(super::factor_policy::SSO));
+    diesel::select(diesel::dsl::exists(session)).get_result(connection).await
 }
 
 /// Ends one session of this user, and never one of another user.

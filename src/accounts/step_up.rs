@@ -7,7 +7,7 @@ use serde_json::json;
 use super::factors::code::{CodeChecker, CodeError, CodeUser, TypedCode};
 use super::own_password::{self, OwnPasswordError};
 use super::passwords::Busy;
-use super::{Token, Viewer, sessions};
+use super::{Policy, Token, Viewer, sessions, users};
 use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::db::{DbError, DbResult};
 
@@ -43,6 +43,12 @@ impl From<OwnPasswordError> for StepUpError {
             OwnPasswordError::Db(error) => error.into(),
         }
     }
+}
+
+/// Whether a login has a password, and may use it.
+pub async fn has_password(connection: &mut AsyncPgConnection, policy: &Policy, user_id: i64) -> DbResult<bool> {
+    let user = users::by_id(connection, user_id).await?;
+    Ok(user.is_some_and(|user| user.password_hash.is_some() && !policy.requires_sso_of(&user)))
 }
 
 /// Checks the proof, notes and records it, and returns the session's new token.

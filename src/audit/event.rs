@@ -49,6 +49,10 @@ actions! {
     /// A wrong or used code, or too many of them.
     MfaFailed "MFA_FAILED" "Second factor refused",
     RecoveryCodeUsed "RECOVERY_CODE_USED" "Recovery code used",
+    /// A login was linked to a person of the single sign-on issuer, or created for one.
+    SsoLinked "SSO_LINKED" "Single sign-on linked",
+    /// By the command line.
+    SsoUnlinked "SSO_UNLINKED" "Single sign-on unlinked",
     /// A logged-in user confirmed who they are, before a change that needs it.
     StepUp "STEP_UP" "Identity confirmed",
     Logout "LOGOUT" "Logged out",

@@ -6,6 +6,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::findings::{Findings, Verdict};
 use super::{Failure, database_url};
+use crate::accounts::sso::SingleSignOn;
+use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, PublicUrl, StorageConfig};
 use crate::db::guard::{self, Concern};
 use crate::db::pooler::{REMEDY, loses_prepared_statements};
@@ -23,6 +25,7 @@ pub async fn run(config: &Config, json: bool) -> Result<(), Failure> {
     }
     configuration(config, &mut findings);
     keys(config, &mut findings);
+    single_sign_on(config, &mut findings).await;
     match config.audit_retention {
         Some(years) => findings.ok("retention", format!("events are kept for {years} years")),
         None => findings.ok("retention", "events are kept forever"),
@@ -138,6 +141,20 @@ fn configuration(config: &Config, findings: &mut Findings) {
     match &config.clamd {
         Some(_) => findings.ok("virus scan", "CLAMD_ADDRESS is set"),
         None => findings.ok("virus scan", "off: CLAMD_ADDRESS is not set"),
+    }
+}
+
+/// Asks the issuer of single sign-on for its addresses and its keys.
+async fn single_sign_on(config: &Config, findings: &mut Findings) {
+    const CHECK: &str = "single sign-on";
+    let Some(oidc) = &config.oidc else { return };
+    let sso = SingleSignOn::new(oidc.clone(), config.public_origin());
+    match sso.probe(Clock::system().now()).await {
+        Ok(place) => findings.ok(
+            CHECK,
+            format!("{} answers; logins lead to {place}, which must know {}", oidc.issuer, sso.redirect_uri()),
+        ),
+        Err(fault) => findings.say(CHECK, Verdict::Fail, fault, "check OIDC_ISSUER, and that this machine reaches it"),
     }
 }
 

@@ -11,8 +11,9 @@ use super::{Failure, database_url};
 use crate::accounts::breached::BreachList;
 use crate::accounts::customers::{self, Customer};
 use crate::accounts::factors::{Factors, reset};
+use crate::accounts::sso::identity;
 use crate::accounts::users::{self, NewMembership, NewUser};
-use crate::accounts::{Role, User, invitation, passwords, people, person_name};
+use crate::accounts::{Role, User, invitation, passwords, people, person_name, sessions};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -48,6 +49,8 @@ pub enum Command {
     Enable { email: String },
     /// Remove the second factors of a login, and end its sessions
     ResetMfa { email: String },
+    /// Forget which person of the single sign-on issuer a login belongs to
+    UnlinkSso { email: String },
     /// Print a link to set a password. It works once, for a week, and replaces earlier links
     Invite { email: String },
 }
@@ -73,6 +76,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
         Command::Disable { email } => set_active(&db, &email, false).await,
         Command::Enable { email } => set_active(&db, &email, true).await,
         Command::ResetMfa { email } => reset_mfa(&db, &email).await,
+        Command::UnlinkSso { email } => unlink_sso(&db, &email).await,
         Command::Invite { email } => invite(config, &db, &email).await,
     }
 }
@@ -264,6 +268,28 @@ async fn reset_mfa(db: &Database, email: &str) -> Result<(), Failure> {
     match had_any {
         true => println!("removed the second factors of {}, and ended its sessions", user.email),
         false => println!("{} has no second factor", user.email),
+    }
+    Ok(())
+}
+
+/// For a person whose account at the issuer was replaced. The next login links the new one by its verified address.
+async fn unlink_sso(db: &Database, email: &str) -> Result<(), Failure> {
+    let user = find_user(db, email).await?;
+    let origin = Origin::command_line();
+    let was_linked = db
+        .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<bool> {
+            users::lock(connection, user.id).await?;
+            if identity::unlink(connection, user.id).await? == 0 {
+                return Ok(false);
+            }
+            sessions::end_all(connection, user.id).await?;
+            record(connection, Action::SsoUnlinked, &origin, json!({"email": user.email})).await?;
+            Ok(true)
+        })
+        .await?;
+    match was_linked {
+        true => println!("unlinked {}, and ended its sessions; the next single sign-on links it again", user.email),
+        false => println!("{} is not linked", user.email),
     }
     Ok(())
 }

@@ -361,6 +361,36 @@ diesel::table! {
 }
 
 diesel::table! {
+    sso_identities (issuer_id, subject) {
+        issuer_id -> Int8,
+        subject -> Text,
+        user_id -> Int8,
+        linked_at -> Timestamptz,
+        last_used_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sso_issuers (id) {
+        id -> Int8,
+        issuer -> Text,
+        label -> Text,
+    }
+}
+
+diesel::table! {
+    sso_logins (state_hash) {
+        state_hash -> Bytea,
+        browser_hash -> Bytea,
+        nonce -> Text,
+        verifier -> Text,
+        confirms -> Nullable<Int8>,
+        next -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     storage_months (month) {
         month -> Date,
         uploads -> Int8,
@@ -461,6 +491,8 @@ diesel::joinable!(notices -> bols (bol_id));
 diesel::joinable!(memberships -> customers (customer_id));
 diesel::joinable!(memberships -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(sso_identities -> sso_issuers (issuer_id));
+diesel::joinable!(sso_identities -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     audit_checkpoints,
@@ -486,6 +518,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     settings,
     ship_tos,
+    sso_identities,
+    sso_issuers,
+    sso_logins,
     storage_months,
     storage_prices,
     told,

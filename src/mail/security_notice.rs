@@ -27,6 +27,10 @@ pub enum SecurityNotice {
         /// Of the link that ends every session.
         seed: String,
     },
+    /// Single sign-on opens the login from now on.
+    SsoLinked {
+        label: String,
+    },
     /// Someone who knows the password typed many wrong codes.
     WrongCodes,
 }
@@ -86,6 +90,13 @@ impl SecurityNotice {
                     "Your login at the PrimeTrade BOL portal was just used on a device that you have not used before: {device}, \
                      from the address {ip}, on {}. If that was you, ignore this email.",
                     local_time::to_minute(*at, chrono_tz::UTC)
+                ),
+            ),
+            Self::SsoLinked { label } => (
+                "Single sign-on was linked to your login",
+                format!(
+                    "You have just logged in to the PrimeTrade BOL portal with {label} for the first time. From now on, \
+                     whoever logs in as you there can log in here."
                 ),
             ),
             Self::WrongCodes => (

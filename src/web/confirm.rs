@@ -19,6 +19,7 @@ use super::forms::Fields;
 use super::login_session::LoginSession;
 use super::page::{Layout, html, html_with_status};
 use super::problem::Problem;
+use super::sso_link::SsoLink;
 use super::typed_code::refusal;
 use super::wait::form_again;
 use super::{Error, Site, auth};
@@ -26,6 +27,7 @@ use crate::accounts::Viewer;
 use crate::accounts::factors::Factors;
 use crate::accounts::factors::code::{CodeError, TypedCode};
 use crate::accounts::passwords::BUSY_RETRY;
+use crate::accounts::sso::identity;
 use crate::accounts::step_up::{self, Proof, StepUpError};
 use crate::db::Database;
 use crate::field_errors::FieldErrors;
@@ -48,6 +50,10 @@ pub struct ConfirmPage {
     /// The form that is sent after the proof.
     draft: Option<Draft>,
     factors: Factors,
+    /// Whether the login has a password that counts.
+    has_password: bool,
+    /// Confirms at the issuer, if the login is linked to it.
+    sso: Option<SsoLink>,
     is_recovery_open: bool,
     errors: FieldErrors,
 }
@@ -72,26 +78,27 @@ pub async fn confirm(
     let Context { viewer, site, db, origin, .. } = &context;
     let next = auth::local_path(fields.one("next")).to_owned();
     let draft = Draft::repeated(fields.one("draft"), fields.pairs());
-    let factors = Factors::of(&mut *db.get().await?, viewer.user_id).await?;
+    let page = ConfirmPage::load(site, db, viewer, (&next, draft)).await?;
     let typed = TypedCode::of_form(fields.one("code"), fields.one("recovery_code"));
     // A login with a second factor can't confirm with the password alone.
-    let proof = if factors.is_any() { Proof::Code(typed) } else { Proof::Password(fields.one("password")) };
+    let proof = match (page.factors.is_any(), page.has_password) {
+        (true, _) => Proof::Code(typed),
+        (false, true) => Proof::Password(fields.one("password")),
+        (false, false) => return Ok(page.confirmed_elsewhere(viewer, site)),
+    };
+    if fields.one("by") == "sso" {
+        return Ok(page.confirmed_elsewhere(viewer, site));
+    }
     let device = LongCookie::Device.of(&request, site);
     let error = match step_up::confirm(site.code_checker(db), viewer, (origin, device.as_deref()), proof).await {
         Ok(token) => {
             session.start(&token)?;
-            return Ok(match &draft {
-                Some(draft) => {
-                    HttpResponse::TemporaryRedirect().insert_header((LOCATION, draft.confirmed_href())).finish()
-                }
-                None => see_other(&next, None),
-            });
+            return Ok(page.lead_on());
         }
         Err(StepUpError::Code(CodeError::Ended)) => return Err(Error::LoginRequired),
         Err(StepUpError::Code(CodeError::Db(error))) => return Err(error.into()),
         Err(error) => error,
     };
-    let page = ConfirmPage::load(site, db, viewer, (&next, draft)).await?;
     Ok(page.refused(typed, &error))
 }
 
@@ -104,16 +111,40 @@ impl ConfirmPage {
     ) -> Result<Self, Error> {
         // The page with the form, which a user without proof may see, or the first page.
         let form = draft.as_ref().and_then(Draft::page);
+        let mut connection = db.get().await?;
+        let is_linked = identity::is_linked(&mut connection, viewer.user_id).await?;
+        // A kept form waits in this tab, while another one leads to the issuer.
+        let after_issuer = if draft.is_some() { "/" } else { next };
         Ok(Self {
             layout: Layout::new(site, Some(viewer), "").script(site, PASSWORD_SCRIPT),
             email: viewer.email.clone(),
             next: next.into(),
             back: form.unwrap_or_else(|| "/".into()),
             draft,
-            factors: Factors::of(&mut *db.get().await?, viewer.user_id).await?,
+            factors: Factors::of(&mut connection, viewer.user_id).await?,
+            has_password: step_up::has_password(&mut connection, &site.factor_policy, viewer.user_id).await?,
+            sso: SsoLink::to_confirm(site, after_issuer).filter(|_| is_linked),
             is_recovery_open: false,
             errors: FieldErrors::default(),
         })
+    }
+
+    /// Leads on after a proof, with the form if there is one.
+    fn lead_on(&self) -> HttpResponse {
+        match &self.draft {
+            Some(draft) => HttpResponse::TemporaryRedirect().insert_header((LOCATION, draft.confirmed_href())).finish(),
+            None => see_other(&self.next, None),
+        }
+    }
+
+    /// Leads on if the user has confirmed at the issuer, in another tab.
+    fn confirmed_elsewhere(self, viewer: &Viewer, site: &Site) -> HttpResponse {
+        if viewer.has_fresh_proof(site.clock.now()) {
+            return self.lead_on();
+        }
+        let place = self.sso.as_ref().map_or("single sign-on", |sso| &sso.label);
+        let problem = Problem::new(format!("You have not confirmed with {place} yet."));
+        form_again(&Self { layout: self.layout.problem(problem), ..self }, None)
     }
 
     fn refused(self, typed: TypedCode<'_>, error: &StepUpError) -> HttpResponse {

@@ -5,8 +5,8 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{Error, Site};
-use crate::accounts::DeviceKey;
 use crate::accounts::factors::remembered;
+use crate::accounts::{DeviceKey, sso};
 
 /// A cookie of its own, which no other site sends and no script reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum LongCookie {
     Device,
     /// A browser that is not asked for the second factor ([`remembered`]).
     Remembered,
+    /// A browser that has begun a login by single sign-on ([`sso`]).
+    SingleSignOn,
 }
 
 impl LongCookie {
@@ -25,6 +27,8 @@ impl LongCookie {
             (Self::Device, false) => "device",
             (Self::Remembered, true) => "__Host-remembered",
             (Self::Remembered, false) => "remembered",
+            (Self::SingleSignOn, true) => "__Host-sso",
+            (Self::SingleSignOn, false) => "sso",
         }
     }
 
@@ -32,6 +36,7 @@ impl LongCookie {
         match self {
             Self::Device => DeviceKey::LIFE.num_seconds(),
             Self::Remembered => remembered::LIFE.num_seconds(),
+            Self::SingleSignOn => sso::LIFE.num_seconds(),
         }
     }
 

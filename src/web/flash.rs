@@ -55,6 +55,7 @@ flashes! {
     /// `/login`
     login {
         LOGGED_OUT: "out" => "You have been logged out.",
+        LOGGED_OUT_HERE: "here" => "You have been logged out here.",
         LOGGED_OUT_EVERYWHERE: "everywhere" => "You have been logged out on every device.",
     }
     /// Any page that a user sees first

@@ -14,6 +14,7 @@ use super::form_field::{FormField, PASSWORD_SCRIPT};
 use super::login_session::LoginSession;
 use super::page::{Layout, html_with_status};
 use super::problem::Problem;
+use super::sso_link::SsoLink;
 use super::{Error, auth, login_step};
 use crate::accounts::Token;
 use crate::accounts::entry::Opened;
@@ -29,6 +30,16 @@ struct InvitationPage {
     name: String,
     is_reset: bool,
     errors: FieldErrors,
+}
+
+/// Tells a user whose login has no password how to log in.
+#[derive(Template)]
+#[template(path = "session/sso_only.html")]
+struct SsoOnlyPage {
+    layout: Layout,
+    email: String,
+    name: String,
+    link: SsoLink,
 }
 
 #[derive(serde::Deserialize)]
@@ -49,8 +60,10 @@ pub struct PasswordForm {
 
 /// Shows the form. The link stays valid until the password is set.
 pub async fn page(context: PublicContext, link: Query<Link>) -> Result<HttpResponse, Error> {
-    let page = InvitationPage::find(&context, link.into_inner().token).await?;
-    Ok(page.answer(StatusCode::OK))
+    match InvitationPage::find(&context, link.into_inner().token).await? {
+        Ok(page) => Ok(page.answer(StatusCode::OK)),
+        Err(page) => Ok(page.answer(StatusCode::OK)),
+    }
 }
 
 /// Sets the password, and logs in.
@@ -84,35 +97,53 @@ pub async fn accept(
     };
     let field = match error {
         AcceptError::Gone => return Err(Error::InvitationGone),
-        AcceptError::New(_) => "new_password",
+        AcceptError::SsoRequired | AcceptError::New(_) => "new_password",
         AcceptError::Repeat => "repeat_password",
         AcceptError::Busy(busy) => return Err(Error::TooMany(busy.to_string())),
         AcceptError::Db(error) => return Err(error.into()),
     };
-    let mut page = InvitationPage::find(&context, token).await?;
+    let mut page = match InvitationPage::find(&context, token).await? {
+        Ok(page) => page,
+        Err(page) => return Ok(page.answer(StatusCode::FORBIDDEN)),
+    };
     page.errors = FieldErrors::one(field, error.to_string());
     page.layout = page.layout.problem(Problem::new("Your password was not set.").fields(&page.errors));
     Ok(page.answer(StatusCode::UNPROCESSABLE_ENTITY))
 }
 
 impl InvitationPage {
-    async fn find(context: &PublicContext, token: String) -> Result<Self, Error> {
+    /// Returns the form, or what to say instead to a user of single sign-on.
+    async fn find(context: &PublicContext, token: String) -> Result<Result<Self, SsoOnlyPage>, Error> {
         let presented = Token::presented(&token);
         let user = invitation::find(&mut *context.db.get().await?, context.site.clock.now(), &presented).await?;
         let (user, purpose) = user.ok_or(Error::InvitationGone)?;
-        Ok(Self {
+        if let (true, Some(link)) =
+            (context.site.factor_policy.requires_sso_of(&user), SsoLink::new(&context.site, "/"))
+        {
+            return Ok(Err(SsoOnlyPage { layout: context.layout(), email: user.email, name: user.name, link }));
+        }
+        Ok(Ok(Self {
             layout: context.layout().script(&context.site, PASSWORD_SCRIPT),
             token,
             email: user.email,
             name: user.name,
             is_reset: purpose == Purpose::Reset,
             errors: FieldErrors::default(),
-        })
+        }))
     }
 
     fn answer(self, status: StatusCode) -> HttpResponse {
-        let mut response = html_with_status(&self, status);
-        response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        response
+        without_referrer(html_with_status(&self, status))
     }
+}
+
+impl SsoOnlyPage {
+    fn answer(self, status: StatusCode) -> HttpResponse {
+        without_referrer(html_with_status(&self, status))
+    }
+}
+
+fn without_referrer(mut response: HttpResponse) -> HttpResponse {
+    response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }

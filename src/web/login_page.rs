@@ -8,6 +8,7 @@ use super::Site;
 use super::drafts::{Draft, Reason};
 use super::form_field::PASSWORD_SCRIPT;
 use super::page::{Layout, html_with_status};
+use super::sso_link::SsoLink;
 
 #[derive(Template)]
 #[template(path = "session/login.html")]
@@ -18,6 +19,12 @@ pub struct LoginPage {
     /// Why the page is there.
     pub why: Option<String>,
     pub draft: Option<Draft>,
+    /// Single sign-on, if there is an issuer.
+    pub sso: Option<SsoLink>,
+    /// The password was right, but this login has to use single sign-on.
+    pub needs_sso: bool,
+    /// Where to log out of the issuer too.
+    pub log_out_of_issuer: Option<&'static str>,
 }
 
 impl LoginPage {
@@ -28,6 +35,9 @@ impl LoginPage {
             next: next.into(),
             why: None,
             draft: None,
+            sso: SsoLink::new(site, next),
+            needs_sso: false,
+            log_out_of_issuer: None,
         }
     }
 

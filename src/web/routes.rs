@@ -11,7 +11,7 @@ use super::error::Error;
 use super::form_address::to_page;
 use super::{
     account, api, audit, auth, confirm, invitation, office, password_reset, people, portal, second_factor,
-    security_txt, session, sessions_end,
+    security_txt, session, sessions_end, sso,
 };
 use crate::bols::lists::carriers::{Carrier, Truck};
 use crate::bols::lists::products::{Lot, Product};
@@ -51,6 +51,10 @@ fn session_routes(app: &mut ServiceConfig) {
         .service(
             resource("/login/enroll").route(page!(second_factor::enroll_page)).route(post().to(second_factor::enroll)),
         )
+        .service(resource("/login/sso").route(get().to(sso::begin)))
+        .service(resource("/login/sso/callback").route(get().to(sso::finish)))
+        .service(resource("/login/sso/confirm").route(get().to(sso::confirm)))
+        .service(resource("/login/sso/out").route(get().to(sso::log_out)))
         .service(form("/logout").route(post().to(session::log_out)))
         .service(
             resource(["/invitation", "/password"]).route(page!(invitation::page)).route(post().to(invitation::accept)),

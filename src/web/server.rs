@@ -37,6 +37,7 @@ use super::{
     static_files,
 };
 use crate::accounts::breached::BreachList;
+use crate::accounts::sso::SingleSignOn;
 use crate::accounts::{DeviceKey, FactorKey, Policy, sessions};
 use crate::audit::export::ExportSlots;
 use crate::bols::PrintedCodes;
@@ -166,13 +167,15 @@ fn site(settings: Settings, public_url: PublicUrl, (storage, spool): (Storage, S
         contact: ContactCache::default(),
         examiner: Examiner::new(program, config.bol_prefix.clone()),
         clamd: config.clamd,
+        sso: config.oidc.clone().map(|oidc| SingleSignOn::new(oidc, public_url.origin())),
         public_url,
         storage,
         clock,
         devices: DeviceKey::new(&secret),
         breached: None,
         factors: FactorKey::new(&secret),
-        factor_policy: Policy::new(&config.mfa_required_for, config.mfa_grace_days),
+        factor_policy: Policy::new(&config.mfa_required_for, config.mfa_grace_days)
+            .with_sso_only(config.oidc.as_ref().map_or(&[], |oidc| &oidc.required_for)),
         links: LinkKey::new(&secret),
         link_life: config.link_life,
         bol_prefix: config.bol_prefix,

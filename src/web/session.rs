@@ -15,7 +15,7 @@ use super::login_session::LoginSession;
 use super::page::start_page;
 use super::problem::{FieldLink, Problem};
 use super::wait::{in_words, whole_seconds};
-use super::{Error, auth, login_step};
+use super::{Error, auth, login_step, sso_link};
 use crate::accounts::account;
 use crate::accounts::login::{self, Credentials, LoggedIn, LoginError, LoginRules};
 use crate::accounts::passwords::BUSY_RETRY;
@@ -58,6 +58,7 @@ pub async fn login_page(
     let page = match done.find(flash::ALL) {
         Some(flash) => LoginPage {
             why: Some(flash.text.into()),
+            log_out_of_issuer: (flash == flash::LOGGED_OUT_HERE && page.sso.is_some()).then_some(sso_link::LOG_OUT),
             layout: page.layout.script(&context.site, "forget-draft.js"),
             ..page
         },
@@ -100,6 +101,7 @@ pub async fn log_in(
             Ok(response)
         }
         Err(LoginError::Db(error)) => Err(error.into()),
+        Err(LoginError::SsoRequired) => Ok(sso_required(&context, typed)),
         Err(error) => Ok(refused(&context, typed, &error)),
     }
 }
@@ -121,6 +123,21 @@ impl Typed {
             (_, Some(step)) => see_other(&login_step::path(step, &self.next), None),
         }
     }
+}
+
+/// Says that this login has to use single sign-on, whose button is below the form.
+fn sso_required(context: &PublicContext, typed: Typed) -> HttpResponse {
+    let Typed { email, next, draft } = typed;
+    let page = LoginPage::new(&context.site, &next);
+    let label = page.sso.as_ref().map_or("single sign-on", |sso| &sso.label);
+    let mut problem = Problem::new(format!("Your login uses {label} instead of a password."));
+    problem.links.extend(page.sso.iter().map(|sso| {
+        // With a kept form, the words below the form say how.
+        let href = if draft.is_some() { "#sso" } else { &sso.href };
+        FieldLink { href: Some(href.into()), message: format!("Log in with {label}") }
+    }));
+    let page = LoginPage { layout: page.layout.problem(problem), email, draft, needs_sso: true, ..page };
+    page.answer(StatusCode::FORBIDDEN)
 }
 
 /// Shows the form again, with the reason and the address that was typed.
@@ -161,13 +178,16 @@ pub async fn log_out(
     context: PublicContext,
     session: LoginSession,
 ) -> Result<HttpResponse, Error> {
+    let mut done = flash::LOGGED_OUT;
     if let Some(viewer) = auth::current(&request)? {
-        account::log_out(&context.db, &viewer, &context.origin).await?;
+        if account::log_out(&context.db, &viewer, &context.origin).await? {
+            done = flash::LOGGED_OUT_HERE;
+        }
     } else if let Some(half) = session.half() {
         account::cancel_login(&context.db, &half).await?;
     }
     session.end();
-    let mut response = see_other("/login", Some(flash::LOGGED_OUT));
+    let mut response = see_other("/login", Some(done));
     // Drops the cached pages of this site, so that the browser's Back button shows none of them.
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\""));

@@ -11,6 +11,7 @@ use super::files::FetchRecorder;
 use super::office_contact::ContactCache;
 use crate::accounts::breached::BreachList;
 use crate::accounts::factors::code::CodeChecker;
+use crate::accounts::sso::SingleSignOn;
 use crate::accounts::{DeviceKey, FactorKey, Policy};
 use crate::audit::export::ExportSlots;
 use crate::bols::PrintedCodes;
@@ -34,6 +35,7 @@ pub struct Site {
     pub factors: FactorKey,
     /// Which logins must have a second factor.
     pub factor_policy: Policy,
+    pub sso: Option<SingleSignOn>,
     pub links: LinkKey,
     pub link_life: Duration,
     pub bol_prefix: String,

@@ -8,3 +8,4 @@ mod new_device;
 mod password_reset;
 mod revocation;
 mod sessions;
+mod sso;

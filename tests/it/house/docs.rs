@@ -93,6 +93,18 @@ fn the_architecture_page_names_only_files_that_exist() {
 }
 
 #[test]
+fn the_tests_that_hold_a_security_requirement_exist() {
+    let page = read_file("docs/security-requirements.md");
+    let named = page.split('`').skip(1).step_by(2).filter(|text| text.contains("::"));
+    let named: Vec<&str> = named.filter_map(|path| path.rsplit("::").next()).collect();
+    assert!(named.len() > 10, "docs/security-requirements.md names only {} tests", named.len());
+    let files = ["tests", "src"].map(|folder| find_files(&root().join(folder), &[".rs"]));
+    let code: String = files.iter().flatten().filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let missing: Vec<&&str> = named.iter().filter(|name| !code.contains(&format!("fn {name}()"))).collect();
+    assert!(missing.is_empty(), "docs/security-requirements.md names tests that do not exist: {missing:?}");
+}
+
+#[test]
 fn the_sample_logins_in_the_docs_exist() {
     let sample = primetrade::samples::generate(6, 0);
     for page in doc_pages() {

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use visitor::Visitor;
 
 use crate::support::scan::paper;
-use crate::support::{Actor, App, Load, World};
+use crate::support::{Actor, App, Issuer, Load, PASSWORD, World, primetrade};
 
 /// Users in whose browsers the pages are examined; the first has no login.
 const PORTAL: [Option<&str>; 4] = [None, Some(World::ACME), Some(World::COLLEAGUE), Some(World::AUDITOR)];
@@ -139,6 +139,30 @@ async fn every_page_of_customers_and_auditors_is_accessible_and_still() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_of_the_office_is_accessible_and_still() {
     examine(&OFFICE, Task::Visit, (50, 0)).await;
+}
+
+/// Only a portal with an issuer has them.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_single_sign_on_is_accessible_and_still() {
+    let issuer = Issuer::start().await;
+    issuer.says(|says| says.discovery = serde_json::json!({"end_session_endpoint": null}));
+    let app = App::start_with(&issuer.environment(&[("OIDC_REQUIRED_FOR", "office")])).await;
+    let output = primetrade(app.environment(), &["user", "invite", World::OFFICE], "").await;
+    let link = String::from_utf8(output.stdout).unwrap();
+    let token = link.trim().rsplit('=').next().unwrap();
+    let mut visitor = Visitor::start(&app, None).await;
+    for path in ["/login?done=here", "/login/sso/callback", "/login/sso/out", &format!("/invitation?token={token}")] {
+        visitor.visit(path).await;
+    }
+    visitor.browser.open(&format!("{}/login", app.url)).await;
+    visitor.browser.type_into("#email", World::OFFICE).await;
+    visitor.browser.type_into("#password", PASSWORD).await;
+    visitor.browser.click(".login button[type=submit]").await;
+    visitor.browser.text_with("instead of a password").await;
+    let refused = visitor.loaded().await;
+    visitor.examine("/login, refused", &refused).await;
+    assert!(visitor.faults.is_empty(), "{:#?}", visitor.faults);
+    visitor.browser.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

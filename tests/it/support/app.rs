@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::{
     Actor, Events, PASSWORD, Rows, S3Server, Smtp, World, as_server, execute, migrated_database, rows, secret_key,
+    with_variables,
 };
 
 pub struct App {
@@ -78,7 +79,13 @@ impl App {
 
     /// Starts another server on the same database and storage, and returns its URL.
     pub async fn second(&mut self) -> String {
-        let (url, stop) = serve(&self.environment, &self.clock).await;
+        self.second_with(&[]).await
+    }
+
+    /// The same with further environment variables.
+    pub async fn second_with(&mut self, variables: &[(&'static str, &str)]) -> String {
+        let environment = with_variables(self.environment.clone(), variables);
+        let (url, stop) = serve(&environment, &self.clock).await;
         self.others.push(stop);
         url
     }

@@ -18,6 +18,10 @@ use Answers::{File, Page};
 pub const ROUTES: &[(&str, Answers)] = &[
     ("/", File("/nothing-here")),
     ("/login", Page(&["/login", "/login?next=/bols"])),
+    ("/login/sso", File("/login/sso")),
+    ("/login/sso/callback", File("/login/sso/callback")),
+    ("/login/sso/confirm", File("/login/sso/confirm")),
+    ("/login/sso/out", File("/login/sso/out")),
     ("/invitation", Page(&["/invitation", "/invitation?token=x"])),
     ("/password", Page(&["/password?token=x"])),
     ("/.well-known/security.txt", File("/.well-known/nothing")),
