@@ -27,21 +27,27 @@ async fn read_broken(mut answer: Response) -> Vec<u8> {
     }
 }
 
-/// Waits until the server waits for the reader, and returns how many documents are recorded as sent.
+/// How many documents are recorded as sent.
 async fn zipped(app: &App) -> usize {
-    let count = async || app.events().await.only(Action::BolsZipped).with(Outcome::Success).len();
+    app.events().await.only(Action::BolsZipped).with(Outcome::Success).len()
+}
+
+/// Waits until the server waits for the reader.
+async fn fill_the_connection(app: &App) {
     let mut before = 0;
     loop {
         tokio::time::sleep(Duration::from_millis(400)).await;
-        let now = count().await;
+        let now = zipped(app).await;
         if now > 0 && now == before {
-            return now;
+            return;
         }
         before = now;
     }
 }
 
-async fn expect_zip_broken_off(app: &App, answer: Response, sent: usize, reason: &str) {
+/// The access has just been taken away. At most one document was being recorded at that moment.
+async fn expect_zip_broken_off(app: &App, answer: Response, reason: &str) {
+    let sent = zipped(app).await;
     let all = read_broken(answer).await;
     assert!(zip::ZipArchive::new(std::io::Cursor::new(all)).is_err());
     let events = app.events().await.only(Action::BolsZipped);
@@ -59,12 +65,12 @@ async fn a_zip_breaks_off_when_its_reader_loses_a_company_or_the_login() {
         let app = App::start().await;
         app.create_large_documents(40).await;
         let answer = begin_zip(&app.user(email).await).await;
-        let sent = zipped(&app).await;
+        fill_the_connection(&app).await;
         let path = format!("/office/users/{}/{change}", app.user_id(email).await);
         let company = app.world.acme.to_string();
         let changed = app.user(World::ADMIN).await.post(&path, &[("customer_id", &company)]).await;
         assert_eq!(changed.status, 303, "{}", changed.text());
-        expect_zip_broken_off(&app, answer, sent, reason).await;
+        expect_zip_broken_off(&app, answer, reason).await;
     }
 }
 
@@ -74,17 +80,17 @@ async fn a_zip_breaks_off_when_the_session_ends_or_the_view_as_a_customer() {
     app.create_large_documents(40).await;
     let acme = app.acme().await;
     let answer = begin_zip(&acme).await;
-    let sent = zipped(&app).await;
+    fill_the_connection(&app).await;
     assert_eq!(acme.post("/logout", &[]).await.status, 303);
-    expect_zip_broken_off(&app, answer, sent, "the session has ended").await;
+    expect_zip_broken_off(&app, answer, "the session has ended").await;
     let app = App::start().await;
     app.create_large_documents(40).await;
     let office = app.office().await;
     assert_eq!(office.post("/office/customers/ACME/see-as", &[]).await.status, 303);
     let answer = begin_zip(&office).await;
-    let sent = zipped(&app).await;
+    fill_the_connection(&app).await;
     assert_eq!(office.post("/see-as/end", &[]).await.status, 303);
-    expect_zip_broken_off(&app, answer, sent, "viewing as the customer has ended").await;
+    expect_zip_broken_off(&app, answer, "viewing as the customer has ended").await;
 }
 
 const BOUNDARY: &str = "between-the-files";
