@@ -1,6 +1,7 @@
 //! Every page and every refused form, as each role sees it in Chromium: accessible, still while it loads, never wider than
 //! the window, and unharmed by Reload and Back.
 
+mod errors;
 mod forms;
 mod menu;
 mod table;
@@ -22,6 +23,13 @@ const OFFICE: [Option<&str>; 2] = [Some(World::OFFICE), Some(World::ADMIN)];
 struct Seen {
     pages: HashSet<String>,
     forms: HashSet<String>,
+}
+
+/// A page that a user sees.
+struct Page {
+    address: String,
+    /// Another user has seen the same contents, in the same test.
+    is_shared: bool,
 }
 
 /// What is done with the pages of the users.
@@ -69,13 +77,13 @@ async fn documents(office: &Actor) -> String {
     batch.to_owned()
 }
 
-/// The addresses of the pages that a user sees, without those that look like an earlier one.
-async fn pages_of(app: &App, email: Option<&str>, batch: &str, seen: &mut Seen) -> Vec<String> {
+/// The pages that a user sees, without those that look like an earlier one of the same user.
+async fn pages_of(app: &App, email: Option<&str>, batch: &str, seen: &mut Seen) -> Vec<Page> {
     let actor = match email {
         Some(email) => app.user(email).await,
         None => app.stranger(),
     };
-    let mut pages = Vec::new();
+    let (mut pages, mut own) = (Vec::new(), HashSet::new());
     let filed = app.rows("SELECT max(id) FROM documents WHERE bol_id IS NOT NULL AND arrived_as <> ''").await.remove(0);
     let edited = app.rows("SELECT 'lot-' || min(l.id) || ' truck-' || min(t.id) FROM lots l, trucks t").await.remove(0);
     let (lot, truck) = edited.split_once(' ').unwrap();
@@ -89,8 +97,11 @@ async fn pages_of(app: &App, email: Option<&str>, batch: &str, seen: &mut Seen) 
         // The masthead is the same on all pages of a user. Refusals differ in the reference alone.
         let text = answer.text();
         let content = text.split("<main").nth(1).unwrap_or_default().split("<p class=\"reference\">").next();
-        if is_page && (seen.pages.insert(content.unwrap_or_default().to_owned()) || pages.is_empty()) {
-            pages.push(address);
+        let content = content.unwrap_or_default().to_owned();
+        if is_page && own.insert(content.clone()) {
+            // The first page shows the masthead in all looks.
+            let is_shared = !seen.pages.insert(content) && !pages.is_empty();
+            pages.push(Page { address, is_shared });
         }
     }
     pages
@@ -107,18 +118,27 @@ async fn examine(users: &[Option<&str>], task: Task, (least_examined, least_sent
         if task != Task::SendForms {
             visitor.browser.slow_network(60).await;
             for page in &pages {
-                visitor.visit(page).await;
+                if page.is_shared {
+                    visitor.visit_shared(&page.address).await;
+                } else {
+                    visitor.visit(&page.address).await;
+                }
             }
             visitor.browser.slow_network(0).await;
         }
         if task != Task::Visit {
-            sent += forms::send_every_form(&mut visitor, &pages, &mut seen.forms).await;
+            let own = pages.iter().filter(|page| !page.is_shared).map(|page| page.address.as_str());
+            sent += forms::send_every_form(&mut visitor, own, &mut seen.forms).await;
+        }
+        if let Some(email) = email.filter(|_| task != Task::SendForms) {
+            errors::examine(&app, &mut visitor, email).await;
         }
         let user = email.unwrap_or("without a login");
         println!(
-            "{user}: {} pages, {} examined, moved by {:.4}, {:?}",
+            "{user}: {} pages, {} examined, {} shared, moved by {:.4}, {:?}",
             pages.len(),
             visitor.examined,
+            visitor.shared,
             visitor.worst_shift,
             begun.elapsed()
         );

@@ -50,7 +50,11 @@ fn pattern(path: &str) -> String {
 }
 
 /// Sends the forms of all pages, one of each kind. Returns how many were answered with a redirect.
-pub async fn send_every_form(visitor: &mut Visitor, pages: &[String], known: &mut HashSet<String>) -> usize {
+pub async fn send_every_form(
+    visitor: &mut Visitor,
+    pages: impl Iterator<Item = &str>,
+    known: &mut HashSet<String>,
+) -> usize {
     known.extend(ENDING.map(String::from));
     let mut sent = 0;
     for page in pages {

@@ -9,8 +9,6 @@ use crate::support::{App, Browser, Look, PASSWORD};
 
 /// The most that a page may move while it loads: a fifth of what web.dev calls good.
 const MAX_SHIFT: f64 = 0.02;
-/// The rules whose outcome depends on the colors alone.
-const COLORS: [&str; 3] = ["color-contrast", "link-in-text-block", "target-size"];
 /// Where `scripts/need axe` puts the rules.
 const AXE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/axe-core/4.14.1/axe.min.js");
 
@@ -21,7 +19,11 @@ pub struct Visitor {
     pub faults: BTreeSet<String>,
     /// Number of pages and states that were examined.
     pub examined: usize,
+    /// Number of pages that differ from another user's in the masthead alone.
+    pub shared: usize,
     pub worst_shift: f64,
+    /// The looks in which the open menus were examined. They are the same on all pages of a user.
+    menus: Vec<Look>,
 }
 
 /// What [`Visitor::loaded`] finds.
@@ -45,7 +47,7 @@ impl Visitor {
             browser.log_in(&app.url, email, PASSWORD).await;
         }
         let base = app.url.clone();
-        Self { browser, base, faults: BTreeSet::new(), examined: 0, worst_shift: 0.0 }
+        Self { browser, base, faults: BTreeSet::new(), examined: 0, shared: 0, worst_shift: 0.0, menus: Vec::new() }
     }
 
     pub fn fault(&mut self, page: &str, what: impl std::fmt::Display) {
@@ -93,17 +95,25 @@ impl Visitor {
         }
     }
 
-    /// Examines the page that the browser shows, in all looks.
+    /// Examines a page whose contents another user has seen: every role that may open it gets the rules once.
+    pub async fn visit_shared(&mut self, path: &str) {
+        let wide = self.open(path).await;
+        self.shared += 1;
+        self.check_shift(path, &wide);
+        self.check_rules(path, Look::Wide).await;
+    }
+
+    /// Examines the page that the browser shows, in all looks: the same document in other colors and widths.
     pub async fn examine(&mut self, page: &str, loaded: &Loaded) {
         self.examined += 1;
         self.check_shift(page, loaded);
         self.check_list(page, "emptyRows", "an empty row").await;
-        self.check_rules(page, Look::Wide, &[]).await;
+        self.check_rules(page, Look::Wide).await;
         self.browser.look(Look::Phone).await;
-        self.check_rules(page, Look::Phone, &[]).await;
+        self.check_rules(page, Look::Phone).await;
         self.check_list(page, "crowded", "the chart on a phone").await;
         self.browser.look(Look::ForcedColors).await;
-        self.check_rules(page, Look::ForcedColors, &COLORS).await;
+        self.check_rules(page, Look::ForcedColors).await;
         self.check_list(page, "alsoCurrent", "with forced colors this looks current").await;
         self.browser.look(Look::Narrow).await;
         self.check_list(page, "tooWide", "scrolls sideways").await;
@@ -124,11 +134,29 @@ impl Visitor {
         }
     }
 
-    async fn check_rules(&mut self, page: &str, look: Look, rules: &[&str]) {
-        let broken = self.ask("broken", &[json!(rules)]).await;
+    async fn check_rules(&mut self, page: &str, look: Look) {
+        let with_menus = !self.menus.contains(&look);
+        let broken = self.ask("broken", &[json!(with_menus)]).await;
+        if with_menus {
+            self.menus.push(look);
+        }
         for rule in broken.as_array().into_iter().flatten() {
             self.fault(page, format!("{look:?}: {rule}"));
         }
+    }
+
+    /// Opens an address that answers with an error, and examines it.
+    pub async fn visit_error(&mut self, path: &str, status: u64) {
+        let found = self.open(path).await;
+        self.examine_error(path, &found, status).await;
+    }
+
+    pub async fn examine_error(&mut self, page: &str, found: &Loaded, status: u64) {
+        let name = format!("{page}, {status}");
+        if found.status != status {
+            self.fault(&name, format!("answers {}", found.status));
+        }
+        self.examine(&name, found).await;
     }
 
     /// Sends a form and waits for what it answers.
