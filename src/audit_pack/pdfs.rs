@@ -28,7 +28,7 @@ pub(super) async fn write(
         };
         let id = id.to_string();
         match fetched {
-            Some(Fetched::File(spooled)) => {
+            Some(Fetched::File(spooled, _)) => {
                 [PackPart::Begin(name.clone()), PackPart::Content(spooled.file)]
                     .into_iter()
                     .zip(places)

@@ -25,9 +25,14 @@ const MAX_ASKED_CHARS: usize = 100;
 #[derive(Clone, Copy, Debug)]
 pub enum DocumentRef<'a> {
     BolNumber(&'a str),
-    Current { number: &'a str, kind: Kind },
+    Current {
+        number: &'a str,
+        kind: Kind,
+    },
     BolId(i64),
     Document(i64),
+    /// The photo of this id, unless the document isn't one.
+    Photo(i64),
 }
 
 /// Records the view of a BOL. Returns `false`, and writes nothing, if no such BOL is within the scope.
@@ -48,6 +53,8 @@ pub struct RecordedDocument {
     pub object_key: String,
     pub file_name: String,
     pub size_bytes: i64,
+    /// What it was made of: a photo, or a quarantined PDF.
+    pub original_id: Option<i64>,
     pub bol_number: Option<String>,
 }
 
@@ -80,7 +87,7 @@ pub async fn deny(
     match document {
         DocumentRef::BolNumber(number) | DocumentRef::Current { number, .. } => event.bol_number = Some(number),
         DocumentRef::BolId(id) => event = event.detail(serde_json::json!({"bol_id": id})),
-        DocumentRef::Document(id) => event.document_id = Some(id),
+        DocumentRef::Document(id) | DocumentRef::Photo(id) => event.document_id = Some(id),
     }
     audit::record(connection, &event).await?;
     lookup_limit::count(connection, scope, actor, origin).await
@@ -146,7 +153,7 @@ impl QueryFragment<Pg> for InsertLink<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
             "WITH subject AS (SELECT s.customer_id, c.code, s.bol_id, b.number, s.id, s.kind, s.file_name, s.object_key, s.sha256, \
-             s.size_bytes FROM documents s LEFT JOIN bols b ON b.id = s.bol_id LEFT JOIN customers c ON c.id = s.customer_id \
+             s.size_bytes, s.original_id FROM documents s LEFT JOIN bols b ON b.id = s.bol_id LEFT JOIN customers c ON c.id = s.customer_id \
              WHERE s.state = 'stored' AND ",
         );
         match &self.document {
@@ -168,6 +175,10 @@ impl QueryFragment<Pg> for InsertLink<'_> {
                 out.push_sql("s.id = ");
                 out.push_bind_param::<BigInt, _>(id)?;
             }
+            DocumentRef::Photo(id) => {
+                out.push_sql("s.content_type <> 'application/pdf' AND s.id = ");
+                out.push_bind_param::<BigInt, _>(id)?;
+            }
         }
         push_scope(&mut out, &self.companies)?;
         out.push_sql(version::CURRENT);
@@ -186,14 +197,14 @@ impl QueryFragment<Pg> for InsertLink<'_> {
         self.event.push_insert_select(&mut out, &subject)?;
         out.push_sql(
             " FROM subject RETURNING id) \
-             SELECT id, object_key, file_name, size_bytes, number, (SELECT count(*) FROM written) FROM subject",
+             SELECT id, object_key, file_name, size_bytes, original_id, number, (SELECT count(*) FROM written) FROM subject",
         );
         Ok(())
     }
 }
 
 impl Query for InsertLink<'_> {
-    type SqlType = ((BigInt, Text, Text, BigInt, Nullable<Text>), BigInt);
+    type SqlType = ((BigInt, Text, Text, BigInt, Nullable<BigInt>, Nullable<Text>), BigInt);
 }
 
 // The SQL depends on the reference and the scope, so diesel caches the statement by its text.

@@ -3,7 +3,7 @@
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
-use super::access_record::{self, DocumentRef};
+use super::access_record::{self, DocumentRef, RecordedDocument};
 use crate::accounts::Viewer;
 use crate::accounts::access::{Access, AccessError};
 use crate::audit::{Action, Event, Origin, Outcome};
@@ -32,7 +32,7 @@ pub enum FetchError {
 }
 
 pub enum Fetched {
-    File(Spooled),
+    File(Spooled, RecordedDocument),
     /// Why the document is unavailable; this is recorded too.
     Problem(&'static str),
 }
@@ -62,7 +62,7 @@ impl DocumentFetcher {
             Err(_) => return Err(FetchError::InvalidKey(recorded.object_key)),
         };
         let problem = match fetched {
-            Ok(spooled) => return Ok(Some(Fetched::File(spooled))),
+            Ok(spooled) => return Ok(Some(Fetched::File(spooled, recorded))),
             Err(StorageError::Archived(_)) => "archived; download it separately to request its restore",
             Err(StorageError::Missing(_)) => "the file is missing from the storage",
             Err(error) => return Err(error.into()),

@@ -21,7 +21,7 @@ use crate::accounts::response_slots::ResponseSlot;
 use crate::audit::{self, Action, Event, Outcome};
 use crate::bols::search::{self, BolSummary, Selection};
 use crate::db::DbResult;
-use crate::db::scope;
+use crate::db::scope::{self, Scope};
 use crate::storage::spool::Spooled;
 use crate::stream_writer::{ByteReceiver, StreamEnd, StreamLimits, StreamWriter, stream};
 
@@ -45,7 +45,7 @@ pub struct BolZip {
 pub enum DocumentChoice {
     /// The current version of this kind.
     Kind(Kind),
-    /// The current version of every kind.
+    /// The current version of every kind, and for staff the photos of which PDFs were made.
     All,
 }
 
@@ -90,6 +90,8 @@ struct ZipEntry {
 enum ZipPart {
     Document {
         entry: ZipEntry,
+        /// The name in the ZIP.
+        name: String,
         file: Arc<File>,
         size: u64,
         sha256: [u8; 32],
@@ -203,21 +205,50 @@ impl BolZip {
         for kind in kinds {
             // Waits for room before recording the access, because the reader may still be reading earlier files.
             let Ok(place) = to.reserve().await else { return Ok(false) };
-            if let Some(part) = self.fetch(ZipEntry { kind, ..entry.clone() }).await? {
+            let entry = ZipEntry { kind, ..entry.clone() };
+            let wanted = DocumentRef::Current { number: &entry.number, kind };
+            let (part, original) = self.fetch(&entry, wanted).await?;
+            if let Some(part) = part {
+                place.send(part);
+            }
+            let Some(photo) = original.filter(|_| self.has_photos()) else { continue };
+            let Ok(place) = to.reserve().await else { return Ok(false) };
+            let (part, _) = self.fetch(&entry, DocumentRef::Photo(photo)).await?;
+            if let Some(part) = part {
                 place.send(part);
             }
         }
         Ok(true)
     }
 
-    /// Records and fetches one PDF. Returns `None` if it is no longer within the viewer's scope.
-    async fn fetch(&self, entry: ZipEntry) -> Result<Option<ZipPart>, FetchError> {
-        Ok(match self.fetcher.fetch(DocumentRef::Current { number: &entry.number, kind: entry.kind }).await? {
-            None => None,
-            Some(Fetched::File(Spooled { file, size, sha256 })) => {
-                Some(ZipPart::Document { entry, file, size, sha256 })
+    /// Whether the ZIP has the photo of each PDF that was made of one. Customers get the PDF alone.
+    fn has_photos(&self) -> bool {
+        self.documents == DocumentChoice::All && self.fetcher.viewer().scope() == Scope::All
+    }
+
+    /// Records and fetches one document. Returns no part if it is no longer within the viewer's scope, and the id of its
+    /// original, if it has one.
+    async fn fetch(
+        &self,
+        entry: &ZipEntry,
+        wanted: DocumentRef<'_>,
+    ) -> Result<(Option<ZipPart>, Option<i64>), FetchError> {
+        let entry = entry.clone();
+        Ok(match self.fetcher.fetch(wanted).await? {
+            None => (None, None),
+            Some(Fetched::File(Spooled { file, size, sha256 }, recorded)) => {
+                let pdf = entry.kind.file_name(&entry.number);
+                let name = match (wanted, recorded.object_key.rsplit_once('.'), pdf.rsplit_once('.')) {
+                    (DocumentRef::Photo(_), Some((_, extension)), Some((stem, _))) => {
+                        format!("{stem}-photo.{extension}")
+                    }
+                    _ => pdf,
+                };
+                (Some(ZipPart::Document { entry, name, file, size, sha256 }), recorded.original_id)
             }
-            Some(Fetched::Problem(problem)) => Some(ZipPart::Missing(ZipEntry { problem: problem.into(), ..entry })),
+            Some(Fetched::Problem(problem)) => {
+                (Some(ZipPart::Missing(ZipEntry { problem: problem.into(), ..entry })), None)
+            }
         })
     }
 }

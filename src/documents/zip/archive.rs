@@ -32,8 +32,7 @@ fn write(parts: &mut Receiver<ZipPart>, writer: StreamWriter) -> io::Result<Stre
     let mut sums = String::new();
     loop {
         match parts.blocking_recv() {
-            Some(ZipPart::Document { entry, file, size, sha256 }) => {
-                let name = entry.kind.file_name(&entry.number);
+            Some(ZipPart::Document { entry, name, file, size, sha256 }) => {
                 zip.start_file(&name, options(&entry)).map_err(io::Error::other)?;
                 let mut file = file.try_clone()?;
                 file.rewind()?;

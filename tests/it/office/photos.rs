@@ -88,6 +88,29 @@ async fn a_photo_of_48_megapixels_is_reduced_to_what_a_page_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_zip_of_every_document_has_the_photo_for_the_office_alone() {
+    let app = App::start().await;
+    let (office, acme) = (app.office().await, app.acme().await);
+    let photo = photo::jpeg(320, 240, 6);
+    let pdf = pdf_of(&office, "proof.jpg", &photo).await;
+    let zip = async |actor: &Actor, documents: &str| {
+        let path = format!("/bols/download.zip?list=&number={}&documents={documents}", World::ACME_BARE);
+        let mut files = actor.get(&path).await.unzipped();
+        files.retain(|name, _| name.starts_with(World::ACME_BARE));
+        files
+    };
+    let (pdf_name, photo_name) = ("PRT-2025-0005-signed-bol.pdf", "PRT-2025-0005-signed-bol-photo.jpg");
+    let all = zip(&office, "all").await;
+    assert_eq!((all.len(), &all[pdf_name], &all[photo_name]), (2, &pdf, &photo));
+    let zipped = app.events().await.only(Action::BolsZipped);
+    assert_eq!(zipped.list(|event| event.sha256.clone().unwrap().len()), [32, 32], "both are recorded");
+    assert_eq!(zipped[1].sha256.clone().unwrap(), Sha256::digest(&photo).to_vec());
+    for (actor, documents) in [(&office, "signed-bol"), (&acme, "all"), (&acme, "signed-bol")] {
+        assert_eq!(zip(actor, documents).await.into_keys().collect::<Vec<_>>(), [pdf_name], "{documents}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn damaged_and_hostile_photos_get_a_clear_answer() {
     let app = App::start().await;
     let office = app.office().await;
@@ -100,6 +123,10 @@ async fn damaged_and_hostile_photos_get_a_clear_answer() {
     let mut wrong_sum = photo::png(64, 64);
     let at = wrong_sum.len() - 20;
     wrong_sum[at] ^= 0xff;
+    // The JPEG compression of TIFF 6.0, before its Technical Note 2.
+    let mut old_jpeg = sample("color-jpeg.tif");
+    let tag = old_jpeg.windows(9).position(|entry| entry == b"\x03\x01\x03\0\x01\0\0\0\x07").unwrap();
+    old_jpeg[tag + 8] = 6;
     for (name, bytes, outcome, reason) in [
         ("cut.jpg", &whole[..data + (whole.len() - data) / 2], "needs_review", "end of the photo is missing"),
         ("header.jpg", &whole[..data], "rejected", "can't be read"),
@@ -107,6 +134,7 @@ async fn damaged_and_hostile_photos_get_a_clear_answer() {
         ("sum.png", &wrong_sum, "rejected", "can't be read"),
         ("cut.heic", &heic[..heic.len() - 200], "rejected", "Most Compatible"),
         ("palette.tif", &sample("palette.tif"), "rejected", "Save it as PDF or JPEG"),
+        ("old-jpeg.tif", &old_jpeg, "rejected", "Save it as PDF or JPEG"),
         ("avif.jpg", b"\0\0\0\x18ftypavif\0\0\0\0avifmif1", "rejected", "Nor is it a photo in JPEG, PNG, HEIC or TIFF"),
         ("pixel.png", &photo::png(2, 2), "stored", "a PDF made of the photo"),
     ] {
