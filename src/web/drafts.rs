@@ -34,8 +34,8 @@ use crate::issuing::IssueError;
 const PREFIX: &str = "typed.";
 /// The query of a form that is sent after its user's proof ([`super::confirm`]).
 const CONFIRMED: &str = "confirmed";
-/// The longest form has 30 fields. The import of a list has none.
-const MAX_FIELDS: usize = 200;
+/// An assignment names 1,000 BOLs. Other forms have 30 fields, and a selection of the inbox 200.
+const MAX_FIELDS: usize = 1_100;
 
 /// Why a form could not be answered. The address of the draft says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use askama::Template;
 use url::form_urlencoded::byte_serialize;
 
 use super::drafts::{Draft, Reason, accepts_html};
-use super::flash::see_other;
+use super::flash::{see_other, start};
 use super::form_address::FormAddress;
 use super::limits::{MAX_FORM_BYTES, UPLOADS};
 use super::login_page::LoginPage;
@@ -230,11 +230,15 @@ async fn confirm(request: &HttpRequest) -> Option<HttpResponse> {
     Some(asked.unwrap_or_else(|error| build(request, error.status_code(), Some(&error))))
 }
 
-/// The login page, which leads a browser back to the page of the form that it has sent.
+/// The login page, which leads a browser back to the page of the form that it has sent. That page says that nothing was
+/// done.
 fn login_path(request: &HttpRequest) -> String {
     let form = FormAddress::of(request.path()).filter(|_| !request.method().is_safe() && accepts_html(request));
     match form.map(|form| form.page(request.path())) {
-        Some(page) if page != "/" => format!("/login?next={}", byte_serialize(page.as_bytes()).collect::<String>()),
+        Some(page) if page != "/" => {
+            let next = format!("{page}?done={}", start::NOT_DONE.word);
+            format!("/login?next={}", byte_serialize(next.as_bytes()).collect::<String>())
+        }
         _ => auth::login_path(request),
     }
 }

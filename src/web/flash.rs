@@ -61,6 +61,7 @@ flashes! {
     /// Any page that a user sees first
     start {
         PASSWORD_SET: "welcome" => "Your password is set, and you are logged in.",
+        NOT_DONE: "not-done" => "Your session had ended, so nothing was changed. Do it again here.",
     }
     /// `/account`
     account {

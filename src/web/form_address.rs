@@ -29,13 +29,13 @@ const FORMS: &[FormAddress] = &[
     FormAddress::new("/office/remind", "/office"),
     FormAddress::new("/office/bols", "/office/bols/new").restored(),
     FormAddress::new("/office/bols/preview", "/office/bols/new").restored_at("/office/bols"),
-    FormAddress::new("/office/bols/assign", "/bols"),
+    FormAddress::new("/office/bols/assign", "/bols").restored(),
     FormAddress::new("/office/bols/assign/undo", "/bols"),
     FormAddress::here("/office/bols/{number}/void").restored(),
     FormAddress::here("/office/bols/{number}/weight").restored(),
     FormAddress::here("/office/upload"),
-    FormAddress::here("/office/inbox"),
-    FormAddress::new("/office/documents/{id}/file", "/office/inbox"),
+    FormAddress::here("/office/inbox").restored(),
+    FormAddress::new("/office/documents/{id}/file", "/office/inbox").restored(),
     FormAddress::new("/office/documents/{id}/unfile", "/office/inbox"),
     FormAddress::here("/office/products").restored(),
     FormAddress::new("/office/products/{id}", "/office/products").restored(),
@@ -81,7 +81,7 @@ impl FormAddress {
     }
 
     /// What was typed can be shown again. The handler of the address must make its change with
-    /// [`super::context::Context::change`].
+    /// [`super::context::Context::change`], or show its form while [`super::context::Context::is_draft`].
     pub const fn restored(self) -> Self {
         self.restored_at(self.pattern)
     }
@@ -150,7 +150,8 @@ mod tests {
         let restored = |path: &str| FormAddress::of(path).and_then(|address| address.restored_path(path));
         assert_eq!(restored("/office/bols/preview").as_deref(), Some("/office/bols"));
         assert_eq!(restored("/office/users/7/name").as_deref(), Some("/office/users/7/name"));
-        for path in ["/logout", "/account/password", "/office/customers/ACME/see-as", "/office/bols/assign"] {
+        assert_eq!(restored("/office/documents/7/file").as_deref(), Some("/office/documents/7/file"));
+        for path in ["/logout", "/account/password", "/office/customers/ACME/see-as", "/office/bols/assign/undo"] {
             assert_eq!(restored(path), None, "{path}");
         }
     }

@@ -65,9 +65,7 @@ pub async fn page(context: Context<Auditors>, done: Query<Done>) -> Result<HttpR
     let runs = last_runs(&mut connection, &context.site.seals, MAX_RUNS).await?;
     let mut page = IntegrityPage::new(&context, overview, runs);
     page.is_under_way = is_running(&mut connection).await?;
-    if page.is_under_way {
-        page.layout = page.layout.flash(&done, flash::ALL);
-    }
+    page.layout = page.layout.flash(&done, if page.is_under_way { flash::ALL } else { &[] });
     let mut response = html(&page);
     if page.is_under_way {
         let again = HeaderValue::from_static("3; url=/audit/integrity");

@@ -122,6 +122,9 @@ async fn numbers(context: &Context<OfficeStaff>, selection: Selection) -> Result
 /// `POST /office/bols/assign`: `number` repeated, `customer`, and `owners` as the confirmation showed them.
 pub async fn assign(context: Context<OfficeStaff>, form: Form<Pairs>) -> Result<HttpResponse, Error> {
     let assignment = Assignment::parse(&form)?;
+    if context.is_draft() {
+        return show(&context, &assignment, None).await;
+    }
     let Assignment { numbers, customer, owners_shown } = &assignment;
     match assign::assign(&context.acting(), numbers, customer, owners_shown.as_deref()).await {
         Ok(()) => {
@@ -170,7 +173,11 @@ async fn show(
     };
     let mut customers = customers::all(&mut *context.db.get().await?).await?;
     customers.retain(|customer| customer.active);
-    let mut page = AssignPage::new(context.layout("/bols"), assignment, bols, &customers, error);
+    let layout = match context.draft() {
+        Some(reason) => context.layout("/bols").problem(reason.problem("Not assigned yet")),
+        None => context.layout("/bols"),
+    };
+    let mut page = AssignPage::new(layout, assignment, bols, &customers, error);
     if let Some(confirmation) = &page.confirmation {
         let known =
             lists::customers::active_ship_tos(&mut *context.db.get().await?, &confirmation.customer_code).await?;

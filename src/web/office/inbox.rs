@@ -34,6 +34,11 @@ pub async fn page(context: Context<OfficeStaff>, view: Query<View>) -> Result<Ht
 /// `POST /office/documents/{id}/file`: `number`, `kind`. `form` of a quarantined document: `cleaned`, or `original` with
 /// `why`.
 pub async fn file(context: Context<OfficeStaff>, id: Path<i64>, form: Form<Filing>) -> Result<HttpResponse, Error> {
+    if context.is_draft() {
+        let view = View { after: form.after.clone(), ..View::default() };
+        let typed = Typed { row: Some((*id, form.into_inner(), FieldErrors::default())), ..Typed::default() };
+        return show(&context, &view, StatusCode::OK, typed).await;
+    }
     let done = if form.form == "cleaned" { flash::inbox::CLEANED } else { flash::inbox::FILED };
     let mut confirm = None;
     let (status, errors) = match (number(&context.site, &form.number), kind(&form.kind)) {
@@ -190,6 +195,10 @@ impl Selection {
 pub async fn many(context: Context<OfficeStaff>, fields: Fields) -> Result<HttpResponse, Error> {
     let selection = Selection::parse(&fields)?;
     let action = fields.one("action");
+    if context.is_draft() {
+        let shelf = if action == "restore" { "bin" } else { "" };
+        return selection.refuse(&context, shelf, StatusCode::OK, FieldErrors::default(), None).await;
+    }
     if selection.documents.is_empty() || selection.documents.len() > MAX_SELECTED {
         let nothing = selection.documents.is_empty();
         let message = if nothing { "Select at least one document." } else { "Select at most 200 documents." };

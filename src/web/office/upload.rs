@@ -20,7 +20,7 @@ use crate::units::file_size;
 use crate::web::Error;
 use crate::web::auth::OfficeStaff;
 use crate::web::context::Context;
-use crate::web::flash::see_other;
+use crate::web::flash::{Done, see_other};
 use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, choices, kinds};
 use crate::web::page::{Layout, html, html_with_status, non_empty};
@@ -91,11 +91,14 @@ impl From<&Receipt> for ResultRow {
 pub struct BatchQuery {
     #[serde(default)]
     batch: String,
+    #[serde(flatten)]
+    done: Done,
 }
 
 /// `GET /office/upload?batch=…`: the form, and the outcomes of a batch.
 pub async fn page(context: Context<OfficeStaff>, query: Query<BatchQuery>) -> Result<HttpResponse, Error> {
     let mut page = UploadPage::new(&context).await?;
+    page.layout = page.layout.flash(&query.done, &[]);
     if query.batch.is_empty() || query.batch.len() > journal::MAX_BATCH_BYTES || query.batch.contains('\0') {
         return Ok(html(&page));
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use scraper::{Html, Selector};
 
+use crate::support::scan::paper;
 use crate::support::{Action, Actor, Answer, App, Load, PASSWORD, World, execute, migrated_database};
 
 type Pairs = Vec<(String, String)>;
@@ -244,10 +245,71 @@ async fn drafts_lead_nowhere_else_and_carry_no_secrets() {
     // An upload can't be kept; the login leads back to its page.
     let upload = stranger.request(Method::POST, "/office/upload").header("accept", "text/html");
     let upload = upload.multipart(reqwest::multipart::Form::new().text("kind", "bol"));
-    assert_eq!(
-        Answer::of(upload).await.header("location"),
-        "/login?next=/office/upload".replace("=/", "=%2F").replace("e/u", "e%2Fu")
-    );
+    let login = "/login?next=%2Foffice%2Fupload%3Fdone%3Dnot-done";
+    assert_eq!(Answer::of(upload).await.header("location"), login);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filing_and_assigning_come_back_too() {
+    let app = App::ready_to_issue().await;
+    let office = app.office().await;
+    let mut waiting = Vec::new();
+    for name in ["one.pdf", "two.pdf"] {
+        waiting.push(office.upload(&[("kind", "other")], name, &paper(name)).await.document_id(0).to_string());
+    }
+    let row = format!("/office/documents/{}/file", waiting[0]);
+    let bulk = [("document", &*waiting[1]), ("number", "25-3"), ("kind", "invoice"), ("action", "file")];
+    let assign = [("number", World::ACME_BOL), ("number", World::LOOSE_BOL), ("customer", "RIVAL"), ("owners", "x")];
+    app.sql("DELETE FROM sessions").await;
+    let mut drafts = Vec::new();
+    for (path, form) in [
+        (&*row, &[("number", "25-5"), ("kind", "scale-ticket")][..]),
+        ("/office/inbox", &bulk),
+        ("/office/bols/assign", &assign),
+    ] {
+        let form: Pairs = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let page = send(&office, path, &form).await;
+        assert_eq!((page.status, page.one("h1")), (401, "Log in".into()), "{path}");
+        drafts.push((format!("{path}?draft=session"), hidden(&page, "/login")));
+    }
+    let office = app.office().await;
+    let back = send(&office, &drafts[0].0, &drafts[0].1).await;
+    assert_eq!((back.status, back.one("#problem strong")), (200, "Not done yet.".into()));
+    assert_eq!(back.value(&format!("number-{}", waiting[0])), "25-5");
+    assert_eq!(back.attributes(&format!("#kind-{} option[selected]", waiting[0]), "value"), ["scale-ticket"]);
+    let back = send(&office, &drafts[1].0, &drafts[1].1).await;
+    assert_eq!((back.one("#problem strong"), back.value("bulk-number")), ("Not done yet.".into(), "25-3".into()));
+    assert_eq!(back.attributes("input[name=document][checked]", "value"), [waiting[1].clone()]);
+    let back = send(&office, &drafts[2].0, &drafts[2].1).await;
+    assert_eq!((back.one("#problem strong"), back.all("tbody tr").len()), ("Not assigned yet.".into(), 2));
+    assert_eq!(back.one("form.finish .primary"), "Assign to Rival Iron");
+    assert_eq!(back.attributes("input[name=owners]", "value"), ["PRT-2025-0001=ACME,PRT-2025-0004="]);
+    assert!(app.events().await.any_of(&[Action::DocumentFiled, Action::BolAssigned]).is_empty());
+}
+
+/// A form without anything typed isn't kept. The page that has it says after the login that nothing was done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_button_leads_back_to_its_page_which_says_that_nothing_was_done() {
+    let app = App::start().await;
+    let (stranger, admin) = (app.stranger(), app.user(World::ADMIN).await);
+    for (path, page) in [
+        ("/account/mail", "/account"),
+        ("/office/remind", "/office"),
+        ("/office/bols/assign/undo", "/bols"),
+        ("/office/documents/1/unfile", "/office/inbox"),
+        ("/office/customers/ACME/see-as", "/office/customers/ACME"),
+        ("/office/settings/originals", "/office/settings"),
+        ("/office/upload", "/office/upload"),
+        ("/audit/integrity", "/audit/integrity"),
+    ] {
+        let asked = send(&stranger, path, &[]).await;
+        let next = format!("{page}?done=not-done");
+        let login = url::form_urlencoded::byte_serialize(next.as_bytes()).collect::<String>();
+        assert_eq!((asked.status, asked.header("location")), (303, &*format!("/login?next={login}")), "{path}");
+        let back = admin.get(&next).await;
+        assert_eq!((back.status, back.one("#problem strong")), (200, "Not done yet.".into()), "{path}");
+        assert!(back.one("head title").starts_with("Not done yet: "), "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -272,6 +272,7 @@ pub(super) async fn show(
     let here = if name == "documents" { HERE.to_owned() } else { format!("{HERE}?show={name}") };
     let sign = if here.contains('?') { '&' } else { '?' };
     let active = shown.customers.into_iter().filter(|customer| customer.active);
+    let problem = problem.or_else(|| context.draft().map(|reason| reason.problem("Not done yet")));
     let layout = match problem {
         Some(problem) => context.layout(HERE).problem(problem),
         None => context.layout(HERE),
