@@ -8,6 +8,7 @@
 pub mod account;
 pub mod api;
 pub mod assets;
+mod assignment_undo;
 pub mod audit;
 pub mod auth;
 pub mod background;

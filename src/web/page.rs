@@ -191,7 +191,12 @@ impl Layout {
         if errors.is_empty() {
             return self;
         }
-        self.problem(Problem::new("Nothing was searched.").fields(errors))
+        let mut problem = Problem::new("Nothing was searched.").fields(errors);
+        // Two dates may have the same message.
+        for (link, error) in problem.links.iter_mut().zip(errors.iter()) {
+            link.message = format!("{}{}", filter_label(error.field), error.message);
+        }
+        self.problem(problem)
     }
 
     /// Shows that the address asks for a page that the list doesn't have.
@@ -204,8 +209,11 @@ impl Layout {
         Self { undo, ..self }
     }
 
-    /// Shows the text of the flash, if the page knows it.
+    /// Shows the text of the flash, if the page knows it. Every page knows those of the first page after a login.
     pub fn flash(mut self, done: &Done, known: &[Flash]) -> Self {
+        if let Some(flash) = done.find(&[start::NOT_DONE]) {
+            return self.problem(Problem::new("Not done yet.").label("Not done yet").advice(flash.text));
+        }
         self.notice = done.find(known).or_else(|| done.find(start::ALL)).map(|flash| flash.text);
         self
     }
@@ -222,6 +230,15 @@ impl LayoutUser {
             companies,
             seeing_as,
         }
+    }
+}
+
+/// The label of a filter before its message.
+fn filter_label(field: &str) -> &'static str {
+    match field {
+        "from" => "From: ",
+        "to" => "To: ",
+        _ => "",
     }
 }
 

@@ -13,11 +13,11 @@ use crate::documents::{self, Access, Document, Kind, Viewed};
 use crate::storage::Storage;
 use crate::units::file_size;
 use crate::web::Error;
+use crate::web::assignment_undo::{self, AssignmentQuery};
 use crate::web::auth::DocumentReaders;
 use crate::web::context::Context;
 use crate::web::flash::bol as flash;
 use crate::web::page::{self, Layout, html, non_empty, timestamp};
-use crate::web::undo::{AssignmentQuery, Undo};
 
 #[derive(Template)]
 #[template(path = "portal/bol.html")]
@@ -105,7 +105,7 @@ pub async fn page(
     let viewed = documents::view(db, viewer, origin, &number).await?;
     let viewed = viewed.ok_or(Error::NotFound)?;
     let done = &query.done;
-    let undo = Undo::of_assignment(&context, &query).await?;
+    let undo = assignment_undo::offer(&context, &query).await?;
     let mut layout = context.layout("/bols").flash(done, flash::ALL).undo(undo);
     if done.find(flash::ALL) == Some(flash::ISSUED) {
         layout = layout.script(&context.site, "forget-draft.js");

@@ -18,6 +18,7 @@ use crate::db::Database;
 use crate::documents::{Kind, zip};
 use crate::field_errors::FieldErrors;
 use crate::web::Error;
+use crate::web::assignment_undo::{self, AssignmentQuery};
 use crate::web::auth::{BolListViewers, Customers};
 use crate::web::bol_filter::{BolFilter, statuses};
 use crate::web::context::Context;
@@ -26,7 +27,6 @@ use crate::web::form_field::FormField;
 use crate::web::forms::{Choice, Fields, choices, kinds};
 use crate::web::page::{Layout, Pager, html_with_status};
 use crate::web::problem::Problem;
-use crate::web::undo::{AssignmentQuery, Undo};
 
 #[derive(Template)]
 #[template(path = "portal/bols.html")]
@@ -115,7 +115,7 @@ pub async fn page(
     if page.ticks.can_assign && !page.rows.is_empty() {
         page.ticks.customers = receivers(db).await?;
     }
-    let undo = Undo::of_assignment(&context, &done).await?;
+    let undo = assignment_undo::offer(&context, &done).await?;
     let done = &done.done;
     page.layout = page.layout.flash(done, flash::ALL).undo(undo);
     if let Some(Flash { text, .. }) = done.find(not_selected::ALL) {

@@ -72,7 +72,10 @@ async fn an_assignment_is_undone_for_each_bol() {
     let numbers = [World::ACME_BOL, World::LOOSE_BOL, World::RIVAL_BOL];
     let page = assign(&office, &numbers, "RIVAL").await;
     // One of the three was the customer's before.
-    assert_eq!(page.one(".undo [role=status]"), "Assigned. 2 BOLs → Rival Iron. Only this customer sees them from now on.");
+    assert_eq!(
+        page.one(".undo [role=status]"),
+        "Assigned. 2 BOLs → Rival Iron. Only this customer sees them from now on."
+    );
     assert_eq!(app.rival().await.get("/bols/PRT-2025-0004").await.status, 200);
     // Neither another user nor another request can undo it.
     let id = page.attributes(".undo input[name=assignment]", "value").remove(0);
@@ -96,7 +99,8 @@ async fn an_assignment_is_undone_for_each_bol() {
             (World::LOOSE_BOL, "RIVAL", "-".into(), "true".into()),
         ]
     );
-    // It is undone once, and an undo offers no other.
+    // It is undone once, and an undo offers no other. An address that names no request offers nothing.
+    assert_eq!(office.get("/bols?assignment=%00&done=assigned").await.status, 200);
     let again = office.post("/office/bols/assign/undo", &[("assignment", &id)]).await;
     assert_eq!(again.header("location"), "/bols?done=late");
     assert!(back.all(".undo").is_empty());

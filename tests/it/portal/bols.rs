@@ -219,7 +219,7 @@ async fn mistakes_get_a_message_and_keep_what_was_typed() {
         page.expect_summary(query);
         let (fields, messages) = (page.all(".error"), page.all("#problem li"));
         assert_eq!((messages.len(), page.all(".empty").len()), (1, 0), "{query}: {messages:?}");
-        assert!(fields.iter().all(|field| *field == messages[0]), "{query}: {fields:?}");
+        assert!(fields.iter().all(|field| messages[0].ends_with(field.as_str())), "{query}: {fields:?}");
         let api = acme.get(&format!("/api/bols?{query}")).await;
         assert_eq!((api.status, api.header("content-type")), (422, "application/problem+json"), "{query}");
         assert_ne!(api.json()["detail"], "");

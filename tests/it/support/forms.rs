@@ -30,7 +30,7 @@ impl Actor {
 impl Answer {
     /// Expects a summary of errors: in the title, with the focus, and with links to fields of the page.
     pub fn expect_summary(&self, what: &str) {
-        let title = self.one("title");
+        let title = self.one("head title");
         assert!(title.starts_with("Error: "), "{what}: {title}");
         assert_eq!(self.attributes("[role=alert]", "id"), ["problem"], "{what}");
         assert_eq!(self.attributes("[autofocus]", "id").first().map(String::as_str), Some("problem"), "{what}");
