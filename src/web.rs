@@ -41,6 +41,8 @@ mod login_step;
 pub mod office;
 pub mod office_contact;
 mod page;
+mod passkey;
+mod passkey_login;
 pub mod password_reset;
 pub mod people;
 pub mod person;

@@ -13,6 +13,8 @@
 //! are refused for up to 5 minutes. Whoever reaches that count knows the password, so a new password ends the attack.
 //! Browsers that are known for the login have a count of their own here too.
 //!
+//! Refused passkeys are counted by login and network, and by network, like passwords.
+//!
 //! At one guess per 30 s, a 15-character password that is on no common-password list is safe. Every count resets after
 //! 15 minutes without a failure. Unknown accounts are counted like known ones.
 
@@ -149,6 +151,17 @@ impl Attempt {
         Self { counted, begun: None }
     }
 
+    /// An answer of a passkey. `None`: it names no user. Nobody guesses a signature, so this spares the log, not the user.
+    pub fn passkey(user_id: Option<i64>, address: Option<IpAddr>) -> Self {
+        let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
+        let user = user_id.map(|user_id| {
+            let parts = [address.as_str(), &user_id.to_string()];
+            Counted::new("passkey", &parts, Rule::WaitAfter(FREE_FOR_ACCOUNT_AT_ADDRESS), true)
+        });
+        let network = Counted::new("passkey", &[&address], Rule::WaitAfter(FREE_FOR_ADDRESS), false);
+        Self { counted: user.into_iter().chain([network]).collect(), begun: None }
+    }
+
     /// A request for a password reset link. Every request counts.
     pub fn reset(address: Option<IpAddr>) -> Self {
         let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
@@ -280,7 +293,7 @@ pub(super) async fn finish_on_whole_second(started: Instant) {
 }
 
 /// Uses the /64 of an IPv6 address: one household or office has 2^64 addresses.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

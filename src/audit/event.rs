@@ -46,7 +46,9 @@ actions! {
     MfaEnrolled "MFA_ENROLLED" "Second factor set up",
     /// By the user, or by an administrator.
     MfaRemoved "MFA_REMOVED" "Second factor removed",
-    /// A wrong or used code, or too many of them.
+    PasskeyAdded "PASSKEY_ADDED" "Passkey added",
+    PasskeyRemoved "PASSKEY_REMOVED" "Passkey removed",
+    /// A wrong or used code, a passkey that was not accepted, or too many of them.
     MfaFailed "MFA_FAILED" "Second factor refused",
     RecoveryCodeUsed "RECOVERY_CODE_USED" "Recovery code used",
     /// A login was linked to a person of the single sign-on issuer, or created for one.

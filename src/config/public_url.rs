@@ -27,6 +27,11 @@ impl PublicUrl {
         }
     }
 
+    /// Returns `portal.example.com`, or `None` for an IP address.
+    pub fn host_name(&self) -> Option<&str> {
+        self.0.domain()
+    }
+
     /// Returns `https://portal.example.com`, as a browser writes it in an `Origin` header.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()

@@ -270,6 +270,33 @@ diesel::table! {
 }
 
 diesel::table! {
+    passkey_ceremonies (id_hash) {
+        id_hash -> Bytea,
+        purpose -> Text,
+        session_id -> Nullable<Int8>,
+        browser_hash -> Nullable<Bytea>,
+        network -> Nullable<Inet>,
+        state -> Jsonb,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    passkeys (id) {
+        id -> Int8,
+        user_id -> Int8,
+        credential_id -> Bytea,
+        credential -> Jsonb,
+        name -> Text,
+        created_at -> Timestamptz,
+        last_used_at -> Nullable<Timestamptz>,
+        sign_count -> Int8,
+        backup_eligible -> Bool,
+        backed_up -> Bool,
+    }
+}
+
+diesel::table! {
     products (id) {
         id -> Int8,
         name -> Text,
@@ -478,6 +505,7 @@ diesel::table! {
         told_until -> Timestamptz,
         read_until -> Nullable<Timestamptz>,
         factor_due_at -> Nullable<Timestamptz>,
+        webauthn_id -> Bytea,
     }
 }
 
@@ -490,6 +518,7 @@ diesel::joinable!(notice_addresses -> customers (customer_id));
 diesel::joinable!(notices -> bols (bol_id));
 diesel::joinable!(memberships -> customers (customer_id));
 diesel::joinable!(memberships -> users (user_id));
+diesel::joinable!(passkeys -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(sso_identities -> sso_issuers (issuer_id));
 diesel::joinable!(sso_identities -> users (user_id));
@@ -512,6 +541,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     memberships,
     notice_addresses,
     notices,
+    passkeys,
     products,
     scope_key,
     session_links,

@@ -16,6 +16,14 @@ pub enum SecurityNotice {
     RecoveryCodeUsed {
         left: i64,
     },
+    PasskeyAdded {
+        passkey: String,
+    },
+    PasskeyRemoved {
+        passkey: String,
+    },
+    /// The sign count of a passkey shows that there may be a copy.
+    PasskeyCopied,
     /// By an administrator.
     FactorsReset,
     /// A login from a browser or a network that the user has not used before.
@@ -41,6 +49,7 @@ impl SecurityNotice {
         match self {
             Self::WrongCodes => "wrong-codes",
             Self::NewDevice { .. } => "new-device",
+            Self::PasskeyCopied => "passkey-copied",
             _ => "security",
         }
     }
@@ -56,8 +65,8 @@ impl SecurityNotice {
             ),
             Self::AppRemoved => (
                 "The authenticator app of your login was removed",
-                "The authenticator app of your login at the PrimeTrade BOL portal was just removed. Its codes and the \
-                 recovery codes no longer work."
+                "The authenticator app of your login at the PrimeTrade BOL portal was just removed. Its codes no \
+                 longer work."
                     .to_owned(),
             ),
             Self::RecoveryCodesReplaced => (
@@ -78,6 +87,16 @@ impl SecurityNotice {
                     }
                 ),
             ),
+            Self::PasskeyAdded { passkey } => (
+                "A passkey was added to your login",
+                passkey_text(passkey, "added to", "It logs you in without a password. If you didn’t add it, remove it under \
+                    Account: a new password alone does not."),
+            ),
+            Self::PasskeyRemoved { passkey } => (
+                "A passkey of your login was removed",
+                passkey_text(passkey, "removed from", "It no longer logs you in."),
+            ),
+            Self::PasskeyCopied => ("There may be a copy of your passkey", COPIED.to_owned()),
             Self::FactorsReset => (
                 "The second factors of your login were removed",
                 "An administrator has just removed the second factors of your login at the PrimeTrade BOL portal, and has \
@@ -107,4 +126,11 @@ impl SecurityNotice {
             ),
         }
     }
+}
+
+const COPIED: &str = "A passkey of your login at the PrimeTrade BOL portal was just refused. Its counter shows that someone may \
+                      have a copy of it. Remove the passkey under Account, and add a new one.";
+
+fn passkey_text(passkey: &str, what: &str, then: &str) -> String {
+    format!("The passkey “{passkey}” was just {what} your login at the PrimeTrade BOL portal. {then}")
 }

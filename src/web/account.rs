@@ -1,6 +1,7 @@
 //! `/account`: the user's password, notices and sessions.
 
 pub mod factors;
+pub mod passkeys;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;

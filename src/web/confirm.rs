@@ -18,6 +18,7 @@ use super::form_field::{FormField, PASSWORD_SCRIPT};
 use super::forms::Fields;
 use super::login_session::LoginSession;
 use super::page::{Layout, html, html_with_status};
+use super::passkey::{self, PasskeyButton};
 use super::problem::Problem;
 use super::sso_link::SsoLink;
 use super::typed_code::refusal;
@@ -26,6 +27,7 @@ use super::{Error, Site, auth};
 use crate::accounts::Viewer;
 use crate::accounts::factors::Factors;
 use crate::accounts::factors::code::{CodeError, TypedCode};
+use crate::accounts::factors::passkeys::PasskeyError;
 use crate::accounts::passwords::BUSY_RETRY;
 use crate::accounts::sso::identity;
 use crate::accounts::step_up::{self, Proof, StepUpError};
@@ -54,6 +56,8 @@ pub struct ConfirmPage {
     has_password: bool,
     /// Confirms at the issuer, if the login is linked to it.
     sso: Option<SsoLink>,
+    /// For a user with a passkey.
+    passkey: Option<PasskeyButton>,
     is_recovery_open: bool,
     errors: FieldErrors,
 }
@@ -68,7 +72,13 @@ pub async fn page(context: Context<AnyUser>, query: Query<Next>) -> Result<HttpR
     Ok(html(&page))
 }
 
-/// `POST /confirm`: `code`, `recovery_code` or `password`; `next`; `draft` with typed fields.
+/// `POST /confirm/passkey/options`: JSON for the browser.
+pub async fn passkey_options(context: Context<AnyUser>) -> Result<HttpResponse, Error> {
+    let Context { viewer, site, db, origin, .. } = &context;
+    passkey::options(site.passkey_checker(db, origin)?.begin_confirmation(viewer).await)
+}
+
+/// `POST /confirm`: `code`, `recovery_code`, `passkey` or `password`; `next`; `draft` with typed fields.
 pub async fn confirm(
     request: HttpRequest,
     context: Context<AnyUser>,
@@ -90,16 +100,28 @@ pub async fn confirm(
         return Ok(page.confirmed_elsewhere(viewer, site));
     }
     let device = LongCookie::Device.of(&request, site);
-    let error = match step_up::confirm(site.code_checker(db), viewer, (origin, device.as_deref()), proof).await {
+    let answer = fields.one(passkey::FIELD);
+    let confirmed = if answer.is_empty() {
+        let confirmed = step_up::confirm(site.code_checker(db), viewer, (origin, device.as_deref()), proof).await;
+        confirmed.map_err(NotConfirmed::Typed)
+    } else {
+        let confirmed = site.passkey_checker(db, origin)?.confirm(viewer, answer).await;
+        confirmed.map_err(NotConfirmed::Passkey)
+    };
+    let error = match confirmed {
         Ok(token) => {
             session.start(&token)?;
             return Ok(page.lead_on());
         }
-        Err(StepUpError::Code(CodeError::Ended)) => return Err(Error::LoginRequired),
-        Err(StepUpError::Code(CodeError::Db(error))) => return Err(error.into()),
         Err(error) => error,
     };
-    Ok(page.refused(typed, &error))
+    page.refused(typed, error)
+}
+
+/// Why a proof was not accepted.
+enum NotConfirmed {
+    Typed(StepUpError),
+    Passkey(PasskeyError),
 }
 
 impl ConfirmPage {
@@ -115,13 +137,19 @@ impl ConfirmPage {
         let is_linked = identity::is_linked(&mut connection, viewer.user_id).await?;
         // A kept form waits in this tab, while another one leads to the issuer.
         let after_issuer = if draft.is_some() { "/" } else { next };
+        let factors = Factors::of(&mut connection, viewer.user_id).await?;
+        let button = PasskeyButton::get("Confirm with a passkey", "/confirm/passkey/options");
+        let passkey = button.primary(!factors.has_app).on(site).filter(|_| factors.passkeys > 0);
         Ok(Self {
-            layout: Layout::new(site, Some(viewer), "").script(site, PASSWORD_SCRIPT),
+            layout: Layout::new(site, Some(viewer), "")
+                .script(site, PASSWORD_SCRIPT)
+                .passkey_script(site, passkey.as_ref()),
+            passkey,
             email: viewer.email.clone(),
             next: next.into(),
             back: form.unwrap_or_else(|| "/".into()),
             draft,
-            factors: Factors::of(&mut connection, viewer.user_id).await?,
+            factors,
             has_password: step_up::has_password(&mut connection, &site.factor_policy, viewer.user_id).await?,
             sso: SsoLink::to_confirm(site, after_issuer).filter(|_| is_linked),
             is_recovery_open: false,
@@ -147,17 +175,25 @@ impl ConfirmPage {
         form_again(&Self { layout: self.layout.problem(problem), ..self }, None)
     }
 
-    fn refused(self, typed: TypedCode<'_>, error: &StepUpError) -> HttpResponse {
+    fn refused(self, typed: TypedCode<'_>, error: NotConfirmed) -> Result<HttpResponse, Error> {
         let (problem, errors, wait) = match error {
-            StepUpError::Code(error) => refusal(typed, error),
-            StepUpError::Password => {
+            NotConfirmed::Passkey(error) => {
+                let (problem, wait) = passkey::refusal(error)?;
+                (problem, FieldErrors::default(), wait)
+            }
+            NotConfirmed::Typed(StepUpError::Code(CodeError::Ended)) => return Err(Error::LoginRequired),
+            NotConfirmed::Typed(StepUpError::Code(CodeError::Db(error))) => return Err(error.into()),
+            NotConfirmed::Typed(StepUpError::Code(error)) => refusal(typed, &error),
+            NotConfirmed::Typed(error @ StepUpError::Password) => {
                 let errors = FieldErrors::one("password", error.to_string());
                 (Problem::new("The password was not accepted.").fields(&errors), errors, None)
             }
-            StepUpError::Busy(busy) => (Problem::new(busy.to_string()), FieldErrors::default(), Some(BUSY_RETRY)),
+            NotConfirmed::Typed(StepUpError::Busy(busy)) => {
+                (Problem::new(busy.to_string()), FieldErrors::default(), Some(BUSY_RETRY))
+            }
         };
         let is_recovery_open = matches!(typed, TypedCode::Recovery(_));
-        form_again(&Self { layout: self.layout.problem(problem), errors, is_recovery_open, ..self }, wait)
+        Ok(form_again(&Self { layout: self.layout.problem(problem), errors, is_recovery_open, ..self }, wait))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The cookies that outlast a session: known devices, and those that are not asked for the second factor.
+//! Cookies besides the session’s: known devices, those that are not asked for the second factor, and the one that binds a
+//! passkey’s challenge.
 
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -7,6 +8,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::{Error, Site};
 use crate::accounts::factors::remembered;
 use crate::accounts::{DeviceKey, sso};
+
+/// Longer than a challenge is good for, so that several in a row share the cookie.
+const PASSKEY_SECONDS: i64 = 600;
 
 /// A cookie of its own, which no other site sends and no script reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub enum LongCookie {
     Remembered,
     /// A browser that has begun a login by single sign-on ([`sso`]).
     SingleSignOn,
+    /// A browser that was asked for a passkey before the login.
+    Passkey,
 }
 
 impl LongCookie {
@@ -29,6 +35,8 @@ impl LongCookie {
             (Self::Remembered, false) => "remembered",
             (Self::SingleSignOn, true) => "__Host-sso",
             (Self::SingleSignOn, false) => "sso",
+            (Self::Passkey, true) => "__Host-passkey",
+            (Self::Passkey, false) => "passkey",
         }
     }
 
@@ -37,6 +45,7 @@ impl LongCookie {
             Self::Device => DeviceKey::LIFE.num_seconds(),
             Self::Remembered => remembered::LIFE.num_seconds(),
             Self::SingleSignOn => sso::LIFE.num_seconds(),
+            Self::Passkey => PASSKEY_SECONDS,
         }
     }
 

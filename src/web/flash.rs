@@ -71,8 +71,14 @@ flashes! {
     }
     /// `/account/factors`
     factors {
-        APP_REMOVED: "app-removed" => "The authenticator app is removed. The password alone logs you in.",
+        APP_REMOVED: "app-removed" => "The authenticator app is removed. Its codes no longer work.",
         DEVICE_FORGOTTEN: "forgotten" => "The device is forgotten. Its next login asks for the second factor.",
+    }
+    /// `/account/passkeys`
+    passkeys {
+        ADDED: "added" => "The passkey is added. It logs you in from now on, without a password.",
+        RENAMED: "renamed" => "Saved.",
+        REMOVED: "removed" => "The passkey is removed. It no longer logs you in.",
     }
     /// `/people`
     people {

@@ -28,10 +28,11 @@ pub fn policy(public_url: &PublicUrl, storage: &Storage) -> HeaderValue {
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(BASE))
 }
 
-/// The portal uses none of a browser's powerful features.
-const NO_FEATURES: HeaderValue = HeaderValue::from_static(
+/// The portal uses none of a browser's powerful features but passkeys, and those on its own pages only.
+const FEATURES: HeaderValue = HeaderValue::from_static(
     "accelerometer=(), autoplay=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), hid=(), \
-     magnetometer=(), microphone=(), midi=(), payment=(), serial=(), usb=(), xr-spatial-tracking=()",
+     magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-create=(self), publickey-credentials-get=(self), \
+     serial=(), usb=(), xr-spatial-tracking=()",
 );
 
 /// Adds each header that the handler hasn't set.
@@ -55,7 +56,7 @@ pub async fn add(
     default(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     default(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
     default(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
-    default(HeaderName::from_static("permissions-policy"), NO_FEATURES);
+    default(HeaderName::from_static("permissions-policy"), FEATURES);
     // For pages, redirects and errors. Static assets and files set their own.
     default(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if site.is_some_and(|site| site.public_url.is_https()) {

@@ -8,6 +8,7 @@ use super::Site;
 use super::drafts::{Draft, Reason};
 use super::form_field::PASSWORD_SCRIPT;
 use super::page::{Layout, html_with_status};
+use super::passkey::PasskeyButton;
 use super::sso_link::SsoLink;
 
 #[derive(Template)]
@@ -25,12 +26,15 @@ pub struct LoginPage {
     pub needs_sso: bool,
     /// Where to log out of the issuer too.
     pub log_out_of_issuer: Option<&'static str>,
+    /// `None` if the portal's address has no passkeys.
+    pub passkey: Option<PasskeyButton>,
 }
 
 impl LoginPage {
     pub fn new(site: &Site, next: &str) -> Self {
+        let passkey = PasskeyButton::get("Log in with a passkey", "/login/passkey/options").offered().on(site);
         Self {
-            layout: Layout::new(site, None, "").script(site, PASSWORD_SCRIPT),
+            layout: Layout::new(site, None, "").script(site, PASSWORD_SCRIPT).passkey_script(site, passkey.as_ref()),
             email: String::new(),
             next: next.into(),
             why: None,
@@ -38,6 +42,7 @@ impl LoginPage {
             sso: SsoLink::new(site, next),
             needs_sso: false,
             log_out_of_issuer: None,
+            passkey,
         }
     }
 
@@ -63,6 +68,11 @@ impl LoginPage {
             None => "Your session has ended, so nothing was saved. Log in to continue: what you typed is kept.".into(),
         };
         Self { why: Some(why), draft: Some(draft), ..Self::new(site, "/") }
+    }
+
+    /// Whether the problem concerns what was typed.
+    fn is_password_refused(&self) -> bool {
+        !self.needs_sso && self.layout.problem.as_ref().is_some_and(|problem| !problem.links.is_empty())
     }
 
     pub fn answer(&self, status: StatusCode) -> HttpResponse {

@@ -10,8 +10,8 @@ use actix_web::{HttpMessage, HttpRequest, Resource};
 use super::error::Error;
 use super::form_address::to_page;
 use super::{
-    account, api, audit, auth, confirm, invitation, office, password_reset, people, portal, second_factor,
-    security_txt, session, sessions_end, sso,
+    account, api, audit, auth, confirm, invitation, office, passkey_login, password_reset, people, portal,
+    second_factor, security_txt, session, sessions_end, sso,
 };
 use crate::bols::lists::carriers::{Carrier, Truck};
 use crate::bols::lists::products::{Lot, Product};
@@ -73,6 +73,7 @@ fn account_routes(app: &mut ServiceConfig) {
         .service(form("/account/sessions/end-all").route(post().to(account::end_all_sessions)))
         .service(resource("/confirm").route(page!(confirm::page)).route(post().to(confirm::confirm)))
         .configure(factor_routes)
+        .configure(passkey_routes)
         .service(form("/see-as/end").route(post().to(office::customers::stop_seeing_as)))
         .service(resource("/people").route(page!(people::page)).route(post().to(people::invite)))
         .service(form("/people/second-factor").route(post().to(people::require_factor)))
@@ -93,6 +94,30 @@ fn factor_routes(app: &mut ServiceConfig) {
         )
         .service(form("/account/factors/recovery-codes").route(post().to(factors::replace_recovery_codes)))
         .service(form("/account/factors/devices/forget").route(post().to(factors::forget_device)));
+}
+
+/// Passkeys: the log-in, the second factor, the fresh proof, and every user's own. Scripts ask for the options.
+fn passkey_routes(app: &mut ServiceConfig) {
+    use account::passkeys;
+    app.service(form("/login/passkey").route(post().to(passkey_login::log_in)))
+        .service(form("/login/passkey/options").route(post().to(passkey_login::options)))
+        .service(form("/login/factor/passkey/options").route(post().to(second_factor::factor_passkey_options)))
+        .service(form("/login/enroll/passkey").route(post().to(second_factor::enroll_passkey)))
+        .service(form("/login/enroll/passkey/options").route(post().to(second_factor::enroll_passkey_options)))
+        .service(form("/confirm/passkey/options").route(post().to(confirm::passkey_options)))
+        .service(resource("/account/passkeys").route(page!(passkeys::page)).route(post().to(passkeys::add)))
+        .service(resource("/account/passkeys/new").route(page!(passkeys::new_page)))
+        .service(form("/account/passkeys/options").route(post().to(passkeys::options)))
+        .service(
+            resource("/account/passkeys/{id}/rename")
+                .route(page!(passkeys::rename_page))
+                .route(post().to(passkeys::rename)),
+        )
+        .service(
+            resource("/account/passkeys/{id}/remove")
+                .route(page!(passkeys::ask_remove))
+                .route(post().to(passkeys::remove)),
+        );
 }
 
 /// BOLs and their documents: customers and the office.

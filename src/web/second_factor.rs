@@ -19,14 +19,18 @@ use super::login_page::after_login;
 use super::login_session::LoginSession;
 use super::login_step::path;
 use super::page::{Layout, html};
+use super::passkey::{self, PasskeyButton};
 use super::recovery_codes::RecoveryCodesPage;
 use super::totp_setup::TotpSetup;
 use super::typed_code::refusal;
 use super::wait::form_again;
 use super::{Error, Site, auth};
+use crate::accounts::device_name;
 use crate::accounts::factors::code::{CodeError, TypedCode};
 use crate::accounts::factors::enrollment::{Enrolled, Enrolling, Enrollment};
-use crate::accounts::factors::second::{self, Given};
+use crate::accounts::factors::passkeys::PasskeyError;
+use crate::accounts::factors::passkeys::registration::Registration;
+use crate::accounts::factors::second::{self, Given, Remembering};
 use crate::accounts::factors::{Factors, remembered};
 use crate::accounts::sessions::{HalfLogin, Step};
 use crate::audit;
@@ -79,6 +83,8 @@ struct FactorPage {
     next: String,
     draft: Option<Draft>,
     factors: Factors,
+    /// For a user with a passkey.
+    passkey: Option<PasskeyButton>,
     /// Whether this browser can be remembered.
     may_remember: bool,
     is_remembered: bool,
@@ -94,6 +100,8 @@ struct EnrollPage {
     email: String,
     next: String,
     setup: TotpSetup,
+    /// Sets up a passkey instead.
+    passkey: Option<PasskeyButton>,
 }
 
 /// `GET /login/factor`
@@ -105,7 +113,7 @@ pub async fn factor_page(context: HalfContext, query: Query<Next>) -> Result<Htt
     Ok(html(&FactorPage::load(&context, next, None).await?))
 }
 
-/// `POST /login/factor`: `code` or `recovery_code`, `remember`, `next`. Without a code, which is how a login with a draft
+/// `POST /login/factor`: `code`, `recovery_code` or `passkey`, `remember`, `next`. Without a code, which is how a login with a draft
 /// arrives (307), it shows the page with the draft.
 pub async fn give_factor(
     request: HttpRequest,
@@ -121,12 +129,21 @@ pub async fn give_factor(
     }
     let typed = TypedCode::of_form(fields.one("code"), fields.one("recovery_code"));
     let is_remembered = fields.one("remember") == "true" && remembered::is_allowed(half.role);
-    if !fields.pairs().iter().any(|(name, _)| name == "code" || name == "recovery_code") {
+    if !fields.pairs().iter().any(|(name, _)| ["code", "recovery_code", passkey::FIELD].contains(&name.as_str())) {
         return Ok(html(&FactorPage::load(&context, &next, draft).await?));
     }
     let device = LongCookie::Device.of(&request, site);
-    let checker = site.code_checker(db);
-    match second::give(checker, half, (origin, device.as_deref()), typed, is_remembered).await {
+    let answer = fields.one(passkey::FIELD);
+    let given = if answer.is_empty() {
+        let checker = site.code_checker(db);
+        let given = second::give(checker, half, (origin, device.as_deref()), typed, is_remembered).await;
+        given.map_err(NotGiven::Code)
+    } else {
+        let remembering = Remembering { devices: &site.devices, device: device.as_deref(), remember: is_remembered };
+        let given = site.passkey_checker(db, origin)?.give(half, remembering, answer).await;
+        given.map_err(NotGiven::Passkey)
+    };
+    match given {
         Ok(given) => {
             let mut response = match &draft {
                 Some(draft) => HttpResponse::TemporaryRedirect().insert_header((LOCATION, after_login(draft))).finish(),
@@ -135,13 +152,17 @@ pub async fn give_factor(
             finish(&mut response, site, &session, given)?;
             Ok(response)
         }
-        Err(CodeError::Ended) => Err(Error::LoginRequired),
-        Err(CodeError::Db(error)) => Err(error.into()),
         Err(error) => {
             let page = FactorPage::load(&context, &next, draft).await?;
-            Ok(FactorPage { is_remembered, ..page }.refused(typed, &error))
+            FactorPage { is_remembered, ..page }.refused(typed, error)
         }
     }
+}
+
+/// Why a factor was not accepted.
+enum NotGiven {
+    Code(CodeError),
+    Passkey(PasskeyError),
 }
 
 /// Starts the whole session, and sets the cookies of the browser.
@@ -158,13 +179,17 @@ fn finish(response: &mut HttpResponse, site: &Site, session: &LoginSession, give
 
 impl FactorPage {
     async fn load(context: &HalfContext, next: &str, draft: Option<Draft>) -> Result<Self, Error> {
-        let HalfContext { half, db, .. } = context;
+        let HalfContext { half, site, db, .. } = context;
+        let factors = Factors::of(&mut *db.get().await?, half.user_id).await?;
+        let button = PasskeyButton::get("Log in with a passkey", "/login/factor/passkey/options");
+        let passkey = button.primary(!factors.has_app).on(site).filter(|_| factors.passkeys > 0);
         Ok(Self {
-            layout: context.layout(),
+            layout: context.layout().passkey_script(site, passkey.as_ref()),
+            passkey,
             email: half.email.clone(),
             next: next.into(),
             draft,
-            factors: Factors::of(&mut *db.get().await?, half.user_id).await?,
+            factors,
             may_remember: remembered::is_allowed(half.role),
             is_remembered: false,
             is_recovery_open: false,
@@ -172,11 +197,19 @@ impl FactorPage {
         })
     }
 
-    fn refused(self, typed: TypedCode<'_>, error: &CodeError) -> HttpResponse {
-        let (problem, errors, wait) = refusal(typed, error);
+    fn refused(self, typed: TypedCode<'_>, error: NotGiven) -> Result<HttpResponse, Error> {
+        let (problem, errors, wait) = match error {
+            NotGiven::Code(CodeError::Ended) => return Err(Error::LoginRequired),
+            NotGiven::Code(CodeError::Db(error)) => return Err(error.into()),
+            NotGiven::Code(error) => refusal(typed, &error),
+            NotGiven::Passkey(error) => {
+                let (problem, wait) = passkey::refusal(error)?;
+                (problem, FieldErrors::default(), wait)
+            }
+        };
         let is_recovery_open = matches!(typed, TypedCode::Recovery(_));
         let page = Self { layout: self.layout.problem(problem), errors, is_recovery_open, ..self };
-        form_again(&page, wait)
+        Ok(form_again(&page, wait))
     }
 }
 
@@ -211,6 +244,47 @@ pub async fn enroll(context: HalfContext, session: LoginSession, fields: Fields)
     }
 }
 
+/// `POST /login/factor/passkey/options`: JSON for the browser.
+pub async fn factor_passkey_options(context: HalfContext) -> Result<HttpResponse, Error> {
+    let HalfContext { half, site, db, origin } = &context;
+    passkey::options(site.passkey_checker(db, origin)?.begin_factor(half).await)
+}
+
+/// `POST /login/enroll/passkey/options`: JSON for the browser.
+pub async fn enroll_passkey_options(context: HalfContext) -> Result<HttpResponse, Error> {
+    passkey::options(registration(&context)?.begin().await)
+}
+
+/// `POST /login/enroll/passkey`: `passkey`, `next`. The passkey gets the name of the browser.
+pub async fn enroll_passkey(
+    context: HalfContext,
+    session: LoginSession,
+    fields: Fields,
+) -> Result<HttpResponse, Error> {
+    let next = auth::local_path(fields.one("next")).to_owned();
+    if context.half.step != Step::Enrollment {
+        return Ok(see_other(&path(context.half.step, &next), None));
+    }
+    let name = device_name(&context.origin.user_agent);
+    match registration(&context)?.finish(&name, fields.one(passkey::FIELD)).await {
+        Ok(token) => {
+            session.start(&token)?;
+            Ok(see_other(&next, None))
+        }
+        Err(error) => {
+            let (problem, wait) = passkey::refusal(error)?;
+            let page = EnrollPage::load(&context, &next, FieldErrors::default()).await?;
+            Ok(form_again(&EnrollPage { layout: page.layout.problem(problem), ..page }, wait))
+        }
+    }
+}
+
+fn registration(context: &HalfContext) -> Result<Registration<'_>, Error> {
+    let HalfContext { half, site, db, origin } = context;
+    let (party, user) = (site.relying_party()?, Enrolling::Half(half));
+    Ok(Registration { db, clock: &site.clock, party, user, origin })
+}
+
 impl EnrollPage {
     async fn load(context: &HalfContext, next: &str, errors: FieldErrors) -> Result<Self, Error> {
         let secret = match context.enrollment().begin().await {
@@ -218,8 +292,10 @@ impl EnrollPage {
             Err(CodeError::Db(error)) => return Err(error.into()),
             Err(_) => return Err(Error::LoginRequired),
         };
+        let passkey = PasskeyButton::create("Set up a passkey", "/login/enroll/passkey/options").on(&context.site);
         Ok(Self {
-            layout: context.layout(),
+            layout: context.layout().passkey_script(&context.site, passkey.as_ref()),
+            passkey,
             email: context.half.email.clone(),
             next: next.into(),
             setup: TotpSetup::new(secret, errors),

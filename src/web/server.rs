@@ -37,6 +37,7 @@ use super::{
     static_files,
 };
 use crate::accounts::breached::BreachList;
+use crate::accounts::factors::passkeys::RelyingParty;
 use crate::accounts::sso::SingleSignOn;
 use crate::accounts::{DeviceKey, FactorKey, Policy, sessions};
 use crate::audit::export::ExportSlots;
@@ -76,9 +77,7 @@ impl Running {
         let address = listener.local_addr()?;
         let public_url = match &settings.config.public_url {
             Some(url) => url.clone(),
-            None => format!("http://{}", SocketAddr::new(address.ip(), address.port()))
-                .parse()
-                .map_err(|()| io::Error::other("the address gives no valid URL"))?,
+            None => own_url(&settings.config.host, address)?,
         };
         let storage = Storage::new(&settings.config.storage, &settings.secret, public_url.origin()).await;
         let spool = Spool::new(settings.config.spool.clone());
@@ -128,6 +127,15 @@ fn bind(config: &Config) -> io::Result<TcpListener> {
         .map_err(|error| io::Error::new(error.kind(), format!("HOST, PORT: can't listen on {host}:{port}: {error}")))
 }
 
+/// The address on this machine. Browsers have passkeys for `localhost`, but for no IP address.
+fn own_url(host: &str, address: SocketAddr) -> io::Result<PublicUrl> {
+    let url = match host {
+        "localhost" => format!("http://localhost:{}", address.port()),
+        _ => format!("http://{}", SocketAddr::new(address.ip(), address.port())),
+    };
+    url.parse().map_err(|()| io::Error::other("the address gives no valid URL"))
+}
+
 /// Fails now if files can't be written, rather than at the first upload.
 fn prepare_folders(storage: &Storage, spool: &Spool) -> io::Result<()> {
     let about = |what: &'static str| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
@@ -168,6 +176,7 @@ fn site(settings: Settings, public_url: PublicUrl, (storage, spool): (Storage, S
         examiner: Examiner::new(program, config.bol_prefix.clone()),
         clamd: config.clamd,
         sso: config.oidc.clone().map(|oidc| SingleSignOn::new(oidc, public_url.origin())),
+        passkeys: RelyingParty::new(&public_url),
         public_url,
         storage,
         clock,

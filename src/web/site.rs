@@ -11,6 +11,7 @@ use super::files::FetchRecorder;
 use super::office_contact::ContactCache;
 use crate::accounts::breached::BreachList;
 use crate::accounts::factors::code::CodeChecker;
+use crate::accounts::factors::passkeys::RelyingParty;
 use crate::accounts::sso::SingleSignOn;
 use crate::accounts::{DeviceKey, FactorKey, Policy};
 use crate::audit::export::ExportSlots;
@@ -36,6 +37,8 @@ pub struct Site {
     /// Which logins must have a second factor.
     pub factor_policy: Policy,
     pub sso: Option<SingleSignOn>,
+    /// `None` if browsers have no passkeys for the portal's address.
+    pub passkeys: Option<RelyingParty>,
     pub links: LinkKey,
     pub link_life: Duration,
     pub bol_prefix: String,

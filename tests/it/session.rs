@@ -5,6 +5,7 @@ mod factors;
 mod invitation;
 mod login;
 mod new_device;
+mod passkeys;
 mod password_reset;
 mod revocation;
 mod sessions;

@@ -24,7 +24,9 @@ mod s3;
 pub mod scan;
 mod sealed_log;
 mod smtp;
+pub mod soft_key;
 mod tamper;
+mod virtual_authenticator;
 mod witness_service;
 mod world;
 

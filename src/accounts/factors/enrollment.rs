@@ -1,6 +1,7 @@
 //! Sets up and removes a user's own second factors. Each change is recorded, and told to the user by email.
 
 use chrono::{DateTime, Utc};
+use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
@@ -25,32 +26,46 @@ pub enum Enrolling<'a> {
 }
 
 impl Enrolling<'_> {
-    fn user_id(&self) -> i64 {
+    pub(super) fn session_id(&self) -> i64 {
+        match self {
+            Self::Viewer(viewer) => viewer.session_id,
+            Self::Half(half) => half.session_id,
+        }
+    }
+
+    pub(super) fn user_id(&self) -> i64 {
         match self {
             Self::Viewer(viewer) => viewer.user_id,
             Self::Half(half) => half.user_id,
         }
     }
 
-    fn email(&self) -> &str {
+    pub(super) fn email(&self) -> &str {
         match self {
             Self::Viewer(viewer) => &viewer.email,
             Self::Half(half) => &half.email,
         }
     }
 
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         match self {
             Self::Viewer(viewer) => &viewer.name,
             Self::Half(half) => &half.name,
         }
     }
 
-    fn actor(&self) -> Actor<'_> {
+    pub(super) fn actor(&self) -> Actor<'_> {
         match self {
             Self::Viewer(viewer) => viewer.actor(),
             Self::Half(half) => half.actor(),
         }
+    }
+
+    /// Whether the user may set up a factor. A waiting session sets up the first one only: another one needs proof of the one
+    /// that is there.
+    pub(super) async fn may_enroll(&self, connection: &mut AsyncPgConnection) -> QueryResult<bool> {
+        let Self::Half(half) = self else { return Ok(true) };
+        Ok(half.step == Step::Enrollment && !Factors::of(connection, half.user_id).await?.is_any())
     }
 }
 
@@ -124,11 +139,8 @@ impl Enrollment<'_> {
             .await
     }
 
-    /// A waiting session sets up the first factor only: another one needs proof of the one that is there.
     async fn require_proof(&self, connection: &mut AsyncPgConnection) -> Result<(), CodeError> {
-        let Enrolling::Half(half) = self.user else { return Ok(()) };
-        let is_first = half.step == Step::Enrollment && !Factors::of(connection, half.user_id).await?.is_any();
-        if is_first { Ok(()) } else { Err(CodeError::Ended) }
+        if self.user.may_enroll(connection).await? { Ok(()) } else { Err(CodeError::Ended) }
     }
 
     /// Replaces the recovery codes. `None` if the user has no app.
@@ -148,7 +160,7 @@ impl Enrollment<'_> {
             .await
     }
 
-    /// Removes the app with its recovery codes. Returns `false` if there was none. If a factor is required, the next request
+    /// Removes the app; with the last factor, the recovery codes too. Returns `false` if there was none. If a factor is required, the next request
     /// asks for a new one.
     pub async fn remove_app(&self) -> DbResult<bool> {
         let (now, user_id) = (self.clock.now(), self.user.user_id());
@@ -158,8 +170,7 @@ impl Enrollment<'_> {
                 if !totp::remove(connection, user_id).await? {
                     return Ok(false);
                 }
-                super::make_due(connection, now, user_id).await?;
-                recovery::remove(connection, user_id).await?;
+                super::settle(connection, now, user_id).await?;
                 remembered::forget_all(connection, user_id).await?;
                 self.record(connection, now, Action::MfaRemoved, SecurityNotice::AppRemoved).await?;
                 Ok(true)

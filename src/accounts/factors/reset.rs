@@ -5,7 +5,7 @@ use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
-use super::{Factors, recovery, remembered, totp};
+use super::{Factors, passkeys, recovery, remembered, totp};
 use crate::accounts::{User, sessions};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::mail::outbox::{self, To};
@@ -24,6 +24,7 @@ pub async fn reset(
         return Ok(false);
     }
     totp::remove(connection, user.id).await?;
+    passkeys::remove_all(connection, user.id).await?;
     recovery::remove(connection, user.id).await?;
     remembered::forget_all(connection, user.id).await?;
     sessions::end_all(connection, user.id).await?;

@@ -124,18 +124,24 @@ pub async fn replace_recovery_codes(context: Context<Fresh<AnyUser>>) -> Result<
 /// `GET /account/factors/app/remove`: asks.
 pub async fn ask_remove_app(context: Context<AnyUser>) -> Result<HttpResponse, Error> {
     let Context { viewer, site, db, .. } = &context;
-    if !Factors::of(&mut *db.get().await?, viewer.user_id).await?.has_app {
+    let factors = Factors::of(&mut *db.get().await?, viewer.user_id).await?;
+    if !factors.has_app {
         return Ok(see_other(HERE, None));
     }
-    let then = if site.factor_policy.requires(viewer.role) {
-        "Your login must have a second factor, so the next page asks you to set up a new one."
+    let (codes, then) = if factors.passkeys > 0 {
+        ("Its codes stop working at once.", "Your passkeys and your recovery codes stay as they are.")
+    } else if site.factor_policy.requires(viewer.role) {
+        (
+            "Its codes and your recovery codes stop working at once.",
+            "Your login must have a second factor, so the next page asks you to set up a new one.",
+        )
     } else {
-        "From then on, the password alone logs you in."
+        ("Its codes and your recovery codes stop working at once.", "From then on, the password alone logs you in.")
     };
     Ok(html(&Question {
         layout: context.layout(""),
         title: "Remove the authenticator app?".into(),
-        consequences: vec!["Its codes and your recovery codes stop working at once.".into(), then.into()],
+        consequences: vec![codes.into(), then.into()],
         action: format!("{HERE}/app/remove"),
         fields: Vec::new(),
         button: "Remove app".into(),

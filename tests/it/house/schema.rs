@@ -31,3 +31,15 @@ async fn the_schema_in_the_code_is_the_one_in_the_database() {
     found.sort();
     assert_eq!(described, found);
 }
+
+/// diesel takes the number of a folder for the migration, and passes over a second one with it.
+#[test]
+fn every_migration_has_a_number_of_its_own() {
+    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap();
+    let names = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap());
+    let mut numbers: Vec<String> = names.filter_map(|name| Some(name.split_once('_')?.0.to_owned())).collect();
+    let all = numbers.len();
+    numbers.sort();
+    numbers.dedup();
+    assert!(all > 20 && numbers.len() == all, "two migrations share a number");
+}

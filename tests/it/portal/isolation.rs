@@ -204,7 +204,7 @@ fn expand(app: &App, template: &str, paths: &mut Vec<String>) {
         }
         ("id", "/api/bol/") => all(&["1", "2", "4", "5"]),
         ("id", before) if before.starts_with("/office/") || before == "/people/" => all(&["1"]),
-        ("id", "/audit/events/") => all(&["1"]),
+        ("id", "/audit/events/" | "/account/passkeys/") => all(&["1"]),
         ("code", "/office/customers/") => all(&["ACME"]),
         ("change", before) if before.starts_with("/office/customers/") => {
             all(&["active", "ship-tos", "ship-to", "addresses", "address"])

@@ -318,6 +318,13 @@ async fn no_address_of_a_form_answers_405_to_a_reload() {
     let (admin, stranger) = (app.user(World::ADMIN).await, app.stranger());
     app.make_company_admin(World::ACME).await;
     let acme = app.acme().await;
+    // For the addresses that name one.
+    app.sql(&format!(
+        "INSERT INTO passkeys (user_id, credential_id, credential, name, created_at, sign_count, backup_eligible, backed_up)
+         SELECT id, 'x', '{{}}', 'Phone', now(), 0, false, false FROM users WHERE email = '{}'",
+        World::ADMIN
+    ))
+    .await;
     for (pattern, _) in forms() {
         let actor = if pattern.starts_with("/people") { &acme } else { &admin };
         let path = pattern.replace("{number}", World::ACME_BOL).replace("{code}", "ACME").replace("{change}", "name");

@@ -89,6 +89,11 @@ impl Browser {
         panic!("no {expected:?} in\n{text}");
     }
 
+    /// The text that the user sees, with scripts on or off.
+    pub async fn visible_text(&self) -> String {
+        self.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+    }
+
     /// Logs in, and waits for the page after the login, which would otherwise replace the next page.
     pub async fn log_in(&self, base: &str, email: &str, password: &str) {
         self.open(&format!("{base}/login")).await;

@@ -57,6 +57,11 @@ impl Browser {
         self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({"source": script})).await.unwrap();
     }
 
+    /// Turns off the scripts of pages.
+    pub async fn without_script(&self) {
+        self.devtools("Emulation.setScriptExecutionDisabled", json!({"value": true})).await.unwrap();
+    }
+
     pub async fn look(&self, look: Look) {
         let height = if look.width() < 700 { 740 } else { 900 };
         let window = json!({"width": look.width(), "height": height, "deviceScaleFactor": 1, "mobile": false});

@@ -34,6 +34,10 @@ pub const ROUTES: &[(&str, Answers)] = &[
     ("/account/factors/app", Page(&["/account/factors/app"])),
     ("/account/factors/app/remove", Page(&["/account/factors/app/remove"])),
     ("/sessions/end", Page(&["/sessions/end?token=x"])),
+    ("/account/passkeys", Page(&["/account/passkeys", "/account/passkeys?done=added"])),
+    ("/account/passkeys/new", Page(&["/account/passkeys/new"])),
+    ("/account/passkeys/{id}/rename", Page(&["/account/passkeys/999999/rename"])),
+    ("/account/passkeys/{id}/remove", Page(&["/account/passkeys/999999/remove"])),
     ("/people", Page(&["/people"])),
     ("/people/{id}/{change}", Page(&["/people/1/leave?customer_id=1", "/people/999999/leave?customer_id=1"])),
     (
