@@ -78,7 +78,7 @@ flashes! {
     passkeys {
         ADDED: "added" => "The passkey is added. It logs you in from now on, without a password.",
         RENAMED: "renamed" => "Saved.",
-        REMOVED: "removed" => "The passkey is removed. It no longer logs you in.",
+        REMOVED: "removed" => "The passkey is removed. Every other session has been ended.",
     }
     /// `/people`
     people {

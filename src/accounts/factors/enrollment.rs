@@ -118,8 +118,12 @@ impl Enrollment<'_> {
                 if !totp::is_waiting(connection, user_id).await? {
                     return Err(CodeError::Ended);
                 }
+                let replaces = Factors::of(connection, user_id).await?.has_app;
                 if !totp::confirm(connection, now, self.key, user_id, &code).await? {
                     return Err(CodeError::WrongCode);
+                }
+                if replaces {
+                    self.end_other_sessions(connection).await?;
                 }
                 attempt.succeeded(connection).await?;
                 super::fulfill(connection, user_id).await?;
@@ -171,11 +175,22 @@ impl Enrollment<'_> {
                     return Ok(false);
                 }
                 super::settle(connection, now, user_id).await?;
+                self.end_other_sessions(connection).await?;
                 remembered::forget_all(connection, user_id).await?;
                 self.record(connection, now, Action::MfaRemoved, SecurityNotice::AppRemoved).await?;
                 Ok(true)
             })
             .await
+    }
+
+    /// Another factor ends what the former one had opened.
+    async fn end_other_sessions(&self, connection: &mut AsyncPgConnection) -> DbResult<()> {
+        let (user_id, session_id) = match self.user {
+            Enrolling::Viewer(viewer) => (viewer.user_id, viewer.session_id),
+            Enrolling::Half(half) => (half.user_id, half.session_id),
+        };
+        sessions::end_others(connection, user_id, session_id).await?;
+        Ok(())
     }
 
     async fn record(

@@ -16,7 +16,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use super::{remembered, settle};
-use crate::accounts::{ActingUser, users as logins};
+use crate::accounts::{ActingUser, sessions, users as logins};
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::DbResult;
 use crate::db::schema::passkeys as table;
@@ -69,7 +69,8 @@ pub async fn rename(connection: &mut AsyncPgConnection, user_id: i64, id: i64, n
     Ok(diesel::update(theirs).set(table::name.eq(name)).execute(connection).await? == 1)
 }
 
-/// Removes one passkey of this user. Records that, and tells the user by email. Returns `false` if there is none.
+/// Removes one passkey of this user, and ends the other sessions, which it may have opened. Records that, and tells the
+/// user by email. Returns `false` if there is none.
 ///
 /// If it was the last second factor and one is required, the next request asks for a new one.
 pub async fn remove(user: ActingUser<'_>, id: i64) -> DbResult<bool> {
@@ -81,6 +82,7 @@ pub async fn remove(user: ActingUser<'_>, id: i64) -> DbResult<bool> {
             let removed: Option<String> =
                 diesel::delete(theirs).returning(table::name).get_result(connection).await.optional()?;
             let Some(name) = removed else { return Ok(false) };
+            sessions::end_others(connection, viewer.user_id, viewer.session_id).await?;
             // The browsers were remembered by a user with this factor.
             remembered::forget_all(connection, viewer.user_id).await?;
             settle(connection, now, viewer.user_id).await?;

@@ -184,6 +184,7 @@ pub async fn ask_remove(context: Context<AnyUser>, id: Path<i64>) -> Result<Http
              BOL portal”."
                 .into(),
             then.into(),
+            "Every other session of yours ends.".into(),
         ],
         action: format!("{HERE}/{}/remove", passkey.id),
         fields: Vec::new(),

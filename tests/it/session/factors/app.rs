@@ -96,6 +96,22 @@ async fn a_code_is_good_once_in_its_step_and_the_next_and_not_for_another_user()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_app_and_a_removed_one_end_the_other_sessions() {
+    let app = App::start().await;
+    let (here, there) = (app.acme().await, app.acme().await);
+    let (phone, _) = here.set_up_app(&app.clock).await;
+    assert_eq!(there.get("/bols").await.status, 200, "the first app ends nothing");
+    let (other, _) = here.set_up_app(&app.clock).await;
+    assert_eq!((here.get("/bols").await.status, there.get("/bols").await.status), (200, 303));
+    let half = app.half(World::ACME).await;
+    assert_eq!(half.post("/login/factor", &[("code", &phone.next_code())]).await.status, 422, "the former app");
+    assert_eq!(half.post("/login/factor", &[("code", &other.next_code())]).await.status, 303);
+    assert_eq!(here.send("/account/factors/app/remove", &[]).await.status, 303);
+    assert_eq!((here.get("/bols").await.status, half.get("/bols").await.status), (200, 303));
+    assert_eq!(app.stranger().give_password(World::ACME).await.header("location"), "/");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_many_requests_with_one_code_one_succeeds() {
     let app = App::start().await;
     let (phone, _) = app.acme().await.set_up_app(&app.clock).await;

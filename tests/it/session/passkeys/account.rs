@@ -67,7 +67,7 @@ async fn the_options_ask_for_a_discoverable_passkey_that_knows_its_user() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_passkey_is_renamed_and_removed_by_its_user_alone() {
     let app = portal(&[]).await;
-    let (acme, rival) = (app.acme().await, app.rival().await);
+    let (acme, other, rival) = (app.acme().await, app.acme().await, app.rival().await);
     let mut key = add(&app, &acme, "Phone").await;
     let rename = acme.get(ADD).await.attributes("td.get a", "href").remove(0);
     let remove = rename.replace("rename", "remove");
@@ -85,6 +85,7 @@ async fn a_passkey_is_renamed_and_removed_by_its_user_alone() {
     assert_eq!(acme.get(ADD).await.all("tbody td.lead"), ["<b>My phone</b>"]);
     assert!(acme.get(&remove).await.one("h1").contains("Remove the passkey “<b>My phone</b>”?"));
     acme.expect_saved(&remove, &[], "/account/passkeys?done=removed").await;
+    assert_eq!((acme.get("/bols").await.status, other.get("/bols").await.status), (200, 303), "other sessions end");
     let events = app.events().await;
     assert_eq!(events.single(Action::PasskeyRemoved).detail("name"), "<b>My phone</b>");
     assert_eq!(app.mails().await.len(), 2, "one when it was added, and one now");
