@@ -244,6 +244,9 @@ async fn invite(config: &Config, db: &Database, email: &str) -> Result<(), Failu
             Ok(token)
         })
         .await?;
+    if let Some(oidc) = config.oidc.as_ref().filter(|oidc| oidc.required_for.contains(&user.role)) {
+        eprintln!("logins of the role {} have no password: the link leads to {}", user.role, oidc.label);
+    }
     eprintln!(
         "send this link to {} <{}>; it works once, for {} days, unless a newer link replaces it:",
         user.name,

@@ -177,7 +177,6 @@ fn check(claims: &Value, expected: &Expected<'_>) -> Result<(), TokenFault> {
 /// Reads seconds since 1970, which JSON may write as a fraction.
 fn time(value: &Value) -> Option<DateTime<Utc>> {
     let seconds = value.as_f64().filter(|seconds| (0.0..1e11).contains(seconds))?;
-    #[allow(clippy::cast_possible_truncation, reason = "within the range above")]
     DateTime::from_timestamp(seconds as i64, 0)
 }
 

@@ -13,6 +13,8 @@ use super::id_token::TokenHeader;
 const LIFE: TimeDelta = TimeDelta::minutes(15);
 /// Between two fetches that tokens with unknown keys cause.
 const REFETCH: TimeDelta = TimeDelta::seconds(30);
+/// Logins that wait for an issuer that is away would otherwise each wait for its time limit, one after the other.
+const FAULT_LIFE: TimeDelta = TimeDelta::seconds(5);
 const MAX_KEYS: usize = 100;
 
 struct Fetched {
@@ -25,6 +27,8 @@ struct Kept {
     fetched: Option<Fetched>,
     /// The newest fetch for an unknown key.
     refetched_at: Option<DateTime<Utc>>,
+    /// The newest fetch that failed.
+    fault: Option<(DateTime<Utc>, IssuerFault)>,
 }
 
 #[derive(Default)]
@@ -43,7 +47,7 @@ impl Keys {
         let is_fresh = |fetched: &Fetched| now - fetched.at < LIFE && now >= fetched.at;
         let was_fresh = kept.fetched.as_ref().is_some_and(is_fresh);
         if !was_fresh {
-            kept.fetched = Some(Fetched { at: now, keys: fetch(http, url).await? });
+            kept.fetch(http, url, now).await?;
         }
         let found = fitting(&kept, header);
         let may_refetch = kept.refetched_at.is_none_or(|at| now - at >= REFETCH);
@@ -51,8 +55,23 @@ impl Keys {
             return Ok(found);
         }
         kept.refetched_at = Some(now);
-        kept.fetched = Some(Fetched { at: now, keys: fetch(http, url).await? });
+        kept.fetch(http, url, now).await?;
         Ok(fitting(&kept, header))
+    }
+}
+
+impl Kept {
+    async fn fetch(&mut self, http: &Http, url: &Url, now: DateTime<Utc>) -> Result<(), IssuerFault> {
+        if let Some((at, fault)) = &self.fault
+            && now - *at < FAULT_LIFE
+            && now >= *at
+        {
+            return Err(fault.clone());
+        }
+        let fetched = fetch(http, url).await;
+        self.fault = fetched.as_ref().err().map(|fault| (now, fault.clone()));
+        self.fetched = Some(Fetched { at: now, keys: fetched? });
+        Ok(())
     }
 }
 

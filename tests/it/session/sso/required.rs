@@ -53,6 +53,8 @@ async fn the_links_of_a_required_role_set_no_password() {
     let new = app.new_user("pat@terminal.example").create().await;
     app.sql(&format!("UPDATE users SET password_hash = NULL WHERE id = {new}")).await;
     let output = primetrade(app.environment(), &["user", "invite", "pat@terminal.example"], "").await;
+    let hint = String::from_utf8(output.stderr).unwrap();
+    assert!(hint.contains("the link leads to Mill ID"), "{hint}");
     let link = String::from_utf8(output.stdout).unwrap();
     let path = link.trim().strip_prefix("http://127.0.0.1:0").unwrap().to_owned();
     let actor = app.stranger();
