@@ -20,7 +20,7 @@ use super::problem::Problem;
 use crate::accounts::account::{self, ChangeError, NewPassword, Notify};
 use crate::accounts::factors::Factors;
 use crate::accounts::login_history::{self, LoginAttempt};
-use crate::accounts::{device_name, sessions};
+use crate::accounts::{device_name, sessions, step_up};
 use crate::field_errors::FieldErrors;
 
 #[derive(Template)]
@@ -34,6 +34,8 @@ struct AccountPage {
     factors: Factors,
     /// The day from which a second factor is required, while there is none.
     factor_due: Option<String>,
+    /// Whether the login has a password that counts.
+    has_password: bool,
     /// About the form that changes the password.
     errors: FieldErrors,
     /// Empty for users without companies.
@@ -199,6 +201,7 @@ impl AccountPage {
             companies: non_empty(viewer.company_names()),
             factors: Factors::of(&mut connection, viewer.user_id).await?,
             factor_due: viewer.factor_due_at.map(|due| date(due.with_timezone(&site.time_zone).date_naive())),
+            has_password: step_up::has_password(&mut connection, &site.factor_policy, viewer.user_id).await?,
             errors: FieldErrors::default(),
             notify: if viewer.can_choose_notices() && viewer.seeing_from.is_none() {
                 notify.into()

@@ -58,6 +58,7 @@ async fn the_provider_creates_an_office_login_with_the_role_of_the_map() {
     assert_eq!((answer.status, answer.header("location")), (303, "/"));
     assert_eq!(actor.get("/office").await.status, 200);
     assert_eq!(actor.get("/office/storage").await.status, 403, "no more than the office");
+    assert!(!actor.get("/account").await.text().contains("Change password"), "there is none");
     let user = app.rows("SELECT name, role, password_hash FROM users WHERE email = 'pat@terminal.example'").await;
     assert_eq!(user.len(), 1);
     assert!(user[0].starts_with("Pat Example|office"), "{user:?}");
