@@ -21,10 +21,12 @@ CREATE TABLE totp_secrets (
     secret       bytea NOT NULL,
     last_step    bigint NOT NULL DEFAULT 0,
     created_at   timestamptz NOT NULL,
+    session_id   bigint,
     PRIMARY KEY (user_id, is_confirmed)
 );
 COMMENT ON TABLE totp_secrets IS 'Secrets of authenticator apps (RFC 6238). An unconfirmed one replaces the confirmed one with its first code.';
 COMMENT ON COLUMN totp_secrets.secret IS 'AES-256-GCM with a key derived from SECRET_KEY: 12 bytes nonce, then ciphertext and tag.';
+COMMENT ON COLUMN totp_secrets.session_id IS 'The session to which an unconfirmed secret was shown. No other one can confirm it.';
 COMMENT ON COLUMN totp_secrets.last_step IS 'The 30-second step of the last accepted code. Codes of this step and before are refused.';
 
 CREATE TABLE recovery_codes (
@@ -50,4 +52,4 @@ COMMENT ON TABLE remembered_devices IS 'Browsers that need no second factor for 
 -- Wrong codes are counted for themselves, so that they never delay a password.
 ALTER TABLE login_throttles DROP CONSTRAINT login_throttles_scope_known;
 ALTER TABLE login_throttles ADD CONSTRAINT login_throttles_scope_known
-    CHECK (scope IN ('account', 'address', 'account+address', 'device', 'reset', 'factor', 'factor+device'));
+    CHECK (scope IN ('account', 'address', 'account+address', 'device', 'reset', 'factor', 'factor+device', 'sso'));

@@ -25,7 +25,8 @@ CREATE TABLE sso_logins (
     verifier     text NOT NULL,
     confirms     bigint REFERENCES users ON DELETE CASCADE,
     next         text NOT NULL CONSTRAINT sso_logins_next_length CHECK (length(next) <= 2000),
-    created_at   timestamptz NOT NULL
+    created_at   timestamptz NOT NULL,
+    network      inet
 );
 CREATE INDEX sso_logins_created ON sso_logins (created_at);
 COMMENT ON TABLE sso_logins IS 'Logins that the issuer has not answered yet. Each is removed by its answer, or after ten minutes.';

@@ -47,4 +47,4 @@ COMMENT ON COLUMN passkey_ceremonies.network IS 'The address that asked before t
 -- Wrong answers are counted for themselves, so that they never delay a password or a code.
 ALTER TABLE login_throttles DROP CONSTRAINT login_throttles_scope_known;
 ALTER TABLE login_throttles ADD CONSTRAINT login_throttles_scope_known
-    CHECK (scope IN ('account', 'address', 'account+address', 'device', 'reset', 'factor', 'factor+device', 'passkey'));
+    CHECK (scope IN ('account', 'address', 'account+address', 'device', 'reset', 'factor', 'factor+device', 'sso', 'passkey'));

@@ -193,6 +193,7 @@ pub async fn end_session(db: &Database, viewer: &Viewer, origin: &Origin, sessio
 
 pub async fn end_all_sessions(db: &Database, viewer: &Viewer, origin: &Origin) -> DbResult<()> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
+        remembered::forget_all(connection, viewer.user_id).await?;
         let ended = sessions::end_all(connection, viewer.user_id).await?;
         let event = Event::new(Action::SessionRevoked, Outcome::Success, viewer.actor(), origin);
         Ok(audit::record(connection, &event.detail(serde_json::json!({"sessions": ended}))).await?)

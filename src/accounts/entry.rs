@@ -22,8 +22,12 @@ pub enum Method {
     /// The password, or a link that has just set it.
     Password,
     Passkey,
-    /// Single sign-on.
-    Sso,
+    /// Single sign-on. Without `recent`, the person may have logged in at the issuer long ago.
+    Sso {
+        recent: bool,
+    },
+    /// The single sign-on that links a login to the issuer. The login's own second factor is asked for once more.
+    SsoLinking,
 }
 
 impl Method {
@@ -31,7 +35,7 @@ impl Method {
         match self {
             Self::Password => PASSWORD,
             Self::Passkey => "passkey",
-            Self::Sso => SSO,
+            Self::Sso { .. } | Self::SsoLinking => SSO,
         }
     }
 }
@@ -71,11 +75,16 @@ impl Entry<'_> {
         let (waits_for, is_remembered) = self.missing_factor(connection, now, policy).await?;
         let method = self.method.as_str();
         let method = if is_remembered { format!("{method}+device") } else { method.to_owned() };
-        let opening = Opening { user_id: user.id, method: &method, waits_for, is_proven: !is_remembered };
+        let is_proven = !is_remembered && !matches!(self.method, Method::Sso { recent: false } | Method::SsoLinking);
+        let opening = Opening { user_id: user.id, method: &method, waits_for, is_proven };
         let session = sessions::open(connection, now, &opening, origin).await?;
-        if waits_for.is_none() {
+        let actor = Actor::user(user.id, &user.email, &user.role);
+        if let Some(step) = waits_for {
+            let event = Event::new(Action::MfaRequested, Outcome::Success, actor, origin);
+            let detail = json!({"method": method, "step": step.as_str()});
+            audit::record(connection, &event.detail(detail).detail(self.detail.clone())).await?;
+        } else {
             let login = Login { user_id: user.id, email: &user.email, name: &user.name, origin };
-            let actor = Actor::user(user.id, &user.email, &user.role);
             let event = Event::new(Action::LoginSucceeded, Outcome::Success, actor, origin)
                 .detail(json!({"method": method}))
                 .detail(self.detail.clone());
@@ -91,10 +100,15 @@ impl Entry<'_> {
         now: DateTime<Utc>,
         policy: &Policy,
     ) -> QueryResult<(Option<Step>, bool)> {
-        if self.method != Method::Password {
-            return Ok((None, false));
-        }
         let user = self.user;
+        match self.method {
+            Method::Password => {}
+            Method::Passkey | Method::Sso { .. } => return Ok((None, false)),
+            Method::SsoLinking => {
+                let has_factor = Factors::of(connection, user.id).await?.is_any();
+                return Ok((has_factor.then_some(Step::Factor), false));
+            }
+        }
         let role: Role = user.role.parse().map_err(|error: String| QueryError::DeserializationError(error.into()))?;
         if Factors::of(connection, user.id).await?.is_any() {
             let is_remembered = match self.remembered.filter(|_| remembered::is_allowed(role)) {

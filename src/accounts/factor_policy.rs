@@ -43,7 +43,7 @@ impl Policy {
     /// Whether a session that was opened by this method may go on. One from before the rule may not, and neither may one
     /// of a way in that forgot the rule.
     pub(super) fn allows(&self, method: &str, role: Role) -> bool {
-        method == SSO || !self.sso_only.contains(&role)
+        method.starts_with(SSO) || !self.sso_only.contains(&role)
     }
 
     /// Whether every login of this role needs one. Those of customers also need one if their company requires it.

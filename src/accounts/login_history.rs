@@ -28,8 +28,8 @@ pub struct LoginAttempt {
 }
 
 impl LoginAttempt {
-    pub fn succeeded(&self) -> bool {
-        self.action == Action::LoginSucceeded.as_str()
+    pub fn is_refused(&self) -> bool {
+        ![Action::LoginSucceeded, Action::MfaRequested].map(Action::as_str).contains(&self.action.as_str())
     }
 
     /// "Logged in with password and app"
@@ -39,6 +39,7 @@ impl LoginAttempt {
                 Some(method) => format!("Logged in with {}", method_label(method)),
                 None => "Logged in".into(),
             },
+            "MFA_REQUESTED" => "Password right, second factor missing".into(),
             "LOGIN_BLOCKED" => "Refused: too many attempts".into(),
             "MFA_FAILED" if self.detail["reason"] == "too many attempts" => "Refused: too many codes".into(),
             "MFA_FAILED" => "Refused: wrong code".into(),
@@ -66,7 +67,8 @@ pub async fn of_viewer(
     now: DateTime<Utc>,
     viewer: &Viewer,
 ) -> QueryResult<Vec<LoginAttempt>> {
-    let actions = [Action::LoginSucceeded, Action::LoginFailed, Action::LoginBlocked, Action::MfaFailed];
+    let actions =
+        [Action::LoginSucceeded, Action::MfaRequested, Action::LoginFailed, Action::LoginBlocked, Action::MfaFailed];
     events::table
         .select(LoginAttempt::as_select())
         .filter(lower(events::user_email.assume_not_null()).eq(viewer.email.to_lowercase()))

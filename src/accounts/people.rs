@@ -11,11 +11,11 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::factors::reset;
+use super::factors::{remembered, reset};
 use super::{ActingUser, Role, User, Viewer, person_name, sessions, users};
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::DbError;
-use crate::db::schema::{memberships, tokens, users as table};
+use crate::db::schema::{memberships, passkeys, sso_identities, tokens, users as table};
 use crate::field_errors::FieldErrors;
 use crate::mail::outbox;
 
@@ -191,12 +191,20 @@ impl ActingUser<'_> {
 
 pub const LAST_ADMIN: &str = "This is the last administrator who can log in. Make someone else an administrator first.";
 
+/// A login that has a password, a passkey, or a person at an issuer.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub(super) fn can_log_in() -> _ {
+    let own_passkeys = passkeys::table.filter(passkeys::user_id.eq(table::id));
+    let own_identities = sso_identities::table.filter(sso_identities::user_id.eq(table::id));
+    table::password_hash.is_not_null().or(exists(own_passkeys)).or(exists(own_identities))
+}
+
 /// Locks the administrators who can log in, so that two can't disable each other.
 async fn lock_administrators(connection: &mut AsyncPgConnection) -> QueryResult<Vec<i64>> {
     table::table
         .filter(table::role.eq(Role::Admin.as_str()))
         .filter(table::active)
-        .filter(table::password_hash.is_not_null())
+        .filter(can_log_in())
         .order(table::id)
         .select(table::id)
         .for_update()
@@ -215,6 +223,7 @@ pub async fn set_active(connection: &mut AsyncPgConnection, user: &User, active:
             }
         }
         sessions::end_all(connection, user.id).await?;
+        remembered::forget_all(connection, user.id).await?;
         diesel::delete(tokens::table.filter(tokens::user_id.eq(user.id))).execute(connection).await?;
         outbox::withdraw(connection, user.id, None).await?;
     }

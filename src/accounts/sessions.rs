@@ -101,7 +101,7 @@ pub struct Company {
 impl Viewer {
     /// Whether the user has proved who they are recently enough for a change that needs it.
     pub fn has_fresh_proof(&self, now: DateTime<Utc>) -> bool {
-        self.proven_at.is_some_and(|proven_at| now - proven_at < FRESH)
+        is_fresh(self.proven_at, now)
     }
 
     pub fn scope(&self) -> Scope {
@@ -171,6 +171,10 @@ struct NewSession<'a> {
     method: &'a str,
     waits_for: Option<&'static str>,
     proven_at: Option<DateTime<Utc>>,
+}
+
+fn is_fresh(proven_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+    proven_at.is_some_and(|proven_at| now - proven_at < FRESH)
 }
 
 /// A session to be opened.
@@ -281,6 +285,10 @@ pub async fn resume(
     let is_required = policy.requires(role) || memberships.iter().any(|(.., required)| *required);
     let factor_due_at = factor_due_at.filter(|_| is_required && policy.covers(&session.method));
     let is_overdue = factor_due_at.is_some_and(|due| due <= now);
+    if is_overdue && session.waits_for.is_none() && !is_fresh(session.proven_at, now) {
+        // Setting up a factor needs a fresh proof: the next login gives it.
+        return Ok(None);
+    }
     if let Some(step) = session.step(is_overdue) {
         let half = HalfLogin {
             user_id: *user_id,
@@ -291,7 +299,6 @@ pub async fn resume(
             method: session.method.clone(),
             step,
         };
-        // The time that an overdue session may wait begins with its next login.
         let is_alive = session.waits_for.is_none() || session.created_at > now - step.life();
         return Ok(is_alive.then_some(Resumed::Half(half)));
     }

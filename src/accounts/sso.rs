@@ -13,6 +13,7 @@ mod keys;
 mod person;
 mod running;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -29,7 +30,8 @@ use self::person::{ClaimedRole, Person};
 use self::running::{Running, StateFault};
 use super::entry::{Entry, Method, Opened};
 use super::factor_policy::SSO;
-use super::{Policy, Token, Viewer, step_up};
+use super::throttle::{Attempt, Decision};
+use super::{Policy, Token, Viewer, sessions, step_up};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::config::OidcConfig;
@@ -82,6 +84,9 @@ pub struct Finished {
 pub enum SsoError {
     #[error(transparent)]
     Issuer(#[from] IssuerFault),
+    /// Too many logins of this network are running.
+    #[error("too many running logins")]
+    TooMany,
     /// The answer belongs to no running login.
     #[error("no running login")]
     NotRunning,
@@ -110,7 +115,7 @@ impl SsoError {
         match self {
             Self::Issuer(_) => Some("issuer_unavailable".into()),
             // Anyone can make up a state. The log would only grow.
-            Self::NotRunning | Self::Db(_) => None,
+            Self::NotRunning | Self::TooMany | Self::Db(_) => None,
             Self::OtherBrowser => Some("other_browser".into()),
             Self::Declined(word) => Some(format!("issuer_{word}")),
             Self::Code => Some("code_refused".into()),
@@ -175,11 +180,12 @@ impl SingleSignOn {
         db: &Database,
         now: DateTime<Utc>,
         browser: &Token,
-        (next, confirms): (&str, Option<&Viewer>),
+        (next, confirms, address): (&str, Option<&Viewer>, Option<IpAddr>),
     ) -> Result<Url, SsoError> {
         let metadata = self.metadata(now).await?;
         let confirms = confirms.map(|viewer| viewer.user_id);
-        let begun = running::begin(&mut *db.get().await?, now, browser, (next, confirms)).await?;
+        let begun = running::begin(&mut *db.get().await?, now, browser, (next, confirms, address)).await?;
+        let begun = begun.ok_or(SsoError::TooMany)?;
         let mut url = metadata.authorization.clone();
         url.query_pairs_mut()
             .append_pair("response_type", "code")
@@ -213,7 +219,7 @@ impl SingleSignOn {
                     StateFault::OtherBrowser => SsoError::OtherBrowser,
                     StateFault::Unknown | StateFault::Expired => SsoError::NotRunning,
                 };
-                self.record(db, visitor, None, &error).await?;
+                self.record((db, clock.now()), visitor, None, &error).await?;
                 return Ok(Finished { next: "/".into(), outcome: Err(error) });
             }
         };
@@ -228,7 +234,7 @@ impl SingleSignOn {
         };
         match outcome {
             Err(SsoError::Db(error)) => return Err(error),
-            Err(ref error) => self.record(db, visitor, person.as_ref(), error).await?,
+            Err(ref error) => self.record((db, clock.now()), visitor, person.as_ref(), error).await?,
             Ok(_) => {}
         }
         Ok(Finished { next: running.next, outcome })
@@ -260,10 +266,11 @@ impl SingleSignOn {
     ) -> Result<Opened, SsoError> {
         let linking = Linking { config: &self.config, origin: visitor.origin, now };
         db.transaction(async |connection: &mut AsyncPgConnection| {
-            let user = match linking.resolve(connection, person).await? {
-                Ok(user) => user,
+            let resolved = match linking.resolve(connection, person).await? {
+                Ok(resolved) => resolved,
                 Err(denial) => return Ok(Err(denial)),
             };
+            let user = resolved.user;
             if let Some(user_id) = confirms {
                 let viewer = visitor.replaces.filter(|viewer| viewer.user_id == user_id && user.id == user_id);
                 let Some(viewer) = viewer else { return Ok(Err(Denial::AnotherUser)) };
@@ -277,7 +284,10 @@ impl SingleSignOn {
             }
             let entry = Entry {
                 user: &user,
-                method: Method::Sso,
+                method: match resolved.is_new_link {
+                    true => Method::SsoLinking,
+                    false => Method::Sso { recent: person.has_logged_in_since(now - sessions::FRESH) },
+                },
                 origin: visitor.origin,
                 replaces: visitor.replaces,
                 remembered: None,
@@ -292,7 +302,7 @@ impl SingleSignOn {
     /// Records a login that failed, with what the issuer says about the person.
     async fn record(
         &self,
-        db: &Database,
+        (db, now): (&Database, DateTime<Utc>),
         visitor: &Visitor<'_>,
         person: Option<&Person>,
         error: &SsoError,
@@ -301,6 +311,12 @@ impl SingleSignOn {
             tracing::warn!("single sign-on: {fault}");
         }
         let Some(reason) = error.reason() else { return Ok(()) };
+        let mut connection = db.get().await?;
+        let mut attempt = Attempt::sso(visitor.origin.ip);
+        if let Decision::Refuse(_) = attempt.begin(&mut connection, now).await? {
+            // Anyone can make such answers up, and the log would only grow.
+            return Ok(());
+        }
         let mut detail = json!({"method": "sso", "issuer": self.config.issuer, "reason": reason});
         if let Some(person) = person {
             detail["subject"] = json!(person.subject);
@@ -310,7 +326,7 @@ impl SingleSignOn {
         let actor = Actor { user_id: None, email: &email, role: None, seen_as: None };
         let outcome = if matches!(error, SsoError::Issuer(_)) { Outcome::Failed } else { Outcome::Denied };
         let event = Event::new(Action::LoginFailed, outcome, actor, visitor.origin).detail(detail);
-        Ok(audit::record(&*db.get().await?, &event).await?)
+        Ok(audit::record(&connection, &event).await?)
     }
 
     /// Returns the issuer's address that ends the user's session there (RP-Initiated Logout 1.0). `None`: it has none.

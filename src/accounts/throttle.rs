@@ -10,7 +10,7 @@
 //! same address therefore can't delay the owner.
 //!
 //! Wrong codes of a second factor are counted by login and network, and by login alone: after 5 and 10 failures, attempts
-//! are refused for up to 5 minutes. Whoever reaches that count knows the password, so a new password ends the attack.
+//! are refused for up to 5 minutes, and counts last a day. Whoever reaches that count knows the password, so a new password ends the attack.
 //! Browsers that are known for the login have a count of their own here too.
 //!
 //! Refused passkeys are counted by login and network, and by network, like passwords.
@@ -34,6 +34,8 @@ use super::device::Device;
 use crate::db::schema::login_throttles;
 
 const MEMORY: TimeDelta = TimeDelta::minutes(15);
+/// A pause must not make guessing a short code cheaper. The same as the age at which rows are deleted.
+const MEMORY_OF_CODES: TimeDelta = TimeDelta::days(1);
 const FREE_FOR_ACCOUNT_AT_ADDRESS: i32 = 5;
 const FREE_FOR_DEVICE: i32 = 5;
 const FREE_FOR_ADDRESS: i32 = 30;
@@ -41,6 +43,7 @@ const FREE_FOR_ACCOUNT: i32 = 10;
 const FREE_RESETS_FOR_ADDRESS: i32 = 10;
 const FREE_CODES_AT_ADDRESS: i32 = 5;
 const FREE_CODES: i32 = 10;
+const FREE_CODES_OF_DEVICES: i32 = 20;
 const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(30);
 /// At one guess per 5 minutes, a year of guessing finds a code of six digits with a chance of one in three.
 const LONGEST_WAIT_FOR_CODE: TimeDelta = TimeDelta::minutes(5);
@@ -53,6 +56,9 @@ const TIMING_STEP: Duration = Duration::from_secs(1);
 pub struct Attempt {
     counted: Vec<Counted>,
     begun: Option<DateTime<Utc>>,
+    memory: TimeDelta,
+    /// The highest count, with this attempt.
+    failures: i32,
 }
 
 struct Counted {
@@ -68,19 +74,19 @@ struct Counted {
 /// The limit and the delays of a key.
 #[derive(Clone, Copy)]
 enum Rule {
-    WaitAfter(i32),
+    Wait(i32),
     /// The same with a longer wait, for codes that are short.
-    WaitLongerAfter(i32),
-    DelayAfter(i32),
+    WaitLonger(i32),
+    Delay(i32),
 }
 
 impl Rule {
     /// The number of free failures and the longest wait of a rule that refuses.
     fn refusal(self) -> Option<(i32, TimeDelta)> {
         match self {
-            Self::WaitAfter(free) => Some((free, LONGEST_WAIT)),
-            Self::WaitLongerAfter(free) => Some((free, LONGEST_WAIT_FOR_CODE)),
-            Self::DelayAfter(_) => None,
+            Self::Wait(free) => Some((free, LONGEST_WAIT)),
+            Self::WaitLonger(free) => Some((free, LONGEST_WAIT_FOR_CODE)),
+            Self::Delay(_) => None,
         }
     }
 }
@@ -110,28 +116,43 @@ impl Counted {
 }
 
 impl Attempt {
+    fn counting(counted: Vec<Counted>) -> Self {
+        Self { counted, begun: None, memory: MEMORY, failures: 0 }
+    }
+
+    /// How often attempts like this one have failed in a row, if this one fails too.
+    pub fn failures(&self) -> i32 {
+        self.failures
+    }
+
+    /// A login by single sign-on that fails. Anyone can make one up, so this spares the log.
+    pub fn sso(address: Option<IpAddr>) -> Self {
+        let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
+        Self::counting(vec![Counted::new("sso", &[&address], Rule::Wait(FREE_FOR_ADDRESS), false)])
+    }
+
     /// Takes `email` in its normalized spelling.
     pub fn new(email: &str, address: Option<IpAddr>, device: Option<&Device>) -> Self {
         let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
         // In the order of the primary key, so that two attempts never deadlock.
         let counted = match device {
             Some(device) => {
-                vec![Counted::new("device", &[email, device.as_str()], Rule::WaitAfter(FREE_FOR_DEVICE), true)]
+                vec![Counted::new("device", &[email, device.as_str()], Rule::Wait(FREE_FOR_DEVICE), true)]
             }
             None => vec![
-                Counted::new("account", &[email], Rule::DelayAfter(FREE_FOR_ACCOUNT), false),
-                Counted::new("account+address", &[email, &address], Rule::WaitAfter(FREE_FOR_ACCOUNT_AT_ADDRESS), true),
-                Counted::new("address", &[&address], Rule::WaitAfter(FREE_FOR_ADDRESS), false),
+                Counted::new("account", &[email], Rule::Delay(FREE_FOR_ACCOUNT), false),
+                Counted::new("account+address", &[email, &address], Rule::Wait(FREE_FOR_ACCOUNT_AT_ADDRESS), true),
+                Counted::new("address", &[&address], Rule::Wait(FREE_FOR_ADDRESS), false),
             ],
         };
-        Self { counted, begun: None }
+        Self::counting(counted)
     }
 
     /// An attempt of a logged-in user who is asked for the password again.
     pub fn of_user(user_id: i64) -> Self {
         let parts = ["user", &user_id.to_string()];
-        let counted = vec![Counted::new("device", &parts, Rule::WaitAfter(FREE_FOR_DEVICE), true)];
-        Self { counted, begun: None }
+        let counted = vec![Counted::new("device", &parts, Rule::Wait(FREE_FOR_DEVICE), true)];
+        Self::counting(counted)
     }
 
     /// A typed code of a second factor.
@@ -141,14 +162,18 @@ impl Attempt {
         let counted = match device {
             Some(device) => {
                 let parts = [user.as_str(), device.as_str()];
-                vec![Counted::new("factor+device", &parts, Rule::WaitLongerAfter(FREE_CODES_AT_ADDRESS), true)]
+                vec![
+                    Counted::new("factor+device", &parts, Rule::WaitLonger(FREE_CODES_AT_ADDRESS), true),
+                    // Whoever knows the password can have collected many devices.
+                    Counted::new("factor+device", &[&user], Rule::WaitLonger(FREE_CODES_OF_DEVICES), true),
+                ]
             }
             None => vec![
-                Counted::new("factor", &[&user, &address], Rule::WaitLongerAfter(FREE_CODES_AT_ADDRESS), true),
-                Counted::new("factor", &[&user], Rule::WaitLongerAfter(FREE_CODES), true),
+                Counted::new("factor", &[&user, &address], Rule::WaitLonger(FREE_CODES_AT_ADDRESS), true),
+                Counted::new("factor", &[&user], Rule::WaitLonger(FREE_CODES), true),
             ],
         };
-        Self { counted, begun: None }
+        Self { memory: MEMORY_OF_CODES, ..Self::counting(counted) }
     }
 
     /// An answer of a passkey. `None`: it names no user. Nobody guesses a signature, so this spares the log, not the user.
@@ -156,17 +181,17 @@ impl Attempt {
         let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
         let user = user_id.map(|user_id| {
             let parts = [address.as_str(), &user_id.to_string()];
-            Counted::new("passkey", &parts, Rule::WaitAfter(FREE_FOR_ACCOUNT_AT_ADDRESS), true)
+            Counted::new("passkey", &parts, Rule::Wait(FREE_FOR_ACCOUNT_AT_ADDRESS), true)
         });
-        let network = Counted::new("passkey", &[&address], Rule::WaitAfter(FREE_FOR_ADDRESS), false);
-        Self { counted: user.into_iter().chain([network]).collect(), begun: None }
+        let network = Counted::new("passkey", &[&address], Rule::Wait(FREE_FOR_ADDRESS), false);
+        Self::counting(user.into_iter().chain([network]).collect())
     }
 
     /// A request for a password reset link. Every request counts.
     pub fn reset(address: Option<IpAddr>) -> Self {
         let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
-        let counted = vec![Counted::new("reset", &[&address], Rule::WaitAfter(FREE_RESETS_FOR_ADDRESS), false)];
-        Self { counted, begun: None }
+        let counted = vec![Counted::new("reset", &[&address], Rule::Wait(FREE_RESETS_FOR_ADDRESS), false)];
+        Self::counting(counted)
     }
 
     /// Counts the attempt as failed before the password is verified, so that concurrent attempts can't slip under the
@@ -192,13 +217,14 @@ impl Attempt {
         let mut delay = Duration::ZERO;
         for (counted, (before, after)) in self.counted.iter().zip(before.iter().zip(&after)) {
             let (before, after) = (failures(before), failures(after));
+            self.failures = self.failures.max(after);
             match counted.rule {
                 // Other attempts came in between, and together they exceed the limit.
-                Rule::WaitAfter(free) | Rule::WaitLongerAfter(free) if after > free && after > before + 1 => {
+                Rule::Wait(free) | Rule::WaitLonger(free) if after > free && after > before + 1 => {
                     return Ok(Decision::Refuse(Duration::from_secs(1)));
                 }
-                Rule::WaitAfter(_) | Rule::WaitLongerAfter(_) => {}
-                Rule::DelayAfter(free) => delay = Duration::from_millis(250) * (after - free).max(0).unsigned_abs(),
+                Rule::Wait(_) | Rule::WaitLonger(_) => {}
+                Rule::Delay(free) => delay = Duration::from_millis(250) * (after - free).max(0).unsigned_abs(),
             }
         }
         Ok(Decision::Allow(delay.min(MAX_DELAY)))
@@ -253,14 +279,14 @@ impl Attempt {
         Ok(())
     }
 
-    /// Returns the counts in the order of the keys. `None` if there was no failure within [`MEMORY`].
+    /// Returns the counts in the order of the keys. `None` if there was no failure within the memory.
     async fn counts(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Vec<Option<Count>>> {
         let keys: Vec<&[u8]> = self.counted.iter().map(|counted| counted.key.as_slice()).collect();
         let counts: Vec<Count> = login_throttles::table
             .select(Count::as_select())
             .filter(login_throttles::scope.eq_any(self.counted.iter().map(|counted| counted.scope)))
             .filter(login_throttles::key.eq_any(keys))
-            .filter(login_throttles::last_failed_at.gt(now - MEMORY))
+            .filter(login_throttles::last_failed_at.gt(now - self.memory))
             .load(connection)
             .await?;
         Ok(self.counted.iter().map(|counted| counts.iter().find(|count| count.key == counted.key).cloned()).collect())
@@ -276,7 +302,8 @@ impl Attempt {
             .on_conflict((scope, key))
             .do_update()
             .set((
-                failures.eq(case_when(last_failed_at.lt(now - MEMORY), sql::<Integer>("1")).otherwise(failures + 1)),
+                failures
+                    .eq(case_when(last_failed_at.lt(now - self.memory), sql::<Integer>("1")).otherwise(failures + 1)),
                 last_failed_at.eq(excluded(last_failed_at)),
             ))
             .execute(connection)

@@ -42,6 +42,8 @@ actions! {
     LoginSucceeded "LOGIN_SUCCEEDED" "Logged in",
     LoginFailed "LOGIN_FAILED" "Login failed",
     LoginBlocked "LOGIN_BLOCKED" "Login blocked",
+    /// The password was right, and the second factor is missing.
+    MfaRequested "MFA_REQUESTED" "Second factor asked for",
     /// A user set up an authenticator app.
     MfaEnrolled "MFA_ENROLLED" "Second factor set up",
     /// By the user, or by an administrator.

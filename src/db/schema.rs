@@ -414,6 +414,7 @@ diesel::table! {
         confirms -> Nullable<Int8>,
         next -> Text,
         created_at -> Timestamptz,
+        network -> Nullable<Inet>,
     }
 }
 
@@ -463,6 +464,7 @@ diesel::table! {
         secret -> Bytea,
         last_step -> Int8,
         created_at -> Timestamptz,
+        session_id -> Nullable<Int8>,
     }
 }
 

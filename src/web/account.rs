@@ -66,7 +66,7 @@ struct LoginRow {
     label: String,
     device: String,
     ip: String,
-    succeeded: bool,
+    is_refused: bool,
 }
 
 #[derive(serde::Deserialize)]
@@ -189,7 +189,7 @@ impl AccountPage {
             label: attempt.label(),
             device: device_name(attempt.user_agent.as_deref().unwrap_or_default()),
             ip: attempt.ip.map(|net| net.addr().to_string()).unwrap_or_default(),
-            succeeded: attempt.succeeded(),
+            is_refused: attempt.is_refused(),
         };
         Ok(Self {
             logins: attempts.into_iter().take(login_history::MAX_ENTRIES).map(login_row).collect(),

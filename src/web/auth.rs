@@ -105,8 +105,7 @@ pub fn admit<A: Audience>(request: &HttpRequest) -> LocalBoxFuture<'static, Resu
     };
     let request = request.clone();
     Box::pin(async move {
-        // Viewing as a customer changes nothing.
-        if A::NEEDS_FRESH_PROOF && viewer.seeing_from.is_none() && !has_fresh_proof(&request, &viewer) {
+        if A::NEEDS_FRESH_PROOF && !has_fresh_proof(&request, &viewer) {
             return Err(Error::ProofRequired);
         }
         if viewer.seeing_from.is_some() {
@@ -122,7 +121,7 @@ fn admitted<A: Audience>(request: &HttpRequest) -> Result<Viewer, Error> {
     let is_admitted = A::admits(&viewer);
     match viewer.seeing_from {
         // Viewing as a customer is read-only.
-        Some(_) if !is_admitted || !request.method().is_safe() => Err(Error::ReadOnlyView),
+        Some(_) if !is_admitted || A::NEEDS_FRESH_PROOF || !request.method().is_safe() => Err(Error::ReadOnlyView),
         None if !is_admitted => Err(Error::Forbidden),
         _ => Ok(viewer),
     }

@@ -13,7 +13,7 @@ use super::auth::AnyUser;
 use super::context::Context;
 use super::cookies::LongCookie;
 use super::drafts::Draft;
-use super::flash::see_other;
+use super::flash::{see_other, start};
 use super::form_field::{FormField, PASSWORD_SCRIPT};
 use super::forms::Fields;
 use super::login_session::LoginSession;
@@ -45,6 +45,7 @@ pub struct Next {
 pub struct ConfirmPage {
     layout: Layout,
     email: String,
+    user_id: i64,
     /// The page that needs the proof, or that has the form.
     next: String,
     /// Where the user goes instead.
@@ -88,6 +89,10 @@ pub async fn confirm(
     let Context { viewer, site, db, origin, .. } = &context;
     let next = auth::local_path(fields.one("next")).to_owned();
     let draft = Draft::repeated(fields.one("draft"), fields.pairs());
+    if let Some(draft) = draft.as_ref().filter(|_| fields.one("user") != viewer.user_id.to_string()) {
+        // Someone else has logged in in this browser since the form was sent.
+        return Ok(see_other(&draft.page().unwrap_or_else(|| "/".into()), Some(start::OTHER_USER)));
+    }
     let page = ConfirmPage::load(site, db, viewer, (&next, draft)).await?;
     let typed = TypedCode::of_form(fields.one("code"), fields.one("recovery_code"));
     // A login with a second factor can't confirm with the password alone.
@@ -146,6 +151,7 @@ impl ConfirmPage {
                 .passkey_script(site, passkey.as_ref()),
             passkey,
             email: viewer.email.clone(),
+            user_id: viewer.user_id,
             next: next.into(),
             back: form.unwrap_or_else(|| "/".into()),
             draft,

@@ -61,6 +61,7 @@ flashes! {
     /// Any page that a user sees first
     start {
         PASSWORD_SET: "welcome" => "Your password is set, and you are logged in.",
+        OTHER_USER: "other-user" => "Another user has logged in in this browser since then, so nothing was changed.",
         NOT_DONE: "not-done" => "Your session had ended, so nothing was changed. Do it again here.",
     }
     /// `/account`

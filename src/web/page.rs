@@ -52,6 +52,8 @@ pub struct LayoutUser {
     pub companies: Option<String>,
     /// The company as which an office user views the portal.
     pub seeing_as: Option<String>,
+    /// The day from which the login must have a second factor, while it has none.
+    pub factor_due: Option<String>,
 }
 
 pub struct NavItem {
@@ -145,7 +147,7 @@ impl Layout {
             entries.into_iter().map(|(label, href)| NavItem { label, href, current: href == here }).collect()
         };
         Self {
-            user: Some(LayoutUser::new(viewer)),
+            user: Some(LayoutUser::new(viewer, site.time_zone)),
             nav: items(navigation(viewer)),
             manage: items(managed(viewer)),
             ..layout
@@ -220,7 +222,7 @@ impl Layout {
 }
 
 impl LayoutUser {
-    fn new(viewer: &Viewer) -> Self {
+    fn new(viewer: &Viewer, zone: Tz) -> Self {
         let companies = non_empty(viewer.company_names());
         let (companies, seeing_as) = if viewer.seeing_from.is_some() { (None, companies) } else { (companies, None) };
         Self {
@@ -229,6 +231,10 @@ impl LayoutUser {
             role_label: viewer.true_role().label(),
             companies,
             seeing_as,
+            factor_due: viewer
+                .factor_due_at
+                .filter(|_| viewer.seeing_from.is_none())
+                .map(|due| date(due.with_timezone(&zone).date_naive())),
         }
     }
 }

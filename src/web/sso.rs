@@ -14,6 +14,7 @@ use super::context::{Context, PublicContext};
 use super::cookies::LongCookie;
 use super::flash::see_other;
 use super::login_session::LoginSession;
+use super::login_step;
 use super::page::{Layout, html_with_status};
 use super::sso_link::SsoLink;
 use super::{Error, auth};
@@ -65,20 +66,25 @@ async fn lead_to_issuer(
     sso: &SingleSignOn,
     (next, confirms): (&str, Option<&Viewer>),
 ) -> Result<HttpResponse, Error> {
-    let PublicContext { site, db, .. } = context;
+    let PublicContext { site, db, origin } = context;
     // Two tabs that log in at once share the cookie.
     let kept = LongCookie::SingleSignOn.of(request, site).filter(|value| is_token(value));
     let browser = match kept {
         Some(value) => Token::presented(&value),
         None => Token::generate()?,
     };
-    match sso.begin(db, site.clock.now(), &browser, (next, confirms)).await {
+    match sso.begin(db, site.clock.now(), &browser, (next, confirms, origin.ip)).await {
         Ok(url) => {
             let mut response = HttpResponse::SeeOther().insert_header((LOCATION, url.as_str())).finish();
             LongCookie::SingleSignOn.set(&mut response, site, browser.as_str().to_owned())?;
             Ok(response)
         }
         Err(SsoError::Db(error)) => Err(error.into()),
+        Err(SsoError::TooMany) => Err(Error::TooMany(
+            "Many logins were begun from your network and not finished. Try again in a few minutes, or log in with your \
+             password."
+                .into(),
+        )),
         Err(error) => {
             tracing::warn!("single sign-on: {error}");
             Ok(problem(context, sso, next, &error))
@@ -103,7 +109,10 @@ pub async fn finish(
     match finished.outcome {
         Ok(opened) => {
             session.start(&opened.session)?;
-            Ok(see_other(next, None))
+            Ok(match opened.waits_for {
+                None => see_other(next, None),
+                Some(step) => see_other(&login_step::path(step, next), None),
+            })
         }
         Err(error) => Ok(problem(&context, sso, next, &error)),
     }
@@ -188,7 +197,7 @@ fn words(label: &str, error: &SsoError) -> (String, String) {
                 .into(),
         ),
         SsoError::Denied(denial) => denied(label, *denial),
-        SsoError::Db(_) => ("The portal can’t log you in right now.".into(), "Try again in a minute.".into()),
+        SsoError::TooMany | SsoError::Db(_) => ("The portal can’t log you in right now.".into(), "Try again in a minute.".into()),
     };
     (title, advice)
 }
@@ -214,6 +223,10 @@ fn denied(label: &str, denial: Denial) -> (String, String) {
         Denial::NoRole => (
             format!("{label} gives you no role in the portal."),
             format!("Ask the people who run {label} for a role in the portal. Then log in again."),
+        ),
+        Denial::AnotherRole => (
+            format!("{label} doesn’t know you as an administrator of the portal."),
+            format!("Ask the people who run {label} to give you that role, or log in with your password."),
         ),
         Denial::AnotherUser => (
             format!("You are another person at {label} than in the portal."),

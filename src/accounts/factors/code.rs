@@ -18,6 +18,9 @@ use crate::db::{Database, DbError, DbResult};
 use crate::mail::outbox::{self, To};
 use crate::mail::{EmailTemplate, SecurityNotice};
 
+/// Wrong codes in a row after which the user gets an email.
+const TOLD_FAILURES: i32 = 5;
+
 /// A code as it was typed.
 #[derive(Clone, Copy, Debug)]
 pub enum TypedCode<'a> {
@@ -129,7 +132,7 @@ impl CodeChecker<'_> {
             Checked::Right(value) => Ok(value),
             Checked::Ended => Err(CodeError::Ended),
             Checked::Wrong => {
-                self.record_failure(user, typed).await?;
+                self.record_failure(user, now, (typed, attempt.failures())).await?;
                 Err(match typed {
                     TypedCode::App(_) => CodeError::WrongCode,
                     TypedCode::Recovery(_) => CodeError::WrongRecoveryCode,
@@ -155,19 +158,27 @@ impl CodeChecker<'_> {
         if attempt.is_first_refusal(&mut connection, now).await? {
             let event = Event::new(Action::MfaFailed, Outcome::Denied, user.actor, user.origin);
             audit::record(&connection, &event.detail(json!({"reason": "too many attempts"}))).await?;
-            let notice = SecurityNotice::WrongCodes;
-            if outbox::written(&mut connection, user.email, &[notice.purpose()], now - TimeDelta::days(1)).await? == 0 {
-                let to = To::new(user.email, Some(user.user_id));
-                outbox::post(&mut connection, now, to, &EmailTemplate::security(notice, user.name)).await?;
-            }
         }
         Err(CodeError::Slowed(wait))
     }
 
-    async fn record_failure(&self, user: CodeUser<'_>, typed: TypedCode<'_>) -> DbResult<()> {
+    /// Records the failure. After several in a row, tells the user that someone knows the password.
+    async fn record_failure(
+        &self,
+        user: CodeUser<'_>,
+        now: DateTime<Utc>,
+        (typed, failures): (TypedCode<'_>, i32),
+    ) -> DbResult<()> {
+        let mut connection = self.db.get().await?;
         let event = Event::new(Action::MfaFailed, Outcome::Denied, user.actor, user.origin);
-        let event = event.detail(json!({"factor": typed.factor()}));
-        Ok(audit::record(&*self.db.get().await?, &event).await?)
+        audit::record(&connection, &event.detail(json!({"factor": typed.factor()}))).await?;
+        let notice = SecurityNotice::WrongCodes;
+        let (purposes, since) = ([notice.purpose()], now - TimeDelta::days(1));
+        if failures >= TOLD_FAILURES && outbox::written(&mut connection, user.email, &purposes, since).await? == 0 {
+            let to = To::new(user.email, Some(user.user_id));
+            outbox::post(&mut connection, now, to, &EmailTemplate::security(notice, user.name)).await?;
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
 use super::code::CodeError;
-use super::totp::{self, NewSecret};
+use super::totp::{self, NewSecret, Setup};
 use super::typed::six_digits;
 use super::{FactorKey, Factors, recovery, remembered};
 use crate::accounts::sessions::{HalfLogin, Step};
@@ -91,12 +91,12 @@ impl Enrollment<'_> {
     /// Returns the secret of an app that waits for its first code.
     pub async fn begin(&self) -> Result<NewSecret, CodeError> {
         let now = self.clock.now();
-        let user = (self.user.user_id(), self.user.email());
+        let setup = self.setup();
         self.db
             .transaction(async |connection: &mut AsyncPgConnection| {
-                logins::lock(connection, user.0).await?;
+                logins::lock(connection, setup.user_id).await?;
                 self.require_proof(connection).await?;
-                Ok(totp::begin(connection, now, self.key, user).await?)
+                Ok(totp::begin(connection, now, self.key, setup).await?)
             })
             .await
     }
@@ -115,16 +115,13 @@ impl Enrollment<'_> {
                 let user_id = self.user.user_id();
                 logins::lock(connection, user_id).await?;
                 self.require_proof(connection).await?;
-                if !totp::is_waiting(connection, user_id).await? {
+                if !totp::is_waiting(connection, now, self.setup()).await? {
                     return Err(CodeError::Ended);
                 }
-                let replaces = Factors::of(connection, user_id).await?.has_app;
                 if !totp::confirm(connection, now, self.key, user_id, &code).await? {
                     return Err(CodeError::WrongCode);
                 }
-                if replaces {
-                    self.end_other_sessions(connection).await?;
-                }
+                self.end_other_sessions(connection).await?;
                 attempt.succeeded(connection).await?;
                 super::fulfill(connection, user_id).await?;
                 // The browsers were remembered with the former app.
@@ -183,13 +180,13 @@ impl Enrollment<'_> {
             .await
     }
 
-    /// Another factor ends what the former one had opened.
+    fn setup(&self) -> Setup<'_> {
+        Setup { user_id: self.user.user_id(), session_id: self.user.session_id(), email: self.user.email() }
+    }
+
+    /// A factor ends what the password, or the former factor, had opened: that may have been someone else.
     async fn end_other_sessions(&self, connection: &mut AsyncPgConnection) -> DbResult<()> {
-        let (user_id, session_id) = match self.user {
-            Enrolling::Viewer(viewer) => (viewer.user_id, viewer.session_id),
-            Enrolling::Half(half) => (half.user_id, half.session_id),
-        };
-        sessions::end_others(connection, user_id, session_id).await?;
+        sessions::end_others(connection, self.user.user_id(), self.user.session_id()).await?;
         Ok(())
     }
 

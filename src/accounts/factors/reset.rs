@@ -20,10 +20,12 @@ pub async fn reset(
     user: &User,
     (actor, origin): (Actor<'_>, &Origin),
 ) -> QueryResult<bool> {
-    if !Factors::of(connection, user.id).await?.is_any() {
+    let had_any = Factors::of(connection, user.id).await?.is_any();
+    // Also a secret that nobody has confirmed.
+    totp::remove(connection, user.id).await?;
+    if !had_any {
         return Ok(false);
     }
-    totp::remove(connection, user.id).await?;
     passkeys::remove_all(connection, user.id).await?;
     recovery::remove(connection, user.id).await?;
     remembered::forget_all(connection, user.id).await?;

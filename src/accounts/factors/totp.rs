@@ -3,7 +3,7 @@
 //! SHA-1, six digits and 30 seconds, because these are what every app understands. A code of the step before or after
 //! is accepted too, and each step once.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rand::TryRngCore as _;
@@ -14,6 +14,8 @@ use crate::db::schema::totp_secrets;
 
 /// What apps show above the code.
 const ISSUER: &str = "PrimeTrade BOL portal";
+/// How long a secret waits for its first code.
+const SETUP_LIFE: TimeDelta = TimeDelta::minutes(30);
 /// 160 bits, as RFC 4226 (4, R6) recommends.
 const SECRET_BYTES: usize = 20;
 /// The clock of a phone may be off by this many steps of 30 seconds.
@@ -27,52 +29,82 @@ pub struct NewSecret {
     pub url: String,
 }
 
-/// Stores a new secret that its first code will confirm, and returns it. A secret that waits already is kept, so that
-/// the page can be loaded again.
+/// The user who sets up an app, and the session that sees its secret.
+#[derive(Clone, Copy)]
+pub(super) struct Setup<'a> {
+    pub user_id: i64,
+    pub session_id: i64,
+    pub email: &'a str,
+}
+
+/// Stores a new secret that its first code will confirm, and returns it.
+///
+/// A secret that waits for this session is kept, so that the page can be loaded again. One that another session has seen
+/// is replaced: whoever has it could copy every code.
 pub(super) async fn begin(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
     key: &FactorKey,
-    (user_id, email): (i64, &str),
+    setup: Setup<'_>,
 ) -> QueryResult<NewSecret> {
-    let waiting = stored(connection, user_id, false).await?;
-    let secret = match waiting.and_then(|(sealed, _)| key.decrypt(user_id, &sealed)) {
+    let waiting = waiting(connection, now, setup).await?;
+    let secret = match waiting.and_then(|sealed| key.decrypt(setup.user_id, &sealed)) {
         Some(secret) => secret,
-        None => insert(connection, now, key, user_id).await?,
+        None => insert(connection, now, key, setup).await?,
     };
-    let app = app(&secret, email).ok_or_else(|| failure("the secret is unusable"))?;
+    let app = app(&secret, setup.email).ok_or_else(|| failure("the secret is unusable"))?;
     let url = app.to_url().map_err(|error| failure(&error.to_string()))?;
     Ok(NewSecret { text: in_groups(&app.secret().to_base32()), url })
+}
+
+/// The secret that waits for its first code in this session.
+async fn waiting(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    setup: Setup<'_>,
+) -> QueryResult<Option<Vec<u8>>> {
+    totp_secrets::table
+        .find((setup.user_id, false))
+        .filter(totp_secrets::session_id.eq(setup.session_id))
+        .filter(totp_secrets::created_at.gt(now - SETUP_LIFE))
+        .select(totp_secrets::secret)
+        .first(connection)
+        .await
+        .optional()
 }
 
 async fn insert(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
     key: &FactorKey,
-    user_id: i64,
+    Setup { user_id, session_id, .. }: Setup<'_>,
 ) -> QueryResult<Vec<u8>> {
     let mut secret = vec![0; SECRET_BYTES];
     rand::rngs::OsRng.try_fill_bytes(&mut secret).map_err(|error| failure(&error.to_string()))?;
     let sealed = key.encrypt(user_id, &secret).ok_or_else(|| failure("the secret can't be encrypted"))?;
-    let row = (
-        totp_secrets::user_id.eq(user_id),
-        totp_secrets::is_confirmed.eq(false),
+    let values = (
         totp_secrets::secret.eq(&sealed),
+        totp_secrets::last_step.eq(0),
         totp_secrets::created_at.eq(now),
+        totp_secrets::session_id.eq(session_id),
     );
     diesel::insert_into(totp_secrets::table)
-        .values(row)
+        .values((totp_secrets::user_id.eq(user_id), totp_secrets::is_confirmed.eq(false), values))
         .on_conflict((totp_secrets::user_id, totp_secrets::is_confirmed))
         .do_update()
-        .set((totp_secrets::secret.eq(&sealed), totp_secrets::last_step.eq(0), totp_secrets::created_at.eq(now)))
+        .set(values)
         .execute(connection)
         .await?;
     Ok(secret)
 }
 
-/// Whether a secret waits for its first code.
-pub(super) async fn is_waiting(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<bool> {
-    Ok(stored(connection, user_id, false).await?.is_some())
+/// Whether a secret waits for its first code in this session.
+pub(super) async fn is_waiting(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    setup: Setup<'_>,
+) -> QueryResult<bool> {
+    Ok(waiting(connection, now, setup).await?.is_some())
 }
 
 /// Accepts a code of the waiting secret, which then replaces the user's former app. Returns `false` for a wrong code.

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::{Authority, Change, PeopleError, refused, wrong};
+use super::{Authority, Change, PeopleError, can_log_in, refused, wrong};
 use crate::accounts::customers::{self as companies, Customer};
 use crate::accounts::users::{self, NewMembership};
 use crate::accounts::{ActingUser, Role, User};
@@ -39,7 +39,7 @@ impl ActingUser<'_> {
         .await
     }
 
-    /// Removes a user from a company at once. Returns whether the login still exists: one without a password is
+    /// Removes a user from a company at once. Returns whether the login still exists: one that was never used is
     /// deleted with its last membership, and its invitation too.
     pub async fn leave(&self, id: i64, company: i64) -> Result<bool, PeopleError> {
         self.with_membership(id, company, async |connection, user, company, was_admin| {
@@ -49,9 +49,9 @@ impl ActingUser<'_> {
             diesel::delete(memberships::table.find((user.id, company.id))).execute(connection).await?;
             self.record_membership(connection, user, company, json!({"change": "left"})).await?;
             let remaining = memberships::table.filter(memberships::user_id.eq(id));
-            let is_over = user.password_hash.is_none()
-                && user.active
-                && !diesel::select(exists(remaining)).get_result::<bool>(connection).await?;
+            let used = table::table.find(id).filter(can_log_in());
+            let is_over = user.active
+                && !diesel::select(exists(remaining).or(exists(used))).get_result::<bool>(connection).await?;
             // Emails about the company lose their reader.
             outbox::withdraw(connection, id, Some("joined")).await?;
             if is_over {
@@ -63,7 +63,6 @@ impl ActingUser<'_> {
         .await
     }
 
-    /// Makes a user the administrator of a company, or ends that.
     /// Makes a second factor required for every login of a company, or no longer. Each login gets the time of grace.
     pub async fn require_factor(&self, company: i64, required: bool) -> Result<(), PeopleError> {
         if !self.authority().covers_company(company) {
@@ -85,6 +84,7 @@ impl ActingUser<'_> {
         changed.await
     }
 
+    /// Makes a user the administrator of a company, or ends that.
     pub async fn set_admin(&self, id: i64, company: i64, is_admin: bool) -> Result<(), PeopleError> {
         self.with_membership(id, company, async |connection, user, company, was_admin| {
             if was_admin == is_admin {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::Url;
 
 use super::http::{Http, IssuerFault};
@@ -13,6 +14,9 @@ use crate::config::{OidcConfig, is_allowed_address};
 const LIFE: TimeDelta = TimeDelta::minutes(5);
 /// Requests that wait for an issuer that is away would otherwise each wait for its time limit, one after the other.
 const FAULT_LIFE: TimeDelta = TimeDelta::seconds(5);
+
+/// Longer than any request waits for another one's answer.
+pub(super) const WAITED: TimeDelta = TimeDelta::minutes(1);
 
 /// The addresses of an issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,12 +44,14 @@ impl Discovery {
         let mut kept = self.0.lock().await;
         if let Some((at, found)) = &*kept {
             let life = if found.is_ok() { LIFE } else { FAULT_LIFE };
-            if now - *at < life && now >= *at {
+            // A request that waited for this answer began before it.
+            if now - *at < life && now > *at - WAITED {
                 return found.clone();
             }
         }
+        let begun = Instant::now();
         let found = discover(http, config).await.map(Arc::new);
-        *kept = Some((now, found.clone()));
+        *kept = Some((now + TimeDelta::from_std(begun.elapsed()).unwrap_or_default(), found.clone()));
         found
     }
 }

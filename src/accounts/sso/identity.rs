@@ -32,12 +32,22 @@ pub enum Denial {
     /// The issuer gives the person no role of the portal.
     #[error("no_role")]
     NoRole,
+    /// The login is an administrator's, and the issuer gives the person another role.
+    #[error("another_role")]
+    AnotherRole,
     /// Someone else confirms than who is logged in.
     #[error("another_user")]
     AnotherUser,
     /// A new customer's login needs a company, which no token names.
     #[error("no_company")]
     NoCompany,
+}
+
+/// The login of a person.
+pub struct Resolved {
+    pub user: User,
+    /// It was linked to the issuer just now. Nothing but the address has shown yet that it is the person's.
+    pub is_new_link: bool,
 }
 
 /// The issuer of a login.
@@ -55,7 +65,7 @@ impl Linking<'_> {
         &self,
         connection: &mut AsyncPgConnection,
         person: &Person,
-    ) -> QueryResult<Result<User, Denial>> {
+    ) -> QueryResult<Result<Resolved, Denial>> {
         if person.role == ClaimedRole::Unknown {
             return Ok(Err(Denial::NoRole));
         }
@@ -66,7 +76,7 @@ impl Linking<'_> {
         let user = users::lock(connection, user_id).await?.filter(|user| user.active);
         let Some(user) = user else { return Ok(Err(Denial::Disabled)) };
         diesel::update(identity).set(sso_identities::last_used_at.eq(self.now)).execute(connection).await?;
-        Ok(Ok(user))
+        Ok(Ok(Resolved { user, is_new_link: false }))
     }
 
     /// Returns the row of the configured issuer, which the first login creates.
@@ -92,7 +102,7 @@ impl Linking<'_> {
         connection: &mut AsyncPgConnection,
         issuer_id: i64,
         person: &Person,
-    ) -> QueryResult<Result<User, Denial>> {
+    ) -> QueryResult<Result<Resolved, Denial>> {
         let Some(email) = person.verified_email.as_deref().and_then(read_address) else {
             return Ok(Err(Denial::NotVerified));
         };
@@ -102,6 +112,8 @@ impl Linking<'_> {
         let found = users::by_email(connection, &email).await?;
         let (user, is_created) = match found {
             Some(user) => match users::lock(connection, user.id).await?.filter(|user| user.active) {
+                // The address may have been given to another person.
+                Some(user) if person.role.denies_admin(&user) => return Ok(Err(Denial::AnotherRole)),
                 Some(user) => (user, false),
                 None => return Ok(Err(Denial::Disabled)),
             },
@@ -128,7 +140,7 @@ impl Linking<'_> {
         if linked.execute(connection).await? > 0 {
             self.announce(connection, person, &user, is_created).await?;
         }
-        Ok(Ok(user))
+        Ok(Ok(Resolved { user, is_new_link: !is_created }))
     }
 
     /// Creates a login with the role that the map gives, if the configuration allows it.

@@ -4,8 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::Jwk;
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::Url;
 
+use super::discovery::WAITED;
 use super::http::{Http, IssuerFault};
 use super::id_token::TokenHeader;
 
@@ -64,12 +66,14 @@ impl Kept {
     async fn fetch(&mut self, http: &Http, url: &Url, now: DateTime<Utc>) -> Result<(), IssuerFault> {
         if let Some((at, fault)) = &self.fault
             && now - *at < FAULT_LIFE
-            && now >= *at
+            && now > *at - WAITED
         {
             return Err(fault.clone());
         }
+        let begun = Instant::now();
         let fetched = fetch(http, url).await;
-        self.fault = fetched.as_ref().err().map(|fault| (now, fault.clone()));
+        let failed_at = now + TimeDelta::from_std(begun.elapsed()).unwrap_or_default();
+        self.fault = fetched.as_ref().err().map(|fault| (failed_at, fault.clone()));
         self.fetched = Some(Fetched { at: now, keys: fetched? });
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! What the issuer says about a person.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::accounts::Role;
+use crate::accounts::{Role, User};
 use crate::config::{OidcConfig, RoleClaim};
 
 /// A person, as checked claims describe them.
@@ -16,6 +17,8 @@ pub struct Person {
     pub verified_email: Option<String>,
     pub name: Option<String>,
     pub role: ClaimedRole,
+    /// When the person logged in at the issuer, if it says.
+    logged_in_at: Option<DateTime<Utc>>,
 }
 
 /// The role that the issuer gives a person.
@@ -28,7 +31,19 @@ pub enum ClaimedRole {
     Unknown,
 }
 
+impl ClaimedRole {
+    /// Whether the login is an administrator's, and the issuer gives the person another role.
+    pub fn denies_admin(self, user: &User) -> bool {
+        user.role == Role::Admin.as_str() && matches!(self, Self::Role(claimed) if claimed != Role::Admin)
+    }
+}
+
 impl Person {
+    /// Whether the issuer says that the person has logged in there since then.
+    pub fn has_logged_in_since(&self, since: DateTime<Utc>) -> bool {
+        self.logged_in_at.is_some_and(|at| at >= since)
+    }
+
     pub fn read(claims: &Value, config: &OidcConfig) -> Self {
         let text = |name: &str| claims[name].as_str().filter(|text| text.len() <= 1000).map(str::to_owned);
         let email = text("email");
@@ -38,6 +53,7 @@ impl Person {
             verified_email: email.clone().filter(|_| is_verified),
             email,
             name: text("name"),
+            logged_in_at: claims["auth_time"].as_i64().and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
             role: config.roles.as_ref().map_or(ClaimedRole::Ignored, |roles| claimed_role(claims, roles)),
         }
     }

@@ -1,17 +1,24 @@
 //! Logins that the issuer has not answered yet: one row each, used once, within ten minutes, by the browser that began.
 
+use std::net::IpAddr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
 use crate::accounts::Token;
+use crate::accounts::throttle::network;
 use crate::db::schema::sso_logins;
 
 /// How long a login at the issuer may take.
 pub const LIFE: TimeDelta = TimeDelta::minutes(10);
+
+/// Open logins of one network, which may be that of a whole company.
+const MAX_OF_NETWORK: i64 = 200;
 
 /// A login that has just begun, as the issuer gets to know it.
 pub struct Begun {
@@ -53,16 +60,23 @@ struct NewLogin<'a> {
     confirms: Option<i64>,
     next: &'a str,
     created_at: DateTime<Utc>,
+    network: Option<IpNet>,
 }
 
+/// Stores a login that begins. `None`: too many of this network are open.
 pub async fn begin(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
     browser: &Token,
-    (next, confirms): (&str, Option<i64>),
-) -> QueryResult<Begun> {
+    (next, confirms, address): (&str, Option<i64>, Option<IpAddr>),
+) -> QueryResult<Option<Begun>> {
     let abandoned = sso_logins::table.filter(sso_logins::created_at.le(now - LIFE));
     diesel::delete(abandoned).execute(connection).await?;
+    let network = address.map(network).map(IpNet::from);
+    let open = sso_logins::table.filter(sso_logins::network.is_not_distinct_from(network));
+    if open.count().get_result::<i64>(connection).await? >= MAX_OF_NETWORK {
+        return Ok(None);
+    }
     let (state, nonce, verifier) = (Token::generate()?, Token::generate()?, Token::generate()?);
     let row = NewLogin {
         state_hash: state.hash(),
@@ -72,10 +86,11 @@ pub async fn begin(
         confirms,
         next,
         created_at: now,
+        network,
     };
     diesel::insert_into(sso_logins::table).values(row).execute(connection).await?;
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_str()));
-    Ok(Begun { state, nonce: nonce.as_str().to_owned(), challenge })
+    Ok(Some(Begun { state, nonce: nonce.as_str().to_owned(), challenge }))
 }
 
 /// Removes the login that an answer belongs to, and returns what was kept. Of two equal answers, one finds it.

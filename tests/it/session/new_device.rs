@@ -96,6 +96,7 @@ async fn the_account_page_lists_ones_own_logins() {
         [
             "Logged in with password and app",
             "Refused: wrong code Failed",
+            "Password right, second factor missing",
             "Logged in with password",
             "Refused: wrong password Failed"
         ]

@@ -16,7 +16,7 @@ use super::authentication::descriptors;
 use super::ceremony::{self, Holder, Purpose};
 use super::{MAX_PASSKEYS, PasskeyError, Refusal, RelyingParty, clean_name};
 use crate::accounts::factors::enrollment::Enrolling;
-use crate::accounts::factors::fulfill;
+use crate::accounts::factors::{Factors, fulfill};
 use crate::accounts::{Token, entry, sessions, users as logins};
 use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::clock::Clock;
@@ -127,6 +127,10 @@ impl Registration<'_> {
         let theirs = passkeys::table.filter(passkeys::user_id.eq(user_id));
         if theirs.count().get_result::<i64>(connection).await? >= MAX_PASSKEYS {
             return Err(PasskeyError::TooMany);
+        }
+        if !Factors::of(connection, user_id).await?.is_any() {
+            // The first factor ends what the password alone has opened: that may have been someone else.
+            sessions::end_others(connection, user_id, self.user.session_id()).await?;
         }
         let (id, name) = (insert(connection, now, user_id, new).await?, &new.name);
         fulfill(connection, user_id).await?;

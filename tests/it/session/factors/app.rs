@@ -96,19 +96,57 @@ async fn a_code_is_good_once_in_its_step_and_the_next_and_not_for_another_user()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_app_and_a_removed_one_end_the_other_sessions() {
+async fn an_app_another_one_and_a_removed_one_end_the_other_sessions() {
     let app = App::start().await;
     let (here, there) = (app.acme().await, app.acme().await);
     let (phone, _) = here.set_up_app(&app.clock).await;
-    assert_eq!(there.get("/bols").await.status, 200, "the first app ends nothing");
+    let both = (here.get("/bols").await.status, there.get("/bols").await.status);
+    assert_eq!(both, (200, 303), "the password alone may have opened it for someone else");
     let (other, _) = here.set_up_app(&app.clock).await;
-    assert_eq!((here.get("/bols").await.status, there.get("/bols").await.status), (200, 303));
     let half = app.half(World::ACME).await;
     assert_eq!(half.post("/login/factor", &[("code", &phone.next_code())]).await.status, 422, "the former app");
     assert_eq!(half.post("/login/factor", &[("code", &other.next_code())]).await.status, 303);
     assert_eq!(here.send("/account/factors/app/remove", &[]).await.status, 303);
     assert_eq!((here.get("/bols").await.status, half.get("/bols").await.status), (200, 303));
     assert_eq!(app.stranger().give_password(World::ACME).await.header("location"), "/");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_another_session_has_seen_is_not_used() {
+    let app = App::start().await;
+    let (thief, owner) = (app.acme().await, app.acme().await);
+    let stolen = Phone::scan(&thief.get("/account/factors/app").await, &app.clock);
+    let page = owner.get("/account/factors/app").await;
+    let own = Phone::scan(&page, &app.clock);
+    assert_ne!(stolen.code(), own.code());
+    let codes = thief.send("/account/factors/app", &[("code", &own.code())]).await;
+    assert_eq!((codes.status, codes.header("location")), (303, "/account/factors"), "it waits for another session");
+    assert_eq!(owner.send("/account/factors/app", &[("code", &stolen.code())]).await.status, 422);
+    assert_eq!(owner.get("/account/factors/app").await.one("#secret"), page.one("#secret"));
+    // Half an hour later, the session gets another one too.
+    app.clock.advance(TimeDelta::minutes(31));
+    owner.send("/confirm", &[("password", crate::support::PASSWORD)]).await;
+    assert_ne!(owner.get("/account/factors/app").await.one("#secret"), page.one("#secret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_makes_guessing_no_cheaper() {
+    let app = App::start().await;
+    let owner = app.acme().await;
+    owner.set_up_app(&app.clock).await;
+    let half = app.half(World::ACME).await;
+    for _ in 0..5 {
+        assert_eq!(half.post("/login/factor", &[("code", "000000")]).await.status, 422);
+    }
+    assert_eq!(
+        app.rows("SELECT purpose FROM mails WHERE purpose = 'wrong-codes'").await.len(),
+        1,
+        "before any refusal"
+    );
+    app.clock.advance(TimeDelta::hours(1));
+    let half = app.half(World::ACME).await;
+    assert_eq!(half.post("/login/factor", &[("code", "000000")]).await.status, 422);
+    assert_eq!(half.post("/login/factor", &[("code", "000000")]).await.status, 429, "the count has not begun anew");
 }
 
 #[tokio::test(flavor = "multi_thread")]

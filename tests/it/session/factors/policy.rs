@@ -20,7 +20,9 @@ async fn staff_must_have_a_factor_after_the_days_of_grace() {
     office.get("/office").await;
     app.clock.advance(TimeDelta::hours(3));
     assert_eq!(office.get("/office").await.header("location"), "/login?next=%2Foffice");
-    assert_eq!(office.get("/login?next=%2Foffice").await.header("location"), "/login/enroll?next=%2Foffice");
+    // An old session proves too little to set up a factor: the password is asked for first.
+    assert_eq!(office.get("/login?next=%2Foffice").await.status, 200);
+    assert_eq!(office.give_password(World::OFFICE).await.header("location"), "/login/enroll");
     assert_eq!(app.acme().await.get("/bols").await.status, 200);
 }
 

@@ -46,6 +46,9 @@ async fn a_device_can_be_forgotten_by_its_user_alone_and_by_a_new_password() {
     acme.post("/account/factors/devices/forget", &[("id", &id)]).await;
     assert_eq!(acme.give_password(World::ACME).await.header("location"), "/login/factor");
     let acme = remembered(&app, World::ACME, &phone).await;
+    acme.post("/account/sessions/end-all", &[]).await;
+    assert_eq!(acme.give_password(World::ACME).await.header("location"), "/login/factor", "logged out everywhere");
+    let acme = remembered(&app, World::ACME, &phone).await;
     let new = "a-new-password-for-the-river-4";
     let form = [("current_password", PASSWORD), ("new_password", new), ("repeat_password", new)];
     assert_eq!(acme.post("/account/password", &form).await.status, 303);

@@ -18,7 +18,16 @@ async fn a_form_is_carried_out_after_the_password_was_given_again() {
     let page = office.send("/office/settings/days", &days).await;
     assert_eq!((page.status, page.one("h1")), (403, "Confirm that it’s you".into()));
     assert_eq!(page.attributes("form[action='/confirm'] input[name='typed.collect_days']", "value"), ["6"]);
-    let typed = [("draft", "/office/settings/days"), ("typed.unsigned_days", "5"), ("typed.collect_days", "6")];
+    let user = page.attributes("input[name=user]", "value").remove(0);
+    let typed = [
+        ("draft", "/office/settings/days"),
+        ("user", &user),
+        ("typed.unsigned_days", "5"),
+        ("typed.collect_days", "6"),
+    ];
+    // A form of another user is not carried out.
+    let other = app.user(World::ADMIN).await.send("/confirm", &[&[("password", PASSWORD)], &typed[..]].concat()).await;
+    assert_eq!((other.status, other.header("location")), (303, "/office/settings?done=other-user"));
     let wrong = office.send("/confirm", &[&[("password", "not my password at all")], &typed[..]].concat()).await;
     assert_eq!((wrong.status, wrong.one("#problem li")), (422, "That isn’t your password.".into()));
     assert_eq!(wrong.attributes("input[name='typed.unsigned_days']", "value"), ["5"], "nothing typed is lost");

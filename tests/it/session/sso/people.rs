@@ -65,6 +65,26 @@ async fn the_address_of_a_linked_login_is_of_no_use_to_another_subject_until_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn linking_a_login_asks_for_its_second_factor() {
+    let (app, issuer) = portal(&[]).await;
+    let (phone, _) = app.acme().await.set_up_app(&app.clock).await;
+    issuer.person(claims(World::ACME));
+    let actor = app.stranger();
+    let linked = issuer.log_in(&actor).await;
+    assert_eq!((linked.status, linked.header("location")), (303, "/login/factor"));
+    assert_eq!(actor.get("/bols").await.status, 303, "the address alone opens nothing");
+    assert_eq!(actor.post("/login/factor", &[("code", &phone.next_code())]).await.status, 303);
+    assert_eq!(actor.get("/bols").await.status, 200);
+    let login = app.events().await.iter().rev().find(|event| event.action == "LOGIN_SUCCEEDED").cloned().unwrap();
+    assert_eq!(login.detail("method"), "sso+otp");
+    // From then on, the issuer answers for its people.
+    let again = app.stranger();
+    assert_logged_in(&issuer.log_in(&again).await);
+    // Without a fresh login at the issuer, nothing sensitive is done.
+    assert_eq!(again.get("/account/factors/app").await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn disabled_and_unknown_people_learn_what_to_do() {
     let (app, issuer) = portal(&[]).await;
     for (email, headline, reason) in [
