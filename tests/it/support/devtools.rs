@@ -89,6 +89,11 @@ impl Browser {
         self.devtools("Network.emulateNetworkConditions", conditions).await.unwrap();
     }
 
+    /// Forgets the pages before this one. Chromium keeps 50, and then drops those that a script has left.
+    pub async fn forget_history(&self) {
+        self.devtools("Page.resetNavigationHistory", json!({})).await.unwrap();
+    }
+
     /// The addresses that Back and Forward lead to, and the position among them.
     pub async fn history(&self) -> String {
         let history = self.devtools("Page.getNavigationHistory", json!({})).await.unwrap();

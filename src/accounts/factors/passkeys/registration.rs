@@ -201,6 +201,5 @@ fn flags(credential: &Value) -> Result<Flags, PasskeyError> {
 
 async fn stored_ids(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<Vec<CredentialID>> {
     let theirs = passkeys::table.filter(passkeys::user_id.eq(user_id));
-    let ids: Vec<Vec<u8>> = theirs.select(passkeys::credential_id).load(connection).await?;
-    Ok(ids.into_iter().map(CredentialID::from).collect())
+    theirs.select(passkeys::credential_id).load(connection).await
 }

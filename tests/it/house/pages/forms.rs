@@ -58,6 +58,7 @@ pub async fn send_every_form(
     known.extend(ENDING.map(String::from));
     let mut sent = 0;
     for page in pages {
+        visitor.browser.forget_history().await;
         let opened = visitor.open(page).await;
         let forms = visitor.ask("forms", &[]).await;
         for form in forms.as_array().cloned().unwrap_or_default() {

@@ -81,8 +81,10 @@ async fn a_late_answer_is_refused_and_its_challenge_swept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_browser_or_session_can_not_answer() {
     let app = portal(&[]).await;
-    let (acme, again) = (app.acme().await, app.acme().await);
+    let acme = app.acme().await;
     let mut key = add(&app, &acme, "Phone").await;
+    let again = app.stranger();
+    assert_eq!(log_in(&app, &again, &mut key).await.status, 303);
     let (asked, other) = (app.stranger(), app.stranger());
     options(&other, LOGIN_OPTIONS).await;
     let answer = key.answer(&options(&asked, LOGIN_OPTIONS).await, &origin(&app));

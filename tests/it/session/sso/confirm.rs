@@ -39,7 +39,8 @@ async fn a_change_waits_until_the_user_has_logged_in_at_the_issuer_again() {
     let typed: Vec<(String, String)> =
         SETTINGS.iter().map(|(name, value)| (format!("typed.{name}"), (*value).to_owned())).collect();
     let mut form: Vec<(&str, &str)> = typed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    form.extend([("draft", "/office/settings/days"), ("by", "sso"), ("password", "any")]);
+    let user = asked.attributes("input[name=user]", "value").remove(0);
+    form.extend([("draft", "/office/settings/days"), ("user", &user), ("by", "sso"), ("password", "any")]);
     let early = actor.send("/confirm", &form).await;
     assert_eq!(early.status, 422);
     assert!(early.one("#problem").contains("You have not confirmed with Mill ID yet."), "{}", early.text());

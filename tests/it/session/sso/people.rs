@@ -71,7 +71,7 @@ async fn linking_a_login_asks_for_its_second_factor() {
     issuer.person(claims(World::ACME));
     let actor = app.stranger();
     let linked = issuer.log_in(&actor).await;
-    assert_eq!((linked.status, linked.header("location")), (303, "/login/factor"));
+    assert_eq!((linked.status, linked.header("location")), (303, "/login/factor?next=%2Fbols"));
     assert_eq!(actor.get("/bols").await.status, 303, "the address alone opens nothing");
     assert_eq!(actor.post("/login/factor", &[("code", &phone.next_code())]).await.status, 303);
     assert_eq!(actor.get("/bols").await.status, 200);
