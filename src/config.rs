@@ -70,7 +70,7 @@ pub struct Config {
     pub clamd: Option<ClamdAddress>,
     pub mail: MailConfig,
     /// A list of breached passwords: a file, or a folder.
-    pub breached_passwords: Option<PathBuf>,
+    pub breach_list: Option<PathBuf>,
     /// The roles whose logins must have a second factor.
     pub mfa_required_for: Vec<String>,
     /// Whether the environment names them.
@@ -183,7 +183,7 @@ impl Config {
             spool: read.text("SPOOL_DIR").map_or_else(std::env::temp_dir, PathBuf::from),
             clamd: read.parsed("CLAMD_ADDRESS", "HOST:PORT of clamd, or the path of its Unix socket"),
             mail: read.mail(),
-            breached_passwords: read.text("BREACHED_PASSWORDS_FILE").map(PathBuf::from),
+            breach_list: read.text("BREACHED_PASSWORDS_FILE").map(PathBuf::from),
             mfa_is_set: read.text("MFA_REQUIRED_FOR").is_some(),
             mfa_required_for: read.roles("MFA_REQUIRED_FOR", &["admin", "auditor", "office"]),
             mfa_grace_days: read.number("MFA_GRACE_DAYS", 14, 0, 365).cast_signed(),

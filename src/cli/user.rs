@@ -67,7 +67,7 @@ pub async fn run(config: &Config, command: Command) -> Result<(), Failure> {
             };
             let name = person_name::read(&name).map_err(|why| Failure::Usage(format!("--name: {why}")))?;
             let password = password.as_deref();
-            let breached = config.breached_passwords.as_deref().map(BreachList::open).transpose();
+            let breached = config.breach_list.as_deref().map(BreachList::open).transpose();
             let breached = breached.map_err(|error| Failure::Usage(format!("BREACHED_PASSWORDS_FILE: {error}")))?;
             let breached = breached.as_ref();
             NewLogin { email: &address, name: &name, role, codes: &customer, password, breached }.create(&db).await

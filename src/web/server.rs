@@ -82,7 +82,7 @@ impl Running {
         let storage = Storage::new(&settings.config.storage, &settings.secret, public_url.origin()).await;
         let spool = Spool::new(settings.config.spool.clone());
         prepare_folders(&storage, &spool)?;
-        let breached = settings.config.breached_passwords.as_deref().map(BreachList::open).transpose();
+        let breached = settings.config.breach_list.as_deref().map(BreachList::open).transpose();
         let breached =
             breached.map_err(|error| io::Error::new(error.kind(), format!("BREACHED_PASSWORDS_FILE: {error}")))?;
         let background = background(&settings, &public_url, &storage)?;

@@ -9,7 +9,7 @@ pub struct ActionGroup {
     pub choices: Vec<Choice>,
 }
 
-const GROUPS: [(&str, &[Action]); 7] = [
+const GROUPS: [(&str, &[Action]); 8] = [
     ("Downloads", &Action::DOWNLOADS),
     ("Refusals", &[Action::AccessDenied, Action::LookupsLimited]),
     (
@@ -22,6 +22,21 @@ const GROUPS: [(&str, &[Action]); 7] = [
             Action::PasswordChanged,
             Action::PasswordResetRequested,
             Action::SessionRevoked,
+        ],
+    ),
+    (
+        "Second factors and single sign-on",
+        &[
+            Action::MfaRequested,
+            Action::MfaFailed,
+            Action::MfaEnrolled,
+            Action::MfaRemoved,
+            Action::RecoveryCodeUsed,
+            Action::PasskeyAdded,
+            Action::PasskeyRemoved,
+            Action::StepUp,
+            Action::SsoLinked,
+            Action::SsoUnlinked,
         ],
     ),
     (
