@@ -177,7 +177,7 @@ fn login_path(next: &str) -> String {
 
 /// What happened, and what to do.
 fn words(label: &str, error: &SsoError) -> (String, String) {
-    const AGAIN: &str = "Nobody was logged in. Begin again.";
+    const AGAIN: &str = "You are not logged in. Begin again.";
     let (title, advice) = match error {
         SsoError::Issuer(_) => (
             format!("{label} doesn’t answer as it should."),
@@ -192,7 +192,7 @@ fn words(label: &str, error: &SsoError) -> (String, String) {
         ),
         SsoError::Invalid(_) => (
             format!("The answer of {label} is not valid."),
-            "Nobody was logged in. Try again. If it happens again, tell the terminal office: the portal’s access log has \
+            "You are not logged in. Try again. If it happens again, tell the terminal office: the portal’s access log has \
              the reason."
                 .into(),
         ),
