@@ -1,4 +1,4 @@
-DELETE FROM login_throttles WHERE scope LIKE 'factor%';
+DELETE FROM login_throttles WHERE scope LIKE 'factor%' OR scope = 'sso';
 ALTER TABLE login_throttles DROP CONSTRAINT login_throttles_scope_known;
 ALTER TABLE login_throttles ADD CONSTRAINT login_throttles_scope_known
     CHECK (scope IN ('account', 'address', 'account+address', 'device', 'reset'));

@@ -140,8 +140,8 @@ pub(super) async fn complete(
     Ok(Some(token))
 }
 
-/// Records a login. What its user sees as new begins with the first one. Later ones from another device are told to the
-/// user.
+/// Records a login. What its user sees as new begins with the first one. An email tells the user of a later one
+/// from another device.
 async fn record_login(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,

@@ -2,13 +2,14 @@
 //!
 //! A device is known by its browser and its network: one from which the user has logged in within the last 90 days.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use sha2::{Digest, Sha256};
-use std::net::IpAddr;
 
 use super::factors::remembered;
 use super::{Token, User, device_name, sessions, users};

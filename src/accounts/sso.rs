@@ -92,7 +92,7 @@ pub enum SsoError {
     NotRunning,
     #[error("begun in another browser")]
     OtherBrowser,
-    /// The issuer has logged nobody in. The word is its error code.
+    /// The issuer has refused the login. The word is its error code.
     #[error("the issuer says {0}")]
     Declined(String),
     /// The code was used before, or is no code of this issuer.
@@ -312,11 +312,13 @@ impl SingleSignOn {
         }
         let Some(reason) = error.reason() else { return Ok(()) };
         let mut connection = db.get().await?;
+        // Anyone can make such answers up, and the log must not grow with them. The first one of a waiting period counts.
         let mut attempt = Attempt::sso(visitor.origin.ip);
-        if let Decision::Refuse(_) = attempt.begin(&mut connection, now).await? {
-            // Anyone can make such answers up, and the log would only grow.
+        let is_refused = matches!(attempt.begin(&mut connection, now).await?, Decision::Refuse(_));
+        if is_refused && !attempt.is_first_refusal(&mut connection, now).await? {
             return Ok(());
         }
+        let action = if is_refused { Action::LoginBlocked } else { Action::LoginFailed };
         let mut detail = json!({"method": "sso", "issuer": self.config.issuer, "reason": reason});
         if let Some(person) = person {
             detail["subject"] = json!(person.subject);
@@ -325,7 +327,7 @@ impl SingleSignOn {
         let email: String = email.chars().filter(|c| !c.is_control()).take(254).collect();
         let actor = Actor { user_id: None, email: &email, role: None, seen_as: None };
         let outcome = if matches!(error, SsoError::Issuer(_)) { Outcome::Failed } else { Outcome::Denied };
-        let event = Event::new(Action::LoginFailed, outcome, actor, visitor.origin).detail(detail);
+        let event = Event::new(action, outcome, actor, visitor.origin).detail(detail);
         Ok(audit::record(&connection, &event).await?)
     }
 

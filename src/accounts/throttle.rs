@@ -10,7 +10,7 @@
 //! same address therefore can't delay the owner.
 //!
 //! Wrong codes of a second factor are counted by login and network, and by login alone: after 5 and 10 failures, attempts
-//! are refused for up to 5 minutes, and counts last a day. Whoever reaches that count knows the password, so a new password ends the attack.
+//! are refused for up to 5 minutes, and counts last a day. An attacker who reaches that count knows the password, so a new password ends the attack.
 //! Browsers that are known for the login have a count of their own here too.
 //!
 //! Refused passkeys are counted by login and network, and by network, like passwords.
@@ -164,7 +164,7 @@ impl Attempt {
                 let parts = [user.as_str(), device.as_str()];
                 vec![
                     Counted::new("factor+device", &parts, Rule::WaitLonger(FREE_CODES_AT_ADDRESS), true),
-                    // Whoever knows the password can have collected many devices.
+                    // An attacker with the password can have collected many devices.
                     Counted::new("factor+device", &[&user], Rule::WaitLonger(FREE_CODES_OF_DEVICES), true),
                 ]
             }

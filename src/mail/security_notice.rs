@@ -115,7 +115,7 @@ impl SecurityNotice {
                 "Single sign-on was linked to your login",
                 format!(
                     "You have just logged in to the PrimeTrade BOL portal with {label} for the first time. From now on, \
-                     whoever logs in as you there can log in here."
+                     your login there opens the portal too."
                 ),
             ),
             Self::WrongCodes => (

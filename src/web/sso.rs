@@ -145,7 +145,7 @@ fn is_token(value: &str) -> bool {
     value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Says why nobody was logged in, and what to do.
+/// Says why the login failed, and what to do.
 fn problem(context: &PublicContext, sso: &SingleSignOn, next: &str, error: &SsoError) -> HttpResponse {
     let label = sso.label();
     let (title, advice) = words(label, error);

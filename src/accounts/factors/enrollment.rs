@@ -1,4 +1,4 @@
-//! Sets up and removes a user's own second factors. Each change is recorded, and told to the user by email.
+//! Sets up and removes a user's own second factors. Each change is recorded, and an email tells the user.
 
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;

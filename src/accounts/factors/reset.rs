@@ -21,7 +21,7 @@ pub async fn reset(
     (actor, origin): (Actor<'_>, &Origin),
 ) -> QueryResult<bool> {
     let had_any = Factors::of(connection, user.id).await?.is_any();
-    // Also a secret that nobody has confirmed.
+    // Also a secret that was never confirmed.
     totp::remove(connection, user.id).await?;
     if !had_any {
         return Ok(false);

@@ -40,7 +40,7 @@ pub(super) struct Setup<'a> {
 /// Stores a new secret that its first code will confirm, and returns it.
 ///
 /// A secret that waits for this session is kept, so that the page can be loaded again. One that another session has seen
-/// is replaced: whoever has it could copy every code.
+/// is replaced: a person who has it could compute every code.
 pub(super) async fn begin(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,

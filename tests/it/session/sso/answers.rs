@@ -124,6 +124,26 @@ async fn a_login_that_the_issuer_declines_is_told_apart_and_its_words_are_not_sh
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn made_up_answers_fill_neither_the_log_nor_the_table() {
+    let (app, _issuer) = portal(&[]).await;
+    let actor = app.stranger();
+    for n in 0..40 {
+        let begun = Begun::by(&actor, "/login/sso").await;
+        let answer = actor.get(&format!("/login/sso/callback?error=access_denied&state={}", begun.state())).await;
+        assert_eq!(answer.status, 403, "{n}");
+    }
+    let events = app.events().await;
+    let count = |action: &str| events.iter().filter(|event| event.action == action).count();
+    assert!((30..40).contains(&count("LOGIN_FAILED")), "{}", count("LOGIN_FAILED"));
+    assert!(count("LOGIN_BLOCKED") >= 1, "the first one of a waiting period is recorded");
+    for _ in 0..200 {
+        Begun::by(&actor, "/login/sso").await;
+    }
+    assert_eq!(actor.get("/login/sso").await.status, 429);
+    assert_eq!(app.count("sso_logins").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn next_stays_on_this_site_through_the_round_trip() {
     let (app, issuer) = portal(&[]).await;
     for (next, expected) in [
