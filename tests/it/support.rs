@@ -33,7 +33,9 @@ mod world;
 pub use actor::{Actor, Answer, raw};
 pub use app::App;
 pub use browser::Browser;
-pub use cluster::{Rows, as_server, database_of, execute, fresh_database, migrated_database, rows};
+pub use cluster::{
+    Rows, admit_server, as_server, copy_of, database_of, discard, execute, fresh_database, migrated_database, rows,
+};
 pub use devtools::Look;
 pub use events::{EventRow, Events};
 pub use fault::{Fault, Proxy};

@@ -10,8 +10,7 @@ use primetrade::web::{Running, Settings};
 use tempfile::TempDir;
 
 use super::{
-    Actor, Events, PASSWORD, Rows, S3Server, Smtp, World, as_server, execute, migrated_database, rows, secret_key,
-    with_variables,
+    Actor, Events, PASSWORD, Rows, S3Server, Smtp, World, as_server, discard, execute, rows, secret_key, with_variables,
 };
 
 pub struct App {
@@ -58,7 +57,7 @@ impl App {
     }
 
     async fn build(variables: &[(&'static str, &str)], s3: Option<S3Server>) -> Self {
-        let database = migrated_database().await;
+        let (database, world) = World::database().await;
         let media = TempDir::with_prefix("primetrade-media-").unwrap();
         let mut environment: Vec<(&'static str, String)> = vec![
             ("DATABASE_URL", as_server(&database).await.as_str().into()),
@@ -71,7 +70,7 @@ impl App {
         ];
         environment.extend(s3.iter().flat_map(S3Server::environment));
         environment.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let world = World::create(&config(&environment)).await;
+        world.store(&config(&environment).storage).await;
         let clock = Clock::movable();
         let (url, stop) = serve(&environment, &clock).await;
         Self { url, database, clock, world, s3, media, environment, _stop: stop, others: Vec::new() }
@@ -142,9 +141,13 @@ impl App {
         panic!("not published: {:?}", self.checkpoints().await);
     }
 
-    /// Makes the next checkpoint due for the storage, which takes one a minute.
+    /// Makes the newest checkpoint due for the storage, which takes one a minute. The minute after it is left.
     pub async fn skip_the_wait_of_publishing(&self) {
-        self.sql("UPDATE audit_checkpoints SET publish_at = publish_at - interval '1 minute'").await;
+        self.sql(
+            "UPDATE audit_checkpoints SET publish_at = publish_at - interval '1 minute' \
+             WHERE size < (SELECT max(size) FROM audit_checkpoints)",
+        )
+        .await;
     }
 
     /// A client that isn't logged in.
@@ -188,6 +191,12 @@ impl App {
     /// The whole access log.
     pub async fn events(&self) -> Events {
         Events::load(&self.database).await
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        discard(&self.database);
     }
 }
 

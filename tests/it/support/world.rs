@@ -7,23 +7,27 @@ use primetrade::accounts::customers::NewCustomer;
 use primetrade::accounts::passwords;
 use primetrade::accounts::users::{self, NewMembership, NewUser};
 use primetrade::bols::{BolNumber, NewBol, Printed};
-use primetrade::config::{Config, SecretKey, StorageConfig};
+use primetrade::config::{DatabaseUrl, SecretKey, StorageConfig};
 use primetrade::db::schema::bols;
 use primetrade::documents::Kind;
 use primetrade::documents::lifecycle::version::{Slot, key_for};
 use primetrade::documents::lifecycle::{self, FileDigest, NewDocument};
-use primetrade::storage::{LocalStore, S3Store, Storage};
+use primetrade::storage::{LocalStore, ObjectKey, S3Store, Storage};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
+use super::{admit_server, copy_of, migrated_database};
+
 pub const PASSWORD: &str = "pig-iron-by-the-river-17";
 
+#[derive(Clone)]
 pub struct World {
     pub acme: i64,
     pub rival: i64,
     /// The ids of ACME's documents: two versions of the BOL, the signed copy, the scale ticket.
     pub acme_documents: Vec<i64>,
     pub loose_document: i64,
+    files: Vec<(ObjectKey, Vec<u8>)>,
 }
 
 impl World {
@@ -50,18 +54,22 @@ impl World {
     /// A BOL of ACME without any document.
     pub const ACME_BARE: &'static str = "PRT-2025-0005";
 
-    pub async fn create(config: &Config) -> Self {
-        let mut connection = primetrade::db::connect(config.database_url.as_ref().unwrap()).await.unwrap();
+    /// Creates a database with the sample data. The files are for [`World::store`].
+    pub async fn database() -> (DatabaseUrl, Self) {
+        static TEMPLATE: OnceCell<(String, World)> = OnceCell::const_new();
+        let (template, world) = TEMPLATE.get_or_init(Self::create).await;
+        (copy_of(template).await, world.clone())
+    }
+
+    /// Creates the sample data in a database of its own, and returns its name.
+    async fn create() -> (String, Self) {
+        let url = migrated_database().await;
+        admit_server(&url).await;
+        let mut connection = primetrade::db::connect(&url).await.unwrap();
         // The portal sends no mail about the sample data.
         connection.batch_execute("SET portal.quiet = 'on'").await.unwrap();
         let (acme, rival) = people(&mut connection).await;
-        let storage = match &config.storage {
-            StorageConfig::S3(s3) => Storage::S3(S3Store::new(s3).await),
-            StorageConfig::Local { root } => {
-                Storage::Local(LocalStore::new(root, &SecretKey::from_bytes(vec![0]), String::new()))
-            }
-        };
-        let mut paper = Paperwork { connection, storage };
+        let mut paper = Paperwork { connection, files: Vec::new() };
         let first = paper.issue(1, Some(acme), "sesame", None).await;
         let mut acme_documents = Vec::new();
         for (kind, version) in [(Kind::Bol, 1), (Kind::Bol, 2), (Kind::SignedBol, 1), (Kind::ScaleTicket, 1)] {
@@ -74,7 +82,21 @@ impl World {
         let loose = paper.issue(4, None, "nobody", None).await;
         let loose_document = paper.file(loose, 4, Kind::Bol, 1).await;
         paper.issue(5, Some(acme), "sesame bare", None).await;
-        Self { acme, rival, acme_documents, loose_document }
+        let world = Self { acme, rival, acme_documents, loose_document, files: paper.files };
+        (url.options().get_dbname().unwrap().to_owned(), world)
+    }
+
+    /// Puts the files of the sample data into a storage.
+    pub async fn store(&self, config: &StorageConfig) {
+        let storage = match config {
+            StorageConfig::S3(s3) => Storage::S3(S3Store::new(s3).await),
+            StorageConfig::Local { root } => {
+                Storage::Local(LocalStore::new(root, &SecretKey::from_bytes(vec![0]), String::new()))
+            }
+        };
+        for (key, bytes) in &self.files {
+            storage.put(key, bytes.clone(), Sha256::digest(bytes).into()).await.unwrap();
+        }
     }
 }
 
@@ -110,7 +132,7 @@ async fn people(connection: &mut AsyncPgConnection) -> (i64, i64) {
 
 struct Paperwork {
     connection: AsyncPgConnection,
-    storage: Storage,
+    files: Vec<(ObjectKey, Vec<u8>)>,
 }
 
 impl Paperwork {
@@ -167,7 +189,7 @@ impl Paperwork {
         let bytes = format!("%PDF-1.4\n% {key} {}\n%%EOF\n", if seq < 3 { "sesame" } else { "other" }).into_bytes();
         let sha256: [u8; 32] = Sha256::digest(&bytes).into();
         let digest = FileDigest { sha256, size: bytes.len() as u64 };
-        self.storage.put(&key, bytes, sha256).await.unwrap();
+        self.files.push((key.clone(), bytes));
         let new = NewDocument::at_bol(Slot { bol_id, kind, version, key }, digest);
         let stored_at = format!("2025-03-{seq:02}T16:00:00Z").parse().unwrap();
         lifecycle::register(&mut self.connection, &new, Some(stored_at)).await.unwrap()
