@@ -1,20 +1,27 @@
 //! The list of BOLs as a file: CSV, or a workbook whose dates and weights a spreadsheet can filter and add up.
 //!
+//! The columns of the list come first, then every other field that a BOL prints, its official weight, and what became of it.
+//!
 //! The access log records it first. One task reads batches of the list, another writes the file on a blocking thread. A slow reader slows both down.
 
+use std::collections::HashMap;
 use std::io;
 
-use diesel_async::AsyncPgConnection;
+use chrono::SubsecRound as _;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::DocumentKind;
+use super::fields::{self, FIELDS, Field, Kind};
 use super::search::{self, BolSummary, COUNTED, Selection};
 use super::weight::Pounds;
+use super::{Bol, DocumentKind};
 use crate::accounts::access::{Access, AccessError};
 use crate::accounts::response_slots::ResponseSlot;
 use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::csv_file::escape_formula;
+use crate::db::schema::bols;
 use crate::db::{Database, DbResult, scope};
 use crate::stream_writer::{ByteReceiver, StreamLimits, StreamWriter, stream};
 use crate::workbook::{Cell, Column, MAX_SHEET_ROWS, Workbook};
@@ -22,7 +29,9 @@ use crate::workbook::{Cell, Column, MAX_SHEET_ROWS, Workbook};
 /// BOLs that one query reads.
 const BATCH: usize = 500;
 /// Name in CSV, title and width in a workbook.
-const COLUMNS: [(&str, &str, u8); 15] = [
+type Heading = (&'static str, &'static str, u8);
+/// The columns of the list.
+const FIRST: [Heading; 15] = [
     ("number", "BOL", 16),
     ("date", "Date", 12),
     ("customer", "Customer", 30),
@@ -38,6 +47,13 @@ const COLUMNS: [(&str, &str, u8); 15] = [
     ("net_tons", "Net tons", 10),
     ("status", "Status", 10),
     ("documents", "Documents", 34),
+];
+/// After the other fields that a BOL prints.
+const LAST: [Heading; 4] = [
+    ("official_weight_lb", "Official weight lb", 16),
+    ("voided_at", "Voided (UTC)", 18),
+    ("void_reason", "Reason", 30),
+    ("reissue_of", "Reissue of", 16),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +95,12 @@ pub struct ListExport {
     pub filter: Value,
 }
 
-/// A BOL, and the name of its customer.
+/// A BOL, the name of its customer, and the number of the void BOL that it replaces.
 struct Line {
-    bol: BolSummary,
+    listed: BolSummary,
+    bol: Bol,
     customer: String,
+    reissue_of: Option<String>,
 }
 
 enum Part {
@@ -134,14 +152,15 @@ impl ListExport {
     async fn feed(&self, selection: Selection, to: &mpsc::Sender<Part>) -> Result<(), AccessError> {
         match selection {
             Selection::These(rows) => {
-                let lines = rows.into_iter().map(|(bol, customer)| Line { bol, customer });
-                self.send(Part::Lines(lines.collect()), to).await?;
+                let lines = self.lines(rows).await?;
+                self.send(Part::Lines(lines), to).await?;
             }
             Selection::Matching(mut search) => loop {
                 let found = search::batch(&self.db, &self.access.viewer().scope(), &search, BATCH).await?;
                 let customer =
                     |bol: &BolSummary| bol.owner(&found.owners, self.access.viewer()).unwrap_or_default().to_owned();
-                let lines = found.rows.into_iter().map(|bol| Line { customer: customer(&bol), bol }).collect();
+                let rows = found.rows.into_iter().map(|bol| (customer(&bol), bol)).map(|(name, bol)| (bol, name));
+                let lines = self.lines(rows.collect()).await?;
                 self.send(Part::Lines(lines), to).await?;
                 match found.next {
                     Some(next) if !to.is_closed() => search.after = Some(next),
@@ -151,6 +170,33 @@ impl ListExport {
             },
         }
         self.send(Part::End, to).await
+    }
+
+    /// Reads the other fields of these BOLs. Leaves out those that the user has lost since.
+    async fn lines(&self, rows: Vec<(BolSummary, String)>) -> DbResult<Vec<Line>> {
+        let ids: Vec<i64> = rows.iter().map(|(bol, _)| bol.id).collect();
+        let (mut whole, replaced) =
+            scope::read(&self.db, &self.access.viewer().scope(), async |mut connection: &AsyncPgConnection| {
+                let these = bols::table.filter(bols::id.eq_any(ids)).select(Bol::as_select());
+                let these: Vec<Bol> = these.load(&mut connection).await?;
+                let replaced: Vec<i64> = these.iter().filter_map(|bol| bol.reissue_of).collect();
+                let replaced = match replaced.is_empty() {
+                    true => Vec::new(),
+                    false => {
+                        let numbers = bols::table.filter(bols::id.eq_any(replaced)).select((bols::id, bols::number));
+                        numbers.load(&mut connection).await?
+                    }
+                };
+                let whole: HashMap<i64, Bol> = these.into_iter().map(|bol| (bol.id, bol)).collect();
+                Ok((whole, replaced.into_iter().collect::<HashMap<i64, String>>()))
+            })
+            .await?;
+        let line = |(listed, customer): (BolSummary, String)| {
+            let bol = whole.remove(&listed.id)?;
+            let reissue_of = bol.reissue_of.and_then(|id| replaced.get(&id).cloned());
+            Some(Line { listed, bol, customer, reissue_of })
+        };
+        Ok(rows.into_iter().filter_map(line).collect())
     }
 
     /// Waits for room first, because the reader may be slow, then checks the access.
@@ -183,8 +229,10 @@ fn write(format: ListFormat, mut parts: mpsc::Receiver<Part>, writer: StreamWrit
 type Batches<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<Line>>>;
 
 fn write_workbook(batches: Batches<'_>, writer: StreamWriter) -> io::Result<StreamWriter> {
-    let columns = COLUMNS.map(|(_, title, width)| Column { title: title.into(), width });
-    let mut workbook = Workbook::begin(writer, "BOLs", columns.into(), MAX_SHEET_ROWS)?;
+    let heading = |(_, title, width): Heading| Column { title: title.into(), width };
+    let others = others().map(|field| Column { title: title(field), width: width(field.kind) });
+    let columns = FIRST.into_iter().map(heading).chain(others).chain(LAST.into_iter().map(heading));
+    let mut workbook = Workbook::begin(writer, "BOLs", columns.collect(), MAX_SHEET_ROWS)?;
     for batch in batches {
         for line in batch? {
             let documents = line.documents();
@@ -196,7 +244,8 @@ fn write_workbook(batches: Batches<'_>, writer: StreamWriter) -> io::Result<Stre
 
 fn write_csv(batches: Batches<'_>, writer: StreamWriter) -> io::Result<StreamWriter> {
     let mut file = csv::Writer::from_writer(writer);
-    file.write_record(COLUMNS.map(|(name, ..)| name))?;
+    let others = others().map(|field| field.name);
+    file.write_record(FIRST.iter().map(|(name, ..)| *name).chain(others).chain(LAST.iter().map(|(name, ..)| *name)))?;
     for batch in batches {
         for line in batch? {
             let documents = line.documents();
@@ -219,17 +268,35 @@ fn write_csv(batches: Batches<'_>, writer: StreamWriter) -> io::Result<StreamWri
     file.into_inner().map_err(|error| io::Error::other(error.to_string()))
 }
 
+/// The fields that a BOL prints and the list doesn't show.
+fn others() -> impl Iterator<Item = &'static Field> {
+    let is_listed = |field: &Field| field.name == "bol_date" || FIRST.iter().any(|(name, ..)| *name == field.name);
+    FIELDS.iter().filter(move |field| !is_listed(field))
+}
+
+fn title(field: &Field) -> String {
+    if field.kind == Kind::Pounds { format!("{} lb", field.label) } else { field.label.into() }
+}
+
+fn width(kind: Kind) -> u8 {
+    match kind {
+        Kind::Lines { .. } | Kind::Seals => 40,
+        Kind::Line { max_chars } if max_chars > 100 => 26,
+        _ => 14,
+    }
+}
+
 impl Line {
     /// "Bill of lading, Scale ticket"
     fn documents(&self) -> String {
-        let has = |kind: &DocumentKind| self.bol.document_kinds.iter().any(|known| known == kind.as_str());
+        let has = |kind: &DocumentKind| self.listed.document_kinds.iter().any(|known| known == kind.as_str());
         let labels: Vec<&str> = DocumentKind::ALL.into_iter().filter(has).map(DocumentKind::label).collect();
         labels.join(", ")
     }
 
-    fn cells<'a>(&'a self, documents: &'a str) -> [Cell<'a>; COLUMNS.len()] {
+    fn cells<'a>(&'a self, documents: &'a str) -> impl Iterator<Item = Cell<'a>> {
         let bol = &self.bol;
-        [
+        let first: [Cell<'a>; FIRST.len()] = [
             Cell::Text(&bol.number),
             Cell::Date(bol.bol_date),
             Cell::Text(&self.customer),
@@ -245,6 +312,21 @@ impl Line {
             Cell::Hundredths(Pounds(bol.net_lb).hundredths()),
             Cell::Plain(if bol.voided_at.is_some() { "void" } else { "issued" }),
             Cell::Text(documents),
-        ]
+        ];
+        let last: [Cell<'a>; LAST.len()] = [
+            bol.official_weight_lb.map_or(Cell::Empty, |lb| Cell::Number(lb.into())),
+            bol.voided_at.map_or(Cell::Empty, |at| Cell::Time(at.naive_utc().trunc_subsecs(0))),
+            Cell::Text(&bol.void_reason),
+            self.reissue_of.as_deref().map_or(Cell::Empty, Cell::Text),
+        ];
+        first.into_iter().chain(others().map(|field| cell(field, bol))).chain(last)
+    }
+}
+
+fn cell<'a>(field: &Field, bol: &'a Bol) -> Cell<'a> {
+    match field.column {
+        fields::Column::Text(get, _) => Cell::Text(get(&bol.printed)),
+        fields::Column::Number(get, _) => get(&bol.printed).map_or(Cell::Empty, |number| Cell::Number(number.into())),
+        fields::Column::Date(get, _) => Cell::Date(get(&bol.printed)),
     }
 }

@@ -108,7 +108,9 @@ fn sheet(bytes: &[u8]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_is_exported_for_excel_and_as_csv() {
     let app = App::start().await;
-    app.sql("UPDATE bols SET product = '=1+1' WHERE number = 'PRT-2025-0002'").await;
+    app.sql("UPDATE bols SET product = '=1+1' WHERE number = 'PRT-2025-0002';
+             UPDATE bols SET official_weight_lb = 46750, reissue_of = (SELECT id FROM bols WHERE number = 'PRT-2025-0002') WHERE number = 'PRT-2025-0001'")
+        .await;
     let acme = app.acme().await;
     let page = acme.get("/bols").await;
     let answer = acme.get(&sent(&page, "/bols/export", "&number=PRT-2025-0001&format=csv")).await;
@@ -119,6 +121,26 @@ async fn the_list_is_exported_for_excel_and_as_csv() {
     let all = acme.get("/bols/export?format=csv").await.text();
     assert!(all.contains("'=1+1") && all.contains(",46900,23.45,issued,"), "{all}");
     assert_eq!(all.lines().filter(|line| line.starts_with("PRT-")).count(), 3, "{all}");
+
+    // Every field of a BOL is there.
+    let mut read = csv::Reader::from_reader(all.as_bytes());
+    let names: Vec<String> = read.headers().unwrap().iter().map(Into::into).collect();
+    let rows: Vec<csv::StringRecord> = read.records().map(Result::unwrap).collect();
+    let value = |number: &str, name: &str| {
+        let row = rows.iter().find(|row| &row[0] == number).unwrap();
+        row[names.iter().position(|known| known == name).unwrap()].to_owned()
+    };
+    for field in &primetrade::bols::fields::FIELDS {
+        let name = if field.name == "bol_date" { "date" } else { field.name };
+        assert_eq!(names.iter().filter(|known| *known == name).count(), 1, "{name}");
+    }
+    let some = ["gross_lb", "tare_lb", "carrier_scac", "seal_numbers", "official_weight_lb", "reissue_of", "voided_at"];
+    assert_eq!(
+        some.map(|name| value("PRT-2025-0001", name)),
+        ["78900", "32000", "ABCD", "1, 2", "46750", "PRT-2025-0002", ""]
+    );
+    assert_eq!(value("PRT-2025-0002", "voided_at"), "2025-03-02 15:00:00");
+    assert_eq!(value("PRT-2025-0002", "void_reason"), "Wrong truck, sesame");
 
     let href = page.attributes(".pagehead .actions a", "href").remove(1);
     let rows = sheet(&acme.get(&href).await.body);
