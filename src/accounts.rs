@@ -1,10 +1,11 @@
-//! Customers, users, memberships, passwords, second factors, sessions and the login.
+//! Customers, users, memberships, passwords, second factors, sessions, API tokens and the login.
 //!
 //! [`crate::db::scope`] decides which rows a user sees, and `web::auth` which pages need which role.
 
 pub mod access;
 pub mod account;
 mod acting;
+pub mod api_tokens;
 pub mod breached;
 mod capabilities;
 pub mod customers;
@@ -31,6 +32,7 @@ pub mod step_up;
 pub mod throttle;
 mod token;
 pub mod users;
+mod viewer;
 
 pub use acting::ActingUser;
 pub use customers::Customer;
@@ -38,6 +40,7 @@ pub use device::DeviceKey;
 pub use device_name::device_name;
 pub use factor_policy::Policy;
 pub use factors::FactorKey;
-pub use sessions::{Company, HalfLogin, Viewer};
+pub use sessions::HalfLogin;
 pub use token::Token;
 pub use users::{Role, User};
+pub use viewer::{Company, Door, Viewer};

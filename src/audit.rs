@@ -24,4 +24,4 @@ pub mod verify;
 pub mod witness;
 
 pub use columns::{COLUMNS, Cell, EventRow};
-pub use event::{Action, Actor, Event, Origin, Outcome, not_stored, record};
+pub use event::{Action, Actor, Event, Origin, Outcome, TokenName, not_stored, record};

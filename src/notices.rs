@@ -1,4 +1,5 @@
-//! Emails customers about documents that became visible to them, and reminds them of unfetched BOLs.
+//! Emails customers about documents that became visible to them, and reminds them of unfetched BOLs. Reminds users of API
+//! tokens that end.
 //!
 //! The trigger `documents_notice` notes what becomes visible to whom. The email follows at least a minute later, so
 //! that a stack of documents causes one email, and a corrected mistake causes none. Daily emails are sent a few minutes
@@ -23,6 +24,7 @@ pub use announce::announce;
 pub use digest::digest;
 
 use self::load::Load;
+use crate::accounts::api_tokens;
 use crate::clock::Clock;
 use crate::db::schema::{notices, told};
 use crate::db::{Database, DbResult};
@@ -55,6 +57,8 @@ pub async fn run(db: Database, clock: Clock, zone: Tz) {
         let mut went_well = noted("can't announce new documents to customers", announce(&db, now).await);
         if look.is_multiple_of(MORNING_CHECKS) {
             went_well &= in_the_morning(&db, now, zone).await;
+            let reminded = api_tokens::reminder::remind(&db, now).await;
+            went_well &= noted("can't write emails about API tokens that end", reminded);
             went_well &= noted("can't delete old notices", clear(&db, now).await);
         }
         if !went_well {

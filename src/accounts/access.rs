@@ -1,6 +1,6 @@
 //! Looks up again whether a user may still do what a long request does.
 //!
-//! A ZIP or an export can take hours. Its session, login, role, companies and the customer that it is viewed as are
+//! A ZIP or an export can take hours. Its session or token, login, role, companies and the customer that it is viewed as are
 //! checked before each document and each batch of rows, so that access ends when it is taken away.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use diesel::result::Error as QueryError;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 
 use super::response_slots::ResponseSlot;
-use super::{Viewer, sessions};
+use super::{Door, Viewer, sessions};
 use crate::audit::export::{AccessCheck, ExportBroken};
 use crate::clock::Clock;
 use crate::db::{Database, DbError, DbResult, scope};
@@ -110,12 +110,16 @@ fn statement(viewer: &Viewer, now: DateTime<Utc>) -> String {
         None => ("NULL".into(), ids.join(",")),
     };
     let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
-    format!(
-        "SELECT assert_access({}, {}, '{}', {seen_as}, '{{{ids}}}', '{}', '{}')",
-        viewer.user_id,
-        viewer.session_id,
-        viewer.true_role().as_str(),
-        time(now - sessions::ABSOLUTE),
-        time(now - sessions::IDLE),
-    )
+    let (user_id, role) = (viewer.user_id, viewer.true_role().as_str());
+    match &viewer.door {
+        Door::Session { id } => format!(
+            "SELECT assert_access({user_id}, {id}, '{role}', {seen_as}, '{{{ids}}}', '{}', '{}')",
+            time(now - sessions::ABSOLUTE),
+            time(now - sessions::IDLE),
+        ),
+        // A token never views as a customer.
+        Door::Token(token) => {
+            format!("SELECT assert_token_access({user_id}, {}, '{role}', '{{{ids}}}', '{}')", token.id, time(now))
+        }
+    }
 }

@@ -82,13 +82,13 @@ pub async fn change_password(
             return Ok(None);
         }
         // The session was ended during the request.
-        let Some(token) = sessions::renew(connection, viewer.session_id).await? else { return Ok(None) };
+        let Some(token) = sessions::renew(connection, viewer.session()?).await? else { return Ok(None) };
         diesel::update(table::table.find(viewer.user_id))
             .set((table::password_hash.eq(hash), table::password_changed_at.eq(now)))
             .execute(connection)
             .await?;
-        sessions::end_others(connection, viewer.user_id, viewer.session_id).await?;
-        sessions::prove(connection, now, viewer.session_id).await?;
+        sessions::end_others(connection, viewer.user_id, viewer.session()?).await?;
+        sessions::prove(connection, now, viewer.session()?).await?;
         remembered::forget_all(connection, viewer.user_id).await?;
         let event = Event::new(Action::PasswordChanged, Outcome::Success, viewer.actor(), origin);
         audit::record(connection, &event).await?;
@@ -162,12 +162,11 @@ pub async fn set_read_until(db: &Database, viewer: &Viewer, until: DateTime<Utc>
     Ok(())
 }
 
-/// Ends the viewer's current session.
 /// Ends the user's session. Returns whether single sign-on had opened it.
 pub async fn log_out(db: &Database, viewer: &Viewer, origin: &Origin) -> DbResult<bool> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        let is_of_sso = sessions::is_of_sso(connection, viewer.session_id).await?;
-        sessions::end(connection, viewer.user_id, viewer.session_id).await?;
+        let is_of_sso = sessions::is_of_sso(connection, viewer.session()?).await?;
+        sessions::end(connection, viewer.user_id, viewer.session()?).await?;
         audit::record(connection, &Event::new(Action::Logout, Outcome::Success, viewer.actor(), origin)).await?;
         Ok(is_of_sso)
     })

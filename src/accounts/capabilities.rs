@@ -4,6 +4,7 @@
 //! customer, the viewer has the customer's capabilities.
 
 use super::Viewer;
+use super::api_tokens::TokenScope;
 use super::users::Role::{self, Admin, Auditor, Customer, Office};
 
 impl Viewer {
@@ -63,6 +64,16 @@ impl Viewer {
 }
 
 impl Role {
+    /// Whether a token of this role can do anything with the scope.
+    pub fn has_use_for(self, scope: TokenScope) -> bool {
+        match scope {
+            TokenScope::BolsRead => true,
+            TokenScope::DocumentsRead => matches!(self, Customer | Office | Admin),
+            TokenScope::BolsIssue | TokenScope::DocumentsUpload => matches!(self, Office | Admin),
+            TokenScope::LogRead => matches!(self, Auditor | Admin),
+        }
+    }
+
     /// Logins of this role belong to companies; those of other roles never do.
     pub fn belongs_to_companies(self) -> bool {
         self == Customer

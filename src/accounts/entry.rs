@@ -68,9 +68,13 @@ impl Entry<'_> {
         policy: &Policy,
     ) -> QueryResult<Opened> {
         let Self { user, origin, .. } = *self;
+        if user.is_service {
+            // No way in gets here with one. A new way that forgot it fails.
+            return Err(QueryError::QueryBuilderError("a service account can't log in".into()));
+        }
         sessions::sweep(connection, now).await?;
         if let Some(viewer) = self.replaces {
-            sessions::end(connection, viewer.user_id, viewer.session_id).await?;
+            sessions::end(connection, viewer.user_id, viewer.session()?).await?;
         }
         let (waits_for, is_remembered) = self.missing_factor(connection, now, policy).await?;
         let method = self.method.as_str();

@@ -51,6 +51,11 @@ impl Policy {
         self.required_for.contains(&role)
     }
 
+    /// The names of these roles.
+    pub(super) fn roles_with_factor(&self) -> Vec<&'static str> {
+        self.required_for.iter().map(|role| role.as_str()).collect()
+    }
+
     /// Whether a session that was opened by this method is subject to the rule. Passkeys need no other factor, and single
     /// sign-on has its own rules.
     pub(super) fn covers(&self, method: &str) -> bool {

@@ -149,12 +149,7 @@ async fn require_sso(db: &Database, origin: &Origin, user: &User, attempt: &Atte
 
 /// Returns the user, or the address as typed, as the actor of an event.
 fn actor<'a>(user: Option<&'a User>, typed: &'a str) -> Actor<'a> {
-    Actor {
-        user_id: user.map(|user| user.id),
-        email: user.map_or(typed, |user| &user.email),
-        role: user.map(|user| user.role.as_str()),
-        seen_as: None,
-    }
+    user.map_or(Actor::named(typed), |user| Actor::user(user.id, &user.email, &user.role))
 }
 
 /// Opens the session of a user whose password was right. Returns `None` if the user was disabled or the password changed

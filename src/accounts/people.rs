@@ -5,14 +5,16 @@
 
 mod invite;
 mod membership;
+mod service;
 
+use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use super::factors::{remembered, reset};
-use super::{ActingUser, Role, User, Viewer, person_name, sessions, users};
+use super::{ActingUser, Role, User, Viewer, api_tokens, person_name, sessions, users};
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::DbError;
 use crate::db::schema::{memberships, passkeys, sso_identities, tokens, users as table};
@@ -20,6 +22,10 @@ use crate::field_errors::FieldErrors;
 use crate::mail::outbox;
 
 pub use invite::{NewPerson, Resent};
+pub use service::{NewService, ServiceRole};
+
+/// The maximum of logins of one company. It limits the emails that a company's administrator can cause.
+const MAX_LOGINS_PER_COMPANY: i64 = 200;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PeopleError {
@@ -107,17 +113,21 @@ impl ActingUser<'_> {
             return Err(PeopleError::Refused("You can't disable your own login. Another administrator can.".into()));
         }
         self.with_user(id, async |connection, user| {
-            if matches!(self.authority(), Authority::Companies(_)) {
+            // A company's administrator disables its service accounts alone.
+            let is_own = user.is_service && !active && self.has_charge_of(connection, user).await?;
+            if matches!(self.authority(), Authority::Companies(_)) && !is_own {
                 return Err(PeopleError::NotFound);
             }
             if user.active == active {
                 return Ok(());
             }
-            if !set_active(connection, user, active).await? {
+            let Some(Changed { tokens }) = set_active(connection, user, active, self.clock.now()).await? else {
                 return refused(LAST_ADMIN);
-            }
+            };
             let action = if active { Action::UserEnabled } else { Action::UserDisabled };
-            Ok(audit::record(connection, &self.event(action).detail(json!({"email": user.email}))).await?)
+            let event = self.event(action).detail(json!({"email": user.email}));
+            let event = if tokens > 0 { event.detail(json!({"tokens": tokens})) } else { event };
+            Ok(audit::record(connection, &event).await?)
         })
         .await
     }
@@ -212,21 +222,35 @@ async fn lock_administrators(connection: &mut AsyncPgConnection) -> QueryResult<
         .await
 }
 
-/// Enables a login, or disables it with its sessions, links and waiting emails. Returns `false` for the last
+/// What ended with a login.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// API tokens.
+    pub tokens: usize,
+}
+
+/// Enables a login, or disables it with its sessions, API tokens, links and waiting emails. Returns `None` for the last
 /// administrator.
-pub async fn set_active(connection: &mut AsyncPgConnection, user: &User, active: bool) -> QueryResult<bool> {
+pub async fn set_active(
+    connection: &mut AsyncPgConnection,
+    user: &User,
+    active: bool,
+    now: DateTime<Utc>,
+) -> QueryResult<Option<Changed>> {
+    let mut changed = Changed::default();
     if !active {
         if user.role == Role::Admin.as_str() {
             let admins = lock_administrators(connection).await?;
             if !admins.iter().any(|id| *id != user.id) {
-                return Ok(false);
+                return Ok(None);
             }
         }
+        changed.tokens = api_tokens::revoke_all(connection, now, user.id).await?;
         sessions::end_all(connection, user.id).await?;
         remembered::forget_all(connection, user.id).await?;
         diesel::delete(tokens::table.filter(tokens::user_id.eq(user.id))).execute(connection).await?;
         outbox::withdraw(connection, user.id, None).await?;
     }
     users::set_active(connection, user.id, active).await?;
-    Ok(true)
+    Ok(Some(changed))
 }

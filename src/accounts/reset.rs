@@ -60,7 +60,10 @@ pub async fn request(
 async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, email: &str) -> Result<(), DbError> {
     let now = clock.now();
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        let Some(user) = users::by_email(connection, email).await?.filter(|user| user.active) else { return Ok(()) };
+        let Some(user) = users::by_email(connection, email).await?.filter(|user| user.active && !user.is_service)
+        else {
+            return Ok(());
+        };
         // Of two simultaneous requests, the second sees the link of the first.
         users::lock(connection, user.id).await?;
         let recent = tokens::table
@@ -79,7 +82,7 @@ async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, em
         let template = EmailTemplate::Reset { name: user.name.clone(), seed, minutes: RESET_LIFE.num_minutes() };
         outbox::post(connection, now, To::new(&user.email, Some(user.id)), &template).await?;
         // The requester is unknown. The event names only the login.
-        let actor = Actor { user_id: None, email: &user.email, role: None, seen_as: None };
+        let actor = Actor::named(&user.email);
         let event = Event::new(Action::PasswordResetRequested, Outcome::Success, actor, origin);
         Ok(audit::record(connection, &event.detail(json!({"mailed_to": user.email}))).await?)
     })

@@ -15,10 +15,10 @@ pub async fn begin(
     (customer_id, code): (i64, &str),
 ) -> DbResult<Option<Token>> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        sessions::see_as(connection, viewer.session_id, Some(customer_id)).await?;
+        sessions::see_as(connection, viewer.session()?, Some(customer_id)).await?;
         let event = Event::new(Action::SeeAsStarted, Outcome::Success, viewer.actor(), origin);
         audit::record(connection, &event.with_customer(customer_id, code)).await?;
-        Ok(sessions::renew(connection, viewer.session_id).await?)
+        Ok(sessions::renew(connection, viewer.session()?).await?)
     })
     .await
 }
@@ -27,10 +27,10 @@ pub async fn begin(
 pub async fn end<'a>(db: &Database, viewer: &'a Viewer, origin: &Origin) -> DbResult<Option<(&'a str, Option<Token>)>> {
     let Some(company) = viewer.seeing_from.and(viewer.companies.first()) else { return Ok(None) };
     let token = db.transaction(async |connection: &mut AsyncPgConnection| -> DbResult<Option<Token>> {
-        sessions::see_as(connection, viewer.session_id, None).await?;
+        sessions::see_as(connection, viewer.session()?, None).await?;
         let event = Event::new(Action::SeeAsEnded, Outcome::Success, viewer.actor(), origin);
         audit::record(connection, &event.with_customer(company.id, &company.code)).await?;
-        Ok(sessions::renew(connection, viewer.session_id).await?)
+        Ok(sessions::renew(connection, viewer.session()?).await?)
     });
     Ok(Some((&company.code, token.await?)))
 }

@@ -8,38 +8,16 @@ use ipnet::IpNet;
 use super::Token;
 use super::factor_policy::Policy;
 use super::users::Role;
-use crate::audit::{Actor, Origin};
+use super::viewer::{Company, Door, Viewer, is_fresh};
+use crate::audit::Origin;
 use crate::db::schema::{customers, memberships, sessions, users};
-use crate::db::scope::Scope;
 
 /// The idle timeout of a session.
 pub const IDLE: TimeDelta = TimeDelta::hours(12);
 /// The absolute timeout of a session.
 pub const ABSOLUTE: TimeDelta = TimeDelta::days(7);
-/// How long a proof is fresh: by a login, or by confirming it.
-pub const FRESH: TimeDelta = TimeDelta::minutes(10);
 /// The precision of `last_seen_at`. A write on every request would make each page wait for a commit.
 const SEEN_AGAIN: TimeDelta = TimeDelta::seconds(60);
-
-/// The user of a session, as of this request.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Viewer {
-    pub user_id: i64,
-    pub session_id: i64,
-    pub email: String,
-    pub name: String,
-    /// The effective role: a customer's while the office views the portal as one.
-    pub role: Role,
-    pub companies: Vec<Company>,
-    /// The user's own role, while the office views the portal as a company.
-    pub seeing_from: Option<Role>,
-    /// BOLs that last changed before are not new to this user.
-    pub read_until: DateTime<Utc>,
-    /// When the user last proved who they are in this session ([`Viewer::has_fresh_proof`]).
-    pub proven_at: Option<DateTime<Utc>>,
-    /// Until when the user has to set up a second factor, if one is required.
-    pub factor_due_at: Option<DateTime<Utc>>,
-}
 
 /// The user of a session that waits for a second factor, and can do nothing else.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -86,66 +64,6 @@ pub enum Resumed {
     Half(HalfLogin),
 }
 
-/// A company of a login.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Company {
-    pub id: i64,
-    pub code: String,
-    pub name: String,
-    /// Whether the user manages the company's logins.
-    pub is_admin: bool,
-    /// Whether the company's logins must have a second factor.
-    pub factor_required: bool,
-}
-
-impl Viewer {
-    /// Whether the user has proved who they are recently enough for a change that needs it.
-    pub fn has_fresh_proof(&self, now: DateTime<Utc>) -> bool {
-        is_fresh(self.proven_at, now)
-    }
-
-    pub fn scope(&self) -> Scope {
-        match self.role {
-            Role::Customer => Scope::Companies {
-                user_id: self.user_id,
-                ids: self.companies.iter().map(|company| company.id).collect(),
-                acting_as: self.true_role().as_str(),
-            },
-            Role::Office | Role::Auditor | Role::Admin => Scope::All,
-        }
-    }
-
-    pub fn actor(&self) -> Actor<'_> {
-        Actor {
-            user_id: Some(self.user_id),
-            email: &self.email,
-            role: Some(self.true_role().as_str()),
-            seen_as: self.seen_as(),
-        }
-    }
-
-    /// Returns the user's own role, whatever the portal is viewed as.
-    pub fn true_role(&self) -> Role {
-        self.seeing_from.unwrap_or(self.role)
-    }
-
-    /// Returns the code of the company that the office views the portal as.
-    pub fn seen_as(&self) -> Option<&str> {
-        self.seeing_from.and(self.companies.as_slice().first()).map(|company| company.code.as_str())
-    }
-
-    /// Returns the companies whose logins the user manages.
-    pub fn administered(&self) -> impl Iterator<Item = &Company> {
-        self.companies.iter().filter(|company| company.is_admin)
-    }
-
-    /// "Acme Steel, Beta Foundry"
-    pub fn company_names(&self) -> String {
-        let names: Vec<&str> = self.companies.iter().map(|company| company.name.as_str()).collect();
-        names.join(", ")
-    }
-}
-
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
 pub struct Session {
@@ -171,10 +89,6 @@ struct NewSession<'a> {
     method: &'a str,
     waits_for: Option<&'static str>,
     proven_at: Option<DateTime<Utc>>,
-}
-
-fn is_fresh(proven_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
-    proven_at.is_some_and(|proven_at| now - proven_at < FRESH)
 }
 
 /// A session to be opened.
@@ -304,7 +218,7 @@ pub async fn resume(
     }
     let mut viewer = Viewer {
         user_id: *user_id,
-        session_id: session.id,
+        door: Door::Session { id: session.id },
         email: email.clone(),
         name: name.clone(),
         role,

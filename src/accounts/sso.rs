@@ -31,7 +31,8 @@ use self::running::{Running, StateFault};
 use super::entry::{Entry, Method, Opened};
 use super::factor_policy::SSO;
 use super::throttle::{Attempt, Decision};
-use super::{Policy, Token, Viewer, sessions, step_up};
+use super::viewer::FRESH;
+use super::{Policy, Token, Viewer, step_up};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::config::OidcConfig;
@@ -286,7 +287,7 @@ impl SingleSignOn {
                 user: &user,
                 method: match resolved.is_new_link {
                     true => Method::SsoLinking,
-                    false => Method::Sso { recent: person.has_logged_in_since(now - sessions::FRESH) },
+                    false => Method::Sso { recent: person.has_logged_in_since(now - FRESH) },
                 },
                 origin: visitor.origin,
                 replaces: visitor.replaces,
@@ -325,9 +326,8 @@ impl SingleSignOn {
         }
         let email = person.and_then(|person| person.email.as_deref()).unwrap_or("-");
         let email: String = email.chars().filter(|c| !c.is_control()).take(254).collect();
-        let actor = Actor { user_id: None, email: &email, role: None, seen_as: None };
         let outcome = if matches!(error, SsoError::Issuer(_)) { Outcome::Failed } else { Outcome::Denied };
-        let event = Event::new(action, outcome, actor, visitor.origin).detail(detail);
+        let event = Event::new(action, outcome, Actor::named(&email), visitor.origin).detail(detail);
         Ok(audit::record(&connection, &event).await?)
     }
 

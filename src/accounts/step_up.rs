@@ -1,4 +1,4 @@
-//! Confirms who a logged-in user is, before a change that needs a fresh proof ([`super::sessions::FRESH`]).
+//! Confirms who a logged-in user is, before a change that needs a fresh proof ([`super::viewer::FRESH`]).
 
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
@@ -88,10 +88,10 @@ pub(super) async fn note(
     (viewer, origin): (&Viewer, &Origin),
     factor: &str,
 ) -> DbResult<Option<Token>> {
-    if sessions::prove(connection, now, viewer.session_id).await? == 0 {
+    if sessions::prove(connection, now, viewer.session()?).await? == 0 {
         return Ok(None);
     }
     let event = Event::new(Action::StepUp, Outcome::Success, viewer.actor(), origin);
     audit::record(connection, &event.detail(json!({"factor": factor}))).await?;
-    Ok(sessions::renew(connection, viewer.session_id).await?)
+    Ok(sessions::renew(connection, viewer.session()?).await?)
 }

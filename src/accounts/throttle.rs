@@ -13,7 +13,8 @@
 //! are refused for up to 5 minutes, and counts last a day. An attacker who reaches that count knows the password, so a new password ends the attack.
 //! Browsers that are known for the login have a count of their own here too.
 //!
-//! Refused passkeys are counted by login and network, and by network, like passwords.
+//! Refused passkeys are counted by login and network, and by network, like passwords. Refused API tokens are counted by
+//! network, each token for itself.
 //!
 //! At one guess per 30 s, a 15-character password that is on no common-password list is safe. Every count resets after
 //! 15 minutes without a failure. Unknown accounts are counted like known ones.
@@ -185,6 +186,14 @@ impl Attempt {
         });
         let network = Counted::new("passkey", &[&address], Rule::Wait(FREE_FOR_ADDRESS), false);
         Self::counting(user.into_iter().chain([network]).collect())
+    }
+
+    /// A refused API token. Nobody guesses 256 bits, so this spares the log. A token that exists has a count of its own, which
+    /// the unknown tokens of others at its address don't touch.
+    pub fn token(token_id: Option<i64>, address: Option<IpAddr>) -> Self {
+        let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
+        let token = token_id.map(|id| id.to_string()).unwrap_or_default();
+        Self::counting(vec![Counted::new("token", &[&address, &token], Rule::Wait(FREE_FOR_ADDRESS), false)])
     }
 
     /// A request for a password reset link. Every request counts.

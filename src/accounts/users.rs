@@ -66,6 +66,8 @@ pub struct User {
     pub role: String,
     pub password_hash: Option<String>,
     pub active: bool,
+    /// A service account: it has API tokens, and no way to log in.
+    pub is_service: bool,
 }
 
 #[derive(Insertable)]

@@ -60,6 +60,12 @@ actions! {
     /// A logged-in user confirmed who they are, before a change that needs it.
     StepUp "STEP_UP" "Identity confirmed",
     Logout "LOGOUT" "Logged out",
+    /// An API token was made, for oneself or for a service account.
+    TokenCreated "TOKEN_CREATED" "API token made",
+    /// By its user, by an administrator, or because it was in a URL.
+    TokenRevoked "TOKEN_REVOKED" "API token revoked",
+    /// An expired, revoked or unknown token, or one that may not do what was asked.
+    TokenRefused "TOKEN_REFUSED" "API token refused",
     PasswordChanged "PASSWORD_CHANGED" "Password changed",
     SessionRevoked "SESSION_REVOKED" "Session ended",
     UserInvited "USER_INVITED" "User invited",
@@ -178,19 +184,47 @@ pub struct Actor<'a> {
     pub role: Option<&'a str>,
     /// The code of the company as which an office user views the portal. Every event has it in its detail.
     pub seen_as: Option<&'a str>,
+    /// The API token with which the user's program acts. Every event has it in its detail.
+    pub token: Option<TokenName<'a>>,
+}
+
+/// An API token as events name it.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct TokenName<'a> {
+    pub id: i64,
+    pub name: &'a str,
 }
 
 impl Actor<'static> {
     /// The user of the command line.
-    pub const COMMAND_LINE: Self = Self { user_id: None, email: "command line", role: None, seen_as: None };
+    pub const COMMAND_LINE: Self = Self::named("command line");
     /// Background work of the portal.
-    pub const PORTAL: Self = Self { user_id: None, email: "portal", role: None, seen_as: None };
+    pub const PORTAL: Self = Self::named("portal");
+    /// A visitor who belongs to no user.
+    pub const UNKNOWN: Self = Self::named("-");
 }
 
 impl<'a> Actor<'a> {
+    /// A program or a visitor under this name, which belongs to no user of the portal.
+    pub const fn named(email: &'a str) -> Self {
+        Self { user_id: None, email, role: None, seen_as: None, token: None }
+    }
+
     /// A logged-in user.
-    pub fn user(id: i64, email: &'a str, role: &'a str) -> Self {
-        Self { user_id: Some(id), email, role: Some(role), seen_as: None }
+    pub const fn user(id: i64, email: &'a str, role: &'a str) -> Self {
+        Self { user_id: Some(id), role: Some(role), ..Self::named(email) }
+    }
+
+    /// What every event of this actor has in its detail.
+    fn detail(&self) -> serde_json::Value {
+        let mut detail = serde_json::Map::new();
+        if let Some(code) = self.seen_as {
+            detail.insert("seen_as".into(), code.into());
+        }
+        if let Some(token) = self.token {
+            detail.insert("token".into(), serde_json::json!(token));
+        }
+        detail.into()
     }
 }
 
@@ -228,10 +262,7 @@ impl<'a> Event<'a> {
             ip: origin.ip.map(Into::into),
             user_agent: Some(&origin.user_agent),
             request_id: Some(&origin.request_id),
-            detail: match actor.seen_as {
-                Some(code) => serde_json::json!({"seen_as": code}),
-                None => serde_json::json!({}),
-            },
+            detail: actor.detail(),
             ..Self::default()
         }
     }

@@ -94,6 +94,9 @@ impl Fetch {
                 if let Some(code) = &link.seen_as {
                     detail["seen_as"] = code.as_str().into();
                 }
+                if let Some(token) = &link.token {
+                    detail["token"] = token.clone();
+                }
             }
             Match::Unmatched { reason, .. } => detail["reason"] = (*reason).into(),
         }
@@ -162,6 +165,7 @@ fn event<'a>(fetch: &'a Fetch, matched: &'a Match, origin: &'a Origin) -> Event<
         role: link.and_then(|link| link.user_role.as_deref()),
         // In the detail already.
         seen_as: None,
+        token: None,
     };
     let event = Event::new(Action::LinkFetched, fetch.outcome(), person, origin).detail(fetch.detail(matched));
     match matched.subject() {

@@ -43,7 +43,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Disable a login, and end its sessions
+    /// Disable a login, end its sessions, and revoke its API tokens
     Disable { email: String },
     /// Enable a disabled login
     Enable { email: String },
@@ -191,6 +191,7 @@ async fn list(db: &Database, json: bool) -> Result<(), Failure> {
     let factors = |user: &User| factors.get(&user.id).copied().unwrap_or_default();
     let state = |user: &User| match (user.active, &user.password_hash) {
         (false, _) => "disabled",
+        (true, None) if user.is_service => "service account",
         (true, None) => "no password yet",
         (true, Some(_)) => "active",
     };
@@ -230,6 +231,12 @@ async fn find_user(db: &Database, email: &str) -> Result<User, Failure> {
 /// Prints only the link to stdout, so that a script can read it.
 async fn invite(config: &Config, db: &Database, email: &str) -> Result<(), Failure> {
     let user = find_user(db, email).await?;
+    if user.is_service {
+        return Err(Failure::Problem(format!(
+            "{} is a service account: it has API tokens, and can't log in",
+            user.email
+        )));
+    }
     if !user.active {
         return Err(Failure::Problem(format!(
             "{} is disabled; enable it first with: primetrade user enable {}",
@@ -297,7 +304,7 @@ async fn unlink_sso(db: &Database, email: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Disabling a user ends its sessions.
+/// Disabling a user ends its sessions and revokes its API tokens.
 async fn set_active(db: &Database, email: &str, active: bool) -> Result<(), Failure> {
     let user = find_user(db, email).await?;
     let word = if active { "enabled" } else { "disabled" };
@@ -308,11 +315,14 @@ async fn set_active(db: &Database, email: &str, active: bool) -> Result<(), Fail
     let origin = Origin::command_line();
     let done = db
         .transaction(async |connection: &mut AsyncPgConnection| -> DbResult<bool> {
-            if !people::set_active(connection, &user, active).await? {
-                return Ok(false);
-            }
+            let changed = people::set_active(connection, &user, active, Clock::system().now()).await?;
+            let Some(people::Changed { tokens }) = changed else { return Ok(false) };
             let action = if active { Action::UserEnabled } else { Action::UserDisabled };
-            record(connection, action, &origin, json!({"email": user.email})).await?;
+            let mut detail = json!({"email": user.email});
+            if tokens > 0 {
+                detail["tokens"] = tokens.into();
+            }
+            record(connection, action, &origin, detail).await?;
             Ok(true)
         })
         .await?;

@@ -1,6 +1,34 @@
 // As `diesel print-schema` prints it; tests/it/house/schema.rs compares it with the migrated database.
 
 diesel::table! {
+    api_tokens (id) {
+        id -> Int8,
+        user_id -> Int8,
+        made_by -> Nullable<Int8>,
+        form_key -> Text,
+        name -> Text,
+        scopes -> Array<Text>,
+        token_hash -> Bytea,
+        networks -> Array<Cidr>,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
+        last_ip -> Nullable<Inet>,
+        last_agent -> Text,
+        reminded_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    api_token_rates (token_id) {
+        token_id -> Int8,
+        minute -> Timestamptz,
+        requests -> Int4,
+    }
+}
+
+diesel::table! {
     audit_checkpoints (size) {
         size -> Int8,
         note -> Text,
@@ -179,6 +207,7 @@ diesel::table! {
         stored_by -> Text,
         pending_at -> Nullable<Timestamptz>,
         pending_by -> Nullable<Int8>,
+        pending_token -> Nullable<Int8>,
         pending_customer -> Nullable<Int8>,
         discarded_at -> Nullable<Timestamptz>,
         discarded_by -> Text,
@@ -508,6 +537,7 @@ diesel::table! {
         read_until -> Nullable<Timestamptz>,
         factor_due_at -> Nullable<Timestamptz>,
         webauthn_id -> Bytea,
+        is_service -> Bool,
     }
 }
 
@@ -526,6 +556,8 @@ diesel::joinable!(sso_identities -> sso_issuers (issuer_id));
 diesel::joinable!(sso_identities -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
+    api_token_rates,
+    api_tokens,
     audit_checkpoints,
     audit_events,
     audit_leaves,

@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::DocumentSubject;
 use super::lifecycle::{Finished, Pending, abort, finish, lock_bol};
-use crate::audit::{self, Action, Actor, Origin};
+use crate::audit::{self, Action, Actor, Origin, TokenName};
 use crate::clock::Clock;
-use crate::db::schema::{documents, users};
+use crate::db::schema::{api_tokens, documents, users};
 use crate::db::{Database, DbError, DbResult, try_alone};
 use crate::storage::content_type::PDF;
 use crate::storage::{ObjectKey, Storage, StorageError};
@@ -157,16 +157,18 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
         }
         // The user who began this attempt. A resumed attempt has a different time, and is left alone.
         lock_bol(connection, pending.bol_id).await?;
-        let by: Option<(i64, String, String)> = documents::table
+        let by: Option<(i64, String, String, Option<i64>)> = documents::table
             .inner_join(users::table.on(documents::pending_by.eq(users::id.nullable())))
             .filter(documents::id.eq(id))
             .filter(documents::pending_at.eq(pending.since))
-            .select((users::id, users::email, users::role))
+            .select((users::id, users::email, users::role, documents::pending_token))
             .first(connection)
             .await
             .optional()?;
-        let Some((user_id, email, role)) = by else { return Ok(false) };
-        let actor = Actor::user(user_id, &email, &role);
+        let Some((user_id, email, role, token)) = by else { return Ok(false) };
+        let token = token_of(connection, token).await?;
+        let token = token.as_ref().map(|(id, name)| TokenName { id: *id, name });
+        let actor = Actor { token, ..Actor::user(user_id, &email, &role) };
         let origin = Origin::default();
         let mut detail = serde_json::json!({"settled": "after an interruption"});
         let mut was_waiting = old.arrived_key.is_some();
@@ -191,4 +193,10 @@ async fn settle(db: &Database, storage: &Storage, clock: &Clock, id: i64) -> Res
         }
     });
     settled.await
+}
+
+/// The id and the name of the API token with which an upload began.
+async fn token_of(connection: &mut AsyncPgConnection, id: Option<i64>) -> QueryResult<Option<(i64, String)>> {
+    let Some(id) = id else { return Ok(None) };
+    api_tokens::table.find(id).select((api_tokens::id, api_tokens::name)).first(connection).await.optional()
 }

@@ -257,6 +257,12 @@ fn security(notice: &SecurityNotice, Sender { origin, key, office }: &Sender<'_>
             ..Words::default()
         };
     }
+    if let SecurityNotice::TokenEnds { service, .. } = notice {
+        let (label, path) =
+            if service.is_some() { ("Open the portal", "") } else { ("Your API tokens", "/account/tokens") };
+        let action = Some((label, format!("{origin}{path}")));
+        return Words { subject: subject.into(), paragraphs: vec![what], action, ..Words::default() };
+    }
     Words {
         subject: subject.into(),
         paragraphs: vec![what],

@@ -24,6 +24,17 @@ pub enum SecurityNotice {
     },
     /// The sign count of a passkey shows that there may be a copy.
     PasskeyCopied,
+    /// An API token was made for the login.
+    TokenMade {
+        token: String,
+    },
+    /// An API token ends soon.
+    TokenEnds {
+        token: String,
+        /// The service account that it belongs to, or `None` for the reader's own.
+        service: Option<String>,
+        ends: DateTime<Utc>,
+    },
     /// By an administrator.
     FactorsReset,
     /// A login from a browser or a network that the user has not used before.
@@ -50,6 +61,7 @@ impl SecurityNotice {
             Self::WrongCodes => "wrong-codes",
             Self::NewDevice { .. } => "new-device",
             Self::PasskeyCopied => "passkey-copied",
+            Self::TokenEnds { .. } => "token-ends",
             _ => "security",
         }
     }
@@ -97,6 +109,14 @@ impl SecurityNotice {
                 passkey_text(passkey, "removed from", "It no longer logs you in."),
             ),
             Self::PasskeyCopied => ("There may be a copy of your passkey", COPIED.to_owned()),
+            Self::TokenMade { token } => (
+                "An API token was made for your login",
+                format!(
+                    "The API token “{token}” was just made for your login at the PrimeTrade BOL portal. Programs that have it act \
+                     in your name. If you didn’t make it, revoke it under Account, API tokens: a new password alone does not."
+                ),
+            ),
+            Self::TokenEnds { token, service, ends } => ("An API token ends soon", token_ends(token, service.as_deref(), *ends)),
             Self::FactorsReset => (
                 "The second factors of your login were removed",
                 "An administrator has just removed the second factors of your login at the PrimeTrade BOL portal, and has \
@@ -130,6 +150,15 @@ impl SecurityNotice {
 
 const COPIED: &str = "A passkey of your login at the PrimeTrade BOL portal was just refused. Its counter shows that someone may \
                       have a copy of it. Remove the passkey under Account, and add a new one.";
+
+fn token_ends(token: &str, service: Option<&str>, ends: DateTime<Utc>) -> String {
+    let of = service.map_or_else(|| "your login".to_owned(), |service| format!("the service account “{service}”"));
+    format!(
+        "The API token “{token}” of {of} at the PrimeTrade BOL portal ends on {}. Programs that use it stop working then. \
+         Make a new token in time, give it to the program, and revoke this one.",
+        local_time::to_minute(ends, chrono_tz::UTC)
+    )
+}
 
 fn passkey_text(passkey: &str, what: &str, then: &str) -> String {
     format!("The passkey “{passkey}” was just {what} your login at the PrimeTrade BOL portal. {then}")

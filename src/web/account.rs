@@ -137,7 +137,7 @@ pub async fn set_notify(context: Context<Customers>, fields: Fields) -> Result<H
 pub async fn end_session(context: Context<AnyUser>, form: Form<EndForm>) -> Result<HttpResponse, Error> {
     let id: i64 = form.id.parse().map_err(|_| Error::BadRequest)?;
     account::end_session(&context.db, &context.viewer, &context.origin, id).await?;
-    let is_own = id == context.viewer.session_id;
+    let is_own = context.viewer.session().is_ok_and(|own| own == id);
     Ok(if is_own {
         see_other("/login", Some(login::LOGGED_OUT))
     } else {
@@ -179,7 +179,7 @@ impl AccountPage {
                 last_seen: seen.text,
                 last_seen_iso: seen.iso,
                 method: login_history::method_label(&session.method),
-                current: session.id == viewer.session_id,
+                current: viewer.session().is_ok_and(|own| own == session.id),
             }
         };
         let attempts = login_history::of_viewer(&mut connection, site.clock.now(), viewer).await?;

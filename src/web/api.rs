@@ -8,18 +8,22 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Error;
-use super::auth::{BolListViewers, DocumentReaders, OfficeStaff};
+use super::auth::{BolListViewers, BolsIssue, BolsRead, DocumentReaders, DocumentsRead, OfficeStaff, Scoped};
 use super::bol_filter::{BolFilter, encode};
 use super::context::Context;
+use crate::accounts::api_tokens::TokenScope;
 use crate::bols::Draft;
 use crate::bols::search::{self, BolSummary};
 use crate::bols::weight::Pounds;
 use crate::documents::{DocumentRef, Purpose};
 use crate::field_errors::FieldErrors;
-use crate::issuing::IssueError;
+use crate::issuing::{IssueError, Issued};
 
 /// `GET /api/bols`: the list with the filters of the page. The client sends `next` as `after` for the next page.
-pub async fn bols(context: Context<BolListViewers>, filter: Query<BolFilter>) -> Result<HttpResponse, Error> {
+pub async fn bols(
+    context: Context<Scoped<BolListViewers, BolsRead>>,
+    filter: Query<BolFilter>,
+) -> Result<HttpResponse, Error> {
     let (search, errors) = filter.resolve(&context).await?;
     if !errors.is_empty() {
         return Err(Error::Invalid(errors.summary()));
@@ -56,7 +60,10 @@ fn bol(row: &BolSummary, owner: Option<&str>, is_new: bool) -> serde_json::Value
 }
 
 /// `GET /api/bol/{id}/download/`: a link to the current PDF. The access log records it first.
-pub async fn download(context: Context<DocumentReaders>, id: Path<i64>) -> Result<HttpResponse, Error> {
+pub async fn download(
+    context: Context<Scoped<DocumentReaders, DocumentsRead>>,
+    id: Path<i64>,
+) -> Result<HttpResponse, Error> {
     let asked = DocumentRef::BolId(*id);
     let issued = context
         .link_issuer()
@@ -71,8 +78,12 @@ pub async fn download(context: Context<DocumentReaders>, id: Path<i64>) -> Resul
 }
 
 /// `POST /api/bol/`: issues a BOL, like the office's form. A request with the `Idempotency-Key` and the load of an
-/// earlier one returns the BOL of that request.
-pub async fn create(request: HttpRequest, context: Context<OfficeStaff>, body: Bytes) -> Result<HttpResponse, Error> {
+/// earlier one returns the BOL of that request. A token that may not read documents gets no link to the PDF.
+pub async fn create(
+    request: HttpRequest,
+    context: Context<Scoped<OfficeStaff, BolsIssue>>,
+    body: Bytes,
+) -> Result<HttpResponse, Error> {
     let draft = match draft(&body) {
         Ok(draft) => draft,
         Err(errors) => return Ok(unprocessable("Please correct the BOL", json!({ "errors": errors }))),
@@ -95,24 +106,27 @@ pub async fn create(request: HttpRequest, context: Context<OfficeStaff>, body: B
         }
         Err(error) => return Err(error.into()),
     };
-    let asked = DocumentRef::BolId(issued.id);
-    let link = context
-        .link_issuer()
-        .issue(&context.viewer.scope(), context.viewer.actor(), &context.origin, asked, Purpose::Download)
-        .await;
-    // The BOL is issued, even if no link to its PDF can be issued right now.
-    let pdf_url = match link {
-        Ok(link) => Some(link.url),
-        Err(cause) => {
-            tracing::warn!(%cause, number = issued.number, "issued a BOL, but can't issue a link to its PDF");
-            None
-        }
-    };
+    let pdf_url =
+        if context.viewer.allows(TokenScope::DocumentsRead) { pdf_url(&context, &issued).await } else { None };
     let url = format!("{}/bols/{}", context.site.public_url.origin(), issued.number);
     let status = if issued.repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok(HttpResponse::build(status)
         .insert_header((LOCATION, url.as_str()))
         .json(json!({"id": issued.id, "bolNumber": issued.number, "pdf_url": pdf_url, "url": url})))
+}
+
+/// The BOL is issued, even if no link to its PDF can be issued right now.
+async fn pdf_url(context: &Context<Scoped<OfficeStaff, BolsIssue>>, issued: &Issued) -> Option<String> {
+    let Context { viewer, origin, .. } = context;
+    let asked = DocumentRef::BolId(issued.id);
+    let link = context.link_issuer().issue(&viewer.scope(), viewer.actor(), origin, asked, Purpose::Download).await;
+    match link {
+        Ok(link) => Some(link.url.into()),
+        Err(cause) => {
+            tracing::warn!(%cause, number = issued.number, "issued a BOL, but can't issue a link to its PDF");
+            None
+        }
+    }
 }
 
 /// The longest `Idempotency-Key`.

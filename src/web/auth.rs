@@ -1,6 +1,6 @@
 //! Who may call a handler: its signature says so. `Context<DocumentReaders>` admits no auditor.
 //!
-//! An audience is defined by a capability ([`crate::accounts`]). Which BOLs its members see is a separate question, which
+//! An audience is defined by a capability ([`crate::accounts`]). [`Scoped`] opens a handler to API tokens too. Which BOLs its members see is a separate question, which
 //! [`Viewer::scope`] answers for the database.
 
 use std::future::ready;
@@ -11,10 +11,12 @@ use actix_web::{HttpMessage, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use url::form_urlencoded;
 
+use super::error::TokenProblem;
 use super::login_session::LoginSession;
 use super::request::Origin;
-use super::{Error, Site};
+use super::{Error, Site, token_request};
 use crate::accounts::Viewer;
+use crate::accounts::api_tokens::{self, NotAllowed, TokenScope};
 use crate::audit::{self, Action, Event, Outcome};
 use crate::db::Database;
 
@@ -22,8 +24,20 @@ use crate::db::Database;
 pub trait Audience {
     /// Whether the user must have proved who they are within the last minutes.
     const NEEDS_FRESH_PROOF: bool = false;
+    /// Which API tokens may call the handler.
+    const TOKENS: TokenAccess = TokenAccess::Closed;
 
     fn admits(viewer: &Viewer) -> bool;
+}
+
+/// Which API tokens may call a handler. The token's owner has to belong to the audience too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenAccess {
+    Closed,
+    /// Every valid token, whatever its scopes.
+    Any,
+    /// Tokens with this scope.
+    With(TokenScope),
 }
 
 /// The same users, once they have proved who they are within the last minutes ([`super::confirm`]). For changes that an
@@ -36,6 +50,45 @@ impl<A: Audience> Audience for Fresh<A> {
     fn admits(viewer: &Viewer) -> bool {
         A::admits(viewer)
     }
+}
+
+/// The same users, and their API tokens with the scope `S`: `Context<Scoped<DocumentReaders, DocumentsRead>>`. A person needs
+/// no scope.
+pub struct Scoped<A, S>(PhantomData<(A, S)>);
+
+/// A type for each scope, for [`Scoped`].
+pub trait RequiredScope {
+    const TOKENS: TokenAccess;
+}
+
+impl<A: Audience, S: RequiredScope> Audience for Scoped<A, S> {
+    // A token gives no fresh proof, so `admitted` refuses it in spite of its scope.
+    const NEEDS_FRESH_PROOF: bool = A::NEEDS_FRESH_PROOF;
+    const TOKENS: TokenAccess = S::TOKENS;
+
+    fn admits(viewer: &Viewer) -> bool {
+        A::admits(viewer)
+    }
+}
+
+macro_rules! required_scopes {
+    ($($(#[$doc:meta])* $name:ident => $tokens:expr,)*) => {
+        $($(#[$doc])* pub struct $name;
+
+        impl RequiredScope for $name {
+            const TOKENS: TokenAccess = $tokens;
+        })*
+    };
+}
+
+required_scopes! {
+    /// Any token: the handler tells a program about its own token alone.
+    AnyScope => TokenAccess::Any,
+    BolsRead => TokenAccess::With(TokenScope::BolsRead),
+    DocumentsRead => TokenAccess::With(TokenScope::DocumentsRead),
+    BolsIssue => TokenAccess::With(TokenScope::BolsIssue),
+    DocumentsUpload => TokenAccess::With(TokenScope::DocumentsUpload),
+    LogRead => TokenAccess::With(TokenScope::LogRead),
 }
 
 /// Declares an audience by the capability that it needs.
@@ -118,6 +171,7 @@ pub fn admit<A: Audience>(request: &HttpRequest) -> LocalBoxFuture<'static, Resu
 fn admitted<A: Audience>(request: &HttpRequest) -> Result<Viewer, Error> {
     let viewer = current(request)?.ok_or(Error::LoginRequired)?;
     request.extensions_mut().insert(viewer.clone());
+    admit_token::<A>(request, &viewer)?;
     let is_admitted = A::admits(&viewer);
     match viewer.seeing_from {
         // Viewing as a customer is read-only.
@@ -125,6 +179,21 @@ fn admitted<A: Audience>(request: &HttpRequest) -> Result<Viewer, Error> {
         None if !is_admitted => Err(Error::Forbidden),
         _ => Ok(viewer),
     }
+}
+
+/// Refuses a token that may not call the handler. Does nothing for a person's session.
+fn admit_token<A: Audience>(request: &HttpRequest, viewer: &Viewer) -> Result<(), Error> {
+    if viewer.token().is_none() {
+        return Ok(());
+    }
+    token_request::set_decided(request);
+    let missing = match A::TOKENS {
+        _ if A::NEEDS_FRESH_PROOF => NotAllowed::AnyToken,
+        TokenAccess::Closed => NotAllowed::AnyToken,
+        TokenAccess::With(scope) if !viewer.allows(scope) => NotAllowed::Scope(scope),
+        TokenAccess::Any | TokenAccess::With(_) => return Ok(()),
+    };
+    Err(Error::Token(TokenProblem::NotAllowed(missing)))
 }
 
 /// Without a clock, no proof is fresh.
@@ -141,11 +210,32 @@ pub async fn record_refusal(request: &HttpRequest) -> Result<(), Error> {
     }
 }
 
-/// The logged-in user, if there is one.
+/// Records that a valid token was refused what its scopes don't allow.
+pub async fn record_token_refusal(request: &HttpRequest, what: NotAllowed) -> Result<(), Error> {
+    let Some(viewer) = token_request::viewer(request) else { return Ok(()) };
+    let (Some(site), Some(db)) = (request.app_data::<Data<Site>>(), request.app_data::<Data<Database>>()) else {
+        return Err(Error::Internal("the server has no site or no database".into()));
+    };
+    let (now, Origin(origin)) = (site.clock.now(), Origin::of(request)?);
+    let mut connection = db.get().await?;
+    let by = (&viewer, &origin);
+    Ok(api_tokens::record_not_allowed(&mut connection, now, by, what, asked(request)).await?)
+}
+
+/// The logged-in user or the user of the token, if there is one.
 ///
 /// A session that could not be looked up is an error: the user keeps the session and may try again.
 pub fn current(request: &HttpRequest) -> Result<Option<Viewer>, Error> {
-    LoginSession::of(request).viewer()
+    match token_request::viewer(request) {
+        Some(viewer) => Ok(Some(viewer)),
+        None => LoginSession::of(request).viewer(),
+    }
+}
+
+/// The path and the method of a request, for an event.
+fn asked(request: &HttpRequest) -> serde_json::Value {
+    let path: String = request.path().chars().take(300).collect();
+    serde_json::json!({"path": path.replace('\0', ""), "method": request.method().as_str()})
 }
 
 /// Records an event about this request, with its method and path.
@@ -155,9 +245,7 @@ async fn record(request: &HttpRequest, viewer: &Viewer, action: Action, outcome:
     else {
         return Err(Error::Internal("the server has no database".into()));
     };
-    let path: String = request.path().chars().take(300).collect();
-    let event = Event::new(action, outcome, viewer.actor(), &origin.0)
-        .detail(serde_json::json!({"path": path.replace('\0', ""), "method": request.method().as_str()}));
+    let event = Event::new(action, outcome, viewer.actor(), &origin.0).detail(asked(request));
     let seen = viewer.seeing_from.and(viewer.companies.first());
     let event = if let Some(company) = seen { event.with_customer(company.id, &company.code) } else { event };
     let connection = db.get().await?;

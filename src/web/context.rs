@@ -11,12 +11,14 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
-use super::auth::{self, Audience, Fresh};
+use super::auth::{self, Audience, Fresh, Scoped};
 use super::drafts::{self, NotYet, Reason};
+use super::error::TokenProblem;
 use super::page::Layout;
 use super::request::Origin;
-use super::{Error, Site};
+use super::{Error, Site, token_request};
 use crate::accounts::access::Access;
+use crate::accounts::api_tokens::NotAllowed;
 use crate::accounts::response_slots::{ResponseKind, ResponseSlot, SlotError};
 use crate::accounts::{ActingUser, Viewer};
 use crate::audit;
@@ -37,7 +39,7 @@ pub struct Context<A: Audience> {
 }
 
 impl<A: Audience> Context<A> {
-    /// The context of the same user without the demand for a fresh proof, which has been met.
+    /// The context of the same user without a demand that has been met.
     fn of_audience<B: Audience>(self) -> Context<B> {
         let Self { viewer, site, db, origin, draft, .. } = self;
         Context { viewer, site, db, origin, draft, audience: PhantomData }
@@ -119,6 +121,16 @@ impl<A: Audience> Context<Fresh<A>> {
     }
 }
 
+impl<A: Audience, S> Context<Scoped<A, S>>
+where
+    Scoped<A, S>: Audience,
+{
+    /// The context that the pages of the audience share. The token has been admitted.
+    pub fn admitted(self) -> Context<A> {
+        self.of_audience()
+    }
+}
+
 impl<A: Audience + 'static> FromRequest for Context<A> {
     type Error = Error;
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
@@ -160,7 +172,11 @@ impl FromRequest for PublicContext {
     type Error = Error;
     type Future = Ready<Result<Self, Error>>;
 
+    /// Refuses programs: these handlers begin, end or replace the session of a browser.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        if token_request::is_program(request) {
+            return ready(Err(Error::Token(TokenProblem::NotAllowed(NotAllowed::AnyToken))));
+        }
         ready(Self::of(request))
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Every current browser reports the sender in `Sec-Fetch-Site`. Where that header is missing (plain http on a host other
 //! than localhost, old browsers), `Origin` must be ours. Clients without either header are no browsers, and no site can
-//! misuse their cookies.
+//! misuse their cookies. Requests with a token have no cookies that could be misused.
 
 use actix_web::HttpResponse;
 use actix_web::body::{EitherBody, MessageBody};
@@ -15,7 +15,7 @@ use askama::Template;
 use url::form_urlencoded;
 
 use super::page::{Layout, html};
-use super::{Error, Site};
+use super::{Error, Site, token_request};
 use crate::bols::BolNumber;
 
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -53,7 +53,7 @@ fn question(request: &ServiceRequest) -> Option<HttpResponse> {
     // The path as it is matched with the routes.
     let path = request.match_info().as_str().trim_end_matches('/');
     let is_download = DOWNLOAD_PATHS.contains(&path) || DOWNLOADS.iter().any(|end| path.ends_with(end));
-    if !is_foreign || !is_download || !request.method().is_safe() {
+    if !is_foreign || !is_download || !request.method().is_safe() || token_request::is_program(request.request()) {
         return None;
     }
     let number = path.split('/').nth(2).and_then(|number| number.parse::<BolNumber>().ok());
@@ -79,7 +79,9 @@ pub async fn refuse(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let ours = request.app_data::<Data<Site>>().map(|site| site.public_url.origin()).unwrap_or_default();
-    let sender = if request.method().is_safe() { Sender::Portal } else { sender(request.headers(), &ours) };
+    // A browser sends no `Authorization` header for another site.
+    let is_harmless = request.method().is_safe() || token_request::is_program(request.request());
+    let sender = if is_harmless { Sender::Portal } else { sender(request.headers(), &ours) };
     let error = match sender {
         Sender::Portal => return Ok(next.call(request).await?.map_into_left_body()),
         Sender::OtherAddress => Error::OtherAddress(ours),

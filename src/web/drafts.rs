@@ -20,11 +20,11 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use url::form_urlencoded;
 
-use super::Error;
 use super::form_address::FormAddress;
 use super::limits::{MAX_DRAFT_BYTES, MAX_FORM_BYTES, PayloadStream};
 use super::login_session::LoginSession;
 use super::problem::Problem;
+use super::{Error, token_request};
 use crate::accounts::people::PeopleError;
 use crate::bols::lists::SaveError;
 use crate::field_errors::FieldErrors;
@@ -179,7 +179,8 @@ pub async fn keep(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let is_form = request.content_type().eq_ignore_ascii_case("application/x-www-form-urlencoded");
-    if request.method() != Method::POST || !is_form {
+    // Programs see no form again, and send none to a handler that admits them.
+    if request.method() != Method::POST || !is_form || token_request::is_program(request.request()) {
         return Ok(next.call(request).await?.map_into_left_body());
     }
     let reason = Reason::of_query(request.query_string());

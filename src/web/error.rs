@@ -2,10 +2,13 @@
 //!
 //! Domain modules return their own small errors; here each becomes one of these. `error_page` renders them.
 
+use std::time::Duration;
+
 use actix_web::error::{PayloadError, UrlencodedError};
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 
+use crate::accounts::api_tokens::NotAllowed;
 use crate::db::DbError;
 use crate::documents::{LinkError, lookup_limit};
 use crate::issuing::IssueError;
@@ -50,6 +53,12 @@ pub enum Error {
     /// The user has too many of these running, or asks too often.
     #[error("too many: {0}")]
     TooMany(String),
+    /// A program's `Authorization` header was refused ([`super::bearer`]).
+    #[error("the token was refused: {0:?}")]
+    Token(TokenProblem),
+    /// Too many requests of a program. It may go on after this.
+    #[error("too many requests; wait {0:?}")]
+    RateLimited(Duration),
     #[error("body too large")]
     TooLarge,
     #[error("compressed body")]
@@ -70,6 +79,42 @@ pub enum Error {
     /// A bug or a broken installation. The text is for the log.
     #[error("{0}")]
     Internal(String),
+}
+
+/// What is wrong with a program's `Authorization` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenProblem {
+    Malformed,
+    OtherScheme,
+    /// Unknown, expired, revoked, not allowed from this address, or its owner may not act.
+    Invalid,
+    /// It was in the URL, and is revoked now.
+    InUrl,
+    NotAllowed(NotAllowed),
+}
+
+impl TokenProblem {
+    fn status_code(self) -> StatusCode {
+        match self {
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::OtherScheme | Self::Invalid | Self::InUrl => StatusCode::UNAUTHORIZED,
+            Self::NotAllowed(_) => StatusCode::FORBIDDEN,
+        }
+    }
+
+    /// The header `WWW-Authenticate` of the answer
+    /// ([RFC 6750, section 3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+    pub fn challenge(self) -> String {
+        match self {
+            Self::Malformed => r#"Bearer error="invalid_request""#.into(),
+            Self::OtherScheme => "Bearer".into(),
+            Self::Invalid | Self::InUrl => r#"Bearer error="invalid_token""#.into(),
+            Self::NotAllowed(NotAllowed::Scope(scope)) => {
+                format!(r#"Bearer error="insufficient_scope", scope="{}""#, scope.as_str())
+            }
+            Self::NotAllowed(NotAllowed::AnyToken) => r#"Bearer error="insufficient_scope""#.into(),
+        }
+    }
 }
 
 impl From<DbError> for Error {
@@ -143,7 +188,8 @@ impl ResponseError for Error {
             Self::InvitationGone => StatusCode::GONE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Token(problem) => problem.status_code(),
+            Self::TooMany(_) | Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,

@@ -6,7 +6,7 @@
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
@@ -14,14 +14,17 @@ use askama::Template;
 use url::form_urlencoded::byte_serialize;
 
 use super::drafts::{Draft, Reason, accepts_html};
+use super::error::TokenProblem;
 use super::flash::{see_other, start};
 use super::form_address::FormAddress;
 use super::limits::{MAX_FORM_BYTES, UPLOADS};
 use super::login_page::LoginPage;
 use super::page::{Layout, non_empty};
 use super::request::Origin;
+use super::wait::whole_seconds;
 use super::{Error, Site, auth, confirm as confirm_page, request};
 use crate::accounts::Viewer;
+use crate::accounts::api_tokens::{self, NotAllowed};
 
 /// What an error page says: what happened, then what to do.
 struct Explanation {
@@ -86,6 +89,10 @@ fn explain_error(error: &Error) -> Option<(&'static str, &'static str)> {
             "Customers don’t have this page, and you can’t change anything in this view. Select Stop above, then try \
              again as yourself.",
         ),
+        Error::Token(problem) => explain_token(*problem),
+        Error::RateLimited(_) => {
+            ("Too many requests", "Wait for as many seconds as Retry-After says, then send the request again.")
+        }
         Error::AccessEnded => (
             "Your access has changed",
             "It was taken away while this request ran, so the rest of it was not carried out. Log in again, or ask an \
@@ -117,6 +124,35 @@ fn explain_error(error: &Error) -> Option<(&'static str, &'static str)> {
         ),
         _ => return None,
     })
+}
+
+/// What a program's developer reads.
+fn explain_token(problem: TokenProblem) -> (&'static str, &'static str) {
+    match problem {
+        TokenProblem::Malformed => (
+            "The Authorization header can't be read",
+            "Send one header Authorization with the word Bearer, a space and the token.",
+        ),
+        TokenProblem::OtherScheme => {
+            ("Please send a token", "The portal takes the scheme Bearer with an API token, and no other.")
+        }
+        TokenProblem::Invalid => (
+            "The token is not valid",
+            "It is mistyped, has expired or was revoked, is not allowed from this address, or its user can't act any more. \
+             See Account, API tokens, or make a new one.",
+        ),
+        TokenProblem::InUrl => (
+            "The token was in the URL, and is revoked",
+            "URLs are kept in many places. Make a new token, and send it in the header Authorization only.",
+        ),
+        TokenProblem::NotAllowed(NotAllowed::Scope(_)) => (
+            "The token lacks a scope",
+            "Nothing was done. The header WWW-Authenticate names the scope. Make a token that has it.",
+        ),
+        TokenProblem::NotAllowed(NotAllowed::AnyToken) => {
+            ("No token may do this", "Nothing was done. Log in with a browser for this.")
+        }
+    }
 }
 
 fn explain_status(status: StatusCode) -> (&'static str, &'static str) {
@@ -258,6 +294,9 @@ pub async fn render(
     let error = response.response().error().and_then(|error| error.as_error::<Error>());
     let unrecorded = match error {
         Some(Error::Forbidden | Error::ReadOnlyView) => auth::record_refusal(response.request()).await.err(),
+        Some(Error::Token(TokenProblem::NotAllowed(what))) => {
+            auth::record_token_refusal(response.request(), *what).await.err()
+        }
         _ => None,
     };
     let asked = match error {
@@ -280,10 +319,11 @@ fn is_ours<B>(response: &ServiceResponse<B>) -> bool {
 
 fn build(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> HttpResponse {
     let request_id = request.extensions().get::<Origin>().map(|origin| origin.0.request_id.clone()).unwrap_or_default();
+    let path = &*api_tokens::masked(request.path());
     match error {
-        Some(Error::Internal(cause)) => tracing::error!(%cause, %request_id, path = request.path(), "internal error"),
+        Some(Error::Internal(cause)) => tracing::error!(%cause, %request_id, path, "internal error"),
         Some(Error::Unavailable(cause) | Error::FileMissing(cause)) => {
-            tracing::warn!(%cause, %request_id, path = request.path(), "unavailable");
+            tracing::warn!(%cause, %request_id, path, "unavailable");
         }
         _ => {}
     }
@@ -298,8 +338,22 @@ fn build(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> Ht
     let shown_id = non_empty(request_id).filter(|_| status != StatusCode::NOT_FOUND);
     let mut response = HttpResponse::build(status);
     if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-        let is_archived = matches!(error, Some(Error::FileArchived(_)));
-        response.insert_header((RETRY_AFTER, if is_archived { "14400" } else { "30" }));
+        let seconds = match error {
+            Some(Error::FileArchived(_)) => 14_400,
+            Some(Error::RateLimited(wait)) => whole_seconds(*wait),
+            _ => 30,
+        };
+        response.insert_header((RETRY_AFTER, seconds));
+    }
+    match error {
+        Some(Error::Token(problem)) => {
+            response.insert_header((WWW_AUTHENTICATE, problem.challenge()));
+        }
+        // RFC 9110, 15.5.2: a 401 says how to log in.
+        Some(Error::LoginRequired) => {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        _ => {}
     }
     if api {
         let mut problem =

@@ -9,7 +9,7 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
-use super::Site;
+use super::{Site, token_request};
 use crate::config::PublicUrl;
 use crate::storage::Storage;
 
@@ -42,7 +42,14 @@ pub async fn add(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let site = request.app_data::<Data<Site>>().cloned();
     let mut response = next.call(request).await?;
+    let rate = token_request::rate(response.request());
     let headers = response.headers_mut();
+    if let Some(rate) = rate {
+        // The names of draft-ietf-httpapi-ratelimit-headers-07, as most clients know them.
+        headers.insert(HeaderName::from_static("ratelimit-limit"), rate.limit.into());
+        headers.insert(HeaderName::from_static("ratelimit-remaining"), rate.remaining.into());
+        headers.insert(HeaderName::from_static("ratelimit-reset"), rate.reset_seconds.into());
+    }
     let mut default = |name: HeaderName, value: HeaderValue| {
         if !headers.contains_key(&name) {
             headers.insert(name, value);

@@ -10,7 +10,8 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest};
 use uuid::Uuid;
 
-use super::{Error, Site, client_address};
+use super::{Error, Site, client_address, token_request};
+use crate::accounts::api_tokens;
 use crate::audit;
 
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,7 +29,7 @@ impl Origin {
 
 /// The outermost middleware: gives the request its id, and logs one line when the response is ready.
 ///
-/// The line has the path without the query, which may hold a link's signature, and no headers.
+/// The line has the path without the query, which may hold a link's signature, and no headers. An API token in the path is hidden.
 pub async fn describe(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -48,7 +49,7 @@ pub async fn describe(
     request.extensions_mut().insert(Origin(origin));
 
     let method = request.method().clone();
-    let path = request.path().to_owned();
+    let path = api_tokens::masked(request.path()).into_owned();
     let mut response = next.call(request).await?;
     let status = response.status().as_u16();
     let ms = started.elapsed().as_secs_f64() * 1000.0;
@@ -60,8 +61,11 @@ pub async fn describe(
     Ok(response.map_into_left_body())
 }
 
-/// Whether the client asks for JSON instead of pages.
+/// Whether the client asks for JSON instead of pages. A program gets no pages, whatever it asks for.
 pub fn wants_json(request: &HttpRequest) -> bool {
+    if token_request::is_program(request) {
+        return true;
+    }
     let accepted = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|kind| {
         let kind = kind.split(';').next().unwrap_or_default().trim();

@@ -12,6 +12,7 @@ use super::bol_filter::BolFilter;
 use super::context::Context;
 use super::flash::{Flash, not_selected, see_other};
 use super::{Error, Site};
+use crate::accounts::Viewer;
 use crate::bols::search::{self, Selection};
 use crate::documents::Kind;
 use crate::documents::selection::{self, MAX_NUMBERS};
@@ -59,14 +60,14 @@ impl SelectionForm {
         let Context { viewer, db, origin, .. } = context;
         if !self.numbers.is_empty() && !self.is_all {
             if self.numbers.len() > MAX_NUMBERS {
-                return self.too_many(format!("Name up to {MAX_NUMBERS} bills of lading."));
+                return self.too_many(viewer, format!("Name up to {MAX_NUMBERS} bills of lading."));
             }
             let found = selection::find(db, viewer, origin, &self.numbers).await?.ok_or(Error::NotFound)?;
             let count = found.len() as i64;
             return Ok(Selected::Bols(Selection::These(found), count));
         }
         if self.list.is_some() && !self.is_all {
-            return Ok(Selected::Refused(self.back(not_selected::NOTHING)));
+            return self.refused(viewer, not_selected::NOTHING, "Name bills of lading, or set all to 1.".into());
         }
         let filter = self.filter.clone().whole();
         let (search, errors) = filter.resolve(context).await?;
@@ -75,17 +76,21 @@ impl SelectionForm {
         }
         match search::search(db, &viewer.scope(), &search).await?.count {
             0 => Err(Error::Invalid("No bill of lading matches; there is nothing to download.".into())),
-            count if count > i64::try_from(limit).unwrap_or(i64::MAX) => self.too_many(format!(
+            count if count > i64::try_from(limit).unwrap_or(i64::MAX) => self.too_many(viewer, format!(
                 "More than {limit} bills of lading match. Choose a shorter range of dates, then download the rest separately."
             )),
             count => Ok(Selected::Bols(Selection::Matching(Box::new(search)), count)),
         }
     }
 
-    /// Says on the list itself, if the request comes from there, that too many BOLs are selected.
-    fn too_many(&self, message: String) -> Result<Selected, Error> {
-        if self.list.is_some() {
-            return Ok(Selected::Refused(self.back(not_selected::TOO_MANY)));
+    fn too_many(&self, viewer: &Viewer, message: String) -> Result<Selected, Error> {
+        self.refused(viewer, not_selected::TOO_MANY, message)
+    }
+
+    /// Says on the list itself, if the request comes from there, why nothing can be done. Programs get the message.
+    fn refused(&self, viewer: &Viewer, flash: Flash, message: String) -> Result<Selected, Error> {
+        if self.list.is_some() && viewer.token().is_none() {
+            return Ok(Selected::Refused(self.back(flash)));
         }
         Err(Error::Invalid(message))
     }

@@ -33,8 +33,8 @@ use super::login_page::session_cookie_name;
 use super::office_contact::ContactCache;
 use super::session_store::PostgresSessions;
 use super::{
-    Error, Site, connection, cross_site, drafts, error_page, files, headers, health, https, limits, request, routes,
-    static_files,
+    Error, Site, bearer, connection, cross_site, drafts, error_page, files, headers, health, https, limits, request,
+    routes, static_files,
 };
 use crate::accounts::breached::BreachList;
 use crate::accounts::factors::passkeys::RelyingParty;
@@ -279,8 +279,9 @@ fn app(
         .app_data(PayloadConfig::new(MAX_FORM_BYTES))
         .app_data(QueryConfig::default().error_handler(|_, _| Error::BadRequest.into()))
         .app_data(PathConfig::default().error_handler(|_, _| Error::NotFound.into()))
-        // From the inside out: errors become pages, every response gets its headers, every request its id and its line in
+        // From the inside out: no URL has a token, errors become pages, every response gets its headers, every request its id and its line in
         // the log, and the connection learns when requests begin and end.
+        .wrap(from_fn(bearer::refuse_in_url))
         .wrap(from_fn(error_page::render))
         .wrap(from_fn(headers::add))
         .wrap(from_fn(request::describe))
@@ -294,6 +295,7 @@ fn app(
                 .wrap(session_cookie(&site, db, &cookie_key))
                 .wrap(from_fn(cross_site::refuse))
                 .wrap(from_fn(cross_site::ask))
+                .wrap(from_fn(bearer::authenticate))
                 .wrap(from_fn(https::require))
                 .wrap(from_fn(limits::limit_body))
                 .wrap(Compress::default())

@@ -1,3 +1,5 @@
-//! What other systems call: `/api/bol`. `portal::bols` tests `/api/bols` beside the page with the same search.
+//! What other systems call: `/api/bol`, and the tokens with which they log in. `portal::bols` tests `/api/bols` beside the
+//! page with the same search.
 
 mod bol;
+mod tokens;

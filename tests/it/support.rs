@@ -26,6 +26,7 @@ mod sealed_log;
 mod smtp;
 pub mod soft_key;
 mod tamper;
+mod tokens;
 mod virtual_authenticator;
 mod witness_service;
 mod world;

@@ -26,10 +26,10 @@ pub enum Enrolling<'a> {
 }
 
 impl Enrolling<'_> {
-    pub(super) fn session_id(&self) -> i64 {
+    pub(super) fn session_id(&self) -> QueryResult<i64> {
         match self {
-            Self::Viewer(viewer) => viewer.session_id,
-            Self::Half(half) => half.session_id,
+            Self::Viewer(viewer) => viewer.session(),
+            Self::Half(half) => Ok(half.session_id),
         }
     }
 
@@ -91,7 +91,7 @@ impl Enrollment<'_> {
     /// Returns the secret of an app that waits for its first code.
     pub async fn begin(&self) -> Result<NewSecret, CodeError> {
         let now = self.clock.now();
-        let setup = self.setup();
+        let setup = self.setup()?;
         self.db
             .transaction(async |connection: &mut AsyncPgConnection| {
                 logins::lock(connection, setup.user_id).await?;
@@ -115,7 +115,7 @@ impl Enrollment<'_> {
                 let user_id = self.user.user_id();
                 logins::lock(connection, user_id).await?;
                 self.require_proof(connection).await?;
-                if !totp::is_waiting(connection, now, self.setup()).await? {
+                if !totp::is_waiting(connection, now, self.setup()?).await? {
                     return Err(CodeError::Ended);
                 }
                 if !totp::confirm(connection, now, self.key, user_id, &code).await? {
@@ -130,8 +130,8 @@ impl Enrollment<'_> {
                 self.record(connection, now, Action::MfaEnrolled, SecurityNotice::AppAdded).await?;
                 let session = match self.user {
                     Enrolling::Viewer(viewer) => {
-                        sessions::prove(connection, now, viewer.session_id).await?;
-                        sessions::renew(connection, viewer.session_id).await?
+                        sessions::prove(connection, now, viewer.session()?).await?;
+                        sessions::renew(connection, viewer.session()?).await?
                     }
                     Enrolling::Half(half) => entry::complete(connection, now, half, ("otp", self.origin)).await?,
                 };
@@ -180,13 +180,13 @@ impl Enrollment<'_> {
             .await
     }
 
-    fn setup(&self) -> Setup<'_> {
-        Setup { user_id: self.user.user_id(), session_id: self.user.session_id(), email: self.user.email() }
+    fn setup(&self) -> QueryResult<Setup<'_>> {
+        Ok(Setup { user_id: self.user.user_id(), session_id: self.user.session_id()?, email: self.user.email() })
     }
 
     /// A factor ends what the password, or the former factor, had opened: that may have been someone else.
     async fn end_other_sessions(&self, connection: &mut AsyncPgConnection) -> DbResult<()> {
-        sessions::end_others(connection, self.user.user_id(), self.user.session_id()).await?;
+        sessions::end_others(connection, self.user.user_id(), self.user.session_id()?).await?;
         Ok(())
     }
 

@@ -82,7 +82,7 @@ pub async fn remove(user: ActingUser<'_>, id: i64) -> DbResult<bool> {
             let removed: Option<String> =
                 diesel::delete(theirs).returning(table::name).get_result(connection).await.optional()?;
             let Some(name) = removed else { return Ok(false) };
-            sessions::end_others(connection, viewer.user_id, viewer.session_id).await?;
+            sessions::end_others(connection, viewer.user_id, viewer.session()?).await?;
             // The browsers were remembered by a user with this factor.
             remembered::forget_all(connection, viewer.user_id).await?;
             settle(connection, now, viewer.user_id).await?;

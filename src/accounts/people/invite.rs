@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 use url::Host;
 
-use super::{Authority, Change, PeopleError, refused, wrong};
+use super::{Authority, Change, MAX_LOGINS_PER_COMPANY, PeopleError, refused, service, wrong};
 use crate::accounts::customers::Customer;
 use crate::accounts::invitation::{self, LIFE, Purpose};
 use crate::accounts::users::{self, NewMembership, NewUser};
@@ -21,8 +21,6 @@ use crate::field_errors::FieldErrors;
 use crate::mail::outbox::{self, To};
 use crate::mail::{self, EmailTemplate, LinkKey};
 
-/// The maximum of logins of one company. It limits the emails that a company's administrator can cause.
-const MAX_LOGINS_PER_COMPANY: i64 = 200;
 /// The maximum of invitations sent to one address per hour.
 const MAX_MAILS_PER_HOUR: i64 = 5;
 /// The maximum of invitations that a company's administrator can send per hour.
@@ -181,7 +179,8 @@ impl ActingUser<'_> {
         if diesel::select(exists(theirs)).get_result(connection).await? {
             return wrong("email", "This address already has a login for your company. See the list below.");
         }
-        if !user.active || user.role != Role::Customer.as_str() {
+        // Another company's administrator must not get a say in a service account's tokens.
+        if !user.active || user.is_service || user.role != Role::Customer.as_str() {
             return wrong("email", NOT_ALLOWED);
         }
         users::add_memberships(connection, &[NewMembership { user_id: user.id, customer_id: company.id, is_admin }])
@@ -200,6 +199,9 @@ impl ActingUser<'_> {
     /// Sends the invitation again, unless a link was sent within the last minute. The previous link stops working.
     pub async fn resend(&self, id: i64, links: &LinkKey) -> Result<Resent, PeopleError> {
         self.with_user(id, async |connection, user| {
+            if user.is_service {
+                return refused("A service account can’t log in, so it gets no invitation. Make a token for it.");
+            }
             if user.password_hash.is_some() {
                 return refused("This person has already set a password. To replace it, use “Forgot your password?” on the login page.");
             }
@@ -265,7 +267,7 @@ impl<'a> Read<'a> {
         let email = mail::read_address(person.email);
         if person.email.trim().is_empty() {
             errors.add("email", "Enter the email address.");
-        } else if email.is_none() {
+        } else if email.as_ref().is_none_or(|email| service::is_reserved(email)) {
             errors.add("email", "This isn't an email address such as jane@example.com.");
         }
         let name = person_name::read(person.name).unwrap_or_else(|why| {

@@ -51,6 +51,7 @@ impl ActingUser<'_> {
             let remaining = memberships::table.filter(memberships::user_id.eq(id));
             let used = table::table.find(id).filter(can_log_in());
             let is_over = user.active
+                && !user.is_service
                 && !diesel::select(exists(remaining).or(exists(used))).get_result::<bool>(connection).await?;
             // Emails about the company lose their reader.
             outbox::withdraw(connection, id, Some("joined")).await?;
@@ -89,6 +90,9 @@ impl ActingUser<'_> {
         self.with_membership(id, company, async |connection, user, company, was_admin| {
             if was_admin == is_admin {
                 return Ok(());
+            }
+            if user.is_service {
+                return refused("A service account manages no people.");
             }
             if was_admin && let Some(why) = self.last_of_company(connection, user.id, company).await? {
                 return refused(why);

@@ -112,6 +112,8 @@ impl Linking<'_> {
         let found = users::by_email(connection, &email).await?;
         let (user, is_created) = match found {
             Some(user) => match users::lock(connection, user.id).await?.filter(|user| user.active) {
+                // A service account is no person.
+                Some(user) if user.is_service => return Ok(Err(Denial::NoLogin)),
                 // The address may have been given to another person.
                 Some(user) if person.role.denies_admin(&user) => return Ok(Err(Denial::AnotherRole)),
                 Some(user) => (user, false),

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::audit::{Action, Actor, Event, Origin, Outcome, record};
+use crate::audit::{Action, Actor, Event, Origin, Outcome, TokenName, record};
 use crate::db::{Database, DbError, DbResult};
 use crate::stream_writer::{ChunkSender, StreamEnd, Unsent};
 
@@ -43,6 +43,7 @@ pub struct OwnedActor {
     email: String,
     role: Option<String>,
     seen_as: Option<String>,
+    token: Option<(i64, String)>,
 }
 
 impl From<Actor<'_>> for OwnedActor {
@@ -52,6 +53,7 @@ impl From<Actor<'_>> for OwnedActor {
             email: actor.email.into(),
             role: actor.role.map(Into::into),
             seen_as: actor.seen_as.map(Into::into),
+            token: actor.token.map(|token| (token.id, token.name.into())),
         }
     }
 }
@@ -63,6 +65,7 @@ impl OwnedActor {
             email: &self.email,
             role: self.role.as_deref(),
             seen_as: self.seen_as.as_deref(),
+            token: self.token.as_ref().map(|(id, name)| TokenName { id: *id, name }),
         }
     }
 }

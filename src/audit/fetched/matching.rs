@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bytea, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bytea, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -105,6 +105,9 @@ pub(super) struct Link {
     pub(super) user_role: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     pub(super) seen_as: Option<String>,
+    /// The API token with which the link was asked for.
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    pub(super) token: Option<serde_json::Value>,
     #[diesel(embed)]
     pub(super) subject: Subject,
 }
@@ -215,7 +218,7 @@ async fn candidates(
     diesel::sql_query(
         "SELECT w.position, e.* FROM unnest($1, $2, $3, $4, $5) AS w (position, key, request, since, until) \
          CROSS JOIN LATERAL (SELECT id AS event, occurred_at, request_id, user_id, user_email, user_role, \
-            detail->>'seen_as' AS seen_as, customer_id, customer_code, bol_id, bol_number, document_id, document_kind, file_name, sha256 \
+            detail->>'seen_as' AS seen_as, detail->'token' AS token, customer_id, customer_code, bol_id, bol_number, document_id, document_kind, file_name, sha256 \
             FROM audit_events \
             WHERE object_key = w.key AND occurred_at BETWEEN w.since AND w.until \
               AND action IN ('BOL_DOWNLOADED', 'BOL_PREVIEWED') AND outcome = 'success' \

@@ -95,6 +95,7 @@ impl NewDocument {
             stored_at: None,
             pending_at: None,
             pending_by: None,
+            pending_token: None,
             pending_customer: None,
         }
     }
@@ -123,6 +124,7 @@ struct DocumentRow<'a> {
     stored_at: Option<DateTime<Utc>>,
     pending_at: Option<DateTime<Utc>>,
     pending_by: Option<i64>,
+    pending_token: Option<i64>,
     pending_customer: Option<i64>,
 }
 
@@ -137,6 +139,10 @@ impl<'a> Attempt<'a> {
     pub fn new(by: &'a Viewer, clock: &Clock) -> Self {
         // Postgres keeps microseconds.
         Self { by, since: clock.now().trunc_subsecs(6) }
+    }
+
+    fn token(&self) -> Option<i64> {
+        self.by.token().map(|token| token.id)
     }
 }
 
@@ -161,6 +167,7 @@ pub async fn begin(
     let row = DocumentRow {
         pending_at: Some(attempt.since),
         pending_by: Some(attempt.by.user_id),
+        pending_token: attempt.token(),
         pending_customer: customer,
         ..new.row("pending")
     };
@@ -195,6 +202,7 @@ pub async fn begin_filing(
             documents::stored_by.eq(&attempt.by.name),
             documents::pending_at.eq(attempt.since),
             documents::pending_by.eq(attempt.by.user_id),
+            documents::pending_token.eq(attempt.token()),
             documents::pending_customer.eq(customer),
         ))
         .execute(connection)
@@ -215,7 +223,11 @@ pub async fn resume(
     attempt: Attempt<'_>,
 ) -> QueryResult<Pending> {
     diesel::update(documents::table.find(earlier.id).filter(documents::state.eq("pending")))
-        .set((documents::pending_at.eq(attempt.since), documents::pending_by.eq(attempt.by.user_id)))
+        .set((
+            documents::pending_at.eq(attempt.since),
+            documents::pending_by.eq(attempt.by.user_id),
+            documents::pending_token.eq(attempt.token()),
+        ))
         .execute(connection)
         .await?;
     Ok(Pending { since: attempt.since, ..earlier })
@@ -230,7 +242,7 @@ pub async fn register(
     insert(connection, DocumentRow { stored_at, ..new.row("stored") }).await
 }
 
-/// Does the same for many objects. Postgres takes at most 65,535 parameters, 21 for each.
+/// Does the same for many objects. Postgres takes at most 65,535 parameters, 22 for each.
 pub async fn register_all(
     connection: &mut AsyncPgConnection,
     new: &[(NewDocument, DateTime<Utc>)],

@@ -71,6 +71,7 @@ pub async fn finish(
             documents::waits_for.eq(case_when(in_inbox, documents::waits_for).otherwise("")),
             documents::pending_at.eq(None::<DateTime<Utc>>),
             documents::pending_by.eq(None::<i64>),
+            documents::pending_token.eq(None::<i64>),
             documents::pending_customer.eq(None::<i64>),
         ))
         .execute(connection)
@@ -118,6 +119,7 @@ async fn move_to_inbox(
             documents::stored_at.eq(now),
             documents::pending_at.eq(None::<DateTime<Utc>>),
             documents::pending_by.eq(None::<i64>),
+            documents::pending_token.eq(None::<i64>),
             documents::pending_customer.eq(None::<i64>),
         ))
         .execute(connection)

@@ -9,7 +9,7 @@ pub struct ActionGroup {
     pub choices: Vec<Choice>,
 }
 
-const GROUPS: [(&str, &[Action]); 8] = [
+const GROUPS: [(&str, &[Action]); 9] = [
     ("Downloads", &Action::DOWNLOADS),
     ("Refusals", &[Action::AccessDenied, Action::LookupsLimited]),
     (
@@ -39,6 +39,7 @@ const GROUPS: [(&str, &[Action]); 8] = [
             Action::SsoUnlinked,
         ],
     ),
+    ("API tokens", &[Action::TokenCreated, Action::TokenRevoked, Action::TokenRefused]),
     (
         "Bills of lading",
         &[

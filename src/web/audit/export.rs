@@ -8,7 +8,7 @@ use crate::accounts::response_slots::ResponseKind;
 use crate::audit::export::{Export, ExportError, Format};
 use crate::audit::filter::FilterText;
 use crate::web::Error;
-use crate::web::auth::Auditors;
+use crate::web::auth::{Auditors, LogRead, Scoped};
 use crate::web::context::Context;
 use crate::web::page::attachment;
 
@@ -19,12 +19,13 @@ pub struct Options {
 }
 
 pub async fn download(
-    context: Context<Auditors>,
+    context: Context<Scoped<Auditors, LogRead>>,
     options: Query<Options>,
     text: Query<FilterText>,
 ) -> Result<HttpResponse, Error> {
     let format = options.format.parse::<Format>();
     let format = format.map_err(|()| Error::Invalid("Set format to csv, jsonl or xlsx.".into()))?;
+    let (is_program, context) = (context.viewer.token().is_some(), context.admitted());
     let Context { viewer, site, db, origin, .. } = &context;
     // An export has all pages.
     let text = FilterText { after: String::new(), ..text.into_inner() };
@@ -32,6 +33,7 @@ pub async fn download(
         let mut connection = db.get().await?;
         match read_filter(&mut connection, site, &text).await? {
             Ok(search) => search,
+            Err(errors) if is_program => return Err(Error::Invalid(errors.summary())),
             Err(errors) => return log_page::refuse(&context, &mut connection, text, errors).await,
         }
     };

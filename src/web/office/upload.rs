@@ -18,7 +18,7 @@ use crate::intake::journal::{self, Entry};
 use crate::intake::{FileName, Outcome, Receipt};
 use crate::units::file_size;
 use crate::web::Error;
-use crate::web::auth::OfficeStaff;
+use crate::web::auth::{DocumentsUpload, OfficeStaff, Scoped};
 use crate::web::context::Context;
 use crate::web::flash::{Done, see_other};
 use crate::web::form_field::FormField;
@@ -114,9 +114,10 @@ pub async fn page(context: Context<OfficeStaff>, query: Query<BatchQuery>) -> Re
 /// `POST /office/upload`: reads the form as a stream, and settles each file before it reads the next.
 pub async fn upload(
     request: HttpRequest,
-    context: Context<OfficeStaff>,
+    context: Context<Scoped<OfficeStaff, DocumentsUpload>>,
     form: Multipart,
 ) -> Result<HttpResponse, Error> {
+    let context = context.admitted();
     let mut stack = Stack::new(&context);
     let (status, broken) = match stack.take(form).await {
         Err(broken) if stack.receipts.is_empty() => return Err(broken.to_error()),

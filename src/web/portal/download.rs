@@ -7,7 +7,7 @@ use actix_web::web::{Path, Query};
 use crate::bols::BolNumber;
 use crate::documents::{DocumentRef, Purpose};
 use crate::web::Error;
-use crate::web::auth::DocumentReaders;
+use crate::web::auth::{DocumentReaders, DocumentsRead, Scoped};
 use crate::web::context::Context;
 use crate::web::flash::see_other;
 
@@ -29,7 +29,7 @@ impl Show {
 
 /// `GET /bols/{number}/download`: the current PDF of the BOL, or the current document of another `kind`.
 pub async fn bol(
-    context: Context<DocumentReaders>,
+    context: Context<Scoped<DocumentReaders, DocumentsRead>>,
     number: Path<String>,
     show: Query<Show>,
 ) -> Result<HttpResponse, Error> {
@@ -44,7 +44,7 @@ pub async fn bol(
 
 /// `GET /documents/{id}/download`: any version of any document.
 pub async fn document(
-    context: Context<DocumentReaders>,
+    context: Context<Scoped<DocumentReaders, DocumentsRead>>,
     id: Path<i64>,
     show: Query<Show>,
 ) -> Result<HttpResponse, Error> {
@@ -52,7 +52,7 @@ pub async fn document(
 }
 
 async fn redirect(
-    context: &Context<DocumentReaders>,
+    context: &Context<Scoped<DocumentReaders, DocumentsRead>>,
     document: DocumentRef<'_>,
     purpose: Purpose,
 ) -> Result<HttpResponse, Error> {

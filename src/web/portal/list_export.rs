@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::accounts::response_slots::ResponseKind;
 use crate::bols::list_export::{ListExport, ListFormat};
 use crate::web::Error;
-use crate::web::auth::BolListViewers;
+use crate::web::auth::{BolListViewers, BolsRead, Scoped};
 use crate::web::context::Context;
 use crate::web::page::attachment;
 use crate::web::selection::{Selected, SelectionForm};
@@ -19,7 +19,7 @@ pub struct Options {
 
 pub async fn download(
     request: HttpRequest,
-    context: Context<BolListViewers>,
+    context: Context<Scoped<BolListViewers, BolsRead>>,
     options: Query<Options>,
 ) -> Result<HttpResponse, Error> {
     let format = ListFormat::named(&options.format);

@@ -8,7 +8,7 @@ use crate::accounts::response_slots::ResponseKind;
 use crate::documents::Kind;
 use crate::documents::zip::{BolZip, DocumentChoice, MAX_BOLS};
 use crate::web::Error;
-use crate::web::auth::DocumentReaders;
+use crate::web::auth::{DocumentReaders, DocumentsRead, Scoped};
 use crate::web::context::Context;
 use crate::web::page::attachment;
 use crate::web::selection::{Selected, SelectionForm};
@@ -22,7 +22,7 @@ pub struct Options {
 
 pub async fn download(
     request: HttpRequest,
-    context: Context<DocumentReaders>,
+    context: Context<Scoped<DocumentReaders, DocumentsRead>>,
     options: Query<Options>,
 ) -> Result<HttpResponse, Error> {
     let form = SelectionForm::parse(request.query_string());

@@ -19,7 +19,7 @@ async fn the_schema_in_the_code_is_the_one_in_the_database() {
         "SELECT c.relname, a.attname, CASE WHEN a.attnotnull THEN t.diesel ELSE 'Nullable<' || t.diesel || '>' END
          FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
          JOIN (VALUES ('int8', 'Int8'), ('int4', 'Int4'), ('text', 'Text'), ('bool', 'Bool'), ('date', 'Date'), ('jsonb', 'Jsonb'),
-               ('bytea', 'Bytea'), ('inet', 'Inet'), ('timestamptz', 'Timestamptz'), ('_text', 'Array<Text>')) t (pg, diesel)
+               ('bytea', 'Bytea'), ('inet', 'Inet'), ('timestamptz', 'Timestamptz'), ('_text', 'Array<Text>'), ('_cidr', 'Array<Cidr>')) t (pg, diesel)
            ON t.pg = format_type(a.atttypid, NULL)::text OR a.atttypid::regtype::oid = t.pg::regtype::oid
          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
            AND c.relname NOT LIKE '%diesel%'

@@ -13,6 +13,8 @@ use super::App;
 pub struct Actor {
     client: Client,
     base: String,
+    /// The API token that a program sends.
+    token: Option<String>,
 }
 
 /// A complete HTTP response.
@@ -30,18 +32,27 @@ impl Actor {
         let client = Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none()).no_proxy();
         // Reading them takes a tenth of a short test.
         let client = client.tls_built_in_native_certs(false);
-        Self { client: client.build().unwrap(), base: base.into() }
+        Self { client: client.build().unwrap(), base: base.into(), token: None }
     }
 
     /// The same cookies with another server.
     pub fn at(&self, base: &str) -> Self {
-        Self { client: self.client.clone(), base: base.into() }
+        Self { base: base.into(), ..self.clone() }
+    }
+
+    /// The same client as a program with an API token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.into()), ..self.clone() }
     }
 
     /// `path` may be a complete URL, such as a link.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
-        self.client.request(method, url)
+        let request = self.client.request(method, url);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -45,9 +45,9 @@ impl<'a> Claim<'a> {
         Self::User { purpose: Purpose::Factor, session_id, user_id, actor: half.actor() }
     }
 
-    fn of_viewer(viewer: &'a Viewer) -> Self {
-        let Viewer { session_id, user_id, .. } = *viewer;
-        Self::User { purpose: Purpose::Confirm, session_id, user_id, actor: viewer.actor() }
+    fn of_viewer(viewer: &'a Viewer) -> QueryResult<Self> {
+        let (session_id, user_id) = (viewer.session()?, viewer.user_id);
+        Ok(Self::User { purpose: Purpose::Confirm, session_id, user_id, actor: viewer.actor() })
     }
 
     fn ceremony(self, origin: &Origin) -> (Purpose, Holder<'a>) {
@@ -118,7 +118,7 @@ impl PasskeyChecker<'_> {
 
     /// The options of a fresh proof.
     pub async fn begin_confirmation(&self, viewer: &Viewer) -> Result<Value, PasskeyError> {
-        self.begin(Claim::of_viewer(viewer)).await
+        self.begin(Claim::of_viewer(viewer)?).await
     }
 
     /// Notes the fresh proof of a logged-in user, and returns the session's new token.
@@ -126,7 +126,7 @@ impl PasskeyChecker<'_> {
         let then = async |connection: &mut AsyncPgConnection, now: DateTime<Utc>, _: &User| {
             step_up::note(connection, now, (viewer, self.origin), "passkey").await
         };
-        self.check(Claim::of_viewer(viewer), answer, then).await
+        self.check(Claim::of_viewer(viewer)?, answer, then).await
     }
 
     /// Stores a challenge, and returns it with the credentials that may answer.
@@ -263,11 +263,10 @@ impl PasskeyChecker<'_> {
         stored: Option<&'e Stored>,
         (action, reason): (Action, &str),
     ) -> Event<'e> {
-        let unknown = Actor { user_id: None, email: "-", role: None, seen_as: None };
         let actor = match (claim, stored) {
             (Claim::User { actor, .. }, _) => actor,
             (Claim::Anyone(_), Some(Stored { user, .. })) => Actor::user(user.id, &user.email, &user.role),
-            (Claim::Anyone(_), None) => unknown,
+            (Claim::Anyone(_), None) => Actor::UNKNOWN,
         };
         let member = if action == Action::MfaFailed { "factor" } else { "method" };
         let event = Event::new(action, Outcome::Denied, actor, self.origin);

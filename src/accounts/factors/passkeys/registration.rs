@@ -77,7 +77,7 @@ impl Registration<'_> {
         public_key["authenticatorSelection"]["residentKey"] = "required".into();
         public_key["authenticatorSelection"]["requireResidentKey"] = true.into();
         public_key["excludeCredentials"] = excluded.into();
-        let id = ceremony::begin(&mut connection, self.clock.now(), self.ceremony(), &state).await?;
+        let id = ceremony::begin(&mut connection, self.clock.now(), self.ceremony()?, &state).await?;
         let id = id.ok_or(PasskeyError::Slowed(ceremony::LIFE.to_std().unwrap_or_default()))?;
         Ok(json!({"ceremony": id.as_str(), "publicKey": public_key}))
     }
@@ -92,7 +92,7 @@ impl Registration<'_> {
         let now = self.clock.now();
         let state = {
             let mut connection = self.db.get().await?;
-            ceremony::take::<PasskeyRegistration>(&mut connection, now, self.ceremony(), &ceremony).await?
+            ceremony::take::<PasskeyRegistration>(&mut connection, now, self.ceremony()?, &ceremony).await?
         };
         let state = state.ok_or(PasskeyError::Refused(Refusal::Expired))?;
         let passkey = self.party.webauthn.finish_passkey_registration(&credential, &state).map_err(|error| {
@@ -109,8 +109,8 @@ impl Registration<'_> {
         self.db.transaction(async |connection: &mut AsyncPgConnection| self.store(connection, now, &new).await).await
     }
 
-    fn ceremony(&self) -> (Purpose, Holder<'static>) {
-        (Purpose::Register, Holder::Session(self.user.session_id()))
+    fn ceremony(&self) -> QueryResult<(Purpose, Holder<'static>)> {
+        Ok((Purpose::Register, Holder::Session(self.user.session_id()?)))
     }
 
     async fn store(
@@ -130,7 +130,7 @@ impl Registration<'_> {
         }
         if !Factors::of(connection, user_id).await?.is_any() {
             // The first factor ends what the password alone has opened: that may have been someone else.
-            sessions::end_others(connection, user_id, self.user.session_id()).await?;
+            sessions::end_others(connection, user_id, self.user.session_id()?).await?;
         }
         let (id, name) = (insert(connection, now, user_id, new).await?, &new.name);
         fulfill(connection, user_id).await?;
@@ -141,8 +141,8 @@ impl Registration<'_> {
         outbox::post(connection, now, To::new(self.user.email(), Some(user_id)), &template).await?;
         let token = match self.user {
             Enrolling::Viewer(viewer) => {
-                sessions::prove(connection, now, viewer.session_id).await?;
-                sessions::renew(connection, viewer.session_id).await?
+                sessions::prove(connection, now, viewer.session()?).await?;
+                sessions::renew(connection, viewer.session()?).await?
             }
             Enrolling::Half(half) => entry::complete(connection, now, half, ("passkey", self.origin)).await?,
         };

@@ -1,0 +1,63 @@
+//! The tokens of a user, as its page and the command line show them.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use ipnet::IpNet;
+
+use crate::db::schema::{api_tokens, users};
+
+/// Ended tokens that the list still shows, newest first.
+const MAX_ROWS: i64 = 100;
+
+/// A token, without its secret.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = api_tokens, check_for_backend(diesel::pg::Pg))]
+pub struct TokenRow {
+    pub id: i64,
+    pub name: String,
+    pub scopes: Vec<String>,
+    pub networks: Vec<IpNet>,
+    pub created_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub revoked_at: Option<DateTime<Utc>>,
+    pub last_used_at: Option<DateTime<Utc>>,
+    pub last_ip: Option<IpNet>,
+    pub last_agent: String,
+}
+
+impl TokenRow {
+    /// Whether it still opens something, as far as the token itself is concerned.
+    pub fn works(&self, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.expires_at > now
+    }
+}
+
+/// Returns the user's tokens, newest first.
+pub async fn of_user(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<Vec<TokenRow>> {
+    api_tokens::table
+        .filter(api_tokens::user_id.eq(user_id))
+        .select(TokenRow::as_select())
+        .order(api_tokens::id.desc())
+        .limit(MAX_ROWS)
+        .load(connection)
+        .await
+}
+
+/// Returns one token of this user, and never one of another user.
+pub async fn find(connection: &mut AsyncPgConnection, user_id: i64, id: i64) -> QueryResult<Option<TokenRow>> {
+    let theirs = api_tokens::table.find(id).filter(api_tokens::user_id.eq(user_id));
+    theirs.select(TokenRow::as_select()).first(connection).await.optional()
+}
+
+/// Returns the tokens of all users that still work, with their owners' addresses.
+pub async fn working(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Vec<(String, TokenRow)>> {
+    api_tokens::table
+        .inner_join(users::table.on(users::id.eq(api_tokens::user_id)))
+        .filter(api_tokens::revoked_at.is_null())
+        .filter(api_tokens::expires_at.gt(now))
+        .select((users::email, TokenRow::as_select()))
+        .order((users::email, api_tokens::id))
+        .load(connection)
+        .await
+}

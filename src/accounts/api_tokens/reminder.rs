@@ -1,0 +1,112 @@
+//! An email two weeks before a token ends, so that no program stops without warning.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::accounts::Role;
+use crate::db::schema::api_tokens;
+use crate::db::{Database, DbResult, try_alone};
+use crate::mail::outbox::{self, To};
+use crate::mail::{EmailTemplate, SecurityNotice};
+
+/// How long before its end the email is sent.
+pub const BEFORE_END: TimeDelta = TimeDelta::days(14);
+/// Advisory lock: one process at a time.
+const REMINDER_LOCK: i64 = 0x7072_696d_6508;
+/// Emails of one run.
+const MAX_TOKENS: i64 = 200;
+
+#[derive(QueryableByName)]
+struct Ending {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = Timestamptz)]
+    expires_at: DateTime<Utc>,
+    #[diesel(sql_type = BigInt)]
+    owner: i64,
+    #[diesel(sql_type = Text)]
+    owner_name: String,
+    #[diesel(sql_type = Bool)]
+    is_service: bool,
+}
+
+#[derive(QueryableByName)]
+struct Reader {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    email: String,
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+/// Queues the emails about tokens that end within two weeks, once for each token. Returns how many there were.
+pub async fn remind(db: &Database, now: DateTime<Utc>) -> DbResult<usize> {
+    db.transaction(async |connection: &mut AsyncPgConnection| {
+        if !try_alone(connection, REMINDER_LOCK).await? {
+            return Ok(0);
+        }
+        let mut sent = 0;
+        for token in ending(connection, now).await? {
+            for reader in readers(connection, &token).await? {
+                let service = token.is_service.then(|| token.owner_name.clone());
+                let notice = SecurityNotice::TokenEnds { token: token.name.clone(), service, ends: token.expires_at };
+                let template = EmailTemplate::security(notice, &reader.name);
+                outbox::post(connection, now, To::new(&reader.email, Some(reader.id)), &template).await?;
+                sent += 1;
+            }
+            diesel::update(api_tokens::table.find(token.id))
+                .set(api_tokens::reminded_at.eq(now))
+                .execute(connection)
+                .await?;
+        }
+        Ok(sent)
+    })
+    .await
+}
+
+/// Tokens that work for at most two more weeks. One that was made for less needs no email: its maker knows.
+async fn ending(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Vec<Ending>> {
+    diesel::sql_query(format!(
+        "SELECT t.id, t.name, t.expires_at, u.id AS owner, u.name AS owner_name, u.is_service FROM api_tokens t \
+         JOIN users u ON u.id = t.user_id AND u.active WHERE t.revoked_at IS NULL AND t.reminded_at IS NULL \
+         AND t.expires_at > $1 AND t.expires_at <= $2 AND t.expires_at - t.created_at > interval '{} days' ORDER BY t.id LIMIT {MAX_TOKENS}",
+        BEFORE_END.num_days()
+    ))
+    .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(now + BEFORE_END)
+    .load(connection)
+    .await
+}
+
+/// The owner. For a service account, who has no mailbox: the maker if still active, or else those who administer it.
+async fn readers(connection: &mut AsyncPgConnection, token: &Ending) -> QueryResult<Vec<Reader>> {
+    if !token.is_service {
+        return by(connection, "u.id = $1 AND u.active", token.owner).await;
+    }
+    let maker = "u.active AND NOT u.is_service AND u.id = (SELECT made_by FROM api_tokens WHERE id = $1)";
+    let maker = by(connection, maker, token.id).await?;
+    if !maker.is_empty() {
+        return Ok(maker);
+    }
+    let of_company = "u.active AND NOT u.is_service AND u.password_hash IS NOT NULL AND u.id IN (SELECT a.user_id FROM memberships a \
+                      JOIN memberships m ON m.customer_id = a.customer_id WHERE a.is_admin AND m.user_id = $1)";
+    let of_company = by(connection, of_company, token.owner).await?;
+    if !of_company.is_empty() {
+        return Ok(of_company);
+    }
+    let administrators = format!("u.active AND NOT u.is_service AND u.role = '{}' AND $1 > 0", Role::Admin);
+    by(connection, &administrators, token.owner).await
+}
+
+/// The users that a condition names.
+async fn by(connection: &mut AsyncPgConnection, condition: &str, id: i64) -> QueryResult<Vec<Reader>> {
+    diesel::sql_query(format!("SELECT u.id, u.email, u.name FROM users u WHERE {condition} ORDER BY u.id LIMIT 20"))
+        .bind::<BigInt, _>(id)
+        .load(connection)
+        .await
+}
