@@ -13,6 +13,7 @@ mod migrate_pdfs;
 pub mod seed;
 mod serve;
 mod storage;
+mod token;
 mod user;
 
 use std::fmt;
@@ -74,6 +75,9 @@ enum Command {
     /// Add, list, invite, disable and enable logins
     #[command(subcommand)]
     User(user::Command),
+    /// List and revoke API tokens
+    #[command(subcommand)]
+    Token(token::Command),
     /// Check, set up and reconcile the document storage
     #[command(subcommand)]
     Storage(storage::Command),
@@ -223,6 +227,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         }
         Command::Customer(command) => customer::run(&config, command).await,
         Command::User(command) => user::run(&config, command).await,
+        Command::Token(command) => token::run(&config, command).await,
         Command::Storage(command) => storage::run(&config, command).await,
         Command::Audit(command) => audit::run(&config, command).await,
         Command::ImportBols(arguments) => import_bols::run(&config, arguments).await,

@@ -22,6 +22,9 @@ pub struct Person {
     pub role: String,
     #[diesel(sql_type = Bool)]
     pub active: bool,
+    /// A service account, which has no password.
+    #[diesel(sql_type = Bool)]
+    pub is_service: bool,
     /// Whether the user has set a password.
     #[diesel(sql_type = Bool)]
     pub activated: bool,
@@ -65,7 +68,7 @@ impl Person {
     }
 }
 
-const PERSON: &str = "SELECT u.id, u.email, u.name, u.role, u.active, u.password_hash IS NOT NULL AS activated, \
+const PERSON: &str = "SELECT u.id, u.email, u.name, u.role, u.active, u.is_service, u.password_hash IS NOT NULL AS activated, \
     (SELECT t.expires_at FROM tokens t WHERE t.user_id = u.id AND t.purpose = 'invitation') AS invited_until, \
     coalesce((SELECT m.last_error FROM (SELECT last_error, failed_at FROM mails WHERE user_id = u.id AND purpose = 'invitation' \
                                         ORDER BY id DESC LIMIT 1) m WHERE m.failed_at IS NOT NULL), '') AS mail_error, \

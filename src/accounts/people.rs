@@ -6,6 +6,7 @@
 mod invite;
 mod membership;
 mod service;
+mod service_list;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
@@ -23,6 +24,7 @@ use crate::mail::outbox;
 
 pub use invite::{NewPerson, Resent};
 pub use service::{NewService, ServiceRole};
+pub use service_list::{ServiceAccount, service_accounts};
 
 /// The maximum of logins of one company. It limits the emails that a company's administrator can cause.
 const MAX_LOGINS_PER_COMPANY: i64 = 200;

@@ -2,6 +2,7 @@
 
 pub mod factors;
 pub mod passkeys;
+pub mod tokens;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;

@@ -25,6 +25,7 @@ use super::limits::{MAX_DRAFT_BYTES, MAX_FORM_BYTES, PayloadStream};
 use super::login_session::LoginSession;
 use super::problem::Problem;
 use super::{Error, token_request};
+use crate::accounts::api_tokens::manage::TokenChangeError;
 use crate::accounts::people::PeopleError;
 use crate::bols::lists::SaveError;
 use crate::field_errors::FieldErrors;
@@ -288,6 +289,12 @@ impl NotYet for SaveError {
 }
 
 impl NotYet for PeopleError {
+    fn not_yet() -> Self {
+        Self::Fields(FieldErrors::default())
+    }
+}
+
+impl NotYet for TokenChangeError {
     fn not_yet() -> Self {
         Self::Fields(FieldErrors::default())
     }

@@ -81,6 +81,12 @@ flashes! {
         RENAMED: "renamed" => "Saved.",
         REMOVED: "removed" => "The passkey is removed. Every other session has been ended.",
     }
+    /// The API tokens of a user or a service account
+    tokens {
+        REVOKED: "revoked" => "The token is revoked. Programs that use it are refused from now on.",
+        MADE_BEFORE: "made" =>
+            "The token was made before, and is not shown again. If you have no copy, revoke it and make a new one.",
+    }
     /// `/people`
     people {
         INVITED: "invited" => "Invited. An email says what to do next.",
@@ -88,6 +94,7 @@ flashes! {
         SENT_BEFORE: "sent" =>
             "A link was sent less than a minute ago, so nothing was sent now. That link works; look in the spam folder too.",
         FACTOR_SAVED: "factor" => "Saved. It applies from each person’s next login on.",
+        SERVICE_DISABLED: "disabled" => "The service account is disabled, and its tokens are revoked.",
         REMOVED: "left" => "Removed. This person no longer sees your bills of lading.",
         SAVED: "saved" => "Saved.",
     }
@@ -152,7 +159,7 @@ flashes! {
         RESENT: "resent" => "A new link was sent by email. The earlier link no longer works.",
         SENT_BEFORE: "sent" =>
             "A link was sent less than a minute ago, so nothing was sent now. That link works; look in the spam folder too.",
-        DISABLED: "disabled" => "The login is disabled, and its sessions are ended.",
+        DISABLED: "disabled" => "The login is disabled. Its sessions are ended, and its API tokens revoked.",
         ENABLED: "enabled" => "The login is enabled.",
         SAVED: "saved" => "Saved.",
         FACTORS_RESET: "factors" => "The second factors are removed, and the sessions ended. An email says so.",

@@ -5,6 +5,7 @@ pub mod customers;
 pub mod inbox;
 pub mod lists;
 pub mod new_bol;
+pub mod service_accounts;
 pub mod settings;
 pub mod stamp;
 pub mod storage;

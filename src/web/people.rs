@@ -1,5 +1,7 @@
 //! `/people`: a customer's administrators manage the logins of their company.
 
+pub mod service_accounts;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Path, Query};
@@ -15,6 +17,7 @@ use super::page::{Layout, html, html_with_status, with_period};
 use super::person::{self, PersonRow, refusal};
 use super::problem::Problem;
 use super::question::Question;
+use super::token_pages;
 use crate::accounts::directory::{self, Person};
 use crate::accounts::people::{NewPerson, PeopleError, Resent};
 use crate::field_errors::FieldErrors;
@@ -99,13 +102,17 @@ pub struct Removal {
     customer_id: String,
 }
 
-/// `GET /people/{id}/{change}`: asks before a person is removed (`leave`). Other changes need no question.
+/// `GET /people/{id}/{change}`: asks before a person is removed (`leave`) or a service account disabled (`disable`). Other
+/// changes need no question.
 pub async fn ask_change(
     context: Context<CompanyAdmins>,
     path: Path<(String, String)>,
     removal: Query<Removal>,
 ) -> Result<HttpResponse, Error> {
     let (id, change) = path.into_inner();
+    if change == "disable" {
+        return ask_disable(&context, &id).await;
+    }
     let (Ok(id), Ok(customer), "leave") = (id.parse::<i64>(), removal.customer_id.parse::<i64>(), change.as_str())
     else {
         return Ok(see_other(HERE, None));
@@ -132,7 +139,28 @@ pub async fn ask_change(
     }))
 }
 
-/// `POST /people/{id}/{change}`: `invite`, `leave` or `admin`.
+/// Asks before a service account is disabled.
+async fn ask_disable(context: &Context<CompanyAdmins>, id: &str) -> Result<HttpResponse, Error> {
+    let id: i64 = id.parse().map_err(|_| Error::NotFound)?;
+    let owner = token_pages::owner(context, id).await?;
+    if !owner.is_service {
+        return Ok(see_other(HERE, None));
+    }
+    Ok(html(&Question {
+        layout: context.layout(HERE),
+        title: format!("Disable the service account {}?", owner.name),
+        consequences: vec![
+            "All its tokens are revoked at once, and programs that use them are refused.".into(),
+            "Only the terminal office can enable it again, without the tokens.".into(),
+        ],
+        action: format!("{HERE}/{id}/disable"),
+        fields: Vec::new(),
+        button: "Disable service account".into(),
+        back: (format!("{HERE}/service-accounts/{id}/tokens"), owner.name),
+    }))
+}
+
+/// `POST /people/{id}/{change}`: `invite`, `leave`, `admin`, or `disable` for a service account.
 pub async fn change(
     context: Context<Fresh<CompanyAdmins>>,
     path: Path<(String, String)>,
@@ -150,6 +178,7 @@ pub async fn change(
             (resent.map(drop), flash)
         }
         "leave" => (acting.leave(id, company()?).await.map(drop), flash::REMOVED),
+        "disable" => (acting.set_active(id, false).await, flash::SERVICE_DISABLED),
         "admin" => (acting.set_admin(id, company()?, fields.one("is_admin") == "true").await, flash::SAVED),
         _ => return Err(Error::NotFound),
     };

@@ -19,12 +19,15 @@ pub struct PersonRow {
     pub active: bool,
     pub activated: bool,
     pub is_admin: bool,
+    pub is_service: bool,
 }
 
 /// What the table says about a login.
 pub enum LoginState {
     Active,
     Disabled,
+    /// It has tokens, and can't log in.
+    Service,
     /// The link works until then.
     Invited(String),
     /// The link stopped working then.
@@ -38,6 +41,7 @@ impl LoginState {
     fn new(person: &Person, now: DateTime<Utc>, zone: Tz) -> Self {
         match person.invited_until {
             _ if !person.active => Self::Disabled,
+            _ if person.is_service => Self::Service,
             _ if person.activated => Self::Active,
             _ if !person.mail_error.is_empty() => Self::Undelivered(person.mail_error.clone()),
             Some(until) if until > now => Self::Invited(timestamp(until, zone).text),
@@ -58,6 +62,7 @@ impl LoginState {
         match self {
             Self::Active => "Active",
             Self::Disabled => "Disabled",
+            Self::Service => "Service account",
             Self::Invited(_) => "Invited",
             Self::Expired(_) => "Invitation expired",
             Self::Undelivered(_) => "Invitation not delivered",
@@ -68,7 +73,7 @@ impl LoginState {
     /// More about the state.
     pub fn detail(&self) -> Option<String> {
         match self {
-            Self::Active | Self::Disabled => None,
+            Self::Active | Self::Disabled | Self::Service => None,
             Self::Invited(until) => Some(format!("The link works until {until}")),
             Self::Expired(since) => Some(format!("On {since}")),
             Self::Undelivered(answer) => Some(format!("The mail server says: {answer}")),
@@ -89,6 +94,7 @@ impl PersonRow {
             active: person.active,
             activated: person.activated,
             is_admin: person.is_admin,
+            is_service: person.is_service,
         }
     }
 }

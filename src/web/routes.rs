@@ -74,6 +74,7 @@ fn account_routes(app: &mut ServiceConfig) {
         .service(resource("/confirm").route(page!(confirm::page)).route(post().to(confirm::confirm)))
         .configure(factor_routes)
         .configure(passkey_routes)
+        .configure(token_routes)
         .service(form("/see-as/end").route(post().to(office::customers::stop_seeing_as)))
         .service(resource("/people").route(page!(people::page)).route(post().to(people::invite)))
         .service(form("/people/second-factor").route(post().to(people::require_factor)))
@@ -117,6 +118,41 @@ fn passkey_routes(app: &mut ServiceConfig) {
             resource("/account/passkeys/{id}/remove")
                 .route(page!(passkeys::ask_remove))
                 .route(post().to(passkeys::remove)),
+        );
+}
+
+/// API tokens: one's own, those of the service accounts of the office and its customers, and those of a company's.
+fn token_routes(app: &mut ServiceConfig) {
+    use account::tokens;
+    use office::service_accounts as office;
+    use people::service_accounts as people;
+    app.service(resource("/account/tokens").route(page!(tokens::page)).route(post().to(tokens::make)))
+        .service(
+            resource("/account/tokens/{token}/revoke")
+                .route(page!(tokens::ask_revoke))
+                .route(post().to(tokens::revoke)),
+        )
+        .service(resource("/office/service-accounts").route(page!(office::page)).route(post().to(office::add)))
+        .service(
+            resource("/office/service-accounts/{id}/tokens")
+                .route(page!(office::tokens))
+                .route(post().to(office::make)),
+        )
+        .service(
+            resource("/office/service-accounts/{id}/tokens/{token}/revoke")
+                .route(page!(office::ask_revoke))
+                .route(post().to(office::revoke)),
+        )
+        .service(resource("/people/service-accounts").route(page!(people::page)).route(post().to(people::add)))
+        .service(
+            resource("/people/service-accounts/{id}/tokens")
+                .route(page!(people::tokens))
+                .route(post().to(people::make)),
+        )
+        .service(
+            resource("/people/service-accounts/{id}/tokens/{token}/revoke")
+                .route(page!(people::ask_revoke))
+                .route(post().to(people::revoke)),
         );
 }
 

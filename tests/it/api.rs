@@ -2,4 +2,7 @@
 //! page with the same search.
 
 mod bol;
+mod service_accounts;
+mod token_pages;
 mod tokens;
+mod tokens_everywhere;

@@ -3,7 +3,7 @@
 mod bol;
 mod bols;
 mod download;
-mod isolation;
+pub mod isolation;
 mod lookups;
 mod news;
 mod notices;

@@ -153,7 +153,7 @@ pub async fn ask_change(
         "disable" => (
             format!("Disable the login of {who}?"),
             format!(
-                "{} can no longer log in, every session ends at once, and links sent by email stop working.",
+                "{} can no longer log in, every session ends at once, and API tokens and links sent by email stop working.",
                 person.email
             ),
             "Disable login",

@@ -53,6 +53,7 @@ async fn filled() -> (App, String) {
         today - chrono::Days::new(9),
     ))
     .await;
+    tokens(&app).await;
     let office = app.office().await;
     let number = Load::today(&app).await.with("carrier", &"W".repeat(60)).issue(&office).await;
     let customer = app.acme().await;
@@ -62,6 +63,21 @@ async fn filled() -> (App, String) {
     app.stranger().post("/login", &[("email", "stranger@nowhere.example"), ("password", "wrong")]).await;
     app.sealed().await;
     (app, batch)
+}
+
+/// Tokens of an administrator and of a company's, and a service account with another one.
+async fn tokens(app: &App) {
+    for email in [World::ADMIN, World::COLLEAGUE] {
+        app.token(email, &["bols:read", "documents:read"]).await;
+    }
+    app.sql(
+        "INSERT INTO users (email, name, role, is_service) VALUES ('erp.acme@service.invalid', 'ERP', 'customer', true);
+         INSERT INTO memberships (user_id, customer_id) SELECT u.id, c.id FROM users u, customers c WHERE u.is_service AND c.code = 'ACME'",
+    )
+    .await;
+    let token = app.token("erp.acme@service.invalid", &["bols:read"]).await;
+    app.sql("UPDATE api_tokens SET networks = '{203.0.113.0/24,2001:db8::/32}', last_used_at = now(), last_ip = '203.0.113.7', last_agent = 'curl/8.14.1'").await;
+    assert_eq!(app.rows("SELECT max(u.id) || '/' || max(t.id) FROM users u, api_tokens t").await, ["10/3"], "{token}");
 }
 
 /// Uploads documents for the inbox, its bin and the results. Returns the batch.

@@ -174,7 +174,7 @@ async fn the_queries_filter_without_the_database_policies() {
 }
 
 /// Every path of the routing table with every id of the victim.
-fn paths(app: &App) -> Vec<String> {
+pub fn paths(app: &App) -> Vec<String> {
     let routes = include_str!("../../../src/web/routes.rs");
     let table: Vec<&str> = routes.split('"').skip(1).step_by(2).filter(|path| path.starts_with('/')).collect();
     assert!(table.contains(&"/bols/{number}/download") && table.contains(&"/documents/{id}/download"), "{table:?}");
@@ -203,7 +203,8 @@ fn expand(app: &App, template: &str, paths: &mut Vec<String>) {
             app.world.acme_documents.iter().chain([&app.world.loose_document]).map(ToString::to_string).collect()
         }
         ("id", "/api/bol/") => all(&["1", "2", "4", "5"]),
-        ("id", before) if before.starts_with("/office/") || before == "/people/" => all(&["1"]),
+        ("id", before) if before.starts_with("/office/") || before.starts_with("/people/") => all(&["1"]),
+        ("token", _) => all(&["1"]),
         ("id", "/audit/events/" | "/account/passkeys/") => all(&["1"]),
         ("code", "/office/customers/") => all(&["ACME"]),
         ("change", before) if before.starts_with("/office/customers/") => {

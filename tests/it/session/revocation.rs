@@ -93,6 +93,17 @@ async fn a_zip_breaks_off_when_the_session_ends_or_the_view_as_a_customer() {
     expect_zip_broken_off(&app, answer, "viewing as the customer has ended").await;
 }
 
+/// The token of a program ends like a session.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zip_breaks_off_when_its_token_is_revoked() {
+    let app = App::start().await;
+    app.create_large_documents(40).await;
+    let answer = begin_zip(&app.program(World::ACME).await).await;
+    fill_the_connection(&app).await;
+    assert_eq!(app.acme().await.post("/account/tokens/1/revoke", &[]).await.status, 303);
+    expect_zip_broken_off(&app, answer, "the token was revoked").await;
+}
+
 const BOUNDARY: &str = "between-the-files";
 
 fn file(name: &str) -> String {

@@ -38,8 +38,22 @@ pub const ROUTES: &[(&str, Answers)] = &[
     ("/account/passkeys/new", Page(&["/account/passkeys/new"])),
     ("/account/passkeys/{id}/rename", Page(&["/account/passkeys/999999/rename"])),
     ("/account/passkeys/{id}/remove", Page(&["/account/passkeys/999999/remove"])),
+    ("/account/tokens", Page(&["/account/tokens", "/account/tokens?done=revoked"])),
+    ("/account/tokens/{token}/revoke", Page(&["/account/tokens/1/revoke", "/account/tokens/2/revoke"])),
+    ("/office/service-accounts", Page(&["/office/service-accounts"])),
+    (
+        "/office/service-accounts/{id}/tokens",
+        Page(&["/office/service-accounts/10/tokens", "/office/service-accounts/1/tokens"]),
+    ),
+    ("/office/service-accounts/{id}/tokens/{token}/revoke", Page(&["/office/service-accounts/10/tokens/3/revoke"])),
+    ("/people/service-accounts", Page(&["/people/service-accounts"])),
+    ("/people/service-accounts/{id}/tokens", Page(&["/people/service-accounts/10/tokens"])),
+    ("/people/service-accounts/{id}/tokens/{token}/revoke", Page(&["/people/service-accounts/10/tokens/3/revoke"])),
     ("/people", Page(&["/people"])),
-    ("/people/{id}/{change}", Page(&["/people/1/leave?customer_id=1", "/people/999999/leave?customer_id=1"])),
+    (
+        "/people/{id}/{change}",
+        Page(&["/people/1/leave?customer_id=1", "/people/999999/leave?customer_id=1", "/people/10/disable"]),
+    ),
     (
         "/bols",
         Page(&[
@@ -100,7 +114,10 @@ pub const ROUTES: &[(&str, Answers)] = &[
     ("/office/customers/{code}", Page(&["/office/customers/ACME", "/office/customers/IDLE", "/office/customers/NONE"])),
     ("/office/customers/{code}/state", Page(&["/office/customers/ACME/state", "/office/customers/IDLE/state"])),
     ("/office/users", Page(&["/office/users", "/office/users?customer=ACME", "/office/users?find=nothing-like-this"])),
-    ("/office/users/{id}", Page(&["/office/users/1", "/office/users/5", "/office/users/6", "/office/users/7"])),
+    (
+        "/office/users/{id}",
+        Page(&["/office/users/1", "/office/users/5", "/office/users/6", "/office/users/7", "/office/users/10"]),
+    ),
     (
         "/office/users/{id}/{change}",
         Page(&[
