@@ -5,7 +5,9 @@
 
 mod clamd_address;
 mod database_url;
+mod errors;
 mod mail;
+mod metrics_address;
 mod oidc;
 mod public_url;
 mod reader;
@@ -16,7 +18,6 @@ mod trusted_proxies;
 mod witness;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,7 +27,9 @@ use self::reader::Reader;
 
 pub use clamd_address::ClamdAddress;
 pub use database_url::DatabaseUrl;
+pub use errors::ConfigErrors;
 pub use mail::MailConfig;
+pub use metrics_address::MetricsAddress;
 pub use oidc::{OidcConfig, RoleClaim, is_allowed as is_allowed_address};
 pub use public_url::PublicUrl;
 pub use reader::ROLES;
@@ -45,6 +48,8 @@ pub struct Config {
     pub database_pool_size: usize,
     pub host: String,
     pub port: u16,
+    /// Where the metrics are read.
+    pub metrics_address: Option<MetricsAddress>,
     pub public_url: Option<PublicUrl>,
     /// Addresses that the portal had before. `None`: not set.
     pub previous_public_urls: Option<Vec<PublicUrl>>,
@@ -111,18 +116,6 @@ pub enum Needs {
     Nothing,
 }
 
-/// Every problem found, one line each.
-#[derive(Debug)]
-pub struct ConfigErrors(Vec<String>);
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
-    }
-}
-
-impl std::error::Error for ConfigErrors {}
-
 impl Config {
     /// Reads the process environment, and `.env` in the working folder for what it doesn't set.
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -165,6 +158,7 @@ impl Config {
             migrate_database_url: read.database_url("MIGRATE_DATABASE_URL", Needs::Nothing),
             database_pool_size: read.number("DATABASE_POOL_SIZE", 16, 2, 500) as usize,
             port: read.number("PORT", 8080, 0, 65535) as u16,
+            metrics_address: read.parsed("METRICS_ADDR", "HOST:PORT such as 127.0.0.1:9464"),
             public_url: read.parsed("PUBLIC_URL", "http:// or https:// with a host, without path or query"),
             previous_public_urls: read.public_urls("PREVIOUS_PUBLIC_URLS"),
             secret_key: read.secret_key(needs),

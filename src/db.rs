@@ -5,15 +5,17 @@
 
 pub mod cluster;
 pub mod guard;
+mod measured;
 pub mod migrations;
 pub mod pooler;
+pub mod query_name;
 pub mod schema;
 pub mod scope;
 pub mod snapshot;
 mod tls;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::dsl::sql;
 use diesel::sql_types::{BigInt, Bool};
@@ -25,7 +27,9 @@ use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use self::measured::Measured;
 use crate::config::DatabaseUrl;
+use crate::metrics::Metrics;
 
 /// How long a request waits for a free connection before the server responds with 503.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,6 +92,8 @@ pub(crate) use query_error_into;
 pub struct Database {
     pool: Pool<AsyncPgConnection>,
     url: DatabaseUrl,
+    /// `None`: what the pool does is not counted.
+    measured: Option<Measured>,
     /// Permits for downloads that wait for the storage inside a transaction.
     downloads: Arc<Semaphore>,
     /// Permits for changes that wait for the storage while they hold locks.
@@ -114,26 +120,41 @@ impl Database {
         match pool {
             Ok(pool) => {
                 let turns = |part: usize| Arc::new(Semaphore::new((connections / part).max(1)));
-                Self { pool, url: url.clone(), downloads: turns(2), changes: turns(4) }
+                Self { pool, url: url.clone(), measured: None, downloads: turns(2), changes: turns(4) }
             }
             Err(deadpool::managed::BuildError::NoRuntimeSpecified) => unreachable!("a runtime is specified above"),
         }
     }
 
-    /// Returns the same database with a pool of one connection, for work that holds it while a client reads.
+    /// Has the pool and its statements counted, under this name. `None` counts nothing.
+    pub fn measured(self, metrics: Option<&Metrics>, name: &'static str) -> Self {
+        Self { measured: metrics.map(|metrics| Measured::new(metrics, name, &self.pool)), ..self }
+    }
+
+    /// Returns the same database with a pool of one connection, for work that holds it while a client reads. Its
+    /// statements are counted, and the pool itself is not.
     pub fn apart(&self) -> Self {
-        Self::new(&self.url, 1)
+        Self { measured: self.measured.clone(), ..Self::new(&self.url, 1) }
     }
 
     /// Returns a connection as the owner: for the office, the login and the command line.
     ///
     /// A customer's request never uses one; see [`scope`].
     pub async fn get(&self) -> DbResult<Object<AsyncPgConnection>> {
-        self.pool.get().await.map_err(|error| match error {
+        let since = Instant::now();
+        let taken = self.pool.get().await;
+        if let Some(measured) = &self.measured {
+            measured.waited(since);
+        }
+        let mut connection = taken.map_err(|error| match error {
             PoolError::Backend(error) => DbError::Unreachable(error.to_string()),
             PoolError::Timeout(kind) => DbError::Unreachable(format!("no connection in time ({kind:?})")),
             other => DbError::Unreachable(other.to_string()),
-        })
+        })?;
+        if let Some(measured) = &self.measured {
+            measured.watch(&mut connection);
+        }
+        Ok(connection)
     }
 
     /// Runs a [`transaction`](Self::transaction) that waits for the storage while it holds locks. At most a quarter of

@@ -38,6 +38,7 @@ pub mod intake;
 pub mod issuing;
 mod local_time;
 pub mod mail;
+pub mod metrics;
 pub mod notices;
 pub mod operations;
 pub mod samples;

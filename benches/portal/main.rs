@@ -1,5 +1,6 @@
 //! `make bench` measures the time to print a BOL, and pages and downloads per second. It compares them with Postgres
-//! alone running the same statements. `cargo bench --bench portal -- print` measures only printing.
+//! alone running the same statements. `cargo bench --bench portal -- print` measures only printing, and `-- metrics` only
+//! what counting for the metrics costs.
 //!
 //! 100,000 BOLs of 200 customers, and 64 connections of different users. The server, Postgres and the load generator share
 //! the cores of one machine. pgbench replays the statements that Postgres logged for one request, with their parameters,
@@ -10,6 +11,7 @@
 
 mod data;
 mod http;
+mod metrics;
 mod pgbench;
 mod print;
 mod statements;
@@ -50,11 +52,17 @@ async fn main() {
     let media = path.join("media");
     data::load(&url, &media).await;
 
-    let server = Server::start(path, server_url.as_str(), &media);
+    let server = Server::start(path, server_url.as_str(), &media, "");
     let cookies = http::log_in(&server.url, CONNECTIONS).await;
     let numbers = data::newest(&url, CONNECTIONS).await;
-    let page = statements::capture(&cluster, path, &server.url, "/bols", &cookies).await;
     let downloads: Vec<String> = numbers.iter().map(|number| format!("/bols/{number}/download")).collect();
+    if std::env::args().any(|argument| argument == "metrics") {
+        let counting = Server::start(path, server_url.as_str(), &media, "127.0.0.1:0");
+        metrics::compare(path, &server, &counting, &downloads, &cookies);
+        drop((server, counting));
+        return cluster.stop().await.unwrap();
+    }
+    let page = statements::capture(&cluster, path, &server.url, "/bols", &cookies).await;
 
     println!("\n{CONNECTIONS} connections, {SECONDS} s each; server, Postgres and load on {} cores", cores());
     println!("{:<44} {:>10} {:>9} {:>9} {:>8}", "", "per second", "p50 ms", "p99 ms", "ratio");
@@ -96,7 +104,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(folder: &Path, database: &str, media: &Path) -> Self {
+    /// Without metrics if their address is empty.
+    fn start(folder: &Path, database: &str, media: &Path, metrics: &str) -> Self {
         use std::io::{BufRead, BufReader};
         let secret: String = (0..128u8).map(|n| format!("{:02x}", n.wrapping_mul(37))).collect();
         let mut child = Command::new(env!("CARGO_BIN_EXE_primetrade"))
@@ -106,6 +115,7 @@ impl Server {
             .env("SECRET_KEY", secret)
             .env("MEDIA_ROOT", media)
             .env("PORT", "0")
+            .env("METRICS_ADDR", metrics)
             .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()

@@ -216,13 +216,16 @@ impl<'a> Actor<'a> {
     }
 
     /// What every event of this actor has in its detail.
-    fn detail(&self) -> serde_json::Value {
+    fn detail(&self, origin: &Origin) -> serde_json::Value {
         let mut detail = serde_json::Map::new();
         if let Some(code) = self.seen_as {
             detail.insert("seen_as".into(), code.into());
         }
         if let Some(token) = self.token {
             detail.insert("token".into(), serde_json::json!(token));
+        }
+        if let Some(trace_id) = &origin.trace_id {
+            detail.insert("trace_id".into(), trace_id.as_str().into());
         }
         detail.into()
     }
@@ -235,6 +238,8 @@ pub struct Origin {
     /// Cut to [`Origin::MAX_USER_AGENT_CHARS`].
     pub user_agent: String,
     pub request_id: String,
+    /// The caller's id of the trace that the request belongs to, 32 hexadecimal digits. The detail of each event has it.
+    pub trace_id: Option<String>,
 }
 
 impl Origin {
@@ -242,12 +247,16 @@ impl Origin {
 
     pub fn new(ip: Option<IpAddr>, user_agent: &str, request_id: String) -> Self {
         let user_agent = user_agent.chars().filter(|c| *c != '\0').take(Self::MAX_USER_AGENT_CHARS).collect();
-        Self { ip, user_agent, request_id }
+        Self { ip, user_agent, request_id, trace_id: None }
+    }
+
+    pub fn with_trace(self, trace_id: Option<String>) -> Self {
+        Self { trace_id, ..self }
     }
 
     /// The origin of commands, which have no IP address and no request.
     pub fn command_line() -> Self {
-        Self { ip: None, user_agent: "command line".into(), request_id: String::new() }
+        Self { ip: None, user_agent: "command line".into(), ..Self::default() }
     }
 }
 
@@ -262,7 +271,7 @@ impl<'a> Event<'a> {
             ip: origin.ip.map(Into::into),
             user_agent: Some(&origin.user_agent),
             request_id: Some(&origin.request_id),
-            detail: actor.detail(),
+            detail: actor.detail(origin),
             ..Self::default()
         }
     }

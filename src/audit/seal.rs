@@ -8,6 +8,7 @@
 //!
 //! `docs/audit-format.md` specifies leaves, checkpoints and proofs for third parties.
 
+mod backlog;
 mod batch;
 mod canonical;
 mod checkpoint;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use diesel_async::AsyncPgConnection;
 use tokio::time::sleep;
 
+pub use backlog::Backlog;
 pub use checkpoint::{Checkpoint, Stated};
 pub use compact_range::CompactRange;
 pub use leaf::Leaf;

@@ -555,7 +555,17 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(sso_identities -> sso_issuers (issuer_id));
 diesel::joinable!(sso_identities -> users (user_id));
 diesel::joinable!(tokens -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(
+/// Lets all tables appear in one query, and lists their names.
+macro_rules! tables {
+    ($($table:ident),* $(,)?) => {
+        diesel::allow_tables_to_appear_in_same_query!($($table),*);
+
+        /// The names of all tables.
+        pub const TABLES: &[&str] = &[$(stringify!($table)),*];
+    };
+}
+
+tables!(
     api_token_rates,
     api_tokens,
     audit_checkpoints,
@@ -567,16 +577,22 @@ diesel::allow_tables_to_appear_in_same_query!(
     bols,
     carriers,
     customers,
+    denied_lookups,
     documents,
     link_fetches,
+    link_refusals,
     login_throttles,
     lots,
     mails,
     memberships,
     notice_addresses,
     notices,
+    passkey_ceremonies,
     passkeys,
     products,
+    recovery_codes,
+    remembered_devices,
+    response_slots,
     scope_key,
     session_links,
     sessions,
@@ -587,8 +603,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     sso_logins,
     storage_months,
     storage_prices,
-    told,
     tokens,
+    told,
     totp_secrets,
     trucks,
     uploads,

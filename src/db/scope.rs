@@ -18,6 +18,7 @@ use futures_util::future::try_join;
 use futures_util::poll;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::query_name::{COMMIT_LINK, ENTER_SCOPE};
 use super::{Database, DbResult, Lease};
 
 /// The constraint that `assert_document_within` names when it refuses.
@@ -48,7 +49,7 @@ impl Scope {
             Self::Companies { user_id, ids, acting_as } => {
                 let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
                 format!(
-                    "BEGIN; SELECT portal_enter({user_id}, '{acting_as}', '{{{}}}'); SET LOCAL ROLE portal_customer",
+                    "{ENTER_SCOPE}BEGIN; SELECT portal_enter({user_id}, '{acting_as}', '{{{}}}'); SET LOCAL ROLE portal_customer",
                     ids.join(",")
                 )
             }
@@ -66,6 +67,18 @@ pub async fn read<T>(
     work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
 ) -> DbResult<T> {
     let (result, lease) = begin(db, scope, work).await?;
+    roll_back(lease);
+    Ok(result)
+}
+
+/// Does the same as [`read`], unless the statement `condition` fails. It travels with the statements of the scope.
+pub async fn read_if<T>(
+    db: &Database,
+    scope: &Scope,
+    condition: &str,
+    work: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
+) -> DbResult<T> {
+    let (result, lease) = begin_if(db, scope, Some(condition), work).await?;
     roll_back(lease);
     Ok(result)
 }
@@ -114,7 +127,7 @@ impl<T> Open<T> {
             || "NULL".to_owned(),
             |ids| format!("'{{{}}}'", ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
         );
-        let check = format!("SELECT assert_document_within({document}, {companies}); COMMIT");
+        let check = format!("{COMMIT_LINK}SELECT assert_document_within({document}, {companies}); COMMIT");
         match self.lease.connection()?.batch_execute(&check).await {
             Ok(()) => {
                 self.lease.release();

@@ -15,6 +15,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::lifecycle::version;
 use super::{Kind, lookup_limit};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::db::query_name::{RECORD_LINK, VIEW_BOL};
 use crate::db::scope::Scope;
 
 /// The maximum length of a text that is recorded because it isn't a BOL number, in characters.
@@ -122,6 +123,7 @@ struct InsertView<'a> {
 
 impl QueryFragment<Pg> for InsertView<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(VIEW_BOL);
         out.push_sql(
             "WITH subject AS (SELECT s.customer_id, c.code, s.id, s.number FROM bols s \
              LEFT JOIN customers c ON c.id = s.customer_id WHERE s.number = ",
@@ -151,6 +153,7 @@ struct InsertLink<'a> {
 
 impl QueryFragment<Pg> for InsertLink<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(RECORD_LINK);
         out.push_sql(
             "WITH subject AS (SELECT s.customer_id, c.code, s.bol_id, b.number, s.id, s.kind, s.file_name, s.object_key, s.sha256, \
              s.size_bytes, s.original_id FROM documents s LEFT JOIN bols b ON b.id = s.bol_id LEFT JOIN customers c ON c.id = s.customer_id \

@@ -17,6 +17,7 @@ use crate::audit::{self, Action, Actor, Origin, TokenName};
 use crate::clock::Clock;
 use crate::db::schema::{api_tokens, documents, users};
 use crate::db::{Database, DbError, DbResult, try_alone};
+use crate::metrics::Metrics;
 use crate::storage::content_type::PDF;
 use crate::storage::{ObjectKey, Storage, StorageError};
 
@@ -30,14 +31,28 @@ pub const SWEEP_LOCK: i64 = 0x7072_696d_6502;
 const MAX_SWEEP: Duration = Duration::from_secs(20);
 
 /// Sweeps every minute and never returns. One process at a time sweeps.
-pub async fn sweep(db: Database, storage: Storage, clock: Clock) {
+pub async fn sweep(db: Database, storage: Storage, clock: Clock, metrics: Option<Metrics>) {
     loop {
         sleep(INTERVAL).await;
-        match sweep_alone(&db, &storage, &clock).await {
-            Ok(Swept { settled: 0, .. }) => {}
-            Ok(Swept { settled, left }) => tracing::info!(settled, left, "settled interrupted uploads"),
-            Err(error) => tracing::warn!(%error, "can't settle interrupted uploads"),
-        }
+        run(&db, &storage, &clock, metrics.as_ref()).await;
+    }
+}
+
+/// Sweeps unless another process is sweeping, and counts and logs how that ended.
+pub async fn run(db: &Database, storage: &Storage, clock: &Clock, metrics: Option<&Metrics>) {
+    let swept = sweep_alone(db, storage, clock).await;
+    if let Some(metrics) = metrics {
+        let (outcome, documents) = match &swept {
+            Ok(Swept { is_skipped: true, .. }) => ("skipped", (0, 0)),
+            Ok(Swept { settled, left, .. }) => ("success", (*settled, *left)),
+            Err(_) => ("failed", (0, 0)),
+        };
+        metrics.sweep(outcome, documents, clock.now());
+    }
+    match swept {
+        Ok(Swept { settled: 0, .. }) => {}
+        Ok(Swept { settled, left, .. }) => tracing::info!(settled, left, "settled interrupted uploads"),
+        Err(error) => tracing::warn!(%error, "can't settle interrupted uploads"),
     }
 }
 
@@ -55,7 +70,7 @@ crate::db::query_error_into!(SweepError);
 pub async fn sweep_alone(db: &Database, storage: &Storage, clock: &Clock) -> Result<Swept, SweepError> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
         if !try_alone(connection, SWEEP_LOCK).await? {
-            return Ok(Swept::default());
+            return Ok(Swept { is_skipped: true, ..Swept::default() });
         }
         // Boxed, because the nested future types exceed the compiler's limit.
         Box::pin(sweep_within(db, storage, clock, MAX_SWEEP)).await
@@ -69,6 +84,8 @@ pub struct Swept {
     pub settled: usize,
     /// Documents that could not be settled; a later sweep retries them.
     pub left: usize,
+    /// Another process was sweeping.
+    pub is_skipped: bool,
 }
 
 /// Sweeps every document that is due.

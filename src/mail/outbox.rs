@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Double, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::EmailTemplate;
@@ -210,6 +210,37 @@ pub(super) async fn give_up(
 ) -> QueryResult<()> {
     let change = (mails::failed_at.eq(now), mails::last_error.eq(why));
     diesel::update(mails::table.find(id)).set(change).execute(connection).await.map(drop)
+}
+
+/// The emails that wait, for the metrics.
+#[derive(Clone, Copy, Debug, QueryableByName)]
+pub struct Backlog {
+    /// At most [`Backlog::MAX_COUNTED`].
+    #[diesel(sql_type = BigInt)]
+    pub emails: i64,
+    /// The age of the oldest of them in seconds, or 0.
+    #[diesel(sql_type = Double)]
+    pub oldest_seconds: f64,
+    /// Emails that were given up in the last 24 hours, at most [`Backlog::MAX_COUNTED`].
+    #[diesel(sql_type = BigInt)]
+    pub given_up: i64,
+}
+
+impl Backlog {
+    pub const MAX_COUNTED: i64 = 10_000;
+
+    /// Reads as many rows as emails wait, in the order of an index that has no others.
+    pub async fn read(mut connection: &AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Self> {
+        diesel::sql_query(
+            "SELECT count(*) AS emails, coalesce(greatest(extract(epoch FROM $1 - min(created_at)), 0), 0)::float8 AS oldest_seconds, \
+             (SELECT count(*) FROM (SELECT FROM mails WHERE failed_at > $1 - interval '1 day' LIMIT $2) AS failed) AS given_up \
+             FROM (SELECT created_at FROM mails WHERE sent_at IS NULL AND failed_at IS NULL ORDER BY due_at LIMIT $2) AS waiting",
+        )
+        .bind::<Timestamptz, _>(now)
+        .bind::<BigInt, _>(Self::MAX_COUNTED)
+        .get_result(&mut connection)
+        .await
+    }
 }
 
 /// Deletes old emails that the mailer sent or gave up on.

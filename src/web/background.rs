@@ -12,6 +12,7 @@ use crate::config::SealKeys;
 use crate::db::Database;
 use crate::documents::sweep::sweep;
 use crate::mail::Mailer;
+use crate::metrics::Metrics;
 use crate::notices;
 use crate::storage::Storage;
 
@@ -25,6 +26,8 @@ pub struct Background {
     pub seals: SealKeys,
     /// Years for which events are kept; `None`: forever.
     pub retention: Option<u16>,
+    /// `None`: nothing is counted.
+    pub metrics: Option<Metrics>,
 }
 
 impl Background {
@@ -32,9 +35,9 @@ impl Background {
 
     /// Runs all tasks until the future is dropped.
     pub async fn run(self) {
-        let Self { db, storage, clock, zone, mailer, seals, retention } = self;
+        let Self { db, storage, clock, zone, mailer, seals, retention, metrics } = self;
         tokio::join!(
-            sweep(db.clone(), storage.clone(), clock.clone()),
+            sweep(db.clone(), storage.clone(), clock.clone(), metrics),
             mailer.run(),
             seal(db.clone(), seals.clone()),
             publish(db.clone(), storage),

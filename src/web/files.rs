@@ -21,7 +21,7 @@ use super::Error;
 use super::context::PublicContext;
 use crate::audit::fetched::{Fetch, Refusal, Source};
 use crate::storage::local::{BadLink, LinkQuery};
-use crate::storage::{LocalStore, ObjectKey, Presentation, Storage};
+use crate::storage::{LocalStore, ObjectKey, Presentation};
 
 pub fn routes(app: &mut ServiceConfig) {
     let files = resource("/files/{key:.*}").wrap(from_fn(range::ignore_odd));
@@ -37,7 +37,7 @@ async fn serve(
     key: Path<String>,
     query: Option<Query<LinkQuery>>,
 ) -> Result<HttpResponse, Error> {
-    let Storage::Local(store) = &context.site.storage else { return Err(Error::NotFound) };
+    let store = context.site.storage.local().ok_or(Error::NotFound)?;
     let query = query.ok_or(Error::BadLink)?;
     let asked = request.uri().path_and_query().map_or("", |asked| asked.as_str());
     let refuse = |key: &ObjectKey, link: &Presentation, error: &Error| {

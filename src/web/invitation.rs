@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::context::PublicContext;
+use super::counting::Proof;
 use super::flash::{see_other, start as flash};
 use super::form_field::{FormField, PASSWORD_SCRIPT};
 use super::login_session::LoginSession;
@@ -19,6 +20,7 @@ use super::{Error, auth, login_step};
 use crate::accounts::Token;
 use crate::accounts::entry::Opened;
 use crate::accounts::invitation::{self, AcceptError, Purpose, TypedPassword};
+use crate::accounts::login::LoginError;
 use crate::field_errors::FieldErrors;
 
 #[derive(Template)]
@@ -85,6 +87,9 @@ pub async fn accept(
         breached: site.breached.as_ref(),
     };
     let accepted = invitation::accept(db, &site.clock, origin, &presented, typed).await;
+    if let Ok(Opened { waits_for, .. }) = &accepted {
+        site.count_login(Proof::Link, Ok::<_, &LoginError>(*waits_for));
+    }
     let error = match accepted {
         Ok(Opened { session: token, waits_for }) => {
             session.start(&token)?;

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::context::PublicContext;
 use super::cookies::LongCookie;
+use super::counting::Proof;
 use super::drafts::Draft;
 use super::flash::see_other;
 use super::forms::Fields;
@@ -41,7 +42,9 @@ pub async fn log_in(
     let viewer = auth::current(&request)?;
     let checker = site.passkey_checker(db, origin)?;
     let answer = fields.one(passkey::FIELD);
-    let error = match checker.log_in(&browser, answer, viewer.as_ref()).await {
+    let result = checker.log_in(&browser, answer, viewer.as_ref()).await;
+    site.count_login(Proof::Passkey, result.as_ref().map(|_| None));
+    let error = match result {
         Ok(token) => {
             session.start(&token)?;
             return Ok(match &draft {

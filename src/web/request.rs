@@ -10,7 +10,8 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest};
 use uuid::Uuid;
 
-use super::{Error, Site, client_address, token_request};
+use super::counting::count_request;
+use super::{Error, Site, client_address, token_request, traceparent};
 use crate::accounts::api_tokens;
 use crate::audit;
 
@@ -45,16 +46,20 @@ pub async fn describe(
         None => peer.ip().to_canonical(),
     };
     let agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let trace_id = traceparent::trace_id(request.headers());
     let origin = audit::Origin::new(Some(ip), agent.as_deref().unwrap_or_default(), id.clone());
+    let origin = origin.with_trace(trace_id.clone());
     request.extensions_mut().insert(Origin(origin));
 
     let method = request.method().clone();
     let path = api_tokens::masked(request.path()).into_owned();
     let mut response = next.call(request).await?;
     let status = response.status().as_u16();
-    let ms = started.elapsed().as_secs_f64() * 1000.0;
+    let duration = started.elapsed();
+    count_request(&response, &method, duration);
+    let ms = duration.as_secs_f64() * 1000.0;
     let ip = ip.to_string();
-    tracing::info!(%method, path = path.escape_debug().to_string(), status, ms = (ms * 10.0).round() / 10.0, ip, request_id = id, "request");
+    tracing::info!(%method, path = path.escape_debug().to_string(), status, ms = (ms * 10.0).round() / 10.0, ip, request_id = id, trace_id, "request");
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }

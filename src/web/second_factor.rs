@@ -11,6 +11,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::cookies::LongCookie;
+use super::counting::{LoginFailure, Proof};
 use super::drafts::Draft;
 use super::flash::see_other;
 use super::form_field::FormField;
@@ -143,6 +144,7 @@ pub async fn give_factor(
         let given = site.passkey_checker(db, origin)?.give(half, remembering, answer).await;
         given.map_err(NotGiven::Passkey)
     };
+    site.count_login(Proof::SecondFactor, given.as_ref().map(|_| None));
     match given {
         Ok(given) => {
             let mut response = match &draft {
@@ -163,6 +165,15 @@ pub async fn give_factor(
 enum NotGiven {
     Code(CodeError),
     Passkey(PasskeyError),
+}
+
+impl LoginFailure for NotGiven {
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Code(error) => error.outcome(),
+            Self::Passkey(error) => error.outcome(),
+        }
+    }
 }
 
 /// Starts the whole session, and sets the cookies of the browser.
@@ -228,7 +239,9 @@ pub async fn enroll(context: HalfContext, session: LoginSession, fields: Fields)
     if context.half.step != Step::Enrollment {
         return Ok(see_other(&path(context.half.step, &next), None));
     }
-    match context.enrollment().confirm(fields.one("code")).await {
+    let result = context.enrollment().confirm(fields.one("code")).await;
+    context.site.count_login(Proof::SecondFactor, result.as_ref().map(|_| None));
+    match result {
         Ok(Enrolled { recovery_codes, session: token }) => {
             session.start(&token)?;
             let page = RecoveryCodesPage::new(context.layout(), recovery_codes, next);
@@ -266,7 +279,9 @@ pub async fn enroll_passkey(
         return Ok(see_other(&path(context.half.step, &next), None));
     }
     let name = device_name(&context.origin.user_agent);
-    match registration(&context)?.finish(&name, fields.one(passkey::FIELD)).await {
+    let result = registration(&context)?.finish(&name, fields.one(passkey::FIELD)).await;
+    context.site.count_login(Proof::SecondFactor, result.as_ref().map(|_| None));
+    match result {
         Ok(token) => {
             session.start(&token)?;
             Ok(see_other(&next, None))

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Request};
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_session::SessionMiddleware;
 use actix_session::config::{BrowserSession, CookieContentSecurity};
 use actix_web::body::MessageBody;
@@ -30,11 +30,12 @@ use super::limits::{
     DISCONNECT_TIMEOUT, HEADERS_TIMEOUT, KEEP_ALIVE, MAX_DRAFT_BYTES, MAX_FORM_BYTES, SHUTDOWN_TIMEOUT,
 };
 use super::login_page::session_cookie_name;
+use super::metrics::Scrape;
 use super::office_contact::ContactCache;
 use super::session_store::PostgresSessions;
 use super::{
-    Error, Site, bearer, connection, cross_site, drafts, error_page, files, headers, health, https, limits, request,
-    routes, static_files,
+    Error, Site, bearer, connection, cross_site, drafts, error_page, files, headers, health, https, limits, metrics,
+    request, routes, static_files,
 };
 use crate::accounts::breached::BreachList;
 use crate::accounts::factors::passkeys::RelyingParty;
@@ -47,6 +48,7 @@ use crate::config::{Config, DatabaseUrl, PublicUrl, SecretKey};
 use crate::db::Database;
 use crate::intake::examine::Examiner;
 use crate::mail::{LinkKey, Mailer};
+use crate::metrics::Metrics;
 use crate::storage::Storage;
 use crate::storage::spool::Spool;
 
@@ -66,6 +68,8 @@ pub struct Settings {
 /// A server that accepts connections.
 pub struct Running {
     pub address: SocketAddr,
+    /// What the server counts, and where it is read, with `METRICS_ADDR`.
+    pub metrics: Option<(Metrics, SocketAddr)>,
     handle: ServerHandle,
     task: tokio::task::JoinHandle<io::Result<()>>,
 }
@@ -79,20 +83,30 @@ impl Running {
             Some(url) => url.clone(),
             None => own_url(&settings.config.host, address)?,
         };
+        let metrics_listener = settings.config.metrics_address.as_ref().map(metrics::bind).transpose()?;
+        let counted = metrics_listener.as_ref().map(|(_, address)| (new_metrics(&settings.clock), *address));
+        let metrics = counted.as_ref().map(|(metrics, _)| metrics.clone());
         let storage = Storage::new(&settings.config.storage, &settings.secret, public_url.origin()).await;
+        let storage = storage.measured(metrics.as_ref());
         let spool = Spool::new(settings.config.spool.clone());
         prepare_folders(&storage, &spool)?;
         let breached = settings.config.breach_list.as_deref().map(BreachList::open).transpose();
         let breached =
             breached.map_err(|error| io::Error::new(error.kind(), format!("BREACHED_PASSWORDS_FILE: {error}")))?;
-        let background = background(&settings, &public_url, &storage)?;
+        let background = background(&settings, &public_url, &storage, metrics.as_ref())?;
         let workers = Workers::new(&settings);
+        let scrape =
+            metrics.clone().map(|metrics| Scrape::new(metrics, &settings.database_url, settings.clock.clone()));
         let recording_db = Database::new(&settings.database_url, FetchRecorder::CONNECTIONS);
+        let recording_db = recording_db.measured(metrics.as_ref(), "recording");
         let (fetches, recording) = FetchRecorder::new(recording_db, settings.clock.clone());
         let recording = tokio::spawn(recording.run());
-        let site = Data::from(Arc::new(Site { breached, ..site(settings, public_url, (storage, spool), fetches) }));
+        let site = site(settings, public_url, (storage, spool), fetches);
+        let site = Site { breached, examiner: site.examiner.measured(metrics.as_ref()), metrics, ..site };
+        let site = Data::from(Arc::new(site));
         let (contact_site, contact_db) = (site.clone(), background.db.clone());
-        let server = workers.serve(site, listener, signal)?;
+        let scrapes = metrics_listener.map(|(listener, _)| listener).zip(scrape.map(Data::new));
+        let server = workers.serve(site, listener, scrapes, signal)?;
         let handle = server.handle();
         let task = tokio::spawn(async move {
             let ended = tokio::select! {
@@ -106,7 +120,7 @@ impl Running {
             }
             ended
         });
-        Ok(Self { address, handle, task })
+        Ok(Self { address, metrics: counted, handle, task })
     }
 
     /// Waits until the server has stopped because of its signal.
@@ -119,6 +133,10 @@ impl Running {
         self.handle.stop(true).await;
         self.finished().await
     }
+}
+
+fn new_metrics(clock: &Clock) -> Metrics {
+    Metrics::new(env!("CARGO_PKG_VERSION"), clock.now())
 }
 
 fn bind(config: &Config) -> io::Result<TcpListener> {
@@ -139,15 +157,20 @@ fn own_url(host: &str, address: SocketAddr) -> io::Result<PublicUrl> {
 /// Fails now if files can't be written, rather than at the first upload.
 fn prepare_folders(storage: &Storage, spool: &Spool) -> io::Result<()> {
     let about = |what: &'static str| move |error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
-    if let Storage::Local(store) = storage {
+    if let Some(store) = storage.local() {
         store.prepare().map_err(about("MEDIA_ROOT: can't be created"))?;
     }
     spool.prepare().map_err(about("SPOOL_DIR: can't create a file there"))
 }
 
-fn background(settings: &Settings, public_url: &PublicUrl, storage: &Storage) -> io::Result<Background> {
+fn background(
+    settings: &Settings,
+    public_url: &PublicUrl,
+    storage: &Storage,
+    metrics: Option<&Metrics>,
+) -> io::Result<Background> {
     let Settings { config, database_url, secret, clock, .. } = settings;
-    let db = Database::new(database_url, Background::CONNECTIONS);
+    let db = Database::new(database_url, Background::CONNECTIONS).measured(metrics, "background");
     let links = LinkKey::new(secret);
     let mailer = Mailer::new(db.clone(), clock.clone(), &config.mail, public_url.origin(), links);
     Ok(Background {
@@ -158,6 +181,7 @@ fn background(settings: &Settings, public_url: &PublicUrl, storage: &Storage) ->
         zone: config.time_zone,
         seals: config.seal_keys(Some(secret)),
         retention: config.audit_retention,
+        metrics: metrics.cloned(),
     })
 }
 
@@ -182,6 +206,7 @@ fn site(settings: Settings, public_url: PublicUrl, (storage, spool): (Storage, S
         clock,
         devices: DeviceKey::new(&secret),
         breached: None,
+        metrics: None,
         factors: FactorKey::new(&secret),
         factor_policy: Policy::new(&config.mfa_required_for, config.mfa_grace_days)
             .with_sso_only(config.oidc.as_ref().map_or(&[], |oidc| &oidc.required_for)),
@@ -222,41 +247,65 @@ impl Workers {
         self,
         site: Data<Site>,
         listener: TcpListener,
+        scrapes: Option<(TcpListener, Data<Scrape>)>,
         signal: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<Server> {
         let Self { count, connections, database_url, cookie_key } = self;
         let address = listener.local_addr()?;
         let builder = Server::build();
         let stopping = builder.graceful_shutdown_signal();
-        let server = builder
-            .workers(count)
-            .backlog(1024)
-            .shutdown_timeout(SHUTDOWN_TIMEOUT.as_secs())
-            .shutdown_signal(signal)
-            .listen("primetrade", listener, move || {
-                let stopping = stopping.clone();
-                let app = app(site.clone(), Database::new(&database_url, connections), cookie_key.clone());
-                let http = HttpService::build()
-                    .graceful_shutdown_signal(move || {
-                        let stopping = stopping.clone();
-                        async move { stopping.notified().await }
-                    })
-                    .keep_alive(KEEP_ALIVE)
-                    .client_request_timeout(HEADERS_TIMEOUT)
-                    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-                    .local_addr(address)
-                    .on_connect_ext(Connection::introduce)
-                    .h1(map_config(app, |()| AppConfig::default()));
-                let accept = |io: TcpStream| {
-                    ready(Ok::<_, DispatchError>({
-                        let peer = io.peer_addr().ok();
-                        (Connection::new(io), peer)
-                    }))
-                };
-                fn_service(accept).and_then(http)
-            })?;
-        Ok(server.run())
+        let stopping = move || {
+            let stopping = stopping.clone();
+            async move { stopping.notified().await }
+        };
+        let builder =
+            builder.workers(count).backlog(1024).shutdown_timeout(SHUTDOWN_TIMEOUT.as_secs()).shutdown_signal(signal);
+        let builder = match scrapes {
+            None => builder,
+            Some((listener, scrape)) => {
+                let (address, stopping) = (listener.local_addr()?, stopping.clone());
+                builder.listen("metrics", listener, move || {
+                    http(metrics::app(scrape.clone()), address, stopping.clone())
+                })?
+            }
+        };
+        let builder = builder.listen("primetrade", listener, move || {
+            let db = Database::new(&database_url, connections).measured(site.metrics.as_ref(), "requests");
+            http(app(site.clone(), db, cookie_key.clone()), address, stopping.clone())
+        })?;
+        Ok(builder.run())
     }
+}
+
+/// Serves an app over HTTP/1.1, on connections of our own.
+fn http<A, B, S>(
+    app: A,
+    address: SocketAddr,
+    stopping: impl Fn() -> S + 'static,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
+where
+    A: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>, Error = HttpResponse, InitError = ()>
+        + 'static,
+    A::Future: 'static,
+    <A::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+    S: Future<Output = ()> + 'static,
+{
+    let http = HttpService::build()
+        .graceful_shutdown_signal(stopping)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEADERS_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .local_addr(address)
+        .on_connect_ext(Connection::introduce)
+        .h1(map_config(app, |()| AppConfig::default()));
+    let accept = |io: TcpStream| {
+        ready(Ok::<_, DispatchError>({
+            let peer = io.peer_addr().ok();
+            (Connection::new(io), peer)
+        }))
+    };
+    fn_service(accept).and_then(http)
 }
 
 /// The app of one worker.

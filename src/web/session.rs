@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::context::PublicContext;
 use super::cookies::LongCookie;
+use super::counting::Proof;
 use super::drafts::Draft;
 use super::flash::{Done, login as flash, see_other, start};
 use super::forms::Fields;
@@ -91,7 +92,9 @@ pub async fn log_in(
         replaces: viewer.as_ref(),
     };
     let rules = LoginRules { clock: &site.clock, devices: &site.devices, policy: &site.factor_policy };
-    match login::log_in(db, rules, origin, &credentials).await {
+    let result = login::log_in(db, rules, origin, &credentials).await;
+    site.count_login(Proof::Password, result.as_ref().map(|logged_in| logged_in.waits_for));
+    match result {
         Ok(LoggedIn { session: token, device, waits_for }) => {
             session.start(&token)?;
             let mut response = typed.after_login(waits_for);

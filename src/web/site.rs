@@ -21,6 +21,7 @@ use crate::config::{ClamdAddress, PublicUrl, SealKeys, TrustedProxies};
 use crate::db::Database;
 use crate::intake::examine::Examiner;
 use crate::mail::LinkKey;
+use crate::metrics::Metrics;
 use crate::storage::Storage;
 use crate::storage::spool::Spool;
 
@@ -62,6 +63,8 @@ pub struct Site {
     /// How people outside the office reach it.
     pub contact: ContactCache,
     pub clamd: Option<ClamdAddress>,
+    /// `None`: nothing is counted.
+    pub metrics: Option<Metrics>,
 }
 
 impl Site {

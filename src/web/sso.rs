@@ -12,6 +12,7 @@ use url::form_urlencoded::byte_serialize;
 use super::auth::AnyUser;
 use super::context::{Context, PublicContext};
 use super::cookies::LongCookie;
+use super::counting::Proof;
 use super::flash::see_other;
 use super::login_session::LoginSession;
 use super::login_step;
@@ -105,6 +106,7 @@ pub async fn finish(
     let viewer = auth::current(&request)?;
     let visitor = Visitor { origin, browser: browser.as_deref(), replaces: viewer.as_ref() };
     let finished = sso.finish(db, (&site.clock, &site.factor_policy), &visitor, &answer).await?;
+    site.count_login(Proof::Sso, finished.outcome.as_ref().map(|opened| opened.waits_for));
     let next = auth::local_path(&finished.next);
     match finished.outcome {
         Ok(opened) => {

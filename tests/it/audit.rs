@@ -15,6 +15,7 @@ mod retention;
 mod seals;
 mod swallowed;
 mod tampering;
+mod trace;
 mod verify;
 mod versions;
 mod witness;

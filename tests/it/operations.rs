@@ -9,6 +9,7 @@ mod demo;
 mod guard;
 mod import_lists;
 mod mail;
+mod metrics;
 mod migrate_pdfs;
 mod pooler;
 mod reconcile;

@@ -64,11 +64,9 @@ impl Stored {
 
     /// Creates the folder, and removes what interrupted runs left there.
     pub fn prepare(&self) -> Result<(), WitnessError> {
-        match &self.storage {
-            Storage::Local(store) => {
-                store.prepare().map_err(|error| self.unreadable(&StorageError::unavailable(error)))
-            }
-            Storage::S3(_) => Ok(()),
+        match self.storage.local() {
+            Some(store) => store.prepare().map_err(|error| self.unreadable(&StorageError::unavailable(error))),
+            None => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable};
 
 use super::sort::Sort;
 use super::{BolSummary, COUNTED};
+use crate::db::query_name::{COUNT_BOLS, LIST_BOLS};
 use crate::db::schema::bols;
 
 pub(super) type BolQuery<'a, ST> = BoxedSelectStatement<'a, ST, FromClause<bols::table>, Pg>;
@@ -25,6 +26,7 @@ impl QueryFragment<Pg> for Merged<'_> {
         if !self.is_common {
             out.unsafe_to_cache_prepared();
         }
+        out.push_sql(LIST_BOLS);
         let is_merged = self.branches.len() > 1;
         for (index, branch) in self.branches.iter().enumerate() {
             if is_merged {
@@ -72,7 +74,7 @@ impl<ST> QueryFragment<Pg> for CountUpTo<'_, ST> {
         if !self.is_common {
             out.unsafe_to_cache_prepared();
         }
-        for part in ["SELECT count(*), ", self.weights, " FROM ("] {
+        for part in [COUNT_BOLS, "SELECT count(*), ", self.weights, " FROM ("] {
             out.push_sql(part);
         }
         QueryFragment::<Pg>::walk_ast(&self.matching, out.reborrow())?;

@@ -51,7 +51,7 @@ async fn bucket(config: &Config, s3: &S3Config, findings: &mut Findings) {
         }
         return;
     }
-    let storage = Storage::S3(store.clone());
+    let storage = Storage::from(store.clone());
     objects(&storage, Some(&store), findings).await;
     settings(config, &store, findings).await;
 }
@@ -255,5 +255,5 @@ async fn folder(config: &Config, findings: &mut Findings) {
         return;
     }
     findings.ok("folder", format!("{} is writable", root.display()));
-    objects(&Storage::Local(store), None, findings).await;
+    objects(&store.into(), None, findings).await;
 }

@@ -10,11 +10,12 @@ use std::time::Duration;
 use futures_util::{TryStreamExt, stream};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::photo::{MAX_PDF_BYTES, PhotoReport};
 use super::{Confinement, Fault, Findings, MAX_CLEANED_BYTES, Report};
+use crate::metrics::{Metrics, Stopwatch};
 use crate::storage::spool::{ReceiveError, Spool, Spooled};
 
 /// Wall-clock time, longer than the processor time, because the machine may be busy.
@@ -40,6 +41,14 @@ pub struct Examiner {
     min_turns: u32,
     /// Separate permits for previews, so that they don't delay uploads.
     previews: Arc<Semaphore>,
+    /// `None`: nothing is counted.
+    metrics: Option<Metrics>,
+}
+
+/// A turn to run a process.
+struct Turn<'a> {
+    _permit: SemaphorePermit<'a>,
+    _running: Option<Stopwatch>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,15 +72,29 @@ impl Examiner {
             max_turns,
             min_turns: (max_turns / cores).max(1),
             previews: Arc::new(Semaphore::new(1)),
+            metrics: None,
         }
+    }
+
+    /// Has the processes and the waits for them counted. `None` counts nothing.
+    pub fn measured(self, metrics: Option<&Metrics>) -> Self {
+        Self { metrics: metrics.cloned(), ..self }
+    }
+
+    /// Waits for a turn. The process counts as running until the turn is dropped.
+    async fn turn<'a>(&self, of: &'a Semaphore, permits: u32, task: &'static str) -> io::Result<Turn<'a>> {
+        let waiting = self.metrics.as_ref().map(Metrics::examiner_wait);
+        let permit = of.acquire_many(permits).await.map_err(io::Error::other)?;
+        drop(waiting);
+        Ok(Turn { _permit: permit, _running: self.metrics.as_ref().map(|metrics| metrics.examination(task)) })
     }
 
     /// Returns the findings. If the process dies or exceeds its time, its last report counts; without a report the file is
     /// unreadable.
     pub async fn examine(&self, file: &File) -> Result<Findings, ExamineError> {
         let kilobytes = u32::try_from(file.metadata()?.len() / 1024).unwrap_or(u32::MAX);
-        let turn = self.turns.acquire_many(kilobytes.clamp(self.min_turns, self.max_turns)).await;
-        let _turn = turn.map_err(io::Error::other)?;
+        let permits = kilobytes.clamp(self.min_turns, self.max_turns);
+        let _turn = self.turn(&self.turns, permits, "examine").await?;
         let (said, _) = self.run(file, &["examine", "--prefix", &self.prefix], MAX_OUTPUT_BYTES).await?;
         let mut lines = said.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
         match lines.next_back() {
@@ -83,14 +106,14 @@ impl Examiner {
 
     /// Returns the first page as PNG, or `None` if it can't be drawn.
     pub async fn preview(&self, file: &File) -> Result<Option<Vec<u8>>, ExamineError> {
-        let _turn = self.previews.acquire().await.map_err(io::Error::other)?;
+        let _turn = self.turn(&self.previews, 1, "preview").await?;
         let (picture, _) = self.run(file, &["examine", "--preview"], MAX_OUTPUT_BYTES).await?;
         Ok(Some(picture).filter(|picture| picture.starts_with(b"\x89PNG")))
     }
 
     /// Returns a copy of the PDF that only shows its pages, or `None` if none can be made.
     pub async fn clean(&self, file: &File) -> Result<Option<Vec<u8>>, ExamineError> {
-        let _turn = self.turns.acquire_many(self.max_turns).await.map_err(io::Error::other)?;
+        let _turn = self.turn(&self.turns, self.max_turns, "clean").await?;
         let (copy, is_complete) = self.run(file, &["examine", "--clean"], MAX_CLEANED_BYTES as u64).await?;
         Ok(Some(copy).filter(|copy| is_complete && copy.starts_with(b"%PDF-")))
     }
@@ -98,7 +121,7 @@ impl Examiner {
     /// Makes a PDF of a photo, one photo at a time, because its pixels may take most of the memory of the process. Returns
     /// the PDF, and whether the photo was whole.
     pub async fn photo_pdf(&self, photo: &File, spool: &Spool) -> Result<(Spooled, bool), ExamineError> {
-        let _turn = self.turns.acquire_many(self.max_turns).await.map_err(io::Error::other)?;
+        let _turn = self.turn(&self.turns, self.max_turns, "photo").await?;
         let mut child = self.start(photo, &["examine", "--photo"])?;
         let stdout = child.stdout.take().ok_or_else(|| io::Error::other("the process has no output"))?;
         let made = timeout(PROCESS_TIMEOUT, receive(stdout, spool)).await;

@@ -10,7 +10,6 @@ use crate::bols::fields::{self, PAGE};
 use crate::bols::weight::{Pounds, Variance, grouped};
 use crate::bols::{Bol, BolNumber};
 use crate::documents::{self, Access, Document, Kind, Viewed};
-use crate::storage::Storage;
 use crate::units::file_size;
 use crate::web::Error;
 use crate::web::assignment_undo::{self, AssignmentQuery};
@@ -117,7 +116,7 @@ pub async fn page(
         Some(owner) => Some(format!("Assigned to {owner}")),
         None => Some("Not assigned to a customer yet".into()),
     };
-    let fetched_later = matches!(site.storage, Storage::S3(_));
+    let fetched_later = site.storage.local().is_none();
     Ok(html(&BolPage { is_office, owner, fetched_later, ..BolPage::new(layout, site.time_zone, viewed) }))
 }
 

@@ -64,7 +64,7 @@ async fn local_files_record_their_own_fetches() {
 async fn links_of_the_previous_version_work_until_they_expire() {
     let app = App::start().await;
     let secret = app.config().secret_key.unwrap();
-    let store = Storage::Local(LocalStore::new(app.media("").as_path(), &secret, app.url.clone()));
+    let store = Storage::from(LocalStore::new(app.media("").as_path(), &secret, app.url.clone()));
     let presentation = Presentation { file_name: "PRT-2025-0001.pdf".into(), ..Presentation::default() };
     let (url, _) = store
         .link(&World::ACME_BOL_KEY.parse().unwrap(), &presentation, app.clock.now(), Duration::from_secs(60))

@@ -99,7 +99,7 @@ async fn objects_are_written_once_and_with_their_checksum() {
     let values = app.environment().iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
     let config = primetrade::config::Config::from_values(&values, primetrade::config::Needs::Serving).unwrap();
     let primetrade::config::StorageConfig::S3(s3) = &config.storage else { panic!("not S3") };
-    let storage = primetrade::storage::Storage::S3(primetrade::storage::S3Store::new(s3).await);
+    let storage = primetrade::storage::Storage::from(primetrade::storage::S3Store::new(s3).await);
     let key: ObjectKey = "bols/2026/PRT-2026-0001.pdf".parse().unwrap();
     let bytes = b"%PDF-1.7 once".to_vec();
     storage.put(&key, bytes.clone(), Sha256::digest(&bytes).into()).await.unwrap();

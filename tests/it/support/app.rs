@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use primetrade::clock::Clock;
 use primetrade::config::{Config, DatabaseUrl, Needs, SealKeys};
 use primetrade::db::Database;
+use primetrade::metrics::Metrics;
 use primetrade::storage::Storage;
 use primetrade::web::{Running, Settings};
 use tempfile::TempDir;
@@ -19,6 +20,8 @@ pub struct App {
     pub clock: Clock,
     pub world: World,
     pub s3: Option<S3Server>,
+    /// What the server counts, and where it says so, with `METRICS_ADDR`.
+    pub metrics: Option<(Metrics, String)>,
     media: TempDir,
     environment: Vec<(&'static str, String)>,
     /// Stops the server when the test drops it.
@@ -72,8 +75,8 @@ impl App {
         environment.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
         world.store(&config(&environment).storage).await;
         let clock = Clock::movable();
-        let (url, stop) = serve(&environment, &clock).await;
-        Self { url, database, clock, world, s3, media, environment, _stop: stop, others: Vec::new() }
+        let (url, metrics, stop) = serve(&environment, &clock).await;
+        Self { url, database, clock, world, s3, metrics, media, environment, _stop: stop, others: Vec::new() }
     }
 
     /// Starts another server on the same database and storage, and returns its URL.
@@ -84,7 +87,7 @@ impl App {
     /// The same with further environment variables.
     pub async fn second_with(&mut self, variables: &[(&'static str, &str)]) -> String {
         let environment = with_variables(self.environment.clone(), variables);
-        let (url, stop) = serve(&environment, &self.clock).await;
+        let (url, _, stop) = serve(&environment, &self.clock).await;
         self.others.push(stop);
         url
     }
@@ -206,7 +209,9 @@ fn config(environment: &[(&'static str, String)]) -> Config {
     Config::from_values(&values, Needs::Serving).unwrap()
 }
 
-async fn serve(environment: &[(&'static str, String)], clock: &Clock) -> (String, tokio::sync::oneshot::Sender<()>) {
+type Served = (String, Option<(Metrics, String)>, tokio::sync::oneshot::Sender<()>);
+
+async fn serve(environment: &[(&'static str, String)], clock: &Clock) -> Served {
     let config = config(environment);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let settings = Settings {
@@ -221,5 +226,6 @@ async fn serve(environment: &[(&'static str, String)], clock: &Clock) -> (String
     })
     .await
     .unwrap();
-    (format!("http://{}", running.address), stop)
+    let metrics = running.metrics.map(|(metrics, address)| (metrics, format!("http://{address}/metrics")));
+    (format!("http://{}", running.address), metrics, stop)
 }

@@ -89,9 +89,9 @@ impl World {
     /// Puts the files of the sample data into a storage.
     pub async fn store(&self, config: &StorageConfig) {
         let storage = match config {
-            StorageConfig::S3(s3) => Storage::S3(S3Store::new(s3).await),
+            StorageConfig::S3(s3) => Storage::from(S3Store::new(s3).await),
             StorageConfig::Local { root } => {
-                Storage::Local(LocalStore::new(root, &SecretKey::from_bytes(vec![0]), String::new()))
+                Storage::from(LocalStore::new(root, &SecretKey::from_bytes(vec![0]), String::new()))
             }
         };
         for (key, bytes) in &self.files {

@@ -271,12 +271,20 @@ impl<'a> Stack<'a> {
                 return self.put_off(name, size, PUT_OFF).await;
             }
         };
+        self.count(receipt.outcome.as_str());
         self.receipts.push(receipt);
+    }
+
+    fn count(&self, outcome: &'static str) {
+        if let Some(metrics) = &self.context.site.metrics {
+            metrics.upload(outcome);
+        }
     }
 
     /// Tells to upload the file again.
     async fn put_off(&mut self, name: &FileName, size: u64, reason: &str) {
         self.put_off += 1;
+        self.count("put_off");
         let receipt = Receipt::rejected(name, size, reason);
         let noted = journal::note(&self.intake(), receipt.clone()).await;
         self.is_noted &= noted.is_ok();
@@ -342,6 +350,7 @@ impl<'a> Stack<'a> {
                     if let Some(id) = receipt.document_id {
                         self.is_noted &= journal::forget_former(&self.intake(), id).await.is_ok();
                     }
+                    self.count(receipt.outcome.as_str());
                     self.receipts[index] = receipt;
                 }
                 Err(IntakeError::Access(AccessError::Ended(_))) => return self.is_over = true,
