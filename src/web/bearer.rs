@@ -8,7 +8,7 @@ use actix_web::HttpRequest;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, COOKIE};
+use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
@@ -48,7 +48,7 @@ pub async fn authenticate(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if !request.headers().contains_key(AUTHORIZATION) {
+    if !has_token(request.headers()) {
         return Ok(next.call(request).await?.map_into_left_body());
     }
     token_request::mark(&request);
@@ -67,6 +67,15 @@ pub async fn authenticate(
     let refusal = Error::Token(TokenProblem::NotAllowed(NotAllowed::AnyToken));
     let response = response.error_response(refusal);
     Ok(response.map_body(|_, body| EitherBody::right(body)))
+}
+
+/// Another scheme is meant for a proxy in front of the portal, such as one that asks for a password.
+fn has_token(headers: &HeaderMap) -> bool {
+    let is_other = |value: &HeaderValue| {
+        let scheme = value.to_str().ok().and_then(|text| text.split(' ').next());
+        scheme.is_some_and(|scheme| !scheme.is_empty() && !scheme.eq_ignore_ascii_case("bearer"))
+    };
+    !headers.get_all(AUTHORIZATION).all(is_other)
 }
 
 async fn accept(request: &HttpRequest) -> Result<(), Error> {
@@ -92,11 +101,10 @@ fn sent(request: &HttpRequest) -> Result<ApiToken, TokenProblem> {
     let (Some(header), None) = (headers.next(), headers.next()) else { return Err(TokenProblem::Malformed) };
     let text = header.to_str().map_err(|_| TokenProblem::Malformed)?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-    match (scheme.eq_ignore_ascii_case("bearer"), token.trim_matches(' ')) {
-        _ if scheme.is_empty() => Err(TokenProblem::Malformed),
-        (false, _) => Err(TokenProblem::OtherScheme),
-        (true, "") => Err(TokenProblem::Malformed),
-        (true, token) => ApiToken::parse(token).ok_or(TokenProblem::Invalid),
+    match token.trim_matches(' ') {
+        _ if !scheme.eq_ignore_ascii_case("bearer") => Err(TokenProblem::Malformed),
+        "" => Err(TokenProblem::Malformed),
+        token => ApiToken::parse(token).ok_or(TokenProblem::Invalid),
     }
 }
 

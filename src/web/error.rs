@@ -85,7 +85,6 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenProblem {
     Malformed,
-    OtherScheme,
     /// Unknown, expired, revoked, not allowed from this address, or its owner may not act.
     Invalid,
     /// It was in the URL, and is revoked now.
@@ -97,7 +96,7 @@ impl TokenProblem {
     fn status_code(self) -> StatusCode {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
-            Self::OtherScheme | Self::Invalid | Self::InUrl => StatusCode::UNAUTHORIZED,
+            Self::Invalid | Self::InUrl => StatusCode::UNAUTHORIZED,
             Self::NotAllowed(_) => StatusCode::FORBIDDEN,
         }
     }
@@ -107,7 +106,6 @@ impl TokenProblem {
     pub fn challenge(self) -> String {
         match self {
             Self::Malformed => r#"Bearer error="invalid_request""#.into(),
-            Self::OtherScheme => "Bearer".into(),
             Self::Invalid | Self::InUrl => r#"Bearer error="invalid_token""#.into(),
             Self::NotAllowed(NotAllowed::Scope(scope)) => {
                 format!(r#"Bearer error="insufficient_scope", scope="{}""#, scope.as_str())

@@ -133,9 +133,6 @@ fn explain_token(problem: TokenProblem) -> (&'static str, &'static str) {
             "The Authorization header can't be read",
             "Send one header Authorization with the word Bearer, a space and the token.",
         ),
-        TokenProblem::OtherScheme => {
-            ("Please send a token", "The portal takes the scheme Bearer with an API token, and no other.")
-        }
         TokenProblem::Invalid => (
             "The token is not valid",
             "It is mistyped, has expired or was revoked, is not allowed from this address, or its user can't act any more. \
