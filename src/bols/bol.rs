@@ -22,6 +22,9 @@ pub struct Bol {
     pub voided_by: String,
     pub void_reason: String,
     pub reissue_of: Option<i64>,
+    pub created_at: DateTime<Utc>,
+    /// When its customer last had something new to see.
+    pub changed_at: DateTime<Utc>,
 }
 
 impl std::ops::Deref for Bol {

@@ -39,6 +39,20 @@ impl DocumentKind {
         }
     }
 
+    /// Returns the code of the Digital Standards Development Council for documents of freight (full truckload, *Invoice and
+    /// Documents* 1.0: `DocumentType`).
+    pub fn dsdc_code(self) -> &'static str {
+        match self {
+            Self::Bol => "BOL",
+            Self::SignedBol => "POD",
+            Self::ScaleTicket => "SCL",
+            Self::CertificateOfAnalysis => "INSP",
+            Self::PackingList => "PAC",
+            Self::Invoice => "INV",
+            Self::Other => "OTHER",
+        }
+    }
+
     /// Returns the name of a downloaded file: `PRT-2026-0135.pdf`, `PRT-2026-0135-signed-bol.pdf`.
     pub fn file_name(self, number: &str) -> String {
         match self {

@@ -49,6 +49,8 @@ pub struct Search {
     pub status: Option<Status>,
     /// For [`Status::Unfetched`]: when the BOLs became visible to their customers. Without it, none is found.
     pub visible: Option<VisibleBetween>,
+    /// Only what changed at this time or later.
+    pub changed_since: Option<DateTime<Utc>>,
     /// A company within the scope.
     pub customer: Option<i64>,
     /// The customer's user who reads the list. For others, nothing is new.
@@ -94,6 +96,15 @@ pub struct BolSummary {
     pub net_lb: i32,
     pub voided_at: Option<DateTime<Utc>>,
     pub document_kinds: Vec<String>,
+    /// When its customer last had something new to see.
+    pub changed_at: DateTime<Utc>,
+}
+
+/// The customer that has a BOL now. The PDF may name another one.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct Owner {
+    pub code: String,
+    pub name: String,
 }
 
 impl Search {
@@ -107,6 +118,7 @@ impl Search {
             && self.to.is_none()
             && self.kind.is_none()
             && self.status.is_none()
+            && self.changed_since.is_none()
             && self.customer.is_none()
             && !self.is_new
             && self.sort == Sort::default()
@@ -129,6 +141,11 @@ impl Search {
         }
     }
 
+    /// Returns the place of a BOL in the list.
+    pub fn position(&self, row: &BolSummary) -> Position {
+        Position::of(row, self.sort.column)
+    }
+
     /// Whether the list leaves BOLs out.
     pub fn is_filtered(&self) -> bool {
         !self.terms.is_empty()
@@ -136,6 +153,7 @@ impl Search {
             || self.to.is_some()
             || self.kind.is_some()
             || self.status.is_some()
+            || self.changed_since.is_some()
             || self.customer.is_some()
             || self.is_new
     }
@@ -162,27 +180,35 @@ pub struct SearchPage {
     pub previous: Option<Position>,
     /// The last BOL, if others come after it.
     pub next: Option<Position>,
-    /// The names of the page's customers, by id. Only staff get them. A customer's viewer has its own companies.
-    pub owners: HashMap<i64, String>,
+    /// The page's customers, by id. Only staff get them. A customer's viewer has its own companies.
+    pub owners: HashMap<i64, Owner>,
 }
 
 impl BolSummary {
     /// Returns the name of the customer that has the BOL now.
-    pub fn owner<'a>(&self, owners: &'a HashMap<i64, String>, viewer: &'a Viewer) -> Option<&'a str> {
+    pub fn owner<'a>(&self, owners: &'a HashMap<i64, Owner>, viewer: &'a Viewer) -> Option<&'a str> {
+        self.owner_names(owners, viewer).map(|(_, name)| name)
+    }
+
+    /// Returns code and name of the customer that has the BOL now.
+    pub fn owner_names<'a>(&self, owners: &'a HashMap<i64, Owner>, viewer: &'a Viewer) -> Option<(&'a str, &'a str)> {
         let id = self.customer_id?;
-        let own = viewer.companies.iter().find(|company| company.id == id).map(|company| company.name.as_str());
-        own.or_else(|| owners.get(&id).map(String::as_str))
+        let own = viewer.companies.iter().find(|company| company.id == id);
+        let own = own.map(|company| (company.code.as_str(), company.name.as_str()));
+        own.or_else(|| owners.get(&id).map(|owner| (owner.code.as_str(), owner.name.as_str())))
     }
 }
 
-/// Returns the names of the customers of these rows. A separate query, and for staff only: joined to a customer's list,
+/// Returns the customers of these rows. A separate query, and for staff only: joined to a customer's list,
 /// it took as long as all the rest.
-async fn owners(mut connection: &AsyncPgConnection, rows: &[(BolSummary, bool)]) -> QueryResult<HashMap<i64, String>> {
+async fn owners(mut connection: &AsyncPgConnection, rows: &[(BolSummary, bool)]) -> QueryResult<HashMap<i64, Owner>> {
     let mut ids: Vec<i64> = rows.iter().filter_map(|(row, _)| row.customer_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let named = customers::table.filter(customers::id.eq_any(ids)).select((customers::id, customers::name));
-    Ok(named.load(&mut connection).await?.into_iter().collect())
+    let named = customers::table.filter(customers::id.eq_any(ids));
+    let named = named.select((customers::id, customers::code, customers::name));
+    let named: Vec<(i64, String, String)> = named.load(&mut connection).await?;
+    Ok(named.into_iter().map(|(id, code, name)| (id, Owner { code, name })).collect())
 }
 
 /// Returns one page of the BOLs within the scope that match.
@@ -219,7 +245,7 @@ pub struct Batch {
     /// The last BOL, if others may come after it.
     pub next: Option<Position>,
     /// As in [`SearchPage::owners`].
-    pub owners: HashMap<i64, String>,
+    pub owners: HashMap<i64, Owner>,
 }
 
 /// Returns up to `limit` of the BOLs within the scope that match, without counting the others.
@@ -312,6 +338,9 @@ where
     }
     if let Some(kind) = search.kind {
         query = query.filter(bols::document_kinds.contains(vec![kind.as_str()]));
+    }
+    if let Some(since) = search.changed_since {
+        query = query.filter(bols::changed_at.ge(since));
     }
     if search.is_new {
         query = query.filter(IsNew(search.reader));

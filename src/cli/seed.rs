@@ -140,6 +140,7 @@ impl SamplePrinter<'_> {
             voided_by: new.voided_by,
             void_reason: new.void_reason,
             reissue_of: None,
+            ..Bol::default()
         };
         let number: BolNumber = number.parse().map_err(Failure::problem)?;
         let sheet = Sheet::new(&bol, self.codes.address(&number), self.zone);

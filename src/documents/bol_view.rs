@@ -13,7 +13,7 @@ use super::document::{self, Document};
 use super::lookup_limit;
 use crate::accounts::Viewer;
 use crate::audit::{Action, Event, Origin, Outcome};
-use crate::bols::search::Reader;
+use crate::bols::search::{Owner, Reader};
 use crate::bols::{Bol, BolNumber};
 use crate::db::schema::{audit_events, bol_opens, bols, customers};
 use crate::db::scope::{self, Scope};
@@ -67,8 +67,8 @@ pub struct Viewed {
     pub documents: Vec<Document>,
     pub accesses: Vec<Access>,
     pub related: RelatedBols,
-    /// Name of the current owner.
-    pub owner: Option<String>,
+    /// The current owner.
+    pub owner: Option<Owner>,
     /// Since when documents are new to the user: its last look at this BOL, or the time until which it has read all.
     /// `None` for the terminal's own staff, and if the whole BOL is new.
     pub new_since: Option<DateTime<Utc>>,
@@ -142,11 +142,11 @@ async fn by_number(
     mut connection: &AsyncPgConnection,
     scope: &Scope,
     number: &BolNumber,
-) -> QueryResult<Option<(Bol, Option<String>)>> {
+) -> QueryResult<Option<(Bol, Option<Owner>)>> {
     let mut query = bols::table
         .left_join(customers::table)
         .filter(bols::number.eq(number.as_str()))
-        .select((Bol::as_select(), customers::name.nullable()))
+        .select((Bol::as_select(), (customers::code, customers::name).nullable()))
         .into_boxed();
     if let Some(companies) = scope.companies() {
         query = query.filter(bols::customer_id.eq_any(companies));

@@ -21,6 +21,8 @@ pub struct Document {
     pub version: i32,
     pub object_key: String,
     pub file_name: String,
+    pub content_type: String,
+    pub sha256: Vec<u8>,
     pub size_bytes: i64,
     pub stored_at: Option<DateTime<Utc>>,
     /// The name of the person who stored it, as it was then; empty for documents that predate the portal.

@@ -71,9 +71,7 @@ impl BolFilter {
         let text: String = self.q.chars().take(MAX_TEXT_CHARS).collect();
         let terms = search::parse(&text, prefix);
         let is_new = is_new.is_some();
-        let (visible, customer, reader) = (None, None, None);
-        let mut search =
-            Search { terms, from, to, kind, status, visible, customer, reader, is_new, sort, after, before };
+        let mut search = Search { terms, from, to, kind, status, is_new, sort, after, before, ..Search::default() };
         search.apply_words(today);
         (search, errors)
     }
@@ -317,6 +315,7 @@ mod tests {
             serde_json::json!({"n": [2025, 12, 7]}),
             serde_json::json!({"p": ["Roheisen & Ü", 7]}),
             serde_json::json!({"w": [46_900, 7]}),
+            serde_json::json!({"u": ["2026-11-30T12:00:00.123456Z", 7]}),
         ] {
             let position = position(json);
             assert_eq!(decode(&encode(&position)), Some(position));

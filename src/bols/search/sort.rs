@@ -3,12 +3,12 @@
 //! A new one needs an entry of [`COLUMNS`], an index for each audience (a migration), and a heading in the template of
 //! the list.
 
-use chrono::{Datelike, NaiveDate};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Date, Integer, Text};
+use diesel::sql_types::{BigInt, Bool, Date, Integer, Text, Timestamptz};
 use serde_json::Value;
 
 use super::BolSummary;
@@ -28,7 +28,7 @@ pub struct Column {
     read: fn(&BolSummary) -> Vec<Key>,
 }
 
-pub static COLUMNS: [Column; 4] = [
+pub static COLUMNS: [Column; 5] = [
     Column {
         name: "date",
         label: "Date",
@@ -61,6 +61,15 @@ pub static COLUMNS: [Column; 4] = [
         keys: &[("net_lb", KeyType::Integer)],
         read: |row| vec![Key::Integer(row.net_lb)],
     },
+    // For programs that follow the changes. The page has no such column.
+    Column {
+        name: "updated",
+        label: "Updated",
+        ascends_first: true,
+        code: "u",
+        keys: &[("changed_at", KeyType::Time)],
+        read: |row| vec![Key::Time(row.changed_at)],
+    },
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +77,7 @@ enum KeyType {
     Date,
     Integer,
     Text,
+    Time,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +85,7 @@ enum Key {
     Date(NaiveDate),
     Integer(i32),
     Text(String),
+    Time(DateTime<Utc>),
 }
 
 impl PartialEq for Column {
@@ -148,6 +159,7 @@ impl Position {
             Key::Date(day) => Value::from(day.to_string()),
             Key::Integer(number) => Value::from(*number),
             Key::Text(text) => Value::from(text.as_str()),
+            Key::Time(at) => Value::from(at.to_rfc3339_opts(SecondsFormat::Micros, true)),
         });
         let parts: Vec<Value> = keys.chain([Value::from(self.id)]).collect();
         Value::Object([(self.column.code.to_owned(), Value::from(parts))].into_iter().collect())
@@ -174,6 +186,10 @@ impl KeyType {
                 (1..=9999).contains(&day.year()).then_some(Key::Date(day))
             }
             Self::Integer => value.as_i64()?.try_into().ok().map(Key::Integer),
+            Self::Time => {
+                let at: DateTime<Utc> = value.as_str()?.parse().ok()?;
+                (1..=9999).contains(&at.year()).then_some(Key::Time(at))
+            }
             Self::Text => value.as_str().filter(|text| !text.contains('\0')).map(|text| Key::Text(text.into())),
         }
     }
@@ -216,6 +232,7 @@ impl QueryFragment<Pg> for Beyond<'_> {
                 Key::Date(day) => out.push_bind_param::<Date, _>(day)?,
                 Key::Integer(number) => out.push_bind_param::<Integer, _>(number)?,
                 Key::Text(text) => out.push_bind_param::<Text, _>(text)?,
+                Key::Time(at) => out.push_bind_param::<Timestamptz, _>(at)?,
             }
             out.push_sql(", ");
         }

@@ -112,8 +112,8 @@ pub async fn page(
     let is_office = viewer.can_issue();
     let owner = match &viewed.owner {
         _ if !is_office => None,
-        Some(owner) if *owner == viewed.bol.customer_name => None,
-        Some(owner) => Some(format!("Assigned to {owner}")),
+        Some(owner) if owner.name == viewed.bol.customer_name => None,
+        Some(owner) => Some(format!("Assigned to {}", owner.name)),
         None => Some("Not assigned to a customer yet".into()),
     };
     let fetched_later = site.storage.local().is_none();
