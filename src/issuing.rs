@@ -21,7 +21,7 @@ mod warnings;
 mod weigh;
 
 use self::print::{PrintError, Sheet, print};
-pub use self::request_key::Issued;
+pub use self::request_key::{Issued, RequestKey};
 pub use self::warnings::Warning;
 use crate::accounts::{ActingUser, customers};
 use crate::audit::{self, Action, Event, Outcome};
@@ -54,7 +54,7 @@ pub enum IssueError {
     #[error("to be confirmed")]
     Unconfirmed(Vec<Warning>),
     /// The request key belongs to an earlier request with other values.
-    #[error("this request key was used for another load")]
+    #[error("This key was used for another request.")]
     KeyReused,
     #[error("no such BOL")]
     NotFound,
@@ -76,6 +76,16 @@ impl Issuer<'_> {
     /// Returns today's date at the terminal.
     fn today(&self) -> NaiveDate {
         self.user.clock.now().with_timezone(&self.zone).date_naive()
+    }
+
+    /// Takes the key of a request, if it has one. Returns whether an earlier request with it has done the same.
+    async fn has_done(
+        &self,
+        connection: &mut AsyncPgConnection,
+        key: Option<RequestKey<'_>>,
+    ) -> Result<bool, IssueError> {
+        let Some(key) = key else { return Ok(false) };
+        Ok(request_key::claim(connection, self.user.viewer.user_id, key).await?.is_some())
     }
 
     /// Prints the BOL in its current state, stores the PDF as the next version, and records the event.

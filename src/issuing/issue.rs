@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::load::Load;
 use super::print::{Sheet, print};
-use super::{IssueError, Issued, Issuer, request_key, warnings};
+use super::{IssueError, Issued, Issuer, RequestKey, request_key, warnings};
 use crate::audit::Action;
 use crate::bols::{Bol, BolNumber, Draft, NewBol, choices};
 use crate::db::schema::bols;
@@ -27,10 +27,11 @@ impl Issuer<'_> {
     /// and changes nothing.
     pub async fn issue(&self, draft: &Draft, key: &str) -> Result<Issued, IssueError> {
         let user_id = self.user.viewer.user_id;
+        let key = RequestKey::of_draft(key, draft);
         self.user
             .db
             .transaction_outside(async |connection: &mut AsyncPgConnection| {
-                if let Some(earlier) = request_key::claim(connection, user_id, key, draft).await? {
+                if let Some(earlier) = request_key::claim(connection, user_id, key).await? {
                     return Ok(earlier);
                 }
                 let load = Load::read(connection, draft).await?;

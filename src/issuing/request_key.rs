@@ -1,7 +1,10 @@
-//! Request keys: sending a form or an API request twice issues one BOL.
+//! Request keys: a form or a request of the API that is sent twice is carried out once.
+//!
+//! The keys of all operations share one name space for each user, so a key that another operation has used is refused.
 
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use sha2::{Digest, Sha256};
 
 use super::IssueError;
 use crate::bols::Draft;
@@ -15,16 +18,38 @@ pub struct Issued {
     pub repeated: bool,
 }
 
-/// Takes the key for this request, or returns the BOL that an earlier request issued with it.
+/// The key of a request, and a hash of what it asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestKey<'a> {
+    key: &'a str,
+    digest: [u8; 32],
+}
+
+impl<'a> RequestKey<'a> {
+    /// The key of a new BOL.
+    pub(super) fn of_draft(key: &'a str, draft: &Draft) -> Self {
+        Self { key, digest: draft.digest() }
+    }
+
+    /// The key of an operation on a BOL. `parts` are what it asks for, without confirmations.
+    pub fn of_operation(key: &'a str, operation: &str, parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [operation].iter().chain(parts) {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self { key, digest: hash.finalize().into() }
+    }
+}
+
+/// Takes the key for this request, or returns the BOL of the earlier request with it.
 ///
 /// A second request with the same key waits here until the transaction of the first one has ended.
 pub async fn claim(
     connection: &mut AsyncPgConnection,
     user_id: i64,
-    key: &str,
-    draft: &Draft,
+    RequestKey { key, digest }: RequestKey<'_>,
 ) -> Result<Option<Issued>, IssueError> {
-    let digest = draft.digest();
     let row = (bol_requests::user_id.eq(user_id), bol_requests::key.eq(key), bol_requests::digest.eq(&digest[..]));
     let claimed = diesel::insert_into(bol_requests::table).values(row).on_conflict_do_nothing().execute(connection);
     if claimed.await? == 1 {
@@ -41,8 +66,13 @@ pub async fn claim(
 }
 
 /// Stores which BOL the key stands for.
-pub async fn settle(connection: &mut AsyncPgConnection, user_id: i64, key: &str, bol_id: i64) -> QueryResult<()> {
-    diesel::update(bol_requests::table.find((user_id, key)))
+pub async fn settle(
+    connection: &mut AsyncPgConnection,
+    user_id: i64,
+    key: RequestKey<'_>,
+    bol_id: i64,
+) -> QueryResult<()> {
+    diesel::update(bol_requests::table.find((user_id, key.key)))
         .set(bol_requests::bol_id.eq(bol_id))
         .execute(connection)
         .await

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{IssueError, Issuer, Warning, invalid, lock_bol};
+use super::{IssueError, Issuer, RequestKey, Warning, invalid, lock_bol, request_key};
 use crate::audit::Action;
 use crate::bols::weight::{Pounds, Variance};
 use crate::bols::{BolNumber, draft};
@@ -15,12 +15,23 @@ const MAX_VARIANCE_PERCENT: i64 = 5;
 impl Issuer<'_> {
     /// Enters the certified weight in pounds, or corrects it. The stamped copy becomes the next version. `confirmed` are the
     /// codes of confirmed warnings.
-    pub async fn weigh(&self, number: &BolNumber, pounds: &str, confirmed: &str) -> Result<(), IssueError> {
+    ///
+    /// With a `key`, the same request changes nothing the second time.
+    pub async fn weigh(
+        &self,
+        number: &BolNumber,
+        pounds: &str,
+        confirmed: &str,
+        key: Option<RequestKey<'_>>,
+    ) -> Result<(), IssueError> {
         let pounds = parse_pounds(pounds)?;
-        let weighed_by = &self.user.viewer.name;
+        let (user_id, weighed_by) = (self.user.viewer.user_id, &self.user.viewer.name);
         self.user
             .db
             .transaction_outside(async |connection: &mut AsyncPgConnection| {
+                if self.has_done(connection, key).await? {
+                    return Ok(());
+                }
                 let mut bol = lock_bol(connection, number).await?;
                 if bol.voided_at.is_some() {
                     return Err(IssueError::Refused("This BOL is void, so it can't be weighed."));
@@ -28,8 +39,8 @@ impl Issuer<'_> {
                 if bol.official_weight_lb == Some(pounds) {
                     return Err(invalid("official_weight_lb", "This is already the official weight."));
                 }
-                if let Some(warning) = far_from_shipped(pounds, bol.net_lb).filter(|warning| warning.code != confirmed)
-                {
+                let has_confirmed = |warning: &Warning| confirmed.split([',', ' ']).any(|code| code == warning.code);
+                if let Some(warning) = far_from_shipped(pounds, bol.net_lb).filter(|warning| !has_confirmed(warning)) {
                     return Err(IssueError::Unconfirmed(vec![warning]));
                 }
                 let (now, before) = (self.user.clock.now(), bol.official_weight_lb);
@@ -41,6 +52,9 @@ impl Issuer<'_> {
                     ))
                     .execute(connection)
                     .await?;
+                if let Some(key) = key {
+                    request_key::settle(connection, user_id, key, bol.id).await?;
+                }
                 (bol.official_weight_lb, bol.weighed_at, bol.weighed_by) =
                     (Some(pounds), Some(now), weighed_by.clone());
                 let detail = serde_json::json!({"official_weight_lb": pounds, "before": before, "net_lb": bol.net_lb});

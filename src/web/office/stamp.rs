@@ -88,7 +88,7 @@ pub async fn void(
 ) -> Result<HttpResponse, Error> {
     let number = parsed(&number)?;
     let issuer = context.issuer();
-    let Err(error) = context.change(issuer.void(&number, &form.reason)).await else {
+    let Err(error) = context.change(issuer.void(&number, &form.reason, None)).await else {
         return Ok(see_other(&format!("/bols/{number}"), Some(flash::VOIDED)));
     };
     let (status, errors) = beside_field("reason", error)?;
@@ -114,7 +114,7 @@ pub async fn weigh(
     let number = parsed(&number)?;
     let Form(Weight { official_weight_lb, confirm }) = form;
     let issuer = context.issuer();
-    let Err(error) = context.change(issuer.weigh(&number, &official_weight_lb, &confirm)).await else {
+    let Err(error) = context.change(issuer.weigh(&number, &official_weight_lb, &confirm, None)).await else {
         return Ok(see_other(&format!("/bols/{number}"), Some(flash::WEIGHED)));
     };
     let (status, errors, warning) = match error {
