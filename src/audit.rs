@@ -3,6 +3,7 @@
 //! * [`record`] writes an [`Event`], whose columns `columns` lists; [`fetched`] records what became of links.
 //! * [`search`] reads the log. [`filter`] parses what someone searches for, and [`names`] finds what a part of a name
 //!   means. [`export`] writes files.
+//! * [`feed`] reads the sealed events in the order of the tree, for programs that follow the log.
 //! * [`seal`] puts events into a signed Merkle tree, [`verify`] checks it, and [`prove`] proves single events.
 //! * [`witness`] sends checkpoints to a second place.
 //! * [`retention`] removes events that are older than the retention period.
@@ -13,6 +14,7 @@ mod binary_copy;
 mod columns;
 mod event;
 pub mod export;
+pub mod feed;
 pub mod fetched;
 pub mod filter;
 pub mod names;

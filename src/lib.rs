@@ -22,6 +22,9 @@
 //!   write. `typefaces` embeds the fonts, [`field_errors`] holds the messages beside the fields of a form, [`units`]
 //!   formats quantities, `local_time` times, `workbook` writes Excel's files, and [`samples`] generates the sample data.
 
+// The compiler computes the size of futures within futures. That of an upload is deeper than its default of 128.
+#![recursion_limit = "256"]
+
 pub mod accounts;
 pub mod audit;
 pub mod audit_pack;

@@ -51,6 +51,7 @@ pub mod people;
 pub mod person;
 pub mod portal;
 pub mod problem;
+mod problem_details;
 mod qr;
 pub mod question;
 mod recovery_codes;
@@ -74,6 +75,7 @@ mod totp_setup;
 mod traceparent;
 mod typed_code;
 pub mod undo;
+mod upload_stream;
 mod wait;
 
 pub use error::Error;

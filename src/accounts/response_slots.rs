@@ -24,6 +24,8 @@ const MAX_ZIPS_PER_COMPANY: i32 = 6;
 const MAX_LISTS_PER_LOGIN: i32 = 2;
 /// Exports of the log and packs. Fewer than a process can run, so that another auditor gets one too.
 const MAX_EXPORTS_PER_LOGIN: i32 = 2;
+/// Requests that wait for the next event of the log.
+const MAX_FOLLOWERS_PER_LOGIN: i32 = 5;
 /// A slot that isn't renewed for this long is free.
 const SLOT_LIFE: TimeDelta = TimeDelta::seconds(90);
 const RENEW_INTERVAL: Duration = Duration::from_secs(30);
@@ -35,6 +37,8 @@ pub enum ResponseKind {
     List,
     /// An export of the log, or a pack.
     Export,
+    /// A request that waits for the next event of the log.
+    Follow,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +64,7 @@ impl ResponseKind {
             ],
             (Self::Zip, ..) => vec![(format!("zip user {user}"), MAX_ZIPS_PER_LOGIN)],
             (Self::List, ..) => vec![(format!("list user {user}"), MAX_LISTS_PER_LOGIN)],
+            (Self::Follow, ..) => vec![(format!("follow user {user}"), MAX_FOLLOWERS_PER_LOGIN)],
             (Self::Export, ..) => vec![(format!("export user {user}"), MAX_EXPORTS_PER_LOGIN)],
         }
     }
@@ -73,6 +78,7 @@ impl ResponseKind {
             Self::List => {
                 "You have two exports of the list running already. Finish or cancel one of those downloads, then try again."
             }
+            Self::Follow => "Five requests of yours wait for the log already. Try again when one has ended.",
             Self::Export => {
                 "You have two exports of the log running already. Finish or cancel one of those downloads, then try \
                  again."

@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+pub use self::text::write_members;
 pub use run::{AccessCheck, ExportBroken, ExportError, ExportRun, ExportSlot, ExportSlots, OwnedActor, WrittenFile};
 
 use super::search::{self, Filter};

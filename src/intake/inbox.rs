@@ -25,7 +25,7 @@ use crate::documents::{DocumentSubject, Kind};
 use crate::storage::spool::Spool;
 use crate::storage::{Content, ObjectKey, Storage, StorageError, content_type};
 
-pub use self::moved::{Moved, moved};
+pub use self::moved::{Moved, moved, shelf_of};
 
 /// Longest reason for filing a quarantined document as it is.
 const MAX_REASON_CHARS: usize = 500;

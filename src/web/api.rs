@@ -1,11 +1,26 @@
-//! The list, a download and a new BOL for other systems: JSON, and problems as `application/problem+json` (RFC 9457).
+//! Other systems: JSON, and problems as `application/problem+json` (RFC 9457).
+//!
+//! The handlers in this file are those of `/api/bols` and `/api/bol`. The submodules have `/api/v1`, its OpenAPI document
+//! and the page about it.
+
+pub mod bols;
+mod conditional;
+pub mod customers;
+pub mod documents;
+pub mod inbox;
+pub mod log;
+pub mod me;
+pub mod openapi;
+pub mod reference;
+mod request;
+mod types;
+pub mod work;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
-use uuid::Uuid;
 
 use super::Error;
 use super::auth::{BolListViewers, BolsIssue, BolsRead, DocumentReaders, DocumentsRead, OfficeStaff, Scoped};
@@ -84,18 +99,11 @@ pub async fn create(
     context: Context<Scoped<OfficeStaff, BolsIssue>>,
     body: Bytes,
 ) -> Result<HttpResponse, Error> {
-    let draft = match draft(&body) {
+    let draft = match read(&body) {
         Ok(draft) => draft,
         Err(errors) => return Ok(unprocessable("Please correct the BOL", json!({ "errors": errors }))),
     };
-    let key = match request.headers().get("idempotency-key").map(|key| key.to_str().unwrap_or_default()) {
-        None => Uuid::now_v7().to_string(),
-        Some(key) if (1..=MAX_KEY_BYTES).contains(&key.len()) => key.to_owned(),
-        Some(_) => {
-            return Err(Error::Invalid(format!("Idempotency-Key: 1 to {MAX_KEY_BYTES} visible ASCII characters.")));
-        }
-    };
-    let issued = match context.issuer().issue(&draft, &format!("api:{key}")).await {
+    let issued = match context.issuer().issue(&draft, &request::key(&request)?).await {
         Ok(issued) => issued,
         Err(IssueError::Invalid(errors)) => {
             return Ok(unprocessable("Please correct the BOL", json!({ "errors": errors })));
@@ -129,41 +137,11 @@ async fn pdf_url(context: &Context<Scoped<OfficeStaff, BolsIssue>>, issued: &Iss
     }
 }
 
-/// The longest `Idempotency-Key`.
-const MAX_KEY_BYTES: usize = 150;
-
-/// Reads a JSON object of the form's fields. Weights and pieces may be numbers; seals and confirmations may be lists.
-fn draft(body: &[u8]) -> Result<Draft, FieldErrors> {
+fn read(body: &[u8]) -> Result<Draft, FieldErrors> {
     let Ok(serde_json::Value::Object(fields)) = serde_json::from_slice(body) else {
         return Err(FieldErrors::one("", "The body must be a JSON object with the form's fields."));
     };
-    let (mut draft, mut errors) = (Draft::default(), FieldErrors::default());
-    for name in fields.keys().filter(|name| !Draft::names().any(|known| known == name.as_str())) {
-        let shown: String = name.chars().take(60).collect();
-        errors.add("", format!("The form has no field called {shown}."));
-    }
-    for name in Draft::names() {
-        match fields.get(name).map(text) {
-            None => {}
-            Some(Some(text)) => drop(draft.set(name, text)),
-            Some(None) => errors.add(name, "Use a string, a whole number, or a list of strings."),
-        }
-    }
-    errors.or(draft)
-}
-
-fn text(value: &serde_json::Value) -> Option<String> {
-    match value {
-        serde_json::Value::Null => Some(String::new()),
-        serde_json::Value::String(text) => Some(text.replace("\r\n", "\n")),
-        // Fractions and exponents would be stored in another notation than they were sent.
-        serde_json::Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
-        serde_json::Value::Array(list) => {
-            let texts: Option<Vec<&str>> = list.iter().map(serde_json::Value::as_str).collect();
-            texts.map(|texts| texts.join(","))
-        }
-        serde_json::Value::Number(_) | serde_json::Value::Bool(_) | serde_json::Value::Object(_) => None,
-    }
+    request::draft(&fields)
 }
 
 fn unprocessable(title: &str, more: serde_json::Value) -> HttpResponse {

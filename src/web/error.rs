@@ -11,7 +11,8 @@ use actix_web::{HttpResponse, ResponseError};
 use crate::accounts::api_tokens::NotAllowed;
 use crate::db::DbError;
 use crate::documents::{LinkError, lookup_limit};
-use crate::issuing::IssueError;
+use crate::field_errors::FieldErrors;
+use crate::issuing::{IssueError, Warning};
 use crate::storage::StorageError;
 
 const LOOKUPS_LIMITED: &str = "You asked for many bills of lading that don’t exist or aren’t yours, so the portal shows you none \
@@ -42,6 +43,14 @@ pub enum Error {
     NotFound,
     #[error("invalid: {0}")]
     Invalid(String),
+    /// Fields of a request to the API are wrong.
+    #[error("invalid: {}", .0.summary())]
+    Fields(FieldErrors),
+    /// Warnings that a request to the API has not confirmed.
+    #[error("to be confirmed")]
+    Unconfirmed(Vec<Warning>),
+    #[error("the body isn't JSON")]
+    NotJson,
     #[error("conflict: {0}")]
     Conflict(String),
     #[error("the link's signature is invalid")]
@@ -150,7 +159,8 @@ impl From<IssueError> for Error {
     fn from(error: IssueError) -> Self {
         match error {
             IssueError::NotFound => Self::NotFound,
-            IssueError::Invalid(_) | IssueError::Unconfirmed(_) => Self::Invalid(error.to_string()),
+            IssueError::Invalid(errors) => Self::Fields(errors),
+            IssueError::Unconfirmed(warnings) => Self::Unconfirmed(warnings),
             IssueError::KeyReused | IssueError::Refused(_) => Self::Conflict(error.to_string()),
             IssueError::Storage(error) => error.into(),
             IssueError::Print(error) => Self::Internal(error.to_string()),
@@ -172,7 +182,7 @@ impl From<UrlencodedError> for Error {
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::BadRequest | Self::Broken => StatusCode::BAD_REQUEST,
+            Self::BadRequest | Self::NotJson | Self::Broken => StatusCode::BAD_REQUEST,
             Self::LoginRequired => StatusCode::UNAUTHORIZED,
             Self::Forbidden
             | Self::ProofRequired
@@ -184,7 +194,7 @@ impl ResponseError for Error {
             | Self::LinkExpired => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::InvitationGone => StatusCode::GONE,
-            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid(_) | Self::Fields(_) | Self::Unconfirmed(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Token(problem) => problem.status_code(),
             Self::TooMany(_) | Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,

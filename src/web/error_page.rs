@@ -6,20 +6,22 @@
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 use url::form_urlencoded::byte_serialize;
 
+use super::api::openapi;
 use super::drafts::{Draft, Reason, accepts_html};
 use super::error::TokenProblem;
 use super::flash::{see_other, start};
 use super::form_address::FormAddress;
-use super::limits::{MAX_FORM_BYTES, UPLOADS};
+use super::limits::{MAX_FORM_BYTES, takes_uploads};
 use super::login_page::LoginPage;
 use super::page::{Layout, non_empty};
+use super::problem_details::ProblemDetails;
 use super::request::Origin;
 use super::wait::whole_seconds;
 use super::{Error, Site, auth, confirm as confirm_page, request};
@@ -39,6 +41,9 @@ fn explain(request: &HttpRequest, status: StatusCode, error: Option<&Error>, is_
     }
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         return Explanation { title: "The request is too large", message: too_large(request) };
+    }
+    if let Some(Error::Fields(errors)) = error {
+        return Explanation { title: "Please correct the request", message: errors.summary() };
     }
     let (title, message) = match error {
         Some(Error::Invalid(message)) => ("Please correct the request", message.as_str()),
@@ -117,6 +122,12 @@ fn explain_error(error: &Error) -> Option<(&'static str, &'static str)> {
             "It was used, replaced by a newer one, or has expired. If you have set your password, log in with it. \
              Otherwise get a new link with “Forgot your password?” on the login page.",
         ),
+        Error::Unconfirmed(_) => (
+            "Please check the request",
+            "Nothing was changed, because this is unlikely. If it is right, send the request again, with the codes of the \
+             warnings in confirm.",
+        ),
+        Error::NotJson => ("The body is not JSON", "Nothing was changed. Send a JSON object."),
         Error::Broken => (
             "The upload was interrupted",
             "Files that arrived completely are stored; the others are not. Upload the same files again: the portal \
@@ -219,7 +230,7 @@ impl Back {
 
 /// How large a request may be.
 fn too_large(request: &HttpRequest) -> String {
-    let upload = request.app_data::<Data<Site>>().filter(|_| request.path() == UPLOADS);
+    let upload = request.app_data::<Data<Site>>().filter(|_| takes_uploads(request.path()));
     match upload {
         Some(site) => format!(
             "A file can have at most {} MB. Choose the files again, without those that are larger.",
@@ -352,13 +363,19 @@ fn build(request: &HttpRequest, status: StatusCode, error: Option<&Error>) -> Ht
         }
         _ => {}
     }
+    // RFC 9110, 15.5.6.
+    let allowed = openapi::allowed_methods(request.path()).filter(|_| status == StatusCode::METHOD_NOT_ALLOWED);
+    if let Some(methods) = allowed {
+        response.insert_header((ALLOW, methods));
+    }
     if api {
-        let mut problem =
-            serde_json::json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": message});
-        if let Some(id) = shown_id {
-            problem["requestId"] = id.into();
-        }
-        return response.content_type("application/problem+json").body(problem.to_string());
+        let problem = ProblemDetails { request_id: shown_id, ..ProblemDetails::new(status, title, message) };
+        let problem = match error {
+            Some(Error::Fields(errors)) => problem.fields(errors),
+            Some(Error::Unconfirmed(warnings)) => problem.warnings(warnings),
+            _ => problem,
+        };
+        return problem.respond(&mut response);
     }
     let Some(site) = request.app_data::<Data<Site>>() else { return response.finish() };
     let page = ErrorPage {

@@ -20,8 +20,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Error;
 
-/// Path of the upload endpoint.
-pub const UPLOADS: &str = "/office/upload";
+/// Paths that take uploads.
+const UPLOADS: [&str; 2] = ["/office/upload", "/api/v1/documents"];
+
+/// Whether a path takes uploads, which may be large and take long.
+pub fn takes_uploads(path: &str) -> bool {
+    UPLOADS.contains(&path)
+}
+
 /// Largest form or JSON body. A BOL with every field full of Chinese characters, percent-encoded, fits. Uploads have their
 /// own limit.
 pub const MAX_FORM_BYTES: usize = 128 * 1024;
@@ -55,9 +61,10 @@ pub async fn limit_body(
         return Ok(request.error_response(Error::Encoded).map_body(|_, body| EitherBody::right(body)));
     }
     let body = request.take_payload();
-    let payload: PayloadStream = match request.path() {
-        UPLOADS => Box::pin(with_min_pace(body).fuse()),
-        _ => Box::pin(with_deadline(body, Instant::now() + BODY_TIMEOUT).fuse()),
+    let payload: PayloadStream = if takes_uploads(request.path()) {
+        Box::pin(with_min_pace(body).fuse())
+    } else {
+        Box::pin(with_deadline(body, Instant::now() + BODY_TIMEOUT).fuse())
     };
     let payload = Payload::Stream { payload };
     request.set_payload(payload);

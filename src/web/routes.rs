@@ -28,6 +28,11 @@ fn form(path: &str) -> Resource {
     resource(path).route(page!(to_page))
 }
 
+/// An address that only programs send to. It has no page to lead to.
+fn program(path: &str) -> Resource {
+    resource(path)
+}
+
 pub fn routes(app: &mut ServiceConfig) {
     app.configure(session_routes)
         .configure(account_routes)
@@ -167,8 +172,24 @@ fn portal_routes(app: &mut ServiceConfig) {
         .service(resource("/documents/{id}/download").route(get().to(portal::download::document)));
 }
 
-/// The same for other systems.
+/// The same for other systems. `web/api/openapi.rs` describes `/api/v1`.
 fn api_routes(app: &mut ServiceConfig) {
+    app.service(resource("/api").route(page!(api::reference::page)))
+        .service(resource("/api/openapi.json").route(page!(api::reference::document)))
+        .service(resource("/api/v1/me").route(page!(api::me::get)))
+        .service(resource("/api/v1/bols").route(page!(api::bols::list)).route(post().to(api::work::issue)))
+        .service(resource("/api/v1/bols/{number}").route(get().to(api::bols::get)))
+        .service(program("/api/v1/bols/{number}/void").route(post().to(api::work::void)))
+        .service(program("/api/v1/bols/{number}/weight").route(post().to(api::work::weigh)))
+        .service(program("/api/v1/bols/{number}/documents/{kind}/link").route(post().to(api::documents::link_current)))
+        .service(program("/api/v1/documents").route(post().to(api::documents::upload)))
+        .service(program("/api/v1/documents/{id}/link").route(post().to(api::documents::link)))
+        .service(resource("/api/v1/inbox").route(page!(api::inbox::list)))
+        .service(program("/api/v1/inbox/{id}/file").route(post().to(api::inbox::file)))
+        .service(program("/api/v1/inbox/{id}/discard").route(post().to(api::inbox::discard)))
+        .service(program("/api/v1/inbox/{id}/restore").route(post().to(api::inbox::restore)))
+        .service(resource("/api/v1/customers").route(page!(api::customers::list)))
+        .service(resource("/api/v1/log/events").route(get().to(api::log::events)));
     app.service(resource("/api/bols").route(page!(api::bols)))
         .service(resource(["/api/bol/{id}/download/", "/api/bol/{id}/download"]).route(get().to(api::download)))
         .service(resource(["/api/bol/", "/api/bol"]).route(post().to(api::create)));

@@ -15,6 +15,7 @@ mod issuer;
 mod load;
 mod ministack;
 mod oidc_provider;
+pub mod openapi;
 mod phone;
 pub mod photo;
 mod program;

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::Batches;
-use crate::audit::{COLUMNS, Cell};
+use crate::audit::{COLUMNS, Cell, EventRow};
 use crate::csv_file::escape_formula;
 use crate::stream_writer::StreamWriter;
 
@@ -37,21 +37,28 @@ pub(super) fn csv(batches: Batches<'_>, writer: StreamWriter, rows: &mut u64) ->
     file.into_inner().map_err(|error| io::Error::other(error.to_string()))
 }
 
+/// Appends the exported columns of an event as members of a JSON object, without its braces.
+pub fn write_members(event: &EventRow, text: &mut Vec<u8>) -> io::Result<()> {
+    for (index, (name, cell)) in COLUMNS.into_iter().zip(event.cells()).enumerate() {
+        write!(text, "{}\"{name}\":", if index == 0 { "" } else { "," })?;
+        match cell {
+            Cell::Empty => text.extend_from_slice(b"null"),
+            Cell::Number(number) => write!(text, "{number}")?,
+            Cell::Plain(plain) => write!(text, "\"{plain}\"")?,
+            Cell::Text(value) => serde_json::to_writer(&mut *text, value)?,
+            Cell::Json(json) => text.extend_from_slice(json.as_bytes()),
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn json_lines(batches: Batches<'_>, mut writer: StreamWriter, rows: &mut u64) -> io::Result<StreamWriter> {
     let mut text = Vec::with_capacity(2048);
     for batch in batches {
         for event in batch? {
             text.clear();
-            for (name, cell) in COLUMNS.into_iter().zip(event.cells()) {
-                write!(text, "{}\"{name}\":", if text.is_empty() { '{' } else { ',' })?;
-                match cell {
-                    Cell::Empty => text.extend_from_slice(b"null"),
-                    Cell::Number(number) => write!(text, "{number}")?,
-                    Cell::Plain(plain) => write!(text, "\"{plain}\"")?,
-                    Cell::Text(value) => serde_json::to_writer(&mut text, value)?,
-                    Cell::Json(json) => text.extend_from_slice(json.as_bytes()),
-                }
-            }
+            text.push(b'{');
+            write_members(&event, &mut text)?;
             text.extend_from_slice(b"}\n");
             writer.write_all(&text)?;
             *rows += 1;

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
+use super::Shelf;
 use crate::db::schema::{bols, customers, documents};
 use crate::db::{Database, DbResult};
 
@@ -28,4 +29,18 @@ pub async fn moved(db: &Database, ids: &[i64]) -> DbResult<Vec<Moved>> {
         .order(documents::id)
         .select((documents::id, documents::arrived_as, bols::number.nullable(), customers::name.nullable()));
     Ok(rows.load(&mut db.get().await?).await?)
+}
+
+/// Returns where a document without a BOL is, or `None` if it isn't in the inbox and not in the bin.
+pub async fn shelf_of(db: &Database, id: i64) -> DbResult<Option<Shelf>> {
+    let is_discarded: Option<bool> = documents::table
+        .find(id)
+        .filter(documents::bol_id.is_null())
+        .filter(documents::state.eq("stored"))
+        .filter(documents::cleaned_at.is_null())
+        .select(documents::discarded_at.is_not_null())
+        .first(&mut db.get().await?)
+        .await
+        .optional()?;
+    Ok(is_discarded.map(|is_discarded| if is_discarded { Shelf::Bin } else { Shelf::Inbox }))
 }

@@ -1,8 +1,5 @@
 //! `/office/upload`: one file or a thousand, each with its own outcome.
 
-mod broken;
-mod stack;
-
 use actix_multipart::Multipart;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER};
@@ -11,7 +8,6 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 use uuid::Uuid;
 
-use self::stack::{Ending, Stack};
 use crate::accounts::customers;
 use crate::field_errors::FieldErrors;
 use crate::intake::journal::{self, Entry};
@@ -26,6 +22,7 @@ use crate::web::forms::{Choice, choices, kinds};
 use crate::web::page::{Layout, html, html_with_status, non_empty};
 use crate::web::problem::Problem;
 use crate::web::request::wants_json;
+use crate::web::upload_stream::{Ending, Stack};
 
 const HERE: &str = "/office/upload";
 

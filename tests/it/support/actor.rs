@@ -7,7 +7,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use scraper::{Html, Selector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::App;
+use super::{App, openapi};
 
 #[derive(Clone)]
 pub struct Actor {
@@ -72,10 +72,16 @@ impl Actor {
 }
 
 impl Answer {
+    /// Sends a request. An answer of `/api/v1` that the OpenAPI document doesn't describe fails the test.
     pub async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = client.execute(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
+        let answer = Self { status, headers, body: response.bytes().await.unwrap().to_vec() };
+        openapi::check(method.as_str(), &path, &answer);
+        answer
     }
 
     pub fn text(&self) -> String {

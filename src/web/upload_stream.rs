@@ -1,14 +1,17 @@
-//! Reads a form with files as it arrives, and settles each file before it reads the next.
+//! Reads a form with files as it arrives, and settles each file before it reads the next. For the page and the API.
 //!
 //! Memory holds one chunk of one file, and the outcomes. The kind, the customer and the list apply to the files that
 //! follow them. A file that comes before the kind waits on the disk until the kind is known. A list that comes after
 //! files is applied to those of them for which no BOL number was found.
 
+mod broken;
+
 use actix_multipart::{Field, Multipart};
 use futures_util::StreamExt;
 use uuid::Uuid;
 
-use super::broken::{Broken, PUT_OFF};
+pub use self::broken::Broken;
+use self::broken::PUT_OFF;
 use crate::accounts::access::AccessError;
 use crate::documents::Kind;
 use crate::intake::examine::Findings;
@@ -17,7 +20,7 @@ use crate::intake::{
     Arrival, Examined, FileName, Intake, IntakeError, Outcome, Receipt, Screening, UploadList, UploadOptions,
 };
 use crate::storage::spool::ReceiveError;
-use crate::web::auth::OfficeStaff;
+use crate::web::auth::Audience;
 use crate::web::context::Context;
 
 /// Files and fields of one form.
@@ -34,8 +37,8 @@ const MAX_SKIPPED_BYTES: u64 = 1_000_000_000;
 const STILL_AWAY: &str = "The file was not stored: the storage or the virus scanner did not answer for a file before it. \
                           Upload it again in a minute. The portal recognizes files that it has.";
 
-pub struct Stack<'a> {
-    context: &'a Context<OfficeStaff>,
+pub struct Stack<'a, A: Audience> {
+    context: &'a Context<A>,
     pub batch: String,
     /// `None` until the field arrives.
     kind: Option<Option<Kind>>,
@@ -65,8 +68,8 @@ pub enum Ending {
     AllPutOff,
 }
 
-impl<'a> Stack<'a> {
-    pub fn new(context: &'a Context<OfficeStaff>) -> Self {
+impl<'a, A: Audience> Stack<'a, A> {
+    pub fn new(context: &'a Context<A>) -> Self {
         Self {
             context,
             batch: Uuid::now_v7().simple().to_string(),
