@@ -188,7 +188,7 @@ impl Attempt {
         Self::counting(user.into_iter().chain([network]).collect())
     }
 
-    /// A refused API token. Nobody guesses 256 bits, so this spares the log. A token that exists has a count of its own, which
+    /// A refused API token. 256 bits can't be guessed, so this spares the log. A token that exists has a count of its own, which
     /// the unknown tokens of others at its address don't touch.
     pub fn token(token_id: Option<i64>, address: Option<IpAddr>) -> Self {
         let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();

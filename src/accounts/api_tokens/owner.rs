@@ -20,7 +20,7 @@ pub struct TokenOwner {
 }
 
 impl TokenOwner {
-    /// Returns the owner, if this viewer may manage its tokens. A token never has more rights than its maker: whoever makes one
+    /// Returns the owner, if this viewer may manage its tokens. A token never has more rights than its maker: the maker of one
     /// for a service account manages all its companies.
     pub async fn find(connection: &mut AsyncPgConnection, viewer: &Viewer, id: i64) -> QueryResult<Option<Self>> {
         let user = users::by_id(connection, id).await?;
