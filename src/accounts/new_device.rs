@@ -12,7 +12,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use sha2::{Digest, Sha256};
 
 use super::factors::remembered;
-use super::{Token, User, device_name, sessions, users};
+use super::{Token, User, api_tokens, device_name, sessions, users};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::{audit_events, session_links};
@@ -124,9 +124,15 @@ pub async fn end_all_sessions(
         }
         remembered::forget_all(connection, user.id).await?;
         let ended = sessions::end_all(connection, user.id).await?;
+        // Someone else who logged in may have made one.
+        let tokens = api_tokens::revoke_all(connection, clock.now(), user.id).await?;
         let actor = Actor::user(user.id, &user.email, &user.role);
         let event = Event::new(Action::SessionRevoked, Outcome::Success, actor, origin);
-        audit::record(connection, &event.detail(serde_json::json!({"sessions": ended, "by": "email link"}))).await?;
+        audit::record(
+            connection,
+            &event.detail(serde_json::json!({"sessions": ended, "tokens": tokens, "by": "email link"})),
+        )
+        .await?;
         Ok(true)
     })
     .await

@@ -247,12 +247,15 @@ pub async fn set_active(
                 return Ok(None);
             }
         }
+        // First, because it locks the row: no token is made meanwhile.
+        users::set_active(connection, user.id, false).await?;
         changed.tokens = api_tokens::revoke_all(connection, now, user.id).await?;
         sessions::end_all(connection, user.id).await?;
         remembered::forget_all(connection, user.id).await?;
         diesel::delete(tokens::table.filter(tokens::user_id.eq(user.id))).execute(connection).await?;
         outbox::withdraw(connection, user.id, None).await?;
+    } else {
+        users::set_active(connection, user.id, true).await?;
     }
-    users::set_active(connection, user.id, active).await?;
     Ok(Some(changed))
 }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use diesel::dsl::min;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -47,24 +48,25 @@ impl SealedEvent {
 
 /// Returns up to `limit` events after a position, in order. Fewer only if there are no more yet.
 ///
-/// Events that the retention has removed are passed over.
+/// Events that the retention has removed are passed over. Most of them come first, and cost one query.
 pub async fn after(
     connection: &mut AsyncPgConnection,
     mut position: i64,
     limit: usize,
 ) -> QueryResult<Vec<SealedEvent>> {
-    let mut found = Vec::new();
+    let (mut found, mut step) = (Vec::new(), limit);
     while found.len() < limit {
         let leaves: Vec<(i64, i64, Vec<u8>)> = audit_leaves::table
             .filter(audit_leaves::position.gt(position))
             .order(audit_leaves::position)
-            .limit((limit - found.len()) as i64)
+            .limit(step as i64)
             .select((audit_leaves::position, audit_leaves::event_id, audit_leaves::hash))
             .load(connection)
             .await?;
         let Some((last, ..)) = leaves.last() else { break };
         position = *last;
-        let ids: Vec<i64> = leaves.iter().map(|(_, id, _)| *id).collect();
+        let (ids, expected): (Vec<i64>, usize) =
+            (leaves.iter().map(|(_, id, _)| *id).collect(), found.len() + leaves.len());
         let events: Vec<EventRow> = audit_events::table
             .filter(audit_events::id.eq_any(ids))
             .select(EventRow::as_select())
@@ -74,6 +76,23 @@ pub async fn after(
         found.extend(leaves.into_iter().filter_map(|(position, id, leaf_hash)| {
             Some(SealedEvent { position, leaf_hash, event: events.remove(&id)? })
         }));
+        if found.len() < expected {
+            step = MAX_EVENTS;
+            let Some(first) = first_left(connection, position).await? else { break };
+            position = position.max(first - 1);
+        }
     }
+    found.truncate(limit);
     Ok(found)
+}
+
+/// Returns the first position after this one whose event may still exist. Events are removed oldest first.
+async fn first_left(connection: &mut AsyncPgConnection, position: i64) -> QueryResult<Option<i64>> {
+    let oldest = audit_events::table.select(min(audit_events::id)).single_value();
+    audit_leaves::table
+        .filter(audit_leaves::position.gt(position))
+        .filter(audit_leaves::event_id.nullable().ge(oldest))
+        .select(min(audit_leaves::position))
+        .first(connection)
+        .await
 }

@@ -185,7 +185,7 @@ impl Inbox<'_> {
         if found.is_photo() {
             return Err(FileError::Photo);
         }
-        let why: String = why.trim().chars().take(MAX_REASON_CHARS).collect();
+        let why: String = why.trim().chars().filter(|c| *c != '\0').take(MAX_REASON_CHARS).collect();
         if why.is_empty() {
             return Err(FileError::NoReason);
         }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::db::schema::{api_tokens, users};
 
-/// Ended tokens that the list still shows, newest first.
+/// Tokens that the list shows. There are fewer that work.
 const MAX_ROWS: i64 = 100;
 
 /// A token, without its secret.
@@ -33,12 +33,13 @@ impl TokenRow {
     }
 }
 
-/// Returns the user's tokens, newest first.
+/// Returns the user's tokens: those that work, then those that have ended, each newest first.
 pub async fn of_user(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<Vec<TokenRow>> {
     api_tokens::table
         .filter(api_tokens::user_id.eq(user_id))
         .select(TokenRow::as_select())
-        .order(api_tokens::id.desc())
+        // Of many that have ended, none hides one that works: ended ones end before it.
+        .order((api_tokens::revoked_at.is_null().desc(), api_tokens::id.desc()))
         .limit(MAX_ROWS)
         .load(connection)
         .await

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Authority, Change, PeopleError, can_log_in, refused, wrong};
 use crate::accounts::customers::{self as companies, Customer};
 use crate::accounts::users::{self, NewMembership};
-use crate::accounts::{ActingUser, Role, User};
+use crate::accounts::{ActingUser, Role, User, api_tokens};
 use crate::audit::{self, Action};
 use crate::db::schema::{customers, memberships, users as table};
 use crate::mail::outbox;
@@ -22,6 +22,13 @@ impl ActingUser<'_> {
             }
             if user.role != Role::Customer.as_str() {
                 return wrong("customer", "Only customer logins belong to companies.");
+            }
+            if user.is_service {
+                // Its tokens would open the second company for those who made them at the first.
+                return wrong(
+                    "customer",
+                    "A service account belongs to one company. Add another one for that company.",
+                );
             }
             let company = companies::with_codes(connection, &[code.to_owned()]).await?.pop();
             let Some(company) = company.filter(|company| company.active) else {
@@ -40,14 +47,18 @@ impl ActingUser<'_> {
     }
 
     /// Removes a user from a company at once. Returns whether the login still exists: one that was never used is
-    /// deleted with its last membership, and its invitation too.
+    /// deleted with its last membership, and its invitation too. A service account loses its tokens.
     pub async fn leave(&self, id: i64, company: i64) -> Result<bool, PeopleError> {
         self.with_membership(id, company, async |connection, user, company, was_admin| {
             if was_admin && let Some(why) = self.last_of_company(connection, user.id, company).await? {
                 return refused(why);
             }
             diesel::delete(memberships::table.find((user.id, company.id))).execute(connection).await?;
-            self.record_membership(connection, user, company, json!({"change": "left"})).await?;
+            let mut detail = json!({"change": "left"});
+            if user.is_service {
+                detail["tokens"] = api_tokens::revoke_all(connection, self.clock.now(), user.id).await?.into();
+            }
+            self.record_membership(connection, user, company, detail).await?;
             let remaining = memberships::table.filter(memberships::user_id.eq(id));
             let used = table::table.find(id).filter(can_log_in());
             let is_over = user.active

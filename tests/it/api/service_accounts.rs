@@ -90,6 +90,14 @@ async fn a_service_account_has_no_more_rights_than_its_maker() {
     assert_eq!(added.status, 303, "{}", added.text());
     let rival = app.stranger().with_token(&make(&office, &place, "scale", "bols:read").await);
     assert_eq!(rival.get("/api/bols").await.json()["bols"].as_array().unwrap().len(), 1);
+    // A second company would be open to those who made the tokens at the first.
+    let user = place.replace("service-accounts", "users").replace("/tokens", "");
+    assert_eq!(office.post(&format!("{user}/join"), &[("customer", "ACME")]).await.status, 422);
+    let company = app.world.rival.to_string();
+    assert_eq!(office.post(&format!("{user}/leave"), &[("customer_id", &company)]).await.status, 303);
+    assert_eq!(app.events().await.single(Action::MembershipChanged).detail("tokens"), "1");
+    assert_eq!(office.post(&format!("{user}/join"), &[("customer", "RIVAL")]).await.status, 422);
+    assert_eq!(rival.get("/api/bols").await.status, 401, "its token is revoked");
     let admin = app.user(World::ADMIN).await;
     assert_eq!(admin.post(here, &[("name", "Boss"), ("role", "admin"), ("customer", "")]).await.status, 422);
     let added = admin.post(here, &[("name", "SIEM"), ("role", "auditor"), ("customer", "")]).await;

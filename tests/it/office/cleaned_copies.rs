@@ -114,7 +114,7 @@ async fn an_administrator_may_allow_filing_as_it_is_with_a_reason() {
     let original = form("as it is");
     let id = waiting(&app, &office, &original).await;
     let path = format!("/office/documents/{id}/file");
-    let fields = [("number", "25-5"), ("kind", "other"), ("form", "original"), ("why", "The customer signs in it.")];
+    let fields = [("number", "25-5"), ("kind", "other"), ("form", "original"), ("why", "The customer\0 signs in it.")];
     let refused = office.post(&path, &fields).await;
     assert_eq!(refused.status, 422);
     assert!(refused.one(&format!("#number-{id}-error")).contains("ask an administrator"));

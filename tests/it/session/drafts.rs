@@ -325,10 +325,17 @@ async fn no_address_of_a_form_answers_405_to_a_reload() {
         World::ADMIN
     ))
     .await;
+    app.sql("INSERT INTO users (id, email, name, role, is_service) OVERRIDING SYSTEM VALUE VALUES (77, 'erp.acme@service.invalid', 'ERP', 'customer', true);
+             INSERT INTO memberships (user_id, customer_id) SELECT 77, id FROM customers WHERE code = 'ACME'")
+        .await;
+    for email in [World::ADMIN, "erp.acme@service.invalid"] {
+        app.token(email, &["bols:read"]).await;
+    }
     for (pattern, _) in forms() {
         let actor = if pattern.starts_with("/people") { &acme } else { &admin };
+        let (user, token) = if pattern.contains("service-accounts") { ("77", "2") } else { ("1", "1") };
         let path = pattern.replace("{number}", World::ACME_BOL).replace("{code}", "ACME").replace("{change}", "name");
-        let path = path.replace("{id}", "1");
+        let path = path.replace("{id}", user).replace("{token}", token);
         let mut answer = actor.get(&path).await;
         for _ in 0..3 {
             if answer.status == 303 {

@@ -52,6 +52,8 @@ async fn the_link_ends_every_session_once() {
     let first = log_in(&app, "curl/8.5", "203.0.113.4").await;
     let second = log_in(&app, "curl/8.5", "198.51.100.7").await;
     let token = link(&app).await;
+    let program = app.program(World::ACME).await;
+    assert_eq!(program.get("/api/bols").await.status, 200);
     let stranger = app.stranger();
     let page = stranger.get(&format!("/sessions/end?token={token}")).await;
     assert_eq!((page.status, page.one("h1")), (200, "End all sessions?".into()));
@@ -72,6 +74,7 @@ async fn the_link_ends_every_session_once() {
     for actor in [&first, &second] {
         assert_eq!(actor.get("/bols").await.status, 303);
     }
+    assert_eq!((program.get("/api/bols").await.status, revoked.detail("tokens")), (401, "1".into()));
     assert_eq!(stranger.post("/sessions/end", &[("token", &token)]).await.status, 410);
     app.clock.advance(chrono::TimeDelta::days(7));
     log_in(&app, "another/1", "203.0.113.4").await;
