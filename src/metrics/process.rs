@@ -33,7 +33,7 @@ pub(super) fn register(to: &mut Registry, started_seconds: f64) {
     }
 }
 
-/// Reads a line such as `VmRSS:	   68540 kB`.
+/// Reads a line such as `VmRSS:    68540 kB`.
 fn kilobytes(status: &str, field: &str) -> Option<i64> {
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
