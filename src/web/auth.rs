@@ -1,7 +1,7 @@
 //! Who may call a handler: its signature says so. `Context<DocumentReaders>` admits no auditor.
 //!
-//! An audience is defined by a capability ([`crate::accounts`]). [`Scoped`] opens a handler to API tokens too. Which BOLs its members see is a separate question, which
-//! [`Viewer::scope`] answers for the database.
+//! An audience is defined by a capability ([`crate::accounts`]). [`Scoped`] opens a handler to API tokens too. Which BOLs
+//! its members see is a separate question, which [`Viewer::scope`] answers for the database.
 
 use std::future::ready;
 use std::marker::PhantomData;

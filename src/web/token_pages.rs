@@ -274,7 +274,7 @@ impl TokensPage {
         form: TokenForm,
     ) -> Result<Self, Error> {
         let (now, zone) = (context.site.clock.now(), context.site.time_zone);
-        let tokens = list::of_user(&mut *context.db.get().await?, owner.id).await?;
+        let tokens = list::of_user(&mut *context.db.get().await?, now, owner.id).await?;
         let service = owner.is_service.then(|| owner.name.clone());
         Ok(Self {
             layout: context.layout(place.here),

@@ -33,7 +33,7 @@ mod virtual_authenticator;
 mod witness_service;
 mod world;
 
-pub use actor::{Actor, Answer, raw};
+pub use actor::{Actor, Answer, http_client, raw};
 pub use app::App;
 pub use browser::Browser;
 pub use cluster::{

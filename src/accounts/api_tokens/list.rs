@@ -34,12 +34,17 @@ impl TokenRow {
 }
 
 /// Returns the user's tokens: those that work, then those that have ended, each newest first.
-pub async fn of_user(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<Vec<TokenRow>> {
+pub async fn of_user(
+    connection: &mut AsyncPgConnection,
+    now: DateTime<Utc>,
+    user_id: i64,
+) -> QueryResult<Vec<TokenRow>> {
+    let works = api_tokens::revoked_at.is_null().and(api_tokens::expires_at.gt(now));
     api_tokens::table
         .filter(api_tokens::user_id.eq(user_id))
         .select(TokenRow::as_select())
-        // Of many that have ended, none hides one that works: ended ones end before it.
-        .order((api_tokens::revoked_at.is_null().desc(), api_tokens::id.desc()))
+        // However many have ended, they hide none that works.
+        .order((works.desc(), api_tokens::id.desc()))
         .limit(MAX_ROWS)
         .load(connection)
         .await

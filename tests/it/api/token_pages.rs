@@ -197,3 +197,19 @@ async fn the_servers_log_holds_no_token() {
         assert!(!log.contains(&token[4..]) && !log.contains(&encoded), "a token in\n{log}");
     }
 }
+
+/// However many were revoked or have expired since.
+#[tokio::test(flavor = "multi_thread")]
+async fn ended_tokens_hide_none_that_works() {
+    let app = App::start().await;
+    app.token(World::ACME, &["bols:read"]).await;
+    app.sql(
+        "INSERT INTO api_tokens (user_id, form_key, name, scopes, token_hash, created_at, expires_at, revoked_at)
+         SELECT user_id, 'k' || n, 'Ended ' || n, scopes, sha256(convert_to(n::text, 'UTF8')), now() - interval '2 days',
+                CASE WHEN n % 2 = 0 THEN now() - interval '1 day' ELSE expires_at END, CASE WHEN n % 2 = 1 THEN now() END
+         FROM api_tokens, generate_series(1, 120) n",
+    )
+    .await;
+    let page = app.acme().await.get("/account/tokens").await;
+    assert!(page.attributes("main a", "href").contains(&"/account/tokens/1/revoke".to_owned()), "{}", page.text());
+}

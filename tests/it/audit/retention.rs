@@ -256,3 +256,25 @@ async fn old_purges_stay_recorded() {
     // The statement is repeated as it was signed.
     assert_eq!(app.events().await.single(Action::AuditPurged).detail["restated"], json!([note]));
 }
+
+/// A program that follows the log gets every event that is left once, however many were removed before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_passes_over_purged_events() {
+    let app = with_years().await;
+    assert_eq!(purge(&app, "1", &["--yes"]).await.0, 0);
+    app.sealed().await;
+    let left =
+        app.rows("SELECT e.id FROM audit_events e JOIN audit_leaves l ON l.event_id = e.id ORDER BY l.position").await;
+    let auditor = app.auditor().await;
+    for limit in [1, 3, 5000] {
+        let (mut ids, mut after) = (Vec::new(), String::new());
+        while ids.len() < left.len() {
+            let page = auditor.get(&format!("/api/v1/log/events?limit={limit}{after}")).await.text();
+            let events: Vec<serde_json::Value> = page.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert!((1..=limit).contains(&events.len()), "{page}");
+            ids.extend(events.iter().map(|event| event["id"].to_string()));
+            after = format!("&after={}", events.last().unwrap()["position"]);
+        }
+        assert_eq!(ids[..left.len()], left, "{limit} at a time");
+    }
+}

@@ -2,7 +2,7 @@
 
 use reqwest::{Client, Method};
 
-use crate::support::{App, BUCKET, Fault, Ministack, Proxy, World, run, with_variables};
+use crate::support::{App, BUCKET, Fault, Ministack, Proxy, World, http_client, run, with_variables};
 
 /// A portal on a versioned bucket, with a proxy in between for the command line.
 struct Versioned {
@@ -19,8 +19,7 @@ impl Versioned {
         app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
         app.sealed().await;
         app.published().await;
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        Some(Self { app, server, http: Client::new() })
+        Some(Self { app, server, http: http_client() })
     }
 
     /// A request of someone who may do anything with the bucket.

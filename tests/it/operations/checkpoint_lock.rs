@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Months, TimeDelta, Utc};
 use primetrade::clock::Clock;
-use reqwest::{Client, Method};
+use reqwest::Method;
 
-use crate::support::{App, BUCKET, Environment, Fault, Ministack, Proxy, S3Server, World, run, with_variables};
+use crate::support::{
+    App, BUCKET, Environment, Fault, Ministack, Proxy, S3Server, World, http_client, run, with_variables,
+};
 
 const SETUP: [&str; 3] = ["storage", "setup", "--yes"];
 
@@ -23,7 +25,7 @@ async fn check(environment: &Environment) -> (i32, String) {
 /// Mode and end of the lock of an object.
 async fn lock_of(server: &Ministack, key: &str) -> Option<(String, DateTime<Utc>)> {
     let url = format!("http://{}/{BUCKET}/{key}", server.address);
-    let head = Client::new().head(url).send().await.unwrap();
+    let head = http_client().head(url).send().await.unwrap();
     assert_eq!(head.status(), 200, "{key}");
     let header = |name: &str| head.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let until = header("x-amz-object-lock-retain-until-date")?;
@@ -34,7 +36,6 @@ async fn lock_of(server: &Ministack, key: &str) -> Option<(String, DateTime<Utc>
 async fn new_checkpoints_are_locked_for_years_and_documents_are_not() {
     let Some(server) = Ministack::start().await else { return };
     let environment = server.environment();
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     assert_eq!(run(&environment, &SETUP).await.0, 0);
     let (code, line) = check(&environment).await;
     assert!(code == 0 && line.starts_with("ok") && line.contains("not locked") && line.contains("optional"), "{line}");
@@ -61,7 +62,7 @@ async fn new_checkpoints_are_locked_for_years_and_documents_are_not() {
     assert!(mode == "COMPLIANCE" && (until - expected).abs() < TimeDelta::minutes(5), "{mode} {until}");
     assert_eq!(lock_of(&server, "bols/2025/PRT-2025-0001.v2.pdf").await, None);
     let url = format!("http://{}/{BUCKET}/{}", server.address, checkpoint.key());
-    let delete = Client::new().request(Method::DELETE, url).send().await.unwrap();
+    let delete = http_client().request(Method::DELETE, url).send().await.unwrap();
     assert_eq!(delete.status(), 403);
     let (code, stdout, stderr) = run(&app.environment().to_vec(), &["audit", "verify"]).await;
     assert!(code == 0 && stdout.contains("everything matches"), "{stdout}{stderr}");
@@ -104,7 +105,7 @@ async fn a_server_without_locks_says_what_to_do() {
     // The setting without the lock of the bucket: no checkpoint could be stored.
     proxy.always(None);
     let url = format!("http://{}/{BUCKET}/audit/lock-checkpoints.json", server.address);
-    let put = Client::new().put(url).body("{\"years\":7}").send().await.unwrap();
+    let put = http_client().put(url).body("{\"years\":7}").send().await.unwrap();
     assert!(put.status().is_success());
     let (code, line) = check(&through).await;
     assert!(code == 1 && line.starts_with("FAIL") && line.contains("the bucket has no Object Lock"), "{line}");

@@ -7,7 +7,9 @@ use primetrade::documents::sweep;
 use reqwest::Method;
 
 use crate::support::scan::paper;
-use crate::support::{Answer, App, Scrape, World, execute, migrated_database, primetrade, promtool, with_variables};
+use crate::support::{
+    Answer, App, Scrape, World, execute, http_client, migrated_database, primetrade, promtool, with_variables,
+};
 
 fn file(path: &str) -> String {
     std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -140,7 +142,7 @@ async fn hostile_paths_and_methods_add_no_series() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_listener_answers_nothing_else() {
     let (app, _smtp) = App::with_metrics().await;
-    let client = reqwest::Client::new();
+    let client = http_client();
     let base = app.metrics_url().strip_suffix("/metrics").unwrap();
     for (method, path) in [
         (Method::GET, "/"),

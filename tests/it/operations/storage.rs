@@ -8,7 +8,9 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::support::scan::paper;
-use crate::support::{Action, App, BUCKET, Fault, Ministack, Outcome, Proxy, S3Server, World, run, with_variables};
+use crate::support::{
+    Action, App, BUCKET, Fault, Ministack, Outcome, Proxy, S3Server, World, http_client, run, with_variables,
+};
 
 /// The line of a check with its advice.
 fn line(stdout: &str, check: &str) -> String {
@@ -192,8 +194,7 @@ async fn a_bucket_is_set_up_once_and_stays() {
     let (_, stdout, _) = run(&longer, &["storage", "setup", "--yes"]).await;
     assert_eq!(stdout.matches("done").count(), 1, "{stdout}");
     // The settings as the server reports them.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let http = reqwest::Client::new();
+    let http = http_client();
     let ask = async |what: &str| {
         let url = format!("http://{}/{BUCKET}?{what}", server.address);
         http.get(url).send().await.unwrap().text().await.unwrap()
@@ -222,7 +223,7 @@ async fn an_archived_document_is_restored_instead_of_linked() {
     let app = App::on(through).await;
     let acme = app.acme().await;
     let url = format!("http://{}/{BUCKET}/bols/2025/PRT-2025-0001.v2.pdf", server.address);
-    let http = reqwest::Client::new();
+    let http = http_client();
     let bytes = http.get(&url).send().await.unwrap().bytes().await.unwrap();
     let put = http.put(&url).header("x-amz-storage-class", "GLACIER").body(bytes).send().await.unwrap();
     assert!(put.status().is_success());

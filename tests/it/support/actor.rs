@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use scraper::{Html, Selector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -25,13 +25,21 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// A client without cookies, for servers other than the portal.
+pub fn http_client() -> Client {
+    builder().build().unwrap()
+}
+
+fn builder() -> ClientBuilder {
+    // reqwest needs a TLS provider, although no test uses TLS.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    // Reading the system's certificates takes a tenth of a short test.
+    Client::builder().tls_built_in_native_certs(false).no_proxy()
+}
+
 impl Actor {
     pub fn new(base: &str) -> Self {
-        // reqwest needs a TLS provider, although no test uses TLS.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let client = Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none()).no_proxy();
-        // Reading them takes a tenth of a short test.
-        let client = client.tls_built_in_native_certs(false);
+        let client = builder().cookie_store(true).redirect(reqwest::redirect::Policy::none());
         Self { client: client.build().unwrap(), base: base.into(), token: None }
     }
 
