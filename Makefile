@@ -9,7 +9,7 @@ run: ## Serve http://127.0.0.1:8080 with a private Postgres, local files and sam
 	@exec cargo run --locked --release -- demo
 
 test: ## Install what the tests need, run every test, and say how many passed
-	@scripts/need postgres chromium pdftools clamd smtpd openpyxl cryptography ministack axe oidc pgbouncer openmetrics promtool
+	@scripts/need postgres chromium pdftools clamd smtpd openpyxl cryptography ministack axe oidc pgbouncer openmetrics promtool standardwebhooks
 	@scripts/test
 
 check: ## Check formatting, lints and the direction of imports, as CI does before the tests

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use ipnet::IpNet;
 
 use self::reader::Reader;
 
@@ -87,6 +88,8 @@ pub struct Config {
     pub bol_prefix: String,
     pub time_zone: Tz,
     pub trusted_proxies: TrustedProxies,
+    /// Networks that webhooks may reach, although they are not public.
+    pub webhook_networks: Vec<IpNet>,
     /// Domains of the terminal's own email addresses, in lower case and ASCII.
     pub staff_domains: Vec<String>,
     pub log_format: LogFormat,
@@ -187,6 +190,7 @@ impl Config {
                 .parsed("DISPLAY_TIMEZONE", "a name of the IANA time zone database such as America/New_York")
                 .unwrap_or(chrono_tz::America::New_York),
             trusted_proxies: read.trusted_proxies(),
+            webhook_networks: read.networks("WEBHOOK_ALLOW_PRIVATE"),
             staff_domains: read.domains("STAFF_DOMAINS"),
             log_format: read.log_format(),
             log_filter: read.log_filter(),
@@ -324,6 +328,7 @@ mod tests {
                 ("DISPLAY_TIMEZONE", "Ohio"),
                 ("TRUSTED_PROXIES", "10.0.0.0/8, nonsense"),
                 ("TRUSTED_PROXY_HOPS", "0"),
+                ("WEBHOOK_ALLOW_PRIVATE", "intranet"),
                 ("STAFF_DOMAINS", "terminal.example, a b"),
                 ("AWS_STORAGE_BUCKET_NAME", "Prime_Trade"),
                 ("AWS_SECRET_ACCESS_KEY", secret),
@@ -352,6 +357,7 @@ mod tests {
             "DISPLAY_TIMEZONE",
             "TRUSTED_PROXIES",
             "TRUSTED_PROXY_HOPS",
+            "WEBHOOK_ALLOW_PRIVATE",
             "STAFF_DOMAINS",
             "AWS_STORAGE_BUCKET_NAME",
             "AWS_ACCESS_KEY_ID",

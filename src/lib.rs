@@ -6,6 +6,7 @@
 //! * [`web`] turns requests into domain calls and their results into pages.
 //! * [`dashboard`] counts recent loads and lists what needs the office's attention.
 //! * [`notices`] mails customers about new documents and reminds them of unopened ones.
+//! * [`webhooks`] sends signed messages about BOLs to other systems.
 //! * [`operations`] moves PDFs into the storage, compares storage with database, and estimates cost.
 //! * [`audit_pack`] builds the ZIP with which a third party verifies events of the access log.
 //! * [`intake`] receives files: examines them, matches each with its BOL, or leaves it in the inbox.
@@ -51,4 +52,5 @@ pub mod telemetry;
 mod typefaces;
 pub mod units;
 pub mod web;
+pub mod webhooks;
 mod workbook;

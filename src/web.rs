@@ -77,6 +77,7 @@ mod typed_code;
 pub mod undo;
 mod upload_stream;
 mod wait;
+mod webhook_pages;
 
 pub use error::Error;
 pub use server::{Running, Settings};

@@ -5,6 +5,7 @@
 
 mod invite;
 mod membership;
+mod owners;
 mod service;
 mod service_list;
 
@@ -23,6 +24,7 @@ use crate::field_errors::FieldErrors;
 use crate::mail::outbox;
 
 pub use invite::{NewPerson, Resent};
+pub use owners::{Owner, webhook_owners};
 pub use service::{NewService, ServiceRole};
 pub use service_list::{ServiceAccount, service_accounts};
 

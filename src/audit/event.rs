@@ -66,6 +66,12 @@ actions! {
     TokenRevoked "TOKEN_REVOKED" "API token revoked",
     /// An expired, revoked or unknown token, or one that may not do what was asked.
     TokenRefused "TOKEN_REFUSED" "API token refused",
+    WebhookCreated "WEBHOOK_CREATED" "Webhook added",
+    /// Address, events or key of a webhook, or a user turned it on or off.
+    WebhookChanged "WEBHOOK_CHANGED" "Webhook changed",
+    WebhookRemoved "WEBHOOK_REMOVED" "Webhook removed",
+    /// The portal turned a webhook off, because of what its receiver answers.
+    WebhookStopped "WEBHOOK_STOPPED" "Webhook turned off",
     PasswordChanged "PASSWORD_CHANGED" "Password changed",
     SessionRevoked "SESSION_REVOKED" "Session ended",
     UserInvited "USER_INVITED" "User invited",

@@ -541,6 +541,70 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhook_attempts (id) {
+        id -> Int8,
+        delivery_id -> Int8,
+        at -> Timestamptz,
+        milliseconds -> Int4,
+        url -> Text,
+        signature -> Text,
+        status -> Nullable<Int4>,
+        answer -> Text,
+        error -> Text,
+    }
+}
+
+diesel::table! {
+    webhook_cursor (id) {
+        id -> Int4,
+        position -> Int8,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (id) {
+        id -> Int8,
+        webhook_id -> Int8,
+        message_id -> Text,
+        event -> Text,
+        event_id -> Nullable<Int8>,
+        bol_id -> Nullable<Int8>,
+        bol_number -> Text,
+        document_id -> Nullable<Int8>,
+        is_taken_away -> Bool,
+        body -> Text,
+        created_at -> Timestamptz,
+        due_at -> Timestamptz,
+        give_up_at -> Timestamptz,
+        attempts -> Int4,
+        state -> Text,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    webhooks (id) {
+        id -> Int8,
+        customer_id -> Nullable<Int8>,
+        made_by -> Nullable<Int8>,
+        form_key -> Text,
+        url -> Text,
+        events -> Array<Text>,
+        key_salt -> Bytea,
+        public_key -> Bytea,
+        former_salt -> Nullable<Bytea>,
+        former_until -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        follows_from -> Timestamptz,
+        stopped_at -> Nullable<Timestamptz>,
+        stopped_for -> Text,
+        failures -> Int4,
+        paused_until -> Timestamptz,
+        leased_until -> Timestamptz,
+    }
+}
+
 diesel::joinable!(documents -> bols (bol_id));
 diesel::joinable!(bols -> customers (customer_id));
 diesel::joinable!(lots -> products (product_id));
@@ -609,4 +673,8 @@ tables!(
     trucks,
     uploads,
     users,
+    webhook_attempts,
+    webhook_cursor,
+    webhook_deliveries,
+    webhooks,
 );

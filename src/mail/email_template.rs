@@ -28,6 +28,8 @@ pub enum EmailTemplate {
     Documents { name: String, digest: bool, news: Vec<News>, has_login: bool },
     /// Reminds a customer of unfetched BOLs.
     Reminder { name: String, news: News, has_login: bool },
+    /// Tells those in charge that the portal has turned a webhook off. `address` is its scheme and host.
+    WebhookStopped { name: String, address: String, is_gone: bool, path: String },
 }
 
 pub(super) struct Rendered {
@@ -105,6 +107,7 @@ impl EmailTemplate {
             Self::Joined { .. } => "joined",
             Self::Documents { .. } => "documents",
             Self::Reminder { .. } => "reminder",
+            Self::WebhookStopped { .. } => "webhook-off",
         }
     }
 
@@ -153,7 +156,8 @@ impl EmailTemplate {
             | Self::Security { name, .. }
             | Self::Joined { name, .. }
             | Self::Documents { name, .. }
-            | Self::Reminder { name, .. } => name,
+            | Self::Reminder { name, .. }
+            | Self::WebhookStopped { name, .. } => name,
         }
     }
 
@@ -186,6 +190,9 @@ impl EmailTemplate {
                 Stop::new(*has_login, origin, office.email.as_deref()),
                 origin,
             ),
+            Self::WebhookStopped { address, is_gone, path, .. } => {
+                webhook_stopped(address, *is_gone, format!("{origin}{path}"))
+            }
         };
         let greeting = match self.name() {
             "" => "Hello,".to_owned(),
@@ -271,6 +278,25 @@ fn security(notice: &SecurityNotice, Sender { origin, key, office }: &Sender<'_>
             "If that wasn’t you, set a new password at once with “Forgot your password?” on the login page, and call the \
              terminal office{phone}."
         )],
+        ..Words::default()
+    }
+}
+
+fn webhook_stopped(address: &str, is_gone: bool, page: String) -> Words {
+    let why = if is_gone {
+        "Its receiver answered that it wants no more messages (410)."
+    } else {
+        "Twenty attempts in a row have failed, over three days."
+    };
+    Words {
+        subject: "A webhook of the PrimeTrade BOL portal was turned off".into(),
+        paragraphs: vec![format!("The webhook to {address} was turned off, so it gets no more messages. {why}")],
+        action: Some(("Open the webhook", page)),
+        closing: vec![
+            "Its page shows what was sent and what was answered. When the receiver works again, turn the webhook on there. \
+             Messages that wait are sent then, if they are not older than three days."
+                .into(),
+        ],
         ..Words::default()
     }
 }

@@ -1,5 +1,5 @@
-//! Background tasks of a server: settling interrupted uploads, sending email, notifying customers, sealing the access log,
-//! and purging old events.
+//! Background tasks of a server: settling interrupted uploads, sending email and webhooks, notifying customers, sealing the
+//! access log, and purging old events.
 //!
 //! Every instance runs all tasks; rows and locks in the database make sure that each piece of work is done once.
 
@@ -15,6 +15,7 @@ use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::notices;
 use crate::storage::Storage;
+use crate::webhooks::Sender;
 
 pub struct Background {
     /// Its own connections, so that no page waits for a background task.
@@ -23,6 +24,7 @@ pub struct Background {
     pub clock: Clock,
     pub zone: Tz,
     pub mailer: Mailer,
+    pub webhooks: Sender,
     pub seals: SealKeys,
     /// Years for which events are kept; `None`: forever.
     pub retention: Option<u16>,
@@ -31,14 +33,15 @@ pub struct Background {
 }
 
 impl Background {
-    pub const CONNECTIONS: usize = 5;
+    pub const CONNECTIONS: usize = 6;
 
     /// Runs all tasks until the future is dropped.
     pub async fn run(self) {
-        let Self { db, storage, clock, zone, mailer, seals, retention, metrics } = self;
+        let Self { db, storage, clock, zone, mailer, webhooks, seals, retention, metrics } = self;
         tokio::join!(
             sweep(db.clone(), storage.clone(), clock.clone(), metrics),
             mailer.run(),
+            webhooks.run(),
             seal(db.clone(), seals.clone()),
             publish(db.clone(), storage),
             retention::run(db.clone(), seals.clone(), retention, clock.clone()),

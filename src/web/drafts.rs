@@ -30,6 +30,7 @@ use crate::accounts::people::PeopleError;
 use crate::bols::lists::SaveError;
 use crate::field_errors::FieldErrors;
 use crate::issuing::IssueError;
+use crate::webhooks::WebhookError;
 
 /// Begins the names of typed fields, so that a form that carries them can have fields of its own.
 const PREFIX: &str = "typed.";
@@ -295,6 +296,12 @@ impl NotYet for PeopleError {
 }
 
 impl NotYet for TokenChangeError {
+    fn not_yet() -> Self {
+        Self::Fields(FieldErrors::default())
+    }
+}
+
+impl NotYet for WebhookError {
     fn not_yet() -> Self {
         Self::Fields(FieldErrors::default())
     }

@@ -87,6 +87,16 @@ flashes! {
         MADE_BEFORE: "made" =>
             "The token was made before, and is not shown again. If you have no copy, revoke it and make a new one.",
     }
+    /// The webhooks of the office or a company
+    webhooks {
+        MADE_BEFORE: "made" =>
+            "The webhook was added before, and its secret is not shown again. If you have no copy, make a new signing key.",
+        SAVED: "saved" => "Saved. It applies from the next message on.",
+        ON: "on" => "The webhook is on. It gets what happens from now on.",
+        OFF: "off" => "The webhook is off. It gets nothing until you turn it on.",
+        REMOVED: "removed" => "The webhook is removed.",
+        SENT_AGAIN: "again" => "The message is sent again, with the same webhook-id.",
+    }
     /// `/people`
     people {
         INVITED: "invited" => "Invited. An email says what to do next.",

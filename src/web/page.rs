@@ -116,6 +116,7 @@ fn managed(viewer: &Viewer) -> Vec<Entry> {
             ("Users", "/office/users"),
             ("Products", "/office/products"),
             ("Carriers", "/office/carriers"),
+            ("Webhooks", "/office/webhooks"),
             ("Settings", "/office/settings"),
         ]);
     }

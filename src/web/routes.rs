@@ -7,11 +7,12 @@ use actix_web::guard::{Any, Get, Head};
 use actix_web::web::{ServiceConfig, get, post, resource, route};
 use actix_web::{HttpMessage, HttpRequest, Resource};
 
+use super::auth::{CompanyAdmins, OfficeStaff};
 use super::error::Error;
 use super::form_address::to_page;
 use super::{
     account, api, audit, auth, confirm, invitation, office, passkey_login, password_reset, people, portal,
-    second_factor, security_txt, session, sessions_end, sso,
+    second_factor, security_txt, session, sessions_end, sso, webhook_pages,
 };
 use crate::bols::lists::carriers::{Carrier, Truck};
 use crate::bols::lists::products::{Lot, Product};
@@ -80,6 +81,7 @@ fn account_routes(app: &mut ServiceConfig) {
         .configure(factor_routes)
         .configure(passkey_routes)
         .configure(token_routes)
+        .configure(webhook_routes)
         .service(form("/see-as/end").route(post().to(office::customers::stop_seeing_as)))
         .service(resource("/people").route(page!(people::page)).route(post().to(people::invite)))
         .service(form("/people/second-factor").route(post().to(people::require_factor)))
@@ -159,6 +161,53 @@ fn token_routes(app: &mut ServiceConfig) {
                 .route(page!(people::ask_revoke))
                 .route(post().to(people::revoke)),
         );
+}
+
+/// Webhooks: the office's, and a company's.
+fn webhook_routes(app: &mut ServiceConfig) {
+    use webhook_pages as pages;
+    app.service(
+        resource("/office/webhooks")
+            .route(page!(pages::page::<OfficeStaff>))
+            .route(post().to(pages::add::<OfficeStaff>)),
+    )
+    .service(
+        resource("/office/webhooks/{id}")
+            .route(page!(pages::webhook::<OfficeStaff>))
+            .route(post().to(pages::save::<OfficeStaff>)),
+    )
+    .service(form("/office/webhooks/{id}/test").route(post().to(pages::test::<OfficeStaff>)))
+    .service(form("/office/webhooks/{id}/off").route(post().to(pages::turn_off::<OfficeStaff>)))
+    .service(form("/office/webhooks/{id}/on").route(post().to(pages::turn_on::<OfficeStaff>)))
+    .service(
+        resource("/office/webhooks/{id}/{change}")
+            .route(page!(pages::ask::<OfficeStaff>))
+            .route(post().to(pages::change::<OfficeStaff>)),
+    )
+    .service(resource("/office/webhooks/{id}/deliveries/{delivery}").route(page!(pages::delivery::<OfficeStaff>)))
+    .service(form("/office/webhooks/{id}/deliveries/{delivery}/again").route(post().to(pages::resend::<OfficeStaff>)));
+    app.service(
+        resource("/people/webhooks")
+            .route(page!(pages::page::<CompanyAdmins>))
+            .route(post().to(pages::add::<CompanyAdmins>)),
+    )
+    .service(
+        resource("/people/webhooks/{id}")
+            .route(page!(pages::webhook::<CompanyAdmins>))
+            .route(post().to(pages::save::<CompanyAdmins>)),
+    )
+    .service(form("/people/webhooks/{id}/test").route(post().to(pages::test::<CompanyAdmins>)))
+    .service(form("/people/webhooks/{id}/off").route(post().to(pages::turn_off::<CompanyAdmins>)))
+    .service(form("/people/webhooks/{id}/on").route(post().to(pages::turn_on::<CompanyAdmins>)))
+    .service(
+        resource("/people/webhooks/{id}/{change}")
+            .route(page!(pages::ask::<CompanyAdmins>))
+            .route(post().to(pages::change::<CompanyAdmins>)),
+    )
+    .service(resource("/people/webhooks/{id}/deliveries/{delivery}").route(page!(pages::delivery::<CompanyAdmins>)))
+    .service(
+        form("/people/webhooks/{id}/deliveries/{delivery}/again").route(post().to(pages::resend::<CompanyAdmins>)),
+    );
 }
 
 /// BOLs and their documents: customers and the office.

@@ -51,6 +51,7 @@ use crate::mail::{LinkKey, Mailer};
 use crate::metrics::Metrics;
 use crate::storage::Storage;
 use crate::storage::spool::Spool;
+use crate::webhooks::{Destinations, Sender, WebhookKeys, WebhookOffice};
 
 /// How long a server that stops waits until the fetches of local files are recorded.
 const RECORDING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -173,8 +174,15 @@ fn background(
     let db = Database::new(database_url, Background::CONNECTIONS).measured(metrics, "background");
     let links = LinkKey::new(secret);
     let mailer = Mailer::new(db.clone(), clock.clone(), &config.mail, public_url.origin(), links);
+    let webhooks = Sender {
+        db: db.clone(),
+        clock: clock.clone(),
+        keys: WebhookKeys::new(secret),
+        destinations: Destinations::new(config.webhook_networks.clone()),
+    };
     Ok(Background {
         mailer: mailer.map_err(io::Error::other)?,
+        webhooks,
         db,
         storage: storage.clone(),
         clock: clock.clone(),
@@ -199,6 +207,10 @@ fn site(settings: Settings, public_url: PublicUrl, (storage, spool): (Storage, S
         contact: ContactCache::default(),
         examiner: Examiner::new(program, config.bol_prefix.clone()),
         clamd: config.clamd,
+        webhooks: WebhookOffice {
+            keys: WebhookKeys::new(&secret),
+            destinations: Destinations::new(config.webhook_networks),
+        },
         sso: config.oidc.clone().map(|oidc| SingleSignOn::new(oidc, public_url.origin())),
         passkeys: RelyingParty::new(&public_url),
         public_url,

@@ -24,6 +24,7 @@ use crate::mail::LinkKey;
 use crate::metrics::Metrics;
 use crate::storage::Storage;
 use crate::storage::spool::Spool;
+use crate::webhooks::WebhookOffice;
 
 /// What handlers need besides the database; shared by all workers.
 pub struct Site {
@@ -63,6 +64,8 @@ pub struct Site {
     /// How people outside the office reach it.
     pub contact: ContactCache,
     pub clamd: Option<ClamdAddress>,
+    /// Makes and checks webhooks.
+    pub webhooks: WebhookOffice,
     /// `None`: nothing is counted.
     pub metrics: Option<Metrics>,
 }

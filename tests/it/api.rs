@@ -13,3 +13,5 @@ mod v1_list;
 mod v1_log;
 mod v1_scopes;
 mod v1_work;
+mod webhook_pages;
+mod webhooks;

@@ -9,7 +9,7 @@ pub struct ActionGroup {
     pub choices: Vec<Choice>,
 }
 
-const GROUPS: [(&str, &[Action]); 9] = [
+const GROUPS: [(&str, &[Action]); 10] = [
     ("Downloads", &Action::DOWNLOADS),
     ("Refusals", &[Action::AccessDenied, Action::LookupsLimited]),
     (
@@ -40,6 +40,7 @@ const GROUPS: [(&str, &[Action]); 9] = [
         ],
     ),
     ("API tokens", &[Action::TokenCreated, Action::TokenRevoked, Action::TokenRefused]),
+    ("Webhooks", &[Action::WebhookCreated, Action::WebhookChanged, Action::WebhookRemoved, Action::WebhookStopped]),
     (
         "Bills of lading",
         &[

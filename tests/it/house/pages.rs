@@ -75,6 +75,7 @@ async fn tokens(app: &App) {
          INSERT INTO memberships (user_id, customer_id) SELECT u.id, c.id FROM users u, customers c WHERE u.is_service AND c.code = 'ACME'",
     )
     .await;
+    app.insert_webhooks().await;
     let token = app.token("erp.acme@service.invalid", &["bols:read"]).await;
     app.sql("UPDATE api_tokens SET networks = '{203.0.113.0/24,2001:db8::/32}', last_used_at = now(), last_ip = '203.0.113.7', last_agent = 'curl/8.14.1'").await;
     assert_eq!(app.rows("SELECT max(u.id) || '/' || max(t.id) FROM users u, api_tokens t").await, ["10/3"], "{token}");

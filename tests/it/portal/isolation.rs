@@ -207,12 +207,13 @@ fn expand(app: &App, template: &str, paths: &mut Vec<String>) {
         }
         ("id", "/api/bol/") => all(&["1", "2", "4", "5"]),
         ("id", before) if before.starts_with("/office/") || before.starts_with("/people/") => all(&["1"]),
-        ("token", _) => all(&["1"]),
+        ("token" | "delivery", _) => all(&["1"]),
         ("id", "/audit/events/" | "/account/passkeys/") => all(&["1"]),
         ("code", "/office/customers/") => all(&["ACME"]),
         ("change", before) if before.starts_with("/office/customers/") => {
             all(&["active", "ship-tos", "ship-to", "addresses", "address"])
         }
+        ("change", before) if before.contains("/webhooks/") => all(&["key", "remove"]),
         ("change", _) => all(&["invite", "disable", "enable", "name", "join", "leave", "admin"]),
         other => panic!("a new kind of route: say which ids of the victim's it takes: {other:?}"),
     };
@@ -252,6 +253,7 @@ async fn sees_nothing(app: &App, actor: &Actor, status: u16) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rival_gets_nothing_on_any_route() {
     let app = App::start().await;
+    app.insert_webhooks().await;
     sees_nothing(&app, &app.rival().await, 404).await;
 }
 

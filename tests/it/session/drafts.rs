@@ -331,11 +331,12 @@ async fn no_address_of_a_form_answers_405_to_a_reload() {
     for email in [World::ADMIN, "erp.acme@service.invalid"] {
         app.token(email, &["bols:read"]).await;
     }
+    app.insert_webhooks().await;
     for (pattern, _) in forms() {
         let actor = if pattern.starts_with("/people") { &acme } else { &admin };
         let (user, token) = if pattern.contains("service-accounts") { ("77", "2") } else { ("1", "1") };
         let path = pattern.replace("{number}", World::ACME_BOL).replace("{code}", "ACME").replace("{change}", "name");
-        let path = path.replace("{id}", user).replace("{token}", token);
+        let path = path.replace("{id}", user).replace("{token}", token).replace("{delivery}", "1");
         let mut answer = actor.get(&path).await;
         for _ in 0..3 {
             if answer.status == 303 {

@@ -98,7 +98,7 @@ pub fn promtool() -> Option<PathBuf> {
     tool("target/promtool/promtool", "promtool")
 }
 
-fn tool(path: &str, name: &str) -> Option<PathBuf> {
+pub fn tool(path: &str, name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     if path.exists() {
         return Some(path);

@@ -39,6 +39,7 @@ fn values() -> Value {
         "truck": "4417",
         "trailer": "DT-2208",
         "lot": "PI-25-1107",
+        "url": "https://127.0.0.1:9/hooks",
     })
 }
 

@@ -49,6 +49,21 @@ pub const ROUTES: &[(&str, Answers)] = &[
     ("/people/service-accounts", Page(&["/people/service-accounts"])),
     ("/people/service-accounts/{id}/tokens", Page(&["/people/service-accounts/10/tokens"])),
     ("/people/service-accounts/{id}/tokens/{token}/revoke", Page(&["/people/service-accounts/10/tokens/3/revoke"])),
+    ("/office/webhooks", Page(&["/office/webhooks", "/office/webhooks?done=removed"])),
+    ("/office/webhooks/{id}", Page(&["/office/webhooks/1", "/office/webhooks/2", "/office/webhooks/999999"])),
+    ("/office/webhooks/{id}/{change}", Page(&["/office/webhooks/1/key", "/office/webhooks/2/remove"])),
+    (
+        "/office/webhooks/{id}/deliveries/{delivery}",
+        Page(&[
+            "/office/webhooks/1/deliveries/1",
+            "/office/webhooks/1/deliveries/3",
+            "/office/webhooks/2/deliveries/6",
+        ]),
+    ),
+    ("/people/webhooks", Page(&["/people/webhooks"])),
+    ("/people/webhooks/{id}", Page(&["/people/webhooks/1"])),
+    ("/people/webhooks/{id}/{change}", Page(&["/people/webhooks/1/key", "/people/webhooks/1/remove"])),
+    ("/people/webhooks/{id}/deliveries/{delivery}", Page(&["/people/webhooks/1/deliveries/2"])),
     ("/people", Page(&["/people"])),
     (
         "/people/{id}/{change}",

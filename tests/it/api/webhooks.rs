@@ -1,0 +1,377 @@
+//! Webhooks: what is sent, to whom, in which order, and what happens when the receiver fails.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use crate::support::{Action, Actor, App, Load, Outcome, Received, Receiver, Reply, World};
+
+/// Networks that the tests' servers may reach.
+pub const LOOPBACK: (&str, &str) = ("WEBHOOK_ALLOW_PRIVATE", "127.0.0.0/8");
+const ALL: [&str; 6] =
+    ["bol.issued", "bol.assigned", "bol.voided", "bol.weighed", "document.added", "document.fetched"];
+
+/// A webhook with its secret and its public key.
+pub struct Made {
+    pub page: String,
+    pub secret: String,
+    pub public: String,
+}
+
+/// Adds a webhook about the BOLs of a customer, or about all.
+pub async fn add(actor: &Actor, base: &str, customer: &str, url: &str, events: &[&str]) -> Made {
+    let mut form = vec![("form_key", url), ("customer", customer), ("url", url)];
+    form.extend(events.iter().map(|event| ("events", *event)));
+    let made = actor.post(base, &form).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let keys = made.all("code.secret");
+    let page = made.attributes("a.button.primary", "href").pop().unwrap();
+    Made { page, public: keys[0].clone(), secret: keys[1].clone() }
+}
+
+/// Makes COLLEAGUE the administrator of ACME.
+pub async fn admin_of_acme(app: &App) -> Actor {
+    app.sql(
+        "UPDATE memberships SET is_admin = true WHERE user_id = (SELECT id FROM users WHERE email = 'dock@acme.example')",
+    )
+    .await;
+    app.user(World::COLLEAGUE).await
+}
+
+/// A server that can issue BOLs and reach the tests' receivers.
+async fn start() -> App {
+    let app = App::start_with(&[LOOPBACK]).await;
+    app.save_terminal_address().await;
+    app
+}
+
+async fn issue(app: &App, office: &Actor, customer: &str) -> String {
+    let load = Load::today(app).await.with("customer", customer);
+    load.with("ship_to", &format!("{customer} Foundry\n14 Mill Road\nDayton, OH 45404")).issue(office).await
+}
+
+/// Waits until nothing waits to be sent.
+async fn settled(app: &App) {
+    app.sealed().await;
+    for _ in 0..400 {
+        let behind = "SELECT 1 FROM webhook_cursor WHERE position < (SELECT max(position) FROM audit_leaves)";
+        let waiting = "SELECT id FROM webhook_deliveries WHERE state = 'waiting'";
+        if app.rows(behind).await.is_empty() && app.rows(waiting).await.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("still waiting: {:?}", app.rows("SELECT id, state, attempts FROM webhook_deliveries").await);
+}
+
+fn events(received: &[Received]) -> Vec<String> {
+    received.iter().map(Received::event).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_office_is_sent_what_happens_to_a_bol_in_order() {
+    let app = start().await;
+    let (office, receiver) = (app.office().await, Receiver::start().await);
+    add(&office, "/office/webhooks", "", &receiver.url, &ALL).await;
+    let number = issue(&app, &office, "ACME").await;
+    let ticket = crate::support::scan::paper("ticket");
+    let uploaded = office.upload(&[("kind", "scale-ticket")], &format!("{number}.pdf"), &ticket).await;
+    assert_eq!(uploaded.outcomes(), [format!("stored {number}")]);
+    app.acme().await.download(&format!("/bols/{number}/download")).await;
+    office.post(&format!("/office/bols/{number}/void"), &[("reason", "Wrong truck")]).await;
+    settled(&app).await;
+    let received = receiver.received();
+    assert_eq!(events(&received), ["bol.issued", "document.added", "document.fetched", "bol.voided"]);
+    assert!(received.iter().all(|message| message.number() == number && message.path == "/hook"));
+    let issued = received[0].json();
+    let id = issued["data"]["bol"]["id"].as_i64().unwrap();
+    let event = app.events().await.single(Action::BolCreated);
+    assert_eq!(
+        issued["data"],
+        json!({"event": event.id, "bol": {"id": id, "number": number, "path": format!("/api/v1/bols/{number}")}, "customer": "ACME"})
+    );
+    assert_eq!(
+        (received[0].id.as_str(), received[0].content_type.as_str()),
+        (format!("evt_{}", event.id).as_str(), "application/json")
+    );
+    assert_eq!(received[1].json()["data"]["document"]["dsdc_code"], "SCL");
+    for message in &received {
+        assert!(!message.text.contains("http") && message.text.len() < 600, "{}", message.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_company_is_sent_its_own_bols_alone() {
+    let app = start().await;
+    let (office, admin) = (app.office().await, admin_of_acme(&app).await);
+    let (own, others) = (Receiver::start().await, Receiver::start().await);
+    add(&admin, "/people/webhooks", "ACME", &own.url, &ALL).await;
+    add(&office, "/office/webhooks", "RIVAL", &others.url, &ALL).await;
+    let (mine, theirs) = (issue(&app, &office, "ACME").await, issue(&app, &office, "RIVAL").await);
+    // Office staff who fetch, also in a customer's place, are not the customer.
+    office.download(&format!("/bols/{mine}/download")).await;
+    settled(&app).await;
+    let form = [("number", mine.as_str()), ("customer", "RIVAL")];
+    office.post("/office/bols/assign", &form).await;
+    settled(&app).await;
+    let (own, others) = (own.received(), others.received());
+    assert_eq!(events(&own), ["bol.issued", "bol.assigned"]);
+    assert_eq!(events(&others), ["bol.issued", "bol.assigned"]);
+    assert_eq!((own[0].number(), others[0].number()), (mine.clone(), theirs));
+    let (lost, gained) = (own[1].json(), others[1].json());
+    assert_eq!((&lost["data"]["assigned"], &gained["data"]["assigned"]), (&json!(false), &json!(true)));
+    assert!(!own.iter().any(|message| message.text.contains("RIVAL")));
+    assert!(!others.iter().any(|message| message.text.contains("ACME")));
+}
+
+/// A message that waits is about a BOL that the company had when it was queued.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_about_a_bol_that_was_taken_away_in_the_meantime() {
+    let app = start().await;
+    let (office, admin, receiver) = (app.office().await, admin_of_acme(&app).await, Receiver::start().await);
+    let made = add(&admin, "/people/webhooks", "ACME", &receiver.url, &["bol.issued", "bol.voided"]).await;
+    app.sql("UPDATE webhooks SET paused_until = '2100-01-01'").await;
+    let kept = issue(&app, &office, "ACME").await;
+    let taken = issue(&app, &office, "ACME").await;
+    office.post("/office/bols/assign", &[("number", &taken), ("customer", "RIVAL")]).await;
+    app.sealed().await;
+    app.sql("UPDATE webhooks SET paused_until = 'epoch'").await;
+    settled(&app).await;
+    let received = receiver.received();
+    assert_eq!(received.iter().map(Received::number).collect::<Vec<_>>(), [kept]);
+    assert!(
+        admin.get(&made.page).await.all("tbody tr").iter().any(|row| row.contains(&taken) && row.contains("Not sent"))
+    );
+    // Nor anything while the company is inactive.
+    app.sql("UPDATE webhooks SET paused_until = '2100-01-01'").await;
+    issue(&app, &office, "ACME").await;
+    app.sealed().await;
+    app.sql("UPDATE customers SET active = false WHERE code = 'ACME'; UPDATE webhooks SET paused_until = 'epoch'")
+        .await;
+    settled(&app).await;
+    assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_was_down_for_an_hour_gets_everything_in_order() {
+    let app = start().await;
+    let office = app.office().await;
+    let down = Receiver::start().await;
+    let (url, address) = (down.url.clone(), down.address());
+    drop(down);
+    add(&office, "/office/webhooks", "", &url, &ALL).await;
+    let mut numbers = Vec::new();
+    for _ in 0..3 {
+        numbers.push(issue(&app, &office, "ACME").await);
+    }
+    for number in &numbers {
+        office.post(&format!("/office/bols/{number}/void"), &[("reason", "Wrong truck")]).await;
+    }
+    // Every attempt of the hour fails. Each pause is longer than the one before.
+    let failures = "SELECT failures FROM webhooks";
+    for minute in 0..90 {
+        app.clock.advance(TimeDelta::minutes(1));
+        tokio::time::sleep(Duration::from_millis(if minute % 10 == 0 { 700 } else { 20 })).await;
+    }
+    let failed: usize = app.rows(failures).await[0].parse().unwrap();
+    assert!((2..20).contains(&failed), "{failed}");
+    let receiver = Receiver::on(&address).await;
+    receiver.reply([Reply::Status(500)]);
+    for _ in 0..40 {
+        app.clock.advance(TimeDelta::minutes(30));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        if app.rows("SELECT id FROM webhook_deliveries WHERE state = 'waiting'").await.is_empty() {
+            break;
+        }
+    }
+    settled(&app).await;
+    let received = receiver.received();
+    for number in &numbers {
+        let about: Vec<&Received> = received.iter().filter(|message| message.number() == *number).collect();
+        let mut order: Vec<String> = about.iter().map(|message| message.event()).collect();
+        order.dedup();
+        assert_eq!(order, ["bol.issued", "bol.voided"], "{number}");
+    }
+    // The message that was answered with 500 came again with the same id.
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    received.iter().for_each(|message| *times.entry(&message.id).or_default() += 1);
+    assert_eq!((times.len(), received.len()), (6, 7), "{times:?}");
+    assert_eq!(app.rows("SELECT failures, stopped_at IS NULL FROM webhooks").await[0], "0|true");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_message_holds_back_its_own_bol_alone() {
+    let app = start().await;
+    let (office, receiver) = (app.office().await, Receiver::start().await);
+    add(&office, "/office/webhooks", "", &receiver.url, &["bol.issued", "bol.voided"]).await;
+    let first = issue(&app, &office, "ACME").await;
+    receiver.until(1).await;
+    app.sql("UPDATE webhook_deliveries SET state = 'waiting', ended_at = NULL, due_at = '2100-01-01'").await;
+    office.post(&format!("/office/bols/{first}/void"), &[("reason", "Wrong truck")]).await;
+    let second = issue(&app, &office, "ACME").await;
+    let received = receiver.until(2).await;
+    assert_eq!((received[1].number(), received[1].event()), (second, "bol.issued".into()));
+    app.sql("UPDATE webhook_deliveries SET due_at = 'epoch' WHERE due_at = '2100-01-01'").await;
+    let received = receiver.until(4).await;
+    assert_eq!(events(&received[2..]), ["bol.issued", "bol.voided"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_instances_send_each_message_once() {
+    let mut app = start().await;
+    app.second().await;
+    app.second().await;
+    let (office, receiver) = (app.office().await, Receiver::start().await);
+    add(&office, "/office/webhooks", "", &receiver.url, &["bol.issued", "bol.voided"]).await;
+    let mut numbers = Vec::new();
+    for _ in 0..6 {
+        numbers.push(issue(&app, &office, "ACME").await);
+        let number = numbers.last().unwrap();
+        office.post(&format!("/office/bols/{number}/void"), &[("reason", "Wrong truck")]).await;
+    }
+    settled(&app).await;
+    let received = receiver.received();
+    let mut by_number: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    received.iter().for_each(|message| by_number.entry(message.number()).or_default().push(message.event()));
+    assert_eq!(by_number.len(), 6);
+    assert!(by_number.values().all(|events| events == &["bol.issued", "bol.voided"]), "{by_number:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_410_turns_the_webhook_off() {
+    let app = start().await;
+    let (office, admin, receiver) = (app.office().await, admin_of_acme(&app).await, Receiver::start().await);
+    let made = add(&admin, "/people/webhooks", "ACME", &receiver.url, &ALL).await;
+    receiver.reply([Reply::Status(410)]);
+    issue(&app, &office, "ACME").await;
+    receiver.until(1).await;
+    app.mails_until(|mails| !mails.is_empty()).await;
+    let mails = app.mails().await;
+    assert_eq!((mails[0].to_address.as_str(), mails[0].purpose.as_str()), (World::COLLEAGUE, "webhook-off"));
+    let stopped = app.events().await.single(Action::WebhookStopped);
+    assert_eq!((stopped.email(), stopped.customer(), stopped.detail("reason")), ("portal", "ACME", "gone".into()));
+    assert_eq!(stopped.outcome, Outcome::Failed.as_str());
+    assert!(admin.get(&made.page).await.text().contains("wants no more (410)"));
+    issue(&app, &office, "ACME").await;
+    app.sealed().await;
+    assert_eq!(admin.post(&format!("{}/test", made.page), &[]).await.status, 422);
+    // Turned on again, it is sent what waited, and not what happened in the meantime.
+    admin.expect_saved(&format!("{}/on", made.page), &[], &format!("{}?done=on", made.page)).await;
+    settled(&app).await;
+    let received = receiver.received();
+    assert_eq!((received.len(), &received[0].id), (2, &received[1].id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_failures_in_a_row_turn_the_webhook_off() {
+    let app = start().await;
+    let (office, receiver) = (app.office().await, Receiver::start().await);
+    add(&office, "/office/webhooks", "", &receiver.url, &["bol.issued"]).await;
+    receiver.always(Some(Reply::Status(503)));
+    let number = issue(&app, &office, "ACME").await;
+    receiver.until(1).await;
+    for failures in 2..=20 {
+        app.sql("UPDATE webhooks SET paused_until = 'epoch'; UPDATE webhook_deliveries SET due_at = 'epoch' WHERE state = 'waiting'").await;
+        assert_eq!(receiver.until(failures).await.len(), failures);
+    }
+    app.mails_until(|mails| !mails.is_empty()).await;
+    let mails = app.mails().await;
+    assert_eq!((mails[0].to_address.as_str(), mails[0].purpose.as_str()), (World::OFFICE, "webhook-off"));
+    assert_eq!(app.events().await.single(Action::WebhookStopped).detail("reason"), "failures");
+    assert_eq!(app.rows("SELECT failures, stopped_for FROM webhooks").await[0], "20|failures");
+    // The message is given up three days after it was queued.
+    assert_eq!(
+        app.rows("SELECT state, attempts, give_up_at - created_at FROM webhook_deliveries").await[0],
+        "waiting|20|3 days"
+    );
+    app.clock.advance(TimeDelta::days(4));
+    let office = app.office().await;
+    office.post("/office/webhooks/1/on", &[]).await;
+    receiver.until(21).await;
+    settled(&app).await;
+    assert!(office.get("/office/webhooks/1").await.one("tbody tr").contains("Given up"), "{number}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_accepted_by_2xx_alone() {
+    let app = start().await;
+    let (office, receiver, target) = (app.office().await, Receiver::start().await, Receiver::start().await);
+    let made = add(&office, "/office/webhooks", "", &receiver.url, &["bol.issued"]).await;
+    let metadata = "http://169.254.169.254/latest/meta-data".to_owned();
+    let replies = [
+        Reply::Redirect(target.url.clone()),
+        Reply::Redirect(metadata),
+        Reply::Status(500),
+        Reply::Late(Duration::from_secs(12)),
+        Reply::Status(202),
+    ];
+    receiver.reply(replies);
+    issue(&app, &office, "ACME").await;
+    for count in 1..=5 {
+        receiver.until(count).await;
+        let attempts = format!("SELECT 1 FROM webhook_attempts HAVING count(*) >= {count}");
+        for _ in 0..400 {
+            if !app.rows(&attempts).await.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        app.sql("UPDATE webhooks SET paused_until = 'epoch'; UPDATE webhook_deliveries SET due_at = 'epoch' WHERE state = 'waiting'").await;
+    }
+    settled(&app).await;
+    assert!(target.received().is_empty());
+    let attempts = app
+        .rows("SELECT coalesce(status, 0), error <> '', milliseconds >= 9900 FROM webhook_attempts ORDER BY id")
+        .await;
+    assert_eq!(attempts, ["307|false|false", "307|false|false", "500|false|false", "0|true|true", "202|false|false"]);
+    let delivery = office.get(&made.page).await.attributes("tbody a", "href").remove(0);
+    let page = office.get(&delivery).await;
+    assert!(
+        page.text().contains("took longer than 10 seconds") || page.text().contains("answer in time"),
+        "{}",
+        page.text()
+    );
+    assert!(page.text().contains("HTTP 202") && page.text().contains("Accepted by the receiver"));
+}
+
+/// A crash between the answer and its record: the message comes again, with the same id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_record_sends_the_message_again() {
+    let app = start().await;
+    let (office, receiver) = (app.office().await, Receiver::start().await);
+    add(&office, "/office/webhooks", "", &receiver.url, &["bol.issued"]).await;
+    app.sql(
+        "CREATE FUNCTION pg_temp_fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the disk is full'; END $$; \
+         CREATE TRIGGER fail BEFORE INSERT ON webhook_attempts FOR EACH ROW EXECUTE FUNCTION pg_temp_fail()",
+    )
+    .await;
+    issue(&app, &office, "ACME").await;
+    receiver.until(1).await;
+    app.sql("DROP TRIGGER fail ON webhook_attempts; DROP FUNCTION pg_temp_fail").await;
+    // The lease of the process that failed.
+    app.clock.advance(TimeDelta::seconds(61));
+    settled(&app).await;
+    let received = receiver.received();
+    assert_eq!(received.len(), 2);
+    assert_eq!(received[0].id, received[1].id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_rolled_back_is_never_sent() {
+    let app = start().await;
+    let (office, receiver) = (app.office().await, Receiver::start().await);
+    add(&office, "/office/webhooks", "", &receiver.url, &ALL).await;
+    let before = issue(&app, &office, "ACME").await;
+    app.sql("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$; \
+             CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON bols DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()").await;
+    let refused = Load::today(&app).await.post(&office, "/office/bols").await;
+    assert!(refused.status >= 400, "{}", refused.status);
+    app.sql("DROP TRIGGER fail ON bols").await;
+    let after = issue(&app, &office, "ACME").await;
+    settled(&app).await;
+    // Messages of different BOLs may overtake each other.
+    let numbers: BTreeSet<String> = receiver.received().iter().map(Received::number).collect();
+    assert_eq!(numbers, BTreeSet::from([before, after]));
+}
