@@ -46,10 +46,7 @@ const FORMS: &[FormAddress] = &[
     FormAddress::new("/people/webhooks/{id}/off", "/people/webhooks/{id}"),
     FormAddress::new("/people/webhooks/{id}/on", "/people/webhooks/{id}"),
     FormAddress::new("/people/webhooks/{id}/{change}", "/people/webhooks/{id}"),
-    FormAddress::new(
-        "/people/webhooks/{id}/deliveries/{delivery}/again",
-        "/people/webhooks/{id}/deliveries/{delivery}",
-    ),
+    FormAddress::new("/people/webhooks/{id}/deliveries/{delivery}/again", "/people/webhooks/{id}"),
     FormAddress::new("/people/{id}/{change}", "/people"),
     FormAddress::new("/office/remind", "/office"),
     FormAddress::new("/office/bols", "/office/bols/new").restored(),
@@ -89,10 +86,7 @@ const FORMS: &[FormAddress] = &[
     FormAddress::new("/office/webhooks/{id}/off", "/office/webhooks/{id}"),
     FormAddress::new("/office/webhooks/{id}/on", "/office/webhooks/{id}"),
     FormAddress::new("/office/webhooks/{id}/{change}", "/office/webhooks/{id}"),
-    FormAddress::new(
-        "/office/webhooks/{id}/deliveries/{delivery}/again",
-        "/office/webhooks/{id}/deliveries/{delivery}",
-    ),
+    FormAddress::new("/office/webhooks/{id}/deliveries/{delivery}/again", "/office/webhooks/{id}"),
     FormAddress::here("/office/users").restored(),
     FormAddress::new("/office/users/{id}/{change}", "/office/users/{id}").restored(),
     FormAddress::here("/audit/integrity"),

@@ -10,6 +10,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Query;
 use askama::Template;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use uuid::Uuid;
 
 pub use delivery::{page as delivery, resend};
@@ -68,8 +70,9 @@ struct WebhookLine {
 
 /// Whether messages arrive.
 struct State {
+    /// "Failing"
+    mark: Option<&'static str>,
     text: String,
-    is_bad: bool,
 }
 
 /// Shows the keys of a webhook, once.
@@ -120,22 +123,23 @@ impl WebhookForm {
 }
 
 impl State {
-    fn of(webhook: &Webhook, now: chrono::DateTime<chrono::Utc>, zone: chrono_tz::Tz) -> Self {
-        let bad = |text: String| Self { text, is_bad: true };
-        match webhook.stopped() {
-            Some(Stopped::ByUser) => Self { text: "Off".into(), is_bad: false },
-            Some(Stopped::Gone) => bad("Off: the receiver wants no more (410)".into()),
-            Some(Stopped::Failures) => bad("Off: too many attempts failed".into()),
+    fn of(webhook: &Webhook, now: DateTime<Utc>, zone: Tz) -> Self {
+        let (mark, text) = match webhook.stopped() {
+            Some(Stopped::ByUser) => (None, "Off".into()),
+            Some(Stopped::Gone) => (Some("Off"), "The receiver wants no more messages (410).".into()),
+            Some(Stopped::Failures) => (Some("Off"), "Twenty attempts in a row have failed.".into()),
             None if webhook.failures > 0 && webhook.has_waiting => {
-                let times =
-                    if webhook.failures == 1 { "time".into() } else { format!("{} times in a row", webhook.failures) };
-                let failed = if webhook.failures == 1 { "Failed one time".into() } else { format!("Failed {times}") };
                 let next = timestamp(webhook.paused_until.max(now), zone).text;
-                bad(format!("{failed}; next attempt {next}"))
+                let failed = match webhook.failures {
+                    1 => "One attempt has failed".to_owned(),
+                    failures => format!("{failures} attempts in a row have failed"),
+                };
+                (Some("Failing"), format!("{failed}. Next attempt: {next}."))
             }
-            None if webhook.has_waiting => Self { text: "On, sending".into(), is_bad: false },
-            None => Self { text: "On".into(), is_bad: false },
-        }
+            None if webhook.has_waiting => (None, "On, sending".into()),
+            None => (None, "On".into()),
+        };
+        Self { mark, text }
     }
 }
 

@@ -100,7 +100,7 @@ pub async fn page<P: WebhookPlace>(
         can_resend: webhook.stopped().is_none(),
         event: found.event,
         message_id: found.message_id,
-        body: pretty(&found.body),
+        body: found.body,
         attempts: attempts.into_iter().map(|attempt| AttemptLine::new(attempt, zone)).collect(),
     };
     Ok(html(&page))
@@ -130,10 +130,4 @@ fn state_text(delivery: &Delivery, zone: chrono_tz::Tz) -> String {
         }
         DeliveryState::Withheld => "Not sent: the company no longer had the BOL or the document.".into(),
     }
-}
-
-/// Breaks the lines of a JSON text for reading. The receiver gets it in one line.
-fn pretty(body: &str) -> String {
-    let parsed: Option<serde_json::Value> = serde_json::from_str(body).ok();
-    parsed.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| body.to_owned())
 }

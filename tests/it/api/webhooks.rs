@@ -253,7 +253,7 @@ async fn an_answer_of_410_turns_the_webhook_off() {
     let stopped = app.events().await.single(Action::WebhookStopped);
     assert_eq!((stopped.email(), stopped.customer(), stopped.detail("reason")), ("portal", "ACME", "gone".into()));
     assert_eq!(stopped.outcome, Outcome::Failed.as_str());
-    assert!(admin.get(&made.page).await.text().contains("wants no more (410)"));
+    assert!(admin.get(&made.page).await.text().contains("wants no more messages (410)"));
     issue(&app, &office, "ACME").await;
     app.sealed().await;
     assert_eq!(admin.post(&format!("{}/test", made.page), &[]).await.status, 422);
