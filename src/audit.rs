@@ -26,4 +26,4 @@ pub mod verify;
 pub mod witness;
 
 pub use columns::{COLUMNS, Cell, EventRow};
-pub use event::{Action, Actor, Event, Origin, Outcome, TokenName, not_stored, record};
+pub use event::{Action, Actor, Event, Origin, Outcome, TokenName, not_stored, record, record_returning_id};

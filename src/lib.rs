@@ -8,6 +8,7 @@
 //! * [`notices`] mails customers about new documents and reminds them of unopened ones.
 //! * [`webhooks`] sends signed messages about BOLs to other systems.
 //! * [`operations`] moves PDFs into the storage, compares storage with database, and estimates cost.
+//! * [`unusual`] looks in the access log for unusual activity, and reports it to administrators and auditors.
 //! * [`audit_pack`] builds the ZIP with which a third party verifies events of the access log.
 //! * [`intake`] receives files: examines them, matches each with its BOL, or leaves it in the inbox.
 //! * [`issuing`] issues, voids and weighs BOLs, and prints them.
@@ -51,6 +52,7 @@ mod stream_writer;
 pub mod telemetry;
 mod typefaces;
 pub mod units;
+pub mod unusual;
 pub mod web;
 pub mod webhooks;
 mod workbook;

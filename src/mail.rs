@@ -11,12 +11,14 @@ mod link;
 mod mailer;
 pub mod outbox;
 mod security_notice;
+mod unusual_notice;
 
 pub use bol_news::{Item, News};
 pub use email_template::EmailTemplate;
 pub use link::LinkKey;
 pub use mailer::Mailer;
 pub use security_notice::SecurityNotice;
+pub use unusual_notice::UnusualFinding;
 
 use url::Host;
 

@@ -3,6 +3,7 @@
 //! Permissions are decided here, whatever a form says. An administrator manages every login, the office those of
 //! customers, and a company's administrator the members of that company. A login out of scope is reported as missing.
 
+mod administrators;
 mod invite;
 mod membership;
 mod owners;
@@ -23,6 +24,7 @@ use crate::db::schema::{memberships, passkeys, sso_identities, tokens, users as 
 use crate::field_errors::FieldErrors;
 use crate::mail::outbox;
 
+pub use administrators::{Administrator, administrators};
 pub use invite::{NewPerson, Resent};
 pub use owners::{Owner, webhook_owners};
 pub use service::{NewService, ServiceRole};

@@ -137,6 +137,8 @@ actions! {
     AccessDenied "ACCESS_DENIED" "Access denied",
     /// A login asked for many BOLs or documents that aren't its own, and is refused for a while.
     LookupsLimited "LOOKUPS_LIMITED" "Lookups limited",
+    /// The portal found in the log what an auditor would ask about.
+    UnusualActivity "UNUSUAL_ACTIVITY" "Unusual activity",
 }
 
 impl Action {
@@ -301,6 +303,12 @@ impl<'a> Event<'a> {
 /// Records an event, in the connection's transaction if it has one. Fails if the database stores no row.
 pub async fn record(connection: &AsyncPgConnection, event: &Event<'_>) -> QueryResult<()> {
     record_all(connection, std::slice::from_ref(event)).await
+}
+
+/// Records an event like [`record`], and returns its id.
+pub async fn record_returning_id(mut connection: &AsyncPgConnection, event: &Event<'_>) -> QueryResult<i64> {
+    let written: Vec<i64> = InsertEvents(std::slice::from_ref(event)).load(&mut connection).await?;
+    written.into_iter().next().ok_or_else(not_stored)
 }
 
 /// Records events with one statement. Postgres takes 65,535 parameters, which is some 3,500 events. Fails if the

@@ -404,6 +404,11 @@ diesel::table! {
         collect_days -> Int4,
         releases_originals -> Bool,
         security_contact -> Text,
+        unusual_documents -> Int4,
+        unusual_times -> Int4,
+        unusual_denied -> Int4,
+        night_from -> Int4,
+        night_until -> Int4,
     }
 }
 
@@ -504,6 +509,22 @@ diesel::table! {
         truck_number -> Text,
         trailer_number -> Text,
         active -> Bool,
+    }
+}
+
+diesel::table! {
+    unusual_looks (only_one) {
+        only_one -> Bool,
+        looked_until -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    unusual_mails (user_id, subject, reason) {
+        user_id -> Int8,
+        subject -> Text,
+        reason -> Text,
+        mailed_at -> Timestamptz,
     }
 }
 
@@ -671,6 +692,8 @@ tables!(
     told,
     totp_secrets,
     trucks,
+    unusual_looks,
+    unusual_mails,
     uploads,
     users,
     webhook_attempts,

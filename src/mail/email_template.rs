@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::bol_news::{self, Group, Listing, News, Stop};
+use super::unusual_notice::{self, UnusualFinding};
 use super::{LinkKey, SecurityNotice};
 
 /// An email as the outbox stores it. [`LinkKey`] makes the secret of a link from its `seed`.
@@ -30,6 +31,8 @@ pub enum EmailTemplate {
     Reminder { name: String, news: News, has_login: bool },
     /// Tells those in charge that the portal has turned a webhook off. `address` is its scheme and host.
     WebhookStopped { name: String, address: String, is_gone: bool, path: String },
+    /// Tells an administrator of unusual activity in the access log. `more`: how many findings are not listed.
+    UnusualActivity { name: String, findings: Vec<UnusualFinding>, more: usize },
 }
 
 pub(super) struct Rendered {
@@ -108,6 +111,7 @@ impl EmailTemplate {
             Self::Documents { .. } => "documents",
             Self::Reminder { .. } => "reminder",
             Self::WebhookStopped { .. } => "webhook-off",
+            Self::UnusualActivity { .. } => "unusual-activity",
         }
     }
 
@@ -157,7 +161,8 @@ impl EmailTemplate {
             | Self::Joined { name, .. }
             | Self::Documents { name, .. }
             | Self::Reminder { name, .. }
-            | Self::WebhookStopped { name, .. } => name,
+            | Self::WebhookStopped { name, .. }
+            | Self::UnusualActivity { name, .. } => name,
         }
     }
 
@@ -193,6 +198,7 @@ impl EmailTemplate {
             Self::WebhookStopped { address, is_gone, path, .. } => {
                 webhook_stopped(address, *is_gone, format!("{origin}{path}"))
             }
+            Self::UnusualActivity { findings, more, .. } => unusual_activity(findings, *more, origin),
         };
         let greeting = match self.name() {
             "" => "Hello,".to_owned(),
@@ -320,6 +326,21 @@ fn listing(Listing { subject, paragraph, groups }: Listing, stop: Stop, origin: 
         groups,
         action: Some(("All bills of lading", format!("{origin}/bols"))),
         stop: Some(stop),
+        ..Words::default()
+    }
+}
+
+fn unusual_activity(findings: &[UnusualFinding], more: usize, origin: &str) -> Words {
+    Words {
+        subject: unusual_notice::subject(findings, more),
+        paragraphs: vec!["The PrimeTrade BOL portal found this in its access log:".into()],
+        groups: unusual_notice::groups(findings, more, origin),
+        action: Some(("All unusual activity", format!("{origin}/audit?action=UNUSUAL_ACTIVITY"))),
+        closing: vec![
+            "You get this email as an administrator of the portal, once a day for the same thing. You can change what \
+             counts as unusual under Settings."
+                .into(),
+        ],
         ..Words::default()
     }
 }

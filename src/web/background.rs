@@ -1,5 +1,5 @@
 //! Background tasks of a server: settling interrupted uploads, sending email and webhooks, notifying customers, sealing the
-//! access log, and purging old events.
+//! access log, looking in it for unusual activity, and purging old events.
 //!
 //! Every instance runs all tasks; rows and locks in the database make sure that each piece of work is done once.
 
@@ -15,6 +15,7 @@ use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::notices;
 use crate::storage::Storage;
+use crate::unusual;
 use crate::webhooks::Sender;
 
 pub struct Background {
@@ -45,7 +46,8 @@ impl Background {
             seal(db.clone(), seals.clone()),
             publish(db.clone(), storage),
             retention::run(db.clone(), seals.clone(), retention, clock.clone()),
-            notices::run(db, clock, zone),
+            notices::run(db.clone(), clock.clone(), zone),
+            unusual::run(db, clock, zone),
         );
     }
 }

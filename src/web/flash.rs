@@ -196,6 +196,7 @@ flashes! {
     settings {
         RELEASES_SAVED: "originals" => "Saved. The inbox uses this setting from now on.",
         SECURITY_CONTACT_SAVED: "security" => "The security contact is saved.",
+        UNUSUAL_SAVED: "unusual" => "Saved. The next look at the access log uses these numbers.",
         THRESHOLDS_SAVED: "days" => "Saved. Today uses these days from now on.",
         SAVED: "saved" =>
             "The settings are saved. The next BOL prints them. Issued BOLs stay as they are.",

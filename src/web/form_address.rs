@@ -71,6 +71,7 @@ const FORMS: &[FormAddress] = &[
     FormAddress::new("/office/settings/days", "/office/settings").restored(),
     FormAddress::new("/office/settings/security", "/office/settings").restored(),
     FormAddress::new("/office/settings/originals", "/office/settings"),
+    FormAddress::new("/office/settings/unusual", "/office/settings").restored(),
     FormAddress::new("/office/storage/prices", "/office/storage").restored(),
     FormAddress::here("/office/customers").restored(),
     FormAddress::here("/office/customers/{code}").restored(),

@@ -320,7 +320,8 @@ fn maintenance_routes(app: &mut ServiceConfig) {
     )
     .service(form("/office/settings/days").route(post().to(office::settings::save_days)))
     .service(form("/office/settings/security").route(post().to(office::settings::save_security_contact)))
-    .service(form("/office/settings/originals").route(post().to(office::settings::save_releases)));
+    .service(form("/office/settings/originals").route(post().to(office::settings::save_releases)))
+    .service(form("/office/settings/unusual").route(post().to(office::settings::save_unusual)));
 }
 
 /// The access log: auditors and administrators.

@@ -16,6 +16,7 @@ mod seals;
 mod swallowed;
 mod tampering;
 mod trace;
+mod unusual;
 mod verify;
 mod versions;
 mod witness;

@@ -13,6 +13,7 @@ mod files;
 mod forms;
 mod issuer;
 mod load;
+mod log_entries;
 mod ministack;
 mod oidc_provider;
 pub mod openapi;

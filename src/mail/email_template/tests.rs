@@ -109,3 +109,32 @@ fn an_email_of_an_earlier_version_can_be_sent() {
     let template = EmailTemplate::Reminder { name: String::new(), news, has_login: true };
     assert!(render(&template).text.contains("  PRT-2026-0001  Invoice\n  https://portal.example/bols/"));
 }
+
+#[test]
+fn unusual_activity_is_listed_and_counted() {
+    let finding = |event: i64, who: &str| UnusualFinding {
+        event,
+        who: who.into(),
+        hour: "Nov 12, 2025, 3:00 PM EST".into(),
+        reasons: "was refused 12 times in a row".into(),
+    };
+    let email = |findings: Vec<UnusualFinding>, more| {
+        render(&EmailTemplate::UnusualActivity { name: "Ada".into(), findings, more })
+    };
+    let one = email(vec![finding(7, "jo@acme.example")], 0);
+    assert_eq!(one.subject, "Unusual activity: jo@acme.example");
+    let line = "  Nov 12, 2025, 3:00 PM EST  was refused 12 times in a row\n  https://portal.example/audit/events/7\n";
+    assert!(one.text.starts_with("Hello Ada,\n\nThe PrimeTrade BOL portal found this"), "{}", one.text);
+    assert!(
+        one.text.contains(&format!("\njo@acme.example\n\n{line}")) && !one.text.contains(" more\n"),
+        "{}",
+        one.text
+    );
+    assert!(one.html.contains(r#"href="https://portal.example/audit/events/7""#), "{}", one.html);
+    assert_eq!(one.unsubscribe, None);
+    let many = email(vec![finding(7, "jo@acme.example"), finding(8, "al@acme.example")], 3);
+    assert_eq!(many.subject, "Unusual activity: 5 findings");
+    for text in [&many.text, &many.html] {
+        assert_eq!(text.matches("and 3 more").count(), 1, "{text}");
+    }
+}

@@ -11,7 +11,7 @@ pub struct ActionGroup {
 
 const GROUPS: [(&str, &[Action]); 10] = [
     ("Downloads", &Action::DOWNLOADS),
-    ("Refusals", &[Action::AccessDenied, Action::LookupsLimited]),
+    ("Refusals and unusual activity", &[Action::AccessDenied, Action::LookupsLimited, Action::UnusualActivity]),
     (
         "Logins",
         &[

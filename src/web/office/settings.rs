@@ -1,5 +1,5 @@
-//! `/office/settings`: the terminal's own company, which BOLs print, the reminder thresholds, and the security
-//! contact.
+//! `/office/settings`: the terminal's own company, which BOLs print, the reminder thresholds, what activity is unusual,
+//! and the security contact.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -8,8 +8,9 @@ use askama::Template;
 
 use crate::bols::settings::{self, Company, ReminderThresholdsForm, SecurityContact};
 use crate::field_errors::FieldErrors;
+use crate::unusual::thresholds::{self, ThresholdsForm};
 use crate::web::Error;
-use crate::web::auth::{Admins, Fresh, OfficeStaff};
+use crate::web::auth::{Admins, Audience, Fresh, OfficeStaff};
 use crate::web::context::Context;
 use crate::web::flash::{Done, see_other, settings as flash};
 use crate::web::form_field::FormField;
@@ -24,6 +25,7 @@ enum Section {
     Company,
     Days,
     Originals,
+    Unusual,
     Security,
 }
 
@@ -34,6 +36,7 @@ struct SettingsPage {
     company: Company,
     days: ReminderThresholdsForm,
     security: SecurityContact,
+    unusual: ThresholdsForm,
     /// In the order of the page: the one whose form was refused comes first.
     sections: Vec<Section>,
     errors: FieldErrors,
@@ -86,6 +89,18 @@ pub async fn save_releases(context: Context<Fresh<Admins>>, form: Form<Releases>
     Ok(see_other(HERE, Some(flash::RELEASES_SAVED)))
 }
 
+/// `POST /office/settings/unusual`: the fields of [`ThresholdsForm`].
+pub async fn save_unusual(context: Context<Fresh<Admins>>, form: Form<ThresholdsForm>) -> Result<HttpResponse, Error> {
+    let context = context.proven();
+    let user = context.acting();
+    let Err(error) = context.change(thresholds::save(&user, &form)).await else {
+        return Ok(see_other(HERE, Some(flash::UNUSUAL_SAVED)));
+    };
+    let page = SettingsPage::load(&context, None, None).await?;
+    let page = SettingsPage { unusual: form.into_inner(), ..page };
+    Ok(page.refused(Section::Unusual, refusal(error)?))
+}
+
 /// `POST /office/settings/security`: `security_contact`.
 pub async fn save_security_contact(
     context: Context<Fresh<OfficeStaff>>,
@@ -111,8 +126,8 @@ impl SettingsPage {
     }
 
     /// Loads the saved settings, except those that were just typed.
-    async fn load(
-        context: &Context<OfficeStaff>,
+    async fn load<A: Audience>(
+        context: &Context<A>,
         company: Option<Company>,
         days: Option<ReminderThresholdsForm>,
     ) -> Result<Self, Error> {
@@ -127,7 +142,8 @@ impl SettingsPage {
                 collect_days: reminder_thresholds.collect_days.to_string(),
             }),
             security: settings::typed_security_contact(&mut connection).await?,
-            sections: vec![Section::Company, Section::Days, Section::Originals, Section::Security],
+            unusual: thresholds::thresholds(&mut connection).await?.into(),
+            sections: vec![Section::Company, Section::Days, Section::Originals, Section::Unusual, Section::Security],
             errors: FieldErrors::default(),
             releases_originals: settings::releases_originals(&mut connection).await?,
             can_administer: context.viewer.can_administer(),

@@ -211,6 +211,7 @@ async fn errors_lead_to_their_fields() {
         ("/office/carriers?edit=truck-1", "/office/trucks/1", "truck_number", ""),
         ("/office/settings", "/office/settings/security", "security_contact", "call us"),
         ("/office/settings", "/office/settings/days", "unsigned_days", "x"),
+        ("/office/settings", "/office/settings/unusual", "night_until", "x"),
         ("/office/storage", "/office/storage/prices", "egress_gb", "x"),
         ("/office/customers", "/office/customers", "code", "a b"),
         ("/office/customers/ACME", "/office/customers/ACME/ship-tos", "ship_to", "\u{202e}"),

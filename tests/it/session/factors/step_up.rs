@@ -85,6 +85,7 @@ async fn every_sensitive_change_asks() {
         "/office/settings/days",
         "/office/settings/security",
         "/office/settings/originals",
+        "/office/settings/unusual",
         "/office/storage/prices",
         "/office/customers/ACME/see-as",
         "/office/customers/ACME/second-factor",
