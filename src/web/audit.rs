@@ -10,6 +10,7 @@ mod log_page;
 mod log_row;
 pub mod pack;
 pub mod proof;
+mod unusual_line;
 
 use diesel_async::AsyncPgConnection;
 use serde_json::Value;

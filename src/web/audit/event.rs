@@ -9,6 +9,7 @@ use super::record_view;
 use crate::audit::{Action, COLUMNS, EventRow, prove, search};
 use crate::bols::weight::grouped;
 use crate::local_time;
+use crate::unusual::Finding;
 use crate::web::Error;
 use crate::web::auth::Auditors;
 use crate::web::context::Context;
@@ -20,6 +21,8 @@ use crate::web::page::{Layout, html};
 struct EventPage {
     layout: Layout,
     what: &'static str,
+    /// Whose activity was unusual, and why.
+    unusual: Option<String>,
     when: String,
     /// Name and value of each exported column but `detail`.
     fields: Vec<(&'static str, Option<String>)>,
@@ -47,6 +50,7 @@ impl EventPage {
         Self {
             layout: context.layout("/audit"),
             what: super::action_words(&row.action, super::outcome(&row.outcome)),
+            unusual: Finding::of(&row).map(|found| format!("{}: {}", found.who(), found.reasons_in_words())),
             when: local_time::to_second(row.occurred_at, context.site.time_zone),
             fields: fields.map(|(name, cell)| (name, Some(cell.to_string()).filter(|text| !text.is_empty()))).collect(),
             position: position.map(grouped),
@@ -63,6 +67,9 @@ fn related(row: &EventRow, detail: Option<&Value>) -> Vec<(String, String)> {
     let link = detail.and_then(|detail| detail["link"].as_i64());
     if let Some(link) = link.filter(|_| row.action == Action::LinkFetched.as_str()) {
         related.push(("The link that was followed".into(), format!("/audit/events/{link}")));
+    }
+    if let Some(login) = Finding::of(row).and_then(|found| found.login) {
+        related.push((format!("All events by {login}"), timeline("user", &login)));
     }
     if let Some(number) = row.bol_number.as_ref().filter(|number| !number.is_empty()) {
         related.push((format!("Downloads of BOL {number}"), downloads("number", number)));

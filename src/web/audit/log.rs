@@ -36,6 +36,7 @@ pub async fn page(
     let suggestions = names::suggest(&mut connection).await?;
     let mut page = LogPage::new(context.layout("/audit").flash(&done, &[]), site, text, &found, suggestions);
     if after.is_none() {
+        page.add_unusual(&mut connection, site, &filter).await?;
         page.add_chart(&mut connection, site, &filter, events.first()).await?;
     }
     if let Some(last) = events.last().filter(|_| has_more) {

@@ -9,6 +9,7 @@ use diesel_async::AsyncPgConnection;
 use super::action_choices::{self, ActionGroup};
 use super::days::{DayRow, Days};
 use super::log_row::LogRow;
+use super::unusual_line::{self, UnusualLine};
 use crate::audit::filter::{DOWNLOADS_VIEW, FilterText};
 use crate::audit::names::{self, FoundNames, Suggestions};
 use crate::audit::search::{self, Filter, TEXT_SEARCH_WINDOW};
@@ -52,6 +53,8 @@ pub struct LogPage {
     pub rows: Vec<LogRow>,
     first_href: Option<String>,
     pub next_href: Option<String>,
+    /// On the first page without a filter, and on that of a user's timeline.
+    unusual: Option<UnusualLine>,
     /// On the first page only.
     by_day: Option<DayChart>,
 }
@@ -105,10 +108,27 @@ impl LogPage {
             first_href: (!filter.after.is_empty()).then(|| log_links::first_page(&filter)),
             next_href: None,
             rows: Vec::new(),
+            unusual: None,
             by_day: None,
             filter,
             errors: FieldErrors::default(),
         }
+    }
+
+    /// Counts the unusual activity of the last days: all of it, or that of the user whose timeline this is.
+    pub async fn add_unusual(
+        &mut self,
+        connection: &mut AsyncPgConnection,
+        site: &Site,
+        filter: &Filter,
+    ) -> Result<(), Error> {
+        self.unusual = match filter.users.as_slice() {
+            _ if self.is_downloads => None,
+            [user] if self.is_timeline => unusual_line::of_login(connection, site, user).await?,
+            _ if !self.is_filtered => unusual_line::of_all(connection, site).await?,
+            _ => None,
+        };
+        Ok(())
     }
 
     /// Counts the days up to the newest event, which may be long ago in a timeline.

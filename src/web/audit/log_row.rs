@@ -6,6 +6,7 @@ use serde::Deserialize;
 use crate::audit::{Action, EventRow, Outcome};
 use crate::local_time;
 use crate::units::file_size;
+use crate::unusual::Finding;
 use crate::web::Site;
 use crate::web::log_links::timeline;
 
@@ -22,6 +23,8 @@ pub struct LogRow {
     pub what: &'static str,
     /// How much was sent, of a document that was fetched.
     pub sent: Option<String>,
+    /// Whose activity was unusual, and why.
+    pub unusual: Option<String>,
     pub action: String,
     pub outcome: &'static str,
     pub is_success: bool,
@@ -59,6 +62,7 @@ impl LogRow {
             (event.action == Action::LinkFetched.as_str()).then(|| serde_json::from_str::<Fetch>(&event.detail.0));
         let fetch = fetch.and_then(Result::ok);
         let at = fetch.as_ref().map_or(event.occurred_at, |fetch| fetch.fetched_at);
+        let unusual = Finding::of(&event).map(|found| format!("{}: {}", found.who(), found.reasons_in_words()));
         let is_late = event.occurred_at - at > MAX_RECORDING_DELAY;
         Self {
             id: event.id,
@@ -67,6 +71,7 @@ impl LogRow {
             recorded: is_late.then(|| local_time::to_second(event.occurred_at, site.time_zone)),
             what: super::action_words(&event.action, outcome),
             sent: fetch.and_then(|fetch| fetch.sent()),
+            unusual,
             action: event.action,
             outcome: outcome.map_or("", Outcome::label),
             is_success: outcome == Some(Outcome::Success),

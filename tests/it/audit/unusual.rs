@@ -6,6 +6,7 @@ mod documents;
 mod looks;
 mod mails;
 mod networks;
+mod pages;
 mod refusals;
 mod thresholds;
 
