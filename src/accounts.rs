@@ -42,5 +42,5 @@ pub use factor_policy::Policy;
 pub use factors::FactorKey;
 pub use sessions::HalfLogin;
 pub use token::Token;
-pub use users::{Role, User};
+pub use users::{Role, User, is_customer_role};
 pub use viewer::{Company, Door, Viewer};

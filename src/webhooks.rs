@@ -1,7 +1,7 @@
 //! Webhooks: addresses that are sent events about BOLs, signed as <https://www.standardwebhooks.com> says.
 //!
 //! The access log is the outbox: its event is recorded in the transaction of what a message tells of. [`follow`] reads the
-//! sealed events in the order of the tree, which no later event changes, and queues deliveries. [`sender`] sends them: to
+//! sealed events, which no later event precedes, and queues deliveries. [`sender`] sends them: to
 //! one webhook from one process at a time, each BOL's messages in order, until the receiver accepts them.
 
 mod address;
@@ -21,6 +21,8 @@ mod stop;
 pub use address::Destinations;
 pub use event::WebhookEvent;
 pub use key::{PublicKey, WebhookKeys};
-pub use list::{Attempt, Delivery, DeliveryState, Stopped, Webhook, attempts, deliveries, delivery, find, webhooks};
-pub use manage::{MadeWebhook, NewWebhook, WebhookError, WebhookManager, WebhookOffice};
+pub use list::{
+    Attempt, Delivery, DeliveryState, Stopped, Webhook, attempts, deliveries, delivery, find, made_by, webhooks,
+};
+pub use manage::{NewWebhook, WebhookError, WebhookManager, WebhookOffice};
 pub use sender::Sender;

@@ -9,6 +9,8 @@ CREATE TABLE webhooks (
         '{bol.issued,bol.assigned,bol.voided,bol.weighed,document.added,document.fetched}'::text[]),
     key_salt      bytea NOT NULL CONSTRAINT webhooks_key_salt_length CHECK (octet_length(key_salt) = 32),
     public_key    bytea NOT NULL CONSTRAINT webhooks_public_key_length CHECK (octet_length(public_key) = 32),
+    key_made_at   timestamptz NOT NULL,
+    key_made_by   bigint REFERENCES users ON DELETE SET NULL,
     former_salt   bytea CONSTRAINT webhooks_former_salt_length CHECK (octet_length(former_salt) = 32),
     former_until  timestamptz,
     created_at    timestamptz NOT NULL,
@@ -27,6 +29,7 @@ COMMENT ON COLUMN webhooks.customer_id IS 'The company whose BOLs it is about. N
 COMMENT ON COLUMN webhooks.form_key IS 'Of the form that made it, so that sending the form twice makes one webhook.';
 COMMENT ON COLUMN webhooks.key_salt IS 'The signing keys are derived from it and SECRET_KEY.';
 COMMENT ON COLUMN webhooks.public_key IS 'Ed25519, of the same salt. It tells whether SECRET_KEY is still the one of that time.';
+COMMENT ON COLUMN webhooks.key_made_at IS 'For ten minutes from then on, the user who made the key is shown the secret.';
 COMMENT ON COLUMN webhooks.former_salt IS 'The keys before the last change also sign, until former_until.';
 COMMENT ON COLUMN webhooks.follows_from IS 'Earlier events are not sent.';
 COMMENT ON COLUMN webhooks.stopped_for IS 'Why it is off: by a user, because its address answered 410, or after failures in a row.';
@@ -48,18 +51,22 @@ CREATE TABLE webhook_deliveries (
     created_at   timestamptz NOT NULL,
     due_at       timestamptz NOT NULL,
     give_up_at   timestamptz NOT NULL,
+    asked_at     timestamptz,
     attempts     integer NOT NULL DEFAULT 0,
     state        text NOT NULL DEFAULT 'waiting' CONSTRAINT webhook_deliveries_state_known
         CHECK (state IN ('waiting', 'delivered', 'failed', 'withheld')),
     ended_at     timestamptz,
-    CONSTRAINT webhook_deliveries_once UNIQUE (webhook_id, message_id),
+    CONSTRAINT webhook_deliveries_once UNIQUE (webhook_id, event_id),
     CONSTRAINT webhook_deliveries_ended_whole CHECK ((state = 'waiting') = (ended_at IS NULL))
 );
 CREATE INDEX webhook_deliveries_waiting ON webhook_deliveries (webhook_id, id) WHERE state = 'waiting';
+CREATE INDEX webhook_deliveries_of_bol ON webhook_deliveries (webhook_id, bol_id, id) WHERE state = 'waiting';
+CREATE INDEX webhook_deliveries_asked ON webhook_deliveries (webhook_id, asked_at) WHERE asked_at IS NOT NULL;
 CREATE INDEX webhook_deliveries_list ON webhook_deliveries (webhook_id, id DESC);
 CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
 COMMENT ON TABLE webhook_deliveries IS 'What each webhook is sent. Ended ones are kept for 30 days.';
-COMMENT ON COLUMN webhook_deliveries.message_id IS 'The webhook-id of every attempt.';
+COMMENT ON COLUMN webhook_deliveries.message_id IS 'The webhook-id of every attempt: random, because a restored database gives events the same ids again.';
+COMMENT ON COLUMN webhook_deliveries.asked_at IS 'When a user last asked for it: a test, or a message to be sent again. It is tried at once, and its failure counts for nothing.';
 COMMENT ON COLUMN webhook_deliveries.event_id IS 'The event in the access log. Null: a test.';
 COMMENT ON COLUMN webhook_deliveries.is_taken_away IS 'Says that the company no longer has the BOL.';
 COMMENT ON COLUMN webhook_deliveries.state IS 'withheld: the company no longer had the BOL or the document when it was to be sent.';

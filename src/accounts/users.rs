@@ -43,6 +43,11 @@ impl Role {
     }
 }
 
+/// Whether this is the customers' role, as the log names it.
+pub fn is_customer_role(name: &str) -> bool {
+    name == Role::Customer.as_str()
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

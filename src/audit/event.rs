@@ -69,6 +69,8 @@ actions! {
     WebhookCreated "WEBHOOK_CREATED" "Webhook added",
     /// Address, events or key of a webhook, or a user turned it on or off.
     WebhookChanged "WEBHOOK_CHANGED" "Webhook changed",
+    /// A user sent a test, or a message again.
+    WebhookSent "WEBHOOK_SENT" "Webhook message sent by a user",
     WebhookRemoved "WEBHOOK_REMOVED" "Webhook removed",
     /// The portal turned a webhook off, because of what its receiver answers.
     WebhookStopped "WEBHOOK_STOPPED" "Webhook turned off",

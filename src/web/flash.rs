@@ -89,8 +89,10 @@ flashes! {
     }
     /// The webhooks of the office or a company
     webhooks {
-        MADE_BEFORE: "made" =>
-            "The webhook was added before, and its secret is not shown again. If you have no copy, make a new signing key.",
+        ADDED: "added" => "The webhook is on. It gets what happens from now on.",
+        ADDED_BEFORE: "before" => "The webhook was added before. If you have no copy of its secret, make a new signing key.",
+        NEW_KEY: "key" => "The new key signs from now on. The one before signs too for 24 hours.",
+        KEY_MADE_BEFORE: "key-before" => "The new key was made before. Nothing was changed now.",
         SAVED: "saved" => "Saved. It applies from the next message on.",
         ON: "on" => "The webhook is on. It gets what happens from now on.",
         OFF: "off" => "The webhook is off. It gets nothing until you turn it on.",

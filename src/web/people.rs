@@ -21,6 +21,7 @@ use super::token_pages;
 use crate::accounts::directory::{self, Person};
 use crate::accounts::people::{NewPerson, PeopleError, Resent};
 use crate::field_errors::FieldErrors;
+use crate::webhooks;
 
 const HERE: &str = "/people";
 
@@ -120,18 +121,23 @@ pub async fn ask_change(
     let company = context.viewer.administered().find(|company| company.id == customer).ok_or(Error::NotFound)?;
     let people = directory::members(&mut *context.db.get().await?, customer).await?;
     let person = people.into_iter().find(|person| person.id == id).ok_or(Error::NotFound)?;
+    let webhooks = webhooks::made_by(&mut *context.db.get().await?, id, customer).await?;
     let who = if person.name.is_empty() { person.email.clone() } else { person.name.clone() };
+    let mut consequences = vec![
+        format!(
+            "{} no longer sees the bills of lading of {} This takes effect at once.",
+            person.email,
+            with_period(&company.name)
+        ),
+        "The access log keeps what this person has done. You can invite the person again.".into(),
+    ];
+    if webhooks > 0 {
+        consequences.push("Webhooks that this person added stay on. Look at their addresses under Webhooks.".into());
+    }
     Ok(html(&Question {
         layout: context.layout(HERE),
         title: format!("Remove {who} from {}?", company.name),
-        consequences: vec![
-            format!(
-                "{} no longer sees the bills of lading of {} This takes effect at once.",
-                person.email,
-                with_period(&company.name)
-            ),
-            "The access log keeps what this person has done. You can invite the person again.".into(),
-        ],
+        consequences,
         action: format!("{HERE}/{id}/leave"),
         fields: vec![("customer_id", customer.to_string())],
         button: format!("Remove {who}"),

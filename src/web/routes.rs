@@ -176,6 +176,7 @@ fn webhook_routes(app: &mut ServiceConfig) {
             .route(page!(pages::webhook::<OfficeStaff>))
             .route(post().to(pages::save::<OfficeStaff>)),
     )
+    .service(resource("/office/webhooks/{id}/secret").route(page!(pages::secret::<OfficeStaff>)))
     .service(form("/office/webhooks/{id}/test").route(post().to(pages::test::<OfficeStaff>)))
     .service(form("/office/webhooks/{id}/off").route(post().to(pages::turn_off::<OfficeStaff>)))
     .service(form("/office/webhooks/{id}/on").route(post().to(pages::turn_on::<OfficeStaff>)))
@@ -196,6 +197,7 @@ fn webhook_routes(app: &mut ServiceConfig) {
             .route(page!(pages::webhook::<CompanyAdmins>))
             .route(post().to(pages::save::<CompanyAdmins>)),
     )
+    .service(resource("/people/webhooks/{id}/secret").route(page!(pages::secret::<CompanyAdmins>)))
     .service(form("/people/webhooks/{id}/test").route(post().to(pages::test::<CompanyAdmins>)))
     .service(form("/people/webhooks/{id}/off").route(post().to(pages::turn_off::<CompanyAdmins>)))
     .service(form("/people/webhooks/{id}/on").route(post().to(pages::turn_on::<CompanyAdmins>)))

@@ -1,9 +1,10 @@
 //! The pages about webhooks: of the terminal and all its customers for the office, and of a company for its administrators.
 //!
-//! The signing secret is in the answer to the form that made it, and nowhere else.
+//! The secret of a new key is shown to the user who made it, for ten minutes.
 
 mod delivery;
 mod place;
+mod secret;
 mod webhook;
 
 use actix_web::HttpResponse;
@@ -15,6 +16,7 @@ use chrono_tz::Tz;
 use uuid::Uuid;
 
 pub use delivery::{page as delivery, resend};
+pub use secret::page as secret;
 pub use webhook::{ask, change, page as webhook, save, test, turn_off, turn_on};
 
 use self::place::WebhookPlace;
@@ -28,7 +30,7 @@ use super::page::{Layout, Timestamp, html, html_with_status, non_empty, timestam
 use super::problem::Problem;
 use crate::accounts::people::Authority;
 use crate::field_errors::FieldErrors;
-use crate::webhooks::{self, MadeWebhook, NewWebhook, Stopped, Webhook, WebhookError, WebhookEvent, WebhookManager};
+use crate::webhooks::{self, NewWebhook, Stopped, Webhook, WebhookError, WebhookEvent, WebhookManager};
 
 #[derive(Template)]
 #[template(path = "webhooks/webhooks.html")]
@@ -73,18 +75,6 @@ struct State {
     /// "Failing"
     mark: Option<&'static str>,
     text: String,
-}
-
-/// Shows the keys of a webhook, once.
-#[derive(Template)]
-#[template(path = "webhooks/made.html")]
-struct MadePage {
-    layout: Layout,
-    title: &'static str,
-    secret: String,
-    public: String,
-    is_change: bool,
-    next: String,
 }
 
 impl WebhookForm {
@@ -151,15 +141,15 @@ pub async fn page<P: WebhookPlace>(context: Context<P>, done: Query<Done>) -> Re
     Ok(html(&page))
 }
 
-/// `POST`: adds a webhook: `form_key`, `customer`, `url`, `events` (repeated). Answers with its keys.
+/// `POST`: adds a webhook: `form_key`, `customer`, `url`, `events` (repeated). Leads to its keys.
 pub async fn add<P: WebhookPlace>(context: Context<Fresh<P>>, fields: Fields) -> Result<HttpResponse, Error> {
     let context = context.proven();
     let customer = fields.one("customer");
     let new =
         NewWebhook { form_key: fields.one("form_key"), customer, url: fields.one("url"), events: fields.all("events") };
     let (problem, errors) = match context.change(manager(&context).make(&new)).await {
-        Ok(made) => return Ok(made_page::<P>(&context, made, false)),
-        Err(WebhookError::MadeBefore) => return Ok(see_other(P::BASE, Some(flash::MADE_BEFORE))),
+        Ok(id) => return Ok(see_other(&format!("{}/{id}/secret", P::BASE), Some(flash::ADDED))),
+        Err(WebhookError::MadeBefore) => return Ok(see_other(P::BASE, Some(flash::ADDED_BEFORE))),
         Err(error) => refused(error, "No webhook was added.")?,
     };
     let mut page = WebhooksPage::load(&context, WebhookForm::typed(&fields, errors), customer).await?;
@@ -172,17 +162,6 @@ pub async fn add<P: WebhookPlace>(context: Context<Fresh<P>>, fields: Fields) ->
 /// Makes changes for the user of this request.
 fn manager<P: WebhookPlace>(context: &Context<P>) -> WebhookManager<'_> {
     WebhookManager { user: context.acting(), office: &context.site.webhooks }
-}
-
-fn made_page<P: WebhookPlace>(context: &Context<P>, made: MadeWebhook, is_change: bool) -> HttpResponse {
-    html(&MadePage {
-        layout: context.layout(P::HERE),
-        title: if is_change { "The new signing key" } else { "The webhook is on" },
-        secret: made.secret,
-        public: made.public.to_text(),
-        is_change,
-        next: format!("{}/{}", P::BASE, made.id),
-    })
 }
 
 /// The message above the page, and those beside the fields. Other errors are those of the whole page.

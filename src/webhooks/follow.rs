@@ -16,7 +16,7 @@ use crate::db::{Database, DbResult, try_alone};
 /// Advisory lock: only one process queues deliveries at a time.
 const FOLLOWING: i64 = 0x7072_696d_6508;
 /// Events read in one transaction.
-const MAX_EVENTS: i64 = 2000;
+const MAX_EVENTS: i64 = 10_000;
 /// Rows of one INSERT.
 const MAX_ROWS: usize = 500;
 /// For how long a message is sent again.
@@ -47,6 +47,7 @@ pub(super) struct NewDelivery {
     pub created_at: DateTime<Utc>,
     pub due_at: DateTime<Utc>,
     pub give_up_at: DateTime<Utc>,
+    pub asked_at: Option<DateTime<Utc>>,
 }
 
 impl NewDelivery {
@@ -64,7 +65,13 @@ impl NewDelivery {
             created_at: now,
             due_at: now,
             give_up_at: now + RETRIED_FOR,
+            asked_at: None,
         }
+    }
+
+    /// Has it tried at once, and only once.
+    pub fn asked(self, now: DateTime<Utc>) -> Self {
+        Self { give_up_at: now, asked_at: Some(now), ..self }
     }
 
     fn about(self, event: &LoggedEvent) -> Self {
@@ -110,10 +117,11 @@ async fn read_on(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
     let mut rows = Vec::new();
     for event in events(connection, (after, through), &followers).await? {
         let Some(kind) = event.webhook_event() else { continue };
+        let id = Message::new_id();
         for follower in &followers {
             let is_chosen = follower.events.iter().any(|chosen| chosen == kind.as_str());
             if is_chosen && event.occurred_at >= follower.follows_from {
-                let message = event.message(follower.customer_id);
+                let message = event.message(&id, follower.customer_id);
                 rows.extend(message.map(|message| NewDelivery::new(follower.id, message, now).about(&event)));
             }
         }
@@ -129,7 +137,10 @@ async fn read_on(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
     Ok(through < last)
 }
 
-/// Returns the events of these positions that a webhook chose, in order.
+/// Returns the events of these positions that a webhook chose, in the order of their ids.
+///
+/// The tree is in the order of transactions. Two transactions may change a BOL in the other order than they began; they get
+/// the ids of its events while they hold the lock on it. Both are in one batch of the sealer, which waits for the older one.
 async fn events(
     connection: &mut AsyncPgConnection,
     (after, through): (i64, i64),
@@ -146,7 +157,7 @@ async fn events(
         .filter(audit_leaves::position.le(through))
         .filter(audit_events::action.eq_any(actions))
         .filter(audit_events::outcome.eq("success"))
-        .order(audit_leaves::position)
+        .order(audit_events::id)
         .select(LoggedEvent::as_select())
         .load(connection)
         .await

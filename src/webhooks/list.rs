@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::PublicKey;
 use crate::accounts::people::Authority;
-use crate::db::schema::{webhook_attempts, webhook_deliveries};
+use crate::db::schema::{webhook_attempts, webhook_deliveries, webhooks as webhooks_of};
 
 /// Most webhooks that a list shows.
 const MAX_LISTED: i64 = 500;
@@ -28,6 +28,14 @@ pub struct Webhook {
     pub events: Vec<String>,
     #[diesel(sql_type = diesel::sql_types::Binary)]
     public_key: Vec<u8>,
+    #[diesel(sql_type = diesel::sql_types::Timestamptz)]
+    pub created_at: DateTime<Utc>,
+    /// The address of its maker.
+    #[diesel(sql_type = Nullable<diesel::sql_types::Text>)]
+    pub made_by: Option<String>,
+    /// The same, if the maker is of the company that it is about.
+    #[diesel(sql_type = Nullable<diesel::sql_types::Text>)]
+    pub made_by_member: Option<String>,
     #[diesel(sql_type = Nullable<diesel::sql_types::Timestamptz>)]
     pub stopped_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = diesel::sql_types::Text)]
@@ -84,11 +92,13 @@ async fn load(connection: &mut AsyncPgConnection, authority: &Authority, id: Opt
         Authority::Everybody | Authority::Customers => None,
     };
     diesel::sql_query(
-        "SELECT w.id, c.name AS company, w.url, w.events, w.public_key, w.stopped_at, w.stopped_for, w.failures, w.paused_until, \
+        "SELECT w.id, c.name AS company, w.url, w.events, w.public_key, w.created_at, u.email AS made_by, \
+         CASE WHEN EXISTS (SELECT FROM memberships m WHERE m.user_id = w.made_by AND m.customer_id = w.customer_id) THEN u.email END \
+             AS made_by_member, w.stopped_at, w.stopped_for, w.failures, w.paused_until, \
          EXISTS (SELECT FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.state = 'waiting') AS has_waiting, \
          (SELECT d.ended_at FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.state = 'delivered' ORDER BY d.id DESC LIMIT 1) \
              AS last_delivered_at \
-         FROM webhooks w LEFT JOIN customers c ON c.id = w.customer_id \
+         FROM webhooks w LEFT JOIN customers c ON c.id = w.customer_id LEFT JOIN users u ON u.id = w.made_by \
          WHERE ($1::bigint[] IS NULL OR w.customer_id = ANY ($1)) AND ($2::bigint IS NULL OR w.id = $2) ORDER BY w.id DESC LIMIT $3",
     )
     .bind::<Nullable<Array<BigInt>>, _>(companies)
@@ -96,6 +106,13 @@ async fn load(connection: &mut AsyncPgConnection, authority: &Authority, id: Opt
     .bind::<BigInt, _>(MAX_LISTED)
     .load(connection)
     .await
+}
+
+/// Returns how many webhooks of a company a user has added. They stay when the user leaves.
+pub async fn made_by(connection: &mut AsyncPgConnection, user_id: i64, company: i64) -> QueryResult<i64> {
+    let theirs =
+        webhooks_of::table.filter(webhooks_of::made_by.eq(user_id)).filter(webhooks_of::customer_id.eq(company));
+    theirs.count().get_result(connection).await
 }
 
 /// A message of a webhook.

@@ -1,15 +1,14 @@
 //! Makes, changes and removes webhooks: a company's administrators those of their company, the office all.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::now as database_now;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::follow;
 use super::key::new_salt;
 use super::stop::{StopReason, origin_of};
-use super::{Destinations, PublicKey, WebhookEvent, WebhookKeys};
+use super::{Destinations, PublicKey, WebhookEvent, WebhookKeys, follow, queue};
 use crate::accounts::ActingUser;
 use crate::accounts::people::Authority;
 use crate::audit::{self, Action, Event, Outcome};
@@ -21,7 +20,9 @@ use crate::field_errors::FieldErrors;
 const MAX_WEBHOOKS: i64 = 10;
 const MAX_FORM_KEY_BYTES: usize = 64;
 /// For how long the key before a new one signs too.
-pub(super) const FORMER_KEY_LIFE: TimeDelta = TimeDelta::days(1);
+const FORMER_KEY_LIFE: TimeDelta = TimeDelta::days(1);
+/// For how long the user who made a key can look at its secret.
+const SECRET_SHOWN: TimeDelta = TimeDelta::minutes(10);
 
 /// A webhook as typed.
 #[derive(Clone, Debug, Default)]
@@ -34,13 +35,6 @@ pub struct NewWebhook<'a> {
     pub events: Vec<&'a str>,
 }
 
-/// A webhook with a key that was just made. The secret is shown once.
-pub struct MadeWebhook {
-    pub id: i64,
-    pub secret: String,
-    pub public: PublicKey,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     #[error("no such webhook or delivery, or it is not in the user's charge")]
@@ -49,8 +43,8 @@ pub enum WebhookError {
     Fields(FieldErrors),
     #[error("{0}")]
     Refused(String),
-    /// The form was sent before. Its secret is not shown again.
-    #[error("this form has made its webhook already")]
+    /// The form was sent before.
+    #[error("this form has made its webhook or its key already")]
     MadeBefore,
     #[error(transparent)]
     Db(#[from] DbError),
@@ -75,6 +69,7 @@ pub(super) struct Locked {
     pub url: String,
     pub events: Vec<String>,
     pub key_salt: Vec<u8>,
+    pub public_key: Vec<u8>,
     #[diesel(select_expression = webhooks::stopped_at.is_not_null())]
     pub is_stopped: bool,
 }
@@ -101,8 +96,8 @@ impl WebhookManager<'_> {
         Authority::of(self.user.viewer)
     }
 
-    /// Makes a webhook, and records that. The address is not tried.
-    pub async fn make(&self, new: &NewWebhook<'_>) -> Change<MadeWebhook> {
+    /// Makes a webhook, records that, and returns its id. The address is not tried.
+    pub async fn make(&self, new: &NewWebhook<'_>) -> Change<i64> {
         if new.form_key.is_empty() || new.form_key.len() > MAX_FORM_KEY_BYTES {
             return Err(WebhookError::Refused("Open the page again, then add the webhook.".into()));
         }
@@ -136,7 +131,7 @@ impl WebhookManager<'_> {
         form_key: &str,
         company: Option<(i64, String)>,
         (url, events): (&str, &[&str]),
-    ) -> Change<MadeWebhook> {
+    ) -> Change<i64> {
         // Locks the cursor, so that two forms at once are counted one after the other.
         follow::begin(connection).await?;
         let id = company.as_ref().map(|(id, _)| *id);
@@ -153,8 +148,7 @@ impl WebhookManager<'_> {
             )));
         }
         let salt = new_salt()?;
-        let keys = self.office.keys.of(&salt);
-        let public = keys.public();
+        let public = self.office.keys.of(&salt).public();
         let row = (
             webhooks::customer_id.eq(id),
             webhooks::made_by.eq(self.user.viewer.user_id),
@@ -163,13 +157,15 @@ impl WebhookManager<'_> {
             webhooks::events.eq(events),
             webhooks::key_salt.eq(&salt),
             webhooks::public_key.eq(&public.0),
+            webhooks::key_made_at.eq(self.user.clock.now()),
+            webhooks::key_made_by.eq(self.user.viewer.user_id),
             webhooks::created_at.eq(self.user.clock.now()),
         );
         let made: i64 =
             diesel::insert_into(webhooks::table).values(row).returning(webhooks::id).get_result(connection).await?;
         let detail = json!({"webhook": made, "address": origin_of(url), "events": events});
         self.record(connection, Action::WebhookCreated, company, detail).await?;
-        Ok(MadeWebhook { id: made, secret: keys.secret_text(), public })
+        Ok(made)
     }
 
     /// Changes address and events, from the next message on.
@@ -189,9 +185,12 @@ impl WebhookManager<'_> {
             }
             let change = (webhooks::url.eq(url.as_str()), webhooks::events.eq(&events));
             diesel::update(webhooks::table.find(id)).set(change).execute(connection).await?;
+            // The end of the old pause would be hours away.
+            queue::resume(connection, self.user.clock.now(), id).await?;
             let state = |url: &str, events: &serde_json::Value| json!({"address": origin_of(url), "events": events});
             let detail = json!({
                 "webhook": id,
+                "url_changed": webhook.url != url.as_str(),
                 "before": state(&webhook.url, &json!(webhook.events)),
                 "after": state(url.as_str(), &json!(events)),
             });
@@ -222,38 +221,56 @@ impl WebhookManager<'_> {
                 return Ok(());
             }
             follow::begin(connection).await?;
-            let off: Option<chrono::DateTime<chrono::Utc>> = None;
             let change = (
-                webhooks::stopped_at.eq(off),
+                webhooks::stopped_at.eq(None::<DateTime<Utc>>),
                 webhooks::stopped_for.eq(""),
-                webhooks::failures.eq(0),
-                webhooks::paused_until.eq(self.user.clock.now()),
                 webhooks::follows_from.eq(database_now),
             );
             diesel::update(webhooks::table.find(id)).set(change).execute(connection).await?;
+            queue::resume(connection, self.user.clock.now(), id).await?;
             let detail = json!({"webhook": id, "address": origin_of(&webhook.url), "on": true});
             self.record_about(connection, Action::WebhookChanged, webhook, detail).await
         })
         .await
     }
 
-    /// Makes new keys. The former ones sign too for a day, so that a receiver can change over.
-    pub async fn new_key(&self, id: i64) -> Change<MadeWebhook> {
-        let until = self.user.clock.now() + FORMER_KEY_LIFE;
+    /// Makes new keys, unless `shown` is no longer the public key: then the form was sent before. The former keys sign too for a
+    /// day, so that a receiver can change over.
+    pub async fn new_key(&self, id: i64, shown: &str) -> Change<()> {
+        let now = self.user.clock.now();
         self.with_webhook(id, async |connection, webhook| {
+            if PublicKey(webhook.public_key.clone()).to_text() != shown {
+                return Err(WebhookError::MadeBefore);
+            }
             let salt = new_salt()?;
-            let keys = self.office.keys.of(&salt);
-            let public = keys.public();
+            let public = self.office.keys.of(&salt).public();
             let change = (
                 webhooks::key_salt.eq(&salt),
                 webhooks::public_key.eq(&public.0),
+                webhooks::key_made_at.eq(now),
+                webhooks::key_made_by.eq(self.user.viewer.user_id),
                 webhooks::former_salt.eq(&webhook.key_salt),
-                webhooks::former_until.eq(until),
+                webhooks::former_until.eq(now + FORMER_KEY_LIFE),
             );
             diesel::update(webhooks::table.find(id)).set(change).execute(connection).await?;
+            queue::resume(connection, now, id).await?;
             let detail = json!({"webhook": id, "address": origin_of(&webhook.url), "new_key": true});
-            self.record_about(connection, Action::WebhookChanged, webhook, detail).await?;
-            Ok(MadeWebhook { id, secret: keys.secret_text(), public })
+            self.record_about(connection, Action::WebhookChanged, webhook, detail).await
+        })
+        .await
+    }
+
+    /// Returns the secret of a webhook, to the user who made its key, for ten minutes. `None` afterwards.
+    pub async fn secret(&self, id: i64) -> Change<Option<String>> {
+        let since = self.user.clock.now() - SECRET_SHOWN;
+        self.with_webhook(id, async |connection, webhook| {
+            let made_now = webhooks::table
+                .find(id)
+                .filter(webhooks::key_made_by.eq(self.user.viewer.user_id))
+                .filter(webhooks::key_made_at.gt(since));
+            let is_shown: bool = diesel::select(diesel::dsl::exists(made_now)).get_result(connection).await?;
+            let keys = self.office.keys.of(&webhook.key_salt);
+            Ok((is_shown && keys.public().0 == webhook.public_key).then(|| keys.secret_text()))
         })
         .await
     }
@@ -305,7 +322,7 @@ impl WebhookManager<'_> {
         Ok(found.map_or(Company::Unknown, |(id, code)| Company::One(id, code)))
     }
 
-    async fn record_about(
+    pub(super) async fn record_about(
         &self,
         connection: &mut AsyncPgConnection,
         action: Action,

@@ -6,11 +6,9 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::WebhookEvent;
+use crate::accounts;
 use crate::bols::DocumentKind;
 use crate::db::schema::audit_events;
-
-/// The event of a customer's user, in the column `user_role`.
-const CUSTOMER: &str = "customer";
 
 /// An event of the access log, as far as messages need it.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -44,13 +42,16 @@ impl LoggedEvent {
     pub fn webhook_event(&self) -> Option<WebhookEvent> {
         let event = WebhookEvent::of_action(&self.action)?;
         self.bol_id?;
-        let is_customers = self.user_role.as_deref() == Some(CUSTOMER) && self.detail.get("seen_as").is_none();
+        let role = self.user_role.as_deref().unwrap_or_default();
+        let is_customers = accounts::is_customer_role(role) && self.detail.get("seen_as").is_none();
         (event != WebhookEvent::DocumentFetched || is_customers).then_some(event)
     }
 
     /// Returns the message about it for a company's webhook, or for the terminal's if `company` is `None`. `None` if the
     /// webhook isn't sent it.
-    pub fn message(&self, company: Option<i64>) -> Option<Message> {
+    ///
+    /// The number of the event is for the terminal alone: it counts what all companies do.
+    pub fn message(&self, id: &str, company: Option<i64>) -> Option<Message> {
         let event = self.webhook_event()?;
         if company.is_some() && company != self.customer_id {
             return None;
@@ -64,7 +65,9 @@ impl LoggedEvent {
             return None;
         }
         let mut data = Map::new();
-        data.insert("event".into(), self.id.into());
+        if company.is_none() {
+            data.insert("event".into(), self.id.into());
+        }
         data.insert("bol".into(), self.bol());
         data.insert("customer".into(), code.into());
         if is_assignment {
@@ -79,7 +82,7 @@ impl LoggedEvent {
             data.insert("document".into(), self.document(id));
         }
         let body = body(event.as_str(), self.occurred_at, &data.into());
-        Some(Message { id: format!("evt_{}", self.id), event: event.as_str(), body, is_taken_away })
+        Some(Message { id: id.to_owned(), event: event.as_str(), body, is_taken_away })
     }
 
     fn bol(&self) -> Value {
@@ -98,10 +101,14 @@ impl Message {
     /// The `type` of a test.
     pub const TEST: &str = "webhook.test";
 
+    /// Returns a new `webhook-id`. One event has the same id at every webhook.
+    pub fn new_id() -> String {
+        format!("msg_{}", Uuid::now_v7().simple())
+    }
+
     /// Returns a message that says nothing, to try an address.
     pub fn test(now: DateTime<Utc>) -> Self {
-        let id = format!("test_{}", Uuid::now_v7().simple());
-        Self { id, event: Self::TEST, body: body(Self::TEST, now, &json!({})), is_taken_away: false }
+        Self { id: Self::new_id(), event: Self::TEST, body: body(Self::TEST, now, &json!({})), is_taken_away: false }
     }
 }
 
@@ -132,7 +139,7 @@ mod tests {
     }
 
     fn body(event: &LoggedEvent, company: Option<i64>) -> Option<Value> {
-        event.message(company).map(|message| serde_json::from_str(&message.body).expect("JSON"))
+        event.message("msg_1", company).map(|message| serde_json::from_str(&message.body).expect("JSON"))
     }
 
     #[test]
@@ -148,8 +155,10 @@ mod tests {
                 "document": {"id": 55, "kind": "scale-ticket", "dsdc_code": "SCL", "path": "/api/v1/documents/55/link"},
             },
         });
-        assert_eq!(body(&added, Some(3)), Some(expected.clone()));
-        assert_eq!(body(&added, None), Some(expected));
+        assert_eq!(body(&added, None), Some(expected.clone()));
+        let mut to_company = expected;
+        to_company["data"].as_object_mut().expect("an object").remove("event");
+        assert_eq!(body(&added, Some(3)), Some(to_company));
         assert_eq!(body(&added, Some(4)), None, "another company");
         assert_eq!(body(&LoggedEvent { bol_id: None, ..added.clone() }, None), None, "in the inbox");
         assert_eq!(body(&LoggedEvent { action: "LOGOUT".into(), ..added }, None), None);
@@ -170,7 +179,7 @@ mod tests {
         let to_rival = data(&lost, Some(3)).expect("a message");
         assert_eq!((&to_rival["assigned"], &to_rival["customer"]), (&json!(false), &json!("RIVAL")));
         assert!(!to_rival.to_string().contains("ACME"), "{to_rival}");
-        assert!(lost.message(Some(3)).expect("a message").is_taken_away);
+        assert!(lost.message("msg_1", Some(3)).expect("a message").is_taken_away);
         // The terminal is sent one message about both.
         assert_eq!(data(&lost, None), None);
         let to_office = data(&gained, None).expect("a message");
@@ -184,10 +193,10 @@ mod tests {
     #[test]
     fn only_customers_fetch() {
         let by = |role: &str, detail| LoggedEvent { user_role: Some(role.into()), ..event("BOL_DOWNLOADED", detail) };
-        assert!(by("customer", json!({})).message(Some(3)).is_some());
+        assert!(by("customer", json!({})).message("msg_1", Some(3)).is_some());
         for (role, detail) in [("office", json!({})), ("auditor", json!({})), ("customer", json!({"seen_as": "ACME"}))]
         {
-            assert_eq!(by(role, detail).message(Some(3)), None, "{role}");
+            assert_eq!(by(role, detail).message("msg_1", Some(3)), None, "{role}");
         }
     }
 }

@@ -6,7 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rand::Rng as _;
 
 use super::client::{Answer, Request};
-use super::queue::{Claimed, Queued};
+use super::queue::{self, Claimed, Queued};
 use super::stop::{self, StopReason};
 use crate::db::schema::{webhook_attempts, webhook_deliveries, webhooks};
 
@@ -56,35 +56,47 @@ fn pause(failures: i32) -> TimeDelta {
     TimeDelta::milliseconds(milliseconds * rand::rng().random_range(90..=110) / 100)
 }
 
-/// Records the attempts of one batch in the caller's transaction, and what follows from them. Returns whether the webhook
-/// can be sent more at once.
+/// Records the attempts of one batch in the caller's transaction, and what follows from them. Returns the webhook with a new
+/// lease if it can be sent more at once.
+///
+/// Locks the webhook before its deliveries, as every change of a user does.
 pub(super) async fn record(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
     webhook: &Claimed,
     tried: &[Tried],
-) -> QueryResult<bool> {
+) -> QueryResult<Option<Claimed>> {
+    let Some((current, is_on)) = queue::lock(connection, webhook.id).await? else { return Ok(None) };
     for attempt in tried {
         record_attempt(connection, now, attempt).await?;
     }
-    let row = webhooks::table.find(webhook.id).filter(webhooks::stopped_at.is_null());
+    // Another process has it, or a user has turned it off.
+    if current.leased_until != webhook.leased_until || !is_on {
+        return Ok(None);
+    }
+    // An answer of an address that was corrected in the meantime counts for nothing.
+    if current.url != webhook.url || current.failures != webhook.failures {
+        return queue::renew(connection, webhook.id).await.map(Some);
+    }
     if tried.iter().any(|attempt| attempt.answer.is_gone()) {
-        stop::stop(connection, now, webhook, StopReason::Gone).await?;
-        return Ok(false);
+        stop::stop(connection, now, &current, StopReason::Gone).await?;
+        return Ok(None);
     }
-    if tried.iter().any(|attempt| attempt.answer.is_accepted()) {
-        diesel::update(row.filter(webhooks::failures.gt(0))).set(webhooks::failures.eq(0)).execute(connection).await?;
-        return Ok(true);
+    let is_accepted = tried.iter().any(|attempt| attempt.answer.is_accepted());
+    if is_accepted && current.failures > 0 {
+        queue::resume(connection, now, webhook.id).await?;
     }
-    let failures = webhook.failures.saturating_add(1);
-    if usize::try_from(failures).is_ok_and(|failures| failures >= MAX_FAILURES) {
-        diesel::update(row).set(webhooks::failures.eq(failures)).execute(connection).await?;
-        stop::stop(connection, now, webhook, StopReason::Failures).await?;
-        return Ok(false);
+    // What a user asked for may fail as often as the user likes.
+    if is_accepted || tried.iter().all(|attempt| attempt.queued.asked_at.is_some()) {
+        return queue::renew(connection, webhook.id).await.map(Some);
     }
+    let failures = current.failures.saturating_add(1);
     let change = (webhooks::failures.eq(failures), webhooks::paused_until.eq(now + pause(failures)));
-    diesel::update(row).set(change).execute(connection).await?;
-    Ok(false)
+    diesel::update(webhooks::table.find(webhook.id)).set(change).execute(connection).await?;
+    if usize::try_from(failures).is_ok_and(|failures| failures >= MAX_FAILURES) {
+        stop::stop(connection, now, &current, StopReason::Failures).await?;
+    }
+    Ok(None)
 }
 
 async fn record_attempt(connection: &mut AsyncPgConnection, now: DateTime<Utc>, tried: &Tried) -> QueryResult<()> {
@@ -109,7 +121,8 @@ async fn record_attempt(connection: &mut AsyncPgConnection, now: DateTime<Utc>, 
         diesel::update(waiting).set(change).execute(connection).await?;
     } else {
         let due_at = webhook_deliveries::due_at.eq(now + pause(queued.attempts.saturating_add(1)));
-        diesel::update(waiting).set((attempts, due_at)).execute(connection).await?;
+        let asked_at = webhook_deliveries::asked_at.eq(None::<DateTime<Utc>>);
+        diesel::update(waiting).set((attempts, due_at, asked_at)).execute(connection).await?;
     }
     Ok(())
 }

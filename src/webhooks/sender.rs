@@ -1,11 +1,12 @@
 //! Sends what is queued. Every instance runs it; a lease gives each webhook to one of them at a time.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, ready};
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -24,10 +25,12 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// Webhooks that one instance sends to at the same time. A slow receiver takes one of these places, and no connection of
 /// the database.
 const MAX_WEBHOOKS: usize = 64;
-/// Batches after which a webhook makes room for others.
-const MAX_BATCHES: usize = 50;
+/// The time after which a webhook makes room for others, when its batch has ended.
+const MAX_TURN: Duration = Duration::from_secs(10);
 /// Searches after which old deliveries are deleted: every hour.
 const CLEAR_EVERY: u64 = 7200;
+
+const UNKNOWN_KEY: &str = "SECRET_KEY was changed, so the signing key can’t be derived. Make a new signing key.";
 
 /// Queues and sends messages.
 #[derive(Clone)]
@@ -38,16 +41,16 @@ pub struct Sender {
     pub destinations: Destinations,
 }
 
-/// A sender with the clients that it needs only once there is something to send.
+/// A sender with the client that it needs only once there is something to send.
 struct Running {
     sender: Sender,
-    client: std::sync::OnceLock<Result<Client, String>>,
+    client: OnceCell<Client>,
 }
 
 impl Sender {
     /// Queues and sends until the future is dropped.
     pub async fn run(self) {
-        let running = Arc::new(Running { sender: self, client: std::sync::OnceLock::new() });
+        let running = Arc::new(Running { sender: self, client: OnceCell::new() });
         let mut tasks = JoinSet::new();
         for round in 0_u64.. {
             sleep(POLL_INTERVAL).await;
@@ -66,7 +69,7 @@ impl Running {
         let Sender { db, clock, .. } = &self.sender;
         while follow(db, clock.now()).await? {}
         if round.is_multiple_of(CLEAR_EVERY) {
-            queue::clear(&mut *db.get().await?, clock.now()).await?;
+            while queue::clear(&mut *db.get().await?, clock.now()).await? {}
         }
         while tasks.len() < MAX_WEBHOOKS {
             let claimed = queue::claim(&mut *db.get().await?, clock.now()).await?;
@@ -83,32 +86,36 @@ impl Running {
         Ok(())
     }
 
-    /// Sends a webhook what is due, batch by batch, until there is nothing more or the receiver refuses.
+    /// Sends a webhook what is due, batch by batch, until there is nothing more, the receiver refuses, or its turn is over.
     async fn send_all(&self, mut webhook: Claimed) -> DbResult<()> {
-        let Sender { db, clock, .. } = &self.sender;
-        let id = webhook.id;
-        for _ in 0..MAX_BATCHES {
+        let Sender { db, clock, destinations, .. } = &self.sender;
+        let since = Instant::now();
+        let made = self.client.get_or_try_init(|| ready(Client::new(destinations.clone()))).await;
+        let client = match made {
+            Ok(client) => client,
+            Err(error) => {
+                tracing::error!(error, "can't make the HTTP client of webhooks");
+                return Ok(());
+            }
+        };
+        while since.elapsed() < MAX_TURN {
             let batch = queue::batch(&mut *db.get().await?, clock.now(), &webhook).await?;
             if batch.is_empty() {
                 break;
             }
-            let tried = join_all(batch.into_iter().map(|queued| self.send(&webhook, queued))).await;
-            let renewed = db.transaction(async |connection: &mut AsyncPgConnection| {
-                let now = clock.now();
-                if !record(connection, now, &webhook, &tried).await? {
-                    return Ok(None);
-                }
-                DbResult::Ok(queue::renew(connection, now, id).await?)
+            let tried = join_all(batch.into_iter().map(|queued| self.send(client, &webhook, queued))).await;
+            let recorded = db.transaction(async |connection: &mut AsyncPgConnection| {
+                DbResult::Ok(record(connection, clock.now(), &webhook, &tried).await?)
             });
-            match renewed.await? {
+            match recorded.await? {
                 Some(renewed) => webhook = renewed,
                 None => break,
             }
         }
-        Ok(queue::release(&mut *db.get().await?, clock.now(), id).await?)
+        Ok(queue::release(&mut *db.get().await?, &webhook).await?)
     }
 
-    async fn send(&self, webhook: &Claimed, queued: Queued) -> Tried {
+    async fn send(&self, client: &Client, webhook: &Claimed, queued: Queued) -> Tried {
         let at = self.sender.clock.now();
         let mut request = Request {
             url: webhook.url.clone(),
@@ -117,14 +124,9 @@ impl Running {
             signature: String::new(),
             body: queued.body.clone(),
         };
-        let failed = |error: String| Answer { error, ..Answer::default() };
-        let client = self.client.get_or_init(|| Client::new(self.sender.destinations.clone()));
-        let answer = match (self.sign(webhook, &request, at), client) {
-            (None, _) => {
-                failed("SECRET_KEY was changed, so the signing key can’t be derived. Make a new signing key.".into())
-            }
-            (_, Err(error)) => failed(format!("The portal can’t open connections: {error}")),
-            (Some(signature), Ok(client)) => {
+        let answer = match self.sign(webhook, &request, at) {
+            None => Answer { error: UNKNOWN_KEY.into(), ..Answer::default() },
+            Some(signature) => {
                 request.signature = signature;
                 client.send(&request).await
             }

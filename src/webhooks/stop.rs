@@ -65,8 +65,9 @@ pub(super) async fn stop(
         None => event,
     };
     audit::record(connection, &event).await?;
-    let path = if company.is_some() { "people" } else { "office" };
-    for owner in people::webhook_owners(connection, webhook.customer_id, webhook.made_by).await? {
+    let (owners, is_office) = people::webhook_owners(connection, webhook.customer_id, webhook.made_by).await?;
+    let path = if is_office { "office" } else { "people" };
+    for owner in owners {
         let template = EmailTemplate::WebhookStopped {
             name: owner.name,
             address: address.clone(),

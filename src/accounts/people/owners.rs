@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use super::administrators::{Administrator, administrators};
 use crate::accounts::Role;
 
 /// A person in charge.
@@ -18,12 +19,12 @@ pub struct Owner {
 }
 
 /// Returns the people in charge of a webhook: the administrators of its company, or the maker of one for the terminal. If there is
-/// none of these any more, the administrators of the portal.
+/// none of these any more, the administrators of the portal, whose way to it is that of the office: `true`.
 pub async fn webhook_owners(
     connection: &mut AsyncPgConnection,
     company: Option<i64>,
     made_by: Option<i64>,
-) -> QueryResult<Vec<Owner>> {
+) -> QueryResult<(Vec<Owner>, bool)> {
     let owners: Vec<Owner> = diesel::sql_query(
         "SELECT u.id, u.email, u.name FROM users u WHERE u.active AND NOT u.is_service AND CASE WHEN $1::bigint IS NULL \
              THEN u.id = $2 AND u.role IN ($3, $4) \
@@ -38,10 +39,8 @@ pub async fn webhook_owners(
     .load(connection)
     .await?;
     if !owners.is_empty() {
-        return Ok(owners);
+        return Ok((owners, company.is_none()));
     }
-    diesel::sql_query("SELECT id, email, name FROM users WHERE active AND NOT is_service AND role = $1 ORDER BY id")
-        .bind::<Text, _>(Role::Admin.as_str())
-        .load(connection)
-        .await
+    let owner = |admin: Administrator| Owner { id: admin.id, email: admin.email, name: admin.name };
+    Ok((administrators(connection).await?.into_iter().map(owner).collect(), true))
 }

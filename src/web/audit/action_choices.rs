@@ -40,7 +40,16 @@ const GROUPS: [(&str, &[Action]); 10] = [
         ],
     ),
     ("API tokens", &[Action::TokenCreated, Action::TokenRevoked, Action::TokenRefused]),
-    ("Webhooks", &[Action::WebhookCreated, Action::WebhookChanged, Action::WebhookRemoved, Action::WebhookStopped]),
+    (
+        "Webhooks",
+        &[
+            Action::WebhookCreated,
+            Action::WebhookChanged,
+            Action::WebhookSent,
+            Action::WebhookRemoved,
+            Action::WebhookStopped,
+        ],
+    ),
     (
         "Bills of lading",
         &[

@@ -5,6 +5,7 @@ use crate::web::Error;
 use crate::web::auth::{Audience, CompanyAdmins, OfficeStaff};
 use crate::web::context::Context;
 use crate::web::forms::{Choice, choices};
+use crate::webhooks::Webhook;
 
 /// The pages of one audience.
 pub trait WebhookPlace: Audience + Sized + 'static {
@@ -17,6 +18,9 @@ pub trait WebhookPlace: Audience + Sized + 'static {
 
     /// The companies to choose from. An empty value means all BOLs.
     async fn companies(context: &Context<Self>) -> Result<Vec<Choice>, Error>;
+
+    /// Returns who added a webhook, in words for this audience.
+    fn maker(webhook: &Webhook) -> &str;
 }
 
 impl WebhookPlace for OfficeStaff {
@@ -30,6 +34,10 @@ impl WebhookPlace for OfficeStaff {
         let active = active.map(|customer| (customer.code.clone(), format!("{} ({})", customer.name, customer.code)));
         Ok(choices("All BOLs", active, ""))
     }
+
+    fn maker(webhook: &Webhook) -> &str {
+        webhook.made_by.as_deref().unwrap_or("a login that was removed")
+    }
 }
 
 impl WebhookPlace for CompanyAdmins {
@@ -41,5 +49,10 @@ impl WebhookPlace for CompanyAdmins {
         let choice =
             |company: &Company| Choice { value: company.code.clone(), label: company.name.clone(), selected: false };
         Ok(context.viewer.administered().map(choice).collect())
+    }
+
+    /// The addresses of other people are none of a company's business.
+    fn maker(webhook: &Webhook) -> &str {
+        webhook.made_by_member.as_deref().unwrap_or("someone who is not of your company")
     }
 }

@@ -6,7 +6,7 @@ use actix_web::web::{Path, Query};
 use askama::Template;
 
 use super::place::WebhookPlace;
-use super::{State, WebhookForm, about, find, made_page, manager, refused, whole_page};
+use super::{State, WebhookForm, about, find, manager, refused, whole_page};
 use crate::web::Error;
 use crate::web::auth::Fresh;
 use crate::web::context::Context;
@@ -16,7 +16,7 @@ use crate::web::forms::Fields;
 use crate::web::page::{Layout, Pager, Timestamp, html, html_with_status, non_empty, timestamp};
 use crate::web::problem::Problem;
 use crate::web::question::Question;
-use crate::webhooks::{self, Delivery, DeliveryState};
+use crate::webhooks::{self, Delivery, DeliveryState, WebhookError};
 
 /// Deliveries on a page. The pager says "Next 50".
 const PAGE: usize = 50;
@@ -30,6 +30,8 @@ struct WebhookPage {
     url: String,
     about: String,
     events: String,
+    /// When, and by whom as far as this user may know.
+    added: String,
     state: State,
     is_on: bool,
     public: String,
@@ -52,7 +54,7 @@ struct DeliveryLine {
 impl DeliveryLine {
     fn new(delivery: Delivery, zone: chrono_tz::Tz) -> Self {
         let (state, is_bad) = match delivery.state() {
-            DeliveryState::Waiting if delivery.attempts > 0 => ("Failed, will be tried again", true),
+            DeliveryState::Waiting if delivery.attempts > 0 => ("Failing", true),
             DeliveryState::Waiting => ("Waiting", false),
             DeliveryState::Delivered => ("Delivered", false),
             DeliveryState::Failed => ("Given up", true),
@@ -131,7 +133,7 @@ pub async fn ask<P: WebhookPlace>(context: Context<P>, path: Path<(i64, String)>
         "key" => (
             "Make a new signing key?".to_owned(),
             vec![
-                "The new key is shown once. Messages are signed with both keys for 24 hours, and then with the new one alone."
+                "Messages are signed with the present key and the new one for 24 hours, and then with the new one alone."
                     .to_owned(),
                 "Give the receiver the new key within that time.".to_owned(),
             ],
@@ -152,7 +154,8 @@ pub async fn ask<P: WebhookPlace>(context: Context<P>, path: Path<(i64, String)>
         title,
         consequences,
         action: format!("{here}/{change}"),
-        fields: Vec::new(),
+        // So that sending the form twice makes one key.
+        fields: vec![("key", webhook.public_key().to_text())],
         button: button.into(),
         back: (here, "Webhook".into()),
     }))
@@ -165,16 +168,24 @@ pub async fn turn_on<P: WebhookPlace>(context: Context<Fresh<P>>, id: Path<i64>)
     Ok(see_other(&format!("{}/{id}", P::BASE), Some(flash::ON)))
 }
 
-/// `POST …/{change}`: `key` or `remove`.
+/// `POST …/{change}`: `key`, with the present public `key`, or `remove`.
 pub async fn change<P: WebhookPlace>(
     context: Context<Fresh<P>>,
     path: Path<(i64, String)>,
+    fields: Fields,
 ) -> Result<HttpResponse, Error> {
     let context = context.proven();
     let (id, change) = path.into_inner();
     let manager = manager(&context);
     match change.as_str() {
-        "key" => Ok(made_page::<P>(&context, manager.new_key(id).await.map_err(whole_page)?, true)),
+        "key" => {
+            let flash = match manager.new_key(id, fields.one("key")).await {
+                Ok(()) => flash::NEW_KEY,
+                Err(WebhookError::MadeBefore) => flash::KEY_MADE_BEFORE,
+                Err(error) => return Err(whole_page(error)),
+            };
+            Ok(see_other(&format!("{}/{id}/secret", P::BASE), Some(flash)))
+        }
         "remove" => {
             manager.remove(id).await.map_err(whole_page)?;
             Ok(see_other(P::BASE, Some(flash::REMOVED)))
@@ -187,9 +198,9 @@ pub async fn change<P: WebhookPlace>(
 pub(super) async fn not_done<P: WebhookPlace>(
     context: &Context<P>,
     id: i64,
-    error: webhooks::WebhookError,
+    error: WebhookError,
 ) -> Result<HttpResponse, Error> {
-    let webhooks::WebhookError::Refused(why) = error else { return Err(whole_page(error)) };
+    let WebhookError::Refused(why) = error else { return Err(whole_page(error)) };
     let mut page = WebhookPage::load(context, id, None, None).await?;
     page.layout = page.layout.problem(Problem::new(why));
     Ok(html_with_status(&page, StatusCode::UNPROCESSABLE_ENTITY))
@@ -224,6 +235,7 @@ impl WebhookPage {
             id,
             about: about(&webhook),
             events: webhook.events.join(", "),
+            added: format!("{}, by {}", timestamp(webhook.created_at, zone).text, P::maker(&webhook)),
             state: State::of(&webhook, now, zone),
             is_on: webhook.stopped().is_none(),
             public: webhook.public_key().to_text(),

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use super::webhooks::{LOOPBACK, add, admin_of_acme};
+use super::webhooks::{LOOPBACK, add, admin_of_acme, keys};
 use crate::support::{Action, App, Receiver, Reply, World, tool};
 
 const HERE: &str = "/office/webhooks";
@@ -88,9 +88,9 @@ async fn a_webhook_is_made_once_and_changed() {
     let office = app.office().await;
     let (url, events) = (("url", "https://erp.example.com/hook"), ("events", "bol.issued"));
     let form = [("form_key", "one"), ("customer", ""), url, events];
-    assert_eq!(office.post(HERE, &form).await.status, 200);
+    office.expect_saved(HERE, &form, "/office/webhooks/1/secret?done=added").await;
     // The same form again makes no second one.
-    office.expect_saved(HERE, &form, "/office/webhooks?done=made").await;
+    office.expect_saved(HERE, &form, "/office/webhooks?done=before").await;
     assert_eq!(app.count("webhooks").await, 1);
     let refused = office.post("/office/webhooks/1", &[("url", "ftp://x"), events]).await;
     assert_eq!((refused.status, refused.value("url")), (422, "ftp://x".into()));
@@ -127,7 +127,7 @@ async fn a_company_manages_its_own_webhooks_alone() {
     }
     for theirs in [&all, &rivals] {
         let theirs = theirs.replace("/office/", "/people/");
-        for path in ["", "/key", "/remove", "/deliveries/1"] {
+        for path in ["", "/key", "/remove", "/secret", "/deliveries/1"] {
             assert_eq!(admin.get(&format!("{theirs}{path}")).await.status, 404, "{theirs}{path}");
         }
         for path in ["", "/test", "/off", "/on", "/key", "/remove", "/deliveries/1/again"] {
@@ -135,6 +135,7 @@ async fn a_company_manages_its_own_webhooks_alone() {
             assert_eq!(admin.post(&format!("{theirs}{path}"), &form).await.status, 404, "{theirs}{path}");
         }
     }
+    assert!(admin.get(&own).await.text().contains(&format!("by {}", World::COLLEAGUE)));
     // A delivery of another webhook is not found below one's own.
     assert_eq!(office.get(&format!("{all}/deliveries/1")).await.status, 404);
     app.sql("UPDATE memberships SET is_admin = customer_id = (SELECT id FROM customers WHERE code = 'RIVAL')").await;
@@ -154,9 +155,19 @@ async fn a_new_key_is_used_beside_the_former_one_for_a_day() {
     let app = App::start_with(&[LOOPBACK]).await;
     let (office, receiver) = (app.office().await, Receiver::start().await);
     let made = add(&office, HERE, "", &receiver.url, &["bol.issued"]).await;
-    let changed = office.post(&format!("{}/key", made.page), &[]).await;
-    let keys = changed.all("code.secret");
-    assert!(keys[0] != made.public && keys[1] != made.secret);
+    let form = [("key", made.public.as_str())];
+    let (path, shown) = (format!("{}/key", made.page), format!("{}/secret", made.page));
+    office.expect_saved(&path, &form, &format!("{shown}?done=key")).await;
+    let second = keys(&office, &shown).await;
+    assert!(second.public != made.public && second.secret != made.secret);
+    // The same form again, such as by a reload, leaves the key that the receiver has.
+    office.expect_saved(&path, &form, &format!("{shown}?done=key-before")).await;
+    assert_eq!(keys(&office, &shown).await.public, second.public);
+    // Others in charge never see the secret, and its maker for ten minutes.
+    let admin = app.user(World::ADMIN).await;
+    assert_eq!(admin.get(&shown).await.all("code.secret"), std::slice::from_ref(&second.public));
+    app.clock.advance(TimeDelta::minutes(11));
+    assert_eq!(office.get(&shown).await.all("code.secret"), [second.public]);
     office.post(&format!("{}/test", made.page), &[]).await;
     assert_eq!(receiver.until(1).await[0].signature.split(' ').count(), 4);
     app.clock.advance(TimeDelta::days(1));
@@ -177,7 +188,7 @@ async fn the_packages_of_standard_webhooks_verify_the_signatures() {
     let app = App::start_with(&[LOOPBACK]).await;
     let (office, receiver) = (app.office().await, Receiver::start().await);
     let made = add(&office, HERE, "", &receiver.url, &["bol.issued"]).await;
-    office.post(&format!("{}/key", made.page), &[]).await;
+    office.post(&format!("{}/key", made.page), &[("key", &made.public)]).await;
     office.post(&format!("{}/test", made.page), &[]).await;
     let message = receiver.until(1).await.remove(0);
     let input = serde_json::json!({

@@ -7,10 +7,10 @@ impl App {
     /// state. Nothing is sent: their address is refused.
     pub async fn insert_webhooks(&self) {
         self.sql(
-            "INSERT INTO webhooks (customer_id, made_by, form_key, url, events, key_salt, public_key, created_at, failures, paused_until, \
+            "INSERT INTO webhooks (customer_id, made_by, form_key, url, events, key_salt, public_key, created_at, key_made_at, key_made_by, failures, paused_until, \
                                    stopped_at, stopped_for) \
              SELECT c.id, u.id, k, 'https://127.0.0.1:9/hooks/sesame-of-a-receiver-with-a-long-path?k=' || k, \
-                    '{bol.issued,bol.assigned,bol.voided,bol.weighed,document.added,document.fetched}', sha256('salt'), sha256('key'), now(), \
+                    '{bol.issued,bol.assigned,bol.voided,bol.weighed,document.added,document.fetched}', sha256('salt'), sha256('key'), now(), now(), u.id, \
                     CASE k WHEN '1' THEN 3 ELSE 20 END, now() + interval '1 year', CASE k WHEN '2' THEN now() END, CASE k WHEN '2' THEN 'failures' ELSE '' END \
              FROM users u, (VALUES ('1', 'ACME'), ('2', NULL)) AS w (k, code) LEFT JOIN customers c ON c.code = w.code \
              WHERE u.email = 'admin@terminal.example' ORDER BY k; \

@@ -60,6 +60,8 @@ pub const ROUTES: &[(&str, Answers)] = &[
             "/office/webhooks/2/deliveries/6",
         ]),
     ),
+    ("/office/webhooks/{id}/secret", Page(&["/office/webhooks/1/secret"])),
+    ("/people/webhooks/{id}/secret", Page(&["/people/webhooks/1/secret"])),
     ("/people/webhooks", Page(&["/people/webhooks"])),
     ("/people/webhooks/{id}", Page(&["/people/webhooks/1"])),
     ("/people/webhooks/{id}/{change}", Page(&["/people/webhooks/1/key", "/people/webhooks/1/remove"])),
