@@ -5,6 +5,7 @@
 //! one webhook from one process at a time, each BOL's messages in order, until the receiver accepts them.
 
 mod address;
+mod backlog;
 mod client;
 mod event;
 mod follow;
@@ -19,6 +20,7 @@ mod sender;
 mod stop;
 
 pub use address::Destinations;
+pub use backlog::Backlog;
 pub use event::WebhookEvent;
 pub use key::{PublicKey, WebhookKeys};
 pub use list::{

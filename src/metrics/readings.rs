@@ -36,6 +36,12 @@ pub struct Readings {
     pub oldest_email_seconds: f64,
     /// Emails that were given up in the last 24 hours, up to a limit.
     pub given_up_emails: i64,
+    /// Messages of webhooks that wait, up to a limit.
+    pub webhook_messages: i64,
+    /// The age of the oldest of them in seconds, or 0.
+    pub oldest_webhook_message_seconds: f64,
+    /// Webhooks whose last attempt failed.
+    pub failing_webhooks: i64,
 }
 
 /// Registers the readings, or only that there are none.
@@ -50,9 +56,13 @@ pub(super) fn register(to: &mut Registry, readings: Option<&Readings>) {
     count("outbox_emails", "Emails that wait to be sent", readings.outbox_emails);
     let help = "Emails that were given up in the last 24 hours";
     count("outbox_given_up_emails", help, readings.given_up_emails);
+    count("webhook_messages", "Messages of webhooks that wait to be sent", readings.webhook_messages);
+    count("webhook_failing_webhooks", "Webhooks whose last attempt failed", readings.failing_webhooks);
     let mut age = |name, help, value| to.register_with_unit(name, help, Unit::Seconds, ConstGauge::<f64>::new(value));
     age("seal_oldest_unsealed_age", "Age of the oldest event without a seal", readings.oldest_unsealed_seconds);
     age("outbox_oldest_email_age", "Age of the oldest email that waits", readings.oldest_email_seconds);
+    let help = "Age of the oldest message of a webhook that waits";
+    age("webhook_oldest_message_age", help, readings.oldest_webhook_message_seconds);
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

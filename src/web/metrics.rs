@@ -17,7 +17,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{Data, get, resource, route};
 use actix_web::{App, HttpResponse, HttpResponseBuilder};
 use diesel_async::AsyncPgConnection;
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 use tokio::time::timeout;
 
 use super::{Error, connection};
@@ -28,6 +28,7 @@ use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbError, DbResult};
 use crate::mail::outbox;
 use crate::metrics::{CONTENT_TYPE as OPEN_METRICS, Metrics, Readings};
+use crate::webhooks;
 
 /// How long a scrape waits for the database. Prometheus itself gives up after ten seconds.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
@@ -66,9 +67,10 @@ impl Scrape {
     async fn read(&self) -> DbResult<Readings> {
         let now = self.clock.now();
         let read = async |connection: &AsyncPgConnection| {
-            try_join(seal::Backlog::read(connection), outbox::Backlog::read(connection, now)).await
+            let mails = outbox::Backlog::read(connection, now);
+            try_join3(seal::Backlog::read(connection), mails, webhooks::Backlog::read(connection, now)).await
         };
-        let (seals, mails) = scope::read_if(&self.db, &Scope::All, STATEMENT_TIMEOUT, read).await?;
+        let (seals, mails, webhooks) = scope::read_if(&self.db, &Scope::All, STATEMENT_TIMEOUT, read).await?;
         Ok(Readings {
             unsealed_events: seals.events,
             oldest_unsealed_seconds: seals.oldest_seconds,
@@ -76,6 +78,9 @@ impl Scrape {
             outbox_emails: mails.emails,
             oldest_email_seconds: mails.oldest_seconds,
             given_up_emails: mails.given_up,
+            webhook_messages: webhooks.messages,
+            oldest_webhook_message_seconds: webhooks.oldest_seconds,
+            failing_webhooks: webhooks.failing,
         })
     }
 }

@@ -25,7 +25,7 @@ impl Destinations {
     pub fn parse(&self, typed: &str) -> Result<Url, String> {
         let typed = typed.trim();
         let Ok(url) = Url::parse(typed) else {
-            return Err("Enter the whole address, such as https://erp.example.com/hooks/primetrade.".into());
+            return Err("Enter the whole address, such as https://erp.example.com/hook.".into());
         };
         let Some(host) = url.host() else {
             return Err("Enter an address that begins with https:// and a host name.".into());

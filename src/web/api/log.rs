@@ -7,7 +7,7 @@ use actix_web::web::Query;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::types::{LogEvent, LogQuery};
+use super::types::LogQuery;
 use crate::accounts::access::AccessError;
 use crate::accounts::response_slots::ResponseKind;
 use crate::audit::feed::{self, MAX_EVENTS, SealedEvent};
@@ -36,7 +36,12 @@ const INTERVAL: Duration = Duration::from_millis(500);
     operation_id = "follow_log",
     tag = "Access log",
     params(LogQuery),
-    responses((status = 200, description = "One event on each line.", body = LogEvent, content_type = "application/x-ndjson")),
+    responses((
+        status = 200,
+        description = "One event on each line: a JSON object of the schema `LogEvent`.",
+        body = String,
+        content_type = "application/x-ndjson"
+    )),
     security(("token" = ["log:read"]), ("session" = []))
 )]
 pub async fn events(

@@ -13,6 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
+use super::types::LogEvent;
 use super::{bols, customers, documents, inbox, log, me, work};
 use crate::web::problem_details::{CONTENT_TYPE, ProblemDetails};
 
@@ -42,7 +43,7 @@ use crate::web::problem_details::{CONTENT_TYPE, ProblemDetails};
         customers::list,
         log::events
     ),
-    components(schemas(ProblemDetails)),
+    components(schemas(ProblemDetails, LogEvent)),
     tags(
         (name = "Account", description = "The caller."),
         (name = "Bills of lading", description = "A customer's user sees those of its companies. The office issues, voids and weighs them."),

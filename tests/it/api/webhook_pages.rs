@@ -42,7 +42,7 @@ async fn a_form_with_mistakes_comes_back_with_what_was_typed() {
     let office = app.office().await;
     let events = ("events", "bol.issued");
     for (url, message) in [
-        ("erp.example.com", "Enter the whole address, such as https://erp.example.com/hooks/primetrade."),
+        ("erp.example.com", "Enter the whole address, such as https://erp.example.com/hook."),
         (
             "http://erp.example.com/hook",
             "Use an address that begins with https://, so that the messages are encrypted.",

@@ -204,6 +204,7 @@ async fn a_scrape_waits_two_seconds_for_the_database_and_shows_what_waits() {
     app.sealed().await;
     drop(smtp);
     app.stranger().post("/password-reset", &[("email", World::ACME)]).await;
+    app.insert_webhooks().await;
     app.clock.advance(TimeDelta::minutes(2));
     let mut open = primetrade::db::connect(&app.database).await.unwrap();
     // An open transaction holds up the seals of all later events.
@@ -215,6 +216,9 @@ async fn a_scrape_waits_two_seconds_for_the_database_and_shows_what_waits() {
     assert!((0.0..60.0).contains(&value("primetrade_seal_oldest_unsealed_age_seconds")), "{}", scrape.text);
     assert!(value("primetrade_outbox_emails") >= 1.0, "{}", scrape.text);
     assert!(value("primetrade_outbox_oldest_email_age_seconds") >= 120.0, "{}", scrape.text);
+    // One of the two is off, and what waits for it counts for nothing.
+    assert_eq!((value("primetrade_webhook_messages"), value("primetrade_webhook_failing_webhooks")), (1.0, 1.0));
+    assert!(value("primetrade_webhook_oldest_message_age_seconds") >= 100.0, "{}", scrape.text);
     open.batch_execute("LOCK TABLE mails IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let begun = std::time::Instant::now();
     let scrape = app.scrape().await;
