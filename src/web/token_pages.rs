@@ -76,6 +76,8 @@ struct TokenLine {
     scopes: String,
     networks: Option<String>,
     made: Timestamp,
+    /// Who made it, for a service account.
+    made_by: Option<String>,
     ends: Timestamp,
     last_used: Option<LastUse>,
 }
@@ -159,6 +161,7 @@ impl TokenLine {
             scopes: token.scopes.join(", "),
             networks: non_empty(networks.join(", ")),
             made: timestamp(token.created_at, zone),
+            made_by: None,
             ends: timestamp(token.expires_at, zone),
             last_used: token.last_used_at.map(|at| LastUse {
                 at: timestamp(at, zone),
@@ -274,7 +277,19 @@ impl TokensPage {
         form: TokenForm,
     ) -> Result<Self, Error> {
         let (now, zone) = (context.site.clock.now(), context.site.time_zone);
-        let tokens = list::of_user(&mut *context.db.get().await?, now, owner.id).await?;
+        let connection = &mut *context.db.get().await?;
+        let tokens = list::of_user(connection, now, owner.id).await?;
+        let mut lines: Vec<TokenLine> = tokens.into_iter().map(|token| TokenLine::new(token, now, zone)).collect();
+        if owner.is_service {
+            let companies = context.viewer.scope();
+            let makers = list::makers(connection, owner.id, companies.companies()).await?;
+            // The addresses of other people are none of a company's business.
+            let other =
+                if companies.companies().is_some() { "someone outside your company" } else { "a removed login" };
+            for line in &mut lines {
+                line.made_by = Some(makers.get(&line.id).cloned().unwrap_or_else(|| other.into()));
+            }
+        }
         let service = owner.is_service.then(|| owner.name.clone());
         Ok(Self {
             layout: context.layout(place.here),
@@ -283,7 +298,7 @@ impl TokensPage {
             place: if owner.active { place } else { Place { disable: None, ..place } },
             is_active: owner.active,
             form,
-            tokens: tokens.into_iter().map(|token| TokenLine::new(token, now, zone)).collect(),
+            tokens: lines,
         })
     }
 }

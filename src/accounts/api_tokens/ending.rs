@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
+use super::owner::company_of_service;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::schema::{api_tokens, users};
 
@@ -24,7 +25,12 @@ pub async fn revoke(
         .optional()?;
     let Some((name, user_id)) = revoked else { return Ok(None) };
     let owner: String = users::table.find(user_id).select(users::email).first(connection).await?;
+    let company = company_of_service(connection, user_id).await?;
     let event = Event::new(Action::TokenRevoked, Outcome::Success, actor, origin);
+    let event = match &company {
+        Some((id, code)) => event.with_customer(*id, code),
+        None => event,
+    };
     let detail = json!({"token": {"id": id, "name": name}, "owner": owner});
     audit::record(connection, &event.detail(detail)).await?;
     Ok(Some(name))

@@ -1,11 +1,13 @@
 //! The tokens of a user, as its page and the command line show them.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use ipnet::IpNet;
 
-use crate::db::schema::{api_tokens, users};
+use crate::db::schema::{api_tokens, memberships, users};
 
 /// Tokens that the list shows. There are fewer that work.
 const MAX_ROWS: i64 = 100;
@@ -48,6 +50,29 @@ pub async fn of_user(
         .limit(MAX_ROWS)
         .load(connection)
         .await
+}
+
+/// Returns the address of the maker of each of the user's tokens. Of those that are not members of `companies` it says nothing,
+/// unless that is `None`.
+pub async fn makers(
+    connection: &mut AsyncPgConnection,
+    user_id: i64,
+    companies: Option<&[i64]>,
+) -> QueryResult<HashMap<i64, String>> {
+    let of_tokens = api_tokens::table
+        .inner_join(users::table.on(api_tokens::made_by.eq(users::id.nullable())))
+        .filter(api_tokens::user_id.eq(user_id))
+        .select((api_tokens::id, users::email))
+        .into_boxed();
+    let of_tokens = match companies {
+        None => of_tokens,
+        Some(ids) => {
+            let members = memberships::table.filter(memberships::customer_id.eq_any(ids)).select(memberships::user_id);
+            of_tokens.filter(users::id.eq_any(members))
+        }
+    };
+    let found: Vec<(i64, String)> = of_tokens.load(connection).await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Returns one token of this user, and never one of another user.

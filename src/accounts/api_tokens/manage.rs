@@ -6,6 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use ipnet::IpNet;
 use serde_json::json;
 
+use super::owner::company_of_service;
 use super::{ApiToken, TokenOwner, TokenScope, revoke};
 use crate::accounts::ActingUser;
 use crate::accounts::factors::passkeys::clean_name;
@@ -165,7 +166,12 @@ impl ActingUser<'_> {
         );
         let id: i64 =
             diesel::insert_into(api_tokens::table).values(row).returning(api_tokens::id).get_result(connection).await?;
+        let company = company_of_service(connection, owner.id).await?;
         let event = Event::new(Action::TokenCreated, Outcome::Success, self.actor(), self.origin);
+        let event = match &company {
+            Some((id, code)) => event.with_customer(*id, code),
+            None => event,
+        };
         let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
         let detail = json!({"token": {"id": id, "name": name}, "owner": owner.email, "scopes": scopes, "networks": networks,
                             "expires_at": expires_at});

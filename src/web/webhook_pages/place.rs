@@ -36,7 +36,7 @@ impl WebhookPlace for OfficeStaff {
     }
 
     fn maker(webhook: &Webhook) -> &str {
-        webhook.made_by.as_deref().unwrap_or("a login that was removed")
+        webhook.made_by.as_deref().unwrap_or("a removed login")
     }
 }
 
@@ -53,6 +53,6 @@ impl WebhookPlace for CompanyAdmins {
 
     /// The addresses of other people are none of a company's business.
     fn maker(webhook: &Webhook) -> &str {
-        webhook.made_by_member.as_deref().unwrap_or("someone who is not of your company")
+        webhook.made_by_member.as_deref().unwrap_or("someone outside your company")
     }
 }

@@ -43,6 +43,18 @@ async fn a_companys_administrator_manages_its_service_account() {
     assert_eq!((link.email(), link.role(), link.customer()), (EMAIL, "customer", "ACME"));
     let list = admin.get("/people/service-accounts").await;
     assert!(list.one("tbody tr").contains("ERP gateway"), "{}", list.text());
+    let made = app.events().await.single(Action::TokenCreated);
+    assert_eq!((made.email(), made.customer(), made.detail("owner")), (World::COLLEAGUE, "ACME", EMAIL.into()));
+    assert!(admin.get(&place).await.one("tbody tr").contains(&format!("by {}", World::COLLEAGUE)));
+    // A company isn't shown the address of the terminal's people.
+    let office = app.office().await;
+    let same = place.replace("/people/", "/office/");
+    make(&office, &same, "two", "bols:read").await;
+    assert!(office.get(&same).await.all("tbody tr").concat().contains(&format!("by {}", World::OFFICE)));
+    let shown = admin.get(&place).await.all("tbody tr").concat();
+    assert!(shown.contains("by someone outside your company") && !shown.contains(World::OFFICE), "{shown}");
+    office.post(&format!("{same}/2/revoke"), &[]).await;
+    assert_eq!(app.events().await.single(Action::TokenRevoked).customer(), "ACME");
     assert!(admin.get("/people").await.text().contains("Service account"));
     // It has no mailbox, so no mail tells of its token.
     assert!(app.mails().await.is_empty());
