@@ -283,7 +283,7 @@ impl TokensPage {
         if owner.is_service {
             let companies = context.viewer.scope();
             let makers = list::makers(connection, owner.id, companies.companies()).await?;
-            // The addresses of other people are none of a company's business.
+            // A company isn't shown the addresses of other people.
             let other =
                 if companies.companies().is_some() { "someone outside your company" } else { "a removed login" };
             for line in &mut lines {

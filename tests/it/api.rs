@@ -13,5 +13,6 @@ mod v1_list;
 mod v1_log;
 mod v1_scopes;
 mod v1_work;
+mod webhook_failures;
 mod webhook_pages;
 mod webhooks;

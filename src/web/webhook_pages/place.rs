@@ -51,7 +51,7 @@ impl WebhookPlace for CompanyAdmins {
         Ok(context.viewer.administered().map(choice).collect())
     }
 
-    /// The addresses of other people are none of a company's business.
+    /// A company isn't shown the addresses of other people.
     fn maker(webhook: &Webhook) -> &str {
         webhook.made_by_member.as_deref().unwrap_or("someone outside your company")
     }

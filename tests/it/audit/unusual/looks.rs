@@ -60,7 +60,7 @@ async fn an_hour_is_looked_at_five_minutes_after_its_end_and_once() {
     {
         assert_eq!(unusual::look(&looker.db, now, ZONE).await.unwrap(), found, "{now}");
     }
-    // A clock that goes back changes nothing.
+    // A clock that is set back changes nothing.
     assert_eq!(unusual::look(&looker.db, hour(), ZONE).await.unwrap(), 0);
     assert_eq!((looker.looked_until().await.as_str(), looker.reported().await), ("2031-06-11T16:00:00", 1));
 }

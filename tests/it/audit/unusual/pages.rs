@@ -45,7 +45,7 @@ async fn the_first_page_of_the_log_says_how_much_was_unusual() {
     for filtered in [href.as_str(), "/audit?view=downloads", "/audit?q=x", "/audit?number=PRT-2025-0001"] {
         assert!(line(&auditor, filtered).await.is_empty(), "{filtered}");
     }
-    // Administrators read the log too, and nobody else does.
+    // Administrators read the log too. Other roles don’t.
     assert_eq!(line(&app.user(World::ADMIN).await, "/audit").await.len(), 1);
     assert_eq!(app.office().await.get("/audit").await.status, 403);
     assert_eq!(app.acme().await.get("/audit").await.status, 403);
