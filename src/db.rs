@@ -241,9 +241,31 @@ diesel::define_sql_function! {
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
+/// Work that one process does at a time. The numbers are in one list, so that no two kinds of work share a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i64)]
+pub enum AdvisoryLock {
+    Notices = 0x7072_696d_6501,
+    Sweep = 0x7072_696d_6502,
+    Seal = 0x7072_696d_6504,
+    Publish = 0x7072_696d_6505,
+    Verify = 0x7072_696d_6506,
+    Purge = 0x7072_696d_6507,
+    TokenReminders = 0x7072_696d_6508,
+    UnusualActivity = 0x7072_696d_6509,
+    Webhooks = 0x7072_696d_650a,
+}
+
+impl AdvisoryLock {
+    /// Returns the number of the lock in Postgres.
+    pub const fn number(self) -> i64 {
+        self as i64
+    }
+}
+
 /// Takes an advisory lock until the end of the transaction, without waiting. Returns whether it was free.
-pub async fn try_alone(connection: &mut AsyncPgConnection, lock: i64) -> QueryResult<bool> {
-    diesel::select(sql::<Bool>("pg_try_advisory_xact_lock(").bind::<BigInt, _>(lock).sql(")"))
+pub async fn try_alone(connection: &mut AsyncPgConnection, lock: AdvisoryLock) -> QueryResult<bool> {
+    diesel::select(sql::<Bool>("pg_try_advisory_xact_lock(").bind::<BigInt, _>(lock.number()).sql(")"))
         .get_result(connection)
         .await
 }

@@ -46,8 +46,6 @@ const SETTLED: TimeDelta = TimeDelta::minutes(5);
 const MORNING_CHECKS: u64 = 12;
 /// The time after seven o'clock in which reminders are sent. After that, they wait for the next morning.
 const REMINDING: TimeDelta = TimeDelta::hours(4);
-/// Advisory lock: only one process sends notices at a time.
-const NOTICES_LOCK: i64 = 0x7072_696d_6501;
 
 /// Sends notices until it is dropped. Several processes may run it at once.
 pub async fn run(db: Database, clock: Clock, zone: Tz) {

@@ -27,7 +27,7 @@ pub use finding::{Finding, Reason};
 use self::tally::Rules;
 use crate::clock::Clock;
 use crate::db::schema::unusual_looks;
-use crate::db::{Database, DbResult, try_alone};
+use crate::db::{AdvisoryLock, Database, DbResult, try_alone};
 
 /// The interval between checks for a complete hour.
 const POLL_INTERVAL: Duration = Duration::from_secs(60);
@@ -35,8 +35,6 @@ const POLL_INTERVAL: Duration = Duration::from_secs(60);
 const SETTLED: TimeDelta = TimeDelta::minutes(5);
 /// A server that was away for longer doesn't look further back.
 const MAX_LOOK_BACK: TimeDelta = TimeDelta::hours(48);
-/// Advisory lock: one process at a time.
-const UNUSUAL_LOCK: i64 = 0x7072_696d_6509;
 
 /// Looks at each hour until it is dropped. Several processes may run it at once.
 pub async fn run(db: Database, clock: Clock, zone: Tz) {
@@ -52,7 +50,7 @@ pub async fn run(db: Database, clock: Clock, zone: Tz) {
 /// only notes the current hour, from which the next one begins.
 pub async fn look(db: &Database, now: DateTime<Utc>, zone: Tz) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, UNUSUAL_LOCK).await? {
+        if !try_alone(connection, AdvisoryLock::UnusualActivity).await? {
             return Ok(0);
         }
         let Some((mut hour, end)) = due_hours(connection, now).await? else { return Ok(0) };

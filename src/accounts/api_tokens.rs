@@ -3,12 +3,14 @@
 //! A token may do what its scopes allow *and* what its owner may do at the moment of the request. [`lookup`] finds it and
 //! counts the request in one round trip; [`refusal`] records what is refused. The secret is shown once and never stored.
 
+mod company;
 mod ending;
 mod exposure;
 pub mod list;
 mod lookup;
 pub mod manage;
 mod owner;
+mod readers;
 mod refusal;
 pub mod reminder;
 mod scope;

@@ -33,10 +33,8 @@ use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::clock::Clock;
 use crate::config::{SealKey, SealKeys};
 use crate::db::schema::audit_checkpoints;
-use crate::db::{Database, DbError, DbResult, guard, try_alone};
+use crate::db::{AdvisoryLock, Database, DbError, DbResult, guard, try_alone};
 
-/// The advisory lock of the process that purges.
-const PURGE_LOCK: i64 = 0x7072_696d_6507;
 /// The pause between two purges of a server.
 const INTERVAL: Duration = Duration::from_secs(6 * 3600);
 /// The pause before the first purge, so that a starting server can do more urgent work.
@@ -181,7 +179,7 @@ impl Retention<'_> {
     pub async fn purge(&self, actor: Actor<'_>, origin: &Origin) -> Result<Option<(Plan, Removed)>, PurgeError> {
         let apart = self.db.apart();
         let alone = apart.transaction(async |connection: &mut AsyncPgConnection| -> Result<_, PurgeError> {
-            if !try_alone(connection, PURGE_LOCK).await? {
+            if !try_alone(connection, AdvisoryLock::Purge).await? {
                 return Ok(None);
             }
             connection.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0").await?;

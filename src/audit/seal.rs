@@ -40,10 +40,8 @@ pub use state::{Horizon, SealState};
 pub use tree::Hash;
 
 use crate::config::SealKeys;
-use crate::db::{Database, DbError, try_alone};
+use crate::db::{AdvisoryLock, Database, DbError, try_alone};
 
-/// The advisory lock of the process that seals.
-pub const SEALING: i64 = 0x7072_696d_6504;
 /// The pause between two searches for new events.
 const INTERVAL: Duration = Duration::from_millis(400);
 /// The pause after a failure.
@@ -130,7 +128,7 @@ pub async fn seal_once(db: &Database, keys: &SealKeys) -> Result<Sealed, SealErr
         return Ok(Sealed::Skipped);
     }
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, SEALING).await? {
+        if !try_alone(connection, AdvisoryLock::Seal).await? {
             return Ok(Sealed::Skipped);
         }
         batch::seal_batch(connection, keys).await

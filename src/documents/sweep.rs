@@ -16,7 +16,7 @@ use super::lifecycle::{Finished, Pending, abort, finish, lock_bol};
 use crate::audit::{self, Action, Actor, Origin, TokenName};
 use crate::clock::Clock;
 use crate::db::schema::{api_tokens, documents, users};
-use crate::db::{Database, DbError, DbResult, try_alone};
+use crate::db::{AdvisoryLock, Database, DbError, DbResult, try_alone};
 use crate::metrics::Metrics;
 use crate::storage::content_type::PDF;
 use crate::storage::{ObjectKey, Storage, StorageError};
@@ -25,8 +25,6 @@ use crate::storage::{ObjectKey, Storage, StorageError};
 pub const ABANDONED_AFTER: TimeDelta = TimeDelta::minutes(15);
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Advisory lock: one process sweeps at a time.
-pub const SWEEP_LOCK: i64 = 0x7072_696d_6502;
 /// Longest sweep, shorter than the idle time after which Postgres ends the transaction that holds the lock.
 const MAX_SWEEP: Duration = Duration::from_secs(20);
 
@@ -69,7 +67,7 @@ crate::db::query_error_into!(SweepError);
 /// Sweeps, unless another process is sweeping.
 pub async fn sweep_alone(db: &Database, storage: &Storage, clock: &Clock) -> Result<Swept, SweepError> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, SWEEP_LOCK).await? {
+        if !try_alone(connection, AdvisoryLock::Sweep).await? {
             return Ok(Swept { is_skipped: true, ..Swept::default() });
         }
         // Boxed, because the nested future types exceed the compiler's limit.

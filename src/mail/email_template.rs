@@ -270,7 +270,7 @@ fn security(notice: &SecurityNotice, Sender { origin, key, office }: &Sender<'_>
             ..Words::default()
         };
     }
-    if let SecurityNotice::TokenEnds { service, .. } = notice {
+    if let SecurityNotice::TokenEnds { service, .. } | SecurityNotice::TokenExposed { service, .. } = notice {
         let (label, path) =
             if service.is_some() { ("Open the portal", "") } else { ("Your API tokens", "/account/tokens") };
         let action = Some((label, format!("{origin}{path}")));

@@ -28,6 +28,12 @@ pub enum SecurityNotice {
     TokenMade {
         token: String,
     },
+    /// An API token was revoked, because a program sent it in a URL.
+    TokenExposed {
+        token: String,
+        /// The service account that it belonged to, or `None` for the reader's own.
+        service: Option<String>,
+    },
     /// An API token ends soon.
     TokenEnds {
         token: String,
@@ -62,6 +68,7 @@ impl SecurityNotice {
             Self::NewDevice { .. } => "new-device",
             Self::PasskeyCopied => "passkey-copied",
             Self::TokenEnds { .. } => "token-ends",
+            Self::TokenExposed { .. } => "token-exposed",
             _ => "security",
         }
     }
@@ -116,6 +123,9 @@ impl SecurityNotice {
                      in your name. If you didn’t make it, revoke it under Account, API tokens: a new password alone does not."
                 ),
             ),
+            Self::TokenExposed { token, service } => {
+                ("An API token was revoked, because it was in a URL", token_exposed(token, service.as_deref()))
+            }
             Self::TokenEnds { token, service, ends } => ("An API token ends soon", token_ends(token, service.as_deref(), *ends)),
             Self::FactorsReset => (
                 "The second factors of your login were removed",
@@ -151,8 +161,22 @@ impl SecurityNotice {
 const COPIED: &str = "A passkey of your login at the PrimeTrade BOL portal was just refused. Its counter shows that someone may \
                       have a copy of it. Remove the passkey under Account, and add a new one.";
 
+fn token_exposed(token: &str, service: Option<&str>) -> String {
+    format!(
+        "A program has just sent the API token “{token}” of {} to the PrimeTrade BOL portal in the address of a request (URL). \
+         Proxies and logs keep addresses, so the portal has revoked the token, and the program is refused from now on. Make a new \
+         token, and have the program send it in the header Authorization.",
+        owner(service)
+    )
+}
+
+/// "your login", or the service account.
+fn owner(service: Option<&str>) -> String {
+    service.map_or_else(|| "your login".to_owned(), |service| format!("the service account “{service}”"))
+}
+
 fn token_ends(token: &str, service: Option<&str>, ends: DateTime<Utc>) -> String {
-    let of = service.map_or_else(|| "your login".to_owned(), |service| format!("the service account “{service}”"));
+    let of = owner(service);
     format!(
         "The API token “{token}” of {of} at the PrimeTrade BOL portal ends on {}. Programs that use it stop working then. \
          Make a new token in time, give it to the program, and revoke this one.",

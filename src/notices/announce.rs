@@ -8,9 +8,9 @@ use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::load::Load;
-use super::{Fresh, HOLD, NOTICES_LOCK, ONCE_IN, Recipient, news, recipients};
+use super::{Fresh, HOLD, ONCE_IN, Recipient, news, recipients};
 use crate::db::schema::notices;
-use crate::db::{Database, DbResult, try_alone};
+use crate::db::{AdvisoryLock, Database, DbResult, try_alone};
 use crate::mail::EmailTemplate;
 use crate::mail::outbox::{self, To};
 
@@ -31,7 +31,7 @@ struct Waiting {
 /// Announces waiting documents, and returns how many notes it handled.
 pub async fn announce(db: &Database, now: DateTime<Utc>) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, NOTICES_LOCK).await? {
+        if !try_alone(connection, AdvisoryLock::Notices).await? {
             return Ok(0);
         }
         let waiting = waiting(connection, now).await?;

@@ -6,9 +6,9 @@ use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::load::Load;
-use super::{Fresh, NOTICES_LOCK, news};
+use super::{Fresh, news};
 use crate::db::schema::users;
-use crate::db::{Database, DbResult, try_alone};
+use crate::db::{AdvisoryLock, Database, DbResult, try_alone};
 use crate::mail::EmailTemplate;
 use crate::mail::outbox::{self, To};
 
@@ -33,7 +33,7 @@ pub async fn digest(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -
 
 async fn some(db: &Database, now: DateTime<Utc>, morning: DateTime<Utc>) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, NOTICES_LOCK).await? {
+        if !try_alone(connection, AdvisoryLock::Notices).await? {
             return Ok(0);
         }
         let subscribers: Vec<Subscriber> = users::table

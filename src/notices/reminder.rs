@@ -9,12 +9,12 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use super::load::Load;
-use super::{Morning, NOTICES_LOCK, Recipient, recipients};
+use super::{Morning, Recipient, recipients};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::bols::search::VisibleBetween;
 use crate::bols::settings;
 use crate::db::schema::customers;
-use crate::db::{Database, DbResult, try_alone};
+use crate::db::{AdvisoryLock, Database, DbResult, try_alone};
 use crate::mail::outbox::{self, To};
 use crate::mail::{EmailTemplate, Item, News};
 
@@ -238,7 +238,7 @@ pub(super) async fn remind_when_due(db: &Database, now: DateTime<Utc>, morning: 
 /// Returns how many were reminded, at most [`AT_ONCE`].
 async fn remind_some(db: &Database, now: DateTime<Utc>, morning: Morning) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, NOTICES_LOCK).await? {
+        if !try_alone(connection, AdvisoryLock::Notices).await? {
             return Ok(0);
         }
         let days = settings::reminder_thresholds(connection).await?.collect_days;

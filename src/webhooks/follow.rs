@@ -11,10 +11,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::WebhookEvent;
 use super::message::{LoggedEvent, Message};
 use crate::db::schema::{audit_events, audit_leaves, webhook_cursor, webhook_deliveries, webhooks};
-use crate::db::{Database, DbResult, try_alone};
+use crate::db::{AdvisoryLock, Database, DbResult, try_alone};
 
-/// Advisory lock: only one process queues deliveries at a time.
-const FOLLOWING: i64 = 0x7072_696d_6508;
 /// Events read in one transaction.
 const MAX_EVENTS: i64 = 10_000;
 /// Rows of one INSERT.
@@ -93,7 +91,7 @@ pub(super) async fn follow(db: &Database, now: DateTime<Utc>) -> DbResult<bool> 
         return Ok(false);
     }
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, FOLLOWING).await? {
+        if !try_alone(connection, AdvisoryLock::Webhooks).await? {
             return Ok(false);
         }
         Ok(read_on(connection, now).await?)

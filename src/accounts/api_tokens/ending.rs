@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
-use super::owner::company_of_service;
+use super::company::company_of_service;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::schema::{api_tokens, users};
 

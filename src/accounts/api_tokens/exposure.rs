@@ -5,13 +5,16 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use super::ApiToken;
+use super::readers::readers;
 use super::refusal::{TokenError, refuse};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome, TokenName};
 use crate::clock::Clock;
 use crate::db::schema::{api_tokens, users};
 use crate::db::{Database, DbResult};
+use crate::mail::outbox::{self, To};
+use crate::mail::{EmailTemplate, SecurityNotice};
 
-/// Revokes these tokens, and records each. If none of them could be used, records the refusal instead.
+/// Revokes these tokens, records each, and emails their owners. If none of them could be used, records the refusal instead.
 pub async fn revoke_exposed(db: &Database, clock: &Clock, origin: &Origin, tokens: &[ApiToken]) -> DbResult<()> {
     let now = clock.now();
     let hashes: Vec<Vec<u8>> = tokens.iter().map(ApiToken::hash).collect();
@@ -30,10 +33,17 @@ pub async fn revoke_exposed(db: &Database, clock: &Clock, origin: &Origin, token
             let _: TokenError = refuse(connection, now, origin, None).await?;
         }
         for (id, name, user_id) in revoked {
-            let owner: String = users::table.find(user_id).select(users::email).first(connection).await?;
+            let owner = users::table.find(user_id).select((users::email, users::name, users::is_service));
+            let (owner, owner_name, is_service): (String, String, bool) = owner.first(connection).await?;
             let actor = Actor { token: Some(TokenName { id, name: &name }), ..Actor::PORTAL };
             let event = Event::new(Action::TokenRevoked, Outcome::Success, actor, origin);
             audit::record(connection, &event.detail(json!({"owner": owner, "reason": "in_url"}))).await?;
+            for reader in readers(connection, (id, user_id, is_service)).await? {
+                let service = is_service.then(|| owner_name.clone());
+                let notice = SecurityNotice::TokenExposed { token: name.clone(), service };
+                let template = EmailTemplate::security(notice, &reader.name);
+                outbox::post(connection, now, To::new(&reader.email, Some(reader.id)), &template).await?;
+            }
         }
         Ok(())
     })

@@ -6,7 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use ipnet::IpNet;
 use serde_json::json;
 
-use super::owner::company_of_service;
+use super::company::company_of_service;
 use super::{ApiToken, TokenOwner, TokenScope, revoke};
 use crate::accounts::ActingUser;
 use crate::accounts::factors::passkeys::clean_name;

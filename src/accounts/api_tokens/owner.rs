@@ -6,7 +6,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::TokenScope;
 use crate::accounts::people::Authority;
 use crate::accounts::{Role, User, Viewer, users};
-use crate::db::schema::{customers, memberships, users as users_table};
+use crate::db::schema::memberships;
 
 /// The user whose tokens are shown or changed.
 #[derive(Clone, Debug)]
@@ -51,22 +51,6 @@ impl TokenOwner {
         let role = self.role;
         TokenScope::ALL.into_iter().filter(move |scope| role.has_use_for(*scope))
     }
-}
-
-/// Returns the company of a service account: id and code. `None` for one of the terminal, and for a person.
-pub(super) async fn company_of_service(
-    connection: &mut AsyncPgConnection,
-    user_id: i64,
-) -> QueryResult<Option<(i64, String)>> {
-    memberships::table
-        .inner_join(customers::table)
-        .inner_join(users_table::table)
-        .filter(memberships::user_id.eq(user_id))
-        .filter(users_table::is_service)
-        .select((customers::id, customers::code))
-        .first(connection)
-        .await
-        .optional()
 }
 
 /// Whether a service account is in the viewer's charge.

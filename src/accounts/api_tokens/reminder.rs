@@ -5,16 +5,14 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use crate::accounts::Role;
+use super::readers::readers;
 use crate::db::schema::api_tokens;
-use crate::db::{Database, DbResult, try_alone};
+use crate::db::{AdvisoryLock, Database, DbResult, try_alone};
 use crate::mail::outbox::{self, To};
 use crate::mail::{EmailTemplate, SecurityNotice};
 
 /// How long before its end the email is sent.
 pub const BEFORE_END: TimeDelta = TimeDelta::days(14);
-/// Advisory lock: one process at a time.
-const REMINDER_LOCK: i64 = 0x7072_696d_6508;
 /// Emails of one run.
 const MAX_TOKENS: i64 = 200;
 
@@ -34,25 +32,15 @@ struct Ending {
     is_service: bool,
 }
 
-#[derive(QueryableByName)]
-struct Reader {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = Text)]
-    email: String,
-    #[diesel(sql_type = Text)]
-    name: String,
-}
-
 /// Queues the emails about tokens that end within two weeks, once for each token. Returns how many there were.
 pub async fn remind(db: &Database, now: DateTime<Utc>) -> DbResult<usize> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, REMINDER_LOCK).await? {
+        if !try_alone(connection, AdvisoryLock::TokenReminders).await? {
             return Ok(0);
         }
         let mut sent = 0;
         for token in ending(connection, now).await? {
-            for reader in readers(connection, &token).await? {
+            for reader in readers(connection, (token.id, token.owner, token.is_service)).await? {
                 let service = token.is_service.then(|| token.owner_name.clone());
                 let notice = SecurityNotice::TokenEnds { token: token.name.clone(), service, ends: token.expires_at };
                 let template = EmailTemplate::security(notice, &reader.name);
@@ -81,32 +69,4 @@ async fn ending(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Query
     .bind::<Timestamptz, _>(now + BEFORE_END)
     .load(connection)
     .await
-}
-
-/// The owner. For a service account, who has no mailbox: the maker if still active, or else those who administer it.
-async fn readers(connection: &mut AsyncPgConnection, token: &Ending) -> QueryResult<Vec<Reader>> {
-    if !token.is_service {
-        return by(connection, "u.id = $1 AND u.active", token.owner).await;
-    }
-    let maker = "u.active AND NOT u.is_service AND u.id = (SELECT made_by FROM api_tokens WHERE id = $1)";
-    let maker = by(connection, maker, token.id).await?;
-    if !maker.is_empty() {
-        return Ok(maker);
-    }
-    let of_company = "u.active AND NOT u.is_service AND u.password_hash IS NOT NULL AND u.id IN (SELECT a.user_id FROM memberships a \
-                      JOIN memberships m ON m.customer_id = a.customer_id WHERE a.is_admin AND m.user_id = $1)";
-    let of_company = by(connection, of_company, token.owner).await?;
-    if !of_company.is_empty() {
-        return Ok(of_company);
-    }
-    let administrators = format!("u.active AND NOT u.is_service AND u.role = '{}' AND $1 > 0", Role::Admin);
-    by(connection, &administrators, token.owner).await
-}
-
-/// The users that a condition names.
-async fn by(connection: &mut AsyncPgConnection, condition: &str, id: i64) -> QueryResult<Vec<Reader>> {
-    diesel::sql_query(format!("SELECT u.id, u.email, u.name FROM users u WHERE {condition} ORDER BY u.id LIMIT 20"))
-        .bind::<BigInt, _>(id)
-        .load(connection)
-        .await
 }

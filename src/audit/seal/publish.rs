@@ -13,11 +13,9 @@ use tokio::time::{sleep, timeout};
 
 use super::Horizon;
 use crate::db::schema::audit_checkpoints;
-use crate::db::{Database, DbError, try_alone};
+use crate::db::{AdvisoryLock, Database, DbError, try_alone};
 use crate::storage::{CheckpointLock, ObjectKey, Storage, StorageError};
 
-/// The advisory lock of the process that publishes.
-const PUBLISHING: i64 = 0x7072_696d_6505;
 /// The pause between two searches for checkpoints to publish.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The pause after a failure.
@@ -87,7 +85,7 @@ pub async fn publish_once(db: &Database, storage: &Storage) -> Result<u64, Publi
     let (mut published, mut after, mut conflict) = (0, 0, None);
     loop {
         let attempt = db.transaction(async |connection: &mut AsyncPgConnection| -> Result<Attempt, PublishError> {
-            if !try_alone(connection, PUBLISHING).await? {
+            if !try_alone(connection, AdvisoryLock::Publish).await? {
                 return Ok(None);
             }
             Box::pin(publish_next(connection, storage, after)).await
@@ -104,7 +102,7 @@ pub async fn publish_once(db: &Database, storage: &Storage) -> Result<u64, Publi
 /// Chooses the newest checkpoint for the storage, unless one was chosen within the last minute.
 async fn choose(db: &Database) -> Result<(), PublishError> {
     db.transaction(async |connection: &mut AsyncPgConnection| {
-        if !try_alone(connection, PUBLISHING).await? {
+        if !try_alone(connection, AdvisoryLock::Publish).await? {
             return Ok(());
         }
         diesel::sql_query(

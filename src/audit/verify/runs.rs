@@ -11,10 +11,7 @@ use crate::audit::seal::open_statement;
 use crate::audit::{Action, Actor, Origin};
 use crate::config::SealKeys;
 use crate::db::schema::audit_events;
-use crate::db::{DbResult, try_alone};
-
-/// The advisory lock of the process that verifies.
-const VERIFYING: i64 = 0x7072_696d_6506;
+use crate::db::{AdvisoryLock, DbResult, try_alone};
 
 impl Verification<'_> {
     /// Verifies and records the result. Returns `None` if a verification is running already.
@@ -22,7 +19,7 @@ impl Verification<'_> {
         let (db, keys) = (self.db, self.keys);
         db.apart()
             .transaction(async |connection: &mut AsyncPgConnection| {
-                if !try_alone(connection, VERIFYING).await? {
+                if !try_alone(connection, AdvisoryLock::Verify).await? {
                     return Ok(None);
                 }
                 connection.batch_execute("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
@@ -40,7 +37,7 @@ pub async fn is_running(connection: &mut AsyncPgConnection) -> QueryResult<bool>
          AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
          AND (classid::bigint << 32) + objid::bigint = ",
     );
-    diesel::select(held.bind::<BigInt, _>(VERIFYING).sql(")")).get_result(connection).await
+    diesel::select(held.bind::<BigInt, _>(AdvisoryLock::Verify.number()).sql(")")).get_result(connection).await
 }
 
 /// A verification that has ended.

@@ -269,6 +269,11 @@ async fn a_token_in_a_url_is_revoked() {
             assert_eq!(acme.get(&path.replace("{}", &shown)).await.status, 401, "{path}");
         }
     }
+    // One email for each token, to its owner.
+    let revoked = app.events().await.only(Action::TokenRevoked).len();
+    let mails = app.mails().await.into_iter().filter(|mail| mail.purpose == "token-exposed");
+    let readers: Vec<String> = mails.map(|mail| mail.to_address).collect();
+    assert_eq!(readers, vec![World::ACME; revoked]);
     let everything = app.rows("SELECT e::text FROM audit_events e").await.join("\n");
     assert!(!everything.contains("ptk_") && !everything.contains("%70%74%6B"), "{everything}");
 }

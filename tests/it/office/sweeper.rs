@@ -63,7 +63,10 @@ async fn one_server_sweeps_at_a_time() {
     let storage = primetrade::storage::Storage::with_long_timeouts(&config).await;
     let mut other = primetrade::db::connect(&app.database).await.unwrap();
     other
-        .batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({})", primetrade::documents::sweep::SWEEP_LOCK))
+        .batch_execute(&format!(
+            "BEGIN; SELECT pg_advisory_xact_lock({})",
+            primetrade::db::AdvisoryLock::Sweep.number()
+        ))
         .await
         .unwrap();
     let swept = sweep_alone(&db, &storage, &app.clock).await.unwrap();

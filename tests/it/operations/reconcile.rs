@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use chrono::TimeDelta;
 use diesel_async::RunQueryDsl;
 use primetrade::clock::Clock;
-use primetrade::documents::sweep::SWEEP_LOCK;
+use primetrade::db::AdvisoryLock;
 use serde_json::Value;
 
 use crate::support::scan::paper;
@@ -41,7 +41,7 @@ async fn every_difference_is_found_and_mended_where_that_loses_nothing() {
         // The server sweeps every minute, and would settle what this test leaves for the command.
         let db = app.db();
         let mut sweeping = db.get().await.unwrap();
-        let lock = format!("SELECT pg_advisory_lock({SWEEP_LOCK})");
+        let lock = format!("SELECT pg_advisory_lock({})", AdvisoryLock::Sweep.number());
         diesel::sql_query(lock).execute(&mut sweeping).await.unwrap();
         let (code, stdout, stderr) = app.reconcile(&[]).await;
         assert_eq!((code, differences(&stdout)), (0, vec![]), "{stdout}{stderr}");

@@ -1,6 +1,6 @@
 //! What someone with every right on the database does to the log, and then hides.
 
-use primetrade::audit::seal::SEALING;
+use primetrade::db::AdvisoryLock;
 
 use super::{App, execute};
 
@@ -17,7 +17,7 @@ const FORBID: &str = "ALTER TABLE audit_events ENABLE TRIGGER USER; ALTER TABLE 
 /// The statements of a change that leaves no trace but the change. Waits while a server seals, which locks in another
 /// order.
 pub fn hidden(sql: &str) -> String {
-    format!("SELECT pg_advisory_xact_lock({SEALING}); {ALLOW}; {sql}; {FORBID}")
+    format!("SELECT pg_advisory_xact_lock({}); {ALLOW}; {sql}; {FORBID}", AdvisoryLock::Seal.number())
 }
 
 impl App {
