@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::webhooks::{ALL, add, admin_of_acme, events, issue, settled, start};
-use crate::support::{Action, Outcome, Received, Receiver, Reply, World};
+use crate::support::{Action, Outcome, Program, Received, Receiver, Reply, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_was_down_for_an_hour_gets_everything_in_order() {
@@ -259,4 +259,42 @@ async fn a_lease_belongs_to_one_process() {
     assert_eq!(app.rows("SELECT leased_until > now() FROM webhooks").await[0], "true");
     app.sql("UPDATE webhooks SET leased_until = 'epoch'").await;
     receiver.until(2).await;
+}
+
+/// Every message arrives although a sender was killed in the middle of one, and each BOL's in order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_sender_loses_nothing() {
+    let app = start().await;
+    let (office, receiver) = (app.office().await, Receiver::start().await);
+    add(&office, "/office/webhooks", "", &receiver.url, &ALL).await;
+    app.sql("UPDATE webhooks SET paused_until = '2100-01-01'").await;
+    for _ in 0..3 {
+        let number = issue(&app, &office, "ACME").await;
+        office.post(&format!("/office/bols/{number}/void"), &[("reason", "Wrong truck")]).await;
+    }
+    app.sealed().await;
+    // For the server of the test, nothing is due yet.
+    app.clock.advance(TimeDelta::hours(-2));
+    receiver.reply([Reply::Late(Duration::from_secs(60))]);
+    app.sql("UPDATE webhooks SET paused_until = now() - interval '1 hour'").await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut first = Program::start(folder.path(), app.environment(), &["serve"]);
+    first.address().await;
+    receiver.until(3).await;
+    first.signal(rustix::process::Signal::KILL);
+    let mut second = Program::start(folder.path(), app.environment(), &["serve"]);
+    second.address().await;
+    // Instead of waiting a minute for the end of the lease.
+    app.sql("UPDATE webhooks SET leased_until = 'epoch'").await;
+    settled(&app).await;
+    let received = receiver.received();
+    let mut by_number: HashMap<String, Vec<String>> = HashMap::new();
+    received.iter().for_each(|message| by_number.entry(message.number()).or_default().push(message.event()));
+    assert_eq!(by_number.len(), 3);
+    for events in by_number.values_mut() {
+        events.dedup();
+        assert_eq!(events, &["bol.issued", "bol.voided"]);
+    }
+    let ids: std::collections::HashSet<&str> = received.iter().map(|message| message.id.as_str()).collect();
+    assert!(ids.len() == 6 && received.len() > 6, "the killed one had sent some: {}", received.len());
 }
