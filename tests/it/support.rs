@@ -36,7 +36,7 @@ mod webhooks;
 mod witness_service;
 mod world;
 
-pub use actor::{Actor, Answer, http_client, raw};
+pub use actor::{Actor, Answer, http_client, patiently, raw};
 pub use app::App;
 pub use browser::Browser;
 pub use cluster::{

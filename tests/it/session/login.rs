@@ -235,7 +235,8 @@ async fn two_hundred_guesses_at_once_keep_no_other_login_waiting() {
             let begun = Instant::now();
             // In a flood of many accounts only a browser that the portal knows is sure of its place.
             let actor = if is_spread { known.clone() } else { app.stranger() };
-            let answer = actor.post("/login", &[("email", World::RIVAL), ("password", PASSWORD)]).await;
+            let request = actor.request(reqwest::Method::POST, "/login");
+            let answer = Answer::of(request.form(&[("email", World::RIVAL), ("password", PASSWORD)])).await;
             (answer.status, begun.elapsed())
         };
         let (guesses, (status, took)) = tokio::join!(guesses, other);

@@ -2,13 +2,15 @@
 
 use reqwest::Method;
 
-use crate::support::{Action, Actor, Answer, App, PASSWORD, World};
+use crate::support::{Action, Actor, App, PASSWORD, World, patiently};
 
 /// Logs in with a browser of this name, from this address.
 async fn log_in(app: &App, agent: &str, address: &str) -> Actor {
     let actor = app.stranger();
-    let request = actor.request(Method::POST, "/login").header("user-agent", agent).header("x-forwarded-for", address);
-    let answer = Answer::of(request.form(&[("email", World::ACME), ("password", PASSWORD)])).await;
+    let form = [("email", World::ACME), ("password", PASSWORD)];
+    let request =
+        || actor.request(Method::POST, "/login").header("user-agent", agent).header("x-forwarded-for", address);
+    let answer = patiently(|| request().form(&form)).await;
     assert_eq!(answer.status, 303);
     actor
 }

@@ -6,7 +6,7 @@ use reqwest::{Method, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Action, Actor, App, Outcome, PASSWORD, World};
+use crate::support::{Action, Actor, App, EventRow, Outcome, PASSWORD, World};
 
 /// Begins a ZIP and reads nothing after its head.
 async fn begin_zip(reader: &Actor) -> Response {
@@ -50,6 +50,8 @@ async fn expect_zip_broken_off(app: &App, answer: Response, reason: &str) {
     let sent = zipped(app).await;
     let all = read_broken(answer).await;
     assert!(zip::ZipArchive::new(std::io::Cursor::new(all)).is_err());
+    let is_failed = |event: &EventRow| event.outcome == Outcome::Failed.as_str();
+    app.events_until(Action::BolsZipped, |events| events.iter().any(is_failed)).await;
     let events = app.events().await.only(Action::BolsZipped);
     assert!(events.with(Outcome::Success).len() <= sent + 1, "{} after {sent}", events.with(Outcome::Success).len());
     assert!(sent < 40, "the reader was faster than the test");

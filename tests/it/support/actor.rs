@@ -67,24 +67,30 @@ impl Actor {
         Answer::of(self.request(Method::GET, path)).await
     }
 
+    /// Sends a form. A login is sent again while the queue of passwords is full ([`patiently`]).
     pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
-        Answer::of(self.request(Method::POST, path).form(form)).await
+        patiently(|| self.request(Method::POST, path).form(form)).await
     }
 
     /// Logs in and expects it to work.
     pub async fn log_in(self, email: &str, password: &str) -> Self {
-        let mut answer = self.post("/login", &[("email", email), ("password", password)]).await;
-        // A test that floods the login fills the queue of passwords, which all tests of this process share.
-        for _ in 0..60 {
-            if answer.status != 429 || !answer.text().contains("Many passwords are being checked") {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-            answer = self.post("/login", &[("email", email), ("password", password)]).await;
-        }
+        let answer = self.post("/login", &[("email", email), ("password", password)]).await;
         assert_eq!(answer.status, 303, "{email} can't log in: {}", answer.text());
         self
     }
+}
+
+/// Sends a request again while the queue of passwords is full. All tests of this process share the queue, and one floods it.
+pub async fn patiently(request: impl Fn() -> RequestBuilder) -> Answer {
+    let mut answer = Answer::of(request()).await;
+    for _ in 0..60 {
+        if answer.status != 429 || !answer.text().contains("Many passwords are being checked") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        answer = Answer::of(request()).await;
+    }
+    answer
 }
 
 impl Answer {

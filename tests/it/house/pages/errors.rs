@@ -25,9 +25,10 @@ pub async fn examine(app: &App, visitor: &mut Visitor, email: &str) {
     app.sql("GRANT INSERT ON audit_events TO primetrade, portal_server, portal_customer; GRANT SELECT ON audit_events TO portal_customer").await;
     if email == World::ACME {
         let actor = app.user(email).await;
-        for n in 0..LOOKUPS {
-            actor.get(&format!("/bols/PRT-2099-{n:04}")).await;
-        }
+        // The pages before have counted some, in a minute that may end any time.
+        app.sql("DELETE FROM denied_lookups").await;
+        let look_up = async |n: usize| actor.get(&format!("/bols/PRT-2099-{n:04}")).await;
+        futures_util::future::join_all((0..LOOKUPS).map(look_up)).await;
         visitor.visit_error("/bols/PRT-2025-0001", 429).await;
         app.sql("DELETE FROM denied_lookups").await;
     }
