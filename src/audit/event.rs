@@ -295,6 +295,14 @@ impl<'a> Event<'a> {
         self
     }
 
+    /// Sets the customer that the event concerns, if there is one: its id and code.
+    pub fn with_company(self, company: Option<&'a (i64, String)>) -> Self {
+        match company {
+            Some((id, code)) => self.with_customer(*id, code),
+            None => self,
+        }
+    }
+
     /// Sets the customer that the event concerns.
     pub fn with_customer(mut self, customer_id: i64, customer_code: &'a str) -> Self {
         (self.customer_id, self.customer_code) = (Some(customer_id), Some(customer_code));

@@ -1,4 +1,4 @@
-//! Reads the sealed events of the log, in the order of the tree, and queues what each webhook is to be sent.
+//! Reads the sealed events of the log, and queues what each webhook is to be sent.
 //!
 //! The cursor moves in the transaction that queues the deliveries, so a crash neither skips an event nor queues it twice. While
 //! there is no webhook, nothing is read: the first one moves the cursor to the end.

@@ -136,7 +136,7 @@ pub struct Delivery {
 pub enum DeliveryState {
     Waiting,
     Delivered,
-    /// Given up after three days.
+    /// Given up after three days, or after the one attempt that a user asked for.
     Failed,
     /// The company no longer had the BOL or the document.
     Withheld,

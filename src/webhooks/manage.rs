@@ -5,9 +5,10 @@ use diesel::dsl::now as database_now;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
+use url::Url;
 
 use super::key::new_salt;
-use super::stop::{StopReason, origin_of};
+use super::stop::{StopReason, company_of, origin_of};
 use super::{Destinations, PublicKey, WebhookEvent, WebhookKeys, follow, queue};
 use crate::accounts::ActingUser;
 use crate::accounts::people::Authority;
@@ -96,31 +97,35 @@ impl WebhookManager<'_> {
         Authority::of(self.user.viewer)
     }
 
+    /// Reads address and events as typed.
+    fn read(&self, url: &str, events: &[&str]) -> Result<(Url, Vec<&'static str>), FieldErrors> {
+        match (self.office.destinations.parse(url), read_events(events)) {
+            (Ok(url), Ok(events)) => Ok((url, events)),
+            (url, events) => {
+                let mut errors = FieldErrors::default();
+                url.err().into_iter().for_each(|why| errors.add("url", why));
+                events.err().into_iter().for_each(|why| errors.add("events", why));
+                Err(errors)
+            }
+        }
+    }
+
     /// Makes a webhook, records that, and returns its id. The address is not tried.
     pub async fn make(&self, new: &NewWebhook<'_>) -> Change<i64> {
         if new.form_key.is_empty() || new.form_key.len() > MAX_FORM_KEY_BYTES {
             return Err(WebhookError::Refused("Open the page again, then add the webhook.".into()));
         }
-        let mut errors = FieldErrors::default();
-        let url = self.office.destinations.parse(new.url);
-        let events = read_events(&new.events);
-        if let Err(why) = &url {
-            errors.add("url", why.clone());
-        }
-        if let Err(why) = &events {
-            errors.add("events", why.clone());
-        }
+        let read = self.read(new.url, &new.events);
         self.user
             .db
             .transaction(async |connection: &mut AsyncPgConnection| {
                 let company = self.company(connection, new.customer).await?;
+                let mut errors = read.as_ref().err().cloned().unwrap_or_default();
                 if matches!(company, Company::Unknown) {
                     errors.add("customer", "Choose a customer from the list.");
                 }
-                let (Ok(url), Ok(events), true) = (&url, &events, errors.is_empty()) else {
-                    return Err(WebhookError::Fields(errors.clone()));
-                };
-                self.insert(connection, new.form_key, company.known(), (url.as_str(), events)).await
+                let (url, events) = errors.or(read).map_err(WebhookError::Fields)?.map_err(WebhookError::Fields)?;
+                self.insert(connection, new.form_key, company.known(), (url.as_str(), &events)).await
             })
             .await
     }
@@ -170,15 +175,7 @@ impl WebhookManager<'_> {
 
     /// Changes address and events, from the next message on.
     pub async fn change(&self, id: i64, url: &str, events: &[&str]) -> Change<()> {
-        let mut errors = FieldErrors::default();
-        let (url, events) = (self.office.destinations.parse(url), read_events(events));
-        if let Err(why) = &url {
-            errors.add("url", why.clone());
-        }
-        if let Err(why) = &events {
-            errors.add("events", why.clone());
-        }
-        let (Ok(url), Ok(events)) = (url, events) else { return Err(WebhookError::Fields(errors)) };
+        let (url, events) = self.read(url, events).map_err(WebhookError::Fields)?;
         self.with_webhook(id, async |connection, webhook| {
             if webhook.url == url.as_str() && webhook.events == events {
                 return Ok(());
@@ -329,13 +326,7 @@ impl WebhookManager<'_> {
         webhook: &Locked,
         detail: serde_json::Value,
     ) -> Change<()> {
-        let company = match webhook.customer_id {
-            None => None,
-            Some(id) => {
-                let found = customers::table.find(id).select((customers::id, customers::code));
-                found.first::<(i64, String)>(connection).await.optional()?
-            }
-        };
+        let company = company_of(connection, webhook.customer_id).await?;
         Ok(self.record(connection, action, company, detail).await?)
     }
 
@@ -347,11 +338,7 @@ impl WebhookManager<'_> {
         detail: serde_json::Value,
     ) -> QueryResult<()> {
         let event = Event::new(action, Outcome::Success, self.user.actor(), self.user.origin).detail(detail);
-        let event = match &company {
-            Some((id, code)) => event.with_customer(*id, code),
-            None => event,
-        };
-        audit::record(connection, &event).await
+        audit::record(connection, &event.with_company(company.as_ref())).await
     }
 }
 
@@ -372,7 +359,7 @@ impl Company {
 }
 
 /// Whether users with this authority manage the webhooks of a company, or those about all BOLs (`None`).
-pub(super) fn covers(authority: &Authority, company: Option<i64>) -> bool {
+fn covers(authority: &Authority, company: Option<i64>) -> bool {
     match (authority, company) {
         (Authority::Everybody | Authority::Customers, _) => true,
         (Authority::Companies(ids), Some(id)) => ids.contains(&id),

@@ -11,7 +11,7 @@ use super::stop::{self, StopReason};
 use crate::db::schema::{webhook_attempts, webhook_deliveries, webhooks};
 
 /// Failures in a row that turn a webhook off. With [`PAUSES_SECONDS`], that is three days after the first one.
-pub(super) const MAX_FAILURES: usize = 20;
+const MAX_FAILURES: usize = 20;
 
 /// The pause after each failure in a row. Their sum is three days.
 const PAUSES_SECONDS: [i64; MAX_FAILURES - 1] = {

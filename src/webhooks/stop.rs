@@ -7,9 +7,9 @@ use serde_json::json;
 use url::Url;
 
 use super::queue::Claimed;
-use crate::accounts::people;
+use crate::accounts::{customers, people};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
-use crate::db::schema::{customers, webhooks};
+use crate::db::schema::webhooks;
 use crate::mail::EmailTemplate;
 use crate::mail::outbox::{self, To};
 
@@ -38,6 +38,15 @@ pub(super) fn origin_of(url: &str) -> String {
     Url::parse(url).map_or_else(|_| "-".into(), |url| url.origin().ascii_serialization())
 }
 
+/// Returns the company of a webhook, for its events: id and code. `None` for one about all BOLs.
+pub(super) async fn company_of(
+    connection: &mut AsyncPgConnection,
+    customer_id: Option<i64>,
+) -> QueryResult<Option<(i64, String)>> {
+    let Some(id) = customer_id else { return Ok(None) };
+    Ok(customers::code_of(connection, id).await?.map(|code| (id, code)))
+}
+
 /// Turns a webhook off, records that, and emails those in charge of it. What waits stays, in case it is turned on again.
 pub(super) async fn stop(
     connection: &mut AsyncPgConnection,
@@ -51,20 +60,11 @@ pub(super) async fn stop(
         return Ok(());
     }
     let address = origin_of(&webhook.url);
-    let company: Option<(i64, String)> = match webhook.customer_id {
-        None => None,
-        Some(id) => {
-            customers::table.find(id).select((customers::id, customers::code)).first(connection).await.optional()?
-        }
-    };
+    let company = company_of(connection, webhook.customer_id).await?;
     let origin = Origin::default();
     let event = Event::new(Action::WebhookStopped, Outcome::Failed, Actor::PORTAL, &origin);
     let event = event.detail(json!({"webhook": webhook.id, "address": address, "reason": reason.as_str()}));
-    let event = match &company {
-        Some((id, code)) => event.with_customer(*id, code),
-        None => event,
-    };
-    audit::record(connection, &event).await?;
+    audit::record(connection, &event.with_company(company.as_ref())).await?;
     let (owners, is_office) = people::webhook_owners(connection, webhook.customer_id, webhook.made_by).await?;
     let path = if is_office { "office" } else { "people" };
     for owner in owners {

@@ -27,10 +27,7 @@ pub async fn revoke(
     let owner: String = users::table.find(user_id).select(users::email).first(connection).await?;
     let company = company_of_service(connection, user_id).await?;
     let event = Event::new(Action::TokenRevoked, Outcome::Success, actor, origin);
-    let event = match &company {
-        Some((id, code)) => event.with_customer(*id, code),
-        None => event,
-    };
+    let event = event.with_company(company.as_ref());
     let detail = json!({"token": {"id": id, "name": name}, "owner": owner});
     audit::record(connection, &event.detail(detail)).await?;
     Ok(Some(name))

@@ -168,10 +168,7 @@ impl ActingUser<'_> {
             diesel::insert_into(api_tokens::table).values(row).returning(api_tokens::id).get_result(connection).await?;
         let company = company_of_service(connection, owner.id).await?;
         let event = Event::new(Action::TokenCreated, Outcome::Success, self.actor(), self.origin);
-        let event = match &company {
-            Some((id, code)) => event.with_customer(*id, code),
-            None => event,
-        };
+        let event = event.with_company(company.as_ref());
         let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
         let detail = json!({"token": {"id": id, "name": name}, "owner": owner.email, "scopes": scopes, "networks": networks,
                             "expires_at": expires_at});

@@ -126,7 +126,7 @@ fn state_text(delivery: &Delivery, zone: chrono_tz::Tz) -> String {
         DeliveryState::Waiting => format!("Not accepted yet. Next attempt: {}.", timestamp(delivery.due_at, zone).text),
         DeliveryState::Delivered => format!("Accepted by the receiver on {ended}."),
         DeliveryState::Failed => {
-            format!("Given up on {ended}, after three days. Send it again when the receiver works.")
+            format!("Given up on {ended}. Send it again when the receiver works.")
         }
         DeliveryState::Withheld => "Not sent: the company no longer had the BOL or the document.".into(),
     }
