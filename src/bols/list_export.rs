@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::fields::{self, FIELDS, Field, Kind};
-use super::search::{self, BolSummary, COUNTED, Selection};
+use super::search::{self, BolSummary, Selection, Total};
 use super::weight::Pounds;
 use super::{Bol, DocumentKind};
 use crate::accounts::access::{Access, AccessError};
@@ -111,8 +111,8 @@ enum Part {
 
 impl ListExport {
     /// Records the export, and begins it. No byte leaves without the record.
-    pub async fn begin(self, selection: Selection, count: i64, slot: ResponseSlot) -> DbResult<ByteReceiver> {
-        let mut detail = json!({"format": self.format.as_str(), "rows": rows(count)});
+    pub async fn begin(self, selection: Selection, total: Total, slot: ResponseSlot) -> DbResult<ByteReceiver> {
+        let mut detail = json!({"format": self.format.as_str(), "rows": rows(total)});
         match &selection {
             Selection::Matching(_) => detail["filter"] = self.filter.clone(),
             Selection::These(bols) => detail["numbers"] = bols.iter().map(|(bol, _)| bol.number.as_str()).collect(),
@@ -209,9 +209,12 @@ impl ListExport {
     }
 }
 
-/// The number of rows for the log, which are counted up to [`COUNTED`].
-fn rows(count: i64) -> Value {
-    if count > COUNTED { format!("more than {COUNTED}").into() } else { count.into() }
+/// The number of rows for the log, as far as they were counted.
+fn rows(total: Total) -> Value {
+    match total {
+        Total::Exactly(count) => count.into(),
+        Total::MoreThan(count) => format!("more than {count}").into(),
+    }
 }
 
 fn write(format: ListFormat, mut parts: mpsc::Receiver<Part>, writer: StreamWriter) -> io::Result<StreamWriter> {

@@ -1,7 +1,11 @@
 //! The list of BOLs: search, filters, orders, and keyset pages that an index serves.
 
 mod condition;
+mod expression;
+mod list;
+mod narrow;
 mod news;
+mod page;
 mod period;
 mod sort;
 mod statements;
@@ -9,31 +13,21 @@ mod terms;
 mod unfetched;
 
 use std::collections::HashMap;
+use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::dsl::not;
-use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::QueryFragment;
-use diesel::sql_types::Bool;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures_util::future::try_join;
 
-use self::condition::conditions;
-use self::news::IsNew;
 pub use self::news::{News, Reader};
+pub use self::page::{Batch, SearchPage, batch, count_up_to, search};
 pub use self::period::Period;
-use self::sort::Beyond;
 pub use self::sort::{COLUMNS, Column, Position, Sort};
-use self::statements::{BolQuery, CountUpTo, Merged, RowType};
 pub use self::terms::{Meaning, Term, parse};
-use self::unfetched::IsUnfetched;
 pub use self::unfetched::VisibleBetween;
 use super::DocumentKind;
+use super::weight::grouped;
 use crate::accounts::Viewer;
-use crate::db::schema::{bols, customers};
-use crate::db::scope::{self, Scope};
-use crate::db::{Database, DbResult};
+use crate::db::schema::bols;
 
 pub const PAGE: usize = 50;
 /// Counting stops here. "10,000+" says enough, and costs the same on a table of any size.
@@ -158,6 +152,11 @@ impl Search {
             || self.is_new
     }
 
+    /// Whether the page is the first one of the list.
+    fn is_first(&self) -> bool {
+        self.after.is_none() && self.before.is_none()
+    }
+
     fn is_backward(&self) -> bool {
         self.after.is_none() && self.before.is_some()
     }
@@ -168,20 +167,40 @@ impl Search {
     }
 }
 
-/// One page of the list.
-pub struct SearchPage {
-    /// Each with what is new about it, if anything is.
-    pub rows: Vec<(BolSummary, Option<News>)>,
-    /// The number of matches on all pages, at most [`COUNTED`] + 1.
-    pub count: i64,
-    /// The net pounds of all matches that aren't void, if the list is filtered and all matches were counted.
-    pub net_lb: Option<i64>,
-    /// The first BOL, if others come before it.
-    pub previous: Option<Position>,
-    /// The last BOL, if others come after it.
-    pub next: Option<Position>,
-    /// The page's customers, by id. Only staff get them. A customer's viewer has its own companies.
-    pub owners: HashMap<i64, Owner>,
+/// The number of matches of a search, as far as it was counted. The smaller one is the less exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Total {
+    MoreThan(i64),
+    Exactly(i64),
+}
+
+impl Default for Total {
+    fn default() -> Self {
+        Self::Exactly(0)
+    }
+}
+
+impl Total {
+    /// The matches that are certain to exist.
+    pub fn at_least(self) -> i64 {
+        match self {
+            Self::MoreThan(count) => count + 1,
+            Self::Exactly(count) => count,
+        }
+    }
+
+    pub fn is_exact(self) -> bool {
+        matches!(self, Self::Exactly(_))
+    }
+}
+
+impl fmt::Display for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MoreThan(count) => write!(f, "more than {}", grouped(*count)),
+            Self::Exactly(count) => f.write_str(&grouped(*count)),
+        }
+    }
 }
 
 impl BolSummary {
@@ -199,168 +218,9 @@ impl BolSummary {
     }
 }
 
-/// Returns the customers of these rows. A separate query, and for staff only: joined to a customer's list,
-/// it took as long as all the rest.
-async fn owners(mut connection: &AsyncPgConnection, rows: &[(BolSummary, bool)]) -> QueryResult<HashMap<i64, Owner>> {
-    let mut ids: Vec<i64> = rows.iter().filter_map(|(row, _)| row.customer_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let named = customers::table.filter(customers::id.eq_any(ids));
-    let named = named.select((customers::id, customers::code, customers::name));
-    let named: Vec<(i64, String, String)> = named.load(&mut connection).await?;
-    Ok(named.into_iter().map(|(id, code, name)| (id, Owner { code, name })).collect())
-}
-
-/// Returns one page of the BOLs within the scope that match.
-pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<SearchPage> {
-    let (mut rows, (count, net_lb), owners, mut news) =
-        scope::read(db, scope, async |connection: &AsyncPgConnection| {
-            let mut first = connection;
-            let rows = ordered(scope, search, PAGE + 1).load::<(BolSummary, bool)>(&mut first);
-            let (rows, counted) = try_join(rows, count(connection, scope, search)).await?;
-            let owners = if *scope == Scope::All { owners(connection, &rows).await? } else { HashMap::new() };
-            let news = match search.reader {
-                Some(reader) => reader.news(connection, scope, &rows).await?,
-                None => HashMap::new(),
-            };
-            Ok((rows, counted, owners, news))
-        })
-        .await?;
-    let (has_more, is_backward) = (rows.len() > PAGE, search.is_backward());
-    rows.truncate(PAGE);
-    if is_backward {
-        rows.reverse();
-    }
-    let position = |row: Option<&(BolSummary, bool)>| row.map(|(row, _)| Position::of(row, search.sort.column));
-    let next = if is_backward || has_more { position(rows.as_slice().last()) } else { None };
-    let has_previous = if is_backward { has_more } else { search.after.is_some() };
-    let previous = if has_previous { position(rows.as_slice().first()) } else { None };
-    let rows = rows.into_iter().map(|(row, _)| (news.remove(&row.id), row)).map(|(news, row)| (row, news)).collect();
-    Ok(SearchPage { rows, count, net_lb: net_lb.filter(|_| count <= COUNTED), previous, next, owners })
-}
-
-/// Some of the matches, in the order of the list.
-pub struct Batch {
-    pub rows: Vec<BolSummary>,
-    /// The last BOL, if others may come after it.
-    pub next: Option<Position>,
-    /// As in [`SearchPage::owners`].
-    pub owners: HashMap<i64, Owner>,
-}
-
-/// Returns up to `limit` of the BOLs within the scope that match, without counting the others.
-pub async fn batch(db: &Database, scope: &Scope, search: &Search, limit: usize) -> DbResult<Batch> {
-    let (rows, owners) = scope::read(db, scope, async |connection: &AsyncPgConnection| {
-        let mut first = connection;
-        let rows: Vec<(BolSummary, bool)> = ordered(scope, search, limit).load(&mut first).await?;
-        let owners = if *scope == Scope::All { owners(connection, &rows).await? } else { HashMap::new() };
-        Ok((rows, owners))
-    })
-    .await?;
-    let last = rows.as_slice().last().filter(|_| rows.len() == limit);
-    let next = last.map(|(row, _)| Position::of(row, search.sort.column));
-    Ok(Batch { next, owners, rows: rows.into_iter().map(|(row, _)| row).collect() })
-}
-
 /// BOLs to download or export.
 pub enum Selection {
     Matching(Box<Search>),
     /// BOLs within the viewer's scope, each with the name of its customer.
     These(Vec<(BolSummary, String)>),
-}
-
-/// Counts the matches. Adds up their weights if the list is filtered: for the whole list that would cost more than the
-/// page.
-async fn count(mut connection: &AsyncPgConnection, scope: &Scope, search: &Search) -> QueryResult<(i64, Option<i64>)> {
-    let (companies, is_common) = (companies(scope, search), search.is_common());
-    if search.is_filtered() {
-        let matching = matching(companies, search, (bols::id, bols::net_lb, bols::voided_at));
-        CountUpTo { matching, weights: "sum(net_lb) FILTER (WHERE voided_at IS NULL)", is_common }
-            .get_result(&mut connection)
-            .await
-    } else {
-        let matching = matching(companies, search, bols::id);
-        CountUpTo { matching, weights: "NULL::bigint", is_common }.get_result(&mut connection).await
-    }
-}
-
-/// One ordered query per company, merged: a single `customer_id = ANY(…)` would lose the order of the index.
-fn ordered<'a>(scope: &'a Scope, search: &'a Search, limit: usize) -> Merged<'a> {
-    let branches = match scope {
-        Scope::All => {
-            let select = (BolSummary::as_select(), false.into_sql::<Bool>());
-            vec![beyond(matching(companies(scope, search), search, select), search)]
-        }
-        Scope::Companies { ids, .. } => {
-            let branch = |id: &'a i64| {
-                let select = (BolSummary::as_select(), IsNew(search.reader));
-                beyond(matching(Some(std::slice::from_ref(id)), search, select), search)
-            };
-            // Without a company, one query that finds nothing.
-            let wanted: Vec<_> = ids.iter().filter(|id| search.customer.is_none_or(|wanted| wanted == **id)).collect();
-            if wanted.is_empty() { vec![branch(&NO_COMPANY)] } else { wanted.into_iter().map(branch).collect() }
-        }
-    };
-    Merged { branches, sort: search.order(), limit: limit as i64, is_common: search.is_common() }
-}
-
-/// Returns the companies for the query: those of the scope, or the requested one of them. `None` means no filter.
-fn companies<'a>(scope: &'a Scope, search: &'a Search) -> Option<&'a [i64]> {
-    match (scope.companies(), &search.customer) {
-        (within, None) => within,
-        (Some(within), Some(wanted)) if !within.contains(wanted) => Some(&[]),
-        (_, Some(wanted)) => Some(std::slice::from_ref(wanted)),
-    }
-}
-
-/// An id that no company has.
-static NO_COMPANY: i64 = 0;
-
-fn matching<'a, S>(companies: Option<&'a [i64]>, search: &'a Search, select: S) -> BolQuery<'a, S::SqlType>
-where
-    S: Expression + diesel::expression::SelectableExpression<bols::table> + QueryFragment<Pg> + Send + 'a,
-    S: diesel::expression::ValidGrouping<(), IsAggregate = diesel::expression::is_aggregate::No>,
-{
-    let mut query = bols::table.select(select).into_boxed();
-    match companies {
-        Some([one]) => query = query.filter(bols::customer_id.eq(one)),
-        Some(several) => query = query.filter(bols::customer_id.eq_any(several)),
-        None => {}
-    }
-    for condition in conditions(&search.terms) {
-        query = query.filter(condition);
-    }
-    if let Some(from) = search.from {
-        query = query.filter(bols::bol_date.ge(from));
-    }
-    if let Some(to) = search.to {
-        query = query.filter(bols::bol_date.le(to));
-    }
-    if let Some(kind) = search.kind {
-        query = query.filter(bols::document_kinds.contains(vec![kind.as_str()]));
-    }
-    if let Some(since) = search.changed_since {
-        query = query.filter(bols::changed_at.ge(since));
-    }
-    if search.is_new {
-        query = query.filter(IsNew(search.reader));
-    }
-    let signed = || bols::document_kinds.contains(vec![DocumentKind::SignedBol.as_str()]);
-    match search.status {
-        None => query,
-        Some(Status::Issued) => query.filter(bols::voided_at.is_null()),
-        Some(Status::Void) => query.filter(bols::voided_at.is_not_null()),
-        Some(Status::Signed) => query.filter(bols::voided_at.is_null()).filter(signed()),
-        Some(Status::Unsigned) => query.filter(bols::voided_at.is_null()).filter(not(signed())),
-        Some(Status::Unassigned) => query.filter(bols::customer_id.is_null()),
-        Some(Status::Unfetched) => query.filter(IsUnfetched(search.visible)),
-    }
-}
-
-/// Restricts the query to what comes after the position, if there is one.
-fn beyond<'a>(query: BolQuery<'a, RowType>, search: &'a Search) -> BolQuery<'a, RowType> {
-    match search.after.as_ref().or(search.before.as_ref()) {
-        None => query,
-        Some(position) => query.filter(Beyond { position, ascending: search.order().ascending }),
-    }
 }

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::flash::{Flash, not_selected, see_other};
 use super::{Error, Site};
 use crate::accounts::Viewer;
-use crate::bols::search::{self, Selection};
+use crate::bols::search::{self, Selection, Total};
 use crate::documents::Kind;
 use crate::documents::selection::{self, MAX_NUMBERS};
 
@@ -29,7 +29,7 @@ pub struct SelectionForm {
 /// What was selected, or the response that says why nothing can be done with it.
 pub enum Selected {
     /// With their number, which is counted up to [`search::COUNTED`] + 1.
-    Bols(Selection, i64),
+    Bols(Selection, Total),
     Refused(HttpResponse),
 }
 
@@ -56,15 +56,15 @@ impl SelectionForm {
     }
 
     /// Returns what is selected, if it is at most `limit` BOLs.
-    pub async fn resolve<A: Audience>(&self, context: &Context<A>, limit: usize) -> Result<Selected, Error> {
+    pub async fn resolve<A: Audience>(&self, context: &Context<A>, limit: Option<usize>) -> Result<Selected, Error> {
         let Context { viewer, db, origin, .. } = context;
         if !self.numbers.is_empty() && !self.is_all {
             if self.numbers.len() > MAX_NUMBERS {
                 return self.too_many(viewer, format!("Name up to {MAX_NUMBERS} bills of lading."));
             }
             let found = selection::find(db, viewer, origin, &self.numbers).await?.ok_or(Error::NotFound)?;
-            let count = found.len() as i64;
-            return Ok(Selected::Bols(Selection::These(found), count));
+            let total = Total::Exactly(found.len() as i64);
+            return Ok(Selected::Bols(Selection::These(found), total));
         }
         if self.list.is_some() && !self.is_all {
             return self.refused(viewer, not_selected::NOTHING, "Name bills of lading, or set all to 1.".into());
@@ -74,13 +74,21 @@ impl SelectionForm {
         if !errors.is_empty() {
             return Err(Error::Invalid(errors.summary()));
         }
-        match search::search(db, &viewer.scope(), &search).await?.count {
-            0 => Err(Error::Invalid("No bill of lading matches; there is nothing to download.".into())),
-            count if count > i64::try_from(limit).unwrap_or(i64::MAX) => self.too_many(viewer, format!(
-                "More than {limit} bills of lading match. Choose a shorter range of dates, then download the rest separately."
-            )),
-            count => Ok(Selected::Bols(Selection::Matching(Box::new(search)), count)),
+        let mut total = search::search(db, &viewer.scope(), &search).await?.total;
+        if let Some(limit) = limit {
+            if !total.is_exact() && total.at_least() <= limit as i64 {
+                total = search::count_up_to(db, &viewer.scope(), &search, limit).await?;
+            }
+            if total.at_least() > limit as i64 {
+                return self.too_many(viewer, format!(
+                    "More than {limit} bills of lading match. Choose a shorter range of dates, then download the rest separately."
+                ));
+            }
         }
+        if total == Total::Exactly(0) {
+            return Err(Error::Invalid("No bill of lading matches; there is nothing to download.".into()));
+        }
+        Ok(Selected::Bols(Selection::Matching(Box::new(search)), total))
     }
 
     fn too_many(&self, viewer: &Viewer, message: String) -> Result<Selected, Error> {

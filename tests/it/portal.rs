@@ -4,6 +4,7 @@ mod bol;
 mod bols;
 mod download;
 pub mod isolation;
+mod long_search;
 mod lookups;
 mod news;
 mod notices;

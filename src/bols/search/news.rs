@@ -5,14 +5,14 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::expression::{ValidGrouping, is_aggregate};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Timestamptz};
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::BolSummary;
+use super::expression::bool_expression;
 use crate::accounts::Viewer;
 use crate::bols::DocumentKind;
 use crate::db::schema::{bol_opens, documents};
@@ -37,22 +37,7 @@ pub struct News {
 #[derive(Debug)]
 pub(super) struct IsNew(pub Option<Reader>);
 
-impl Expression for IsNew {
-    type SqlType = Bool;
-}
-
-impl<QS> AppearsOnTable<QS> for IsNew {}
-
-impl<QS> SelectableExpression<QS> for IsNew {}
-
-impl<GroupBy> ValidGrouping<GroupBy> for IsNew {
-    type IsAggregate = is_aggregate::No;
-}
-
-impl QueryId for IsNew {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
+bool_expression!(IsNew);
 
 impl QueryFragment<Pg> for IsNew {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

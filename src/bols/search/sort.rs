@@ -4,14 +4,14 @@
 //! the list.
 
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
-use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Date, Integer, Text, Timestamptz};
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::{BigInt, Date, Integer, Text, Timestamptz};
 use serde_json::Value;
 
 use super::BolSummary;
+use super::expression::bool_expression;
 
 /// A column by which the list can be sorted.
 #[derive(Debug)]
@@ -201,22 +201,7 @@ pub(super) struct Beyond<'a> {
     pub ascending: bool,
 }
 
-impl Expression for Beyond<'_> {
-    type SqlType = Bool;
-}
-
-impl<QS> AppearsOnTable<QS> for Beyond<'_> {}
-
-impl<QS> SelectableExpression<QS> for Beyond<'_> {}
-
-impl<GroupBy> ValidGrouping<GroupBy> for Beyond<'_> {
-    type IsAggregate = is_aggregate::No;
-}
-
-impl QueryId for Beyond<'_> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
+bool_expression!(Beyond<'_>);
 
 impl QueryFragment<Pg> for Beyond<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

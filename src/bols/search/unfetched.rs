@@ -1,11 +1,12 @@
 //! BOLs whose PDF no user of their customer has fetched.
 
 use chrono::{DateTime, Utc};
-use diesel::expression::{ValidGrouping, is_aggregate};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Bool, Timestamptz};
+use diesel::query_builder::{AstPass, QueryFragment};
+use diesel::sql_types::Timestamptz;
+
+use super::expression::bool_expression;
 
 /// When BOLs became visible to their customers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,22 +21,7 @@ pub struct VisibleBetween {
 #[derive(Debug)]
 pub(super) struct IsUnfetched(pub Option<VisibleBetween>);
 
-impl Expression for IsUnfetched {
-    type SqlType = Bool;
-}
-
-impl<QS> AppearsOnTable<QS> for IsUnfetched {}
-
-impl<QS> SelectableExpression<QS> for IsUnfetched {}
-
-impl<GroupBy> ValidGrouping<GroupBy> for IsUnfetched {
-    type IsAggregate = is_aggregate::No;
-}
-
-impl QueryId for IsUnfetched {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
+bool_expression!(IsUnfetched);
 
 impl QueryFragment<Pg> for IsUnfetched {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

@@ -91,7 +91,8 @@ wanted_function (name, head, source) AS (
     ('portal_scope', '() RETURNS text LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER', 'DECLARE signed text := current_setting(''portal.scope'', true); BEGIN IF left(signed, 64) = public.portal_scope_mac(substr(signed, 65)) THEN RETURN substr(signed, 65); END IF; RETURN NULL; END'),
     ('portal_customer_ids', '() RETURNS bigint[] LANGUAGE sql STABLE PARALLEL RESTRICTED', 'SELECT string_to_array(nullif(split_part(public.portal_scope(), '';'', 3), ''''), '','')::bigint[]'),
     ('portal_user_id', '() RETURNS bigint LANGUAGE sql STABLE PARALLEL RESTRICTED', 'SELECT nullif(split_part(public.portal_scope(), '';'', 1), '''')::bigint'),
-    ('portal_user_role', '() RETURNS text LANGUAGE sql STABLE PARALLEL RESTRICTED', 'SELECT split_part(public.portal_scope(), '';'', 2)')
+    ('portal_user_role', '() RETURNS text LANGUAGE sql STABLE PARALLEL RESTRICTED', 'SELECT split_part(public.portal_scope(), '';'', 2)'),
+    ('portal_matching', '(patterns text[], numbers text[], or_patterns text[], marks text[], companies bigint[], most integer) RETURNS bigint[] LANGUAGE sql STABLE SECURITY DEFINER', 'SELECT public.bols_matching(patterns, numbers, or_patterns, marks, ARRAY(SELECT unnest(companies) INTERSECT SELECT unnest(public.portal_customer_ids())), most)')
 ),
 found (step, concern, what, mend) AS (
     -- Roles.
@@ -140,7 +141,8 @@ found (step, concern, what, mend) AS (
     FROM pg_roles c WHERE c.rolname IN ('portal_customer', 'portal_server') AND NOT has_schema_privilege(c.oid, current_schema(), 'USAGE')
     UNION ALL
     SELECT 33, 'service', format('%s may not call %s', c.rolname, p.proname), format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::regprocedure, c.rolname)
-    FROM (VALUES ('portal_customer', 'link_fetch'), ('portal_server', 'link_fetch'), ('portal_server', 'portal_enter'), ('portal_server', 'audit_prepare_months')) AS w (role, name)
+    FROM (VALUES ('portal_customer', 'link_fetch'), ('portal_server', 'link_fetch'), ('portal_server', 'portal_enter'), ('portal_server', 'audit_prepare_months'),
+                 ('portal_server', 'bols_matching'), ('portal_customer', 'portal_matching')) AS w (role, name)
         JOIN pg_roles c ON c.rolname = w.role JOIN pg_proc p ON p.proname = w.name AND p.pronamespace = current_schema()::regnamespace
     WHERE NOT EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = c.oid)
     UNION ALL
@@ -162,7 +164,7 @@ found (step, concern, what, mend) AS (
     SELECT 45, 'isolation', format('%s may call %s', coalesce(quote_ident(r.rolname), 'PUBLIC'), p.proname),
         format('REVOKE EXECUTE ON FUNCTION %s FROM %s', p.oid::regprocedure, coalesce(quote_ident(r.rolname), 'PUBLIC'))
     FROM pg_proc p CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-    WHERE p.proname IN ('portal_scope_mac', 'portal_enter', 'audit_prepare_months') AND p.pronamespace = current_schema()::regnamespace
+    WHERE p.proname IN ('portal_scope_mac', 'portal_enter', 'audit_prepare_months', 'bols_matching') AND p.pronamespace = current_schema()::regnamespace
       AND (a.grantee = 0 OR a.grantee = to_regrole('portal_customer'))
     UNION ALL
     SELECT 41, CASE WHEN l.oid IS NULL THEN 'isolation' ELSE 'ledger' END,

@@ -94,7 +94,7 @@ pub async fn page(
     let mut assignment = Assignment::parse(&query)?;
     let form = SelectionForm::parse(request.query_string());
     if form.is_from_list() {
-        let selection = match form.resolve(&context, MAX_SELECTED).await? {
+        let selection = match form.resolve(&context, Some(MAX_SELECTED)).await? {
             Selected::Bols(selection, _) => selection,
             Selected::Refused(response) => return Ok(response),
         };

@@ -12,7 +12,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use self::controls::{Heading, Preset, TermChip};
 use self::row::{BolRow, ShownDocuments};
 use crate::accounts::{account, customers};
-use crate::bols::search::{self, COUNTED, Search, SearchPage};
+use crate::bols::search::{self, Search, SearchPage, Total};
 use crate::bols::weight::{grouped, short_tons};
 use crate::db::Database;
 use crate::documents::{Kind, zip};
@@ -38,6 +38,8 @@ struct BolsPage {
     errors: FieldErrors,
     /// `None` while the filter is wrong.
     count_label: Option<String>,
+    /// The number of BOLs that were looked at, if the search stopped there before the page was full.
+    stopped_after: Option<String>,
     /// All matching PDFs in one ZIP, unless there are none or too many.
     zip_href: Option<String>,
     /// All matches as a workbook.
@@ -187,20 +189,26 @@ impl BolsPage {
         let today = site.clock.now().with_timezone(&site.time_zone).date_naive();
         let pager = found.as_ref().map(|found| Pager::new(&filter, found)).unwrap_or_default();
         let net_tons = found.as_ref().and_then(|found| found.net_lb).map(short_tons);
-        let (rows, count, owners) =
-            found.map_or_else(Default::default, |found| (found.rows, found.count, found.owners));
+        let stopped_after = found.as_ref().and_then(|found| found.stopped_after);
+        let (rows, total, owners) =
+            found.map_or_else(Default::default, |found| (found.rows, found.total, found.owners));
         let has_new = search.is_new || rows.iter().any(|(_, news)| news.is_some());
         Self {
             layout: context.layout("/bols").not_searched(&errors),
             kinds: kinds("Any document", &filter.kind),
             statuses: choices("Any status", statuses(viewer), &filter.status),
-            zip_href: (can_open && (1..=zip::MAX_BOLS as i64).contains(&count)).then(|| filter.zip()),
-            export_href: (count > 0).then(|| filter.export()),
-            count_label: errors.is_empty().then(|| count_label(count, filter.is_filtered())),
+            zip_href: (can_open && total.is_exact() && (1..=zip::MAX_BOLS as i64).contains(&total.at_least()))
+                .then(|| filter.zip()),
+            export_href: (!rows.is_empty()).then(|| filter.export()),
+            count_label: errors.is_empty().then(|| match stopped_after {
+                Some(_) => found_so_far(rows.len() as i64),
+                None => count_label(total, filter.is_filtered()),
+            }),
+            stopped_after: stopped_after.map(grouped),
             terms: TermChip::all(&search.terms, &filter),
             is_filtered: filter.is_filtered(),
             headings: Heading::all(search, &filter),
-            ticks: TickBar::new(context, &filter, search.kind, count),
+            ticks: TickBar::new(context, &filter, search.kind, total),
             show_customer: viewer.can_see_all_customers() || viewer.companies.len() > 1,
             rows: rows
                 .into_iter()
@@ -225,7 +233,7 @@ impl BolsPage {
 }
 
 impl TickBar {
-    fn new(context: &Context<BolListViewers>, filter: &BolFilter, kind: Option<Kind>, count: i64) -> Self {
+    fn new(context: &Context<BolListViewers>, filter: &BolFilter, kind: Option<Kind>, total: Total) -> Self {
         let viewer = &context.viewer;
         let choice = |value: &str, label: &str| Choice {
             value: value.into(),
@@ -239,10 +247,10 @@ impl TickBar {
             documents.extend(other.map(|kind: Kind| choice(kind.as_str(), kind.plain_label())));
             documents.push(choice("all", "Every document"));
         }
-        let all = if count > COUNTED { "all".into() } else { format!("all {}", grouped(count)) };
+        let all = if total.is_exact() { format!("all {total}") } else { "all".into() };
         Self {
             list: filter.query(),
-            all_label: (count > 1).then_some(all),
+            all_label: (total.at_least() > 1).then_some(all),
             documents,
             customers: Vec::new(),
             can_assign: viewer.can_assign(),
@@ -252,12 +260,24 @@ impl TickBar {
     }
 }
 
-fn count_label(count: i64, is_filtered: bool) -> String {
-    let number = if count > COUNTED { format!("More than {}", grouped(COUNTED)) } else { grouped(count) };
-    match (count, is_filtered) {
-        (1, true) => "1 BOL matches".into(),
-        (1, false) => "1 BOL".into(),
+fn count_label(total: Total, is_filtered: bool) -> String {
+    let number = match total {
+        Total::Exactly(count) => grouped(count),
+        Total::MoreThan(count) => format!("More than {}", grouped(count)),
+    };
+    match (total, is_filtered) {
+        (Total::Exactly(1), true) => "1 BOL matches".into(),
+        (Total::Exactly(1), false) => "1 BOL".into(),
         (_, true) => format!("{number} BOLs match"),
         (_, false) => format!("{number} BOLs"),
+    }
+}
+
+/// For a page that stopped before it was full.
+fn found_so_far(shown: i64) -> String {
+    match shown {
+        0 => "No BOL found so far".into(),
+        1 => "1 BOL found so far".into(),
+        _ => format!("{} BOLs found so far", grouped(shown)),
     }
 }

@@ -27,13 +27,13 @@ pub async fn download(
     let slot = context.response_slot(ResponseKind::List).await?;
     // Of any length: no file waits for its last row.
     let form = SelectionForm::parse(request.query_string());
-    let (selection, count) = match form.resolve(&context, usize::MAX).await? {
-        Selected::Bols(selection, count) => (selection, count),
+    let (selection, total) = match form.resolve(&context, None).await? {
+        Selected::Bols(selection, total) => (selection, total),
         Selected::Refused(response) => return Ok(response),
     };
     let (db, origin) = (context.db.get_ref().clone(), context.origin.clone());
     let export = ListExport { db, access: context.access(), origin, format, filter: form.filter_json() };
-    let bytes = export.begin(selection, count, slot).await?;
+    let bytes = export.begin(selection, total, slot).await?;
     let name = format!("bols-{}.{}", context.site.today(), format.as_str());
     Ok(attachment(&name, format.content_type(), format == ListFormat::Xlsx, bytes))
 }

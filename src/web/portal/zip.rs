@@ -33,7 +33,7 @@ pub async fn download(
             .ok_or_else(|| Error::Invalid("Choose a kind of document from the list, or all.".into()))?,
     };
     let slot = context.response_slot(ResponseKind::Zip).await?;
-    let selection = match form.resolve(&context, MAX_BOLS).await? {
+    let selection = match form.resolve(&context, Some(MAX_BOLS)).await? {
         Selected::Bols(selection, _) => selection,
         Selected::Refused(response) => return Ok(response),
     };

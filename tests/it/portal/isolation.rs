@@ -84,7 +84,22 @@ async fn the_customers_role_cannot_widen_its_scope() {
     connection.batch_execute("ROLLBACK").await.unwrap();
     connection.batch_execute(&format!("{enter}; SET LOCAL portal.scope = '{earlier}'")).await.unwrap();
     assert!(words(&mut connection, NUMBERS).await.is_empty(), "replayed");
+    // The function that searches as the owner looks only within the scope, whichever companies it is asked for.
+    let search = |companies: String| {
+        format!("SELECT unnest(portal_matching('{{%prt%}}', '{{}}', '{{}}', '{{}}', {companies}, 99))::text AS word")
+    };
+    for companies in [format!("'{{{acme}}}'"), "NULL".into(), format!("'{{{acme},{rival}}}'")] {
+        assert!(words(&mut connection, &search(companies)).await.is_empty(), "no valid scope");
+    }
+    connection.batch_execute("ROLLBACK").await.unwrap();
+    connection.batch_execute(&enter).await.unwrap();
+    let own = words(&mut connection, "SELECT id::text AS word FROM bols").await;
+    assert_eq!(words(&mut connection, &search(format!("'{{{acme},{rival}}}'"))).await, own);
+    for companies in [format!("'{{{acme}}}'"), "NULL".into()] {
+        assert!(words(&mut connection, &search(companies)).await.is_empty(), "another company's");
+    }
     for refused in [
+        format!("SELECT bols_matching('{{}}', '{{}}', '{{}}', '{{void}}', '{{{acme}}}', 99)"),
         format!("SELECT portal_enter(1, 'customer', '{{{acme}}}')"),
         "SELECT portal_scope_mac('1;customer;1')".to_owned(),
         "SELECT key FROM scope_key".to_owned(),

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::bols::search::{self, COLUMNS, COUNTED, Column, Period, Search, SearchPage, Sort, Term};
+use crate::bols::search::{self, COLUMNS, Column, Period, Search, SearchPage, Sort, Term};
 use crate::bols::weight::grouped;
 use crate::web::bol_filter::BolFilter;
 use crate::web::page::Pager;
@@ -33,9 +33,9 @@ impl Pager {
         let shown = found.rows.len();
         let range = start.filter(|_| shown > 0).map(|start| {
             let end = start + shown - 1;
-            let count =
-                if found.count > COUNTED { format!("more than {}", grouped(COUNTED)) } else { grouped(found.count) };
-            format!("{}–{} of {count}", grouped(start as i64), grouped(end as i64))
+            let shown = format!("{}–{}", grouped(start as i64), grouped(end as i64));
+            // What was counted may be less than what is shown.
+            if found.total.at_least() >= end as i64 { format!("{shown} of {}", found.total) } else { shown }
         });
         let previous = found
             .previous
