@@ -8,6 +8,7 @@ pub mod access_record;
 mod bol_view;
 mod document;
 pub mod fetcher;
+mod history;
 pub mod lifecycle;
 mod link;
 pub mod lookup_limit;
@@ -18,7 +19,8 @@ pub mod zip;
 
 pub use crate::bols::DocumentKind as Kind;
 pub use access_record::DocumentRef;
-pub use bol_view::{Access, RelatedBols, Viewed, view};
+pub use bol_view::{RelatedBols, Viewed, view};
 pub use document::{Document, of_bol};
+pub use history::{Access, History, HistoryPage};
 pub use link::{Issued, LinkError, LinkIssuer, Purpose};
 pub use subject::DocumentSubject;

@@ -1,71 +1,27 @@
-//! One BOL with its documents and accesses. The transaction that reads it also records the view.
+//! One BOL with its documents and its history. The transaction that reads it also records the view.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
-use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Jsonb, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::future::{try_join, try_join5};
 
 use super::access_record::{self, DocumentRef};
 use super::document::{self, Document};
+use super::history::{History, HistoryPage, history};
 use super::lookup_limit;
 use crate::accounts::Viewer;
 use crate::audit::{Action, Event, Origin, Outcome};
 use crate::bols::search::{Owner, Reader};
 use crate::bols::{Bol, BolNumber};
-use crate::db::schema::{audit_events, bol_opens, bols, customers};
+use crate::db::schema::{bol_opens, bols, customers};
 use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbResult};
-
-/// An event about access to a document: a link was issued, refused or followed.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = audit_events, check_for_backend(diesel::pg::Pg))]
-pub struct Access {
-    occurred_at: DateTime<Utc>,
-    pub action: String,
-    pub outcome: String,
-    pub user_email: Option<String>,
-    pub file_name: Option<String>,
-    #[diesel(
-        select_expression = sql::<Nullable<Jsonb>>("CASE WHEN action = 'LINK_FETCHED' THEN link_fetch(id, occurred_at) END"),
-        select_expression_type = SqlLiteral<Nullable<Jsonb>>
-    )]
-    fetched: Option<serde_json::Value>,
-}
-
-/// The response that a followed link received.
-#[derive(Clone, Debug, serde::Deserialize)]
-pub struct LinkFetch {
-    fetched_at: DateTime<Utc>,
-    pub status: u16,
-    pub bytes: i64,
-    /// Size of the whole document, in bytes.
-    pub size: Option<i64>,
-}
-
-impl Access {
-    /// Returns the response, or `None` if no link was followed.
-    pub fn fetched(&self) -> Option<LinkFetch> {
-        self.fetched.clone().and_then(|fetched| serde_json::from_value(fetched).ok())
-    }
-
-    /// Returns the time of the access. For a followed link this is earlier than the event, which is imported later.
-    pub fn at(&self) -> DateTime<Utc> {
-        self.fetched().map_or(self.occurred_at, |fetched| fetched.fetched_at)
-    }
-}
-
-/// Accesses that the page of a BOL shows. Auditors see the whole log.
-const ACCESSES: usize = 50;
-/// Newest events that are sorted by the time of the access. Imported events are not in that order.
-const LOOKED_AT: i64 = 200;
 
 pub struct Viewed {
     pub bol: Bol,
     pub documents: Vec<Document>,
-    pub accesses: Vec<Access>,
+    pub history: History,
     pub related: RelatedBols,
     /// The current owner.
     pub owner: Option<Owner>,
@@ -83,11 +39,18 @@ pub struct RelatedBols {
     pub after: Option<String>,
 }
 
-/// Returns a BOL with its documents and accesses, and records the view in the same transaction.
+/// Returns a BOL with its documents and a page of its history, if one is asked for, and records the view in the same
+/// transaction.
 ///
 /// Returns `None`, and records the refusal, if no such BOL is within the scope. Neither the response nor its timing
 /// reveals whether another customer has a BOL with that number.
-pub async fn view(db: &Database, viewer: &Viewer, origin: &Origin, number: &BolNumber) -> DbResult<Option<Viewed>> {
+pub async fn view(
+    db: &Database,
+    viewer: &Viewer,
+    origin: &Origin,
+    number: &BolNumber,
+    page: Option<HistoryPage>,
+) -> DbResult<Option<Viewed>> {
     let (scope, actor, reader) = (&viewer.scope(), viewer.actor(), Reader::of(viewer));
     let condition = lookup_limit::condition(scope);
     scope::record_if(db, scope, condition.as_deref(), async |connection: &AsyncPgConnection| {
@@ -100,17 +63,22 @@ pub async fn view(db: &Database, viewer: &Viewer, origin: &Origin, number: &BolN
         let viewed = try_join5(
             by_number(connection, scope, number),
             document::of_bol(connection, scope, number),
-            accesses(connection, scope, number),
+            async {
+                match page {
+                    Some(page) => history(connection, scope, number, page).await,
+                    None => Ok(History::default()),
+                }
+            },
             related_bols(connection, scope, number),
             opened_then_viewed,
         );
         match viewed.await? {
-            (Some((bol, owner)), documents, accesses, related, (opened_at, true)) => {
+            (Some((bol, owner)), documents, history, related, (opened_at, true)) => {
                 let since = reader.map(|reader| opened_at.map_or(reader.read_until, |at| at.max(reader.read_until)));
                 // If every document is new, marks would say nothing.
                 let is_old = |since: &DateTime<Utc>| documents.iter().any(|document| document.stored_at < Some(*since));
                 let new_since = since.filter(is_old);
-                Ok(Some(Viewed { bol, documents, accesses, related, owner, new_since }))
+                Ok(Some(Viewed { bol, documents, history, related, owner, new_since }))
             }
             _ => {
                 access_record::deny(connection, scope, actor, origin, DocumentRef::BolNumber(number.as_str())).await?;
@@ -182,26 +150,4 @@ async fn related_bols(
         *(if is_before { &mut related.before } else { &mut related.after }) = Some(number);
     }
     Ok(related)
-}
-
-/// Returns links issued for documents of this BOL and the requests that followed them, newest first. A customer sees
-/// those of its own company's users.
-async fn accesses(mut connection: &AsyncPgConnection, scope: &Scope, number: &BolNumber) -> QueryResult<Vec<Access>> {
-    let id = bols::table.filter(bols::number.eq(number.as_str())).select(bols::id.nullable()).single_value();
-    let mut query = audit_events::table
-        .filter(audit_events::bol_id.eq(id))
-        .filter(audit_events::action.eq_any(Action::DOWNLOADS.map(Action::as_str)))
-        .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
-        .limit(LOOKED_AT)
-        .select(Access::as_select())
-        .into_boxed();
-    if let Some(companies) = scope.companies() {
-        query =
-            query.filter(audit_events::customer_id.eq_any(companies)).filter(audit_events::user_role.eq("customer"));
-    }
-    let mut accesses: Vec<Access> = query.load(&mut connection).await?;
-    // The sort is stable: a bucket's log has whole seconds, and within one the newest event stays first.
-    accesses.sort_by_key(|access| std::cmp::Reverse(access.at().timestamp()));
-    accesses.truncate(ACCESSES);
-    Ok(accesses)
 }

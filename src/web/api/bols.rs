@@ -130,7 +130,7 @@ pub async fn get(
     };
     let Context { viewer, db, origin, .. } = &context;
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
-    let viewed = documents::view(db, viewer, origin, &number).await?.ok_or(Error::NotFound)?;
+    let viewed = documents::view(db, viewer, origin, &number, None).await?.ok_or(Error::NotFound)?;
     let bol = Bol::from(viewed);
     let answer = if is_ebol { BolAnswer::Ebol(Box::new(bol.into())) } else { BolAnswer::Bol(Box::new(bol)) };
     conditional::json(&request, &answer)

@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use crate::bols::fields::{self, PAGE};
 use crate::bols::weight::{Pounds, Variance, grouped};
 use crate::bols::{Bol, BolNumber};
-use crate::documents::{self, Access, Document, Kind, Viewed};
+use crate::documents::{self, Access, Document, History, HistoryPage, Kind, Viewed};
 use crate::units::file_size;
 use crate::web::Error;
 use crate::web::assignment_undo::{self, AssignmentQuery};
@@ -43,6 +43,10 @@ struct BolPage {
     /// Whether a signed copy can be downloaded, which is offered first.
     is_signed: bool,
     history: Vec<HistoryRow>,
+    /// The history before the rows that are shown, if there is more.
+    earlier_href: Option<String>,
+    /// Leads back to the newest part of the history.
+    newest_href: Option<String>,
     /// Fetches are known only after the bucket's access log was imported.
     fetched_later: bool,
 }
@@ -94,14 +98,31 @@ struct HistoryRow {
     file: String,
 }
 
+/// The part of the history that is shown.
+#[derive(serde::Deserialize)]
+pub struct HistoryQuery {
+    /// The position of the event before which it begins; blank for the newest.
+    #[serde(default)]
+    earlier: String,
+}
+
+impl HistoryQuery {
+    /// A position that doesn't exist shows the newest.
+    fn page(&self) -> HistoryPage {
+        self.earlier.parse().map_or(HistoryPage::Newest, HistoryPage::Before)
+    }
+}
+
 pub async fn page(
     context: Context<DocumentReaders>,
     number: Path<String>,
     query: Query<AssignmentQuery>,
+    history: Query<HistoryQuery>,
 ) -> Result<HttpResponse, Error> {
     let Context { viewer, site, db, origin, .. } = &context;
     let number: BolNumber = number.parse().map_err(|_| Error::NotFound)?;
-    let viewed = documents::view(db, viewer, origin, &number).await?;
+    let history_page = history.page();
+    let viewed = documents::view(db, viewer, origin, &number, Some(history_page)).await?;
     let viewed = viewed.ok_or(Error::NotFound)?;
     let done = &query.done;
     let undo = assignment_undo::offer(&context, &query).await?;
@@ -117,12 +138,15 @@ pub async fn page(
         None => Some("Not assigned to a customer yet".into()),
     };
     let fetched_later = site.storage.local().is_none();
-    Ok(html(&BolPage { is_office, owner, fetched_later, ..BolPage::new(layout, site.time_zone, viewed) }))
+    let newest_href = (history_page != HistoryPage::Newest).then(|| format!("/bols/{number}#history"));
+    let page = BolPage::new(layout, site.time_zone, viewed);
+    Ok(html(&BolPage { is_office, owner, fetched_later, newest_href, ..page }))
 }
 
 impl BolPage {
     fn new(layout: Layout, zone: Tz, viewed: Viewed) -> Self {
-        let Viewed { bol, documents, accesses, related, new_since, .. } = viewed;
+        let Viewed { bol, documents, history, related, new_since, .. } = viewed;
+        let History { accesses, earlier } = history;
         let has = |kind: Kind| documents.iter().any(|document| document.kind == kind.as_str());
         let (has_pdf, is_signed) = (has(Kind::Bol), has(Kind::SignedBol));
         let voided = bol.voided_at.map(|at| Voided {
@@ -144,6 +168,8 @@ impl BolPage {
             has_pdf,
             is_signed,
             fetched_later: false,
+            newest_href: None,
+            earlier_href: earlier.map(|position| format!("/bols/{}?earlier={position}#history", bol.number)),
             history: accesses.into_iter().map(|access| HistoryRow::new(access, zone)).collect(),
             number: bol.number,
             customer: non_empty(bol.printed.customer_name),

@@ -1,6 +1,6 @@
 //! `GET /bols/{number}`: every field, every document, and the downloads.
 
-use crate::support::{App, World};
+use crate::support::{Answer, App, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bol_shows_its_fields_documents_and_versions_and_the_view_is_recorded() {
@@ -83,4 +83,43 @@ async fn a_company_sees_the_downloads_of_its_own_users() {
     );
     assert!(seen[1].contains(World::ACME) && seen[1].contains("Download link issued"));
     assert_eq!(office.get(&page).await.all("table[aria-labelledby=history] tbody tr").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_history_is_shown_in_pages_newest_first() {
+    let app = App::start().await;
+    let acme = app.acme().await;
+    app.sql(&format!(
+        "INSERT INTO audit_events (occurred_at, action, outcome, user_email, user_role, customer_id, bol_id, bol_number, file_name)
+         SELECT now() - n * interval '1 minute', CASE n % 3 WHEN 0 THEN 'BOL_VIEWED' ELSE 'BOL_DOWNLOADED' END, 'success',
+                CASE n % 5 WHEN 0 THEN 'rival@example.com' ELSE 'acme@example.com' END, 'customer',
+                CASE n % 5 WHEN 0 THEN {} ELSE {} END, id, number, 'file-' || n || '.pdf'
+         FROM generate_series(1, 150) n, bols WHERE number = '{}'",
+        app.world.rival,
+        app.world.acme,
+        World::ACME_BOL
+    ))
+    .await;
+    let files = |page: &Answer| page.all("table[aria-labelledby=history] td.file");
+    let expected: Vec<String> =
+        (1..=150).filter(|n| n % 3 != 0 && n % 5 != 0).map(|n| format!("file-{n}.pdf")).collect();
+    let link = |page: &Answer, label: &str| {
+        let links =
+            page.all("section .actions a.quiet").into_iter().zip(page.attributes("section .actions a.quiet", "href"));
+        links.filter(|(text, _)| text.starts_with(label)).map(|(_, href)| href).next()
+    };
+    let newest = format!("/bols/{}", World::ACME_BOL);
+    let first = acme.get(&newest).await;
+    assert_eq!((files(&first), link(&first, "Newest")), (expected[..10].to_vec(), None));
+    let second = acme.get(&link(&first, "Earlier").expect("a link")).await;
+    assert_eq!(files(&second), expected[10..60]);
+    let last = acme.get(&link(&second, "Earlier").expect("a link")).await;
+    assert_eq!((files(&last), link(&last, "Earlier")), (expected[60..].to_vec(), None));
+    assert_eq!(link(&last, "Newest"), Some(format!("{newest}#history")));
+    assert_eq!(files(&app.office().await.get(&newest).await)[..3], ["file-1.pdf", "file-2.pdf", "file-4.pdf"]);
+    for wrong in ["x", "_7", "2026-11-30T12:00:00Z_x", "-9999-01-01T00:00:00Z_1"] {
+        assert_eq!(files(&acme.get(&format!("{newest}?earlier={wrong}")).await), expected[..10], "{wrong}");
+    }
+    let before_all = acme.get(&format!("{newest}?earlier=2020-01-01T00:00:00Z_1")).await;
+    assert_eq!(before_all.one("section .empty"), "There are no earlier downloads.");
 }
