@@ -6,6 +6,7 @@
 pub mod assign;
 mod bol;
 pub mod choices;
+pub mod counts;
 mod document_kind;
 pub mod draft;
 mod field_reader;

@@ -30,7 +30,7 @@ use crate::accounts::Viewer;
 use crate::db::schema::bols;
 
 pub const PAGE: usize = 50;
-/// Counting stops here. "10,000+" says enough, and costs the same on a table of any size.
+/// Counting a filtered list stops here. The whole list has an exact count ([`super::counts`]).
 pub const COUNTED: i64 = 10_000;
 
 #[derive(Clone, Debug, Default)]

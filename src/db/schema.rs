@@ -72,6 +72,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    bol_counts (id) {
+        id -> Int8,
+        customer_id -> Nullable<Int8>,
+        bols -> Int4,
+    }
+}
+
+diesel::table! {
     bol_opens (user_id, bol_id) {
         user_id -> Int8,
         bol_id -> Int8,
@@ -660,6 +668,7 @@ tables!(
     audit_events,
     audit_leaves,
     bol_counters,
+    bol_counts,
     bol_opens,
     bol_requests,
     bols,

@@ -1,5 +1,6 @@
 //! Background tasks of a server: settling interrupted uploads, sending email and webhooks, notifying customers, sealing the
-//! access log, looking in it for unusual activity, and purging old events.
+//! access log, looking in it for unusual activity, purging old events, and adding up the
+//! numbers of BOLs.
 //!
 //! Every instance runs all tasks; rows and locks in the database make sure that each piece of work is done once.
 
@@ -7,6 +8,7 @@ use chrono_tz::Tz;
 
 use crate::audit::retention;
 use crate::audit::seal::{publish, seal};
+use crate::bols::counts;
 use crate::clock::Clock;
 use crate::config::SealKeys;
 use crate::db::Database;
@@ -46,6 +48,7 @@ impl Background {
             seal(db.clone(), seals.clone()),
             publish(db.clone(), storage),
             retention::run(db.clone(), seals.clone(), retention, clock.clone()),
+            counts::run(db.clone()),
             notices::run(db.clone(), clock.clone(), zone),
             unusual::run(db, clock, zone),
         );

@@ -2,6 +2,7 @@
 
 mod bol;
 mod bols;
+mod counts;
 mod download;
 pub mod isolation;
 mod long_search;

@@ -42,15 +42,9 @@ impl<'a> List<'a> {
         self.merged(branch, limit as i64).named(LIST_BOLS, self.search.is_common())
     }
 
-    /// Counts the BOLs that fit. Adds up their weights if the list is filtered: for the whole list that would cost more
-    /// than the page.
+    /// Counts the BOLs that fit, and adds up their weights.
     pub fn count(self) -> CountUpTo<'a> {
-        let weights =
-            if self.search.is_filtered() { "sum(net_lb) FILTER (WHERE voided_at IS NULL)" } else { "NULL::bigint" };
-        // Without weights, an index has all that is counted.
-        let columns = if self.search.is_filtered() { "bols.id, bols.net_lb, bols.voided_at" } else { "bols.id" };
-        let query = self.base(self.companies(), Columns(columns));
-        CountUpTo { matching: self.fitting(query), weights, is_common: self.search.is_common() }
+        CountUpTo(self.fitting(self.base(self.companies(), Columns("bols.net_lb, bols.voided_at"))))
     }
 
     /// Up to `limit` of the BOLs that fit among the first `rows` from the position on.
@@ -66,7 +60,8 @@ impl<'a> List<'a> {
 
     /// The last of the first `rows` from the position on, if there are so many.
     pub fn edge(self, rows: i64) -> Merged<'a, RowType> {
-        let branch = |companies| self.beyond(self.base(companies, (BolSummary::as_select(), self.is_new())));
+        // Postgres computes what is selected for the rows that it passes over, too.
+        let branch = |companies| self.beyond(self.base(companies, (BolSummary::as_select(), IsNew(None))));
         self.merged(branch, 1).after(rows - 1).named(LIST_BOLS, false)
     }
 

@@ -18,6 +18,7 @@ use super::condition::Needles;
 use super::list::List;
 use super::narrow::narrow;
 use super::{BolSummary, COUNTED, News, Owner, PAGE, Position, Search, Total};
+use crate::bols::counts;
 use crate::db::schema::customers;
 use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbResult};
@@ -129,6 +130,11 @@ async fn count(
     reach: Reach,
 ) -> QueryResult<(Count, Option<Position>)> {
     match reach {
+        // Of a million BOLs, too.
+        Reach::Everywhere if !list.search.is_filtered() => {
+            let total = counts::of(connection, list.companies()).await?;
+            Ok(((Total::Exactly(total), None), None))
+        }
         Reach::Everywhere => {
             let (matches, net_lb): (i64, Option<i64>) = list.count().get_result(&mut connection).await?;
             let total = if matches > COUNTED { Total::MoreThan(COUNTED) } else { Total::Exactly(matches) };

@@ -124,23 +124,15 @@ fn push_window<'b>(out: &mut AstPass<'_, 'b, Pg>, name: &'static str, window: &'
 }
 
 /// Counts the matches, up to [`COUNTED`] + 1, and adds up their weights.
-pub(super) struct CountUpTo<'a> {
-    pub matching: BolQuery<'a, Bool>,
-    /// The sum, as SQL over the columns of `matching`.
-    pub weights: &'static str,
-    pub is_common: bool,
-}
+pub(super) struct CountUpTo<'a>(pub BolQuery<'a, Bool>);
 
 impl QueryFragment<Pg> for CountUpTo<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         const LIMIT: i64 = COUNTED + 1;
-        if !self.is_common {
-            out.unsafe_to_cache_prepared();
-        }
-        for part in [COUNT_BOLS, "SELECT count(*), ", self.weights, " FROM ("] {
-            out.push_sql(part);
-        }
-        QueryFragment::<Pg>::walk_ast(&self.matching, out.reborrow())?;
+        out.unsafe_to_cache_prepared();
+        out.push_sql(COUNT_BOLS);
+        out.push_sql("SELECT count(*), sum(net_lb) FILTER (WHERE voided_at IS NULL) FROM (");
+        QueryFragment::<Pg>::walk_ast(&self.0, out.reborrow())?;
         out.push_sql(" LIMIT ");
         out.push_bind_param::<BigInt, _>(&LIMIT)?;
         out.push_sql(") AS counted");

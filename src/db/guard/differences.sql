@@ -6,7 +6,7 @@ WITH ledger AS (
     UNION ALL SELECT inhrelid, true FROM pg_inherits WHERE inhparent = 'audit_events'::regclass
 ),
 owner AS (SELECT relowner AS oid, pg_get_userbyid(relowner) AS name FROM pg_class WHERE oid = 'audit_events'::regclass),
-secured AS (SELECT name::regclass AS oid FROM unnest('{customers,bols,documents,bol_opens,audit_events}'::text[]) AS t (name)),
+secured AS (SELECT name::regclass AS oid FROM unnest('{customers,bols,documents,bol_opens,bol_counts,audit_events}'::text[]) AS t (name)),
 relation AS (
     SELECT oid, relname, relowner, relacl, relkind FROM pg_class
     WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
@@ -25,7 +25,7 @@ named AS (
     FROM granted g LEFT JOIN pg_roles r ON r.oid = g.grantee
 ),
 customer_may AS (
-    SELECT name AS relname, NULL::name AS column, 'SELECT' AS privilege FROM unnest('{bols,documents,bol_opens}'::name[]) AS t (name)
+    SELECT name AS relname, NULL::name AS column, 'SELECT' AS privilege FROM unnest('{bols,documents,bol_opens,bol_counts}'::name[]) AS t (name)
     UNION ALL SELECT 'customers', c, 'SELECT' FROM unnest('{id,code,name}'::name[]) AS t (c)
     UNION ALL SELECT 'audit_events', c, 'SELECT' FROM unnest('{id,occurred_at,action,outcome,user_email,user_role,customer_id,
         bol_id,document_id,document_kind,file_name}'::name[]) AS t (c)
@@ -59,6 +59,9 @@ wanted_trigger (relname, name, definition) AS (
     ('audit_events', 'audit_events_opens', 'CREATE TRIGGER audit_events_opens AFTER INSERT ON audit_events FOR EACH ROW WHEN (new.bol_id IS NOT NULL AND new.user_id IS NOT NULL AND new.outcome = ''success''::text AND (new.action = ANY (ARRAY[''BOL_VIEWED''::text, ''BOL_PREVIEWED''::text, ''BOL_DOWNLOADED''::text, ''BOLS_ZIPPED''::text]))) EXECUTE FUNCTION audit_event_onto_bol_opens()'),
     ('audit_leaves', 'audit_leaves_no_change', 'CREATE TRIGGER audit_leaves_no_change BEFORE DELETE OR UPDATE OR TRUNCATE ON audit_leaves FOR EACH STATEMENT EXECUTE FUNCTION audit_seals_are_append_only()'),
     ('audit_checkpoints', 'audit_checkpoints_no_change', 'CREATE TRIGGER audit_checkpoints_no_change BEFORE DELETE OR UPDATE OF size, note, edge OR TRUNCATE ON audit_checkpoints FOR EACH STATEMENT EXECUTE FUNCTION audit_seals_are_append_only()'),
+    ('bols', 'bols_counted_insert', 'CREATE TRIGGER bols_counted_insert AFTER INSERT ON bols REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION bols_counted()'),
+    ('bols', 'bols_counted_update', 'CREATE TRIGGER bols_counted_update AFTER UPDATE OF customer_id ON bols FOR EACH ROW WHEN (old.customer_id IS DISTINCT FROM new.customer_id) EXECUTE FUNCTION bols_counted()'),
+    ('bols', 'bols_counted_delete', 'CREATE TRIGGER bols_counted_delete AFTER DELETE ON bols FOR EACH ROW EXECUTE FUNCTION bols_counted()'),
     ('bols', 'bols_customer', 'CREATE TRIGGER bols_customer AFTER UPDATE OF customer_id ON bols FOR EACH ROW WHEN (old.customer_id IS DISTINCT FROM new.customer_id) EXECUTE FUNCTION bol_customer_onto_documents()'),
     ('documents', 'documents_customer', 'CREATE TRIGGER documents_customer BEFORE INSERT OR UPDATE OF bol_id, customer_id ON documents FOR EACH ROW EXECUTE FUNCTION document_takes_customer_of_bol()')
     UNION ALL
@@ -75,6 +78,8 @@ wanted_policy (tablename, policyname, cmd, role, qual, with_check) AS (
     ('audit_events', 'server_records', 'INSERT', 'portal_server', NULL, 'true'),
     ('bol_opens', 'server_all', 'ALL', 'portal_server', 'true', 'true'),
     ('bols', 'server_all', 'ALL', 'portal_server', 'true', 'true'),
+    ('bol_counts', 'server_all', 'ALL', 'portal_server', 'true', 'true'),
+    ('bol_counts', 'own_counts', 'SELECT', 'portal_customer', 'COALESCE((customer_id = ANY (( SELECT portal_customer_ids() AS portal_customer_ids)::bigint[])), false)', NULL),
     ('customers', 'server_all', 'ALL', 'portal_server', 'true', 'true'),
     ('documents', 'server_all', 'ALL', 'portal_server', 'true', 'true'),
     ('bol_opens', 'own_opens', 'SELECT', 'portal_customer', '(user_id = ( SELECT portal_user_id() AS portal_user_id))', NULL),
