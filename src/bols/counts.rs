@@ -5,29 +5,49 @@
 
 use std::time::Duration;
 
-use diesel::dsl::sum;
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Nullable};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio::time::sleep;
 
-use crate::db::schema::bol_counts;
+use crate::db::query_name::COUNT_BOLS;
 use crate::db::{Database, DbResult};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Returns the number of BOLs of these companies together, or of all BOLs, assigned or not.
 pub(super) async fn of(mut connection: &AsyncPgConnection, companies: Option<&[i64]>) -> QueryResult<i64> {
-    let counted: Option<i64> = match companies {
-        Some(ids) => {
-            let rows = bol_counts::table.filter(bol_counts::customer_id.eq_any(ids));
-            rows.select(sum(bol_counts::bols)).get_result(&mut connection).await?
-        }
-        None => {
-            let rows = bol_counts::table.filter(bol_counts::customer_id.is_null());
-            rows.select(sum(bol_counts::bols)).get_result(&mut connection).await?
-        }
-    };
+    let counted: Option<i64> = Kept(companies).get_result(&mut connection).await?;
     Ok(counted.unwrap_or_default())
+}
+
+/// The sum of the rows of these companies, or of all BOLs.
+struct Kept<'a>(Option<&'a [i64]>);
+
+impl QueryFragment<Pg> for Kept<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(COUNT_BOLS);
+        out.push_sql("SELECT sum(bols) FROM bol_counts WHERE customer_id ");
+        let Some(companies) = &self.0 else {
+            out.push_sql("IS NULL");
+            return Ok(());
+        };
+        out.push_sql("= ANY (");
+        out.push_bind_param::<Array<BigInt>, _>(companies)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl Query for Kept<'_> {
+    type SqlType = Nullable<BigInt>;
+}
+
+impl QueryId for Kept<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 /// Adds up the rows of each company until the future is dropped.

@@ -1,10 +1,11 @@
 //! One BOL with its documents and its history. The transaction that reads it also records the view.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures_util::future::{try_join, try_join5};
+use futures_util::future::try_join4;
 
 use super::access_record::{self, DocumentRef};
 use super::document::{self, Document};
@@ -14,7 +15,7 @@ use crate::accounts::Viewer;
 use crate::audit::{Action, Event, Origin, Outcome};
 use crate::bols::search::{Owner, Reader};
 use crate::bols::{Bol, BolNumber};
-use crate::db::schema::{bol_opens, bols, customers};
+use crate::db::schema::{bols, customers};
 use crate::db::scope::{self, Scope};
 use crate::db::{Database, DbResult};
 
@@ -55,13 +56,8 @@ pub async fn view(
     let condition = lookup_limit::condition(scope);
     scope::record_if(db, scope, condition.as_deref(), async |connection: &AsyncPgConnection| {
         let event = Event::new(Action::BolViewed, Outcome::Success, actor, origin);
-        // The view comes last: it changes when the BOL was opened.
-        let opened_then_viewed = try_join(
-            opened_at(connection, reader, number),
-            access_record::record_view(&event, number.as_str(), scope.companies(), connection),
-        );
-        let viewed = try_join5(
-            by_number(connection, scope, number),
+        let viewed = try_join4(
+            by_number(connection, scope, number, reader),
             document::of_bol(connection, scope, number),
             async {
                 match page {
@@ -69,11 +65,12 @@ pub async fn view(
                     None => Ok(History::default()),
                 }
             },
-            related_bols(connection, scope, number),
-            opened_then_viewed,
+            // The view comes last: it changes when the BOL was opened.
+            access_record::record_view(&event, number.as_str(), scope.companies(), connection),
         );
         match viewed.await? {
-            (Some((bol, owner)), documents, history, related, (opened_at, true)) => {
+            (Some((bol, owner, before, after, opened_at)), documents, history, true) => {
+                let related = RelatedBols { before, after };
                 let since = reader.map(|reader| opened_at.map_or(reader.read_until, |at| at.max(reader.read_until)));
                 // If every document is new, marks would say nothing.
                 let is_old = |since: &DateTime<Utc>| documents.iter().any(|document| document.stored_at < Some(*since));
@@ -89,65 +86,35 @@ pub async fn view(
     .await
 }
 
-/// Returns when the reader opened the BOL last.
-async fn opened_at(
-    mut connection: &AsyncPgConnection,
-    reader: Option<Reader>,
-    number: &BolNumber,
-) -> QueryResult<Option<DateTime<Utc>>> {
-    let Some(reader) = reader else { return Ok(None) };
-    bol_opens::table
-        .inner_join(bols::table.on(bols::id.eq(bol_opens::bol_id)))
-        .filter(bol_opens::user_id.eq(reader.user_id))
-        .filter(bols::number.eq(number.as_str()))
-        .select(bol_opens::opened_at)
-        .first(&mut connection)
-        .await
-        .optional()
-}
+/// What one statement reads of a BOL: besides its own columns, the customer that has it now, the BOLs that a reissue
+/// connects with it, and when the reader opened it last.
+type Row = (Bol, Option<Owner>, Option<String>, Option<String>, Option<DateTime<Utc>>);
 
 async fn by_number(
     mut connection: &AsyncPgConnection,
     scope: &Scope,
     number: &BolNumber,
-) -> QueryResult<Option<(Bol, Option<Owner>)>> {
+    reader: Option<Reader>,
+) -> QueryResult<Option<Row>> {
+    let companies = scope.companies().map(<[i64]>::to_vec);
+    let related = |is_related: &str| {
+        sql::<Nullable<Text>>(&format!("(SELECT other.number FROM bols other WHERE {is_related} AND ("))
+            .bind::<Nullable<Array<BigInt>>, _>(companies.clone())
+            .sql("::bigint[] IS NULL OR other.customer_id = ANY (")
+            .bind::<Nullable<Array<BigInt>>, _>(companies.clone())
+            .sql(")) ORDER BY other.id DESC LIMIT 1)")
+    };
+    let (before, after) = (related("other.id = bols.reissue_of"), related("other.reissue_of = bols.id"));
+    let opened = sql::<Nullable<Timestamptz>>("(SELECT o.opened_at FROM bol_opens o WHERE o.user_id = ")
+        .bind::<Nullable<BigInt>, _>(reader.map(|reader| reader.user_id))
+        .sql(" AND o.bol_id = bols.id)");
     let mut query = bols::table
         .left_join(customers::table)
         .filter(bols::number.eq(number.as_str()))
-        .select((Bol::as_select(), (customers::code, customers::name).nullable()))
+        .select((Bol::as_select(), (customers::code, customers::name).nullable(), before, after, opened))
         .into_boxed();
     if let Some(companies) = scope.companies() {
         query = query.filter(bols::customer_id.eq_any(companies));
     }
     query.first(&mut connection).await.optional()
-}
-
-#[derive(QueryableByName)]
-struct RelatedBol {
-    #[diesel(sql_type = Text)]
-    number: String,
-    #[diesel(sql_type = Bool)]
-    is_before: bool,
-}
-
-async fn related_bols(
-    mut connection: &AsyncPgConnection,
-    scope: &Scope,
-    number: &BolNumber,
-) -> QueryResult<RelatedBols> {
-    let rows: Vec<RelatedBol> = diesel::sql_query(
-        "SELECT other.number, other.id < this.id AS is_before \
-         FROM bols this JOIN bols other ON other.id = this.reissue_of OR other.reissue_of = this.id \
-         WHERE this.number = $1 AND ($2::bigint[] IS NULL OR this.customer_id = ANY ($2) AND other.customer_id = ANY ($2)) \
-         ORDER BY other.id",
-    )
-    .bind::<Text, _>(number.as_str())
-    .bind::<Nullable<Array<BigInt>>, _>(scope.companies())
-    .load(&mut connection)
-    .await?;
-    let mut related = RelatedBols::default();
-    for RelatedBol { number, is_before } in rows {
-        *(if is_before { &mut related.before } else { &mut related.after }) = Some(number);
-    }
-    Ok(related)
 }

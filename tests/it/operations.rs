@@ -15,4 +15,5 @@ mod pooler;
 mod reconcile;
 mod roles;
 mod s3;
+mod statements;
 mod storage;
