@@ -116,10 +116,13 @@ macro_rules! narrowed {
             }
         }
         if !filter.text.trim().is_empty() {
+            // Lowering ASCII takes a third of the time.
+            let comparison = if filter.text.is_ascii() { " COLLATE \"C\" ILIKE " } else { " ILIKE " };
             query = query.filter(
                 sql::<Bool>(
-                    "concat_ws(' ', file_name, object_key, host(ip), user_email, user_agent, request_id, bol_number, detail::text) ILIKE ",
+                    "concat_ws(' ', file_name, object_key, host(ip), user_email, user_agent, request_id, bol_number, detail::text)",
                 )
+                .sql(comparison)
                 .bind::<Text, _>(fragment(&filter.text)),
             );
         }
