@@ -1,0 +1,1 @@
+DROP INDEX bols_loads;
