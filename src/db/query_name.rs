@@ -35,15 +35,23 @@ pub(super) fn query_name(sql: &str) -> QueryName {
     }
     let verb = sql.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
     let verb = VERBS.into_iter().find(|known| known.eq_ignore_ascii_case(verb)).unwrap_or("other");
-    QueryName::Summary(verb, first_table(sql).unwrap_or_default())
+    QueryName::Summary(verb, first_table(sql, verb).unwrap_or_default())
 }
 
-fn first_table(sql: &str) -> Option<&'static str> {
+/// Looks only where a statement of this kind names a table: this runs for every statement.
+fn first_table(sql: &str, verb: &str) -> Option<&'static str> {
+    let before_tables = match verb {
+        "SELECT" | "DELETE" => &BEFORE_TABLES[..1],
+        "INSERT" => &BEFORE_TABLES[1..2],
+        "UPDATE" => &BEFORE_TABLES[2..],
+        "BEGIN" | "COMMIT" | "ROLLBACK" | "SET" => &[],
+        _ => &BEFORE_TABLES[..],
+    };
     let named_after = |before: &&str| {
         let places = sql.match_indices(*before).map(|(at, before)| (at, &sql[at + before.len()..]));
         places.filter_map(|(at, rest)| Some((at, table(rest)?))).next()
     };
-    BEFORE_TABLES.iter().filter_map(named_after).min_by_key(|(at, _)| *at).map(|(_, table)| table)
+    before_tables.iter().filter_map(named_after).min_by_key(|(at, _)| *at).map(|(_, table)| table)
 }
 
 /// Returns the table whose name the text begins with, in quotes or without.
