@@ -132,7 +132,12 @@ const PROBLEMS: [(&str, When, &str); 11] = [
     ),
     ("429", When::Always, "Too many requests. Wait for `Retry-After` seconds."),
     ("500", When::Always, "Unexpected. `requestId` is in the server's log."),
-    ("503", When::Always, "The storage or the database is unavailable. Nothing was changed. See `Retry-After`."),
+    (
+        "503",
+        When::Always,
+        "The storage or the database is unavailable. See `Retry-After`. A change may have been made all the same: repeat it with \
+         the same `Idempotency-Key`.",
+    ),
 ];
 
 #[derive(Clone, Copy, PartialEq)]

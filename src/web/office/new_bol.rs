@@ -235,10 +235,11 @@ async fn again(context: &Context<OfficeStaff>, mut filled: Filled, error: IssueE
             StatusCode::SERVICE_UNAVAILABLE
         }
         IssueError::Db(cause) if cause.is_unreachable() => {
-            tracing::warn!(%cause, "no BOL was issued");
-            filled.problem = Some(Problem::new("Not issued.").advice(
+            // A COMMIT whose answer is missing may have succeeded.
+            tracing::warn!(%cause, "can't tell whether a BOL was issued");
+            filled.problem = Some(Problem::new("Perhaps not issued.").advice(
                 "Too many BOLs are being issued at this moment, or the database is away. Everything you typed is \
-                              still here: try again in a minute. Nothing is issued twice.",
+                              still here: issue it again in a minute. Nothing is issued twice.",
             ));
             StatusCode::SERVICE_UNAVAILABLE
         }

@@ -159,7 +159,8 @@ fn beside_field(field: &'static str, error: IssueError) -> Result<(StatusCode, F
         }
         IssueError::Db(cause) if cause.is_unreachable() => {
             tracing::warn!(%cause, "can't stamp a BOL");
-            let message = "The database is busy or can't be reached, so nothing was changed. Try again in a minute.";
+            // A COMMIT whose answer is missing may have succeeded.
+            let message = "The database is busy or can't be reached. In a minute, look whether the BOL has changed, and try again.";
             Ok((StatusCode::SERVICE_UNAVAILABLE, FieldErrors::one(field, message)))
         }
         error => Err(error.into()),
