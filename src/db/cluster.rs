@@ -6,6 +6,7 @@
 mod binaries;
 mod leftover;
 mod owner;
+mod standby;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};

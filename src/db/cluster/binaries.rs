@@ -1,4 +1,4 @@
-//! Finds `initdb` and `postgres`.
+//! Finds `initdb`, `postgres` and `pg_basebackup`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,6 +35,10 @@ impl Binaries {
 
     pub fn postgres(&self) -> PathBuf {
         self.folder.join("postgres")
+    }
+
+    pub fn base_backup(&self) -> PathBuf {
+        self.folder.join("pg_basebackup")
     }
 
     fn usual() -> Vec<Self> {
