@@ -222,7 +222,8 @@ pub fn search_path() -> Vec<PathBuf> {
 
 impl Reader<'_> {
     fn database_url(&mut self, name: &str, needs: Needs) -> Option<DatabaseUrl> {
-        const ALLOWED: &str = "postgres://USER:PASSWORD@HOST:PORT/DATABASE, with ?sslmode=require for TLS";
+        const ALLOWED: &str =
+            "postgres://USER:PASSWORD@HOST:PORT/DATABASE (or HOST:PORT,HOST:PORT), with ?sslmode=require for TLS";
         let Some(found) = self.text(name) else {
             if needs != Needs::Nothing {
                 self.missing(name, ALLOWED);

@@ -4,6 +4,7 @@
 //! settings are set for one transaction only.
 
 pub mod cluster;
+mod connector;
 pub mod guard;
 mod measured;
 pub mod migrations;
@@ -51,13 +52,14 @@ impl DbError {
     ///
     /// diesel has no error kind for timeouts, deadlocks and shutdowns (SQLSTATE classes 40, 53, 55 and 57), and
     /// diesel-async 0.9 hides the SQLSTATE. This takes errors of unknown kind for them if they name no position in the
-    /// statement and no table, column or constraint. A missing grant (42501) looks the same, so it counts too.
+    /// statement and no table, column or constraint. A missing grant (42501) looks the same, so it counts too. So does a
+    /// server that takes no writes (25006), because another one does, or will soon.
     pub fn is_unreachable(&self) -> bool {
-        use diesel::result::DatabaseErrorKind::{ClosedConnection, UnableToSendCommand, Unknown};
+        use diesel::result::DatabaseErrorKind::{ClosedConnection, ReadOnlyTransaction, UnableToSendCommand, Unknown};
         match self {
             Self::Unreachable(_) => true,
             Self::Query(diesel::result::Error::DatabaseError(kind, info)) => match kind {
-                ClosedConnection | UnableToSendCommand => true,
+                ClosedConnection | UnableToSendCommand | ReadOnlyTransaction => true,
                 Unknown => {
                     info.statement_position().is_none()
                         && info.table_name().is_none()
@@ -281,5 +283,5 @@ pub fn fragment(typed: &str) -> String {
 /// Timeouts are settings of the role in this database (see the migrations), not of the connection: behind PgBouncer,
 /// settings of a connection would affect other clients.
 pub async fn connect(url: &DatabaseUrl) -> ConnectionResult<AsyncPgConnection> {
-    tls::connect(url).await
+    connector::connect(url).await
 }

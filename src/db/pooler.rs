@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::tls;
+use super::connector;
 use crate::config::DatabaseUrl;
 
 /// A pool with a single connection makes the second client wait for the first.
@@ -20,7 +20,7 @@ pub const REMEDY: &str = "the connection pooler loses prepared statements: use P
 /// Returns whether a pooler gives a client another connection of Postgres for the next statement, without the client's
 /// prepared statements. PgBouncer does in transaction mode before version 1.21, or with `max_prepared_statements = 0`.
 pub async fn loses_prepared_statements(url: &DatabaseUrl) -> ConnectionResult<bool> {
-    let (first, second) = (tls::client(url).await?, tls::client(url).await?);
+    let (first, second) = (connector::client(url).await?, connector::client(url).await?);
     match timeout(PROBE_TIMEOUT, probe(&first, &second)).await {
         Ok(Err(error)) => Ok(is_lost(&error)),
         Ok(Ok(())) | Err(_) => Ok(false),

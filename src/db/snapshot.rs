@@ -7,7 +7,7 @@ use diesel::sql_types::Text;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::{Stream, TryStreamExt};
 
-use super::{Database, DbError, DbResult, connect, tls};
+use super::{Database, DbError, DbResult, connect, connector};
 use crate::config::DatabaseUrl;
 
 /// Lifts the timeouts: a full read may take hours, and one connection may wait for another.
@@ -63,7 +63,7 @@ impl SnapshotHandle {
         &self,
         select: &str,
     ) -> DbResult<impl Stream<Item = QueryResult<impl AsRef<[u8]> + Send + use<>>> + use<>> {
-        let client = tls::client(&self.url).await.map_err(unreachable)?;
+        let client = connector::client(&self.url).await.map_err(unreachable)?;
         client.batch_execute(&self.begin()).await.map_err(failed)?;
         let copied = client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)")).await.map_err(failed)?;
         // The connection closes when its client is dropped, so the stream keeps the client.

@@ -2,58 +2,22 @@
 
 use std::sync::Arc;
 
-use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::AsyncPgConnection;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::DatabaseUrl;
 
-pub(super) async fn connect(url: &DatabaseUrl) -> ConnectionResult<AsyncPgConnection> {
-    let options = url.options();
-    match tls(url) {
-        None => {
-            let (client, connection) = options.connect(NoTls).await.map_err(bad)?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await
-        }
-        Some(tls) => {
-            let (client, connection) = options.connect(tls).await.map_err(bad)?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await
-        }
-    }
-}
-
-/// Opens a plain client, for what diesel-async can't do.
-pub(super) async fn client(url: &DatabaseUrl) -> ConnectionResult<Client> {
-    let options = url.options();
-    match tls(url) {
-        None => {
-            let (client, connection) = options.connect(NoTls).await.map_err(bad)?;
-            drop(tokio::spawn(connection));
-            Ok(client)
-        }
-        Some(tls) => {
-            let (client, connection) = options.connect(tls).await.map_err(bad)?;
-            drop(tokio::spawn(connection));
-            Ok(client)
-        }
-    }
-}
-
-/// Returns `None` for a connection without TLS.
-fn tls(url: &DatabaseUrl) -> Option<MakeRustlsConnect> {
-    let is_plain = url.options().get_ssl_mode() == SslMode::Disable || url.is_local();
+/// Returns how to encrypt the connection to one of the servers of the URL, or `None` for a connection without TLS.
+///
+/// A Unix socket needs no TLS, and Postgres offers none on it.
+pub(super) fn tls(url: &DatabaseUrl, server: &Config) -> Option<MakeRustlsConnect> {
+    let is_local = server.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+    let is_plain = server.get_ssl_mode() == SslMode::Disable || is_local;
     (!is_plain).then(|| MakeRustlsConnect::new(client_config(url.verifies_certificate())))
-}
-
-fn bad(error: tokio_postgres::Error) -> ConnectionError {
-    // The Display of a failed connect says only "error connecting to server". The reason is in the source.
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    ConnectionError::BadConnection(format!("{error}{cause}"))
 }
 
 fn client_config(verifies: bool) -> ClientConfig {

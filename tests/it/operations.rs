@@ -6,6 +6,7 @@ mod confinement;
 mod connections;
 mod database;
 mod demo;
+mod failover;
 mod guard;
 mod import_lists;
 mod mail;

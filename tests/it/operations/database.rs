@@ -151,6 +151,7 @@ async fn a_busy_database_is_not_a_wrong_query() {
         ("SET LOCAL statement_timeout = '50ms'; SELECT pg_sleep(5)", true),
         ("SET LOCAL lock_timeout = '50ms'; LOCK TABLE products", true),
         ("SELECT pg_terminate_backend(pg_backend_pid())", true),
+        ("SET TRANSACTION READ ONLY; CREATE TABLE notes (note text)", true),
         ("SELECT no_such_column FROM bols", false),
         ("INSERT INTO products (name) VALUES ('')", false),
         ("SELECT assert_document_within(0, NULL)", false),

@@ -29,7 +29,7 @@ async fn cluster() -> &'static Cluster {
 }
 
 /// Memory, if there is enough: a database consists of hundreds of small files.
-fn place() -> PathBuf {
+pub(super) fn place() -> PathBuf {
     const ENOUGH: u64 = 4 << 30;
     let memory = Path::new("/dev/shm");
     match rustix::fs::statvfs(memory) {
@@ -41,7 +41,7 @@ fn place() -> PathBuf {
 }
 
 /// Under root, Postgres runs as another user, who needs access to the folder.
-fn open_to_all(folder: &std::path::Path) {
+pub(super) fn open_to_all(folder: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -1,8 +1,14 @@
 //! A load as the office types it into the form of a new BOL.
 
+use primetrade::clock::Clock;
 use reqwest::Method;
 
 use super::{Actor, Answer, App};
+
+/// Saves the terminal's address, without which no BOL can be issued.
+pub const TERMINAL_ADDRESS: &str = "UPDATE settings SET company_name = 'River Terminal LLC', \
+    company_address = E'1 Quay Street\nCincinnati, OH 45202', company_phone = '(513) 555-0142', \
+    company_email = 'shipping@terminal.example'";
 
 /// The fields of the form.
 #[derive(Clone)]
@@ -42,7 +48,11 @@ impl Load {
 
     /// A load of today, without values that can be used only once.
     pub async fn today(app: &App) -> Self {
-        let today = app.clock.now().with_timezone(&chrono_tz::America::New_York).date_naive();
+        Self::of_today(&app.clock)
+    }
+
+    pub fn of_today(clock: &Clock) -> Self {
+        let today = clock.now().with_timezone(&chrono_tz::America::New_York).date_naive();
         Self::new().with("bol_date", &today.to_string()).with("trailer_number", "").with("seal_numbers", "")
     }
 
@@ -91,11 +101,7 @@ impl App {
 
     /// Saves the terminal's address, without which no BOL can be issued.
     pub async fn save_terminal_address(&self) {
-        self.sql(
-            "UPDATE settings SET company_name = 'River Terminal LLC', company_address = E'1 Quay Street\nCincinnati, OH 45202', \
-             company_phone = '(513) 555-0142', company_email = 'shipping@terminal.example'",
-        )
-        .await;
+        self.sql(TERMINAL_ADDRESS).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -106,6 +107,21 @@ impl Program {
 
     pub fn pid(&self) -> u32 {
         self.child.id().unwrap()
+    }
+
+    /// Keeps what the program logs. A program that logs much would wait for a reader.
+    pub fn keep_log(&mut self) -> Arc<Mutex<String>> {
+        let log = Arc::<Mutex<String>>::default();
+        let (kept, stderr) = (log.clone(), self.child.stderr.take().unwrap());
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                let mut kept = kept.lock().unwrap();
+                kept.push_str(&line);
+                kept.push('\n');
+            }
+        });
+        log
     }
 
     async fn rest(&mut self) -> String {

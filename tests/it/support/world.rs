@@ -65,7 +65,13 @@ impl World {
     async fn create() -> (String, Self) {
         let url = migrated_database().await;
         admit_server(&url).await;
-        let mut connection = primetrade::db::connect(&url).await.unwrap();
+        let world = Self::fill(&url).await;
+        (url.options().get_dbname().unwrap().to_owned(), world)
+    }
+
+    /// Creates the sample data in a migrated database.
+    pub async fn fill(url: &DatabaseUrl) -> Self {
+        let mut connection = primetrade::db::connect(url).await.unwrap();
         // The portal sends no mail about the sample data.
         connection.batch_execute("SET portal.quiet = 'on'").await.unwrap();
         let (acme, rival) = people(&mut connection).await;
@@ -82,8 +88,7 @@ impl World {
         let loose = paper.issue(4, None, "nobody", None).await;
         let loose_document = paper.file(loose, 4, Kind::Bol, 1).await;
         paper.issue(5, Some(acme), "sesame bare", None).await;
-        let world = Self { acme, rival, acme_documents, loose_document, files: paper.files };
-        (url.options().get_dbname().unwrap().to_owned(), world)
+        Self { acme, rival, acme_documents, loose_document, files: paper.files }
     }
 
     /// Puts the files of the sample data into a storage.
