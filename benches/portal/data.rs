@@ -25,6 +25,7 @@ pub fn email(customer: usize) -> String {
     format!("buyer{customer}@example.com")
 }
 
+/// Without notices about the documents, whose emails would take turns with the pages.
 pub async fn load(url: &DatabaseUrl, media: &Path) {
     let hash = passwords::hash(PASSWORD).await.unwrap();
     let mut connection = db::connect(url).await.unwrap();
@@ -47,6 +48,7 @@ pub async fn load(url: &DatabaseUrl, media: &Path) {
              INSERT INTO documents (bol_id, kind, version, object_key, file_name, sha256, size_bytes, state, stored_at)
                  SELECT id, 'bol', 1, 'bols/' || number_year || '/' || number || '.pdf', number || '.pdf', sha256('x'), {size}, 'stored', now()
                  FROM bols;
+             DELETE FROM notices;
              INSERT INTO bol_opens (user_id, bol_id, opened_at)
                  SELECT m.user_id, b.id, now() FROM memberships m JOIN bols b ON b.customer_id = m.customer_id WHERE b.id % 2 = 0"
         ))

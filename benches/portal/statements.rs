@@ -56,8 +56,11 @@ fn log_statements(cluster: &Cluster, which: &str) {
 /// Returns `None` if a background task, such as sealing, sent a statement meanwhile. A request looks up its session, then
 /// works in one transaction.
 fn parse(log: &str) -> Option<Request> {
+    // Background tasks have connections of their own.
+    let is_of_request = |line: &&str| line.contains("FROM (\"sessions\"") || line.contains("/* enter_scope */");
+    let connections: Vec<&str> = log.lines().filter(is_of_request).filter_map(connection).collect();
     let mut sent: Vec<String> = Vec::new();
-    for line in log.lines() {
+    for line in log.lines().filter(|line| connection(line).is_some_and(|id| connections.contains(&id))) {
         if let Some((_, sql)) = line.split_once("LOG:  statement: ") {
             sent.push(sql.into());
         } else if let Some((_, execute)) = line.split_once("LOG:  execute ") {
@@ -70,6 +73,7 @@ fn parse(log: &str) -> Option<Request> {
     let mut trips: Request = Vec::new();
     let mut open = false;
     for statement in sent {
+        let statement = without_name(statement);
         let begins = statement.starts_with("BEGIN");
         let ends = matches!(statement.as_str(), "ROLLBACK" | "COMMIT");
         let parts: Vec<String> = statement.split("; ").map(Into::into).collect();
@@ -83,6 +87,19 @@ fn parse(log: &str) -> Option<Request> {
     let is_alone = trips.first().is_some_and(|trip| trip[0].contains("FROM (\"sessions\""))
         && trips.iter().flatten().filter(|statement| *statement == "BEGIN").count() == 1;
     (is_alone && trips.len() >= 3 && trips[1].len() > 4).then_some(trips)
+}
+
+/// The process of Postgres that wrote the line: `… UTC [30448] LOG:  …`
+fn connection(line: &str) -> Option<&str> {
+    line.split_once(" UTC [")?.1.split_once("] ").map(|(id, _)| id)
+}
+
+/// `BEGIN; …` instead of `/* enter_scope */ BEGIN; …`
+fn without_name(statement: String) -> String {
+    match statement.strip_prefix("/* ").and_then(|named| named.split_once(" */ ")) {
+        Some((_, rest)) => rest.into(),
+        None => statement,
+    }
 }
 
 /// Replaces from the last to the first, because `$10` contains `$1`.
