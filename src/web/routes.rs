@@ -35,10 +35,11 @@ fn program(path: &str) -> Resource {
 }
 
 pub fn routes(app: &mut ServiceConfig) {
-    app.configure(session_routes)
-        .configure(account_routes)
-        .configure(portal_routes)
+    // The router tries them in this order. Most requests are for BOLs.
+    app.configure(portal_routes)
         .configure(api_routes)
+        .configure(session_routes)
+        .configure(account_routes)
         .configure(office_routes)
         .configure(maintenance_routes)
         .configure(audit_routes)
