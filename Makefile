@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt audit release bench screenshots
+.PHONY: help run test check fmt audit release bench bench-scale screenshots
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ release: ## Build target/release/primetrade with the list of its crates inside, 
 bench: ## Measure printing, pages and downloads per second, compared with pgbench (about two minutes after the build)
 	@scripts/need postgres wrk
 	cargo bench --locked --bench portal
+
+bench-scale: ## Measure pages of a portal with a million BOLs (about ten minutes after the build, 4 GB in /tmp)
+	@scripts/need postgres
+	cargo bench --locked --bench portal -- scale
 
 screenshots: ## Take the screenshots in docs/images with Chromium over the demo
 	@scripts/need postgres chromium

@@ -6,31 +6,38 @@ use std::process::Command;
 use super::{Figures, data};
 
 /// A client that follows no redirect. It needs a TLS provider even for plain HTTP.
-fn client() -> reqwest::Client {
+pub fn client() -> reqwest::Client {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
 }
 
 /// Session cookies of the first users.
 pub async fn log_in(url: &str, users: usize) -> Vec<String> {
-    let client = client();
     let mut cookies = Vec::new();
     for user in 1..=users {
-        let form = [("email", data::email(user)), ("password", data::PASSWORD.into())];
-        let answer = client.post(format!("{url}/login")).form(&form).send().await.unwrap();
-        let session = answer.headers().get_all("set-cookie").iter().find_map(|cookie| {
-            let cookie = cookie.to_str().ok()?.split(';').next()?;
-            cookie.starts_with("sessionid=").then(|| cookie.to_owned())
-        });
-        cookies.push(session.expect("logged in"));
+        cookies.push(log_in_as(url, &data::email(user)).await);
     }
     cookies
 }
 
+pub async fn log_in_as(url: &str, email: &str) -> String {
+    let form = [("email", email), ("password", data::PASSWORD)];
+    let answer = client().post(format!("{url}/login")).form(&form).send().await.unwrap();
+    let session = answer.headers().get_all("set-cookie").iter().find_map(|cookie| {
+        let cookie = cookie.to_str().ok()?.split(';').next()?;
+        cookie.starts_with("sessionid=").then(|| cookie.to_owned())
+    });
+    session.expect("logged in")
+}
+
 pub async fn get(url: &str, cookie: &str) {
-    let client = client();
+    get_with(&client(), url, cookie).await;
+}
+
+pub async fn get_with(client: &reqwest::Client, url: &str, cookie: &str) {
     let answer = client.get(url).header("cookie", cookie).header("accept-encoding", "gzip").send().await.unwrap();
-    assert!(answer.status().as_u16() < 400, "{}", answer.status());
+    assert!(answer.status().as_u16() < 400, "{url}: {}", answer.status());
+    answer.bytes().await.unwrap();
 }
 
 /// Each request is from another user. Every answer must have this status.

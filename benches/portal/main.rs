@@ -1,6 +1,6 @@
 //! `make bench` measures the time to print a BOL, and pages and downloads per second. It compares them with Postgres
-//! alone running the same statements. `cargo bench --bench portal -- print` measures only printing, and `-- metrics` only
-//! what counting for the metrics costs.
+//! alone running the same statements. `cargo bench --bench portal -- print` measures only printing, `-- metrics` only what
+//! counting for the metrics costs, and `-- scale` pages of a portal with a million BOLs.
 //!
 //! 100,000 BOLs of 200 customers, and 64 connections of different users. The server, Postgres and the load generator share
 //! the cores of one machine. pgbench replays the statements that Postgres logged for one request, with their parameters,
@@ -14,6 +14,7 @@ mod http;
 mod metrics;
 mod pgbench;
 mod print;
+mod scale;
 mod statements;
 
 use std::path::Path;
@@ -32,7 +33,9 @@ const SECONDS: u32 = 10;
 
 #[tokio::main]
 async fn main() {
-    print::report();
+    if bols_at_scale().is_none() {
+        print::report();
+    }
     if std::env::args().any(|argument| argument == "print") {
         return;
     }
@@ -44,12 +47,16 @@ async fn main() {
     }
     let settings = vec![("shared_buffers", "512MB".into()), ("max_wal_size", "4GB".into())];
     let cluster = Cluster::start(path, &Options { scratch: false, settings }).await.unwrap();
+    let media = path.join("media");
+    if let Some(bols) = bols_at_scale() {
+        scale::report(&cluster, path, &media, bols).await;
+        return cluster.stop().await.unwrap();
+    }
     let url = cluster.database("bench").await.unwrap();
     // Serves as the role that owns nothing, as in production.
     let server_url = cluster.url_as("portal_bench", "bench").unwrap();
     guard::set_up(&url, &server_url).await.unwrap();
     eprintln!("loading {} BOLs of {} customers …", data::BOLS, data::CUSTOMERS);
-    let media = path.join("media");
     data::load(&url, &media).await;
 
     let server = Server::start(path, server_url.as_str(), &media, "");
@@ -78,6 +85,13 @@ async fn main() {
     println!("{:<44} {:>10}", "memory of the server after that, MB", server.resident_mb());
     drop(server);
     cluster.stop().await.unwrap();
+}
+
+/// The number behind the argument `scale`, a million by default.
+fn bols_at_scale() -> Option<u64> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "scale");
+    arguments.next()?;
+    Some(arguments.find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000))
 }
 
 /// The result of a run.
