@@ -101,6 +101,11 @@ struct Handle(Rc<Shared>);
 
 impl Connection {
     pub fn new(io: TcpStream) -> Self {
+        // A page leaves in several writes. Otherwise the kernel keeps the last one until the client has acknowledged those
+        // before, which it does 40 ms later.
+        if let Err(error) = io.set_nodelay(true) {
+            tracing::warn!(%error, "answers may take 40 ms longer");
+        }
         // Not every system has this option. Without it, a stalled client is noticed later.
         let _ = SockRef::from(&io).set_tcp_notsent_lowat(UNSENT_BYTES);
         Self {
@@ -306,5 +311,23 @@ impl MessageBody for AnswerBody {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         Pin::new(&mut self.body).poll_next(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// With `curl` and pages in several writes, half of the requests on an open connection took 40 ms longer without it.
+    #[tokio::test]
+    async fn the_end_of_an_answer_does_not_wait_for_an_acknowledgement() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (server, _) = accepted.expect("a connection");
+        assert!(client.is_ok() && !server.nodelay().expect("an option"), "the default");
+        assert!(Connection::new(server).io.nodelay().expect("an option"));
     }
 }
