@@ -8,8 +8,8 @@ use diesel::sql_types::Bool;
 use super::condition::Needles;
 use super::expression::Columns;
 use super::news::IsNew;
-use super::sort::Beyond;
-use super::statements::{BolQuery, CountUpTo, Merged, RowType, WindowCount, WindowPage};
+use super::sort::{Beyond, KeyColumns};
+use super::statements::{BolQuery, CountUpTo, Edge, Merged, RowType, WindowCount, WindowPage};
 use super::unfetched::IsUnfetched;
 use super::{BolSummary, Search, Status};
 use crate::db::query_name::LIST_BOLS;
@@ -58,11 +58,10 @@ impl<'a> List<'a> {
         WindowCount { window: self.window(rows, false), needles: Needles::of(self.search) }
     }
 
-    /// The last of the first `rows` from the position on, if there are so many.
-    pub fn edge(self, rows: i64) -> Merged<'a, RowType> {
-        // Postgres computes what is selected for the rows that it passes over, too.
-        let branch = |companies| self.beyond(self.base(companies, (BolSummary::as_select(), IsNew(None))));
-        self.merged(branch, 1).after(rows - 1).named(LIST_BOLS, false)
+    /// The position of the last of the first `rows` from the position on, if there are so many. An index answers it.
+    pub fn edge(self, rows: i64) -> Edge<'a> {
+        let branch = |companies| self.beyond(self.base(companies, KeyColumns(self.search.order())));
+        Edge(self.merged(branch, 1).after(rows - 1))
     }
 
     fn window(self, rows: i64, from_position: bool) -> Merged<'a, Bool> {

@@ -26,7 +26,7 @@ use crate::db::{Database, DbResult};
 /// BOLs that a page looks at first. All customers but the largest have fewer, and get exact counts.
 const NEAR: i64 = 5_000;
 /// BOLs that a page looks at if the index can't help: about a tenth of a second.
-const FAR: i64 = 20_000;
+const FAR: i64 = 10_000;
 
 /// One page of the list.
 pub struct SearchPage {
@@ -146,11 +146,14 @@ async fn count(
             let total = if looked_at < NEAR { Total::Exactly(matches) } else { Total::MoreThan((matches - 1).max(0)) };
             Ok(((total, net_lb), None))
         }
-        Reach::Far => {
-            let edge: Option<Row> = list.edge(FAR).get_result(&mut connection).await.optional()?;
-            Ok(((Total::MoreThan(0), None), edge.map(|(row, _)| list.search.position(&row))))
-        }
+        Reach::Far => Ok(((Total::MoreThan(0), None), edge(connection, list, FAR).await?)),
     }
+}
+
+/// Returns where the first `rows` of the list end, unless it has fewer.
+async fn edge(mut connection: &AsyncPgConnection, list: List<'_>, rows: i64) -> QueryResult<Option<Position>> {
+    let edge: Option<serde_json::Value> = list.edge(rows).get_result(&mut connection).await.optional()?;
+    Ok(edge.as_ref().and_then(Position::from_json))
 }
 
 /// Returns the customers of these rows. A separate query, and for staff only: joined to a customer's list,
@@ -219,10 +222,7 @@ async fn read_batch(db: &Database, list: List<'_>, reach: Reach, limit: usize) -
         let rows = rows(connection, list, reach, limit).await?;
         let edge = match looked_at.filter(|_| rows.len() < limit) {
             None => None,
-            Some(looked_at) => {
-                let mut connection = connection;
-                list.edge(looked_at).get_result::<Row>(&mut connection).await.optional()?
-            }
+            Some(looked_at) => edge(connection, list, looked_at).await?,
         };
         let owners = if *list.scope == Scope::All { owners(connection, &rows).await? } else { HashMap::new() };
         Ok((rows, edge, owners))
@@ -230,7 +230,6 @@ async fn read_batch(db: &Database, list: List<'_>, reach: Reach, limit: usize) -
     .await?;
     let last = rows.as_slice().last().filter(|_| rows.len() == limit);
     let next = last.map(|(row, _)| list.search.position(row));
-    let edge = edge.map(|(row, _)| list.search.position(&row));
     Ok((Batch { next, owners, rows: rows.into_iter().map(|(row, _)| row).collect() }, edge))
 }
 

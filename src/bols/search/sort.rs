@@ -125,6 +125,18 @@ impl Sort {
         if self.ascending { self.column.name.into() } else { format!("-{}", self.column.name) }
     }
 
+    /// Writes what [`Position::from_json`] reads, as SQL over the [`KeyColumns`] of a row.
+    pub(super) fn push_position(self, out: &mut AstPass<'_, '_, Pg>) {
+        for part in ["jsonb_build_object('", self.column.code, "', jsonb_build_array("] {
+            out.push_sql(part);
+        }
+        for (name, _) in self.column.keys {
+            out.push_sql(name);
+            out.push_sql(", ");
+        }
+        out.push_sql("id))");
+    }
+
     /// Writes ` ORDER BY …`. `table` is the prefix of the columns, such as `bols.`.
     pub(super) fn push_order(self, out: &mut AstPass<'_, '_, Pg>, table: &str) {
         let direction = if self.ascending { "" } else { " DESC" };
@@ -137,6 +149,24 @@ impl Sort {
         for part in [table, "id", direction] {
             out.push_sql(part);
         }
+    }
+}
+
+/// The columns that a position consists of. The index of the order has all of them.
+#[derive(Clone, Copy)]
+pub(super) struct KeyColumns(pub Sort);
+
+bool_expression!(KeyColumns);
+
+impl QueryFragment<Pg> for KeyColumns {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        for (name, _) in self.0.column.keys {
+            for part in ["bols.", name, ", "] {
+                out.push_sql(part);
+            }
+        }
+        out.push_sql("bols.id");
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, BoxedSelectStatement, FromClause, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Nullable};
+use diesel::sql_types::{BigInt, Bool, Jsonb, Nullable};
 
 use super::condition::Needles;
 use super::sort::Sort;
@@ -95,6 +95,22 @@ impl QueryFragment<Pg> for WindowPage<'_> {
     }
 }
 
+/// The position of one BOL of the list.
+pub(super) struct Edge<'a>(pub Merged<'a, Bool>);
+
+impl QueryFragment<Pg> for Edge<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.unsafe_to_cache_prepared();
+        out.push_sql(LIST_BOLS);
+        out.push_sql("SELECT ");
+        self.0.sort.push_position(&mut out);
+        out.push_sql(" FROM (");
+        QueryFragment::<Pg>::walk_ast(&self.0, out.reborrow())?;
+        out.push_sql(") AS edge");
+        Ok(())
+    }
+}
+
 /// Counts the first rows of the list: those that fit, the weights of these, and all.
 pub(super) struct WindowCount<'a> {
     pub window: Merged<'a, Bool>,
@@ -144,6 +160,10 @@ impl<ST> Query for Merged<'_, ST> {
     type SqlType = ST;
 }
 
+impl Query for Edge<'_> {
+    type SqlType = Jsonb;
+}
+
 impl Query for WindowPage<'_> {
     type SqlType = RowType;
 }
@@ -166,4 +186,4 @@ macro_rules! text_is_key {
     };
 }
 
-text_is_key!(Merged<ST>, WindowPage, WindowCount, CountUpTo);
+text_is_key!(Merged<ST>, Edge, WindowPage, WindowCount, CountUpTo);
