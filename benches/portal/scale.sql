@@ -20,7 +20,7 @@ SELECT 'DROP INDEX bols_search' WHERE true \gexec
 INSERT INTO bols (number, number_year, number_seq, customer_id, customer_name, bol_date, product, lot, customer_po, release_number,
                   carrier, carrier_scac, truck_number, trailer_number, seal_numbers, driver_name, ship_to, net_lb, voided_at,
                   void_reason, document_kinds, changed_at, created_at, visible_since)
-SELECT 'PRT-' || y || '-' || lpad(s::text, 7, '0'), y, s, c, 'Foundry number ' || c, day, product,
+SELECT 'PRT-' || y || '-' || lpad(s::text, greatest(4, length(s::text)), '0'), y, s, c, 'Foundry number ' || c, day, product,
        'BPI-' || n % 500, '4500' || (n * 7919) % 90000, 'R-' || n % 900,
        (ARRAY['Buckeye Hopper Lines', 'Green River Freight', 'Ohio Valley Transport', 'Lakes Bulk'])[1 + n % 4],
        (ARRAY['BKHP', 'GRFR', 'OVTR', 'LKBK'])[1 + n % 4], (n % 900)::text, 'ED-' || n % 3000,
@@ -39,8 +39,8 @@ CREATE INDEX bols_search ON bols USING gin (customer_id, search_text gin_trgm_op
 INSERT INTO bol_counts (customer_id, bols)
     SELECT customer_id, count(*) FROM bols GROUP BY customer_id UNION ALL SELECT NULL, count(*) FROM bols;
 
-INSERT INTO documents (bol_id, customer_id, kind, version, object_key, file_name, sha256, size_bytes, state, stored_at)
-    SELECT id, customer_id, 'bol', 1, 'bols/' || number_year || '/' || number || '.pdf', number || '.pdf', sha256('x'), 40000, 'stored', created_at
+INSERT INTO documents (bol_id, customer_id, kind, version, object_key, file_name, sha256, size_bytes, state, stored_at, created_at)
+    SELECT id, customer_id, 'bol', 1, 'bols/' || number_year || '/' || number || '.pdf', number || '.pdf', sha256('x'), 40000, 'stored', created_at, created_at
     FROM bols;
 INSERT INTO bol_opens (user_id, bol_id, opened_at)
     SELECT m.user_id, b.id, b.created_at FROM memberships m JOIN bols b ON b.customer_id = m.customer_id WHERE b.id % 3 = 0;
