@@ -130,7 +130,7 @@ async fn count(
     reach: Reach,
 ) -> QueryResult<(Count, Option<Position>)> {
     match reach {
-        // Of a million BOLs, too.
+        // Kept, not counted, so it is exact for a list of any length.
         Reach::Everywhere if !list.search.is_filtered() => {
             let total = counts::of(connection, list.companies()).await?;
             Ok(((Total::Exactly(total), None), None))

@@ -36,7 +36,7 @@ struct BolsPage {
     kinds: Vec<Choice>,
     statuses: Vec<Choice>,
     errors: FieldErrors,
-    /// `None` while the filter is wrong.
+    /// `None` while the filter is wrong, and if nothing was counted.
     count_label: Option<String>,
     /// The number of BOLs that were looked at, if the search stopped there before the page was full.
     stopped_after: Option<String>,
@@ -171,6 +171,11 @@ impl BolsPage {
         [from, to, kind, status].into_iter().any(|field| !field.is_empty())
     }
 
+    /// Whether the page begins or ends somewhere in the list.
+    fn is_later_page(&self) -> bool {
+        !self.filter.after.is_empty() || !self.filter.before.is_empty()
+    }
+
     fn heading(&self, name: &str) -> Option<&Heading> {
         self.headings.iter().find(|heading| heading.name == name)
     }
@@ -200,10 +205,13 @@ impl BolsPage {
             zip_href: (can_open && total.is_exact() && (1..=zip::MAX_BOLS as i64).contains(&total.at_least()))
                 .then(|| filter.zip()),
             export_href: (!rows.is_empty()).then(|| filter.export()),
-            count_label: errors.is_empty().then(|| match stopped_after {
-                Some(_) => found_so_far(rows.len() as i64),
-                None => count_label(total, filter.is_filtered()),
-            }),
+            count_label: match (stopped_after, total) {
+                _ if !errors.is_empty() => None,
+                (Some(_), _) => Some(found_so_far(rows.len() as i64)),
+                // The end of a list whose beginning has no match.
+                (None, Total::MoreThan(0)) => None,
+                (None, total) => Some(count_label(total, filter.is_filtered())),
+            },
             stopped_after: stopped_after.map(grouped),
             terms: TermChip::all(&search.terms, &filter),
             is_filtered: filter.is_filtered(),

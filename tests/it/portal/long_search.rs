@@ -98,6 +98,16 @@ async fn a_search_that_stops_says_so_and_goes_on_from_there() {
     // Two letters have no index.
     let (numbers, stops) = walk(&rival, "/bols?q=sl").await;
     assert_eq!((&*numbers, stops), (&["PRT-2020-00002".to_owned()][..], 2));
+    let mut path = "/bols?q=zq".to_owned();
+    let last = loop {
+        let page = rival.get(&path).await;
+        match page.attributes("a.further", "href").pop() {
+            Some(next) => path = next,
+            None => break page,
+        }
+    };
+    assert_eq!((last.one(".empty h2"), last.all(".count").concat()), ("No more BOLs match.".into(), String::new()));
+    assert_eq!(last.attributes(".empty a", "href"), ["/bols?q=zq"]);
     // Programs need not follow empty pages, and a file has all of it.
     let mut next = String::new();
     let mut found = Vec::new();
