@@ -1,4 +1,4 @@
-//! The number of BOLs above a list, which nobody counts when the page is read.
+//! The number of BOLs above a list, which is kept instead of counted.
 
 use primetrade::bols::counts;
 
