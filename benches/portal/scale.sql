@@ -16,7 +16,7 @@ INSERT INTO memberships (user_id, customer_id)
     SELECT u.id, c.id FROM users u JOIN customers c ON u.email = 'buyer' || substr(c.code, 2) || '@example.com';
 
 -- The golden ratio spreads the customers evenly over time.
-SELECT 'DROP INDEX bols_search' WHERE true \gexec
+DROP INDEX bols_search;
 INSERT INTO bols (number, number_year, number_seq, customer_id, customer_name, bol_date, product, lot, customer_po, release_number,
                   carrier, carrier_scac, truck_number, trailer_number, seal_numbers, driver_name, ship_to, net_lb, voided_at,
                   void_reason, document_kinds, changed_at, created_at, visible_since)

@@ -31,7 +31,7 @@ use crate::db::schema::bols;
 
 pub const PAGE: usize = 50;
 /// Counting a filtered list stops here. The whole list has an exact count ([`super::counts`]).
-pub const COUNTED: i64 = 10_000;
+const COUNTED: i64 = 10_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Search {
@@ -167,8 +167,8 @@ impl Search {
     }
 }
 
-/// The number of matches of a search, as far as it was counted. The smaller one is the less exact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The number of matches of a search, as far as it was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Total {
     MoreThan(i64),
     Exactly(i64),

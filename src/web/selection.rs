@@ -28,7 +28,7 @@ pub struct SelectionForm {
 
 /// What was selected, or the response that says why nothing can be done with it.
 pub enum Selected {
-    /// With their number, which is counted up to [`search::COUNTED`] + 1.
+    /// With their number, as far as it was counted.
     Bols(Selection, Total),
     Refused(HttpResponse),
 }

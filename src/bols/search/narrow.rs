@@ -40,7 +40,10 @@ pub(super) async fn narrow(db: &Database, list: List<'_>) -> DbResult<Option<Vec
     match found {
         Ok(ids) => Ok(Some(ids).filter(|ids| ids.len() <= MAX_CANDIDATES)),
         // Most likely the timeout. If the database is away, the next statement says so.
-        Err(error) if error.is_unreachable() => Ok(None),
+        Err(error) if error.is_unreachable() => {
+            tracing::info!(%error, "a search reads the list, because its index gave no answer");
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

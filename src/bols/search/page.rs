@@ -77,6 +77,17 @@ enum Reach {
     Far,
 }
 
+impl Reach {
+    /// How many of the first BOLs are looked at; `None`: all.
+    fn rows(self) -> Option<i64> {
+        match self {
+            Self::Everywhere => None,
+            Self::Near => Some(NEAR),
+            Self::Far => Some(FAR),
+        }
+    }
+}
+
 /// Returns one page of the BOLs within the scope that match.
 pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<SearchPage> {
     let list = List::new(scope, search);
@@ -116,10 +127,9 @@ async fn find(db: &Database, list: List<'_>, reach: Reach) -> DbResult<Found> {
 }
 
 async fn rows(mut connection: &AsyncPgConnection, list: List<'_>, reach: Reach, limit: usize) -> QueryResult<Vec<Row>> {
-    match reach {
-        Reach::Everywhere => list.page(limit).load(&mut connection).await,
-        Reach::Near => list.page_within(NEAR, limit).load(&mut connection).await,
-        Reach::Far => list.page_within(FAR, limit).load(&mut connection).await,
+    match reach.rows() {
+        None => list.page(limit).load(&mut connection).await,
+        Some(first) => list.page_within(first, limit).load(&mut connection).await,
     }
 }
 
@@ -214,13 +224,8 @@ pub async fn batch(db: &Database, scope: &Scope, search: &Search, limit: usize) 
 /// Returns a batch, and where it stopped looking if it isn't full.
 async fn read_batch(db: &Database, list: List<'_>, reach: Reach, limit: usize) -> DbResult<(Batch, Option<Position>)> {
     let (rows, edge, owners) = scope::read(db, list.scope, async |connection: &AsyncPgConnection| {
-        let looked_at = match reach {
-            Reach::Everywhere => None,
-            Reach::Near => Some(NEAR),
-            Reach::Far => Some(FAR),
-        };
         let rows = rows(connection, list, reach, limit).await?;
-        let edge = match looked_at.filter(|_| rows.len() < limit) {
+        let edge = match reach.rows().filter(|_| rows.len() < limit) {
             None => None,
             Some(looked_at) => edge(connection, list, looked_at).await?,
         };

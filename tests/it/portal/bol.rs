@@ -117,6 +117,9 @@ async fn a_long_history_is_shown_in_pages_newest_first() {
     assert_eq!((files(&last), link(&last, "Earlier")), (expected[60..].to_vec(), None));
     assert_eq!(link(&last, "Newest"), Some(format!("{newest}#history")));
     assert_eq!(files(&app.office().await.get(&newest).await)[..3], ["file-1.pdf", "file-2.pdf", "file-4.pdf"]);
+    let earlier = link(&first, "Earlier").expect("a link");
+    let (stranger, auditor) = (app.stranger().get(&earlier).await, app.auditor().await.get(&earlier).await);
+    assert_eq!((stranger.status, auditor.status, app.rival().await.get(&earlier).await.status), (303, 403, 404));
     for wrong in ["x", "_7", "2026-11-30T12:00:00Z_x", "-9999-01-01T00:00:00Z_1"] {
         assert_eq!(files(&acme.get(&format!("{newest}?earlier={wrong}")).await), expected[..10], "{wrong}");
     }

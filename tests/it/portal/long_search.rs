@@ -67,7 +67,7 @@ async fn what_is_rare_is_found_wherever_it_is() {
             "{nothing}"
         );
     }
-    // A tie of many matches is counted as far as was looked.
+    // A common word is counted as far as the search looked.
     let page = rival.get("/bols?q=iron").await;
     assert_eq!(
         (page.one(".count"), page.one(".range")),
