@@ -49,7 +49,12 @@ actions! {
     /// By the user, or by an administrator.
     MfaRemoved "MFA_REMOVED" "Second factor removed",
     PasskeyAdded "PASSKEY_ADDED" "Passkey added",
+    PasskeyRenamed "PASSKEY_RENAMED" "Passkey renamed",
     PasskeyRemoved "PASSKEY_REMOVED" "Passkey removed",
+    /// The user is not asked for the second factor in this browser for a while.
+    DeviceRemembered "DEVICE_REMEMBERED" "Device remembered",
+    /// By its user. Others end with a change of factors or of the password.
+    DeviceForgotten "DEVICE_FORGOTTEN" "Device forgotten",
     /// A wrong or used code, a passkey that was not accepted, or too many of them.
     MfaFailed "MFA_FAILED" "Second factor refused",
     RecoveryCodeUsed "RECOVERY_CODE_USED" "Recovery code used",

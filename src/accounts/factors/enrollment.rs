@@ -110,6 +110,16 @@ impl Enrollment<'_> {
         if let Decision::Refuse(wait) = attempt.begin(&mut *self.db.get().await?, now).await? {
             return Err(CodeError::Slowed(wait));
         }
+        let confirmed = self.confirmed(now, &code, &attempt).await;
+        if matches!(confirmed, Err(CodeError::WrongCode)) {
+            let event = Event::new(Action::MfaFailed, Outcome::Denied, self.user.actor(), self.origin);
+            let detail = json!({"factor": "otp", "reason": "first code"});
+            audit::record(&*self.db.get().await?, &event.detail(detail)).await?;
+        }
+        confirmed
+    }
+
+    async fn confirmed(&self, now: DateTime<Utc>, code: &str, attempt: &Attempt) -> Result<Enrolled, CodeError> {
         self.db
             .transaction(async |connection: &mut AsyncPgConnection| -> Result<Enrolled, CodeError> {
                 let user_id = self.user.user_id();
@@ -118,7 +128,7 @@ impl Enrollment<'_> {
                 if !totp::is_waiting(connection, now, self.setup()?).await? {
                     return Err(CodeError::Ended);
                 }
-                if !totp::confirm(connection, now, self.key, user_id, &code).await? {
+                if !totp::confirm(connection, now, self.key, user_id, code).await? {
                     return Err(CodeError::WrongCode);
                 }
                 self.end_other_sessions(connection).await?;

@@ -63,10 +63,21 @@ pub fn clean_name(typed: &str) -> Option<String> {
     (1..=MAX_NAME_CHARS).contains(&name.chars().count()).then_some(name)
 }
 
-/// Renames one passkey of this user. Returns `false` if there is none.
-pub async fn rename(connection: &mut AsyncPgConnection, user_id: i64, id: i64, name: &str) -> QueryResult<bool> {
-    let theirs = table::table.find(id).filter(table::user_id.eq(user_id));
-    Ok(diesel::update(theirs).set(table::name.eq(name)).execute(connection).await? == 1)
+/// Renames one passkey of this user, and records that. Returns `false` if there is none.
+pub async fn rename(user: ActingUser<'_>, id: i64, name: &str) -> DbResult<bool> {
+    user.db
+        .transaction(async |connection: &mut AsyncPgConnection| {
+            let theirs = table::table.find(id).filter(table::user_id.eq(user.viewer.user_id));
+            let former = theirs.select(table::name).for_no_key_update();
+            let Some(former) = former.first::<String>(connection).await.optional()? else { return Ok(false) };
+            if former != name {
+                diesel::update(theirs).set(table::name.eq(name)).execute(connection).await?;
+                let event = Event::new(Action::PasskeyRenamed, Outcome::Success, user.actor(), user.origin);
+                audit::record(connection, &event.detail(json!({"id": id, "name": name, "from": former}))).await?;
+            }
+            Ok(true)
+        })
+        .await
 }
 
 /// Removes one passkey of this user, and ends the other sessions, which it may have opened. Records that, and tells the

@@ -6,9 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use ipnet::IpNet;
+use serde_json::json;
 
-use crate::accounts::{Role, Token};
-use crate::audit::Origin;
+use crate::accounts::{ActingUser, HalfLogin, Role, Token, device_name};
+use crate::audit::{self, Action, Event, Origin, Outcome};
+use crate::db::DbResult;
 use crate::db::schema::remembered_devices as table;
 
 pub const LIFE: TimeDelta = TimeDelta::days(30);
@@ -28,24 +30,26 @@ pub struct RememberedDevice {
     pub user_agent: String,
 }
 
-/// Remembers this browser. The token is stored in its cookie only.
-pub async fn remember(
+/// Remembers this browser, and records that. The token is stored in its cookie only.
+pub(super) async fn remember(
     connection: &mut AsyncPgConnection,
     now: DateTime<Utc>,
-    user_id: i64,
+    half: &HalfLogin,
     origin: &Origin,
 ) -> QueryResult<Token> {
     diesel::delete(table::table.filter(table::created_at.le(now - LIFE))).execute(connection).await?;
     let token = Token::generate()?;
     let row = (
         table::token_hash.eq(token.hash()),
-        table::user_id.eq(user_id),
+        table::user_id.eq(half.user_id),
         table::created_at.eq(now),
         table::last_used_at.eq(now),
         table::ip.eq(origin.ip.map(IpNet::from)),
         table::user_agent.eq(&origin.user_agent),
     );
-    diesel::insert_into(table::table).values(row).execute(connection).await?;
+    let id: i64 = diesel::insert_into(table::table).values(row).returning(table::id).get_result(connection).await?;
+    let event = Event::new(Action::DeviceRemembered, Outcome::Success, half.actor(), origin);
+    audit::record(connection, &event.detail(json!({"id": id, "days": LIFE.num_days()}))).await?;
     Ok(token)
 }
 
@@ -78,9 +82,20 @@ pub async fn of_user(
         .await
 }
 
-/// Forgets one browser of this user, and never one of another user.
-pub async fn forget(connection: &mut AsyncPgConnection, user_id: i64, id: i64) -> QueryResult<usize> {
-    diesel::delete(table::table.filter(table::user_id.eq(user_id)).filter(table::id.eq(id))).execute(connection).await
+/// Forgets one browser of this user, and never one of another user. Records that.
+pub async fn forget(user: ActingUser<'_>, id: i64) -> DbResult<()> {
+    user.db
+        .transaction(async |connection: &mut AsyncPgConnection| {
+            let theirs = table::table.filter(table::user_id.eq(user.viewer.user_id)).filter(table::id.eq(id));
+            let forgotten = diesel::delete(theirs).returning(table::user_agent).get_result::<String>(connection).await;
+            if let Some(user_agent) = forgotten.optional()? {
+                let detail = json!({"id": id, "device": device_name(&user_agent)});
+                let event = Event::new(Action::DeviceForgotten, Outcome::Success, user.actor(), user.origin);
+                audit::record(connection, &event.detail(detail)).await?;
+            }
+            Ok(())
+        })
+        .await
 }
 
 pub async fn forget_all(connection: &mut AsyncPgConnection, user_id: i64) -> QueryResult<usize> {

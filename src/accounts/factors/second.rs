@@ -57,7 +57,7 @@ pub(super) async fn complete(
     let Remembering { devices, device, remember } = remembering;
     let Some(session) = entry::complete(connection, now, half, (factor, origin)).await? else { return Ok(None) };
     let remembered = match remember {
-        true => Some(remembered::remember(connection, now, half.user_id, origin).await?),
+        true => Some(remembered::remember(connection, now, half, origin).await?),
         false => None,
     };
     let device = match device {

@@ -158,7 +158,7 @@ pub async fn remove_app(context: Context<Fresh<AnyUser>>) -> Result<HttpResponse
 /// `POST /account/factors/devices/forget`: `id`. That of another user's device forgets nothing, and gets the same response.
 pub async fn forget_device(context: Context<AnyUser>, form: Form<DeviceForm>) -> Result<HttpResponse, Error> {
     let id: i64 = form.id.parse().map_err(|_| Error::BadRequest)?;
-    remembered::forget(&mut *context.db.get().await?, context.viewer.user_id, id).await?;
+    remembered::forget(context.acting(), id).await?;
     Ok(see_other(HERE, Some(flash::DEVICE_FORGOTTEN)))
 }
 

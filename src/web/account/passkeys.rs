@@ -161,7 +161,7 @@ pub async fn rename(context: Context<AnyUser>, id: Path<i64>, fields: Fields) ->
         let page = RenamePage { layout, id: passkey.id, passkey: passkey.name, name: typed.to_owned(), errors };
         return Ok(form_again(&page, None));
     };
-    passkeys::rename(&mut *context.db.get().await?, context.viewer.user_id, passkey.id, &name).await?;
+    passkeys::rename(context.acting(), passkey.id, &name).await?;
     Ok(see_other(HERE, Some(flash::RENAMED)))
 }
 

@@ -18,6 +18,11 @@ async fn an_app_is_set_up_with_its_first_code_and_asked_for_at_the_next_login() 
     let phone = Phone::scan(&page, &app.clock);
     let wrong = acme.send("/account/factors/app", &[("code", "000000")]).await;
     assert_eq!((wrong.status, wrong.all("#problem").len()), (422, 1));
+    let failed = app.events().await.single(Action::MfaFailed);
+    assert_eq!(
+        (failed.email(), failed.detail("factor"), failed.detail("reason")),
+        (World::ACME, "otp".into(), "first code".into())
+    );
     assert_eq!(wrong.one("#secret"), page.one("#secret"), "the key stays until it is confirmed");
     let codes = acme.send("/account/factors/app", &[("code", &phone.code())]).await;
     assert_eq!((codes.status, codes.all(".codes code").len()), (200, 10));

@@ -9,6 +9,8 @@ async fn remembered(app: &App, email: &str, phone: &Phone) -> Actor {
     let actor = app.half(email).await;
     let done = actor.post("/login/factor", &[("code", &phone.next_code()), ("remember", "true")]).await;
     assert_eq!(done.status, 303);
+    let event = app.events().await.only(Action::DeviceRemembered).last().cloned();
+    assert!(email == World::ADMIN || event.is_some_and(|event| event.email() == email && event.detail("days") == "30"));
     actor
 }
 
@@ -43,7 +45,10 @@ async fn a_device_can_be_forgotten_by_its_user_alone_and_by_a_new_password() {
     assert_eq!(acme.give_password(World::RIVAL).await.header("location"), "/login/factor");
     let acme = remembered(&app, World::ACME, &phone).await;
     let id = acme.get("/account/factors").await.attributes("input[name=id]", "value").remove(0);
+    assert_eq!(app.events().await.only(Action::DeviceForgotten).len(), 0, "another user forgets nothing");
     acme.post("/account/factors/devices/forget", &[("id", &id)]).await;
+    let forgotten = app.events().await.single(Action::DeviceForgotten);
+    assert_eq!((forgotten.email(), forgotten.detail("id")), (World::ACME, id.clone()));
     assert_eq!(acme.give_password(World::ACME).await.header("location"), "/login/factor");
     let acme = remembered(&app, World::ACME, &phone).await;
     acme.post("/account/sessions/end-all", &[]).await;
