@@ -31,13 +31,17 @@ impl Done {
 
 /// Redirects to another page (303), which then shows the flash. The path may have a query and a fragment.
 pub fn see_other(path: &str, flash: Option<Flash>) -> HttpResponse {
-    let (path, fragment) = path.find('#').map_or((path, ""), |at| path.split_at(at));
-    let target = match flash {
-        None => format!("{path}{fragment}"),
-        Some(flash) if path.contains('?') => format!("{path}&done={}{fragment}", flash.word),
-        Some(flash) => format!("{path}?done={}{fragment}", flash.word),
-    };
+    let target = flash.map_or_else(|| path.to_owned(), |flash| flash.on(path));
     HttpResponse::SeeOther().insert_header((LOCATION, target)).finish()
+}
+
+impl Flash {
+    /// The address of the page that shows it.
+    pub fn on(self, path: &str) -> String {
+        let (path, fragment) = path.find('#').map_or((path, ""), |at| path.split_at(at));
+        let separator = if path.contains('?') { '&' } else { '?' };
+        format!("{path}{separator}done={}{fragment}", self.word)
+    }
 }
 
 /// Names the flashes of a page, and lists them as `ALL`.

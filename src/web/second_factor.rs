@@ -268,7 +268,7 @@ pub async fn enroll_passkey_options(context: HalfContext) -> Result<HttpResponse
     passkey::options(registration(&context)?.begin().await)
 }
 
-/// `POST /login/enroll/passkey`: `passkey`, `next`. The passkey gets the name of the browser.
+/// `POST /login/enroll/passkey`: `passkey`, `next`. The passkey gets the name of the browser. Shows the recovery codes, once.
 pub async fn enroll_passkey(
     context: HalfContext,
     session: LoginSession,
@@ -282,9 +282,9 @@ pub async fn enroll_passkey(
     let result = registration(&context)?.finish(&name, fields.one(passkey::FIELD)).await;
     context.site.count_login(Proof::SecondFactor, result.as_ref().map(|_| None));
     match result {
-        Ok(token) => {
+        Ok(Enrolled { recovery_codes, session: token }) => {
             session.start(&token)?;
-            Ok(see_other(&next, None))
+            Ok(html(&RecoveryCodesPage::new(context.layout(), recovery_codes, next)))
         }
         Err(error) => {
             let (problem, wait) = passkey::refusal(error)?;
@@ -297,7 +297,7 @@ pub async fn enroll_passkey(
 fn registration(context: &HalfContext) -> Result<Registration<'_>, Error> {
     let HalfContext { half, site, db, origin } = context;
     let (party, user) = (site.relying_party()?, Enrolling::Half(half));
-    Ok(Registration { db, clock: &site.clock, party, user, origin })
+    Ok(Registration { db, clock: &site.clock, key: &site.factors, party, user, origin })
 }
 
 impl EnrollPage {

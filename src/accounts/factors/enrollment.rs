@@ -69,9 +69,9 @@ impl Enrolling<'_> {
     }
 }
 
-/// What the user gets when an app is confirmed.
+/// What the user gets with a new app or passkey.
 pub struct Enrolled {
-    /// Shown once.
+    /// Shown once. A passkey beside another factor makes none.
     pub recovery_codes: Vec<String>,
     /// The session's new token.
     pub session: Token,

@@ -6,7 +6,7 @@ use askama::Template;
 
 use crate::accounts::device_name;
 use crate::accounts::factors::Factors;
-use crate::accounts::factors::enrollment::Enrolling;
+use crate::accounts::factors::enrollment::{Enrolled, Enrolling};
 use crate::accounts::factors::passkeys::registration::Registration;
 use crate::accounts::factors::passkeys::{self, PasskeyError, PasskeyRow};
 use crate::field_errors::FieldErrors;
@@ -20,6 +20,7 @@ use crate::web::page::{Layout, Timestamp, html, timestamp};
 use crate::web::passkey::PasskeyButton;
 use crate::web::problem::Problem;
 use crate::web::question::Question;
+use crate::web::recovery_codes::RecoveryCodesPage;
 use crate::web::wait::form_again;
 use crate::web::{Error, passkey};
 
@@ -104,7 +105,7 @@ pub async fn options(context: Context<Fresh<AnyUser>>) -> Result<HttpResponse, E
     passkey::options(registration(&context)?.begin().await)
 }
 
-/// `POST /account/passkeys`: `name`, `passkey`
+/// `POST /account/passkeys`: `name`, `passkey`. With the first factor it shows the recovery codes, once.
 pub async fn add(
     context: Context<Fresh<AnyUser>>,
     session: LoginSession,
@@ -113,9 +114,13 @@ pub async fn add(
     let context = context.proven();
     let name = fields.one("name");
     let error = match registration(&context)?.finish(name, fields.one(passkey::FIELD)).await {
-        Ok(token) => {
+        Ok(Enrolled { recovery_codes, session: token }) => {
             session.start(&token)?;
-            return Ok(see_other(HERE, Some(flash::ADDED)));
+            return Ok(if recovery_codes.is_empty() {
+                see_other(HERE, Some(flash::ADDED))
+            } else {
+                html(&RecoveryCodesPage::new(context.layout(""), recovery_codes, flash::ADDED.on(HERE)))
+            });
         }
         Err(error) => error,
     };
@@ -132,7 +137,7 @@ pub async fn add(
 fn registration<A: Audience>(context: &Context<A>) -> Result<Registration<'_>, Error> {
     let Context { viewer, site, db, origin, .. } = context;
     let (party, user) = (site.relying_party()?, Enrolling::Viewer(viewer));
-    Ok(Registration { db, clock: &site.clock, party, user, origin })
+    Ok(Registration { db, clock: &site.clock, key: &site.factors, party, user, origin })
 }
 
 impl NewPage {

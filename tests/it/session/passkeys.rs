@@ -22,6 +22,7 @@ use crate::support::{Actor, Answer, App};
 const LOGIN: &str = "/login/passkey";
 const LOGIN_OPTIONS: &str = "/login/passkey/options";
 const ADD: &str = "/account/passkeys";
+const ADDED: &str = "/account/passkeys?done=added";
 const ADD_OPTIONS: &str = "/account/passkeys/options";
 
 /// A portal whose address is `localhost`, for which browsers have passkeys without https.
@@ -56,7 +57,21 @@ async fn add(app: &App, actor: &Actor, name: &str) -> SoftKey {
 async fn register(app: &App, actor: &Actor, name: &str, options: &Value, key: &SoftKey) {
     let answer = key.register(&key.registration(options, &origin(app)));
     let added = actor.post(ADD, &[("name", name), ("passkey", &answer)]).await;
-    assert_eq!((added.status, added.header("location")), (303, "/account/passkeys?done=added"), "{}", added.text());
+    // A first factor comes with recovery codes.
+    if added.status == 200 {
+        shown_codes(&added, ADDED);
+    } else {
+        assert_eq!((added.status, added.header("location")), (303, ADDED), "{}", added.text());
+    }
+}
+
+/// The recovery codes of the page that leads on to this address.
+fn shown_codes(answer: &Answer, next: &str) -> Vec<String> {
+    assert_eq!((answer.status, answer.one("h1")), (200, "Recovery codes".to_owned()), "{}", answer.text());
+    assert_eq!(answer.attributes(".login a.button", "href"), [next]);
+    let codes = answer.all(".codes code");
+    assert_eq!(codes.len(), 10);
+    codes
 }
 
 /// Logs in with a passkey alone.

@@ -15,9 +15,9 @@ use super::answer::Answer;
 use super::authentication::descriptors;
 use super::ceremony::{self, Holder, Purpose};
 use super::{MAX_PASSKEYS, PasskeyError, Refusal, RelyingParty, clean_name};
-use crate::accounts::factors::enrollment::Enrolling;
-use crate::accounts::factors::{Factors, fulfill};
-use crate::accounts::{Token, entry, sessions, users as logins};
+use crate::accounts::factors::enrollment::{Enrolled, Enrolling};
+use crate::accounts::factors::{FactorKey, Factors, fulfill, recovery};
+use crate::accounts::{entry, sessions, users as logins};
 use crate::audit::{self, Action, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::Database;
@@ -30,6 +30,7 @@ use crate::mail::{EmailTemplate, SecurityNotice};
 pub struct Registration<'a> {
     pub db: &'a Database,
     pub clock: &'a Clock,
+    pub key: &'a FactorKey,
     pub party: &'a RelyingParty,
     pub user: Enrolling<'a>,
     pub origin: &'a Origin,
@@ -82,9 +83,9 @@ impl Registration<'_> {
         Ok(json!({"ceremony": id.as_str(), "publicKey": public_key}))
     }
 
-    /// Stores the new passkey. Records that, tells the user by email, and returns the session's new token. A session that waits
-    /// for a second factor becomes a whole one.
-    pub async fn finish(&self, name: &str, answer: &str) -> Result<Token, PasskeyError> {
+    /// Stores the new passkey. Records that, tells the user by email, and renews the session's token. A first factor makes
+    /// recovery codes. A session that waits for a second factor becomes a whole one.
+    pub async fn finish(&self, name: &str, answer: &str) -> Result<Enrolled, PasskeyError> {
         let name = clean_name(name).ok_or(PasskeyError::Name)?;
         let answer = Answer::<RegisterPublicKeyCredential>::parse(answer)?;
         let is_sound = answer.is_sound();
@@ -118,7 +119,7 @@ impl Registration<'_> {
         connection: &mut AsyncPgConnection,
         now: DateTime<Utc>,
         new: &NewPasskey,
-    ) -> Result<Token, PasskeyError> {
+    ) -> Result<Enrolled, PasskeyError> {
         let user_id = self.user.user_id();
         logins::lock(connection, user_id).await?.filter(|user| user.active).ok_or(PasskeyError::Ended)?;
         if !self.user.may_enroll(connection).await? {
@@ -128,9 +129,11 @@ impl Registration<'_> {
         if theirs.count().get_result::<i64>(connection).await? >= MAX_PASSKEYS {
             return Err(PasskeyError::TooMany);
         }
+        let mut recovery_codes = Vec::new();
         if !Factors::of(connection, user_id).await?.is_any() {
             // The first factor ends what the password alone has opened: that may have been someone else.
             sessions::end_others(connection, user_id, self.user.session_id()?).await?;
+            recovery_codes = recovery::replace(connection, self.key, user_id).await?;
         }
         let (id, name) = (insert(connection, now, user_id, new).await?, &new.name);
         fulfill(connection, user_id).await?;
@@ -146,7 +149,7 @@ impl Registration<'_> {
             }
             Enrolling::Half(half) => entry::complete(connection, now, half, ("passkey", self.origin)).await?,
         };
-        token.ok_or(PasskeyError::Ended)
+        Ok(Enrolled { recovery_codes, session: token.ok_or(PasskeyError::Ended)? })
     }
 }
 

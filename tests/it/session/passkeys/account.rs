@@ -5,7 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::{ADD, ADD_OPTIONS, add, ask, assert_refused, log_in, options, origin, portal, register};
+use super::{
+    ADD, ADD_OPTIONS, ADDED, add, ask, assert_refused, log_in, options, origin, portal, register, shown_codes,
+};
 use crate::support::soft_key::{BACKED_UP, BACKUP_ELIGIBLE, SoftKey};
 use crate::support::{Action, App, Outcome, World};
 
@@ -28,6 +30,31 @@ async fn a_new_passkey_is_listed_recorded_and_told_by_email() {
     assert!(!stranger.get(ADD).await.one("tbody").contains("Never"));
     let login = app.events().await.only(Action::LoginSucceeded).last().unwrap().clone();
     assert_eq!((login.email(), login.detail("method")), (World::ACME, "passkey".to_owned()));
+}
+
+/// The device may be lost, like the phone with an app.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_factor_comes_with_recovery_codes_and_a_second_passkey_keeps_them() {
+    let app = portal(&[]).await;
+    let acme = app.acme().await;
+    let begun = options(&acme, ADD_OPTIONS).await;
+    let key = SoftKey::new(&begun);
+    let answer = key.register(&key.registration(&begun, &origin(&app)));
+    let added = acme.post(ADD, &[("name", "Phone"), ("passkey", &answer)]).await;
+    let codes = shown_codes(&added, ADDED);
+    let listed = acme.get(ADDED).await;
+    assert!(listed.one("[role=status]").starts_with("The passkey is added."), "{}", listed.text());
+    let begun = options(&acme, ADD_OPTIONS).await;
+    let second = SoftKey::new(&begun);
+    let answer = second.register(&second.registration(&begun, &origin(&app)));
+    let added = acme.post(ADD, &[("name", "Key"), ("passkey", &answer)]).await;
+    assert_eq!((added.status, added.header("location")), (303, ADDED));
+    let actor = app.half(World::ACME).await;
+    let page = actor.get("/login/factor").await;
+    assert_eq!(page.all("#recovery_code").len(), 1, "{}", page.text());
+    assert_eq!(actor.post("/login/factor", &[("recovery_code", &codes[0])]).await.status, 303);
+    assert_eq!(actor.get("/bols").await.status, 200);
+    assert_eq!(app.events().await.single(Action::RecoveryCodeUsed).detail("left"), "9");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,11 +110,17 @@ async fn a_passkey_is_renamed_and_removed_by_its_user_alone() {
     assert_eq!((refused.status, refused.one(".error")), (422, "Enter a name of 1 to 100 characters.".to_owned()));
     acme.expect_saved(&rename, &[("name", "<b>My phone</b>")], "/account/passkeys?done=renamed").await;
     assert_eq!(acme.get(ADD).await.all("tbody td.lead"), ["<b>My phone</b>"]);
+    acme.expect_saved(&rename, &[("name", "<b>My phone</b>")], "/account/passkeys?done=renamed").await;
     assert!(acme.get(&remove).await.one("h1").contains("Remove the passkey “<b>My phone</b>”?"));
     acme.expect_saved(&remove, &[], "/account/passkeys?done=removed").await;
     assert_eq!((acme.get("/bols").await.status, other.get("/bols").await.status), (200, 303), "other sessions end");
     let events = app.events().await;
     assert_eq!(events.single(Action::PasskeyRemoved).detail("name"), "<b>My phone</b>");
+    let renamed = events.single(Action::PasskeyRenamed);
+    assert_eq!(
+        (renamed.email(), renamed.detail("from"), renamed.detail("name")),
+        (World::ACME, "Phone".to_owned(), "<b>My phone</b>".to_owned())
+    );
     assert_eq!(app.mails().await.len(), 2, "one when it was added, and one now");
     assert_eq!(acme.post(&remove, &[]).await.status, 404, "once");
     assert_refused(&log_in(&app, &app.stranger(), &mut key).await, "it was removed, or belongs to another login");

@@ -23,7 +23,14 @@ pub async fn add(browser: &Browser, base: &str, name: &str) {
     field.clear().await.unwrap();
     field.send_keys(name).await.unwrap();
     browser.click(BUTTON).await;
+    keep_codes(browser).await;
     browser.text_with("The passkey is added.").await;
+}
+
+/// Leads on from the recovery codes of a first factor.
+async fn keep_codes(browser: &Browser) {
+    browser.text_with("They are not shown again.").await;
+    browser.click(".login a.button").await;
 }
 
 async fn log_out(browser: &Browser) {
@@ -69,8 +76,9 @@ async fn a_passkey_is_added_and_logs_in_alone_until_it_is_removed() {
     browser.click(BUTTON).await;
     browser.text_with("it was removed, or belongs to another login").await;
     let events = app.events().await;
-    let passkeys = [Action::PasskeyAdded, Action::PasskeyRemoved, Action::LoginFailed];
-    assert_eq!(events.any_of(&passkeys).actions(), ["PASSKEY_ADDED", "PASSKEY_REMOVED", "LOGIN_FAILED"]);
+    let passkeys = [Action::PasskeyAdded, Action::PasskeyRenamed, Action::PasskeyRemoved, Action::LoginFailed];
+    let expected = ["PASSKEY_ADDED", "PASSKEY_RENAMED", "PASSKEY_REMOVED", "LOGIN_FAILED"];
+    assert_eq!(events.any_of(&passkeys).actions(), expected);
     browser.close().await;
 }
 
@@ -222,6 +230,8 @@ async fn the_keyboard_reaches_everything_on_a_phone() {
     browser.type_into("#email", &typed).await;
     browser.text_with("Or use a passkey instead").await;
     press_until(&browser, "Set up a passkey").await;
+    browser.text_with("They are not shown again.").await;
+    press_until(&browser, "I have kept the codes").await;
     is_in(&browser).await;
     browser.open(&format!("{base}/account/passkeys")).await;
     press_until(&browser, "Add a passkey …").await;
