@@ -38,7 +38,7 @@ pub use acting::ActingUser;
 pub use customers::Customer;
 pub use device::DeviceKey;
 pub use device_name::device_name;
-pub use factor_policy::Policy;
+pub use factor_policy::{LoginLinks, Policy};
 pub use factors::FactorKey;
 pub use sessions::HalfLogin;
 pub use token::Token;

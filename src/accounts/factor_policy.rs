@@ -7,6 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{Role, User};
 use crate::db::schema::{customers, memberships, users};
+use crate::mail::LinkKey;
 
 /// Begins the method of every session that a password opened.
 pub(super) const PASSWORD: &str = "pwd";
@@ -37,7 +38,11 @@ impl Policy {
 
     /// Whether this login uses single sign-on and nothing else.
     pub fn requires_sso_of(&self, user: &User) -> bool {
-        user.role.parse().is_ok_and(|role| self.sso_only.contains(&role))
+        self.requires_sso(&user.role)
+    }
+
+    fn requires_sso(&self, role: &str) -> bool {
+        role.parse().is_ok_and(|role| self.sso_only.contains(&role))
     }
 
     /// Whether a session that was opened by this method may go on. One from before the rule may not, and neither may one
@@ -85,6 +90,22 @@ impl Policy {
         let due_at = now + self.grace;
         diesel::update(user).set(users::factor_due_at.eq(due_at)).execute(connection).await?;
         Ok(Some(due_at))
+    }
+}
+
+/// What an email with a link to a login needs.
+#[derive(Clone, Copy)]
+pub struct LoginLinks<'a> {
+    pub key: &'a LinkKey,
+    pub policy: &'a Policy,
+    /// The name of the issuer of single sign-on.
+    pub issuer: Option<&'a str>,
+}
+
+impl LoginLinks<'_> {
+    /// The issuer's name, if logins of this role use it instead of a password.
+    pub(super) fn issuer_of(&self, role: &str) -> Option<String> {
+        self.issuer.filter(|_| self.policy.requires_sso(role)).map(str::to_owned)
     }
 }
 

@@ -14,13 +14,13 @@ use tokio::time::Instant;
 
 use super::invitation::{self, Purpose, RESET_LIFE};
 use super::throttle::{Attempt, Decision, finish_on_whole_second};
-use super::users;
+use super::{LoginLinks, users};
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::clock::Clock;
 use crate::db::schema::tokens;
 use crate::db::{Database, DbError};
+use crate::mail::EmailTemplate;
 use crate::mail::outbox::{self, To};
-use crate::mail::{EmailTemplate, LinkKey};
 
 /// A link that was sent so recently is still in delivery.
 const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(5);
@@ -41,7 +41,7 @@ crate::db::query_error_into!(ResetError);
 pub async fn request(
     db: &Database,
     clock: &Clock,
-    links: &LinkKey,
+    links: LoginLinks<'_>,
     origin: &Origin,
     email: &str,
 ) -> Result<(), ResetError> {
@@ -57,7 +57,13 @@ pub async fn request(
     Ok(())
 }
 
-async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, email: &str) -> Result<(), DbError> {
+async fn send(
+    db: &Database,
+    clock: &Clock,
+    links: LoginLinks<'_>,
+    origin: &Origin,
+    email: &str,
+) -> Result<(), DbError> {
     let now = clock.now();
     db.transaction(async |connection: &mut AsyncPgConnection| {
         let Some(user) = users::by_email(connection, email).await?.filter(|user| user.active && !user.is_service)
@@ -78,8 +84,9 @@ async fn send(db: &Database, clock: &Clock, links: &LinkKey, origin: &Origin, em
         if sent >= MAX_LINKS_PER_DAY {
             return Ok(());
         }
-        let seed = invitation::mailed(connection, now, user.id, Purpose::Reset, links).await?;
-        let template = EmailTemplate::Reset { name: user.name.clone(), seed, minutes: RESET_LIFE.num_minutes() };
+        let seed = invitation::mailed(connection, now, user.id, Purpose::Reset, links.key).await?;
+        let (name, issuer) = (user.name.clone(), links.issuer_of(&user.role));
+        let template = EmailTemplate::Reset { name, seed, minutes: RESET_LIFE.num_minutes(), issuer };
         outbox::post(connection, now, To::new(&user.email, Some(user.id)), &template).await?;
         // The requester is unknown. The event names only the login.
         let actor = Actor::named(&user.email);

@@ -1,6 +1,9 @@
 //! The texts of emails. Each is a subject, paragraphs, lists and one action. A text and an HTML template render it,
 //! so that both say the same.
 
+mod login;
+
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use askama::Template;
@@ -15,10 +18,25 @@ use super::{LinkKey, SecurityNotice};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "letter", rename_all = "kebab-case")]
 pub enum EmailTemplate {
-    /// Invites a user to set the first password. `name` is empty if a customer has chosen it.
-    Invitation { name: String, by: String, company: String, seed: String, days: i64 },
-    /// Lets a user replace a forgotten password.
-    Reset { name: String, seed: String, minutes: i64 },
+    /// Invites a user to set the first password, or to log in with single sign-on, if logins of the role have no password.
+    /// `name` is empty if a customer has chosen it. `issuer` is the name of the single sign-on.
+    Invitation {
+        name: String,
+        by: String,
+        company: String,
+        seed: String,
+        days: i64,
+        #[serde(default)]
+        issuer: Option<String>,
+    },
+    /// Lets a user replace a forgotten password, or says that the login has none.
+    Reset {
+        name: String,
+        seed: String,
+        minutes: i64,
+        #[serde(default)]
+        issuer: Option<String>,
+    },
     /// Warns a user that the password was changed.
     PasswordChanged { name: String },
     /// Tells a user of a change to how the login is protected.
@@ -75,7 +93,7 @@ struct Words {
     paragraphs: Vec<String>,
     groups: Vec<Group>,
     /// A label and a URL.
-    action: Option<(&'static str, String)>,
+    action: Option<(Cow<'static, str>, String)>,
     closing: Vec<String>,
     /// How to stop the emails.
     stop: Option<Stop>,
@@ -178,11 +196,15 @@ impl EmailTemplate {
         let Sender { origin, key, office } = *sender;
         let link = |path: &str, seed: &str| format!("{origin}/{path}?token={}", key.secret(seed));
         let words = match self {
-            Self::Invitation { by, company, seed, days, .. } => {
-                invitation(by, company, *days, link("invitation", seed))
+            Self::Invitation { by, company, issuer: Some(issuer), .. } => {
+                login::invited_to_sso(by, company, issuer, origin)
             }
-            Self::Reset { seed, minutes, .. } => reset(*minutes, link("password", seed)),
-            Self::PasswordChanged { .. } => password_changed(sender),
+            Self::Invitation { by, company, seed, days, .. } => {
+                login::invitation(by, company, *days, link("invitation", seed))
+            }
+            Self::Reset { issuer: Some(issuer), .. } => login::no_password(issuer, origin),
+            Self::Reset { seed, minutes, .. } => login::reset(*minutes, link("password", seed)),
+            Self::PasswordChanged { .. } => login::password_changed(sender),
             Self::Security { notice, .. } => security(notice, sender),
             Self::Joined { by, company, .. } => joined(by, company, origin),
             Self::Documents { digest, news, has_login, .. } => listing(
@@ -208,52 +230,6 @@ impl EmailTemplate {
     }
 }
 
-fn invitation(by: &str, company: &str, days: i64, link: String) -> Words {
-    Words {
-        subject: "Your login for the PrimeTrade BOL portal".into(),
-        paragraphs: vec![if company.is_empty() {
-            format!("{by} has set up a login for you at the PrimeTrade BOL portal.")
-        } else {
-            format!(
-                "{by} has set up a login for you at the PrimeTrade BOL portal, where you find the bills of lading of {}",
-                sentence_end(company)
-            )
-        }],
-        action: Some(("Choose your password", link)),
-        closing: vec![format!(
-            "The link works once, for {days} days. If it has expired, ask for a new one with “Forgot your password?” on the login page. If you didn't expect this email, ignore it."
-        )],
-        ..Words::default()
-    }
-}
-
-fn reset(minutes: i64, link: String) -> Words {
-    Words {
-        subject: "Set a new password for the PrimeTrade BOL portal".into(),
-        paragraphs: vec!["A new password was requested for your login at the PrimeTrade BOL portal.".into()],
-        action: Some(("Choose a new password", link)),
-        closing: vec![format!(
-            "The link works once, for {minutes} minutes. If you didn't ask for it, ignore this email. Your password stays the same."
-        )],
-        ..Words::default()
-    }
-}
-
-fn password_changed(Sender { origin, office, .. }: &Sender<'_>) -> Words {
-    let phone = office.phone_in_brackets();
-    Words {
-        subject: "Your password for the PrimeTrade BOL portal was changed".into(),
-        paragraphs: vec![
-            "The password of your login at the PrimeTrade BOL portal was just changed, and all other sessions were ended.".into(),
-        ],
-        action: Some(("Your account", format!("{origin}/account"))),
-        closing: vec![format!(
-            "If that wasn't you, set a new password at once with “Forgot your password?” on the login page, and call the terminal office{phone}."
-        )],
-        ..Words::default()
-    }
-}
-
 fn security(notice: &SecurityNotice, Sender { origin, key, office }: &Sender<'_>) -> Words {
     let (subject, what) = notice.text();
     let phone = office.phone_in_brackets();
@@ -262,7 +238,7 @@ fn security(notice: &SecurityNotice, Sender { origin, key, office }: &Sender<'_>
         return Words {
             subject: subject.into(),
             paragraphs: vec![what],
-            action: Some(("End all sessions", link)),
+            action: Some(("End all sessions".into(), link)),
             closing: vec![format!(
                 "If that wasn’t you, use the button, which works for seven days, and then set a new password. Call the \
                  terminal office{phone} too."
@@ -273,13 +249,13 @@ fn security(notice: &SecurityNotice, Sender { origin, key, office }: &Sender<'_>
     if let SecurityNotice::TokenEnds { service, .. } | SecurityNotice::TokenExposed { service, .. } = notice {
         let (label, path) =
             if service.is_some() { ("Open the portal", "") } else { ("Your API tokens", "/account/tokens") };
-        let action = Some((label, format!("{origin}{path}")));
+        let action = Some((label.into(), format!("{origin}{path}")));
         return Words { subject: subject.into(), paragraphs: vec![what], action, ..Words::default() };
     }
     Words {
         subject: subject.into(),
         paragraphs: vec![what],
-        action: Some(("Your account", format!("{origin}/account"))),
+        action: Some(("Your account".into(), format!("{origin}/account"))),
         closing: vec![format!(
             "If that wasn’t you, set a new password at once with “Forgot your password?” on the login page, and call the \
              terminal office{phone}."
@@ -297,7 +273,7 @@ fn webhook_stopped(address: &str, is_gone: bool, page: String) -> Words {
     Words {
         subject: "A webhook of the PrimeTrade BOL portal was turned off".into(),
         paragraphs: vec![format!("The webhook to {address} was turned off, so it gets no more messages. {why}")],
-        action: Some(("Open the webhook", page)),
+        action: Some(("Open the webhook".into(), page)),
         closing: vec![
             "Its page shows what was sent and what was answered. When the receiver works again, turn the webhook on there. \
              Messages that wait are sent then, if they are not older than three days."
@@ -314,7 +290,7 @@ fn joined(by: &str, company: &str, origin: &str) -> Words {
             "{by} has added your login at the PrimeTrade BOL portal to {} Log in as before to find its bills of lading.",
             sentence_end(company)
         )],
-        action: Some(("Bills of lading", format!("{origin}/bols"))),
+        action: Some(("Bills of lading".into(), format!("{origin}/bols"))),
         ..Words::default()
     }
 }
@@ -324,7 +300,7 @@ fn listing(Listing { subject, paragraph, groups }: Listing, stop: Stop, origin: 
         subject,
         paragraphs: vec![paragraph.into()],
         groups,
-        action: Some(("All bills of lading", format!("{origin}/bols"))),
+        action: Some(("All bills of lading".into(), format!("{origin}/bols"))),
         stop: Some(stop),
         ..Words::default()
     }
@@ -335,7 +311,7 @@ fn unusual_activity(findings: &[UnusualFinding], more: usize, origin: &str) -> W
         subject: unusual_notice::subject(findings, more),
         paragraphs: vec!["The PrimeTrade BOL portal found this in its access log:".into()],
         groups: unusual_notice::groups(findings, more, origin),
-        action: Some(("All unusual activity", format!("{origin}/audit?action=UNUSUAL_ACTIVITY"))),
+        action: Some(("All unusual activity".into(), format!("{origin}/audit?action=UNUSUAL_ACTIVITY"))),
         closing: vec![
             "You get this email as an administrator of the portal, once a day for the same thing. You can change what \
              counts as unusual under Settings."

@@ -47,7 +47,7 @@ pub async fn ask(context: PublicContext, form: Form<ResetForm>) -> Result<HttpRe
             FieldErrors::one("email", "Type the email address that you log in with, such as jane@example.com.");
         return Ok(html_with_status(&page.refused(email), StatusCode::UNPROCESSABLE_ENTITY));
     }
-    match reset::request(db, &site.clock, &site.links, origin, &email).await {
+    match reset::request(db, &site.clock, site.login_links(), origin, &email).await {
         Ok(()) => Ok(see_other("/password-reset", Some(flash::SENT))),
         Err(ResetError::Slowed(wait)) => {
             let seconds = wait.as_secs().max(1);

@@ -66,7 +66,7 @@ pub async fn invite(context: Context<Fresh<CompanyAdmins>>, fields: Fields) -> R
     let person = NewPerson { email, name, role: "", companies: &companies, is_admin };
     let site = &context.site;
     let acting = context.acting();
-    let error = match context.change(acting.invite(&person, &site.links, &site.staff_domains)).await {
+    let error = match context.change(acting.invite(&person, site.login_links(), &site.staff_domains)).await {
         Ok(()) => return Ok(see_other(HERE, Some(flash::INVITED))),
         Err(error) => refusal(error)?,
     };
@@ -179,7 +179,7 @@ pub async fn change(
     let company = || fields.one("customer_id").parse::<i64>().map_err(|_| Error::BadRequest);
     let (changed, flash) = match change.as_str() {
         "invite" => {
-            let resent = acting.resend(id, &context.site.links).await;
+            let resent = acting.resend(id, context.site.login_links()).await;
             let flash = if matches!(resent, Ok(Resent::TooSoon)) { flash::SENT_BEFORE } else { flash::RESENT };
             (resent.map(drop), flash)
         }

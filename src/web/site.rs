@@ -13,7 +13,7 @@ use crate::accounts::breached::BreachList;
 use crate::accounts::factors::code::CodeChecker;
 use crate::accounts::factors::passkeys::RelyingParty;
 use crate::accounts::sso::SingleSignOn;
-use crate::accounts::{DeviceKey, FactorKey, Policy};
+use crate::accounts::{DeviceKey, FactorKey, LoginLinks, Policy};
 use crate::audit::export::ExportSlots;
 use crate::bols::PrintedCodes;
 use crate::clock::Clock;
@@ -74,6 +74,11 @@ impl Site {
     /// Checks codes of second factors.
     pub fn code_checker<'a>(&'a self, db: &'a Database) -> CodeChecker<'a> {
         CodeChecker { db, clock: &self.clock, key: &self.factors, devices: &self.devices }
+    }
+
+    /// What an email with a link to a login needs.
+    pub fn login_links(&self) -> LoginLinks<'_> {
+        LoginLinks { key: &self.links, policy: &self.factor_policy, issuer: self.sso.as_ref().map(SingleSignOn::label) }
     }
 
     /// Today at the terminal.

@@ -13,13 +13,13 @@ use super::{Authority, Change, MAX_LOGINS_PER_COMPANY, PeopleError, refused, ser
 use crate::accounts::customers::Customer;
 use crate::accounts::invitation::{self, LIFE, Purpose};
 use crate::accounts::users::{self, NewMembership, NewUser};
-use crate::accounts::{ActingUser, Role, User, person_name};
+use crate::accounts::{ActingUser, LoginLinks, Role, User, person_name};
 use crate::audit::{self, Action};
 use crate::db::DbError;
 use crate::db::schema::{customers, memberships, tokens};
 use crate::field_errors::FieldErrors;
 use crate::mail::outbox::{self, To};
-use crate::mail::{self, EmailTemplate, LinkKey};
+use crate::mail::{self, EmailTemplate};
 
 /// The maximum of invitations sent to one address per hour.
 const MAX_MAILS_PER_HOUR: i64 = 5;
@@ -61,7 +61,7 @@ impl ActingUser<'_> {
     pub async fn invite(
         &self,
         person: &NewPerson<'_>,
-        links: &LinkKey,
+        links: LoginLinks<'_>,
         staff_domains: &[String],
     ) -> Result<(), PeopleError> {
         let read = Read::new(person, &self.authority())?;
@@ -78,7 +78,7 @@ impl ActingUser<'_> {
         }
     }
 
-    async fn invited(&self, connection: &mut AsyncPgConnection, read: &Read<'_>, links: &LinkKey) -> Change<()> {
+    async fn invited(&self, connection: &mut AsyncPgConnection, read: &Read<'_>, links: LoginLinks<'_>) -> Change<()> {
         let authority = self.authority();
         let mut companies: Vec<Customer> = customers::table
             .filter(customers::code.eq_any(read.codes))
@@ -121,7 +121,8 @@ impl ActingUser<'_> {
             .collect();
         users::add_memberships(connection, &new_memberships).await?;
         let names: Vec<&str> = companies.iter().map(|company| company.name.as_str()).collect();
-        self.send_invitation(connection, id, (&read.email, &read.name), &names.join(", "), links).await?;
+        let invited = Invited { id, email: &read.email, name: &read.name, role: read.role.as_str() };
+        self.send_invitation(connection, invited, &names.join(", "), links).await?;
         let detail = json!({"email": read.email, "name": read.name, "role": read.role, "customers": read.codes,
                             "admin": read.is_admin, "mailed": true});
         let mut event = self.event(Action::UserInvited).detail(detail);
@@ -147,13 +148,12 @@ impl ActingUser<'_> {
     async fn send_invitation(
         &self,
         connection: &mut AsyncPgConnection,
-        id: i64,
-        (email, name): (&str, &str),
+        Invited { id, email, name, role }: Invited<'_>,
         company: &str,
-        links: &LinkKey,
+        links: LoginLinks<'_>,
     ) -> QueryResult<()> {
         let now = self.clock.now();
-        let seed = invitation::mailed(connection, now, id, Purpose::Invitation, links).await?;
+        let seed = invitation::mailed(connection, now, id, Purpose::Invitation, links.key).await?;
         // A stranger isn't greeted by a name that someone else has chosen.
         let is_chosen_outside = matches!(self.authority(), Authority::Companies(_));
         let template = EmailTemplate::Invitation {
@@ -162,6 +162,7 @@ impl ActingUser<'_> {
             company: company.into(),
             seed,
             days: LIFE.num_days(),
+            issuer: links.issuer_of(role),
         };
         let to = To { caused_by: Some(self.viewer.user_id), ..To::new(email, Some(id)) };
         outbox::post(connection, now, to, &template).await
@@ -173,7 +174,7 @@ impl ActingUser<'_> {
         connection: &mut AsyncPgConnection,
         user: &User,
         (company, is_admin): (&Customer, bool),
-        links: &LinkKey,
+        links: LoginLinks<'_>,
     ) -> Change<()> {
         let theirs = memberships::table.find((user.id, company.id));
         if diesel::select(exists(theirs)).get_result(connection).await? {
@@ -186,7 +187,7 @@ impl ActingUser<'_> {
         users::add_memberships(connection, &[NewMembership { user_id: user.id, customer_id: company.id, is_admin }])
             .await?;
         if user.password_hash.is_none() {
-            self.send_invitation(connection, user.id, (&user.email, &user.name), &company.name, links).await?;
+            self.send_invitation(connection, Invited::of(user), &company.name, links).await?;
         } else {
             let template =
                 EmailTemplate::Joined { name: user.name.clone(), by: self.by(), company: company.name.clone() };
@@ -197,7 +198,7 @@ impl ActingUser<'_> {
     }
 
     /// Sends the invitation again, unless a link was sent within the last minute. The previous link stops working.
-    pub async fn resend(&self, id: i64, links: &LinkKey) -> Result<Resent, PeopleError> {
+    pub async fn resend(&self, id: i64, links: LoginLinks<'_>) -> Result<Resent, PeopleError> {
         self.with_user(id, async |connection, user| {
             if user.is_service {
                 return refused("A service account can’t log in, so it gets no invitation. Make a token for it.");
@@ -225,7 +226,7 @@ impl ActingUser<'_> {
                 .select(customers::name)
                 .load(connection)
                 .await?;
-            self.send_invitation(connection, id, (&user.email, &user.name), &names.join(", "), links).await?;
+            self.send_invitation(connection, Invited::of(user), &names.join(", "), links).await?;
             let event = self.event(Action::UserInvited).detail(json!({"email": user.email, "mailed": true, "again": true}));
             audit::record(connection, &event).await?;
             Ok(Resent::Sent)
@@ -250,6 +251,21 @@ pub enum Resent {
     Sent,
     /// Nothing was sent: the last link is younger than a minute, and works.
     TooSoon,
+}
+
+/// The receiver of an invitation.
+#[derive(Clone, Copy)]
+struct Invited<'a> {
+    id: i64,
+    email: &'a str,
+    name: &'a str,
+    role: &'a str,
+}
+
+impl<'a> Invited<'a> {
+    fn of(user: &'a User) -> Self {
+        Self { id: user.id, email: &user.email, name: &user.name, role: &user.role }
+    }
 }
 
 /// The form after validation.

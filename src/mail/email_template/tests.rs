@@ -49,7 +49,7 @@ fn text_and_html_say_the_same() {
 
 #[test]
 fn a_link_is_made_of_its_seed() {
-    let email = |seed: &str| EmailTemplate::Reset { name: "Jane".into(), seed: seed.into(), minutes: 60 };
+    let email = |seed: &str| EmailTemplate::Reset { name: "Jane".into(), seed: seed.into(), minutes: 60, issuer: None };
     let (one, same, other) = (render(&email("a")), render(&email("a")), render(&email("b")));
     assert_eq!(one.text, same.text);
     assert_ne!(one.text, other.text);
@@ -95,14 +95,32 @@ fn a_name_that_ends_in_a_period_gets_no_second_one() {
         let (name, by, company) = (String::new(), "Dana".to_owned(), company.to_owned());
         let joined = EmailTemplate::Joined { name: name.clone(), by: by.clone(), company: company.clone() };
         let seed = String::new();
-        let invitation = EmailTemplate::Invitation { name, by, company, seed, days: 7 };
+        let invitation = EmailTemplate::Invitation { name, by, company, seed, days: 7, issuer: None };
         assert!(render(&joined).text.contains(&format!("portal to {end} Log in")));
         assert!(render(&invitation).text.contains(&format!("bills of lading of {end}\n")));
     }
 }
 
 #[test]
+fn a_login_without_a_password_gets_no_link_that_sets_one() {
+    let (name, by, company, seed) = (String::new(), "Dana".to_owned(), String::new(), "seed".to_owned());
+    let issuer = Some("Mill ID".to_owned());
+    let invitation =
+        EmailTemplate::Invitation { name, by, company, seed: seed.clone(), days: 7, issuer: issuer.clone() };
+    let reset = EmailTemplate::Reset { name: "Jo".into(), seed, minutes: 60, issuer };
+    for template in [invitation, reset] {
+        let Rendered { text, html, .. } = render(&template);
+        assert!(text.contains("has no password: you log in with Mill ID."), "{text}");
+        assert!(text.contains("Log in with Mill ID:\nhttps://portal.example/login\n"), "{text}");
+        assert!(!text.contains("token=") && !html.contains("token="), "{html}");
+    }
+}
+
+#[test]
 fn an_email_of_an_earlier_version_can_be_sent() {
+    let json = r#"{"letter": "reset", "name": "Jo", "seed": "seed", "minutes": 60}"#;
+    let template: EmailTemplate = serde_json::from_str(json).expect("an email");
+    assert!(render(&template).text.contains("https://portal.example/password?token="));
     let json = r#"{"bol_id": 1, "number": "PRT-2026-0001", "what": "Invoice"}"#;
     let item: Item = serde_json::from_str(json).expect("an item");
     let news = News { customer_id: 1, company: "Acme".into(), items: vec![item] };

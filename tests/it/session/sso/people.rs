@@ -139,6 +139,26 @@ async fn a_login_is_created_only_with_a_role_of_the_map_and_never_for_a_customer
     assert_eq!(login.list(|event| event.detail("claimed_role")), ["office", "admin"]);
 }
 
+/// The address of an administrator may have been given to another person.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_whom_the_issuer_knows_by_another_role_is_not_linked() {
+    let (app, issuer) = portal(&ROLES).await;
+    let mut person = claims(World::ADMIN);
+    person["roles"] = json!("clerk");
+    issuer.person(person.clone());
+    let actor = app.stranger();
+    let headline = refused(&actor, &issuer.log_in(&actor).await, 403).await;
+    assert_eq!(headline, "Mill ID doesn’t know you as an administrator of the portal.");
+    let event = last_failure(&app).await;
+    assert_eq!((event.email(), event.detail("reason")), (World::ADMIN, "another_role".into()));
+    assert_eq!(app.count("sso_identities").await, 0);
+    person["roles"] = json!(["clerk", "boss"]);
+    issuer.person(person);
+    let linked = issuer.log_in(&actor).await;
+    assert_eq!((linked.status, linked.header("location")), (303, "/bols"), "{}", linked.text());
+    assert_eq!(app.count("sso_identities").await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_without_a_role_at_the_issuer_is_refused_and_the_stored_role_counts() {
     let (app, issuer) = portal(&ROLES).await;

@@ -73,6 +73,22 @@ async fn the_links_of_a_required_role_set_no_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn emails_to_a_required_role_name_the_issuer_instead_of_a_password() {
+    let (app, _issuer) = portal(&[("OIDC_REQUIRED_FOR", "office")]).await;
+    let (new, admin) = ("pat@terminal.example", app.user(World::ADMIN).await);
+    let form = [("email", new), ("name", "Pat Example"), ("role", "office")];
+    admin.expect_saved("/office/users", &form, "/office/users?done=invited").await;
+    let mail = app.mail_to(new).await;
+    assert_eq!((mail.purpose.as_str(), mail.letter["issuer"].as_str()), ("invitation", Some("Mill ID")));
+    let form = [("email", "jo@terminal.example"), ("name", "Jo Example"), ("role", "auditor")];
+    admin.expect_saved("/office/users", &form, "/office/users?done=invited").await;
+    assert!(app.mail_to("jo@terminal.example").await.letter["issuer"].is_null(), "auditors have a password");
+    app.stranger().post("/password-reset", &[("email", World::OFFICE)]).await;
+    let mail = app.mail_to(World::OFFICE).await;
+    assert_eq!((mail.purpose.as_str(), mail.letter["issuer"].as_str()), ("reset", Some("Mill ID")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kept_form_survives_a_login_in_another_tab() {
     let (app, issuer) = portal(&[]).await;
     issuer.person(claims(World::OFFICE));
