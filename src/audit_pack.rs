@@ -22,6 +22,7 @@ use crate::audit::seal::{Multiproof, ProofNode, RangeProof, RangeProofError};
 use crate::audit::search::{self, Filter};
 use crate::config::SealKeys;
 use crate::db::DbError;
+use crate::db::replica::WHOLE_LOG;
 use crate::db::snapshot::Snapshot;
 use crate::documents::fetcher::DocumentFetcher;
 use crate::stream_writer::{ByteReceiver, StreamLimits, StreamWriter, stream};
@@ -70,7 +71,7 @@ impl Pack {
     /// `response` is freed when it ends.
     pub async fn begin(self, slots: &ExportSlots, response: ResponseSlot) -> Result<ByteReceiver, PackError> {
         let slot = slots.acquire()?;
-        let mut snapshot = self.fetcher.db.snapshot().await?;
+        let mut snapshot = self.fetcher.db.reader(WHOLE_LOG).await.snapshot().await?;
         let held = snapshot.connection();
         let extent = search::position_range(held, &self.filter).await?.ok_or(PackError::Nothing)?;
         let range = RangeProof::find(held, &self.keys, extent).await?;

@@ -46,6 +46,8 @@ pub struct Config {
     pub database_url: Option<DatabaseUrl>,
     /// The database as the owner of its tables, if `serve` connects as another role.
     pub migrate_database_url: Option<DatabaseUrl>,
+    /// A standby that serves long reads.
+    pub database_replica_url: Option<DatabaseUrl>,
     pub database_pool_size: usize,
     pub host: String,
     pub port: u16,
@@ -159,6 +161,7 @@ impl Config {
         let config = Self {
             database_url: read.database_url("DATABASE_URL", needs),
             migrate_database_url: read.database_url("MIGRATE_DATABASE_URL", Needs::Nothing),
+            database_replica_url: read.database_url("DATABASE_REPLICA_URL", Needs::Nothing),
             database_pool_size: read.number("DATABASE_POOL_SIZE", 16, 2, 500) as usize,
             port: read.number("PORT", 8080, 0, 65535) as u16,
             metrics_address: read.parsed("METRICS_ADDR", "HOST:PORT such as 127.0.0.1:9464"),

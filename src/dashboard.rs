@@ -9,6 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::audit::Action;
 use crate::bols::settings::{self, ReminderThresholds};
+use crate::db::replica::PAGE;
 use crate::db::schema::{bols, customers, documents};
 use crate::db::{Database, DbResult};
 use crate::mail::outbox::{self, Failed};
@@ -107,7 +108,7 @@ struct Count {
 }
 
 pub async fn load(db: &Database, now: DateTime<Utc>, today: NaiveDate) -> DbResult<Dashboard> {
-    let mut connection = db.get().await?;
+    let mut connection = db.reader(PAGE).await.get().await?;
     let reminder_thresholds = settings::reminder_thresholds(&mut connection).await?;
     let (today_loaded, weeks) = loaded(&mut connection, today).await?;
     let (unsigned, unsigned_count) = unsigned(&mut connection, today, reminder_thresholds.unsigned_days).await?;

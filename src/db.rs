@@ -10,6 +10,7 @@ mod measured;
 pub mod migrations;
 pub mod pooler;
 pub mod query_name;
+pub mod replica;
 pub mod schema;
 pub mod scope;
 pub mod snapshot;
@@ -29,6 +30,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use self::measured::Measured;
+use self::replica::Replica;
 use crate::config::DatabaseUrl;
 use crate::metrics::Metrics;
 
@@ -100,6 +102,8 @@ pub struct Database {
     downloads: Arc<Semaphore>,
     /// Permits for changes that wait for the storage while they hold locks.
     changes: Arc<Semaphore>,
+    /// Serves long reads. `None`: this pool does.
+    replica: Option<Arc<Replica>>,
 }
 
 impl Database {
@@ -122,7 +126,7 @@ impl Database {
         match pool {
             Ok(pool) => {
                 let turns = |part: usize| Arc::new(Semaphore::new((connections / part).max(1)));
-                Self { pool, url: url.clone(), measured: None, downloads: turns(2), changes: turns(4) }
+                Self { pool, url: url.clone(), measured: None, downloads: turns(2), changes: turns(4), replica: None }
             }
             Err(deadpool::managed::BuildError::NoRuntimeSpecified) => unreachable!("a runtime is specified above"),
         }

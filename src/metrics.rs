@@ -113,6 +113,7 @@ struct Inner {
     requests: Family<RequestLabels, Counter>,
     request_durations: Durations<RouteLabels>,
     pool_waits: Durations<PoolLabels>,
+    replica_reads: Family<OutcomeLabels, Counter>,
     statements: Durations<QueryLabels>,
     statement_errors: Family<QueryLabels, Counter>,
     storage_calls: Durations<CallLabels>,
@@ -151,6 +152,7 @@ impl Inner {
             requests: Family::default(),
             request_durations: Family::new_with_constructor(durations),
             pool_waits: Family::new_with_constructor(short_durations),
+            replica_reads: Family::default(),
             statements: Family::new_with_constructor(short_durations),
             statement_errors: Family::default(),
             storage_calls: Family::new_with_constructor(durations),
@@ -179,6 +181,8 @@ impl Inner {
         to.register_with_unit("http_request_duration", help, Unit::Seconds, self.request_durations.clone());
         let help = "Time until a connection of the pool was free, or the wait was given up";
         to.register_with_unit("pool_wait_duration", help, Unit::Seconds, self.pool_waits.clone());
+        let help = "Reads that a replica may serve, by what happened";
+        to.register("replica_reads", help, self.replica_reads.clone());
         let help = "Time from sending a statement to the first part of its result";
         to.register_with_unit("statement_duration", help, Unit::Seconds, self.statements.clone());
         to.register("statement_errors", "Statements that failed", self.statement_errors.clone());
@@ -215,6 +219,9 @@ impl Inner {
         for outcome in ["success", "failed", "skipped"] {
             drop(self.sweeper_runs.get_or_create(&OutcomeLabels { outcome }));
         }
+        for outcome in ["behind", "away"] {
+            drop(self.replica_reads.get_or_create(&OutcomeLabels { outcome }));
+        }
         for outcome in ["refused", "throttled"] {
             drop(self.logins.get_or_create(&LoginLabels { method: "password", outcome }));
         }
@@ -243,6 +250,11 @@ impl Metrics {
 
     pub fn pool_wait(&self, pool: &'static str, waited: Duration) {
         self.0.pool_waits.get_or_create(&PoolLabels { pool }).observe(waited.as_secs_f64());
+    }
+
+    /// Counts a read that a replica may serve.
+    pub fn replica_read(&self, outcome: &'static str) {
+        self.0.replica_reads.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     pub fn statement(&self, query: QueryName, duration: Duration, has_failed: bool) {

@@ -24,6 +24,7 @@ pub use run::{AccessCheck, ExportBroken, ExportError, ExportRun, ExportSlot, Exp
 
 use super::search::{self, Filter};
 use super::{EventRow, Origin};
+use crate::db::replica::WHOLE_LOG;
 use crate::db::{Database, DbError};
 use crate::stream_writer::{ByteReceiver, StreamLimits, StreamWriter, stream};
 
@@ -100,7 +101,7 @@ impl Export {
         let writing = tokio::task::spawn_blocking(move || write(format, zone, to_write, writer));
         let feed = {
             let parts = parts.clone();
-            async move { feed(&db.apart(), &filter, access.as_ref(), &parts).await }
+            async move { feed(&db.reader(WHOLE_LOG).await.apart(), &filter, access.as_ref(), &parts).await }
         };
         Ok((bytes, tokio::spawn(run.run(to, parts, feed, writing))))
     }

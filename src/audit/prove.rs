@@ -13,6 +13,7 @@ use super::EventRow;
 use super::retention::Purged;
 use super::seal::{Hash, RangeProof, RangeProofError};
 use crate::config::SealKeys;
+use crate::db::replica::PAGE;
 use crate::db::schema::{audit_events, audit_leaves};
 use crate::db::snapshot::SnapshotHandle;
 use crate::db::{Database, DbError};
@@ -48,7 +49,7 @@ pub async fn position(connection: &mut AsyncPgConnection, id: i64) -> QueryResul
 
 /// Returns the text of the proof, which contains the canonical bytes of the event.
 pub async fn prove(db: &Database, keys: &SealKeys, id: i64) -> Result<String, ProveError> {
-    let mut snapshot = db.snapshot().await?;
+    let mut snapshot = db.reader(PAGE).await.snapshot().await?;
     let handle = snapshot.handle();
     let connection = snapshot.connection();
     let event: Option<EventRow> = audit_events::table

@@ -41,6 +41,7 @@ use super::witness::{Contents, Witness, WitnessError};
 use super::{Action, Actor, Event, Origin, Outcome, record};
 use crate::config::SealKeys;
 use crate::db::guard::{self, Concern};
+use crate::db::replica::WHOLE_LOG;
 use crate::db::schema::{audit_checkpoints, audit_events, audit_leaves};
 use crate::db::{Database, DbError, DbResult};
 use crate::storage::{Storage, StorageError};
@@ -148,7 +149,7 @@ struct Expected {
 impl Verification<'_> {
     /// Verifies everything. Differences are part of the report; an error means that the verification could not finish.
     pub async fn run(self) -> Result<Report, VerifyError> {
-        // Listed before the snapshot is taken: the database then has every checkpoint that the storage has.
+        // Listed before the snapshot is taken: the database then has every checkpoint that the storage has, a replica too.
         let objects = match self.storage {
             Some(storage) => Some(objects::list(storage).await?),
             None => None,
@@ -157,7 +158,7 @@ impl Verification<'_> {
             Some(witness) => Some(witness.read(self.keys).await?),
             None => None,
         };
-        let mut snapshot = self.db.snapshot().await?;
+        let mut snapshot = self.db.reader(WHOLE_LOG).await.snapshot().await?;
         let mut differences = Differences::default();
         let one = snapshot.connection();
         let expected = Arc::new(Expected { witnessed, ..Expected::read(one, self.keys).await? });

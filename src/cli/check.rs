@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, PublicUrl, StorageConfig};
 use crate::db::guard::{self, Concern};
 use crate::db::pooler::{REMEDY, loses_prepared_statements};
-use crate::db::{connect, migrations};
+use crate::db::{Database, connect, migrations};
 
 pub async fn run(config: &Config, json: bool) -> Result<(), Failure> {
     let mut findings = Findings::new(json);
@@ -20,6 +20,7 @@ pub async fn run(config: &Config, json: bool) -> Result<(), Failure> {
         Ok(connection) => {
             pooler(url, &mut findings).await?;
             database(connection, config, &mut findings).await?;
+            replica(config, &mut findings).await?;
         }
         Err(error) => findings.say("database", Verdict::Fail, error, "check DATABASE_URL"),
     }
@@ -42,6 +43,19 @@ async fn pooler(url: &DatabaseUrl, findings: &mut Findings) -> Result<(), Failur
     } else {
         let detail = "answers, but the portal doesn't verify its certificate";
         findings.say("database", Verdict::Warn, detail, "use sslmode=verify-full, see docs/configuration.md#database");
+    }
+    Ok(())
+}
+
+/// Reports a replica that doesn't serve long reads.
+async fn replica(config: &Config, findings: &mut Findings) -> Result<(), Failure> {
+    if config.database_replica_url.is_none() {
+        return Ok(());
+    }
+    let db = Database::new(database_url(config)?, 1).with_replica(config.database_replica_url.as_ref(), 1, None);
+    match db.replica_trouble().await {
+        None => findings.ok("replica", "has replayed what the primary has written"),
+        Some(why) => findings.say("replica", Verdict::Warn, why, "check DATABASE_REPLICA_URL and the replication"),
     }
     Ok(())
 }

@@ -46,6 +46,14 @@ impl DatabaseUrl {
         self.options.get_load_balance_hosts() == LoadBalanceHosts::Random
     }
 
+    /// Also connects to servers that take no writes.
+    pub fn of_replica(mut self) -> Self {
+        for options in self.servers.iter_mut().chain([&mut self.options]) {
+            options.target_session_attrs(TargetSessionAttrs::Any);
+        }
+        self
+    }
+
     /// `verify-ca` and `verify-full` both check the host name too, against the system's roots.
     pub fn verifies_certificate(&self) -> bool {
         self.verifies

@@ -85,6 +85,7 @@ fn debug_output_holds_no_secret() {
     let with_key = |key: &str| {
         let variables = [
             ("DATABASE_URL", "postgres://u:pass-word@h/d"),
+            ("DATABASE_REPLICA_URL", "postgres://u:pass-word@h/d"),
             ("SECRET_KEY", key),
             ("USE_S3", "TRUE"),
             ("AWS_STORAGE_BUCKET_NAME", "primetrade-documents"),

@@ -7,6 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
+use crate::db::replica::PAGE;
 use crate::db::schema::{storage_months, storage_prices};
 use crate::db::{Database, DbResult};
 
@@ -94,10 +95,17 @@ pub async fn change(db: &Database, prices: Prices, actor: Actor<'_>, origin: &Or
 }
 
 pub async fn usage(db: &Database, now: DateTime<Utc>) -> DbResult<Usage> {
-    let mut connection = db.get().await?;
-    let prices = prices(&mut connection).await?;
+    let (prices, all, over) = {
+        let mut connection = db.reader(PAGE).await.get().await?;
+        let prices = prices(&mut connection).await?;
+        let (all, over) = counted(&mut connection, now).await?;
+        (prices, all, over)
+    };
+    if !over.is_empty() {
+        keep(&mut *db.get().await?, &over).await?;
+    }
     let (mut documents, mut stored, mut months) = (0, 0, Vec::new());
-    for (first, counted) in counted(&mut connection, now).await? {
+    for (first, counted) in all {
         documents += counted.uploads;
         stored += counted.bytes;
         months.push(Month { first, counted, stored, cost: prices.of(counted, stored) });
@@ -120,8 +128,12 @@ impl Prices {
     }
 }
 
-/// Returns the counts from the first month with a document to the current month.
-async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Vec<(NaiveDate, Counted)>> {
+/// The counts of a month.
+type Counts = Vec<(NaiveDate, Counted)>;
+
+/// Returns the counts from the first month with a document to the current month, and those of them that are final and not
+/// kept yet.
+async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<(Counts, Counts)> {
     #[derive(QueryableByName)]
     struct First {
         #[diesel(sql_type = Nullable<Date>)]
@@ -135,7 +147,7 @@ async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
     .await?;
     let known: Vec<(NaiveDate, i64, i64, i64, i64)> = storage_months::table.load(connection).await?;
     let mut month = first.month.unwrap_or(present).min(present);
-    let mut months = Vec::new();
+    let (mut months, mut over) = (Vec::new(), Vec::new());
     while month <= present {
         let found = known.iter().find(|(known, ..)| *known == month);
         let counted = match found {
@@ -144,21 +156,23 @@ async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Quer
             }
             // Final a day after the month's end: an upload that spans midnight may be settled that late.
             None => {
-                let is_over = month + Months::new(1) < (now - TimeDelta::days(1)).date_naive();
-                count(connection, month, is_over).await?
+                let counted = count(connection, month).await?;
+                if month + Months::new(1) < (now - TimeDelta::days(1)).date_naive() {
+                    over.push((month, counted));
+                }
+                counted
             }
         };
         months.push((month, counted));
         month = month + Months::new(1);
     }
-    Ok(months)
+    Ok((months, over))
 }
 
-/// Counts a month, and stores the counts if the month is over.
-async fn count(connection: &mut AsyncPgConnection, month: NaiveDate, is_over: bool) -> QueryResult<Counted> {
+async fn count(connection: &mut AsyncPgConnection, month: NaiveDate) -> QueryResult<Counted> {
     let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
     // A filed document leaves its object in the inbox: two objects, each counted in its own month.
-    let counted: Counted = diesel::sql_query(
+    diesel::sql_query(
         "SELECT d.uploads + f.uploads AS uploads, (d.bytes + f.bytes)::bigint AS bytes, e.links, e.link_bytes FROM \
          (SELECT count(*) AS uploads, coalesce(sum(size_bytes), 0) AS bytes FROM documents \
           WHERE created_at >= $1 AND created_at < $2 AND state = 'stored') AS d, \
@@ -172,22 +186,22 @@ async fn count(connection: &mut AsyncPgConnection, month: NaiveDate, is_over: bo
     .bind::<Timestamptz, _>(midnight(month))
     .bind::<Timestamptz, _>(midnight(month + Months::new(1)))
     .get_result(connection)
-    .await?;
-    if is_over {
-        let Counted { uploads, bytes, links, link_bytes } = counted;
-        diesel::insert_into(storage_months::table)
-            .values((
-                storage_months::month.eq(month),
-                storage_months::uploads.eq(uploads),
-                storage_months::bytes.eq(bytes),
-                storage_months::links.eq(links),
-                storage_months::link_bytes.eq(link_bytes),
-            ))
-            .on_conflict_do_nothing()
-            .execute(connection)
-            .await?;
-    }
-    Ok(counted)
+    .await
+}
+
+/// Keeps the counts of months that are over.
+async fn keep(connection: &mut AsyncPgConnection, over: &[(NaiveDate, Counted)]) -> QueryResult<usize> {
+    let row = |(month, Counted { uploads, bytes, links, link_bytes }): &(NaiveDate, Counted)| {
+        (
+            storage_months::month.eq(*month),
+            storage_months::uploads.eq(*uploads),
+            storage_months::bytes.eq(*bytes),
+            storage_months::links.eq(*links),
+            storage_months::link_bytes.eq(*link_bytes),
+        )
+    };
+    let rows: Vec<_> = over.iter().map(row).collect();
+    diesel::insert_into(storage_months::table).values(rows).on_conflict_do_nothing().execute(connection).await
 }
 
 #[cfg(test)]

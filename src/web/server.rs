@@ -238,6 +238,7 @@ struct Workers {
     /// Database connections of each worker.
     connections: usize,
     database_url: DatabaseUrl,
+    replica_url: Option<DatabaseUrl>,
     cookie_key: Key,
 }
 
@@ -251,6 +252,7 @@ impl Workers {
             count,
             connections: pool_size / count,
             database_url: settings.database_url.clone(),
+            replica_url: settings.config.database_replica_url.clone(),
             cookie_key: Key::from(&settings.secret.derive::<64>("primetrade session cookie v1")),
         }
     }
@@ -262,7 +264,7 @@ impl Workers {
         scrapes: Option<(TcpListener, Data<Scrape>)>,
         signal: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<Server> {
-        let Self { count, connections, database_url, cookie_key } = self;
+        let Self { count, connections, database_url, replica_url, cookie_key } = self;
         let address = listener.local_addr()?;
         let builder = Server::build();
         let stopping = builder.graceful_shutdown_signal();
@@ -282,7 +284,9 @@ impl Workers {
             }
         };
         let builder = builder.listen("primetrade", listener, move || {
-            let db = Database::new(&database_url, connections).measured(site.metrics.as_ref(), "requests");
+            let metrics = site.metrics.as_ref();
+            let db = Database::new(&database_url, connections).measured(metrics, "requests");
+            let db = db.with_replica(replica_url.as_ref(), connections.div_ceil(2), metrics);
             http(app(site.clone(), db, cookie_key.clone()), address, stopping.clone())
         })?;
         Ok(builder.run())

@@ -14,6 +14,7 @@ mod metrics;
 mod migrate_pdfs;
 mod pooler;
 mod reconcile;
+mod replica;
 mod roles;
 mod s3;
 mod statements;

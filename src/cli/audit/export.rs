@@ -64,7 +64,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     }
     let url = database_url(config)?;
     serve::check_schema(url).await?;
-    let db = Database::new(url, 2);
+    let db = Database::new(url, 2).with_replica(config.database_replica_url.as_ref(), 2, None);
     let resolved = names::resolve(&mut *db.get().await?, &mut filter).await.map_err(DbError::from)?;
     resolved.map_err(|errors| Failure::Usage(errors.summary()))?;
     // Opens the file first. If that fails, no export is recorded.

@@ -60,7 +60,7 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
     };
     let url = database_url(config)?;
     serve::check_schema(url).await?;
-    let db = Database::new(url, 2);
+    let db = Database::new(url, 2).with_replica(config.database_replica_url.as_ref(), 2, None);
     let storage = Storage::with_long_timeouts(&config.storage).await;
     let compared = (!arguments.database_only).then_some(&storage);
     let progress = Progress::default();

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::record_view;
 use crate::audit::{Action, COLUMNS, EventRow, prove, search};
 use crate::bols::weight::grouped;
+use crate::db::replica;
 use crate::local_time;
 use crate::unusual::Finding;
 use crate::web::Error;
@@ -36,10 +37,12 @@ struct EventPage {
 
 /// `GET /audit/events/{id}`
 pub async fn page(context: Context<Auditors>, id: Path<i64>) -> Result<HttpResponse, Error> {
-    let mut connection = context.db.get().await?;
-    let row = search::find(&mut connection, *id).await?.ok_or(Error::NotFound)?;
-    let position = prove::position(&mut connection, *id).await?;
-    record_view(&context, &connection, json!({"event": *id})).await?;
+    let (row, position) = {
+        let mut connection = context.db.reader(replica::PAGE).await.get().await?;
+        let row = search::find(&mut connection, *id).await?.ok_or(Error::NotFound)?;
+        (row, prove::position(&mut connection, *id).await?)
+    };
+    record_view(&context, &*context.db.get().await?, json!({"event": *id})).await?;
     Ok(html(&EventPage::new(&context, row, position)))
 }
 

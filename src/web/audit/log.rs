@@ -10,6 +10,7 @@ use super::{Search, read_filter, record_view};
 use crate::audit::filter::FilterText;
 use crate::audit::names;
 use crate::audit::search::{self, PAGE_EVENTS, Position};
+use crate::db::replica;
 use crate::web::Error;
 use crate::web::auth::Auditors;
 use crate::web::context::Context;
@@ -24,7 +25,8 @@ pub async fn page(
     done: Query<Done>,
 ) -> Result<HttpResponse, Error> {
     let (site, text) = (&context.site, text.into_inner());
-    let mut connection = context.db.get().await?;
+    let reader = context.db.reader(replica::PAGE).await;
+    let mut connection = reader.get().await?;
     let Search { filter, found, after } = match read_filter(&mut connection, site, &text).await? {
         Ok(search) => search,
         Err(errors) => return log_page::refuse(&context, &mut connection, text, errors).await,
@@ -32,7 +34,10 @@ pub async fn page(
     let mut events = search::page(&mut connection, &filter, after).await?;
     let has_more = events.len() > PAGE_EVENTS;
     events.truncate(PAGE_EVENTS);
-    record_view(&context, &connection, json!({"filter": text.to_json(), "shown": events.len()})).await?;
+    // Never two connections at once: each of many such pages would wait for the other.
+    drop(connection);
+    record_view(&context, &*context.db.get().await?, json!({"filter": text.to_json(), "shown": events.len()})).await?;
+    let mut connection = reader.get().await?;
     let suggestions = names::suggest(&mut connection).await?;
     let mut page = LogPage::new(context.layout("/audit").flash(&done, &[]), site, text, &found, suggestions);
     if after.is_none() {
