@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Query;
+use chrono_tz::Tz;
 use serde_json::json;
 
 use super::log_page::{self, LogPage};
@@ -9,8 +10,10 @@ use super::log_row::LogRow;
 use super::{Search, read_filter, record_view};
 use crate::audit::filter::FilterText;
 use crate::audit::names;
-use crate::audit::search::{self, PAGE_EVENTS, Position};
+use crate::audit::search::{self, Position, TEXT_SEARCH_EVENTS};
+use crate::bols::weight::grouped;
 use crate::db::replica;
+use crate::local_time;
 use crate::web::Error;
 use crate::web::auth::Auditors;
 use crate::web::context::Context;
@@ -31,9 +34,7 @@ pub async fn page(
         Ok(search) => search,
         Err(errors) => return log_page::refuse(&context, &mut connection, text, errors).await,
     };
-    let mut events = search::page(&mut connection, &filter, after).await?;
-    let has_more = events.len() > PAGE_EVENTS;
-    events.truncate(PAGE_EVENTS);
+    let search::Page { events, next, stopped_at } = search::page(&mut connection, &filter, after).await?;
     // Never two connections at once: each of many such pages would wait for the other.
     drop(connection);
     record_view(&context, &*context.db.get().await?, json!({"filter": text.to_json(), "shown": events.len()})).await?;
@@ -42,12 +43,19 @@ pub async fn page(
     let mut page = LogPage::new(context.layout("/audit").flash(&done, &[]), site, text, &found, suggestions);
     if after.is_none() {
         page.add_unusual(&mut connection, site, &filter).await?;
-        page.add_chart(&mut connection, site, &filter, events.first()).await?;
+        // A chart of a search that isn't at its end would count a part only, or look at all events after all.
+        if stopped_at.is_none() {
+            page.add_chart(&mut connection, site, &filter, events.first()).await?;
+        }
     }
-    if let Some(last) = events.last().filter(|_| has_more) {
-        let position = Position { occurred_at: last.occurred_at, id: last.id };
-        page.next_href = Some(log_links::next_page(&page.filter, position));
-    }
+    page.stopped_at = stopped_at.map(|at| looked_back_to(at, site.time_zone));
+    page.next_href = next.map(|position| log_links::next_page(&page.filter, position));
     page.rows = events.into_iter().map(|event| LogRow::new(event, site)).collect();
     Ok(html(&page))
+}
+
+/// How far a text search looked.
+fn looked_back_to(position: Position, zone: Tz) -> String {
+    let at = local_time::to_second(position.occurred_at, zone);
+    format!("This page looked at {} events, back to {at}, and there are more.", grouped(TEXT_SEARCH_EVENTS))
 }

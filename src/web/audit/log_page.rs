@@ -53,6 +53,8 @@ pub struct LogPage {
     pub rows: Vec<LogRow>,
     first_href: Option<String>,
     pub next_href: Option<String>,
+    /// How far a text search looked that isn't at its end.
+    pub stopped_at: Option<String>,
     /// On the first page without a filter, and on that of a user's timeline.
     unusual: Option<UnusualLine>,
     /// On the first page only.
@@ -107,6 +109,7 @@ impl LogPage {
             within: search_window(&filter),
             first_href: (!filter.after.is_empty()).then(|| log_links::first_page(&filter)),
             next_href: None,
+            stopped_at: None,
             rows: Vec::new(),
             unusual: None,
             by_day: None,

@@ -58,6 +58,46 @@ async fn parts_of_names_find_users_customers_and_bols() {
     }
 }
 
+/// Enough events for two pages of a text search, with one that is the oldest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_for_words_stops_after_many_events_and_goes_on_from_there() {
+    let app = App::start().await;
+    let auditor = app.auditor().await;
+    app.sql(
+        "INSERT INTO audit_events (action, outcome, occurred_at, file_name) \
+         SELECT 'X', 'success', now() - interval '1 day' - n * interval '1 ms', CASE n WHEN 60000 THEN 'needle.pdf' WHEN 1 THEN 'pin.pdf' ELSE 'hay.pdf' END \
+         FROM generate_series(1, 60000) n",
+    )
+    .await;
+    let page = auditor.get("/audit?q=needle").await;
+    assert_eq!(page.one(".empty h2"), "No event matches so far.");
+    let stopped = page.one("#stopped");
+    assert!(
+        stopped.starts_with("This page looked at 50,000 events, back to ") && page.all("#days").is_empty(),
+        "{stopped}"
+    );
+    let further = page.attributes(".pager a", "href").remove(0);
+    assert_eq!(page.all(".pager a"), ["Search further back"]);
+    let page = auditor.get(&further).await;
+    assert_eq!((page.all(".log tbody tr").len(), page.all("#stopped").len()), (1, 0));
+    assert!(
+        page.one(".log tbody tr").contains("needle.pdf") && page.all(".pager a") == ["First page"],
+        "{}",
+        page.text()
+    );
+    // What is found on the way is shown, and a page that is full goes on as always.
+    let page = auditor.get("/audit?q=pin.pdf").await;
+    assert_eq!((page.all(".log tbody tr").len(), page.all("#stopped").len()), (1, 1));
+    let page = auditor.get("/audit?q=hay").await;
+    assert_eq!((page.all(".log tbody tr").len(), page.all("#stopped").len()), (50, 0));
+    assert_eq!(page.all(".pager a"), ["Next 50"]);
+    // Another filter narrows what is looked at.
+    let page = auditor.get("/audit?q=needle&action=LOGIN_SUCCEEDED").await;
+    assert_eq!((page.one(".empty h2"), page.all("#stopped").len()), ("No event matches.".into(), 0));
+    let export = auditor.get("/audit/export?format=csv&q=needle").await;
+    assert!(export.text().contains("needle.pdf"), "an export looks at all");
+}
+
 /// Scripts search for whole names, and find nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn whole_names_mean_only_themselves() {
