@@ -461,8 +461,8 @@ diesel::table! {
 }
 
 diesel::table! {
-    storage_months (month) {
-        month -> Date,
+    storage_days (day) {
+        day -> Date,
         uploads -> Int8,
         bytes -> Int8,
         links -> Int8,
@@ -698,7 +698,7 @@ tables!(
     sso_identities,
     sso_issuers,
     sso_logins,
-    storage_months,
+    storage_days,
     storage_prices,
     tokens,
     told,

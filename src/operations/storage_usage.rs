@@ -1,6 +1,6 @@
 //! Storage usage by month, and an estimate of its cost from the prices that the office entered.
 
-use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Date, Nullable, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
 use crate::db::replica::PAGE;
-use crate::db::schema::{storage_months, storage_prices};
+use crate::db::schema::{storage_days, storage_prices};
 use crate::db::{Database, DbResult};
 
 /// Months that the page shows, including the current one.
@@ -28,7 +28,7 @@ pub struct Prices {
     pub egress_gb: i64,
 }
 
-/// Counts of one month.
+/// Counts of a day or a month.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, QueryableByName)]
 pub struct Counted {
     #[diesel(sql_type = BigInt)]
@@ -95,17 +95,15 @@ pub async fn change(db: &Database, prices: Prices, actor: Actor<'_>, origin: &Or
 }
 
 pub async fn usage(db: &Database, now: DateTime<Utc>) -> DbResult<Usage> {
-    let (prices, all, over) = {
+    let (prices, counts) = {
         let mut connection = db.reader(PAGE).await.get().await?;
-        let prices = prices(&mut connection).await?;
-        let (all, over) = counted(&mut connection, now).await?;
-        (prices, all, over)
+        (prices(&mut connection).await?, Counts::read(&mut connection, now).await?)
     };
-    if !over.is_empty() {
-        keep(&mut *db.get().await?, &over).await?;
+    if !counts.final_days.is_empty() {
+        keep(&mut *db.get().await?, &counts.final_days).await?;
     }
     let (mut documents, mut stored, mut months) = (0, 0, Vec::new());
-    for (first, counted) in all {
+    for (first, counted) in counts.months {
         documents += counted.uploads;
         stored += counted.bytes;
         months.push(Month { first, counted, stored, cost: prices.of(counted, stored) });
@@ -128,80 +126,131 @@ impl Prices {
     }
 }
 
-/// The counts of a month.
-type Counts = Vec<(NaiveDate, Counted)>;
+/// The counts of a day (UTC), or of all kept days of a month.
+#[derive(QueryableByName)]
+struct CountedDay {
+    /// The day, or the last one.
+    #[diesel(sql_type = Date)]
+    day: NaiveDate,
+    #[diesel(embed)]
+    counted: Counted,
+}
 
-/// Returns the counts from the first month with a document to the current month, and those of them that are final and not
-/// kept yet.
-async fn counted(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<(Counts, Counts)> {
+/// Counts by month and by day.
+struct Counts {
+    /// From the first month with a document to the current month.
+    months: Vec<(NaiveDate, Counted)>,
+    /// Days whose counts are final, and not kept yet.
+    final_days: Vec<(NaiveDate, Counted)>,
+}
+
+impl Counts {
+    /// Adds up the days that are kept, and counts those after them.
+    async fn read(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<Self> {
+        let kept = kept(connection).await?;
+        let next = kept.last().map(|month| month.day + Days::new(1));
+        let next = match next {
+            Some(next) => next,
+            None => first_month(connection).await?.unwrap_or(now.date_naive()).min(now.date_naive()),
+        };
+        let recent = count_from(connection, next).await?;
+        // Final a day after the day's end: an upload that spans midnight may be settled that late.
+        let final_before = (now - TimeDelta::days(1)).date_naive();
+        let of_day =
+            |day| recent.iter().find(|counted| counted.day == day).map(|found| found.counted).unwrap_or_default();
+        let final_days = next.iter_days().take_while(|day| *day < final_before).map(|day| (day, of_day(day))).collect();
+        let all: Vec<&CountedDay> = kept.iter().chain(&recent).collect();
+        let first = all.as_slice().first().map_or(next, |first| first.day).min(next);
+        Ok(Self { months: by_month(&all, first_of_month(first), first_of_month(now.date_naive())), final_days })
+    }
+}
+
+/// Adds up the days of each month, from the first to the last one.
+fn by_month(days: &[&CountedDay], first: NaiveDate, last: NaiveDate) -> Vec<(NaiveDate, Counted)> {
+    let months = std::iter::successors(Some(first), |month| Some(*month + Months::new(1)));
+    let sum = |month: NaiveDate| {
+        let theirs = days.iter().filter(|counted| first_of_month(counted.day) == month);
+        theirs.fold(Counted::default(), |sum, day| sum.plus(day.counted))
+    };
+    months.take_while(|month| *month <= last).map(|month| (month, sum(month))).collect()
+}
+
+fn first_of_month(day: NaiveDate) -> NaiveDate {
+    day.with_day(1).unwrap_or(day)
+}
+
+impl Counted {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            uploads: self.uploads + other.uploads,
+            bytes: self.bytes + other.bytes,
+            links: self.links + other.links,
+            link_bytes: self.link_bytes + other.link_bytes,
+        }
+    }
+}
+
+/// The kept days, added up by month.
+async fn kept(connection: &mut AsyncPgConnection) -> QueryResult<Vec<CountedDay>> {
+    diesel::sql_query(
+        "SELECT max(day) AS day, sum(uploads)::bigint AS uploads, sum(bytes)::bigint AS bytes, sum(links)::bigint AS links, \
+         sum(link_bytes)::bigint AS link_bytes FROM storage_days GROUP BY date_trunc('month', day) ORDER BY 1",
+    )
+    .load(connection)
+    .await
+}
+
+/// The first day of the month of the first document.
+async fn first_month(connection: &mut AsyncPgConnection) -> QueryResult<Option<NaiveDate>> {
     #[derive(QueryableByName)]
     struct First {
         #[diesel(sql_type = Nullable<Date>)]
         month: Option<NaiveDate>,
     }
-    let present = now.date_naive().with_day(1).unwrap_or_default();
     let first: First = diesel::sql_query(
         "SELECT date_trunc('month', greatest(min(created_at), '2020-01-01Z') AT TIME ZONE 'UTC')::date AS month FROM documents",
     )
     .get_result(connection)
     .await?;
-    let known: Vec<(NaiveDate, i64, i64, i64, i64)> = storage_months::table.load(connection).await?;
-    let mut month = first.month.unwrap_or(present).min(present);
-    let (mut months, mut over) = (Vec::new(), Vec::new());
-    while month <= present {
-        let found = known.iter().find(|(known, ..)| *known == month);
-        let counted = match found {
-            Some((_, uploads, bytes, links, link_bytes)) => {
-                Counted { uploads: *uploads, bytes: *bytes, links: *links, link_bytes: *link_bytes }
-            }
-            // Final a day after the month's end: an upload that spans midnight may be settled that late.
-            None => {
-                let counted = count(connection, month).await?;
-                if month + Months::new(1) < (now - TimeDelta::days(1)).date_naive() {
-                    over.push((month, counted));
-                }
-                counted
-            }
-        };
-        months.push((month, counted));
-        month = month + Months::new(1);
-    }
-    Ok((months, over))
+    Ok(first.month)
 }
 
-async fn count(connection: &mut AsyncPgConnection, month: NaiveDate) -> QueryResult<Counted> {
-    let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
-    // A filed document leaves its object in the inbox: two objects, each counted in its own month.
+/// Counts the days from this one on. Days on which nothing happened are missing.
+async fn count_from(connection: &mut AsyncPgConnection, first: NaiveDate) -> QueryResult<Vec<CountedDay>> {
+    // A filed document leaves its object in the inbox: two objects, each counted on its own day.
     diesel::sql_query(
-        "SELECT d.uploads + f.uploads AS uploads, (d.bytes + f.bytes)::bigint AS bytes, e.links, e.link_bytes FROM \
-         (SELECT count(*) AS uploads, coalesce(sum(size_bytes), 0) AS bytes FROM documents \
-          WHERE created_at >= $1 AND created_at < $2 AND state = 'stored') AS d, \
-         (SELECT count(*) AS uploads, coalesce(sum(size_bytes), 0) AS bytes FROM documents \
-          WHERE stored_at >= $1 AND stored_at < $2 AND arrived_key IS NOT NULL AND arrived_key <> object_key) AS f, \
-         (SELECT count(*) AS links, coalesce(sum(d.size_bytes), 0)::bigint AS link_bytes \
+        "SELECT day, sum(uploads)::bigint AS uploads, sum(bytes)::bigint AS bytes, sum(links)::bigint AS links, \
+         sum(link_bytes)::bigint AS link_bytes FROM \
+         (SELECT (created_at AT TIME ZONE 'UTC')::date AS day, count(*) AS uploads, coalesce(sum(size_bytes), 0) AS bytes, \
+          0 AS links, 0 AS link_bytes FROM documents WHERE created_at >= $1 AND state = 'stored' GROUP BY 1 \
+          UNION ALL \
+          SELECT (stored_at AT TIME ZONE 'UTC')::date, count(*), coalesce(sum(size_bytes), 0), 0, 0 FROM documents \
+          WHERE stored_at >= $1 AND arrived_key IS NOT NULL AND arrived_key <> object_key GROUP BY 1 \
+          UNION ALL \
+          SELECT (e.occurred_at AT TIME ZONE 'UTC')::date, 0, 0, count(*), coalesce(sum(d.size_bytes), 0) \
           FROM audit_events e LEFT JOIN documents d ON d.id = e.document_id \
-          WHERE e.occurred_at >= $1 AND e.occurred_at < $2 AND e.outcome = 'success' \
-            AND e.action IN ('BOL_DOWNLOADED', 'BOL_PREVIEWED', 'BOLS_ZIPPED')) AS e",
+          WHERE e.occurred_at >= $1 AND e.outcome = 'success' \
+            AND e.action IN ('BOL_DOWNLOADED', 'BOL_PREVIEWED', 'BOLS_ZIPPED') GROUP BY 1) AS counted \
+         GROUP BY day ORDER BY day",
     )
-    .bind::<Timestamptz, _>(midnight(month))
-    .bind::<Timestamptz, _>(midnight(month + Months::new(1)))
-    .get_result(connection)
+    .bind::<Timestamptz, _>(first.and_time(NaiveTime::MIN).and_utc())
+    .load(connection)
     .await
 }
 
-/// Keeps the counts of months that are over.
-async fn keep(connection: &mut AsyncPgConnection, over: &[(NaiveDate, Counted)]) -> QueryResult<usize> {
-    let row = |(month, Counted { uploads, bytes, links, link_bytes }): &(NaiveDate, Counted)| {
+/// Keeps the counts of days that are over.
+async fn keep(connection: &mut AsyncPgConnection, days: &[(NaiveDate, Counted)]) -> QueryResult<usize> {
+    let row = |(day, Counted { uploads, bytes, links, link_bytes }): &(NaiveDate, Counted)| {
         (
-            storage_months::month.eq(*month),
-            storage_months::uploads.eq(*uploads),
-            storage_months::bytes.eq(*bytes),
-            storage_months::links.eq(*links),
-            storage_months::link_bytes.eq(*link_bytes),
+            storage_days::day.eq(*day),
+            storage_days::uploads.eq(*uploads),
+            storage_days::bytes.eq(*bytes),
+            storage_days::links.eq(*links),
+            storage_days::link_bytes.eq(*link_bytes),
         )
     };
-    let rows: Vec<_> = over.iter().map(row).collect();
-    diesel::insert_into(storage_months::table).values(rows).on_conflict_do_nothing().execute(connection).await
+    let rows: Vec<_> = days.iter().map(row).collect();
+    diesel::insert_into(storage_days::table).values(rows).on_conflict_do_nothing().execute(connection).await
 }
 
 #[cfg(test)]

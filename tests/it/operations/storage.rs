@@ -350,9 +350,14 @@ async fn the_storage_page_computes_cost_from_the_prices() {
     assert!(cells[2].starts_with("Links issued 3"), "{cells:?}");
     assert_eq!(page.all("svg.chart rect").len(), months);
     assert_eq!(page.attributes("#put_thousand", "value"), ["0.005"]);
-    // A past month is counted once.
-    assert_eq!(app.count("storage_months").await, months - 1);
-    assert_eq!(admin.get("/office/storage").await.status, 200);
+    // A past day is counted once, from the first day of the first month to the day before yesterday.
+    let days = "SELECT min(day) = date_trunc('month', now() AT TIME ZONE 'UTC' - interval '40 days'), max(day) = (now() AT TIME ZONE 'UTC')::date - 2, \
+                count(*) = max(day) - min(day) + 1, sum(uploads) FROM storage_days";
+    assert_eq!(app.rows(days).await, ["true|true|true|5"]);
+    app.sql("UPDATE storage_days SET uploads = uploads + 1 WHERE day = (SELECT min(day) FROM storage_days)").await;
+    let again = admin.get("/office/storage").await;
+    assert_eq!((again.status, again.all(".glance .figure").remove(0)), (200, "8".into()), "kept, not counted again");
+    app.sql("UPDATE storage_days SET uploads = uploads - 1 WHERE day = (SELECT min(day) FROM storage_days)").await;
     let form = [("storage_gb_month", "1000"), ("put_thousand", "1000"), ("get_thousand", "0"), ("egress_gb", "0")];
     assert_eq!(admin.post("/office/storage/prices", &form).await.header("location"), "/office/storage?done=prices");
     let page = admin.get("/office/storage").await;
