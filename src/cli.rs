@@ -10,6 +10,7 @@ mod findings;
 mod import_bols;
 mod migrate;
 mod migrate_pdfs;
+mod restore_drill;
 pub mod seed;
 mod serve;
 mod storage;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, ConfigErrors, LogFormat, Needs};
 use crate::db::DbError;
@@ -86,6 +88,9 @@ enum Command {
     MigratePdfs(migrate_pdfs::Arguments),
     /// Import the BOLs of the previous system from a CSV file: all of them, or none
     ImportBols(import_bols::Arguments),
+    /// Try the backup: restore a dump into a scratch database, verify its log, compare its documents with the storage,
+    /// and record the result. Changes nothing else
+    RestoreDrill(restore_drill::Arguments),
     /// Export, verify, prove and purge the access log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -231,6 +236,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Storage(command) => storage::run(&config, command).await,
         Command::Audit(command) => audit::run(&config, command).await,
         Command::ImportBols(arguments) => import_bols::run(&config, arguments).await,
+        Command::RestoreDrill(arguments) => restore_drill::run(&config, arguments).await,
         Command::MigratePdfs(arguments) => migrate_pdfs::run(&config, arguments).await,
         Command::Examine { .. } => unreachable!("handled in start, without threads"),
     }
@@ -276,6 +282,18 @@ fn database_url(config: &Config) -> Result<&crate::config::DatabaseUrl, Failure>
 /// Returns the database as its owner: `MIGRATE_DATABASE_URL`, or `DATABASE_URL` if the owner serves too.
 fn owner_url(config: &Config) -> Result<&crate::config::DatabaseUrl, Failure> {
     config.migrate_database_url.as_ref().map_or_else(|| database_url(config), Ok)
+}
+
+/// Returns a future that ends with Ctrl-C or SIGTERM. From now on neither ends the process.
+fn interrupted() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::problem)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::problem)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// Returns the path of the running program, even if a newer file has replaced it since.

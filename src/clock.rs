@@ -19,6 +19,8 @@ pub fn processor_time() -> Duration {
 pub struct Clock {
     /// Seconds by which a test has moved this clock. `None` is the real time.
     moved: Option<Arc<AtomicI64>>,
+    /// The time at which this clock stands still.
+    stopped: Option<DateTime<Utc>>,
 }
 
 impl Clock {
@@ -28,11 +30,19 @@ impl Clock {
 
     /// Returns a clock that [`Clock::advance`] can move. Its clones move together.
     pub fn movable() -> Self {
-        Self { moved: Some(Arc::default()) }
+        Self { moved: Some(Arc::default()), stopped: None }
+    }
+
+    /// Returns a clock that stands still, for work that looks at the data of an earlier time.
+    pub fn stopped(at: DateTime<Utc>) -> Self {
+        Self { moved: None, stopped: Some(at) }
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn now(&self) -> DateTime<Utc> {
+        if let Some(at) = self.stopped {
+            return at;
+        }
         let moved = self.moved.as_ref().map_or(0, |seconds| seconds.load(Ordering::Relaxed));
         Utc::now() + TimeDelta::seconds(moved)
     }

@@ -13,6 +13,7 @@ mod public_url;
 mod reader;
 mod s3;
 mod seal;
+mod search_path;
 mod secret;
 mod trusted_proxies;
 mod witness;
@@ -36,6 +37,7 @@ pub use public_url::PublicUrl;
 pub use reader::ROLES;
 pub use s3::{S3Config, S3Credentials};
 pub use seal::{SealKey, SealKeys, Verifier};
+pub use search_path::search_path;
 pub use secret::{Secret, SecretKey};
 pub use trusted_proxies::TrustedProxies;
 pub use witness::WitnessConfig;
@@ -48,6 +50,8 @@ pub struct Config {
     pub migrate_database_url: Option<DatabaseUrl>,
     /// A standby that serves long reads.
     pub database_replica_url: Option<DatabaseUrl>,
+    /// An empty database for `restore-drill`. `None`: a private one.
+    pub restore_drill_url: Option<DatabaseUrl>,
     pub database_pool_size: usize,
     pub host: String,
     pub port: u16,
@@ -162,6 +166,7 @@ impl Config {
             database_url: read.database_url("DATABASE_URL", needs),
             migrate_database_url: read.database_url("MIGRATE_DATABASE_URL", Needs::Nothing),
             database_replica_url: read.database_url("DATABASE_REPLICA_URL", Needs::Nothing),
+            restore_drill_url: read.database_url("RESTORE_DRILL_URL", Needs::Nothing),
             database_pool_size: read.number("DATABASE_POOL_SIZE", 16, 2, 500) as usize,
             port: read.number("PORT", 8080, 0, 65535) as u16,
             metrics_address: read.parsed("METRICS_ADDR", "HOST:PORT such as 127.0.0.1:9464"),
@@ -215,12 +220,6 @@ impl Config {
             None => format!("http://{}:{}", self.host, self.port),
         }
     }
-}
-
-/// Returns the folders of `PATH`.
-#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-pub fn search_path() -> Vec<PathBuf> {
-    std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }
 
 impl Reader<'_> {

@@ -1,10 +1,11 @@
-//! Postgres: the pool, TLS, migrations, snapshots, and the customer scope.
+//! Postgres: the pool, TLS, migrations, snapshots, dumps, and the customer scope.
 //!
 //! Domain queries belong to the domain modules. The pool works through PgBouncer in transaction mode, because roles and
 //! settings are set for one transaction only.
 
 pub mod cluster;
 mod connector;
+pub mod dump;
 pub mod guard;
 mod measured;
 pub mod migrations;

@@ -141,6 +141,8 @@ actions! {
     AuditVerified "AUDIT_VERIFIED" "Log verified",
     /// Recorded before the first event is removed.
     AuditPurged "AUDIT_PURGED" "Old events purged",
+    /// A dump was restored into a scratch database and checked.
+    RestoreDrilled "RESTORE_DRILLED" "Restore drilled",
     AccessDenied "ACCESS_DENIED" "Access denied",
     /// A login asked for many BOLs or documents that aren't its own, and is refused for a while.
     LookupsLimited "LOOKUPS_LIMITED" "Lookups limited",

@@ -44,7 +44,7 @@ impl Command {
 }
 
 /// Returns the trusted keys, with those of an option.
-fn trusted_keys(config: &Config, further: &[Verifier], advice: &str) -> Result<SealKeys, Failure> {
+pub(super) fn trusted_keys(config: &Config, further: &[Verifier], advice: &str) -> Result<SealKeys, Failure> {
     let mut keys = config.seal_keys(config.secret_key.as_ref());
     keys.trusted.extend(further.iter().cloned());
     if keys.trusted.is_empty() {

@@ -3,9 +3,8 @@
 use diesel::dsl::{select, sql};
 use diesel::sql_types::Text;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
-use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Failure, database_url, this_program};
+use super::{Failure, database_url, interrupted, this_program};
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, SecretKey};
 use crate::db::guard::{self, Concern};
@@ -130,13 +129,9 @@ fn allow_many_files() {
 }
 
 fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::problem)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::problem)?;
+    let interrupted = interrupted()?;
     Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        interrupted.await;
         tracing::info!("stopping after requests in progress finish");
     })
 }

@@ -1,12 +1,13 @@
-//! Starts a private Postgres cluster from installed binaries: for `demo`, tests and benchmarks.
+//! Starts a private Postgres cluster from installed binaries: for `demo`, restore drills, tests and benchmarks.
 //!
 //! It listens only on a Unix socket inside its own folder, which no other user can enter, so it needs no passwords.
 //! [`Cluster::stop`] ends the server cleanly. A watchdog ends it if this process crashes.
 
-mod binaries;
+pub(super) mod binaries;
 mod leftover;
 mod owner;
 mod standby;
+mod temporary;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -24,6 +25,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use self::binaries::Binaries;
 use self::owner::Owner;
+pub use self::temporary::TemporaryCluster;
 use crate::config::DatabaseUrl;
 
 /// Recovery after a crash may take a while.
@@ -62,7 +64,7 @@ pub enum ClusterError {
 /// How a cluster differs from the one of `demo`.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// For tests: no fsync, and the folder is removed when this process ends.
+    /// For drills and tests: no fsync, and the folder is removed when this process ends.
     pub scratch: bool,
     pub settings: Vec<(&'static str, String)>,
 }
@@ -71,6 +73,7 @@ pub struct Options {
 pub struct Cluster {
     server: Child,
     watchdog: Child,
+    data: PathBuf,
     socket: PathBuf,
     log: PathBuf,
     /// Held as long as the cluster runs.
@@ -122,8 +125,8 @@ impl Cluster {
             .map_err(io("can't start", binaries.postgres().as_path()))?;
         let watchdog =
             watchdog(server.id(), options.scratch.then_some(&dir)).map_err(io("can't start", Path::new("sh")))?;
-        let mut cluster = Self { server, watchdog, socket, log, _lock: lock };
-        cluster.wait_until_ready(&data).await?;
+        let mut cluster = Self { server, watchdog, data, socket, log, _lock: lock };
+        cluster.wait_until_ready().await?;
         Ok(cluster)
     }
 
@@ -189,13 +192,13 @@ impl Cluster {
     }
 
     /// Waits for the last line of `postmaster.pid` to report that the server is ready. `pg_ctl` reads it too.
-    async fn wait_until_ready(&mut self, data: &Path) -> Result<(), ClusterError> {
+    async fn wait_until_ready(&mut self) -> Result<(), ClusterError> {
         let started = Instant::now();
         while started.elapsed() < START_WITHIN {
             if !matches!(self.server.try_wait(), Ok(None)) {
                 break;
             }
-            let state = std::fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+            let state = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
             let mut lines = state.lines();
             if lines.next() == Some(&self.server.id().to_string())
                 && lines.nth(6).is_some_and(|line| line.starts_with("ready"))

@@ -14,6 +14,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::migrations::{self, Failure, alone};
 use crate::config::DatabaseUrl;
+pub use roles::prepare as prepare_roles;
 
 const DIFFERENCES: &str = include_str!("guard/differences.sql");
 /// Some statements are possible only after others, such as a grant to a role that is missing.

@@ -42,14 +42,30 @@ pub async fn revert_all(url: &DatabaseUrl) -> Result<usize, Failure> {
 /// Returns the versions of migrations that this program has and the database lacks. Changes nothing: the database may
 /// belong to another program.
 pub async fn pending(mut connection: AsyncPgConnection) -> Result<Vec<String>, Failure> {
+    let (known, applied) = (known()?, applied(&mut connection).await?.unwrap_or_default());
+    Ok(known.into_iter().filter(|version| !applied.contains(version)).collect())
+}
+
+/// Returns the versions of applied migrations that this program lacks, because the database is of a newer one. Returns
+/// `None` if it isn't a database of the portal.
+pub async fn unknown(connection: &mut AsyncPgConnection) -> Result<Option<Vec<String>>, Failure> {
+    let (known, applied) = (known()?, applied(connection).await?);
+    Ok(applied.map(|applied| applied.into_iter().filter(|version| !known.contains(version)).collect()))
+}
+
+/// Returns the versions that this program has, in their order.
+fn known() -> Result<Vec<String>, Failure> {
     let known = MigrationSource::<Pg>::migrations(&MIGRATIONS)?;
-    let known = known.iter().map(|migration| migration.name().version().to_string());
+    Ok(known.iter().map(|migration| migration.name().version().to_string()).collect())
+}
+
+/// Returns the versions that the database has, or `None` if it has no list of them.
+async fn applied(connection: &mut AsyncPgConnection) -> Result<Option<Vec<String>>, Failure> {
     // diesel would create its table in order to read it, which the role that serves may not.
     let has_table = select(sql::<Bool>("to_regclass('__diesel_schema_migrations') IS NOT NULL"));
-    if !has_table.get_result(&mut connection).await? {
-        return Ok(known.collect());
+    if !has_table.get_result(connection).await? {
+        return Ok(None);
     }
-    let applied: Vec<String> =
-        sql::<Text>("SELECT version::text FROM __diesel_schema_migrations").load(&mut connection).await?;
-    Ok(known.filter(|version| !applied.contains(version)).collect())
+    let all = sql::<Text>("SELECT version::text FROM __diesel_schema_migrations ORDER BY version");
+    Ok(Some(all.load(connection).await?))
 }

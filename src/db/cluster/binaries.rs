@@ -1,4 +1,4 @@
-//! Finds `initdb`, `postgres` and `pg_basebackup`.
+//! Finds the programs of Postgres: `initdb`, `postgres`, `pg_basebackup` and `pg_restore`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,20 +42,7 @@ impl Binaries {
     }
 
     fn usual() -> Vec<Self> {
-        let families = [
-            ("/usr/lib/postgresql", "bin"),
-            ("/opt/homebrew/opt", "bin"),
-            ("/usr/local/opt", "bin"),
-            ("/Applications/Postgres.app/Contents/Versions", "bin"),
-            ("/usr", "bin"),
-            ("/usr/local", "bin"),
-        ];
-        let mut found = Vec::new();
-        for (family, bin) in families {
-            let members = std::fs::read_dir(family).into_iter().flatten().flatten();
-            found.extend(members.filter_map(|member| Self::in_folder(&member.path().join(bin))));
-        }
-        found
+        usual_folders().iter().filter_map(|folder| Self::in_folder(folder)).collect()
     }
 
     /// Resolves symbolic links first: Postgres looks for its other files beside the real programs.
@@ -63,11 +50,41 @@ impl Binaries {
         let postgres = folder.join("postgres").canonicalize().ok()?;
         let folder = postgres.parent()?.to_owned();
         folder.join("initdb").is_file().then_some(())?;
-        let output = Command::new(&postgres).arg("--version").output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        // "postgres (PostgreSQL) 15.18 (Debian …)"
-        let version = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
-        let major: String = version.chars().take_while(char::is_ascii_digit).collect();
-        Some(Self { folder, major: major.parse().ok()? })
+        let major = major_of(&postgres)?;
+        Some(Self { folder, major })
     }
+}
+
+/// Returns `pg_restore` with its major version: the one of a server, or else the newest. A machine may have the clients
+/// of Postgres without the server.
+pub fn pg_restore(server: u32) -> Option<(PathBuf, u32)> {
+    let folders = usual_folders().into_iter().chain(crate::config::search_path());
+    let programs = folders.map(|folder| folder.join("pg_restore")).filter(|program| program.is_file());
+    let found = programs.filter_map(|program| major_of(&program).map(|major| (program, major)));
+    let found: Vec<_> = found.filter(|(_, major)| *major >= OLDEST).collect();
+    let same = found.iter().find(|(_, major)| *major == server);
+    same.or_else(|| found.iter().max_by_key(|(_, major)| *major)).cloned()
+}
+
+/// Returns the folders outside of PATH where packages put the programs.
+fn usual_folders() -> Vec<PathBuf> {
+    let families = [
+        "/usr/lib/postgresql",
+        "/opt/homebrew/opt",
+        "/usr/local/opt",
+        "/Applications/Postgres.app/Contents/Versions",
+        "/usr",
+        "/usr/local",
+    ];
+    let members = families.iter().flat_map(|family| std::fs::read_dir(family).into_iter().flatten().flatten());
+    members.map(|member| member.path().join("bin")).collect()
+}
+
+fn major_of(program: &Path) -> Option<u32> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    // "postgres (PostgreSQL) 15.18 (Debian …)"
+    let version = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let major: String = version.chars().take_while(char::is_ascii_digit).collect();
+    major.parse().ok()
 }

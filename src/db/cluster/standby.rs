@@ -1,7 +1,7 @@
-//! A standby of a cluster: for tests of a failover.
+//! Copies of a cluster: a standby for tests of a failover, a base backup for those of a recovery.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::binaries::{Binaries, HOW_TO_INSTALL};
@@ -11,6 +11,13 @@ use super::{Cluster, ClusterError, Options, SUPERUSER};
 impl Cluster {
     /// Starts a standby that follows this server, on a copy of its data. Replaces a cluster that was in `dir` before.
     pub async fn standby(&self, dir: &Path, options: &Options) -> Result<Self, ClusterError> {
+        self.base_backup(dir, &["--write-recovery-conf"])?;
+        Self::start(dir, options).await
+    }
+
+    /// Copies the data of this server, so that [`Cluster::start`] finds it in `dir`. Replaces a cluster that was there
+    /// before. Returns the folder of the copy.
+    pub fn base_backup(&self, dir: &Path, arguments: &[&str]) -> Result<PathBuf, ClusterError> {
         let io = |what, path: &Path| {
             let path = path.to_owned();
             move |error| ClusterError::Io { what, path, error }
@@ -28,12 +35,12 @@ impl Cluster {
         owner.give(&data).map_err(io("can't create", &data))?;
         let mut command = Command::new(binaries.base_backup());
         command.arg("--pgdata").arg(&data).arg("--host").arg(&self.socket).args(["--username", SUPERUSER]);
-        command.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf"]).stdin(Stdio::null());
+        command.args(["--checkpoint=fast", "--no-sync"]).args(arguments).stdin(Stdio::null());
         owner.run_as(&mut command);
         let output = command.output().map_err(io("can't start", binaries.base_backup().as_path()))?;
         if !output.status.success() {
             return Err(ClusterError::Database(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
         }
-        Self::start(&dir, options).await
+        Ok(data)
     }
 }

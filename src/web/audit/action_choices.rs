@@ -108,6 +108,7 @@ const GROUPS: [(&str, &[Action]); 10] = [
             Action::AuditVerified,
             Action::AuditPurged,
             Action::AccessLogImported,
+            Action::RestoreDrilled,
         ],
     ),
 ];
