@@ -14,7 +14,9 @@ use crate::bols::weight::grouped;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Database;
-use crate::operations::restore_drill::{Check, DrillReport, DumpFacts, Progress, RestoreDrill, Restored, ScratchPlace};
+use crate::operations::restore_drill::{
+    Check, DrillProgress, DrillReport, DumpFacts, RestoreDrill, Restored, ScratchPlace,
+};
 use crate::storage::Storage;
 use crate::storage::spool::Spool;
 use crate::units::file_size;
@@ -77,11 +79,11 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// Names the step on a terminal, and draws the progress of the restore.
-fn show(progress: Progress, bar: &ProgressBar) {
+fn show(progress: DrillProgress, bar: &ProgressBar) {
     match progress {
-        Progress::Step(step) if stderr().is_terminal() => bar.suspend(|| eprintln!("{step} …")),
-        Progress::Step(_) => {}
-        Progress::Restored(position, all) => {
+        DrillProgress::Step(step) if stderr().is_terminal() => bar.suspend(|| eprintln!("{step} …")),
+        DrillProgress::Step(_) => {}
+        DrillProgress::Restored(position, all) => {
             bar.set_length(all);
             bar.set_position(position);
         }
@@ -93,12 +95,8 @@ fn print(report: &DrillReport, findings: &mut Findings) {
         let (written, size) = (modified_at.format("%Y-%m-%d %H:%M UTC"), file_size(bytes.cast_signed()));
         findings.ok("dump", format!("{file}, {size}, written {written}, {age_hours} hours ago"));
     }
-    if let Some(Restored { tables, bols, documents, events, applied }) = &report.restored {
-        let [bols, documents, events] = [bols, documents, events].map(|count| grouped(*count));
-        let applied =
-            if applied.is_empty() { String::new() } else { format!(", {} migrations applied", applied.len()) };
-        findings
-            .ok("restore", format!("{tables} tables, {bols} BOLs, {documents} documents, {events} events{applied}"));
+    if let Some(restored) = &report.restored {
+        findings.ok("restore", restored_sentence(restored));
     }
     for check in &report.checks {
         let verdict = if check.passed { Verdict::Ok } else { Verdict::Fail };
@@ -107,6 +105,19 @@ fn print(report: &DrillReport, findings: &mut Findings) {
     if let Some(reason) = &report.reason {
         findings.say("drill", Verdict::Fail, reason, "see docs/operations.md#restore-drill");
     }
+}
+
+fn restored_sentence(restored: &Restored) -> String {
+    let Restored { tables, bols, documents, events, applied, left_out } = restored;
+    let [bols, documents, events] = [bols, documents, events].map(|count| grouped(*count));
+    let mut sentence = format!("{tables} tables, {bols} BOLs, {documents} documents, {events} events");
+    if !applied.is_empty() {
+        sentence.push_str(&format!(", with the migrations {}", applied.join(", ")));
+    }
+    if !left_out.is_empty() {
+        sentence.push_str(&format!(", without the extensions {}", left_out.join(", ")));
+    }
+    sentence
 }
 
 fn sentence(check: &Check) -> String {

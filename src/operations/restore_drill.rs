@@ -15,7 +15,7 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::checks::Checks;
-use self::contents::Contents;
+use self::contents::RestoredContents;
 use self::dump_file::DumpFile;
 use self::scratch::Scratch;
 use crate::audit::{self, Action, Actor, Event, Origin, Outcome};
@@ -59,7 +59,7 @@ pub enum ScratchPlace<'a> {
 
 /// What a drill does now, for a terminal.
 #[derive(Clone, Copy, Debug)]
-pub enum Progress {
+pub enum DrillProgress {
     Step(&'static str),
     /// Bytes of the dump that were read, of all.
     Restored(u64, u64),
@@ -98,7 +98,7 @@ impl From<diesel::ConnectionError> for DrillError {
 impl RestoreDrill<'_> {
     /// Runs the drill until it ends or is interrupted, and removes the scratch database in both cases. What fails is part
     /// of the report.
-    pub async fn run(&self, interrupted: impl Future<Output = ()>, progress: &dyn Fn(Progress)) -> DrillReport {
+    pub async fn run(&self, interrupted: impl Future<Output = ()>, progress: &dyn Fn(DrillProgress)) -> DrillReport {
         let started = Instant::now();
         let (mut report, mut scratch) = (DrillReport::default(), None);
         let ended = tokio::select! {
@@ -107,7 +107,7 @@ impl RestoreDrill<'_> {
         };
         report.reason = ended.err().map(|error| error.to_string());
         if let Some(scratch) = scratch {
-            progress(Progress::Step("removing the scratch database"));
+            progress(DrillProgress::Step("removing the scratch database"));
             if let Err(error) = scratch.remove().await {
                 report.add_reason(&error.to_string());
             }
@@ -121,32 +121,32 @@ impl RestoreDrill<'_> {
         &self,
         report: &mut DrillReport,
         slot: &mut Option<Scratch>,
-        progress: &dyn Fn(Progress),
+        progress: &dyn Fn(DrillProgress),
     ) -> Result<(), DrillError> {
         let dump = DumpFile::open(self.dump)?;
         report.dump = Some(dump.facts(self.clock.now()));
-        progress(Progress::Step("preparing the scratch database"));
+        progress(DrillProgress::Step("preparing the scratch database"));
         let scratch = &*slot.insert(Scratch::open(self.scratch, self.live_url).await?);
         let url = scratch.url();
         guard::prepare_roles(url).await.map_err(migration)?;
-        progress(Progress::Step("restoring the dump"));
-        let read = |position| progress(Progress::Restored(position, dump.size));
-        restore(&dump.file, url, scratch.server(), read).await?;
+        progress(DrillProgress::Step("restoring the dump"));
+        let read = |position| progress(DrillProgress::Restored(position, dump.size));
+        let left_out = restore(&dump.file, url, scratch.server(), read).await?;
         if dump.has_changed() {
             return Err(DrillError::Changed);
         }
-        progress(Progress::Step("applying migrations, and mending rights"));
+        progress(DrillProgress::Step("applying migrations, and mending rights"));
         let applied = bring_up_to_date(url).await?;
-        let contents = Contents::read(url).await?;
-        report.restored = Some(contents.restored(applied));
+        let contents = RestoredContents::read(url).await?;
+        report.restored = Some(contents.restored(applied, left_out));
         let db = Database::new(url, 4);
         let checks = Checks { drill: self, db: &db, url, contents: &contents, as_of: contents.as_of(dump.modified_at) };
         report.checks.push(checks.age(&dump).await);
-        progress(Progress::Step("verifying the log"));
+        progress(DrillProgress::Step("verifying the log"));
         report.checks.push(checks.log().await);
-        progress(Progress::Step("comparing the documents with the storage"));
+        progress(DrillProgress::Step("comparing the documents with the storage"));
         report.checks.push(checks.storage().await);
-        progress(Progress::Step("fetching documents"));
+        progress(DrillProgress::Step("fetching documents"));
         report.checks.push(checks.downloads().await);
         Ok(())
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
-use super::contents::{Contents, Document, random_documents};
+use super::contents::{RestoredContents, RestoredDocument, random_documents};
 use super::dump_file::DumpFile;
 use super::report::{Check, MAX_FINDINGS};
 use super::{RestoreDrill, hours};
@@ -32,7 +32,7 @@ pub struct Checks<'a> {
     /// The restored database.
     pub db: &'a Database,
     pub url: &'a DatabaseUrl,
-    pub contents: &'a Contents,
+    pub contents: &'a RestoredContents,
     /// Everything before this time is in the dump.
     pub as_of: DateTime<Utc>,
 }
@@ -164,7 +164,7 @@ impl Checks<'_> {
         Check::new(DOWNLOADS, format!("{fetched} of {tried} documents fetched as recorded{skipped}"), findings)
     }
 
-    async fn fetch(&self, document: &Document) -> Result<(), Mismatch> {
+    async fn fetch(&self, document: &RestoredDocument) -> Result<(), Mismatch> {
         let key: ObjectKey = document.object_key.parse().map_err(|_| Mismatch::other("not a key of the portal"))?;
         match self.drill.spool.fetch_hashed(self.drill.storage, &key).await {
             Ok(found) if i64::try_from(found.size) != Ok(document.size_bytes) => {

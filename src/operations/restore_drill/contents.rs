@@ -22,7 +22,7 @@ const RANDOM_DOCUMENTS: &str = "SELECT object_key, size_bytes, sha256 FROM docum
         AND n.version > d.version AND n.state = 'stored') \
     ORDER BY random() LIMIT ";
 
-pub struct Contents {
+pub struct RestoredContents {
     tables: i64,
     bols: i64,
     documents: i64,
@@ -35,7 +35,7 @@ pub struct Contents {
 
 /// A document as its row describes it.
 #[derive(QueryableByName)]
-pub struct Document {
+pub struct RestoredDocument {
     #[diesel(sql_type = Text)]
     pub object_key: String,
     #[diesel(sql_type = BigInt)]
@@ -44,7 +44,7 @@ pub struct Document {
     pub sha256: Vec<u8>,
 }
 
-impl Contents {
+impl RestoredContents {
     pub async fn read(url: &DatabaseUrl) -> Result<Self, DrillError> {
         let connection = &mut unlimited(url).await?;
         let counts = diesel::select(sql::<(BigInt, BigInt, BigInt, BigInt)>(COUNTS));
@@ -55,9 +55,9 @@ impl Contents {
         Ok(Self { tables, bols, documents, events, newest_event, sealed: sealed.unwrap_or_default() })
     }
 
-    pub fn restored(&self, applied: Vec<String>) -> Restored {
+    pub fn restored(&self, applied: Vec<String>, left_out: Vec<String>) -> Restored {
         let Self { tables, bols, documents, events, .. } = *self;
-        Restored { tables, bols, documents, events, applied }
+        Restored { tables, bols, documents, events, applied, left_out }
     }
 
     /// Returns a time before which everything is in the dump. The file was written later than its snapshot was taken, so
@@ -68,7 +68,7 @@ impl Contents {
 }
 
 /// Returns random current documents of the restored database.
-pub async fn random_documents(url: &DatabaseUrl, count: usize) -> Result<Vec<Document>, DrillError> {
+pub async fn random_documents(url: &DatabaseUrl, count: usize) -> Result<Vec<RestoredDocument>, DrillError> {
     let connection = &mut unlimited(url).await?;
     Ok(diesel::sql_query(format!("{RANDOM_DOCUMENTS} {count}")).load(connection).await?)
 }

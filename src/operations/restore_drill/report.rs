@@ -38,6 +38,8 @@ pub struct Restored {
     pub events: i64,
     /// The migrations that the dump lacked.
     pub applied: Vec<String>,
+    /// The extensions of the dump that an ordinary role can't create.
+    pub left_out: Vec<String>,
 }
 
 /// One check of the restored database.

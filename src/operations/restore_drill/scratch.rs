@@ -52,10 +52,10 @@ pub enum ScratchError {
 pub struct Scratch {
     url: DatabaseUrl,
     server: u32,
-    origin: Origin,
+    kind: ScratchKind,
 }
 
-enum Origin {
+enum ScratchKind {
     Private(Box<TemporaryCluster>),
     /// With the extensions that it had before.
     Given(Vec<String>),
@@ -65,10 +65,10 @@ impl Scratch {
     /// Starts a private cluster, or checks that the given database is empty and not the live one.
     pub async fn open(place: ScratchPlace<'_>, live: &DatabaseUrl) -> Result<Self, ScratchError> {
         let unknown = |error: &dyn std::fmt::Display| ScratchError::Unknown(error.to_string());
-        let (url, origin) = match place {
+        let (url, kind) = match place {
             ScratchPlace::Private(parent) => {
                 let private = TemporaryCluster::start(parent).await?;
-                (private.cluster().database("primetrade").await?, Origin::Private(Box::new(private)))
+                (private.cluster().database("primetrade").await?, ScratchKind::Private(Box::new(private)))
             }
             ScratchPlace::Given(url) => {
                 let mut connection = connect(url).await.map_err(|error| unknown(&error))?;
@@ -84,13 +84,13 @@ impl Scratch {
                     return Err(ScratchError::NotEmpty(format!("{first}{others}")));
                 }
                 let extensions = list(&mut connection, EXTENSIONS).await.map_err(|error| unknown(&error))?;
-                (url.clone(), Origin::Given(extensions))
+                (url.clone(), ScratchKind::Given(extensions))
             }
         };
         let mut connection = connect(&url).await.map_err(|error| unknown(&error))?;
         let server = diesel::select(sql::<Integer>(SERVER)).get_result::<i32>(&mut connection).await;
         let server = server.map_err(|error| unknown(&error))?.unsigned_abs();
-        Ok(Self { url, server, origin })
+        Ok(Self { url, server, kind })
     }
 
     pub fn url(&self) -> &DatabaseUrl {
@@ -104,9 +104,9 @@ impl Scratch {
 
     /// Removes the private cluster, or empties the given database again.
     pub async fn remove(self) -> Result<(), ScratchError> {
-        match self.origin {
-            Origin::Private(private) => Ok(private.remove().await?),
-            Origin::Given(extensions) => {
+        match self.kind {
+            ScratchKind::Private(private) => Ok(private.remove().await?),
+            ScratchKind::Given(extensions) => {
                 let emptied = empty(&self.url, &extensions).await;
                 emptied.map_err(|error| ScratchError::NotRemoved(error.to_string()))
             }
