@@ -29,6 +29,9 @@ const CREATED: &str = "WITH own AS (SELECT oid, nspname FROM pg_namespace WHERE 
     UNION ALL SELECT 6, own.nspname, format('DROP SCHEMA IF EXISTS %I CASCADE', own.nspname) FROM own WHERE own.nspname <> 'public')";
 /// Extensions alone don't make a database a used one: on managed servers an administrator creates them.
 const IN_USE: &str = "SELECT name FROM created WHERE step IN (2, 3, 4) ORDER BY step, name";
+/// An interrupted `pg_restore` leaves a statement that the server still runs. Waits until it has ended, in milliseconds.
+const END_OTHERS: &str = "SET client_min_messages = warning; SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity \
+    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()";
 const EXTENSIONS: &str = "SELECT extname::text FROM pg_extension";
 
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +128,7 @@ async fn list(connection: &mut AsyncPgConnection, select: &str) -> QueryResult<V
 /// Drops everything but the extensions that were there before.
 async fn empty(url: &DatabaseUrl, extensions: &[String]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut connection = connect(url).await?;
-    connection.batch_execute("SET statement_timeout = 0; SET client_min_messages = warning").await?;
+    connection.batch_execute(&format!("SET statement_timeout = 0; SET lock_timeout = 0; {END_OTHERS}")).await?;
     let select =
         sql::<Array<Text>>(&format!("ARRAY({CREATED} SELECT statement FROM created WHERE step > 1 OR name <> ALL ("));
     let statements = select.bind::<Array<Text>, _>(extensions).sql(") ORDER BY step, name)");

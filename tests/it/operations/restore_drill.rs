@@ -322,7 +322,7 @@ async fn a_dump_of_an_older_schema_is_migrated_and_one_of_a_newer_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_drill_removes_its_cluster_and_says_so_in_the_log() {
+async fn an_interrupted_drill_removes_its_cluster_and_one_that_is_killed_too() {
     let backups = Backups::new().await;
     let (spool, folder) = (open_folder(), TempDir::new().unwrap());
     let variables = [("SPOOL_DIR", spool.path().to_str().unwrap())];
@@ -338,6 +338,23 @@ async fn an_interrupted_drill_removes_its_cluster_and_says_so_in_the_log() {
     let event = backups.app.events().await.single(Action::RestoreDrilled);
     assert_eq!((event.outcome.as_str(), event.detail("reason").as_str()), ("failed", "the drill was interrupted"));
     assert!(is_empty(&spool));
+
+    let drill = Program::start(folder.path(), &environment, &["restore-drill", path.to_str().unwrap()]);
+    while !has_ready_server(&spool) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drill.signal(Signal::KILL);
+    drill.end().await;
+    // The watchdog outlives the program.
+    while !is_empty(&spool) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn has_ready_server(spool: &TempDir) -> bool {
+    let folders = std::fs::read_dir(spool.path()).unwrap().map(|entry| entry.unwrap().path());
+    let states = folders.map(|folder| std::fs::read_to_string(folder.join("postgres/postmaster.pid")));
+    states.flatten().any(|state| state.contains("ready"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
