@@ -6,6 +6,7 @@
 pub mod cluster;
 mod connector;
 pub mod dump;
+pub mod fixed_sql;
 pub mod guard;
 mod measured;
 pub mod migrations;

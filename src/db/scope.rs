@@ -24,6 +24,11 @@ use super::{Database, DbResult, Lease};
 /// The constraint that `assert_document_within` names when it refuses.
 const WITHIN_SCOPE: &str = "document_within_scope";
 
+/// A condition for [`read_if`] and [`record_if`] that never fails: Postgres plans each prepared statement of the transaction
+/// once for all values. For statements with one good plan, because planning them takes several times as long as running
+/// them. A search needs different plans for common and for rare words.
+pub const PLANNED_ONCE: &str = "SET LOCAL plan_cache_mode = force_generic_plan";
+
 /// The BOLs that a request may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {

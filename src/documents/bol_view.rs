@@ -1,7 +1,6 @@
 //! One BOL with its documents and its history. The transaction that reads it also records the view.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -15,8 +14,9 @@ use crate::accounts::Viewer;
 use crate::audit::{Action, Event, Origin, Outcome};
 use crate::bols::search::{Owner, Reader};
 use crate::bols::{Bol, BolNumber};
+use crate::db::fixed_sql::fixed_sql;
 use crate::db::schema::{bols, customers};
-use crate::db::scope::{self, Scope};
+use crate::db::scope::{self, PLANNED_ONCE, Scope};
 use crate::db::{Database, DbResult};
 
 pub struct Viewed {
@@ -53,8 +53,11 @@ pub async fn view(
     page: Option<HistoryPage>,
 ) -> DbResult<Option<Viewed>> {
     let (scope, actor, reader) = (&viewer.scope(), viewer.actor(), Reader::of(viewer));
-    let condition = lookup_limit::condition(scope);
-    scope::record_if(db, scope, condition.as_deref(), async |connection: &AsyncPgConnection| {
+    let condition = match lookup_limit::condition(scope) {
+        Some(condition) => format!("{PLANNED_ONCE}; {condition}"),
+        None => PLANNED_ONCE.to_owned(),
+    };
+    scope::record_if(db, scope, Some(&condition), async |connection: &AsyncPgConnection| {
         let event = Event::new(Action::BolViewed, Outcome::Success, actor, origin);
         let viewed = try_join4(
             by_number(connection, scope, number, reader),
@@ -97,15 +100,16 @@ async fn by_number(
     reader: Option<Reader>,
 ) -> QueryResult<Option<Row>> {
     let companies = scope.companies().map(<[i64]>::to_vec);
-    let related = |is_related: &str| {
-        sql::<Nullable<Text>>(&format!("(SELECT other.number FROM bols other WHERE {is_related} AND ("))
+    let related = |begin: &'static str| {
+        fixed_sql::<Nullable<Text>>(begin)
             .bind::<Nullable<Array<BigInt>>, _>(companies.clone())
             .sql("::bigint[] IS NULL OR other.customer_id = ANY (")
             .bind::<Nullable<Array<BigInt>>, _>(companies.clone())
             .sql(")) ORDER BY other.id DESC LIMIT 1)")
     };
-    let (before, after) = (related("other.id = bols.reissue_of"), related("other.reissue_of = bols.id"));
-    let opened = sql::<Nullable<Timestamptz>>("(SELECT o.opened_at FROM bol_opens o WHERE o.user_id = ")
+    let before = related("(SELECT other.number FROM bols other WHERE other.id = bols.reissue_of AND (");
+    let after = related("(SELECT other.number FROM bols other WHERE other.reissue_of = bols.id AND (");
+    let opened = fixed_sql::<Nullable<Timestamptz>>("(SELECT o.opened_at FROM bol_opens o WHERE o.user_id = ")
         .bind::<Nullable<BigInt>, _>(reader.map(|reader| reader.user_id))
         .sql(" AND o.bol_id = bols.id)");
     let mut query = bols::table

@@ -1,14 +1,13 @@
 //! The stored documents of a BOL, as its page lists them.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
-use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::lifecycle::version;
 use crate::bols::BolNumber;
+use crate::db::fixed_sql::{FixedSql, fixed_sql};
 use crate::db::schema::{bols, documents};
 use crate::db::scope::Scope;
 
@@ -33,8 +32,8 @@ pub struct Document {
     pub original_id: Option<i64>,
     /// A photo was turned into this PDF. `false` for customers, who don't see the photo.
     #[diesel(
-        select_expression = sql::<Bool>("EXISTS (SELECT FROM documents photo WHERE photo.id = documents.original_id AND photo.content_type <> 'application/pdf')"),
-        select_expression_type = SqlLiteral<Bool>
+        select_expression = fixed_sql::<Bool>("EXISTS (SELECT FROM documents photo WHERE photo.id = documents.original_id AND photo.content_type <> 'application/pdf')"),
+        select_expression_type = FixedSql<Bool>
     )]
     pub is_of_photo: bool,
 }

@@ -20,7 +20,7 @@ use super::narrow::narrow;
 use super::{BolSummary, COUNTED, News, Owner, PAGE, Position, Search, Total};
 use crate::bols::counts;
 use crate::db::schema::customers;
-use crate::db::scope::{self, Scope};
+use crate::db::scope::{self, PLANNED_ONCE, Scope};
 use crate::db::{Database, DbResult};
 
 /// BOLs that a page looks at first. All customers but the largest have fewer, and get exact counts.
@@ -111,7 +111,7 @@ pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<S
 
 /// Reads the rows, the count, and what the rows need besides, in one transaction.
 async fn find(db: &Database, list: List<'_>, reach: Reach) -> DbResult<Found> {
-    scope::read(db, list.scope, async |connection: &AsyncPgConnection| {
+    let work = async |connection: &AsyncPgConnection| {
         let (rows, (count, edge)) =
             try_join(rows(connection, list, reach, PAGE + 1), count(connection, list, reach)).await?;
         // A full page needs no edge.
@@ -122,8 +122,12 @@ async fn find(db: &Database, list: List<'_>, reach: Reach) -> DbResult<Found> {
             None => HashMap::new(),
         };
         Ok(Found { rows, count, edge, owners, news })
-    })
-    .await
+    };
+    if list.search.is_filtered() {
+        scope::read(db, list.scope, work).await
+    } else {
+        scope::read_if(db, list.scope, PLANNED_ONCE, work).await
+    }
 }
 
 async fn rows(mut connection: &AsyncPgConnection, list: List<'_>, reach: Reach, limit: usize) -> QueryResult<Vec<Row>> {
