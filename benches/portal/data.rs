@@ -1,6 +1,7 @@
 //! The data of the benchmark: rows that the database generates, and a file for every BOL that is downloaded.
 
 use std::path::Path;
+use std::time::Duration;
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
@@ -76,6 +77,32 @@ pub async fn newest(url: &DatabaseUrl, customers: usize) -> Vec<String> {
          ORDER BY u.id, b.bol_date DESC, b.id DESC"
     );
     lines(url, &sql).await
+}
+
+/// Adds 2,000 events to each of these BOLs: half of them views, half of them downloads.
+pub async fn add_history(url: &DatabaseUrl, numbers: &[String]) {
+    let numbers = numbers.join(",");
+    let mut connection = db::connect(url).await.unwrap();
+    connection
+        .batch_execute(&format!(
+            "SET statement_timeout = 0;
+             INSERT INTO audit_events (occurred_at, action, outcome, user_email, user_role, customer_id, customer_code, bol_id, bol_number)
+                 SELECT now() - n * interval '1 minute', (ARRAY['BOL_VIEWED', 'BOL_DOWNLOADED'])[1 + n % 2], 'success',
+                        'buyer@example.com', 'customer', b.customer_id, c.code, b.id, b.number
+                 FROM bols b JOIN customers c ON c.id = b.customer_id, generate_series(1, 2000) n
+                 WHERE b.number = ANY('{{{numbers}}}')"
+        ))
+        .await
+        .unwrap();
+    connection.batch_execute("VACUUM ANALYZE audit_events").await.unwrap();
+}
+
+/// Waits until a running server has sealed this many events, so that sealing doesn't take turns with the pages.
+pub async fn until_sealed(url: &DatabaseUrl, events: u64) {
+    let sealed = "SELECT coalesce(max(position) + 1, 0)::text AS line FROM audit_leaves";
+    while lines(url, sealed).await[0].parse::<u64>().unwrap() < events {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 async fn lines(url: &DatabaseUrl, sql: &str) -> Vec<String> {

@@ -14,6 +14,7 @@ mod http;
 mod metrics;
 mod pgbench;
 mod print;
+mod published;
 mod scale;
 mod statements;
 
@@ -62,6 +63,7 @@ async fn main() {
     let server = Server::start(path, server_url.as_str(), &media, "");
     let cookies = http::log_in(&server.url, CONNECTIONS).await;
     let numbers = data::newest(&url, CONNECTIONS).await;
+    data::add_history(&url, &numbers).await;
     let downloads: Vec<String> = numbers.iter().map(|number| format!("/bols/{number}/download")).collect();
     if std::env::args().any(|argument| argument == "metrics") {
         let counting = Server::start(path, server_url.as_str(), &media, "127.0.0.1:0");
@@ -72,16 +74,18 @@ async fn main() {
     let page = statements::capture(&cluster, path, &server.url, "/bols", &cookies).await;
 
     println!("\n{CONNECTIONS} connections, {SECONDS} s each; server, Postgres and load on {} cores", cores());
-    println!("{:<44} {:>10} {:>9} {:>9} {:>8}", "", "per second", "p50 ms", "p99 ms", "ratio");
+    println!("{:<44} {:>10} {:>9} {:>9} {:>10} {:>10}", "", "per second", "p50 ms", "p99 ms", "of pgbench", "of docs");
     let database = pgbench::replay(&cluster, path, &page, SECONDS);
     report("pgbench: the statements of the list page", &database, None);
-    let pages = vec!["/bols".to_owned(); CONNECTIONS];
-    let list = http::load(path, &server.url, &pages, &cookies, 200, SECONDS);
-    report("the list page", &list, Some(&database));
+    let list = http::load(path, &server.url, &same("/bols"), &cookies, 200, SECONDS);
+    report("List page", &list, Some(&database));
+    report("`GET /api/bols`", &http::load(path, &server.url, &same("/api/bols"), &cookies, 200, SECONDS), None);
+    let bols: Vec<String> = numbers.iter().map(|number| format!("/bols/{number}")).collect();
+    report("Page of a BOL with 2,000 events", &http::load(path, &server.url, &bols, &cookies, 200, SECONDS), None);
     let insert = pgbench::replay(&cluster, path, &[vec![vec![statements::AUDIT_INSERT.into()]]], SECONDS);
     report("pgbench: a plain insert of an audit event", &insert, None);
     let redirect = http::load(path, &server.url, &downloads, &cookies, 303, SECONDS);
-    report("the download redirect", &redirect, Some(&insert));
+    report("Download redirect", &redirect, Some(&insert));
     println!("{:<44} {:>10}", "memory of the server after that, MB", server.resident_mb());
     drop(server);
     cluster.stop().await.unwrap();
@@ -101,10 +105,17 @@ pub struct Figures {
     pub p99_ms: f64,
 }
 
+/// The same page for each connection.
+fn same(path: &str) -> Vec<String> {
+    vec![path.to_owned(); CONNECTIONS]
+}
+
+/// Prints a line: the figures, and their ratios to pgbench and to what docs/performance.md says.
 fn report(what: &str, figures: &Figures, beside: Option<&Figures>) {
-    let ratio = beside.map(|other| format!("{:.2}", figures.per_second / other.per_second)).unwrap_or_default();
     let Figures { per_second, p50_ms, p99_ms } = figures;
-    println!("{what:<44} {per_second:>10.0} {p50_ms:>9.1} {p99_ms:>9.1} {ratio:>8}");
+    let ratio = |other: Option<f64>| other.map(|other| format!("{:.2}", per_second / other)).unwrap_or_default();
+    let (of_pgbench, of_docs) = (ratio(beside.map(|other| other.per_second)), ratio(published::per_second(what)));
+    println!("{what:<44} {per_second:>10.0} {p50_ms:>9.1} {p99_ms:>9.1} {of_pgbench:>10} {of_docs:>10}");
 }
 
 fn cores() -> usize {

@@ -1,7 +1,7 @@
 //! `make bench-scale` measures pages of a portal with a million BOLs, one request at a time.
 //!
-//! `cargo bench --bench portal -- scale 10000000` takes another number of BOLs. Each page is requested 41 times. The first
-//! request comes right after a restart of the server, with Postgres warm.
+//! `cargo bench --bench portal -- scale 10000000` takes another number of BOLs. Each page is requested 41 times. The
+//! server has sealed all events before.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,6 +19,7 @@ const REQUESTS: usize = 40;
 const LARGEST: &str = "buyer1@example.com";
 const SMALL: &str = "buyer700@example.com";
 const OFFICE: &str = "office@example.com";
+const ADMIN: &str = "admin@example.com";
 
 /// What is searched for, and what of it is in the data: common words, rare ones, and none.
 const LISTS: [&str; 17] = [
@@ -43,6 +44,17 @@ const LISTS: [&str; 17] = [
 const OFFICE_PAGES: [&str; 4] =
     ["/office", "/office/inbox", "/office/users?find=buyer19", "/office/customers?find=199"];
 
+/// Of an administrator, who may read the log too. The events are of the last 690 days.
+const LOG_PAGES: [&str; 7] = [
+    "/audit",
+    "/audit?q=zqzq",
+    "/audit?q=Mozilla",
+    "/audit?q=zqzq&from=2025-06-01&to=2026-11-30",
+    "/audit?user=buyer1@example.com",
+    "/audit?action=BOL_DOWNLOADED",
+    "/office/storage",
+];
+
 pub async fn report(cluster: &Cluster, folder: &Path, media: &Path, bols: u64) {
     let url = cluster.database("scale").await.unwrap();
     let server_url = cluster.url_as("portal_bench", "scale").unwrap();
@@ -51,13 +63,19 @@ pub async fn report(cluster: &Cluster, folder: &Path, media: &Path, bols: u64) {
     eprintln!("loading {bols} BOLs of {CUSTOMERS} customers and {} events …", 2 * bols);
     load(cluster, bols, &hash);
     let server = Server::start(folder, server_url.as_str(), media, "");
+    data::until_sealed(&url, 2 * bols).await;
     let client = http::client();
     println!("\n{:<10} {:<36} {:>9} {:>9} {:>9}", "", "milliseconds", "first", "p50", "p99");
-    for (who, email) in [("largest", LARGEST), ("small", SMALL), ("office", OFFICE)] {
+    let lists = || LISTS.iter().map(|filter| format!("/bols?{filter}"));
+    let owned = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
+    for (who, email, paths) in [
+        ("largest", LARGEST, lists().collect()),
+        ("small", SMALL, lists().collect()),
+        ("office", OFFICE, lists().chain(owned(&OFFICE_PAGES)).collect()),
+        ("admin", ADMIN, owned(&LOG_PAGES)),
+    ] {
         let cookie = http::log_in_as(&server.url, email).await;
-        let lists = LISTS.iter().map(|filter| format!("/bols?{filter}"));
-        let more = OFFICE_PAGES.iter().filter(|_| email == OFFICE).map(|path| (*path).to_owned());
-        for path in lists.chain(more) {
+        for path in paths {
             let url = format!("{}{path}", server.url);
             let (first, mut times) = (time(&client, &url, &cookie).await, Vec::new());
             for _ in 0..REQUESTS {

@@ -11,7 +11,7 @@ INSERT INTO customers (code, name) SELECT 'C' || n, 'Foundry number ' || n FROM 
 INSERT INTO users (email, name, role, password_hash)
     SELECT 'buyer' || n || '@example.com', 'Buyer ' || n, 'customer', :'hash' FROM generate_series(1, :customers) n
     UNION ALL SELECT 'office@example.com', 'Office', 'office', :'hash'
-    UNION ALL SELECT 'auditor@example.com', 'Auditor', 'auditor', :'hash';
+    UNION ALL SELECT 'admin@example.com', 'Administrator', 'admin', :'hash';
 INSERT INTO memberships (user_id, customer_id)
     SELECT u.id, c.id FROM users u JOIN customers c ON u.email = 'buyer' || substr(c.code, 2) || '@example.com';
 
