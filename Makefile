@@ -6,10 +6,12 @@ help: ## Print this list
 
 run: ## Serve http://127.0.0.1:8080 with a private Postgres, local files and sample data in data/
 	@scripts/need postgres
+	@[ -e target/release/primetrade ] || echo "building the portal for the first time: about ten minutes on two cores; after that it starts in seconds"
 	@exec cargo run --locked --release -- demo
 
 test: ## Install what the tests need, run every test, and say how many passed
 	@scripts/need postgres chromium pdftools clamd smtpd openpyxl cryptography ministack axe oidc pgbouncer openmetrics promtool standardwebhooks
+	@[ -e target/debug/primetrade ] || echo "building the tests for the first time: about twelve minutes on two cores; the tests then take about twenty-five"
 	@scripts/test
 
 check: ## Check formatting, lints and the direction of imports, as CI does before the tests
