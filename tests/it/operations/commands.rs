@@ -198,12 +198,24 @@ async fn the_seeded_log_has_a_year_of_events_and_passes_every_verification() {
     let environment = environment_of(url.as_str());
     let seeded = primetrade(&environment, &["seed", "--customers", "3", "--bols", "60"], "").await;
     assert!(text(&seeded.stderr).contains("events of the access log"), "{}", text(&seeded.stderr));
-    // The first run seals all events at its end, the second verifies the seals.
-    for waiting in ["0 sealed, ", " sealed, 0 waiting"] {
+    let verify = async || {
         let verified = primetrade(&environment, &["audit", "verify", "--strict"], "").await;
         let said = format!("{}{}", text(&verified.stdout), text(&verified.stderr));
-        assert!(verified.status.success() && said.contains(waiting) && !said.contains("earlier"), "{said}");
+        assert!(verified.status.success() && !said.contains("earlier"), "{said}");
+        said
+    };
+    let first = verify().await;
+    assert!(first.contains("0 sealed, "), "{first}");
+    // Each run seals all events at its end, and the next one verifies the seals. An open transaction of another test holds up
+    // the newest seals, because all tests share a cluster.
+    let mut said = verify().await;
+    for _ in 0..20 {
+        if said.contains(" sealed, 0 waiting") {
+            break;
+        }
+        said = verify().await;
     }
+    assert!(said.contains(" sealed, 0 waiting"), "{said}");
     let exported = primetrade(&environment, &["audit", "export", "--format", "jsonl"], "").await;
     let lines: Vec<serde_json::Value> =
         text(&exported.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
