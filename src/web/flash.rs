@@ -106,7 +106,7 @@ flashes! {
     /// `/people`
     people {
         INVITED: "invited" => "Invited. An email says what to do next.",
-        RESENT: "resent" => "A new link was sent by email. The earlier link no longer works.",
+        RESENT: "resent" => "A new invitation was sent by email. A link in an earlier one no longer works.",
         SENT_BEFORE: "sent" =>
             "A link was sent less than a minute ago, so nothing was sent now. That link works; look in the spam folder too.",
         FACTOR_SAVED: "factor" => "Saved. It applies from each person’s next login on.",
@@ -171,8 +171,8 @@ flashes! {
     }
     /// `/office/users` and `/office/users/{id}`
     users {
-        INVITED: "invited" => "Invited. A link to set a password was sent by email.",
-        RESENT: "resent" => "A new link was sent by email. The earlier link no longer works.",
+        INVITED: "invited" => "Invited. An email says how to log in.",
+        RESENT: "resent" => "A new invitation was sent by email. A link in an earlier one no longer works.",
         SENT_BEFORE: "sent" =>
             "A link was sent less than a minute ago, so nothing was sent now. That link works; look in the spam folder too.",
         DISABLED: "disabled" => "The login is disabled. Its sessions are ended, and its API tokens revoked.",

@@ -78,6 +78,8 @@ async fn emails_to_a_required_role_name_the_issuer_instead_of_a_password() {
     let (new, admin) = ("pat@terminal.example", app.user(World::ADMIN).await);
     let form = [("email", new), ("name", "Pat Example"), ("role", "office")];
     admin.expect_saved("/office/users", &form, "/office/users?done=invited").await;
+    let page = admin.get("/office/users?done=invited").await;
+    assert_eq!(page.one("[role=status]"), "Invited. An email says how to log in.");
     let mail = app.mail_to(new).await;
     assert_eq!((mail.purpose.as_str(), mail.letter["issuer"].as_str()), ("invitation", Some("Mill ID")));
     let form = [("email", "jo@terminal.example"), ("name", "Jo Example"), ("role", "auditor")];
