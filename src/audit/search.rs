@@ -194,14 +194,18 @@ async fn edge(
     }
     let others = Filter { text: String::new(), ..filter.clone() };
     let select = (audit_events::occurred_at, audit_events::id);
-    let found: Option<(DateTime<Utc>, i64)> =
+    let found: Vec<(DateTime<Utc>, i64)> =
         begun_after!(narrowed!(audit_events::table.select(select).into_boxed(), &others), after)
             .order((audit_events::occurred_at.desc(), audit_events::id.desc()))
             .offset(TEXT_SEARCH_EVENTS - 1)
-            .first(connection)
-            .await
-            .optional()?;
-    Ok(found.map(|(occurred_at, id)| Position { occurred_at, id }))
+            .limit(2)
+            .load(connection)
+            .await?;
+    // The second one shows that there are more.
+    Ok(match found[..] {
+        [(occurred_at, id), _] => Some(Position { occurred_at, id }),
+        _ => None,
+    })
 }
 
 /// Streams all events of one snapshot, newest first. Needs a transaction of its own.

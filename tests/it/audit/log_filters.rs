@@ -65,7 +65,7 @@ async fn a_search_for_words_stops_after_many_events_and_goes_on_from_there() {
     let auditor = app.auditor().await;
     app.sql(
         "INSERT INTO audit_events (action, outcome, occurred_at, file_name) \
-         SELECT 'X', 'success', now() - interval '1 day' - n * interval '1 ms', CASE n WHEN 60000 THEN 'needle.pdf' WHEN 1 THEN 'pin.pdf' ELSE 'hay.pdf' END \
+         SELECT 'X', CASE WHEN n <= 50000 THEN 'denied' ELSE 'success' END, now() - interval '1 day' - n * interval '1 ms', CASE n WHEN 60000 THEN 'needle.pdf' WHEN 1 THEN 'pin.pdf' ELSE 'hay.pdf' END \
          FROM generate_series(1, 60000) n",
     )
     .await;
@@ -93,6 +93,9 @@ async fn a_search_for_words_stops_after_many_events_and_goes_on_from_there() {
     assert_eq!(page.all(".pager a"), ["Next 50"]);
     // Another filter narrows what is looked at.
     let page = auditor.get("/audit?q=needle&action=LOGIN_SUCCEEDED").await;
+    assert_eq!((page.one(".empty h2"), page.all("#stopped").len()), ("No event matches.".into(), 0));
+    // Exactly as many as a page looks at.
+    let page = auditor.get("/audit?q=needle&outcome=denied").await;
     assert_eq!((page.one(".empty h2"), page.all("#stopped").len()), ("No event matches.".into(), 0));
     let export = auditor.get("/audit/export?format=csv&q=needle").await;
     assert!(export.text().contains("needle.pdf"), "an export looks at all");
