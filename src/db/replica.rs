@@ -80,14 +80,26 @@ impl Database {
     /// Says why the replica can't serve a read now, or `None` if it can, or if there is none.
     pub async fn replica_trouble(&self) -> Option<String> {
         let replica = self.replica.as_ref()?;
-        replica.catch_up(self, WHOLE_LOG).await.err().map(|why| why.to_string())
+        let caught_up = match written(self).await {
+            Ok(written) => replica.catch_up(&written, WHOLE_LOG).await,
+            Err(error) => Err(error.into()),
+        };
+        caught_up.err().map(|why| why.to_string())
     }
 }
 
 impl Replica {
     /// Whether it serves the read. Counts which server does.
     async fn serves(&self, primary: &Database, within: Duration) -> bool {
-        let result = if self.rests() { Err(Refusal::Resting) } else { self.catch_up(primary, within).await };
+        let result = if self.rests() {
+            Err(Refusal::Resting)
+        } else {
+            match written(primary).await {
+                Ok(written) => self.catch_up(&written, within).await,
+                // The read itself will say why the primary doesn't answer. The replica is not to blame.
+                Err(_) => return false,
+            }
+        };
         let outcome = match &result {
             Ok(()) => "replica",
             Err(Refusal::Behind) => "behind",
@@ -110,10 +122,9 @@ impl Replica {
     }
 
     /// Waits until the replica has replayed what the primary has written.
-    async fn catch_up(&self, primary: &Database, within: Duration) -> Result<(), Refusal> {
-        let written = written(primary).await?;
+    async fn catch_up(&self, written: &Written, within: Duration) -> Result<(), Refusal> {
         let mut has_answered = false;
-        match timeout(within, self.replay(&written, &mut has_answered)).await {
+        match timeout(within, self.replay(written, &mut has_answered)).await {
             Ok(replayed) => replayed,
             Err(_) if has_answered => Err(Refusal::Behind),
             Err(_) => Err(Refusal::Silent),
