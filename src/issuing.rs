@@ -99,7 +99,7 @@ impl Issuer<'_> {
         let ActingUser { viewer, clock, origin, .. } = self.user;
         let number: BolNumber =
             bol.number.parse().map_err(|_| DbError::Unreachable(format!("{} is not a BOL number", bol.number)))?;
-        let bytes = print(&Sheet::new(bol, self.codes.address(&number), self.zone)).await?;
+        let bytes = print(Sheet::new(bol, self.codes.address(&number), self.zone)).await?;
         let (kind, at) = (Kind::Bol, clock.now());
         let new = NextVersion { bol_id: bol.id, number: &number, kind, bytes, by: viewer, at };
         let Stored { document_id, file_name, object_key, sha256, strays } =

@@ -2,9 +2,6 @@
 
 use std::sync::LazyLock;
 
-use typst::foundations::Bytes;
-use typst::text::Font;
-
 /// Latin, Greek and Cyrillic, then a fallback that is mostly Chinese, Japanese and Korean.
 const FONTS: [&[u8]; 4] = [OF_TEXT[0], OF_TEXT[1], OF_TEXT[2], include_bytes!("../fonts/DroidSansFallback.ttf")];
 /// The typeface of printed BOLs: regular, semibold and bold.
@@ -13,13 +10,54 @@ pub const OF_TEXT: [&[u8]; 3] = [
     include_bytes!("../fonts/SourceSans3-Semibold.ttf"),
     include_bytes!("../fonts/SourceSans3-Bold.ttf"),
 ];
+const FALLBACK: usize = 3;
 
-static TYPEFACES: LazyLock<Vec<Font>> =
-    LazyLock::new(|| FONTS.iter().flat_map(|data| Font::iter(Bytes::new(*data))).collect());
+/// A typeface as the library that shapes text reads it, and as the one that writes PDFs does.
+pub struct Typeface {
+    pub shapes: harfrust::Font,
+    pub outlines: krilla::text::Font,
+    pub units_per_em: f32,
+    /// The height of capital letters, for a size of 1.
+    pub cap_height: f32,
+}
 
-/// Returns every typeface, in the order of fallback.
-pub fn all() -> &'static [Font] {
+static TYPEFACES: LazyLock<Vec<Typeface>> = LazyLock::new(|| {
+    let typeface = |data| match Typeface::new(data) {
+        Some(typeface) => typeface,
+        None => unreachable!("a constant"),
+    };
+    FONTS.into_iter().map(typeface).collect()
+});
+
+impl Typeface {
+    fn new(data: &'static [u8]) -> Option<Self> {
+        let shapes = harfrust::Font::new(data, 0)?;
+        let units_per_em = f32::from(shapes.units_per_em());
+        let metrics = shapes.metrics();
+        let cap_height = metrics.cap_height.map_or(0.7 * units_per_em, |height| height.to_f32());
+        let outlines = krilla::text::Font::new(data.into(), 0)?;
+        Some(Self { outlines, units_per_em, cap_height: cap_height / units_per_em, shapes })
+    }
+
+    fn has(&self, c: char) -> bool {
+        self.shapes.charmap().map_unicode(c).is_some_and(|glyph| glyph.to_u32() != 0)
+    }
+}
+
+impl std::fmt::Debug for Typeface {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Typeface").field("cap_height", &self.cap_height).finish_non_exhaustive()
+    }
+}
+
+/// Returns every typeface: those of text, then the fallback.
+pub fn all() -> &'static [Typeface] {
     &TYPEFACES
+}
+
+/// Returns the number of the typeface that prints a character: `wanted`, unless only the fallback has it.
+pub fn of(c: char, wanted: usize) -> usize {
+    if !all()[wanted].has(c) && all()[FALLBACK].has(c) { FALLBACK } else { wanted }
 }
 
 /// Returns the first character that can't be printed: no typeface has it, or it is invisible. Line breaks are
@@ -38,7 +76,7 @@ pub fn unprintable_message(c: char) -> String {
 }
 
 fn is_printable(c: char) -> bool {
-    !is_unseen(c) && all().iter().any(|font| font.info().coverage.contains(c.into()))
+    !is_unseen(c) && all().iter().any(|typeface| typeface.has(c))
 }
 
 fn is_unseen(c: char) -> bool {

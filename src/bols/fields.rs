@@ -6,7 +6,7 @@
 //! - a column of `bols` (a migration and `db::schema`);
 //! - a member of [`Printed`];
 //! - an entry of [`FIELDS`], with its places in [`FORM`] and [`PAGE`];
-//! - a place on the paper, in `templates/bol.typ`.
+//! - a place on the paper, in `issuing/print/form.rs`.
 //!
 //! How a value is read belongs in `field`. How a typed field is checked belongs in [`super::draft`], and so does what
 //! the form fills in.

@@ -144,7 +144,7 @@ impl SamplePrinter<'_> {
         };
         let number: BolNumber = number.parse().map_err(Failure::problem)?;
         let sheet = Sheet::new(&bol, self.codes.address(&number), self.zone);
-        print::print(&sheet).await.map_err(Failure::problem)
+        print::print(sheet).await.map_err(Failure::problem)
     }
 }
 

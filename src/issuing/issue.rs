@@ -18,7 +18,7 @@ impl Issuer<'_> {
         let mut connection = self.user.db.get().await?;
         let load = Load::read(&mut connection, draft).await?;
         drop(connection);
-        Ok(print(&Sheet::preview(&load.printed)).await?)
+        Ok(print(Sheet::preview(&load.printed)).await?)
     }
 
     /// Issues the BOL under the next number of the year.

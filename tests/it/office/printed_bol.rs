@@ -54,6 +54,10 @@ async fn the_pdf_is_tagged_titled_and_clean() {
             "{tag} in {tags}"
         );
     }
+    let read_aloud = tool("pdfinfo", &["-struct-text"], &pdf);
+    for words in [format!("\"Number {number}\""), "\"SCAC ".to_owned(), "River Terminal LLC".to_owned()] {
+        assert!(read_aloud.contains(&words), "{words} in {read_aloud}");
+    }
     let catalog = tool("qpdf", &["--json"], &pdf);
     assert!(catalog.contains("\"/Lang\": \"u:en-US\"") || catalog.contains("\"/Lang\": \"en-US\""), "the language");
     let fonts = tool("pdffonts", &[], &pdf);
@@ -108,6 +112,24 @@ async fn hostile_values_are_printed_whole() {
     }
     assert!(text.contains("Page2of"), "{text}");
     assert!(!text.contains("null") && !text.contains("none"), "{text}");
+}
+
+/// Instructions of 140 lines take several pages, each line once. All pages have a number, the last one the signatures.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_continues_on_the_next_page() {
+    let app = App::ready_to_issue().await;
+    let office = app.office().await;
+    let lines: Vec<String> = (1..=140).map(|n| format!("Step {n}")).collect();
+    let number = Load::today(&app).await.with("special_instructions", &lines.join("\n")).issue(&office).await;
+    let text = text_of(&office.download(&format!("/bols/{number}/download")).await);
+    let printed: Vec<&str> = text.lines().map(str::trim).filter(|line| line.starts_with("Step ")).collect();
+    assert_eq!(printed, lines);
+    let pages: Vec<&str> = text.trim_end_matches('\u{c}').split('\u{c}').collect();
+    assert!(pages.len() > 2, "{text}");
+    for (index, page) in pages.iter().enumerate() {
+        assert!(page.contains(&format!("Page {} of {}", index + 1, pages.len())) && page.contains(&number), "{page}");
+        assert_eq!(page.contains("Printed name"), index + 1 == pages.len(), "{page}");
+    }
 }
 
 /// Checks the position of each word. Even words without a break opportunity stay in their box.
