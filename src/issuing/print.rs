@@ -1,7 +1,7 @@
 //! The printed BOL: a PDF on US Letter, tagged (PDF/UA-1), with embedded typefaces. The same data gives the same bytes.
 //!
-//! `sheet` formats every value, `form` says what stands where, `flow` puts boxes on pages, `paper` writes pages and tags,
-//! and `text` shapes letters and breaks lines. Each uses only those after it.
+//! `sheet` formats every value, and `form` says what stands where. Below it, `flow` puts boxes on pages, `paper` writes pages
+//! and tags, and `text` shapes letters and breaks lines.
 
 mod flow;
 mod form;
