@@ -71,6 +71,17 @@ pub async fn settled(app: &App) {
     panic!("still waiting: {:?}", app.rows("SELECT id, state, attempts FROM webhook_deliveries").await);
 }
 
+/// Waits until this many attempts are recorded. The receiver has each message a little earlier.
+pub async fn tried(app: &App, count: usize) {
+    for _ in 0..400 {
+        if app.count("webhook_attempts").await >= count {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{count} attempts expected: {:?}", app.rows("SELECT at, status, error FROM webhook_attempts").await);
+}
+
 pub fn events(received: &[Received]) -> Vec<String> {
     received.iter().map(Received::event).collect()
 }

@@ -246,6 +246,8 @@ async fn an_archived_document_is_restored_instead_of_linked() {
     assert_eq!(acme.get(&path).await.status, 303);
     // A failed request for restoration is recorded too.
     proxy.restore.store(0, Ordering::SeqCst);
+    // The next requests are not those of a checkpoint: the server publishes one a minute.
+    app.published().await;
     proxy.next(&[Fault::None, Fault::Says(403, "AccessDenied", "Access Denied")]);
     let answer = acme.get(&path).await;
     assert_eq!((answer.status, answer.header("location")), (503, ""));
