@@ -5,6 +5,7 @@ mod app;
 mod browser;
 mod builders;
 mod cluster;
+mod connections;
 mod devtools;
 mod events;
 mod fault;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use primetrade::db;
 use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -165,8 +166,10 @@ async fn seed_is_the_same_every_time_and_goes_into_an_empty_database_only() {
                 assert!(!login[field].is_null(), "{login}");
             }
         }
-        assert_eq!(CustomerRow::all(&url).await.len(), 3);
-        let (bols, documents) = (BolRow::all(&url).await, DocumentRow::all(&url).await);
+        let mut connection = db::connect(&url).await.unwrap();
+        assert_eq!(CustomerRow::all(&mut connection).await.len(), 3);
+        let bols = BolRow::all(&mut connection).await;
+        let documents = DocumentRow::all(&mut connection).await;
         assert_eq!(bols.len(), 25);
         let waiting = documents.iter().filter(|document| document.bol_id.is_none()).count();
         assert!((11..=12).contains(&waiting), "{waiting} documents in the inbox");

@@ -126,9 +126,10 @@ impl Portal {
     async fn check(&self) {
         let events = "SELECT request_id FROM audit_events WHERE action = 'BOL_DOWNLOADED' AND outcome = 'success'";
         let events: HashSet<String> = rows(&self.owner, events).await.into_iter().collect();
+        let mut connection = db::connect(&self.owner).await.unwrap();
         let bols: HashMap<String, BolRow> =
-            BolRow::all(&self.owner).await.into_iter().map(|bol| (bol.number.clone(), bol)).collect();
-        let documents = DocumentRow::all(&self.owner).await;
+            BolRow::all(&mut connection).await.into_iter().map(|bol| (bol.number.clone(), bol)).collect();
+        let documents = DocumentRow::all(&mut connection).await;
         let mut numbers = HashSet::new();
         for receipt in &self.receipts {
             match receipt {

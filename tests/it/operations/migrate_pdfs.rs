@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use primetrade::db;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -369,7 +370,7 @@ async fn an_unreliable_connection_slows_the_migration_and_loses_nothing() {
     let (code, stdout, stderr) = run(&through, &["migrate-pdfs-to-s3"]).await;
     assert_eq!((code, row(&stdout, "Errors")), (0, 0), "{stdout}{stderr}");
     assert_eq!(row(&stdout, "Successfully uploaded") + row(&stdout, "Skipped (exists)"), 40, "{stdout}");
-    let documents = DocumentRow::all(&database).await;
+    let documents = DocumentRow::all(&mut db::connect(&database).await.unwrap()).await;
     assert_eq!(documents.iter().filter(|document| document.is_stored()).count(), 40);
     let (code, report, _) = run(&environment, &["storage", "reconcile", "--read"]).await;
     assert_eq!(code, 0, "{report}");
@@ -386,7 +387,7 @@ async fn a_migration_killed_at_any_point_continues() {
     }
     let (code, stdout, stderr) = run(&environment, &["migrate-pdfs-to-s3"]).await;
     assert_eq!((code, row(&stdout, "Errors"), row(&stdout, "PDFs missing")), (0, 0, 0), "{stdout}{stderr}");
-    let mut documents = DocumentRow::all(&database).await;
+    let mut documents = DocumentRow::all(&mut db::connect(&database).await.unwrap()).await;
     documents.retain(DocumentRow::is_stored);
     let bols: HashSet<Option<i64>> = documents.iter().map(|document| document.bol_id).collect();
     assert_eq!((documents.len(), bols.len()), (60, 60));

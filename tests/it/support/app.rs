@@ -10,9 +10,9 @@ use primetrade::storage::Storage;
 use primetrade::web::{Running, Settings};
 use tempfile::TempDir;
 
-use super::{
-    Actor, Events, PASSWORD, Rows, S3Server, Smtp, World, as_server, discard, execute, rows, secret_key, with_variables,
-};
+use super::cluster::{execute_on, rows_on};
+use super::connections::Idle;
+use super::{Actor, Events, PASSWORD, Rows, S3Server, Smtp, World, as_server, discard, secret_key, with_variables};
 
 pub struct App {
     pub url: String,
@@ -22,6 +22,7 @@ pub struct App {
     pub s3: Option<S3Server>,
     /// What the server counts, and where it says so, with `METRICS_ADDR`.
     pub metrics: Option<(Metrics, String)>,
+    pub(super) idle: Idle,
     media: TempDir,
     environment: Vec<(&'static str, String)>,
     /// Stops the server when the test drops it.
@@ -76,7 +77,19 @@ impl App {
         world.store(&config(&environment).storage).await;
         let clock = Clock::movable();
         let (url, metrics, stop) = serve(&environment, &clock).await;
-        Self { url, database, clock, world, s3, metrics, media, environment, _stop: stop, others: Vec::new() }
+        Self {
+            url,
+            database,
+            clock,
+            world,
+            s3,
+            metrics,
+            idle: Idle::default(),
+            media,
+            environment,
+            _stop: stop,
+            others: Vec::new(),
+        }
     }
 
     /// Starts another server on the same database and storage, and returns its URL.
@@ -184,16 +197,16 @@ impl App {
     }
 
     pub async fn sql(&self, sql: &str) {
-        execute(&self.database, sql).await;
+        execute_on(&mut *self.connection().await, sql).await;
     }
 
     pub async fn rows(&self, select: &str) -> Rows {
-        rows(&self.database, select).await
+        rows_on(&mut *self.connection().await, select).await
     }
 
     /// The whole access log.
     pub async fn events(&self) -> Events {
-        Events::load(&self.database).await
+        Events::load(&mut *self.connection().await).await
     }
 }
 

@@ -6,7 +6,6 @@ use diesel_async::RunQueryDsl;
 use primetrade::accounts::passwords;
 use primetrade::bols::BolNumber;
 use primetrade::clock::Clock;
-use primetrade::db;
 use primetrade::db::schema::{bols, customers, documents, memberships, sessions, users};
 use sha2::{Digest, Sha256};
 
@@ -43,14 +42,14 @@ impl App {
 
     /// Dates back since when a BOL is visible to its customer.
     pub async fn make_visible_since(&self, number: &str, since: DateTime<Utc>) {
-        let mut connection = db::connect(&self.database).await.unwrap();
+        let mut connection = self.connection().await;
         let bol = diesel::update(bols::table.filter(bols::number.eq(number)));
-        assert_eq!(bol.set(bols::visible_since.eq(since)).execute(&mut connection).await.unwrap(), 1, "{number}");
+        assert_eq!(bol.set(bols::visible_since.eq(since)).execute(&mut *connection).await.unwrap(), 1, "{number}");
     }
 
     /// Makes stored documents pending again, as an interrupted upload leaves them.
     pub async fn interrupt_upload(&self, ids: &[i64], user: i64) {
-        let mut connection = db::connect(&self.database).await.unwrap();
+        let mut connection = self.connection().await;
         let changes = (
             documents::state.eq("pending"),
             documents::stored_at.eq(None::<DateTime<Utc>>),
@@ -58,13 +57,13 @@ impl App {
             documents::pending_by.eq(user),
         );
         let rows = diesel::update(documents::table.filter(documents::id.eq_any(ids))).set(changes);
-        assert_eq!(rows.execute(&mut connection).await.unwrap(), ids.len());
+        assert_eq!(rows.execute(&mut *connection).await.unwrap(), ids.len());
     }
 
     /// Makes a waiting document pending under a new key, as an interruption leaves one that was leaving the inbox.
     pub async fn interrupt_filing(&self, id: i64, number: &str, version: i32, user: i64) {
         let bol = self.bol(number).await.id;
-        let mut connection = db::connect(&self.database).await.unwrap();
+        let mut connection = self.connection().await;
         let key = format!("bols/{}/{number}.other.v{version}.pdf", &number[4..8]);
         let changes = (
             documents::state.eq("pending"),
@@ -77,28 +76,28 @@ impl App {
             documents::version.eq(version),
         );
         let rows = diesel::update(documents::table.find(id)).set(changes);
-        assert_eq!(rows.execute(&mut connection).await.unwrap(), 1, "{id}");
+        assert_eq!(rows.execute(&mut *connection).await.unwrap(), 1, "{id}");
     }
 
     /// Makes every session view the portal as a customer, which the pages offer to the office alone.
     pub async fn view_as_in_every_session(&self, code: &str) {
         let customer = self.customer(code).await.id;
-        let mut connection = db::connect(&self.database).await.unwrap();
-        diesel::update(sessions::table).set(sessions::seeing_as.eq(customer)).execute(&mut connection).await.unwrap();
+        let mut connection = self.connection().await;
+        diesel::update(sessions::table).set(sessions::seeing_as.eq(customer)).execute(&mut *connection).await.unwrap();
     }
 
     pub async fn deactivate_customer(&self, code: &str) {
-        let mut connection = db::connect(&self.database).await.unwrap();
+        let mut connection = self.connection().await;
         let customer = diesel::update(customers::table.filter(customers::code.eq(code)));
-        assert_eq!(customer.set(customers::active.eq(false)).execute(&mut connection).await.unwrap(), 1, "{code}");
+        assert_eq!(customer.set(customers::active.eq(false)).execute(&mut *connection).await.unwrap(), 1, "{code}");
     }
 
     /// Makes a user an administrator of each of their companies.
     pub async fn make_company_admin(&self, email: &str) {
         let user = self.user_id(email).await;
-        let mut connection = db::connect(&self.database).await.unwrap();
+        let mut connection = self.connection().await;
         let theirs = diesel::update(memberships::table.filter(memberships::user_id.eq(user)));
-        theirs.set(memberships::is_admin.eq(true)).execute(&mut connection).await.unwrap();
+        theirs.set(memberships::is_admin.eq(true)).execute(&mut *connection).await.unwrap();
     }
 
     pub fn new_user(&self, email: &str) -> UserBuilder<'_> {
@@ -121,7 +120,7 @@ impl<'a> BolBuilder<'a> {
 
     /// Returns the BOL's id.
     pub async fn create(self) -> i64 {
-        let mut connection = db::connect(&self.app.database).await.unwrap();
+        let mut connection = self.app.connection().await;
         let customer = match self.customer {
             Some(code) => Some(self.app.customer(code).await.id),
             None => None,
@@ -137,7 +136,7 @@ impl<'a> BolBuilder<'a> {
             bols::net_lb.eq(40_000),
         );
         let query = diesel::insert_into(bols::table).values(values).returning(bols::id);
-        query.get_result(&mut connection).await.unwrap()
+        query.get_result(&mut *connection).await.unwrap()
     }
 }
 
@@ -176,7 +175,7 @@ impl DocumentBuilder<'_> {
 
     /// Returns the document's id.
     pub async fn create(self) -> i64 {
-        let mut connection = db::connect(&self.app.database).await.unwrap();
+        let mut connection = self.app.connection().await;
         let file_name = self.key.rsplit('/').next().unwrap();
         let is_pending = self.pending.is_some();
         let values = (
@@ -194,7 +193,7 @@ impl DocumentBuilder<'_> {
             documents::pending_by.eq(self.pending.map(|(_, user)| user)),
         );
         let query = diesel::insert_into(documents::table).values(values).returning(documents::id);
-        query.get_result(&mut connection).await.unwrap()
+        query.get_result(&mut *connection).await.unwrap()
     }
 }
 
@@ -213,13 +212,18 @@ impl UserBuilder<'_> {
 
     /// Returns the user's id. The password is [`PASSWORD`].
     pub async fn create(self) -> i64 {
-        let mut connection = db::connect(&self.app.database).await.unwrap();
+        let mut connection = self.app.connection().await;
         let values = (
             users::email.eq(&self.email),
             users::name.eq("Somebody"),
             users::role.eq(&self.role),
             users::password_hash.eq(Some(passwords::hash(PASSWORD).await.unwrap())),
         );
-        diesel::insert_into(users::table).values(values).returning(users::id).get_result(&mut connection).await.unwrap()
+        diesel::insert_into(users::table)
+            .values(values)
+            .returning(users::id)
+            .get_result(&mut *connection)
+            .await
+            .unwrap()
     }
 }

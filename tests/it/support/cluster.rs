@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::sql_types::{Nullable, Text};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use primetrade::config::DatabaseUrl;
 use primetrade::db::cluster::{Cluster, Options};
 use primetrade::db::{self, guard};
@@ -115,7 +115,11 @@ pub async fn admit_server(owner: &DatabaseUrl) {
 
 /// Runs statements as the owner of the database.
 pub async fn execute(url: &DatabaseUrl, sql: &str) {
-    db::connect(url).await.unwrap().batch_execute(sql).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));
+    execute_on(&mut db::connect(url).await.unwrap(), sql).await;
+}
+
+pub(super) async fn execute_on(connection: &mut AsyncPgConnection, sql: &str) {
+    connection.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error}\n{sql}"));
 }
 
 #[derive(QueryableByName)]
@@ -129,12 +133,14 @@ pub type Rows = Vec<String>;
 
 /// Runs a query as the owner of the database. For tests whose subject is SQL; others read typed rows.
 pub async fn rows(url: &DatabaseUrl, select: &str) -> Rows {
+    rows_on(&mut db::connect(url).await.unwrap(), select).await
+}
+
+pub(super) async fn rows_on(connection: &mut AsyncPgConnection, select: &str) -> Rows {
     // `json` keeps the order of the columns. `jsonb` would sort them.
     let sql = format!(
         "SELECT array_to_string(ARRAY(SELECT j.value FROM json_each_text(to_json(r)) WITH ORDINALITY j ORDER BY j.ordinality), '|', '') AS line FROM ({select}) r"
     );
-    let mut connection = db::connect(url).await.unwrap();
-    let lines: Vec<Line> =
-        sql_query(&sql).load(&mut connection).await.unwrap_or_else(|error| panic!("{error}\n{select}"));
+    let lines: Vec<Line> = sql_query(&sql).load(connection).await.unwrap_or_else(|error| panic!("{error}\n{select}"));
     lines.into_iter().map(|line| line.line.unwrap_or_default()).collect()
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use ipnet::IpNet;
 use primetrade::audit::{Action, Outcome};
-use primetrade::config::DatabaseUrl;
-use primetrade::db::{self, schema::audit_events};
+use primetrade::db::schema::audit_events;
 use serde_json::Value;
 
 use super::App;
@@ -116,10 +115,9 @@ impl Deref for Events {
 }
 
 impl Events {
-    pub async fn load(url: &DatabaseUrl) -> Self {
-        let mut connection = db::connect(url).await.unwrap();
+    pub async fn load(connection: &mut AsyncPgConnection) -> Self {
         let events = audit_events::table.order(audit_events::id).select(EventRow::as_select());
-        Self(events.load(&mut connection).await.unwrap())
+        Self(events.load(connection).await.unwrap())
     }
 
     /// The id of the newest event, for [`Events::since`].
@@ -175,11 +173,11 @@ const HOSTILE: &str = r#"INSERT INTO audit_events (occurred_at, action, outcome,
 impl App {
     /// Waits until the events with an action are as expected.
     pub async fn events_until(&self, action: Action, expected: impl Fn(&[EventRow]) -> bool) {
-        let mut connection = db::connect(&self.database).await.unwrap();
+        let mut connection = self.connection().await;
         let mut events = Vec::new();
         for _ in 0..200 {
             let query = audit_events::table.filter(audit_events::action.eq(action.as_str())).order(audit_events::id);
-            events = query.select(EventRow::as_select()).load(&mut connection).await.unwrap();
+            events = query.select(EventRow::as_select()).load(&mut *connection).await.unwrap();
             if expected(&events) {
                 return;
             }

@@ -9,7 +9,6 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use ipnet::IpNet;
 use primetrade::audit::{Action, Outcome};
-use primetrade::db;
 use primetrade::db::schema::audit_events;
 use serde_json::{Value, json};
 
@@ -99,8 +98,8 @@ impl<'a> EventsBuilder<'a> {
             )
         };
         let rows: Vec<_> = (0..self.count).map(row).collect();
-        let mut connection = db::connect(&self.app.database).await.unwrap();
-        let inserted = diesel::insert_into(audit_events::table).values(rows).execute(&mut connection).await;
+        let mut connection = self.app.connection().await;
+        let inserted = diesel::insert_into(audit_events::table).values(rows).execute(&mut *connection).await;
         assert_eq!(inserted.unwrap(), usize::try_from(self.count).unwrap());
     }
 }

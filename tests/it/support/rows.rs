@@ -22,10 +22,9 @@ macro_rules! load_all {
     ($row:ident, $table:ident, $column:ident) => {
         impl $row {
             /// Every row, in the order of its key.
-            pub async fn all(url: &primetrade::config::DatabaseUrl) -> Vec<Self> {
-                let mut connection = primetrade::db::connect(url).await.unwrap();
+            pub async fn all(connection: &mut diesel_async::AsyncPgConnection) -> Vec<Self> {
                 let query = $table::table.order($table::$column).select(Self::as_select());
-                diesel_async::RunQueryDsl::load(query, &mut connection).await.unwrap()
+                diesel_async::RunQueryDsl::load(query, connection).await.unwrap()
             }
         }
     };

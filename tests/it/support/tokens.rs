@@ -4,7 +4,6 @@ use chrono::TimeDelta;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use primetrade::accounts::api_tokens::{ApiToken, TokenScope};
-use primetrade::db;
 use primetrade::db::schema::{api_tokens, users};
 use sha2::{Digest, Sha256};
 
@@ -14,9 +13,9 @@ impl App {
     /// A token of a user, for 90 days. Returns its text.
     pub async fn token(&self, email: &str, scopes: &[&str]) -> String {
         let token = ApiToken::generate().unwrap();
-        let mut connection = db::connect(&self.database).await.unwrap();
+        let mut connection = self.connection().await;
         let owner: i64 =
-            users::table.filter(users::email.eq(email)).select(users::id).first(&mut connection).await.unwrap();
+            users::table.filter(users::email.eq(email)).select(users::id).first(&mut *connection).await.unwrap();
         let now = self.clock.now();
         let row = (
             api_tokens::user_id.eq(owner),
@@ -28,7 +27,7 @@ impl App {
             api_tokens::created_at.eq(now),
             api_tokens::expires_at.eq(now + TimeDelta::days(90)),
         );
-        diesel::insert_into(api_tokens::table).values(row).execute(&mut connection).await.unwrap();
+        diesel::insert_into(api_tokens::table).values(row).execute(&mut *connection).await.unwrap();
         token.as_str().to_owned()
     }
 

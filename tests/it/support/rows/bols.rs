@@ -3,7 +3,6 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use primetrade::db;
 use primetrade::db::schema::{bol_counters, bols};
 
 use super::super::App;
@@ -36,14 +35,14 @@ load_all!(BolRow, bols, id);
 impl App {
     /// Every BOL by id.
     pub async fn bols(&self) -> Vec<BolRow> {
-        BolRow::all(&self.database).await
+        BolRow::all(&mut *self.connection().await).await
     }
 
     /// The last number that was used in a year.
     pub async fn last_sequence(&self, year: i32) -> i32 {
-        let mut connection = db::connect(&self.database).await.unwrap();
+        let mut connection = self.connection().await;
         let query = bol_counters::table.find(year).select(bol_counters::last_seq);
-        query.first(&mut connection).await.unwrap()
+        query.first(&mut *connection).await.unwrap()
     }
 
     pub async fn bol(&self, number: &str) -> BolRow {

@@ -52,7 +52,7 @@ impl DocumentRow {
 impl App {
     /// Every document by id.
     pub async fn documents(&self) -> Vec<DocumentRow> {
-        DocumentRow::all(&self.database).await
+        DocumentRow::all(&mut *self.connection().await).await
     }
 
     /// The documents that were uploaded, in the order of their arrival.

@@ -2,7 +2,6 @@
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use primetrade::db;
 use primetrade::db::schema::{carriers, lots, products, settings, ship_tos, trucks};
 
 use super::super::App;
@@ -69,7 +68,7 @@ load_all!(ShipToRow, ship_tos, id);
 
 impl App {
     pub async fn products(&self) -> Vec<ProductRow> {
-        ProductRow::all(&self.database).await
+        ProductRow::all(&mut *self.connection().await).await
     }
 
     pub async fn product(&self, name: &str) -> ProductRow {
@@ -77,7 +76,7 @@ impl App {
     }
 
     pub async fn lots(&self) -> Vec<LotRow> {
-        LotRow::all(&self.database).await
+        LotRow::all(&mut *self.connection().await).await
     }
 
     pub async fn lot(&self, number: &str) -> LotRow {
@@ -85,7 +84,7 @@ impl App {
     }
 
     pub async fn carriers(&self) -> Vec<CarrierRow> {
-        CarrierRow::all(&self.database).await
+        CarrierRow::all(&mut *self.connection().await).await
     }
 
     pub async fn carrier(&self, name: &str) -> CarrierRow {
@@ -93,7 +92,7 @@ impl App {
     }
 
     pub async fn trucks(&self) -> Vec<TruckRow> {
-        TruckRow::all(&self.database).await
+        TruckRow::all(&mut *self.connection().await).await
     }
 
     pub async fn truck(&self, number: &str) -> TruckRow {
@@ -101,12 +100,12 @@ impl App {
     }
 
     pub async fn ship_to(&self, first_line: &str) -> ShipToRow {
-        let addresses = ShipToRow::all(&self.database).await;
+        let addresses = ShipToRow::all(&mut *self.connection().await).await;
         find(addresses, &format!("address {first_line}"), |ship_to| ship_to.address.starts_with(first_line))
     }
 
     pub async fn settings(&self) -> SettingsRow {
-        let mut connection = db::connect(&self.database).await.unwrap();
-        settings::table.select(SettingsRow::as_select()).first(&mut connection).await.unwrap()
+        let mut connection = self.connection().await;
+        settings::table.select(SettingsRow::as_select()).first(&mut *connection).await.unwrap()
     }
 }

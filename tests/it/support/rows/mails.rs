@@ -5,7 +5,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use primetrade::db;
 use primetrade::db::schema::{mails, notice_addresses};
 use serde_json::Value;
 
@@ -47,7 +46,7 @@ impl MailRow {
 impl App {
     /// Every mail of the outbox by id.
     pub async fn mails(&self) -> Vec<MailRow> {
-        MailRow::all(&self.database).await
+        MailRow::all(&mut *self.connection().await).await
     }
 
     pub async fn mail_to(&self, address: &str) -> MailRow {
@@ -79,8 +78,8 @@ impl App {
 
     /// The id of a further address of a customer.
     pub async fn notice_address_id(&self, email: &str) -> i64 {
-        let mut connection = db::connect(&self.database).await.unwrap();
+        let mut connection = self.connection().await;
         let query = notice_addresses::table.filter(notice_addresses::email.eq(email)).select(notice_addresses::id);
-        query.first(&mut connection).await.unwrap()
+        query.first(&mut *connection).await.unwrap()
     }
 }

@@ -2,7 +2,6 @@
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use primetrade::db;
 use primetrade::db::schema::{customers, memberships, sessions, users};
 
 use super::super::App;
@@ -51,13 +50,13 @@ load_all!(SessionRow, sessions, id);
 
 impl App {
     pub async fn customer(&self, code: &str) -> CustomerRow {
-        let customers = CustomerRow::all(&self.database).await;
+        let customers = CustomerRow::all(&mut *self.connection().await).await;
         find(customers, &format!("customer {code}"), |customer| customer.code == code)
     }
 
     /// Every user by id.
     pub async fn users(&self) -> Vec<UserRow> {
-        UserRow::all(&self.database).await
+        UserRow::all(&mut *self.connection().await).await
     }
 
     pub async fn user_id(&self, email: &str) -> i64 {
@@ -66,19 +65,19 @@ impl App {
 
     /// The users of a customer, by email.
     pub async fn members(&self, code: &str) -> Vec<MemberRow> {
-        let mut connection = db::connect(&self.database).await.unwrap();
+        let mut connection = self.connection().await;
         let query = memberships::table
             .inner_join(users::table)
             .inner_join(customers::table)
             .filter(customers::code.eq(code))
             .order(users::email)
             .select((users::email, memberships::is_admin, users::password_hash));
-        query.load(&mut connection).await.unwrap()
+        query.load(&mut *connection).await.unwrap()
     }
 
     /// Every session by id.
     pub async fn sessions(&self) -> Vec<SessionRow> {
-        SessionRow::all(&self.database).await
+        SessionRow::all(&mut *self.connection().await).await
     }
 
     /// The only session of a user. Panics if there is none or more than one.

@@ -39,7 +39,7 @@ impl CheckpointRow {
 impl App {
     /// Every leaf in the order of the tree.
     pub async fn leaves(&self) -> Vec<LeafRow> {
-        LeafRow::all(&self.database).await
+        LeafRow::all(&mut *self.connection().await).await
     }
 
     /// The position in the tree at which an event is sealed.
@@ -53,7 +53,7 @@ impl App {
 
     /// Every checkpoint from the smallest tree to the largest.
     pub async fn checkpoints(&self) -> Vec<CheckpointRow> {
-        CheckpointRow::all(&self.database).await
+        CheckpointRow::all(&mut *self.connection().await).await
     }
 
     pub async fn newest_checkpoint(&self) -> CheckpointRow {
