@@ -79,8 +79,10 @@ pub async fn copy_of(template: &str) -> DatabaseUrl {
         superuser.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
     }
     let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let strategy = strategy(&mut superuser).await;
     // Waits until the template is free of connections.
-    superuser.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template} OWNER primetrade")).await.unwrap();
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template} OWNER primetrade {strategy}");
+    superuser.batch_execute(&create).await.unwrap();
     let rights = format!(
         "SET allow_system_table_mods = on;
          UPDATE pg_database SET datacl = t.datacl FROM pg_database t WHERE pg_database.datname = '{name}' AND t.datname = '{template}';
@@ -90,6 +92,17 @@ pub async fn copy_of(template: &str) -> DatabaseUrl {
     );
     superuser.batch_execute(&rights).await.unwrap();
     cluster.url_as("primetrade", &name).unwrap()
+}
+
+/// Copies the files of a database, in a third of the time that it takes to log each of their pages. Postgres 14 knows no
+/// other way.
+async fn strategy(connection: &mut AsyncPgConnection) -> &'static str {
+    static STRATEGY: OnceCell<&str> = OnceCell::const_new();
+    let find = async {
+        let version = rows_on(connection, "SELECT current_setting('server_version_num')").await.remove(0);
+        if version.parse::<u32>().unwrap() < 150_000 { "" } else { "STRATEGY file_copy" }
+    };
+    STRATEGY.get_or_init(|| find).await
 }
 
 /// Lets a database be removed. Hundreds of them would keep the cluster's background processes busy.
