@@ -16,6 +16,7 @@ mod bearer;
 pub mod bol_filter;
 pub mod chart;
 pub mod client_address;
+mod compression;
 mod confirm;
 pub mod connection;
 pub mod context;

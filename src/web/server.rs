@@ -34,8 +34,8 @@ use super::metrics::Scrape;
 use super::office_contact::ContactCache;
 use super::session_store::PostgresSessions;
 use super::{
-    Error, Site, bearer, connection, cross_site, drafts, error_page, files, headers, health, https, limits, metrics,
-    request, routes, static_files,
+    Error, Site, bearer, compression, connection, cross_site, drafts, error_page, files, headers, health, https,
+    limits, metrics, request, routes, static_files,
 };
 use crate::accounts::breached::BreachList;
 use crate::accounts::factors::passkeys::RelyingParty;
@@ -363,6 +363,8 @@ fn app(
                 .wrap(from_fn(bearer::authenticate))
                 .wrap(from_fn(https::require))
                 .wrap(from_fn(limits::limit_body))
+                .wrap(from_fn(compression::compress))
+                // What `compression` leaves: streams and large bodies.
                 .wrap(Compress::default())
                 .configure(routes::routes),
         );

@@ -2,12 +2,11 @@
 
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
-};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use actix_web::web::{Data, Path, ServiceConfig, resource, route};
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::compression::takes_gzip;
 use super::{Error, Site};
 
 pub fn routes(app: &mut ServiceConfig) {
@@ -30,14 +29,10 @@ async fn serve(request: HttpRequest, site: Data<Site>, path: Path<String>) -> Re
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
     response.insert_header((CONTENT_TYPE, asset.content_type.as_str()));
-    let takes_gzip =
-        request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            value
-                .split(',')
-                .any(|part| part.trim().split(';').next() == Some("gzip") && !part.replace(' ', "").ends_with(";q=0"))
-        });
     Ok(match &asset.gzipped {
-        Some(gzipped) if takes_gzip => response.insert_header((CONTENT_ENCODING, "gzip")).body(gzipped.clone()),
+        Some(gzipped) if takes_gzip(request.headers()) => {
+            response.insert_header((CONTENT_ENCODING, "gzip")).body(gzipped.clone())
+        }
         _ => response.body(asset.bytes.clone()),
     })
 }
