@@ -29,16 +29,21 @@ struct Kept<'a>(Option<&'a [i64]>);
 impl QueryFragment<Pg> for Kept<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(COUNT_BOLS);
-        out.push_sql("SELECT sum(bols) FROM bol_counts WHERE customer_id ");
-        let Some(companies) = &self.0 else {
-            out.push_sql("IS NULL");
-            return Ok(());
-        };
-        out.push_sql("= ANY (");
-        out.push_bind_param::<Array<BigInt>, _>(companies)?;
-        out.push_sql(")");
-        Ok(())
+        push_sum(&mut out, &self.0)
     }
+}
+
+/// Writes a query of the number of BOLs of these companies, or of all. It has one row, with NULL for 0.
+pub(super) fn push_sum<'b>(out: &mut AstPass<'_, 'b, Pg>, companies: &'b Option<&[i64]>) -> QueryResult<()> {
+    out.push_sql("SELECT sum(bols) FROM bol_counts WHERE customer_id ");
+    let Some(companies) = companies else {
+        out.push_sql("IS NULL");
+        return Ok(());
+    };
+    out.push_sql("= ANY (");
+    out.push_bind_param::<Array<BigInt>, _>(companies)?;
+    out.push_sql(")");
+    Ok(())
 }
 
 impl Query for Kept<'_> {

@@ -19,7 +19,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 
 pub use self::news::{News, Reader};
-pub use self::page::{Batch, SearchPage, batch, count_up_to, search};
+pub use self::page::{Batch, SearchPage, batch, count_up_to, search, search_uncounted};
 pub use self::period::Period;
 pub use self::sort::{COLUMNS, Column, Position, Sort};
 pub use self::terms::{Meaning, Term, parse};

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{Array, Text};
 
-use super::expression::bool_expression;
+use super::expression::expression;
 use super::terms::{Meaning, Term};
 use super::{Search, Status};
 use crate::bols::DocumentKind;
@@ -134,7 +134,7 @@ fn containing(text: &str) -> String {
     pattern
 }
 
-bool_expression!(Needles<'_>);
+expression!(Needles<'_>, diesel::sql_types::Bool);
 
 impl QueryFragment<Pg> for Needles<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

@@ -4,11 +4,11 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::result::QueryResult;
 
-/// Makes a type, which writes its own SQL, a boolean expression over the columns of `bols`.
-macro_rules! bool_expression {
-    ($type:ty) => {
+/// Makes a type, which writes its own SQL, an expression of an SQL type over the columns of `bols`.
+macro_rules! expression {
+    ($type:ty, $sql_type:ty) => {
         impl diesel::expression::Expression for $type {
-            type SqlType = diesel::sql_types::Bool;
+            type SqlType = $sql_type;
         }
 
         impl<QS> diesel::expression::AppearsOnTable<QS> for $type {}
@@ -26,13 +26,13 @@ macro_rules! bool_expression {
         }
     };
 }
-pub(super) use bool_expression;
+pub(super) use expression;
 
 /// Columns that another query around this one reads. Their type is never looked at.
 #[derive(Clone, Copy)]
 pub(super) struct Columns(pub &'static str);
 
-bool_expression!(Columns);
+expression!(Columns, diesel::sql_types::Bool);
 
 impl QueryFragment<Pg> for Columns {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

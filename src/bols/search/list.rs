@@ -9,7 +9,7 @@ use super::condition::Needles;
 use super::expression::Columns;
 use super::news::IsNew;
 use super::sort::{Beyond, KeyColumns};
-use super::statements::{BolQuery, CountUpTo, Edge, Merged, RowType, WindowCount, WindowPage};
+use super::statements::{BolQuery, CountUpTo, Edge, ListTotal, Merged, RowType, WindowCount, WindowPage};
 use super::unfetched::IsUnfetched;
 use super::{BolSummary, Search, Status};
 use crate::db::query_name::LIST_BOLS;
@@ -26,17 +26,21 @@ pub(super) struct List<'a> {
     pub search: &'a Search,
     /// Only these BOLs.
     pub among: Option<&'a [i64]>,
+    /// Each row of a list without a filter has the number of BOLs in the whole list too.
+    pub is_counted: bool,
 }
 
 impl<'a> List<'a> {
     pub fn new(scope: &'a Scope, search: &'a Search) -> Self {
-        Self { scope, search, among: None }
+        Self { scope, search, among: None, is_counted: false }
     }
 
     /// Up to `limit` BOLs that fit, from the position on.
     pub fn page(self, limit: usize) -> Merged<'a, RowType> {
         let branch = |companies| {
-            let query = self.beyond(self.base(companies, (BolSummary::as_select(), self.is_new())));
+            let has_total = self.is_counted && !self.search.is_filtered();
+            let total = ListTotal(has_total.then(|| self.companies()));
+            let query = self.beyond(self.base(companies, (BolSummary::as_select(), self.is_new(), total)));
             self.fitting(query)
         };
         self.merged(branch, limit as i64).named(LIST_BOLS, self.search.is_common())
@@ -49,7 +53,7 @@ impl<'a> List<'a> {
 
     /// Up to `limit` of the BOLs that fit among the first `rows` from the position on.
     pub fn page_within(self, rows: i64, limit: usize) -> WindowPage<'a> {
-        let query = bols::table.select((BolSummary::as_select(), self.is_new())).into_boxed();
+        let query = bols::table.select((BolSummary::as_select(), self.is_new(), ListTotal(None))).into_boxed();
         WindowPage { window: self.window(rows, true), query: self.fitting(query), limit: limit as i64 }
     }
 

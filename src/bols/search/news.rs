@@ -12,7 +12,7 @@ use diesel::sql_types::{BigInt, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::BolSummary;
-use super::expression::bool_expression;
+use super::expression::expression;
 use crate::accounts::Viewer;
 use crate::bols::DocumentKind;
 use crate::db::schema::{bol_opens, documents};
@@ -37,7 +37,7 @@ pub struct News {
 #[derive(Debug)]
 pub(super) struct IsNew(pub Option<Reader>);
 
-bool_expression!(IsNew);
+expression!(IsNew, diesel::sql_types::Bool);
 
 impl QueryFragment<Pg> for IsNew {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

@@ -90,7 +90,16 @@ impl Reach {
 
 /// Returns one page of the BOLs within the scope that match.
 pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<SearchPage> {
-    let list = List::new(scope, search);
+    search_list(db, List { is_counted: true, ..List::new(scope, search) }).await
+}
+
+/// Does the same as [`search`], but doesn't say how many BOLs a list without a filter has.
+pub async fn search_uncounted(db: &Database, scope: &Scope, search: &Search) -> DbResult<SearchPage> {
+    search_list(db, List::new(scope, search)).await
+}
+
+async fn search_list(db: &Database, list: List<'_>) -> DbResult<SearchPage> {
+    let search = list.search;
     if !Needles::of(search).may_be_rare() {
         return Ok(page(search, find(db, list, Reach::Everywhere).await?));
     }
@@ -112,8 +121,14 @@ pub async fn search(db: &Database, scope: &Scope, search: &Search) -> DbResult<S
 /// Reads the rows, the count, and what the rows need besides, in one transaction.
 async fn find(db: &Database, list: List<'_>, reach: Reach) -> DbResult<Found> {
     let work = async |connection: &AsyncPgConnection| {
-        let (rows, (count, edge)) =
-            try_join(rows(connection, list, reach, PAGE + 1), count(connection, list, reach)).await?;
+        let (rows, (count, edge)) = if list.search.is_filtered() {
+            let rows_and_count = try_join(rows(connection, list, reach, PAGE + 1), count(connection, list, reach));
+            let ((rows, _), count) = rows_and_count.await?;
+            (rows, count)
+        } else {
+            let (rows, total) = whole_list(connection, list).await?;
+            (rows, ((total, None), None))
+        };
         // A full page needs no edge.
         let edge = edge.filter(|_| rows.len() <= PAGE);
         let owners = if *list.scope == Scope::All { owners(connection, &rows).await? } else { HashMap::new() };
@@ -130,25 +145,41 @@ async fn find(db: &Database, list: List<'_>, reach: Reach) -> DbResult<Found> {
     }
 }
 
-async fn rows(mut connection: &AsyncPgConnection, list: List<'_>, reach: Reach, limit: usize) -> QueryResult<Vec<Row>> {
-    match reach.rows() {
-        None => list.page(limit).load(&mut connection).await,
-        Some(first) => list.page_within(first, limit).load(&mut connection).await,
-    }
+/// Returns a page of the list without a filter, and the number of BOLs on all pages if it is asked for. That is kept, not
+/// counted, so it is exact for a list of any length.
+async fn whole_list(connection: &AsyncPgConnection, list: List<'_>) -> QueryResult<(Vec<Row>, Total)> {
+    let (rows, total) = rows(connection, list, Reach::Everywhere, PAGE + 1).await?;
+    let total = match total {
+        Some(total) => Total::Exactly(total),
+        // A page without a row can't say it.
+        None if list.is_counted => Total::Exactly(counts::of(connection, list.companies()).await?),
+        None => Total::MoreThan(0),
+    };
+    Ok((rows, total))
 }
 
-/// Counts the matches, and returns the last BOL that the rows come from, if they come from a part of the list.
+/// Returns the rows, and what they say about the number of BOLs in the whole list.
+async fn rows(
+    mut connection: &AsyncPgConnection,
+    list: List<'_>,
+    reach: Reach,
+    limit: usize,
+) -> QueryResult<(Vec<Row>, Option<i64>)> {
+    let rows: Vec<(BolSummary, bool, Option<i64>)> = match reach.rows() {
+        None => list.page(limit).load(&mut connection).await?,
+        Some(first) => list.page_within(first, limit).load(&mut connection).await?,
+    };
+    let total = rows.as_slice().first().and_then(|(.., total)| *total);
+    Ok((rows.into_iter().map(|(bol, is_new, _)| (bol, is_new)).collect(), total))
+}
+
+/// Counts the matches of a filter, and returns the last BOL that the rows come from, if they come from a part of the list.
 async fn count(
     mut connection: &AsyncPgConnection,
     list: List<'_>,
     reach: Reach,
 ) -> QueryResult<(Count, Option<Position>)> {
     match reach {
-        // Kept, not counted, so it is exact for a list of any length.
-        Reach::Everywhere if !list.search.is_filtered() => {
-            let total = counts::of(connection, list.companies()).await?;
-            Ok(((Total::Exactly(total), None), None))
-        }
         Reach::Everywhere => {
             let (matches, net_lb): (i64, Option<i64>) = list.count().get_result(&mut connection).await?;
             let total = if matches > COUNTED { Total::MoreThan(COUNTED) } else { Total::Exactly(matches) };
@@ -228,7 +259,7 @@ pub async fn batch(db: &Database, scope: &Scope, search: &Search, limit: usize) 
 /// Returns a batch, and where it stopped looking if it isn't full.
 async fn read_batch(db: &Database, list: List<'_>, reach: Reach, limit: usize) -> DbResult<(Batch, Option<Position>)> {
     let (rows, edge, owners) = scope::read(db, list.scope, async |connection: &AsyncPgConnection| {
-        let rows = rows(connection, list, reach, limit).await?;
+        let (rows, _) = rows(connection, list, reach, limit).await?;
         let edge = match reach.rows().filter(|_| rows.len() < limit) {
             None => None,
             Some(looked_at) => edge(connection, list, looked_at).await?,

@@ -11,7 +11,7 @@ use diesel::sql_types::{BigInt, Date, Integer, Text, Timestamptz};
 use serde_json::Value;
 
 use super::BolSummary;
-use super::expression::bool_expression;
+use super::expression::expression;
 
 /// A column by which the list can be sorted.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ impl Sort {
 #[derive(Clone, Copy)]
 pub(super) struct KeyColumns(pub Sort);
 
-bool_expression!(KeyColumns);
+expression!(KeyColumns, diesel::sql_types::Bool);
 
 impl QueryFragment<Pg> for KeyColumns {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -231,7 +231,7 @@ pub(super) struct Beyond<'a> {
     pub ascending: bool,
 }
 
-bool_expression!(Beyond<'_>);
+expression!(Beyond<'_>, diesel::sql_types::Bool);
 
 impl QueryFragment<Pg> for Beyond<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

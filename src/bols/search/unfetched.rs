@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::Timestamptz;
 
-use super::expression::bool_expression;
+use super::expression::expression;
 
 /// When BOLs became visible to their customers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct VisibleBetween {
 #[derive(Debug)]
 pub(super) struct IsUnfetched(pub Option<VisibleBetween>);
 
-bool_expression!(IsUnfetched);
+expression!(IsUnfetched, diesel::sql_types::Bool);
 
 impl QueryFragment<Pg> for IsUnfetched {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

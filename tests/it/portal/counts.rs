@@ -1,5 +1,7 @@
 //! The number of BOLs above a list, which is kept instead of counted.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use primetrade::bols::counts;
 
 use crate::support::{Actor, App, World};
@@ -25,6 +27,23 @@ async fn are_exact(app: &App) -> (bool, bool) {
         .await;
     let without_rows: Vec<&str> = kept.iter().filter_map(|line| Some(line.rsplit_once('|')?.0)).collect();
     (without_rows == counted, kept.iter().all(|line| line.ends_with("|1")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_says_the_number_of_bols_whichever_rows_it_has() {
+    let app = App::start().await;
+    let broker = app.user(World::BROKER).await;
+    assert_eq!(shown(&[&broker]).await, ["4 BOLs"], "of two companies");
+    let position = |json: &str| URL_SAFE_NO_PAD.encode(json);
+    let behind_all = format!("/bols?after={}", position(r#"{"d":["1999-01-01",1]}"#));
+    let page = broker.get(&behind_all).await;
+    assert_eq!((page.all("tbody .number").len(), page.one(".count")), (0, "4 BOLs".into()), "a page without a row");
+    let behind_first = format!("/bols?after={}", position(r#"{"d":["2099-01-01",1]}"#));
+    let page = broker.get(&behind_first).await;
+    assert_eq!((page.all("tbody .number").len(), page.one(".count")), (4, "4 BOLs".into()), "a later page");
+    app.sql("UPDATE bols SET customer_id = NULL").await;
+    let page = broker.get("/bols").await;
+    assert_eq!((page.all("tbody .number").len(), page.one(".count")), (0, "0 BOLs".into()), "nothing to list");
 }
 
 #[tokio::test(flavor = "multi_thread")]
