@@ -20,6 +20,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Bytes, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
+use chrono::NaiveDate;
+use serde::Serialize;
 use serde_json::json;
 
 use super::Error;
@@ -43,35 +45,66 @@ pub async fn bols(
     if !errors.is_empty() {
         return Err(Error::Invalid(errors.summary()));
     }
-    let found = search::search(&context.db, &context.viewer.scope(), &search).await?;
-    let bols: Vec<_> = found
+    let found = search::search_uncounted(&context.db, &context.viewer.scope(), &search).await?;
+    let bols = found
         .rows
         .iter()
-        .map(|(row, news)| bol(row, row.owner(&found.owners, &context.viewer), news.is_some()))
+        .map(|(row, news)| ListedBol::new(row, row.owner(&found.owners, &context.viewer), news.is_some()))
         .collect();
-    Ok(HttpResponse::Ok().json(json!({"bols": bols, "next": found.next.as_ref().map(encode)})))
+    Ok(HttpResponse::Ok().json(BolPage { bols, next: found.next.as_ref().map(encode) }))
 }
 
-fn bol(row: &BolSummary, owner: Option<&str>, is_new: bool) -> serde_json::Value {
-    json!({
-        "id": row.id,
-        "number": row.number,
-        "date": row.bol_date,
-        "customer": owner,
-        "product": row.product,
-        "lot": row.lot,
-        "customerPo": row.customer_po,
-        "releaseNumber": row.release_number,
-        "carrier": row.carrier,
-        "truckNumber": row.truck_number,
-        "trailerNumber": row.trailer_number,
-        "shipTo": row.ship_to,
-        "netLb": row.net_lb,
-        "netTons": Pounds(row.net_lb).short_tons().replace(',', ""),
-        "status": if row.voided_at.is_some() { "void" } else { "issued" },
-        "documentKinds": row.document_kinds,
-        "new": is_new,
-    })
+#[derive(Serialize)]
+struct BolPage<'a> {
+    bols: Vec<ListedBol<'a>>,
+    next: Option<String>,
+}
+
+/// A BOL of the list. It borrows its texts: a page has a thousand of them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedBol<'a> {
+    id: i64,
+    number: &'a str,
+    date: NaiveDate,
+    customer: Option<&'a str>,
+    product: &'a str,
+    lot: &'a str,
+    customer_po: &'a str,
+    release_number: &'a str,
+    carrier: &'a str,
+    truck_number: &'a str,
+    trailer_number: &'a str,
+    ship_to: &'a str,
+    net_lb: i32,
+    net_tons: String,
+    status: &'static str,
+    document_kinds: &'a [String],
+    new: bool,
+}
+
+impl<'a> ListedBol<'a> {
+    fn new(row: &'a BolSummary, customer: Option<&'a str>, new: bool) -> Self {
+        Self {
+            id: row.id,
+            number: &row.number,
+            date: row.bol_date,
+            customer,
+            product: &row.product,
+            lot: &row.lot,
+            customer_po: &row.customer_po,
+            release_number: &row.release_number,
+            carrier: &row.carrier,
+            truck_number: &row.truck_number,
+            trailer_number: &row.trailer_number,
+            ship_to: &row.ship_to,
+            net_lb: row.net_lb,
+            net_tons: Pounds(row.net_lb).short_tons().replace(',', ""),
+            status: if row.voided_at.is_some() { "void" } else { "issued" },
+            document_kinds: &row.document_kinds,
+            new,
+        }
+    }
 }
 
 /// `GET /api/bol/{id}/download/`: a link to the current PDF. The access log records it first.
