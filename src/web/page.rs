@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::Bytes;
 use askama::Template;
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use futures_util::{StreamExt, stream};
 
@@ -304,7 +304,10 @@ pub fn timestamp(at: DateTime<Utc>, zone: Tz) -> Timestamp {
 
 /// `Nov 12, 2025`
 pub fn date(day: NaiveDate) -> String {
-    day.format("%b %-d, %Y").to_string()
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    // Each row of a list has one, and chrono would read its format anew each time.
+    let month = MONTHS.get(day.month0() as usize).copied().unwrap_or_default();
+    format!("{month} {}, {:04}", day.day(), day.year())
 }
 
 #[cfg(test)]
@@ -316,5 +319,8 @@ mod tests {
         let at: DateTime<Utc> = "2025-11-12T20:04:59Z".parse().expect("a time");
         let shown = timestamp(at, chrono_tz::America::New_York);
         assert_eq!((shown.text.as_str(), shown.iso.as_str()), ("Nov 12, 2025, 3:04 PM EST", "2025-11-12T20:04:59Z"));
+        for day in NaiveDate::default().iter_days().step_by(29).take(800) {
+            assert_eq!(date(day), day.format("%b %-d, %Y").to_string());
+        }
     }
 }
