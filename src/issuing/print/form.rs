@@ -232,13 +232,16 @@ fn place_carrier_and_order(flow: &mut Flow, sheet: &Sheet) {
     flow.rule();
 }
 
+/// What can be ticked: the value of the field and the words beside the box.
+type Options = &'static [(&'static str, &'static str)];
+
 const FREIGHT_TERMS: [(&str, &str); 3] =
     [("prepaid", "Prepaid"), ("collect", "Collect"), ("third-party", "Third party")];
 const BY: [(&str, &str); 2] = [("shipper", "By shipper"), ("driver", "By driver")];
 
 fn place_terms(flow: &mut Flow, sheet: &Sheet) {
     let widths = vec![240.0, 150.0, 150.0];
-    let choices: [(&str, &str, &[(&str, &str)]); 3] = [
+    let choices: [(&str, &str, Options); 3] = [
         ("Freight terms", "freight_terms", &FREIGHT_TERMS),
         ("Trailer loaded", "trailer_loaded_by", &BY),
         ("Freight counted", "freight_counted_by", &BY),
@@ -250,7 +253,7 @@ fn place_terms(flow: &mut Flow, sheet: &Sheet) {
 }
 
 /// Checkboxes. The mark is a letter X, so that text copied from the PDF shows it too.
-fn choice(paper: &mut Paper, label: &str, chosen: &str, options: &[(&str, &str)]) -> Vec<Piece> {
+fn choice(paper: &mut Paper, label: &str, chosen: &str, options: Options) -> Vec<Piece> {
     const SIZE: f32 = 9.0;
     /// How far a checkbox is below the baseline.
     const DEPTH: f32 = 1.2;

@@ -220,7 +220,7 @@ fn line(paragraph: &str, clusters: &[Cluster], style: Style) -> Line {
         run.width += cluster.width;
         let range = start..run.text.len();
         run.glyphs
-            .extend(cluster.glyphs.iter().cloned().map(|glyph| KrillaGlyph { text_range: range.clone(), ..glyph }));
+            .extend(cluster.glyphs.iter().map(|glyph| KrillaGlyph { text_range: range.clone(), ..glyph.clone() }));
     }
     line
 }
