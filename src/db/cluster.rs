@@ -220,9 +220,13 @@ impl Cluster {
 impl Drop for Cluster {
     /// The fallback if [`Cluster::stop`] was not called.
     fn drop(&mut self) {
-        if let Ok(None) = self.server.try_wait() {
-            signal(self.server.id(), Signal::QUIT);
-            let _ = self.server.wait();
+        // The server may miss a signal just after its start: a shell that runs a program in the background has SIGINT and
+        // SIGQUIT ignored for it and its children, until they handle them.
+        let started = Instant::now();
+        while let Ok(None) = self.server.try_wait() {
+            let within = started.elapsed() < STOP_WITHIN;
+            signal(self.server.id(), if within { Signal::QUIT } else { Signal::KILL });
+            std::thread::sleep(POLL);
         }
         self.dismiss_watchdog();
     }
@@ -302,8 +306,10 @@ fn init(binaries: &Binaries, owner: &Owner, home: &Path, log_file: &mut File, lo
 
 /// Waits until this process closes the pipe, however it ends, and then stops the server.
 fn watchdog(server: u32, remove: Option<&PathBuf>) -> io::Result<Child> {
-    let script = "cat >/dev/null; kill -INT \"$1\" 2>/dev/null; \
-                  [ -n \"$2\" ] || exit 0; while kill -0 \"$1\" 2>/dev/null; do sleep 0.1; done; rm -rf \"$2\"";
+    // For half a minute: a container without an init process keeps the entry of a process that has ended.
+    let script = "cat >/dev/null; n=0; \
+                  while [ $n -lt 300 ] && kill -INT \"$1\" 2>/dev/null; do n=$((n + 1)); sleep 0.1; done; \
+                  [ -z \"$2\" ] || rm -rf \"$2\"";
     Command::new("sh")
         .args(["-c", script, "watchdog", &server.to_string()])
         .arg(remove.map_or(Path::new(""), PathBuf::as_path))

@@ -328,7 +328,7 @@ async fn an_interrupted_drill_removes_its_cluster_and_one_that_is_killed_too() {
     let variables = [("SPOOL_DIR", spool.path().to_str().unwrap())];
     let environment = with_variables(backups.app.environment().to_vec(), &variables);
     let path = backups.path("last-night.dump");
-    let drill = Program::start(folder.path(), &environment, &["restore-drill", path.to_str().unwrap()]);
+    let drill = Program::start_in_background(folder.path(), &environment, &["restore-drill", path.to_str().unwrap()]);
     while is_empty(&spool) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

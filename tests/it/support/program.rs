@@ -79,12 +79,22 @@ pub struct Program {
 
 impl Program {
     pub fn start(folder: &Path, environment: &[(&str, String)], arguments: &[&str]) -> Self {
-        let mut child = command(folder, environment, arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::spawn(command(folder, environment, arguments))
+    }
+
+    /// Starts the program as a shell does in the background: it and its children ignore SIGINT and SIGQUIT until they
+    /// handle them.
+    pub fn start_in_background(folder: &Path, environment: &[(&str, String)], arguments: &[&str]) -> Self {
+        let program = command(folder, environment, arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"trap '' INT QUIT; exec "$0" "$@""#]).arg(program.as_std().get_program());
+        shell.args(arguments).current_dir(folder).env_clear().kill_on_drop(true);
+        shell.envs(program.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self::spawn(shell)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
