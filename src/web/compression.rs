@@ -28,8 +28,11 @@ thread_local! {
 /// Whether the client takes gzip.
 pub fn takes_gzip(headers: &HeaderMap) -> bool {
     let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_gzip = |part: &str| part.trim().split(';').next().map(str::trim) == Some("gzip");
-    accepted.split(',').any(|part| is_gzip(part) && !part.replace(' ', "").ends_with(";q=0"))
+    accepted.split(',').any(|part| {
+        let (coding, weight) = part.split_once(';').unwrap_or((part, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse::<f32>().ok());
+        coding.trim() == "gzip" && weight.is_some_and(|weight| weight > 0.0)
+    })
 }
 
 /// Compresses a text that is complete and not too large. Other bodies pass unchanged.
@@ -127,6 +130,8 @@ mod tests {
             ("identity", false),
             ("gzip;q=0", false),
             ("gzip; q=0, identity", false),
+            ("gzip;q=0.000", false),
+            ("gzip;q=", false),
             ("x-gzip", false),
         ] {
             let mut headers = HeaderMap::new();

@@ -10,14 +10,14 @@ pub const FULL: f32 = 540.0;
 /// The height of the slim header on the second page and those after it.
 pub const HEADER: f32 = 16.0;
 /// The space between a rule and the text.
-pub const PAD: f32 = 5.0;
+const PAD: f32 = 5.0;
 /// The space above and below the contents of a box.
 const PAD_Y: f32 = 5.5;
 /// The space between two lines.
 pub const LEADING: f32 = 5.8;
 /// The rules between boxes, and those between sections.
-pub const THIN: f32 = 0.5;
-pub const THICK: f32 = 1.2;
+const THIN: f32 = 0.5;
+const THICK: f32 = 1.2;
 
 /// A line of a box, or another part of its contents that stays whole.
 pub struct Piece {
@@ -29,13 +29,13 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// A line of text with its left end at `x`.
-    pub fn line(tag: TagId, line: Line, x: f32) -> Self {
+    /// A line of text.
+    pub fn line(tag: TagId, line: Line) -> Self {
         let height = line.height;
         Self {
             gap: LEADING,
             height,
-            marks: vec![Mark { owner: Owner::Tag(tag), shape: Shape::Text { x, y: height, line } }],
+            marks: vec![Mark { owner: Owner::Tag(tag), shape: Shape::Text { x: 0.0, y: height, line } }],
         }
     }
 
@@ -136,8 +136,11 @@ impl Boxes {
     fn split(&mut self, room: f32) -> Self {
         let room = room - 2.0 * PAD_Y;
         let contents = self.contents.iter_mut().map(|pieces| {
-            let fitting =
-                (0..=pieces.len()).rev().find(|count| height_of(&pieces[..*count]) <= room).unwrap_or_default();
+            let bottoms = pieces.iter().enumerate().scan(0.0, |bottom, (index, piece)| {
+                *bottom += piece.height + if index > 0 { piece.gap } else { 0.0 };
+                Some(*bottom)
+            });
+            let fitting = bottoms.take_while(|bottom| *bottom <= room).count();
             let rest = pieces.split_off(fitting);
             std::mem::replace(pieces, rest)
         });
@@ -203,6 +206,9 @@ impl Flow {
                 self.put(part.block());
             } else if is_new_page {
                 break;
+            }
+            if boxes.is_empty() {
+                return;
             }
             self.begin_page();
             (boxes.least, is_new_page) = (0.0, true);

@@ -125,11 +125,11 @@ impl<'a> Field<'a> {
         let style = if self.is_key { Style::bold(LARGE) } else { Style::regular(NORMAL) };
         if !self.is_head {
             let tag = paper.tag(None, Tag::P);
-            let mut pieces = vec![Piece::line(tag, label, 0.0)];
+            let mut pieces = vec![Piece::line(tag, label)];
             pieces.extend(paragraph(tag, &[(&self.value, style)], width));
             return pieces;
         }
-        let mut pieces = vec![Piece::line(paper.heading(2, self.label), label, 0.0)];
+        let mut pieces = vec![Piece::line(paper.heading(2, self.label), label)];
         if !self.value.is_empty() {
             pieces.extend(paragraph(paper.tag(None, Tag::P), &[(&self.value, style)], width));
         }
@@ -156,7 +156,7 @@ fn paragraph(tag: TagId, spans: &[(&str, Style)], width: f32) -> Vec<Piece> {
     if spans.iter().all(|(text, _)| text.is_empty()) {
         return Vec::new();
     }
-    text::lines(spans, width).into_iter().map(|line| Piece::line(tag, line, 0.0)).collect()
+    text::lines(spans, width).into_iter().map(|line| Piece::line(tag, line)).collect()
 }
 
 /// A row of boxes with their widths. A crowded one moves below the others and gets the whole width.
@@ -257,7 +257,7 @@ fn choice(paper: &mut Paper, label: &str, chosen: &str, options: Options) -> Vec
     const SIZE: f32 = 9.0;
     /// How far a checkbox is below the baseline.
     const DEPTH: f32 = 1.2;
-    let heading = Piece::line(paper.heading(2, label), line_of(&[(label, Style::semibold(LABEL))]), 0.0);
+    let heading = Piece::line(paper.heading(2, label), line_of(&[(label, Style::semibold(LABEL))]));
     let tag = paper.tag(None, Tag::P);
     let (mut frames, mut texts, mut x) = (Vec::new(), Vec::new(), 0.0);
     for (value, words) in options {

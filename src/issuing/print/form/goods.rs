@@ -100,7 +100,7 @@ fn official(paper: &mut Paper, sheet: &Sheet, body: TagId) -> Option<Boxes> {
     let (entered, variance, pounds, tons) = (spanning(3), spanning(2), spanning(1), spanning(1));
     let small = Style::regular(9.0);
     let by = format!("Entered {} by {}", official.date, official.by);
-    let mut what = vec![Piece::line(entered, line_of(&[("Official weight", Style::bold(NORMAL))]), 0.0)];
+    let mut what = vec![Piece::line(entered, line_of(&[("Official weight", Style::bold(NORMAL))]))];
     what.extend(paragraph(entered, &[(&by, small)], width(0)));
     let difference = format!("Variance\n{} lb, {} %", official.variance_lb, official.variance_percent);
     let contents = vec![

@@ -91,7 +91,7 @@ fn company(paper: &mut Paper, sheet: &Sheet) -> Vec<Piece> {
 fn title(paper: &mut Paper, sheet: &Sheet) -> (Vec<Mark>, Counter) {
     const BELOW_TITLE: f32 = 7.0;
     const ABOVE_NUMBER: f32 = 13.0;
-    let heading = Piece::line(paper.heading(1, NAME_OF_FORM), line_of(&[(NAME_OF_FORM, Style::bold(17.0))]), 0.0);
+    let heading = Piece::line(paper.heading(1, NAME_OF_FORM), line_of(&[(NAME_OF_FORM, Style::bold(17.0))]));
     let kind = match (sheet.draft, &sheet.void, &sheet.official) {
         (true, ..) => "Preview",
         (false, None, None) => "Original",
@@ -99,7 +99,7 @@ fn title(paper: &mut Paper, sheet: &Sheet) -> (Vec<Mark>, Counter) {
     };
     let tag = paper.tag(None, Tag::P);
     let kind = line_of(&[(kind, Style::regular(NORMAL)), (", not negotiable", Style::regular(NORMAL))]);
-    let pieces = vec![heading, Piece::line(tag, kind, 0.0).with_gap(BELOW_TITLE)];
+    let pieces = vec![heading, Piece::line(tag, kind).with_gap(BELOW_TITLE)];
     let baseline = height_of(&pieces);
     let mut marks = stacked(pieces, TITLE_X, 0.0);
     let date_width = line_of(&[(&sheet.date, Style::regular(NORMAL))]).width;
