@@ -6,7 +6,7 @@
 //! * [`feed`] reads the sealed events in the order of the tree, for programs that follow the log.
 //! * [`seal`] puts events into a signed Merkle tree, [`verify`] checks it, and [`prove`] proves single events.
 //! * [`witness`] sends checkpoints to a second place.
-//! * [`retention`] removes events that are older than the retention period.
+//! * [`months`] prepares the partitions, and [`retention`] removes events that are older than the retention period.
 //!
 //! This module checks no permissions and calls no other domain module.
 
@@ -17,6 +17,7 @@ pub mod export;
 pub mod feed;
 pub mod fetched;
 pub mod filter;
+pub mod months;
 pub mod names;
 pub mod prove;
 pub mod retention;

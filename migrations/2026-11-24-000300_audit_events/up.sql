@@ -73,7 +73,7 @@ BEGIN
     RETURN made;
 END $$;
 COMMENT ON FUNCTION audit_prepare_months IS 'Makes the monthly partitions that are missing; called by migrate and by serve.';
-SELECT audit_prepare_months(current_date, 13);
+SELECT audit_prepare_months(current_date, 3);
 
 CREATE TABLE bol_opens (
     user_id     bigint NOT NULL REFERENCES users ON DELETE CASCADE,

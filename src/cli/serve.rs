@@ -2,9 +2,10 @@
 
 use diesel::dsl::{select, sql};
 use diesel::sql_types::Text;
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::RunQueryDsl;
 
 use super::{Failure, database_url, interrupted, this_program};
+use crate::audit::months;
 use crate::clock::Clock;
 use crate::config::{Config, DatabaseUrl, SecretKey};
 use crate::db::guard::{self, Concern};
@@ -41,8 +42,6 @@ pub async fn check_migrations(url: &DatabaseUrl) -> Result<(), Failure> {
 /// Rejects an old schema at startup, and prepares the database for the months ahead.
 pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
     check_migrations(url).await?;
-    // Creates the partitions of the access log for the year ahead. Without them, events land in the default
-    // partition, so a failure is only logged.
     let mut connection = db::connect(url).await.map_err(Failure::problem)?;
     // `migrate` sets the timeouts of the role it runs as.
     let timeout = select(sql::<Text>("current_setting('statement_timeout')"));
@@ -51,9 +50,8 @@ pub async fn check_schema(url: &DatabaseUrl) -> Result<(), Failure> {
             "this database role has no statement_timeout: run primetrade migrate as the role that serves, or set it"
         );
     }
-    // Creating a partition takes a lock that every request would queue behind, so the wait for it is short.
-    let prepare = "SET lock_timeout = '300ms'; SELECT audit_prepare_months(current_date, 13)";
-    if let Err(error) = connection.batch_execute(prepare).await {
+    // Without a partition, events land in the default one, so a failure is only logged.
+    if let Err(error) = months::prepare(&mut connection).await {
         tracing::warn!(%error, "can't create partitions of audit_events");
     }
     Ok(())

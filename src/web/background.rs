@@ -1,11 +1,12 @@
 //! Background tasks of a server: settling interrupted uploads, sending email and webhooks, notifying customers, sealing the
-//! access log, looking in it for unusual activity, purging old events, and adding up the
-//! numbers of BOLs.
+//! access log, looking in it for unusual activity, preparing its partitions, purging old events, and
+//! adding up the numbers of BOLs.
 //!
 //! Every instance runs all tasks; rows and locks in the database make sure that each piece of work is done once.
 
 use chrono_tz::Tz;
 
+use crate::audit::months;
 use crate::audit::retention;
 use crate::audit::seal::{publish, seal};
 use crate::bols::counts;
@@ -47,6 +48,7 @@ impl Background {
             webhooks.run(),
             seal(db.clone(), seals.clone()),
             publish(db.clone(), storage),
+            months::run(db.clone()),
             retention::run(db.clone(), seals.clone(), retention, clock.clone()),
             counts::run(db.clone()),
             notices::run(db.clone(), clock.clone(), zone),

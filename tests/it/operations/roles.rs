@@ -1,6 +1,7 @@
 //! Two database roles: the owner migrates and purges, and a role that owns nothing serves.
 
 use diesel_async::SimpleAsyncConnection;
+use primetrade::audit::months;
 use primetrade::db::{self, guard};
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -42,6 +43,26 @@ async fn the_role_that_serves_cannot_change_the_log_or_its_protection() {
     // What it needs of the owner, it gets through a function.
     server.batch_execute("SELECT audit_prepare_months('2031-01-01', 2)").await.unwrap();
     assert!(server.batch_execute("DELETE FROM audit_events_2031_01").await.is_err());
+}
+
+/// The partitions of the log, without the default one.
+const MONTHS: &str = "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+     WHERE i.inhparent = 'audit_events'::regclass AND c.relname <> 'audit_events_other' ORDER BY 1";
+
+/// Each partition costs whoever looks for an event, so there are no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_that_serves_prepares_this_month_and_the_next_two() {
+    let app = App::start().await;
+    let prepared = app.rows(MONTHS).await;
+    assert_eq!(prepared.len(), 3, "{prepared:?}");
+    app.sql(&format!("DROP TABLE {}", prepared[1])).await;
+    let mut server = db::connect(&app.config().database_url.unwrap()).await.unwrap();
+    for _ in 0..2 {
+        months::prepare(&mut server).await.unwrap();
+        assert_eq!(app.rows(MONTHS).await, prepared);
+    }
+    // Only the preparation gives up a lock so soon.
+    server.batch_execute("DO $$ BEGIN ASSERT current_setting('lock_timeout') <> '300ms'; END $$").await.unwrap();
 }
 
 fn environment(owner: &str, server: &str) -> Environment {
