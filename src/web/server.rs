@@ -109,11 +109,13 @@ impl Running {
         let scrapes = metrics_listener.map(|(listener, _)| listener).zip(scrape.map(Data::new));
         let server = workers.serve(site, listener, scrapes, signal)?;
         let handle = server.handle();
+        // Ends with the selection below: the recording goes on for as long as anything holds the site.
+        let contact = async move { contact_site.contact.keep_current(contact_db).await };
         let task = tokio::spawn(async move {
             let ended = tokio::select! {
                 ended = server => ended,
                 () = background.run() => Ok(()),
-                () = contact_site.contact.keep_current(contact_db) => Ok(()),
+                () = contact => Ok(()),
             };
             // The recording ends after the last response.
             if timeout(RECORDING_TIMEOUT, recording).await.is_err() {

@@ -254,6 +254,7 @@ async fn two_servers_share_sessions_and_stop_cleanly() {
         program.signal(signal);
         let (code, log) = program.end().await;
         assert_eq!(code, Some(0), "{log}");
+        assert!(!log.contains("before every fetch is recorded"), "waited in vain for fetches to record:\n{log}");
         // One line for each request, without secrets.
         assert!(log.contains("path=\"/bols\"") || log.contains("path=/bols"), "{log}");
         for secret in ["signature", PASSWORD, "sessionid", &secret_key()[..16]] {
