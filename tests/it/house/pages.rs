@@ -28,6 +28,8 @@ struct Seen {
 /// A page that a user sees.
 struct Page {
     address: String,
+    /// The addresses of the forms that post.
+    forms: Vec<String>,
     /// Another user has seen the same contents, in the same test.
     is_shared: bool,
 }
@@ -118,7 +120,8 @@ async fn pages_of(app: &App, email: Option<&str>, batch: &str, seen: &mut Seen) 
         if is_page && own.insert(content.clone()) {
             // The first page shows the masthead in all looks.
             let is_shared = !seen.pages.insert(content) && !pages.is_empty();
-            pages.push(Page { address, is_shared });
+            let forms = answer.attributes("form[method=post]", "action");
+            pages.push(Page { address, forms, is_shared });
         }
     }
     pages
@@ -144,7 +147,7 @@ async fn examine(users: &[Option<&str>], task: Task, (least_examined, least_sent
             visitor.browser.slow_network(0).await;
         }
         if task != Task::Visit {
-            let own = pages.iter().filter(|page| !page.is_shared).map(|page| page.address.as_str());
+            let own = pages.iter().filter(|page| !page.is_shared);
             sent += forms::send_every_form(&mut visitor, own, &mut seen.forms).await;
         }
         if let Some(email) = email.filter(|_| task != Task::SendForms) {

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::ops::Deref;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use fantoccini::wd::Capabilities;
@@ -12,11 +13,14 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::Look;
+
 pub struct Browser {
     client: Client,
     driver: Child,
     /// The folder of downloads.
     pub downloads: TempDir,
+    pub(super) last_look: Mutex<Option<Look>>,
     _profile: TempDir,
 }
 
@@ -59,7 +63,7 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap();
-        Self { client, driver, downloads, _profile: profile }
+        Self { client, driver, downloads, last_look: Mutex::new(None), _profile: profile }
     }
 
     pub async fn open(&self, url: &str) {

@@ -29,6 +29,15 @@ impl Look {
             Self::Narrow => 320,
         }
     }
+
+    /// The preferred colors, and whether they are forced.
+    fn colors(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Phone => ("dark", "none"),
+            Self::ForcedColors => ("light", "active"),
+            Self::Wide | Self::Narrow => ("light", "none"),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -62,22 +71,24 @@ impl Browser {
         self.devtools("Emulation.setScriptExecutionDisabled", json!({"value": true})).await.unwrap();
     }
 
+    /// Changes only what differs from the last look: each change of the window makes Chromium draw the page again.
     pub async fn look(&self, look: Look) {
-        let height = if look.width() < 700 { 740 } else { 900 };
-        let window = json!({"width": look.width(), "height": height, "deviceScaleFactor": 1, "mobile": false});
-        self.devtools("Emulation.setDeviceMetricsOverride", window).await.unwrap();
-        let (scheme, forced) = match look {
-            Look::Phone => ("dark", "none"),
-            Look::ForcedColors => ("light", "active"),
-            Look::Wide | Look::Narrow => ("light", "none"),
-        };
-        let features = json!([
-            {"name": "prefers-color-scheme", "value": scheme},
-            {"name": "forced-colors", "value": forced},
-            // A color that is still changing has no contrast worth measuring.
-            {"name": "prefers-reduced-motion", "value": "reduce"},
-        ]);
-        self.devtools("Emulation.setEmulatedMedia", json!({"features": features})).await.unwrap();
+        let before = self.last_look.lock().unwrap().replace(look);
+        if before.map(Look::width) != Some(look.width()) {
+            let height = if look.width() < 700 { 740 } else { 900 };
+            let window = json!({"width": look.width(), "height": height, "deviceScaleFactor": 1, "mobile": false});
+            self.devtools("Emulation.setDeviceMetricsOverride", window).await.unwrap();
+        }
+        if before.map(Look::colors) != Some(look.colors()) {
+            let (scheme, forced) = look.colors();
+            let features = json!([
+                {"name": "prefers-color-scheme", "value": scheme},
+                {"name": "forced-colors", "value": forced},
+                // A color that is still changing has no contrast worth measuring.
+                {"name": "prefers-reduced-motion", "value": "reduce"},
+            ]);
+            self.devtools("Emulation.setEmulatedMedia", json!({"features": features})).await.unwrap();
+        }
     }
 
     /// Delays each request. With a delay, nothing is cached, so that typefaces and scripts come late on every page.

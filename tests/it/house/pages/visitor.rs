@@ -108,15 +108,16 @@ impl Visitor {
         self.examined += 1;
         self.check_shift(page, loaded);
         self.check_list(page, "emptyRows", "an empty row").await;
+        // In an order that changes the window twice.
         self.check_rules(page, Look::Wide).await;
-        self.browser.look(Look::Phone).await;
-        self.check_rules(page, Look::Phone).await;
-        self.check_list(page, "crowded", "the chart on a phone").await;
         self.browser.look(Look::ForcedColors).await;
         self.check_rules(page, Look::ForcedColors).await;
         self.check_list(page, "alsoCurrent", "with forced colors this looks current").await;
         self.browser.look(Look::Narrow).await;
         self.check_list(page, "tooWide", "scrolls sideways").await;
+        self.browser.look(Look::Phone).await;
+        self.check_rules(page, Look::Phone).await;
+        self.check_list(page, "crowded", "the chart on a phone").await;
     }
 
     /// Asks a function of `checks.js` for a list of what is wrong.
