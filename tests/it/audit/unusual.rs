@@ -10,6 +10,8 @@ mod pages;
 mod refusals;
 mod thresholds;
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use primetrade::db::Database;
 use primetrade::unusual;
@@ -57,10 +59,21 @@ impl Looker {
             .await;
     }
 
-    /// Looks at all hours until some time, and returns what was found.
+    /// Looks at all hours until some time, and returns what was found. Looks again if the server's own look was under way,
+    /// because only one at a time does anything.
     async fn look_until(&self, end: DateTime<Utc>) -> Vec<EventRow> {
         let mark = self.app.events().await.mark();
-        let found = unusual::look(&self.db, end + TimeDelta::minutes(5), ZONE).await.unwrap();
+        let until = end.to_rfc3339();
+        let looked =
+            format!("SELECT 1 FROM unusual_looks WHERE looked_until >= date_trunc('hour', '{until}'::timestamptz)");
+        let mut found = 0;
+        for _ in 0..100 {
+            found += unusual::look(&self.db, end + TimeDelta::minutes(5), ZONE).await.unwrap();
+            if !self.app.rows(&looked).await.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let events = self.app.events().await.since(mark).only(Action::UnusualActivity).to_vec();
         assert_eq!(events.len(), found);
         events
