@@ -6,7 +6,7 @@ help: ## Print this list
 
 run: ## Serve http://127.0.0.1:8080 with a private Postgres, local files and sample data in data/
 	@scripts/need postgres
-	@[ -e target/debug/primetrade ] || echo "building the portal for the first time: about seven minutes on two cores; after that it starts in seconds"
+	@[ -e target/debug/primetrade ] || echo "building the portal for the first time: about eight minutes on two cores; after that it starts in seconds"
 	@# Not optimized, which saves a third of the build. The dependencies serve the tests too.
 	@exec cargo run --locked -- demo
 
