@@ -117,7 +117,9 @@ impl Counted {
 }
 
 impl Attempt {
-    fn counting(counted: Vec<Counted>) -> Self {
+    /// Sorts the keys, because every statement locks its rows in this order, so that two attempts never deadlock.
+    fn counting(mut counted: Vec<Counted>) -> Self {
+        counted.sort_unstable_by(|left, right| left.key.cmp(&right.key));
         Self { counted, begun: None, memory: MEMORY, failures: 0 }
     }
 
@@ -135,7 +137,6 @@ impl Attempt {
     /// Takes `email` in its normalized spelling.
     pub fn new(email: &str, address: Option<IpAddr>, device: Option<&Device>) -> Self {
         let address = address.map(network).map(|address| address.to_string()).unwrap_or_default();
-        // In the order of the primary key, so that two attempts never deadlock.
         let counted = match device {
             Some(device) => {
                 vec![Counted::new("device", &[email, device.as_str()], Rule::Wait(FREE_FOR_DEVICE), true)]
@@ -244,11 +245,17 @@ impl Attempt {
     pub async fn is_first_refusal(&self, connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> QueryResult<bool> {
         use login_throttles::{key, last_failed_at, refused_at, scope, table};
         let waiting = || self.counted.iter().filter(|counted| counted.rule.refusal().is_some());
-        let unmarked = table
-            .filter(scope.eq_any(waiting().map(|counted| counted.scope)))
-            .filter(key.eq_any(waiting().map(|counted| counted.key.as_slice())))
-            .filter(refused_at.is_null().or(refused_at.assume_not_null().lt(last_failed_at)));
-        let marked = diesel::update(unmarked).set(refused_at.eq(now)).execute(connection).await?;
+        let row = diesel::alias!(login_throttles as row);
+        let (refused, failed) = (row.field(refused_at), row.field(last_failed_at));
+        let unmarked = row
+            .select(row.field(key))
+            .filter(row.field(scope).eq_any(waiting().map(|counted| counted.scope)))
+            .filter(row.field(key).eq_any(waiting().map(|counted| counted.key.as_slice())))
+            .filter(refused.is_null().or(refused.assume_not_null().lt(failed)))
+            .order(row.field(key))
+            .for_update();
+        let marked = table.filter(scope.eq_any(waiting().map(|counted| counted.scope))).filter(key.eq_any(unmarked));
+        let marked = diesel::update(marked).set(refused_at.eq(now)).execute(connection).await?;
         Ok(marked > 0)
     }
 
@@ -256,7 +263,6 @@ impl Attempt {
     /// increment and restores the previous failure time.
     pub async fn succeeded(&self, connection: &mut AsyncPgConnection) -> QueryResult<()> {
         use login_throttles::{key, scope, table};
-        // In the order of the primary key, as they were counted.
         for counted in &self.counted {
             if counted.cleared {
                 let row = table.filter(scope.eq(counted.scope)).filter(key.eq(&counted.key));
@@ -317,7 +323,10 @@ impl Attempt {
             ))
             .execute(connection)
             .await?;
-        diesel::delete(table.filter(last_failed_at.lt(now - TimeDelta::days(1)))).execute(connection).await?;
+        // Another attempt may hold some of these rows, and wait for others of them.
+        let (row, day_ago) = (diesel::alias!(login_throttles as row), now - TimeDelta::days(1));
+        let old = row.select(row.field(key)).filter(row.field(last_failed_at).lt(day_ago)).for_update().skip_locked();
+        diesel::delete(table.filter(last_failed_at.lt(day_ago)).filter(key.eq_any(old))).execute(connection).await?;
         Ok(())
     }
 }

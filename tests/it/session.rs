@@ -1,5 +1,6 @@
 //! Logging in and out, invitations and forgotten passwords.
 
+mod attempts;
 mod drafts;
 mod factors;
 mod invitation;
