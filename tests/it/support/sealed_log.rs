@@ -22,11 +22,13 @@ pub struct SealedLog {
 impl SealedLog {
     pub async fn new() -> Self {
         let app = App::start().await;
-        app.acme().await.get(&format!("/bols/{}", World::ACME_BOL)).await;
+        let acme = app.acme().await;
+        app.all_published().await;
+        acme.get(&format!("/bols/{}", World::ACME_BOL)).await;
+        app.all_published().await;
         for _ in 0..3 {
             app.sql(EVENTS).await;
-            app.sealed().await;
-            app.published().await;
+            app.all_published().await;
         }
         let mut owner = db::connect(&app.database).await.unwrap();
         owner
@@ -96,6 +98,13 @@ impl SealedLog {
 }
 
 impl App {
+    /// Waits until every event is sealed and the newest checkpoint is in the storage. A checkpoint names the last one
+    /// that was published before it, so only after this wait does the next one prove that this one was published.
+    async fn all_published(&self) {
+        self.sealed().await;
+        self.published().await;
+    }
+
     /// Verifies the log with this server's keys and its storage, without a retention.
     pub async fn verify(&self) -> Report {
         let (db, keys, storage) = (self.db(), self.seals(), self.storage().await);
