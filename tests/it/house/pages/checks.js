@@ -104,6 +104,23 @@ window.checks = (() => {
     return found;
   }
 
+  /** Filters that stand elsewhere as long as those after them are missing: a browser draws a page while it loads. */
+  function unsteady() {
+    const parts = [...document.querySelectorAll(".filters .field, .filters .actions, .filters .exports")];
+    const place = (part) => {
+      const { x, y } = part.getBoundingClientRect();
+      return `${Math.round(x)} ${Math.round(y)}`;
+    };
+    const places = parts.map(place);
+    const found = new Set();
+    for (let count = parts.length - 1; count > 0; count--) {
+      parts[count].style.display = "none";
+      for (let at = 0; at < count; at++) if (place(parts[at]) !== places[at]) found.add(parts[at].innerText.split("\n")[0]);
+    }
+    for (const part of parts) part.style.display = "";
+    return [...found];
+  }
+
   /** Rows that show nothing. */
   const emptyRows = () => [...document.querySelectorAll("main tr, main dl > div, main li")]
     .filter((row) => row.checkVisibility() && !row.textContent.trim() && !row.querySelector("input, select, img, button"))
@@ -132,5 +149,5 @@ window.checks = (() => {
     form.requestSubmit([...form.elements].find((field) => field.type === "submit" && !field.hasAttribute("formaction")));
   }
 
-  return { loaded, broken, tooWide, alsoCurrent, crowded, emptyRows, forms, send };
+  return { loaded, broken, tooWide, alsoCurrent, crowded, emptyRows, forms, send, unsteady };
 })();

@@ -108,6 +108,7 @@ impl Visitor {
         self.examined += 1;
         self.check_shift(page, loaded);
         self.check_list(page, "emptyRows", "an empty row").await;
+        self.check_list(page, "unsteady", "these move while it loads").await;
         // In an order that changes the window twice.
         self.check_rules(page, Look::Wide).await;
         self.browser.look(Look::ForcedColors).await;
@@ -117,6 +118,7 @@ impl Visitor {
         self.check_list(page, "tooWide", "scrolls sideways").await;
         self.browser.look(Look::Phone).await;
         self.check_rules(page, Look::Phone).await;
+        self.check_list(page, "unsteady", "on a phone these move while it loads").await;
         self.check_list(page, "crowded", "the chart on a phone").await;
     }
 
